@@ -1,0 +1,214 @@
+"""Reading sound: any format libsndfile knows, any rate, one channel, with a clear error for what is broken.
+
+Every reader of sound in serkit goes through `blocks`, so that training, recognition of a short file and
+of an hour-long one see the same samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from serkit.errors import UserError
+
+#: File name endings taken for recordings when a folder is searched.
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".w64", ".caf"})
+
+#: Below this peak a recording is silent: half a step of 16-bit audio.
+SILENCE_PEAK = 0.5 / 32768
+
+_BLOCK_SECONDS = 30.0
+# An end that lies this far behind the last sample is a rounded number, not a mistake.
+_END_TOLERANCE = 0.05
+
+
+class AudioError(UserError):
+    """A recording that cannot be used; the message begins with its path."""
+
+
+class AudioWarning(UserWarning):
+    """A recording that can be used but looks wrong: silent or truncated."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the header says: `rate` in Hz, number of `channels`, length in `frames` (samples per channel)."""
+
+    rate: int
+    channels: int
+    frames: int
+
+    @property
+    def duration(self) -> float:
+        """Length in s."""
+        return self.frames / self.rate
+
+
+def info(path: str | Path) -> Info:
+    """Read rate, channels and length without decoding.
+
+    Raises:
+        AudioError: the file is missing, empty, or not audio.
+    """
+    with _open(Path(path)) as file:
+        return Info(file.samplerate, file.channels, file.frames)
+
+
+def read(
+    path: str | Path,
+    rate: int | None = None,
+    channel: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+) -> tuple[np.ndarray, int]:
+    """Read a recording or an interval of it.
+
+    Args:
+        path: any file libsndfile reads (WAV, FLAC, OGG, Opus, MP3, ...).
+        rate: wanted sampling rate in Hz; None keeps the file's.
+        channel: channel from 0; None mixes all channels down to their mean.
+        start: beginning in s; None: of the file.
+        end: end in s; None: of the file.
+
+    Returns:
+        float32 samples of shape (samples,), full scale 1.0, and their rate in Hz.
+
+    Raises:
+        AudioError: missing, empty, unreadable or non-finite file; no such channel or interval.
+
+    Warns:
+        AudioWarning: the recording is silent, or shorter than its header says.
+    """
+    parts = list(blocks(path, rate, channel, start, end))
+    signal = np.concatenate([part for part, _ in parts]) if len(parts) > 1 else parts[0][0]
+    if np.abs(signal).max(initial=0.0) < SILENCE_PEAK:
+        warnings.warn(f"{path}: silent (no sample above -96 dB of full scale)", AudioWarning, stacklevel=2)
+    return signal, parts[0][1]
+
+
+def blocks(
+    path: str | Path,
+    rate: int | None = None,
+    channel: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    seconds: float = _BLOCK_SECONDS,
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Read a recording block by block, in memory that does not grow with its length.
+
+    The blocks joined are what `read` returns; arguments and errors are the same. `seconds` is the length
+    of a block in the file; resampling moves some samples from one block into the next.
+
+    Yields:
+        float32 samples of shape (samples,) and their rate in Hz.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        begin, stop = _interval(path, file, start, end)
+        if channel is not None and not 0 <= channel < file.channels:
+            raise AudioError(f"{path}: no channel {channel}; it has {file.channels}, counted from 0")
+        rate = rate or file.samplerate
+        stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32") if rate != file.samplerate else None
+        file.seek(begin)
+        position = begin
+        while position < stop:
+            wanted = min(stop - position, int(seconds * file.samplerate))
+            block = _decode(path, file, wanted)
+            _check_finite(path, block, position, file.samplerate)
+            short = len(block) < wanted
+            if short and position + len(block) == begin:
+                raise AudioError(f"{path}: no audio in it (0 samples could be decoded)")
+            if short:
+                _warn_truncated(path, (position + len(block)) / file.samplerate, stop / file.samplerate)
+            position = stop if short else position + wanted
+            mono = block[:, 0 if channel is None else channel]
+            if channel is None and block.shape[1] > 1:
+                mono = block.mean(axis=1)
+            if stream is not None:
+                mono = stream.resample_chunk(np.ascontiguousarray(mono), last=position >= stop)
+            yield np.ascontiguousarray(mono, dtype=np.float32), rate
+
+
+def resample(signal: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """Resample float32 samples of shape (samples,) from `rate` to `wanted` Hz (soxr, high quality)."""
+    return signal if rate == wanted else soxr.resample(signal, rate, wanted).astype(np.float32, copy=False)
+
+
+def content_hash(path: str | Path) -> str:
+    """Hash what is heard: rate, channels and decoded samples, whatever the container.
+
+    A WAV and its FLAC copy have the same hash; a copy at another gain or rate has not.
+
+    Returns:
+        32 hexadecimal digits (BLAKE2b).
+    """
+    path = Path(path)
+    digest = hashlib.blake2b(digest_size=16)
+    with _open(path) as file:
+        digest.update(f"{file.samplerate} {file.channels} ".encode())
+        while len(block := _decode(path, file, int(_BLOCK_SECONDS * file.samplerate))):
+            digest.update(block.tobytes())
+    return digest.hexdigest()
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder, not a recording")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: empty file (0 bytes)")
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError, OSError) as error:
+        reason = getattr(error, "error_string", None) or str(error)
+        raise AudioError(f"{path}: not audio that libsndfile can read ({reason.strip().rstrip('.')})") from None
+    if file.frames == 0:
+        file.close()
+        raise AudioError(f"{path}: no audio in it (0 samples)")
+    # libsndfile corrects the length of a cut-off WAV or AIFF by itself and only notes it in its log.
+    cut = re.search(r"^\s*(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)", file.extra_info, re.MULTILINE | re.IGNORECASE)
+    if cut and int(cut[1]) > int(cut[2]) > 0:
+        _warn_truncated(path, file.frames / file.samplerate, file.frames / file.samplerate * int(cut[1]) / int(cut[2]))
+    return file
+
+
+def _decode(path: Path, file: soundfile.SoundFile, frames: int) -> np.ndarray:
+    try:
+        return file.read(frames, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: broken audio data ({error.error_string.strip().rstrip('.')})") from None
+
+
+def _interval(path: Path, file: soundfile.SoundFile, start: float | None, end: float | None) -> tuple[int, int]:
+    """Turn an interval in s into samples of the file."""
+    duration = file.frames / file.samplerate
+    start = start or 0.0
+    end = duration if end is None else end
+    if not 0 <= start < end or start >= duration or end > duration + _END_TOLERANCE:
+        raise AudioError(f"{path}: no interval {start:g} to {end:g} s in it; it lasts {duration:.3f} s")
+    begin = round(start * file.samplerate)
+    stop = min(file.frames, round(end * file.samplerate))
+    if stop <= begin:
+        raise AudioError(f"{path}: interval {start:g} to {end:g} s holds no sample")
+    return begin, stop
+
+
+def _check_finite(path: Path, block: np.ndarray, position: int, rate: int) -> None:
+    # A sum is finite only if every sample is, and takes a third of the time of isfinite().all().
+    if not np.isfinite(block.sum(dtype=np.float64)):
+        bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if len(bad):
+            raise AudioError(f"{path}: not a number or infinite at {(position + bad[0]) / rate:.3f} s")
+
+
+def _warn_truncated(path: Path, found: float, expected: float) -> None:
+    warnings.warn(f"{path}: truncated ({found:.2f} s of {expected:.2f} s could be read)", AudioWarning, stacklevel=3)

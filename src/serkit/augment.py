@@ -1,0 +1,85 @@
+"""Augmented copies of a recording: noise, time shift, speed.
+
+Each takes `(signal, rate, speech, generator)`: float32 samples, their rate in Hz, how many of them are
+the recording (the rest is zero padding), and the NumPy generator all chance comes from. To add one, write
+its class and add its line to `AUGMENTATIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from serkit.audio import resample
+from serkit.errors import unknown
+
+
+@dataclass(frozen=True)
+class Noise:
+    """White Gaussian noise over the whole signal, at a ratio to the power of the speech in it.
+
+    Args:
+        low: smallest signal-to-noise ratio in dB.
+        high: largest signal-to-noise ratio in dB.
+    """
+
+    low: float = 10.0
+    high: float = 20.0
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        power = np.mean(np.square(signal[:speech], dtype=np.float64)) / 10 ** (generator.uniform(self.low, self.high) / 10)
+        return signal + (np.sqrt(power) * generator.standard_normal(len(signal))).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A later start: zeros move in from the left, what passes the end is lost.
+
+    Args:
+        low: shortest shift in s.
+        high: longest shift in s; less where the padding behind the speech is shorter.
+    """
+
+    low: float = 0.2
+    high: float = 1.0
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        room = (len(signal) - speech) / rate
+        seconds = generator.uniform(self.low, max(self.low, min(self.high, room)))
+        samples = min(round(seconds * rate), len(signal))
+        return np.concatenate([np.zeros(samples, dtype=np.float32), signal[: len(signal) - samples]])
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Faster or slower playing by resampling: tempo and pitch move together.
+
+    Args:
+        factors: speeds drawn from; above 1 is faster and shorter.
+    """
+
+    factors: tuple[float, ...] = (0.9, 1.1)
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        factor = float(generator.choice(self.factors))
+        return resample(signal[:speech], round(rate * factor), rate)
+
+
+Augmentation = Callable[[np.ndarray, int, int, np.random.Generator], np.ndarray]
+
+AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
+    "noise": Noise,
+    "shift": Shift,
+    "speed": Speed,
+    "slower": lambda: Speed((0.9,)),
+    "faster": lambda: Speed((1.1,)),
+}
+
+
+def build(name: str) -> Augmentation:
+    """Make an augmentation by name."""
+    if name not in AUGMENTATIONS:
+        raise unknown("augmentation", name, AUGMENTATIONS)
+    return AUGMENTATIONS[name]()

@@ -1,0 +1,62 @@
+"""Corpora: one reader per corpus, and a user's own data as a table or a folder per class.
+
+A reader is a module with `FACTS` and `read(folder) -> Corpus`. To add one, write the module and add its
+line to `READERS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from serkit.corpora.corpus import Channel, Corpus, Facts, Utterance
+from serkit.errors import UserError, unknown
+
+__all__ = ["READERS", "Channel", "Corpus", "Facts", "Utterance", "facts", "load"]
+
+READERS = {
+    "aesdd": "serkit.corpora.aesdd",
+    "casia": "serkit.corpora.casia",
+    "cremad": "serkit.corpora.cremad",
+    "emodb": "serkit.corpora.emodb",
+    "folder": "serkit.corpora.folder",
+    "iemocap": "serkit.corpora.iemocap",
+    "librispeech": "serkit.corpora.librispeech",
+    "ravdess": "serkit.corpora.ravdess",
+    "savee": "serkit.corpora.savee",
+    "synthetic": "serkit.corpora.synthetic",
+    "table": "serkit.corpora.table",
+    "tava": "serkit.corpora.tava",
+    "tess": "serkit.corpora.tess",
+}
+
+
+def facts(name: str) -> Facts:
+    """Return what the publishers say about a corpus: counts, licence, citation."""
+    return _reader(name).FACTS
+
+
+def load(name: str, folder: str | Path) -> Corpus:
+    """Read a corpus from where it lies.
+
+    Args:
+        name: a key of `READERS`.
+        folder: its root folder (for `table`, the CSV or Parquet file).
+
+    Raises:
+        UserError: unknown name, missing folder, or no recording of that corpus in it.
+    """
+    reader = _reader(name)
+    folder = Path(folder).expanduser()
+    if not folder.exists():
+        raise UserError(f"{folder}: no such file or folder (corpus '{name}')")
+    corpus = reader.read(folder)
+    if not corpus.utterances:
+        raise UserError(f"{folder}: no recording of corpus '{name}' in it. {reader.LAYOUT}")
+    return corpus
+
+
+def _reader(name: str):
+    if name not in READERS:
+        raise unknown("corpus", name, READERS)
+    return importlib.import_module(READERS[name])

@@ -1,0 +1,57 @@
+"""Canonical emotion names, the spellings corpora use for them, and merging and selecting classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from serkit.errors import unknown
+
+#: Spellings found in corpora, tables and folder names -> serkit's name.
+ALIASES = {
+    "anger": ["angry", "ang", "wut", "mad"],
+    "boredom": ["bored", "bor", "langeweile"],
+    "calm": ["calmness", "relaxed"],
+    "contempt": ["contemptuous", "contemputeous"],
+    "disgust": ["disgusted", "dis", "ekel"],
+    "excitement": ["excited", "exc"],
+    "fear": ["fearful", "fea", "anxiety", "afraid", "angst"],
+    "frustration": ["frustrated", "fru"],
+    "happiness": ["happy", "hap", "joy", "freude"],
+    "neutral": ["neu", "neutrality"],
+    "sadness": ["sad", "trauer"],
+    "surprise": ["surprised", "sur", "ps", "pleasant surprise", "pleasant_surprise", "pleasant_surprised"],
+}
+_CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in [name, *aliases]}
+
+DROP = "drop"
+
+
+def canonical(label: str) -> str:
+    """Return serkit's name for an emotion label; a label it does not know is kept (in lower case).
+
+    >>> canonical("Angry"), canonical("ps"), canonical("annoyed")
+    ('anger', 'surprise', 'annoyed')
+    """
+    label = label.strip().lower()
+    return _CANONICAL.get(label, label)
+
+
+def merge(label: str, mapping: Mapping[str, str]) -> str | None:
+    """Apply a map such as `{calm = "drop", excitement = "happiness"}`; `None` means: leave it out."""
+    label = mapping.get(label, label)
+    return None if label == DROP else label
+
+
+def choose(available: Sequence[str], classes: str | Sequence[str]) -> list[str]:
+    """Return the classes to learn, sorted: all that are there, or those listed.
+
+    Raises:
+        UserError: a listed class does not occur.
+    """
+    if classes == "all":
+        return sorted(set(available))
+    names = [classes] if isinstance(classes, str) else list(classes)
+    for name in names:
+        if name not in available:
+            raise unknown("class", name, set(available))
+    return sorted(names)

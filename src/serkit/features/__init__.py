@@ -1,0 +1,69 @@
+"""Front ends: NumPy only, one per file, the same code in training and in recognition.
+
+A feature is a frozen dataclass whose fields are its configuration. To add one, write its file and add its
+line to `FEATURES`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from serkit.errors import UserError, unknown
+
+FEATURES = {
+    "log_mel": "serkit.features.log_mel:LogMel",
+    "log_mel_functionals": "serkit.features.log_mel_functionals:LogMelFunctionals",
+    "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
+}
+
+
+@runtime_checkable
+class Feature(Protocol):
+    """A front end: `(samples,)` float32 at `rate` Hz -> float32 array of `shape` (None for time).
+
+    `version` is raised whenever the same configuration gives other numbers: it is part of every key in
+    the store and of every bundle.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    rate: int
+
+    @property
+    def shape(self) -> tuple[int | None, ...]: ...
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray: ...
+
+
+def build(name: str, **options: Any) -> Feature:
+    """Make a front end from its name and configuration.
+
+    Args:
+        name: a key of `FEATURES`.
+        options: fields of that feature. `version`, as `config` writes it, is checked against the code's.
+
+    Raises:
+        UserError: unknown name or option, a value that cannot be, or another version of the feature.
+    """
+    if name not in FEATURES:
+        raise unknown("feature", name, FEATURES)
+    module, _, attribute = FEATURES[name].partition(":")
+    kind = getattr(importlib.import_module(module), attribute)
+    version = options.pop("version", kind.version)
+    if version != kind.version:
+        raise UserError(f"feature '{name}' version {version} is wanted; this serkit computes version {kind.version}")
+    known = [field.name for field in dataclasses.fields(kind)]
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of feature '{name}'", option, known)
+    return kind(**options)
+
+
+def config(feature: Feature) -> dict[str, Any]:
+    """Return everything that decides a feature's numbers, such that `build(**config(f))` equals `f`."""
+    fields = dataclasses.asdict(feature)  # type: ignore[call-overload]
+    return {"name": feature.name, "version": feature.version, **fields}

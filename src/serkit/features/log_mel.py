@@ -1,0 +1,85 @@
+"""Log-mel spectrogram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from serkit.errors import UserError, unknown
+from serkit.features import spectrum
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Mel-band levels over time, shape (bands, frames), lowest band first.
+
+    Args:
+        rate: sampling rate in Hz.
+        fft: transform length in samples.
+        length: window length in samples; a window shorter than the transform is zero-padded.
+        hop: samples from frame to frame.
+        bands: number of mel bands.
+        low: lower edge of the first band in Hz.
+        high: upper edge of the last band in Hz; None: half the rate.
+        window: `hann`, `hamming` or `rectangular`.
+        scale: mel formula, `htk` or `slaney`.
+        norm: `slaney` for filters of equal area; None for filters of equal height.
+        power: exponent of the magnitude spectrum: 2 power, 1 magnitude.
+        level: `db` (10 log10), `ln`, or `linear` for no logarithm.
+        floor: smallest value before the logarithm. 1e-10 is -100 dB: below the noise floor of 16-bit
+            audio (-96 dB).
+        center: whether frame t is centred on sample t * hop (zeros beyond the ends).
+    """
+
+    rate: int = 16000
+    fft: int = 512
+    length: int = 400
+    hop: int = 160
+    bands: int = 64
+    low: float = 0.0
+    high: float | None = None
+    window: str = "hann"
+    scale: str = "htk"
+    norm: str | None = None
+    power: float = 2.0
+    level: str = "db"
+    floor: float = 1e-10
+    center: bool = True
+
+    name: ClassVar[str] = "log_mel"
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.length <= self.fft:
+            raise UserError(f"log_mel: length {self.length} must lie in 1..fft ({self.fft})")
+        if not 0 <= self.low < (self.high or self.rate / 2) <= self.rate / 2:
+            raise UserError(f"log_mel: band edges {self.low:g} to {self.high} Hz must lie in 0..{self.rate / 2:g} Hz")
+        for field, allowed in (("scale", ("htk", "slaney")), ("level", ("db", "ln", "linear"))):
+            if getattr(self, field) not in allowed:
+                raise unknown(f"log_mel {field}", getattr(self, field), allowed)
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return (self.bands, None)
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """Compute the levels of a float32 signal (samples,): float32 (bands, frames)."""
+        taper = spectrum.window(self.window, self.length, self.fft)
+        filters = spectrum.mel_filters(
+            self.rate, self.fft, self.bands, self.low, self.high or self.rate / 2, self.scale, self.norm
+        )
+        frames = spectrum.frame_count(len(signal), self.fft, self.hop, self.center)
+        mel = np.empty((frames, self.bands), dtype=np.float32)
+        for place, chunk in spectrum.spectra(signal, taper, self.hop, self.center):
+            # Real and imaginary part squared: half the time of abs() and **2.
+            energy = chunk.real**2 + chunk.imag**2
+            if self.power != 2:
+                energy **= self.power / 2
+            spectrum.apply_filters(energy, filters, out=mel[place])
+        if self.level != "linear":
+            np.log(np.maximum(mel, self.floor, out=mel), out=mel)
+        if self.level == "db":
+            mel *= np.float32(10 / np.log(10))
+        return np.ascontiguousarray(mel.T)

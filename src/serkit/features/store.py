@@ -1,0 +1,244 @@
+"""The store: computed features, each under the hash of all that decides its numbers.
+
+Arrays are files of their own, written under a temporary name and renamed: several processes may share a
+store, and a kill at any moment leaves only whole arrays. What recordings contain is remembered by path,
+size and time of change, so that a second run decodes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, is_dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from serkit import audio, augment
+from serkit.errors import UserError
+from serkit.features import Feature, config
+from serkit.items import Item, Windowing
+from serkit.progress import bar
+
+#: Arrays kept in memory by one `Arrays`, in bytes; beyond it they are read again when asked for.
+MEMORY = 4 << 30
+
+
+def default_folder() -> Path:
+    """Where the store lies: `SERKIT_CACHE`, or `.cache/serkit` in the home folder."""
+    return Path(os.environ.get("SERKIT_CACHE") or Path.home() / ".cache" / "serkit")
+
+
+def digest(content: Any) -> str:
+    """Hash anything JSON can hold, independent of the order of keys: 32 hexadecimal digits."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Store:
+    """A folder of arrays by key, and the content hashes of recordings.
+
+    Args:
+        folder: where it lies; made when needed. None: `default_folder()`.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else default_folder()
+
+    def path(self, key: str) -> Path:
+        """Return where the array of a key lies, or would lie."""
+        return self.folder / "arrays" / key[:2] / f"{key[2:]}.npy"
+
+    def __contains__(self, key: str) -> bool:
+        try:
+            # An empty file is what a power cut can leave behind a rename.
+            return self.path(key).stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
+    def save(self, key: str, array: np.ndarray) -> None:
+        """Write an array so that no reader ever sees half of it."""
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def load(self, key: str) -> np.ndarray:
+        """Read an array.
+
+        Raises:
+            UserError: the file is broken; it is removed, so that the next run computes it again.
+        """
+        path = self.path(key)
+        try:
+            return _parse_npy(path.read_bytes())
+        except (ValueError, SyntaxError, KeyError, OSError) as error:
+            path.unlink(missing_ok=True)
+            raise UserError(f"{path}: broken array in the store ({error}). It was removed; run again") from None
+
+    def hashes(self, paths: Iterable[Path], jobs: int = 1) -> tuple[dict[Path, str], dict[Path, str]]:
+        """Return the content hash of each recording, decoding only those new or changed since last time.
+
+        Args:
+            paths: recordings.
+            jobs: threads that decode.
+
+        Returns:
+            Hash by path, and error message by path for those that cannot be read.
+        """
+        paths = list(dict.fromkeys(paths))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Closed by hand: leaving a connection's `with` block commits but does not close it.
+        index = sqlite3.connect(self.folder / "recordings.sqlite", timeout=60)
+        try:
+            index.execute("CREATE TABLE IF NOT EXISTS recordings (path PRIMARY KEY, size, changed, hash)")
+            known = {path: (size, changed, value) for path, size, changed, value in index.execute("SELECT * FROM recordings")}
+            found, failed, states = {}, {}, {}
+            for path in paths:
+                try:
+                    stat = path.stat()
+                except OSError:
+                    failed[path] = f"{path}: no such file"
+                    continue
+                states[path] = (stat.st_size, stat.st_mtime_ns)
+                entry = known.get(str(path.absolute()))
+                if entry and entry[:2] == states[path]:
+                    found[path] = entry[2]
+            new = {}
+            missing = [path for path in states if path not in found]
+            for path, result in _in_threads(audio.content_hash, missing, jobs, "reading"):
+                if isinstance(result, audio.AudioError):
+                    failed[path] = str(result)
+                else:
+                    new[path] = result
+            rows = [(str(path.absolute()), *states[path], value) for path, value in new.items()]
+            with index:
+                index.executemany("INSERT OR REPLACE INTO recordings VALUES (?, ?, ?, ?)", rows)
+        finally:
+            index.close()
+        return {path: (found | new)[path] for path in paths if path not in failed}, failed
+
+    def features(
+        self,
+        feature: Feature,
+        items: Sequence[Item],
+        hashes: Mapping[Path, str],
+        windowing: Windowing,
+        channel: str | None = None,
+        jobs: int = 1,
+    ) -> Arrays:
+        """Compute a feature of every item, or find it: only what is missing is computed.
+
+        Args:
+            feature: the front end.
+            items: what to compute it of.
+            hashes: content hash by path, for every file the items read.
+            windowing: how the items were cut.
+            channel: name of a further channel; None: the speech.
+            jobs: threads that compute.
+
+        Returns:
+            One array per item, in their order.
+        """
+        base = {"feature": config(feature), "fit": [windowing.seconds, windowing.tail], "channel": channel}
+        keys = [digest(base | _identity(item, hashes, channel)) for item in items]
+        missing = [(item, key) for item, key in zip(items, keys, strict=True) if key not in self]
+
+        def compute(group: list[tuple[Item, str]]) -> None:
+            for item, key in group:
+                self.save(key, feature(item.signal(feature.rate, windowing, channel)))
+
+        groups = [list(group) for _, group in groupby(missing, key=lambda pair: pair[0].utterance.id)]
+        for _, result in _in_threads(compute, groups, jobs, feature.name):
+            if isinstance(result, audio.AudioError):
+                raise result
+        return Arrays(self, keys)
+
+
+@dataclass
+class Arrays(Sequence[np.ndarray]):
+    """Arrays of a store by position, read when first asked for and kept while `MEMORY` lasts."""
+
+    store: Store
+    keys: list[str]
+
+    def __post_init__(self) -> None:
+        self._kept: dict[int, np.ndarray] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        if index not in self._kept:
+            array = self.store.load(self.keys[index])
+            if self._bytes + array.nbytes > MEMORY:
+                return array
+            self._kept[index] = array
+            self._bytes += array.nbytes
+        return self._kept[index]
+
+
+def _parse_npy(content: bytes) -> np.ndarray:
+    """Read an array that `np.save` wrote; `np.load` takes twice as long for arrays this small."""
+    if content[:8] != b"\x93NUMPY\x01\x00":
+        raise ValueError("no NumPy array of version 1.0")
+    begin = 10 + int.from_bytes(content[8:10], "little")
+    header = ast.literal_eval(content[10:begin].decode("latin-1"))
+    return np.frombuffer(content, header["descr"], offset=begin).reshape(header["shape"])
+
+
+def _identity(item: Item, hashes: Mapping[Path, str], channel: str | None) -> dict[str, Any]:
+    """Return what decides an item's samples, besides the windowing's fit."""
+    utterance = item.utterance
+    source = utterance.channels[channel] if channel else None
+    identity = {
+        "audio": hashes[source.path if source else utterance.path],
+        "source": [source.index, source.start] if source else [utterance.index],
+        "interval": [utterance.start, utterance.end, item.start, item.end],
+    }
+    if item.copy:
+        made = augment.build(item.copy)
+        options = asdict(made) if is_dataclass(made) and not isinstance(made, type) else {}
+        identity["copy"] = [item.copy, type(made).__name__, options, item.seed, utterance.id]
+    return identity
+
+
+def _in_threads(work: Callable, tasks: Sequence, jobs: int, description: str):
+    """Yield `(task, result or AudioError)` as they are done; NumPy and libsndfile release the GIL."""
+
+    def guarded(task):
+        try:
+            return work(task)
+        except audio.AudioError as error:
+            return error
+
+    with bar(description, len(tasks)) as advance, ThreadPoolExecutor(max(1, jobs)) as pool:
+        futures = {pool.submit(guarded, task): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                advance(1)
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

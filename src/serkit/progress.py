@@ -1,0 +1,28 @@
+"""Progress bars: drawn on stderr when it is a terminal, silent otherwise."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def bar(description: str, total: int) -> Iterator[Advance]:
+    """Show a bar while the block runs; call what it yields with the number of steps done.
+
+    >>> with bar("log_mel", 2) as advance:
+    ...     advance(1)
+    """
+    if not sys.stderr.isatty() or total == 0:
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda steps: progress.advance(task, steps)
