@@ -67,7 +67,7 @@ class Speed:
         return resample(signal[:speech], round(rate * factor), rate)
 
 
-Augmentation = Callable[[np.ndarray, int, int, np.random.Generator], np.ndarray]
+Augmentation = Noise | Shift | Speed
 
 AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
     "noise": Noise,

@@ -68,29 +68,6 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Voice:
-    """What stays the same in all takes of a speaker.
-
-    Args:
-        sex: `female` or `male`.
-        f0: mean F0 of neutral speech in Hz.
-        tract: factor on the formants of a 17.5 cm vocal tract.
-        tempo: factor on the speed of the average speaker.
-        open_quotient: share of a cycle in which the glottis is open.
-        tilt: attenuation at 3 kHz in dB, on top of the pulse's own.
-        breath: level of the noise at the glottis in dB of the flow's derivative.
-    """
-
-    sex: str
-    f0: float
-    tract: float
-    tempo: float
-    open_quotient: float
-    tilt: float
-    breath: float
-
-
-@dataclass(frozen=True)
 class Manner:
     """How a way of speaking departs from neutral; scaling all by a number makes it weaker or stronger.
 
@@ -121,28 +98,50 @@ class Manner:
     smile: float = 0.0
 
 
-#: The directions (not the amounts) are those of Juslin & Laukka 2003 (Psychological Bulletin 129, table 11)
-#: for anger, fear, happiness and sadness; Murray & Arnott 1993 (JASA 93, table 1) for disgust; and Scherer &
-#: Oshinsky 1977 (Motivation and Emotion 1) for surprise.
+#: F0, tempo and level move in the directions given by Juslin & Laukka 2003 (Psychological Bulletin 129) for
+#: anger, fear, happiness and sadness, by Murray & Arnott 1993 (JASA 93) for disgust, and by Scherer &
+#: Oshinsky 1977 (Motivation and Emotion 1) for surprise. The amounts, and much of the voice quality, are ours.
 MANNERS = {
-    "anger": Manner(4, 0.5, 0.15, 8, -6, -0.12, -2, 0.008, 0, -1, 0),
-    "disgust": Manner(-2, 0.2, -0.3, -2, -2, -0.1, 0, 0.015, 0, -2, -0.04),
-    "fear": Manner(5, -0.5, 0.25, -2, 2, 0.06, 5, 0.01, 0.5, 1, 0),
-    "happiness": Manner(4, 0.7, 0.1, 4, -2, 0, 0, 0, 0, 1, 0.07),
+    # pitch, span, pace, level, tilt, open, breath, jitter, tremor, rise, smile
+    "anger": Manner(4, 0.6, 0.15, 8, -8, -0.12, -2, 0.008, 0, 1, 0),
+    "disgust": Manner(-2, 0.2, -0.3, -2, 0, -0.1, 0, 0.015, 0, -2, -0.05),
+    "fear": Manner(5, -0.6, 0.25, -3, 2, 0.06, 6, 0.01, 0.5, 1, 0),
+    "happiness": Manner(4, 0.7, 0.15, 5, -3, -0.02, 0, 0, 0, 1, 0.09),
     "neutral": Manner(),
-    "sadness": Manner(-2, -0.7, -0.35, -6, 6, 0.12, 7, 0.004, 0.15, -1, 0),
-    "surprise": Manner(5, 0.7, 0.05, 2, 0, 0.03, 2, 0, 0, 7, 0),
+    "sadness": Manner(-2, -0.7, -0.35, -6, 5, 0.12, 7, 0.004, 0.15, -1, 0),
+    "surprise": Manner(6, 0.7, 0, 1, 0, 0.08, 5, 0, 0, 8, 0.03),
 }
 
 #: Standard deviation from take to take; it makes the emotions overlap.
-_SPREAD = Manner(1.2, 0.2, 0.08, 2, 1.5, 0.03, 2, 0.002, 0.05, 1, 0.015)
+_SPREAD = Manner(1, 0.2, 0.07, 1.5, 1.2, 0.03, 1.5, 0.002, 0.05, 1, 0.015)
 # An emotion is expressed at this share of `MANNERS`, drawn per take: some takes are half-hearted.
-_STRENGTH = (0.5, 1.2)
+_STRENGTH = (0.7, 1.2)
 
 # In dB of full scale: neutral speech where it is voiced (RMS), and the room.
 _LEVEL = -29.0
 _ROOM = -75.0
 _EGG_LEVEL = 0.35
+
+
+@dataclass(frozen=True)
+class _Voice:
+    """What stays the same in all takes of a speaker.
+
+    Args:
+        f0: mean F0 of neutral speech in Hz.
+        tract: factor on the formants of a 17.5 cm vocal tract.
+        tempo: factor on the speed of the average speaker.
+        open_quotient: share of a cycle in which the glottis is open.
+        tilt: attenuation at 3 kHz in dB, on top of the pulse's own.
+        breath: noise at the glottis in dB of the derivative of the flow.
+    """
+
+    f0: float
+    tract: float
+    tempo: float
+    open_quotient: float
+    tilt: float
+    breath: float
 
 
 @dataclass(frozen=True)
@@ -157,13 +156,13 @@ class _Sound:
 
 
 _PAUSE = _Sound(0.14, (500, 1500, 2500))
-# Vowels: means of the men of Peterson & Barney 1952.
+# Vowels: means of the men of Peterson & Barney 1952. Close ones are voiced more strongly, or they vanish.
 _VOWELS = {
     "a": _Sound(0.15, (730, 1090, 2440), 1.0),
     "e": _Sound(0.14, (530, 1840, 2480), 1.0),
-    "i": _Sound(0.13, (270, 2290, 3010), 0.9),
+    "i": _Sound(0.13, (270, 2290, 3010), 1.3),
     "o": _Sound(0.15, (570, 840, 2410), 1.0),
-    "u": _Sound(0.14, (300, 870, 2240), 0.9),
+    "u": _Sound(0.14, (300, 870, 2240), 1.5),
 }
 _CONSONANTS = {
     "p": (_Sound(0.06, (350, 800, 2200)), _Sound(0.02, (350, 800, 2200), 0, 0.25, 900)),
@@ -195,7 +194,7 @@ def read(folder: str | Path) -> Corpus:
     """Read a folder written by `generate`: channel 0 of a file is speech, channel 1 the EGG.
 
     Raises:
-        UserError: `synthetic.json` is broken or of another version of serkit.
+        UserError: `synthetic.json` is broken.
     """
     folder = Path(folder)
     if not (folder / _RECIPE).is_file():
@@ -238,7 +237,7 @@ def generate(
         UserError: a number or emotion that cannot be had, or the folder holds another recipe.
     """
     folder = Path(folder)
-    emotions = [emotions] if isinstance(emotions, str) else list(emotions)
+    emotions = [emotions] if isinstance(emotions, str) else sorted(set(emotions))
     if not emotions:
         raise UserError(f"emotions: none given. Available: {', '.join(MANNERS)}")
     for name, count in {"speakers": speakers, "sentences": sentences, "takes": takes}.items():
@@ -259,6 +258,8 @@ def generate(
     plan = list(product(range(1, speakers + 1), range(1, sentences + 1), emotions, range(1, takes + 1)))
     for key in plan:
         _check(*key, seed)
+    if folder.is_file():
+        raise UserError(f"{folder}: is a file; the corpus needs a folder")
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _RECIPE).exists():
         _write(folder / _RECIPE, json.dumps(recipe, indent=2).encode() + b"\n")
@@ -286,14 +287,15 @@ def utterance(speaker: int, sentence: int, emotion: str, take: int = 1, seed: in
     score = _articulate(SENTENCES[sentence - 1], voice.tempo * 2**manner.pace, rng)
     f0 = voice.f0 * 2 ** (_melody(score, manner, rng) / 12)
     open_quotient = float(np.clip(voice.open_quotient + manner.open, 0.35, 0.85))
-    flow, contact = _glottis(f0, open_quotient, max(manner.jitter + 0.005, 0.0), rng)
+    flow, contact = _glottis(f0, open_quotient, max(0.005 + manner.jitter, 0.0), rng)
 
     voicing = _per_sample(score.voicing)
     source = np.diff(flow, prepend=flow[0]) * voicing  # radiation at the lips differentiates
     breath = 10 ** ((voice.breath + manner.breath) / 20) * source.std()
     # Turbulence is strongest while the glottis is open.
     source += breath * (0.3 + flow) * voicing * rng.standard_normal(len(flow))
-    speech = _filter(source, _tract(score.formants * voice.tract * 2**manner.smile, voice.tilt + manner.tilt))
+    tract = _tract(score.formants, voice.tract * 2**manner.smile, voice.tilt + manner.tilt)
+    speech = _filter(source, tract)
     speech /= speech[voicing > 0].std()
     hiss = np.diff(rng.standard_normal(len(flow) + 1)) * _per_sample(score.noise)
     speech += _filter(hiss, _resonances(score.noise_at[:, None], 0.3 * score.noise_at[:, None]), unit="power")
@@ -307,16 +309,19 @@ def utterance(speaker: int, sentence: int, emotion: str, take: int = 1, seed: in
     return Take(speech.astype(np.float32), egg.astype(np.float32), RATE, truth)
 
 
-def _voice(speaker: int, seed: int) -> Voice:
+def _sex(speaker: int) -> str:
+    return "female" if speaker % 2 == 0 else "male"
+
+
+def _voice(speaker: int, seed: int) -> _Voice:
     rng = np.random.default_rng([seed, speaker])
-    female = speaker % 2 == 0
-    return Voice(
-        sex="female" if female else "male",
+    female = _sex(speaker) == "female"
+    return _Voice(
         f0=rng.uniform(180, 225) if female else rng.uniform(95, 130),
         tract=rng.uniform(1.12, 1.2) if female else rng.uniform(0.96, 1.04),
         tempo=rng.uniform(0.94, 1.06),
         open_quotient=rng.uniform(0.56, 0.64) if female else rng.uniform(0.5, 0.58),
-        tilt=rng.uniform(8, 12) if female else rng.uniform(6, 10),
+        tilt=rng.uniform(7, 10) if female else rng.uniform(6, 9),
         breath=rng.uniform(-24, -18) if female else rng.uniform(-28, -20),
     )
 
@@ -339,16 +344,16 @@ class _Score:
 
 def _articulate(sentence: str, tempo: float, rng: np.random.Generator) -> _Score:
     """Lay the sounds of a sentence out in time and let the formants glide from one to the next."""
-    sounds, accents = [_PAUSE], [0.0]
+    sounds, accents = [], []
     for syllable in sentence.split():
         onset = _CONSONANTS[syllable[0].lower()]
         sounds += [*onset, _VOWELS[syllable[1].lower()]]
         accents += [0.0] * len(onset) + [float(syllable.isupper())]
-    seconds = np.array([sound.seconds for sound in sounds])
-    seconds *= np.exp(0.08 * rng.standard_normal(len(sounds))) * (1 + 0.2 * np.array(accents)) / tempo
+    seconds = np.array([sound.seconds for sound in sounds]) * (1 + 0.2 * np.array(accents)) / tempo
+    seconds *= np.exp(0.08 * rng.standard_normal(len(sounds)))
     seconds[-1] *= 1.3  # speakers draw out the last syllable
-    seconds = np.concatenate([[_PAUSE.seconds], seconds[1:], [_PAUSE.seconds]])
-    sounds, accents = [*sounds, _PAUSE], [*accents, 0.0]
+    sounds, accents = [_PAUSE, *sounds, _PAUSE], [0.0, *accents, 0.0]
+    seconds = np.concatenate([[_PAUSE.seconds], seconds, [_PAUSE.seconds]])
 
     times = np.arange(int(seconds.sum() * RATE / HOP)) * HOP / RATE
     which = np.minimum(np.searchsorted(np.cumsum(seconds), times, side="right"), len(sounds) - 1)
@@ -390,7 +395,7 @@ def _glottis(
         jitter: standard deviation of a cycle's beginning, as a share of the period.
 
     Returns:
-        flow, 0 to 1, and contact, of mean 0 and range 1, of shape (frames * HOP,).
+        flow, 0 to about 1, and contact, of mean 0 and range about 1, of shape (frames * HOP,).
     """
     phase = np.cumsum(_per_sample(f0)) / RATE
     sample = np.arange(len(phase))
@@ -416,13 +421,19 @@ def _glottis(
     return loudness * flow, loudness * (contact - (rise + fall) / 2)
 
 
-def _tract(formants: np.ndarray, tilt: float) -> np.ndarray:
-    """All-pole vocal tract and spectral tilt: polynomials in z^-1 of shape (frames, 16)."""
-    scale = formants[:, 2:].mean() / 2500
-    higher = np.broadcast_to(np.array([3500.0, 4500.0, 5500.0, 6500.0]) * scale, (len(formants), 4))
-    frequencies = np.hstack([formants, higher])
+def _tract(formants: np.ndarray, scale: float, tilt: float) -> np.ndarray:
+    """All-pole vocal tract and spectral tilt: polynomials in z^-1 of shape (frames, 16).
+
+    Args:
+        formants: 1 to 3 of a tract of 17.5 cm, in Hz, shape (frames, 3).
+        scale: factor on all formants.
+        tilt: attenuation at 3 kHz in dB, by one pole as in Klatt & Klatt 1990.
+    """
+    # Above the third, formants lie about as in a uniform tube.
+    higher = np.broadcast_to([3500.0, 4500.0, 5500.0, 6500.0], (len(formants), 4))
+    frequencies = np.hstack([formants, higher]) * scale
     polynomial = _resonances(frequencies, 50 + 0.04 * frequencies)
-    # One pole whose attenuation at 3 kHz is `tilt` dB (as in Klatt & Klatt 1990).
+    # |H|^2 = (1 - pole)^2 / (1 - 2 pole cos w + pole^2) = 1 / ratio at 3 kHz, solved for the pole.
     ratio = 10 ** (max(tilt, 0.1) / 10)
     middle = (ratio - np.cos(2 * np.pi * 3000 / RATE)) / (ratio - 1)
     pole = middle - np.sqrt(middle**2 - 1)
@@ -440,6 +451,7 @@ def _resonances(frequencies: np.ndarray, bandwidths: np.ndarray) -> np.ndarray:
 
 
 def _multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Product of polynomials, row by row."""
     product = np.zeros((len(left), left.shape[1] + right.shape[1] - 1))
     for power in range(right.shape[1]):
         product[:, power : power + left.shape[1]] += left * right[:, power : power + 1]
@@ -504,7 +516,7 @@ def _describe(path: Path, match: re.Match, egg_start: float) -> Utterance:
         path=path,
         speaker=f"synthetic/s{match['speaker']}",
         sentence=f"synthetic/t{match['sentence']}",
-        sex="female" if int(match["speaker"]) % 2 == 0 else "male",
+        sex=_sex(int(match["speaker"])),
         end=audio.info(path).duration - egg_start if egg_start else None,
         targets={"emotion": match["emotion"]},
         channels={"egg": Channel(path, 1, egg_start)},
@@ -515,7 +527,7 @@ def _describe(path: Path, match: re.Match, egg_start: float) -> Utterance:
 def _read_recipe(folder: Path) -> dict:
     path = folder / _RECIPE
     try:
-        recipe = json.loads(path.read_text())
+        recipe = json.loads(path.read_text(encoding="utf-8"))
         recipe["egg_start"] = float(recipe["egg_start"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a recipe of the synthetic corpus ({error})") from None

@@ -15,7 +15,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, overload
@@ -132,6 +132,24 @@ class Store:
             index.close()
         return {path: (found | new)[path] for path in paths if path not in failed}, failed
 
+    @staticmethod
+    def identity(
+        item: Item, hashes: Mapping[Path, str], windowing: Windowing, channel: str | None = None
+    ) -> dict[str, Any]:
+        """Return what decides an item's samples, fit for `digest`."""
+        utterance = item.utterance
+        source = utterance.channels[channel] if channel else None
+        identity: dict[str, Any] = {
+            "audio": hashes[source.path if source else utterance.path],
+            "source": [source.index, source.start] if source else [utterance.index],
+            "interval": [utterance.start, utterance.end, item.start, item.end],
+            "fit": [windowing.seconds, windowing.tail],
+        }
+        if item.copy:
+            made = augment.build(item.copy)
+            identity["copy"] = [type(made).__name__, asdict(made), item.seed, utterance.id]
+        return identity
+
     def features(
         self,
         feature: Feature,
@@ -154,8 +172,8 @@ class Store:
         Returns:
             One array per item, in their order.
         """
-        base = {"feature": config(feature), "fit": [windowing.seconds, windowing.tail], "channel": channel}
-        keys = [digest(base | _identity(item, hashes, channel)) for item in items]
+        made = config(feature)
+        keys = [digest([made, self.identity(item, hashes, windowing, channel)]) for item in items]
         missing = [(item, key) for item, key in zip(items, keys, strict=True) if key not in self]
 
         def compute(group: list[tuple[Item, str]]) -> None:
@@ -205,23 +223,7 @@ def _parse_npy(content: bytes) -> np.ndarray:
         raise ValueError("no NumPy array of version 1.0")
     begin = 10 + int.from_bytes(content[8:10], "little")
     header = ast.literal_eval(content[10:begin].decode("latin-1"))
-    return np.frombuffer(content, header["descr"], offset=begin).reshape(header["shape"])
-
-
-def _identity(item: Item, hashes: Mapping[Path, str], channel: str | None) -> dict[str, Any]:
-    """Return what decides an item's samples, besides the windowing's fit."""
-    utterance = item.utterance
-    source = utterance.channels[channel] if channel else None
-    identity = {
-        "audio": hashes[source.path if source else utterance.path],
-        "source": [source.index, source.start] if source else [utterance.index],
-        "interval": [utterance.start, utterance.end, item.start, item.end],
-    }
-    if item.copy:
-        made = augment.build(item.copy)
-        options = asdict(made) if is_dataclass(made) and not isinstance(made, type) else {}
-        identity["copy"] = [item.copy, type(made).__name__, options, item.seed, utterance.id]
-    return identity
+    return np.frombuffer(bytearray(content), header["descr"], offset=begin).reshape(header["shape"])
 
 
 def _in_threads(work: Callable, tasks: Sequence, jobs: int, description: str):

@@ -1,0 +1,205 @@
+"""`serkit corpora`: which corpora can be read, whether a copy is complete and sound, and what is in it."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from serkit.corpora.verify import Report, Stats
+
+app = typer.Typer(help="List corpora, check a copy of one, and count what is in it.", no_args_is_help=True)
+
+# More classes than this do not fit side by side on a terminal.
+_MOST_COLUMNS = 10
+# Of each kind of defect the table shows so many; JSON has all.
+_MOST_LINES = 10
+
+
+class Format(enum.StrEnum):
+    """How the result is written."""
+
+    table = "table"
+    json = "json"
+
+
+Name = Annotated[str, typer.Argument(help="A corpus of `serkit corpora list`.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="Where it lies; for `table` the file.", show_default=False)]
+Output = Annotated[Format, typer.Option("--format", help="Tables to read, or one JSON document.")]
+
+
+@app.command("list")
+def list_(output: Output = Format.table) -> None:
+    """List the corpora serkit reads, with official numbers and licences."""
+    from dataclasses import asdict
+
+    from serkit import corpora
+
+    known = {name: corpora.facts(name) for name in sorted(corpora.READERS)}
+    if output is Format.json:
+        _print_json([{**asdict(facts), "name": name} for name, facts in known.items()])
+        return
+    table = _table("name", "language", "utterances", "speakers")
+    table.add_column("corpus and licence")
+    for name, facts in known.items():
+        official = _or_blank(sum(facts.counts.values())), _or_blank(facts.speakers)
+        table.add_row(name, facts.language or "", *official, f"{facts.title}: {facts.licence}")
+    _print(table)
+
+
+@app.command()
+def verify(
+    name: Name,
+    folder: Folder,
+    output: Output = Format.table,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of threads that read.")] = 2,
+) -> None:
+    """Compare a copy with the official numbers; look for defects in it.
+
+    Reported are: files left out and why; recordings that cannot be read,
+    are silent, clipped, shorter than their header says, or bit-identical
+    to another; a second channel (EGG) that is missing or too short.
+
+    Exit code 1: recordings are unreadable, or there are fewer of a class,
+    or fewer speakers, than officially. Other defects: exit code 0.
+    """
+    from serkit import corpora, progress
+    from serkit.corpora.verify import verify as check
+
+    corpus = corpora.load(name, folder)
+    with progress.bar(f"verify {name}", len(corpus)) as advance:
+        report = check(corpus, jobs, advance)
+    if output is Format.json:
+        _print_json(report.to_dict())
+    else:
+        _print(*_report_tables(report))
+    raise typer.Exit(1 if report.loses_data else 0)
+
+
+@app.command()
+def stats(name: Name, folder: Folder, output: Output = Format.table) -> None:
+    """Count utterances per class, speaker and sex, and show durations and sampling rates."""
+    from serkit import corpora
+    from serkit.corpora.verify import stats as count
+
+    numbers = count(corpora.load(name, folder))
+    if output is Format.json:
+        _print_json(numbers.to_dict())
+    else:
+        _print(*_stats_tables(numbers))
+
+
+def _report_tables(report: Report) -> list[Table | str]:
+    table = _table(report.target, "found", "official", "missing")
+    for label, count in report.classes.items():
+        table.add_row(label, str(count.found), _or_blank(count.official), _or_blank(count.missing))
+    speakers = report.speakers
+    table.add_section()
+    table.add_row("speakers", str(speakers.found), _or_blank(speakers.official), _or_blank(speakers.missing))
+    size = f"{report.utterances} utterances, {_clock(report.duration)}, {_rates(report.rates)}"
+    shown: list[Table | str] = [f"{report.corpus} in {report.folder}: {size}", table]
+    shown += _lines("skipped", [f"{name}: {reason}" for name, reason in report.skipped.items()])
+    shown += _lines("unreadable", [f"{name}: {reason}" for name, reason in report.unreadable.items()])
+    shown += _lines("truncated", report.truncated)
+    shown += _lines("silent", report.silent)
+    shown += _lines(
+        "clipped", [f"{name}: {count} samples at full scale" for name, count in report.clipped.items()]
+    )
+    shown += _lines("bit-identical", [" = ".join(group) for group in report.identical])
+    shown += _lines("channels", [f"{name}: {defect}" for name, defect in report.channels.items()])
+    return shown
+
+
+def _stats_tables(numbers: Stats) -> list[Table | str]:
+    sexes = sorted({sex for counts in numbers.by_sex.values() for sex in counts})
+    classes = _table(numbers.target, "utterances", "speakers", *sexes)
+    for label, counts in numbers.by_speaker.items():
+        by_sex = [_or_blank(numbers.by_sex[label].get(sex)) for sex in sexes]
+        classes.add_row(label, str(sum(counts.values())), str(len(counts)), *by_sex)
+    # Where every speaker is a class of its own, a table of classes by speakers says nothing.
+    labels = list(numbers.by_speaker) if len(numbers.by_speaker) <= _MOST_COLUMNS else []
+    speakers = _table("speaker", "all", *labels)
+    for speaker in sorted({name for counts in numbers.by_speaker.values() for name in counts}):
+        row = [counts.get(speaker, 0) for counts in numbers.by_speaker.values()]
+        speakers.add_row(
+            speaker.removeprefix(f"{numbers.corpus}/"),
+            str(sum(row)),
+            *(_or_blank(count) for count in row[: len(labels)]),
+        )
+    seconds = numbers.seconds
+    shown: list[Table | str] = [
+        f"{numbers.corpus} in {numbers.folder}: {numbers.utterances} utterances, {_rates(numbers.rates)}",
+        classes,
+        speakers,
+    ]
+    if seconds:
+        span = ", ".join(f"{name} {seconds[name]:.2f} s" for name in ("min", "median", "max"))
+        shown.append(f"duration: {span}, total {_clock(seconds['total'])}")
+    return shown + _lines("unreadable", [f"{name}: {reason}" for name, reason in numbers.unreadable.items()])
+
+
+def _lines(title: str, entries: Sequence[str]) -> list[Table | str]:
+    """Head a list with its length, and cut it short."""
+    if not entries:
+        return []
+    rest = len(entries) - _MOST_LINES
+    more = [f"  ... and {rest} more (--format json shows all)"] if rest > 0 else []
+    return [
+        "\n".join([f"{title}: {len(entries)}", *(f"  {entry}" for entry in entries[:_MOST_LINES]), *more])
+    ]
+
+
+def _table(first: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", overflow="fold")
+    return table
+
+
+def _print(*parts: Table | str) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for part in parts:
+        # Names of files may hold brackets, which rich would take for its markup.
+        console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _or_blank(number: int | None) -> str:
+    return str(number) if number else ""
+
+
+def _clock(seconds: float) -> str:
+    """Write a duration as hours, minutes and seconds.
+
+    >>> _clock(5025.2)
+    '1:23:45'
+    """
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def _rates(rates: Mapping[int, int]) -> str:
+    """Write the sampling rates, and how often each occurs where there are several.
+
+    >>> _rates({16000: 480}), _rates({16000: 479, 44100: 1})
+    ('16000 Hz', '16000 Hz (479), 44100 Hz (1)')
+    """
+    if len(rates) == 1:
+        return f"{next(iter(rates))} Hz"
+    return ", ".join(f"{rate} Hz ({count})" for rate, count in rates.items())

@@ -1,0 +1,220 @@
+"""Is one run better than another on the same utterances?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from serkit.errors import UserError
+from serkit.evaluation import metrics
+from serkit.evaluation.intervals import Clusters, by_speaker, by_utterance, jackknife, method, student
+from serkit.evaluation.predictions import Predictions
+
+#: With fewer speakers than this, swapping whole speakers could not give a p value below 1 %.
+MINIMUM_SPEAKERS = 8
+#: All swaps are gone through up to this number of clusters (16384 swaps), otherwise some are drawn.
+EXACT_CLUSTERS = 14
+DRAWS = 10_000
+_BLOCK = 1000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs over the same utterances.
+
+    Args:
+        metric: what is compared.
+        n: number of predictions of each run.
+        a: metric of the first run.
+        b: metric of the second run.
+        difference: a - b.
+        low: lower end of the difference's 95 % interval, >= -1.
+        high: upper end, <= 1.
+        method: of the interval.
+        clusters: number of independent units of the interval.
+        p: two-sided p value of the permutation test: how often a difference as large would come about
+            if it made no difference which run a prediction is from.
+        permutation: what was swapped, and how often.
+        mcnemar: two-sided p value of McNemar's exact test on accuracy, utterances taken for independent.
+    """
+
+    metric: str
+    n: int
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    method: str
+    clusters: int
+    p: float
+    permutation: str
+    mcnemar: float
+
+
+def compare(
+    a: Predictions, b: Predictions, metric: str = "uar", level: float = 0.95, seed: int = 0
+) -> Comparison:
+    """Compare two runs, prediction by prediction.
+
+    Predictions are matched by utterance and repeat: the lowest seed of one run belongs to the lowest
+    seed of the other.
+
+    Args:
+        a: the first run.
+        b: the second run.
+        metric: `accuracy`, `uar` or `macro_f1`.
+        level: of confidence of the interval, 0 to 1.
+        seed: of the drawn permutations.
+
+    Raises:
+        UserError: the runs do not hold the same utterances, truths or classes; unknown metric.
+    """
+    a, b = _match(a, b)
+    clusters = by_speaker(a)
+    both = _counts(a, b, clusters)
+    values = metrics.score(metric, both.sum(axis=0))
+    difference = float(values[0] - values[1])
+    half = _half_width(a, b, metric, level, clusters, difference)
+    swapped = clusters
+    if clusters.unit == "speaker" and clusters.count < MINIMUM_SPEAKERS:
+        swapped = by_utterance(a, f"only {clusters.count} speakers")
+    p, permutation = _permutation_test(_counts(a, b, swapped), metric, swapped, seed)
+    return Comparison(
+        metric=metric,
+        n=len(a),
+        a=float(values[0]),
+        b=float(values[1]),
+        difference=difference,
+        low=max(-1.0, difference - half),
+        high=min(1.0, difference + half),
+        method=method(clusters),
+        clusters=clusters.count,
+        p=p,
+        permutation=permutation,
+        mcnemar=_mcnemar(a, b),
+    )
+
+
+def _match(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+    """Bring both runs into the same order."""
+    if a.classes != b.classes:
+        raise UserError(
+            "runs with different classes cannot be compared: "
+            f"{', '.join(a.classes)} and {', '.join(b.classes)}"
+        )
+    rows_a, rows_b = _rows(a, "first"), _rows(b, "second")
+    only_a, only_b = sorted(rows_a.keys() - rows_b.keys()), sorted(rows_b.keys() - rows_a.keys())
+    if only_a or only_b:
+        alone = [f"'{id}' of repeat {repeat + 1}" for id, repeat in only_a[:1] + only_b[:1]]
+        examples = " and ".join(alone)
+        raise UserError(
+            f"the runs do not hold the same predictions: {len(only_a)} of {len(rows_a)} are only in the "
+            f"first, {len(only_b)} of {len(rows_b)} only in the second ({examples}); "
+            "compare runs of one protocol on the same corpora"
+        )
+    keys = sorted(rows_a)
+    a, b = (
+        a.select(np.array([rows_a[key] for key in keys])),
+        b.select(np.array([rows_b[key] for key in keys])),
+    )
+    wrong = np.flatnonzero(a.truth != b.truth)
+    if len(wrong):
+        raise UserError(
+            f"the runs disagree about the truth of {len(wrong)} of {len(a)} predictions "
+            f"(first: '{a.ids[wrong[0]]}'); compare runs with the same target and classes"
+        )
+    return a, b
+
+
+def _rows(predictions: Predictions, side: str) -> dict[tuple[str, int], int]:
+    """Return the row of each utterance and repeat."""
+    repeats = np.unique(predictions.seeds, return_inverse=True)[1]
+    keys = list(zip(predictions.ids, repeats.tolist(), strict=True))
+    rows = {key: row for row, key in enumerate(keys)}
+    if len(rows) < len(keys):
+        raise UserError(
+            f"the {side} run tests {len(keys) - len(rows)} utterances again with the same seed; "
+            "only runs that test an utterance once per seed can be compared"
+        )
+    return rows
+
+
+def _counts(a: Predictions, b: Predictions, clusters: Clusters) -> np.ndarray:
+    """Return confusion matrices of each cluster and run, shape (clusters, 2, classes, classes)."""
+    of_run = [
+        metrics.confusions(run.truth, run.predicted, clusters.numbers, len(run.classes)) for run in (a, b)
+    ]
+    return np.stack(of_run, axis=1)
+
+
+def _half_width(
+    a: Predictions, b: Predictions, metric: str, level: float, clusters: Clusters, difference: float
+) -> float:
+    """Return half the length of the difference's interval: as in `intervals`, but on the metric's scale."""
+    if clusters.count < 2:
+        return 2.0
+
+    def differences(counts: np.ndarray) -> np.ndarray:
+        values = metrics.score(metric, counts)
+        return values[..., 0] - values[..., 1]
+
+    error = np.sqrt(jackknife(differences, _counts(a, b, clusters)))
+    # Variance of the difference of independent pairs: McNemar's, from the share that only one run got right.
+    unequal = np.mean((a.predicted == a.truth) != (b.predicted == b.truth))
+    pairs = np.sqrt(max(0.0, unequal - difference**2) / len(set(a.ids)))
+    return float(max(student(clusters.count - 1, level) * error, special.ndtri((1 + level) / 2) * pairs))
+
+
+def _permutation_test(counts: np.ndarray, metric: str, clusters: Clusters, seed: int) -> tuple[float, str]:
+    """Swap the runs' predictions cluster by cluster; returns the p value and what was done."""
+    total = counts.sum(axis=0).astype(np.float64)
+    exchange = (counts[:, 1] - counts[:, 0]).reshape(len(counts), -1).astype(np.float64)
+    # Clusters in which the runs agree change nothing when swapped; without them far fewer swaps are exact.
+    exchange = exchange[exchange.any(axis=1)]
+    exact = len(exchange) <= EXACT_CLUSTERS
+    observed = _difference(total, metric)
+    as_large = swaps = 0
+    for swap in _swaps(len(exchange), exact, seed):
+        moved = (swap @ exchange).reshape(-1, *total.shape[1:])
+        differences = _difference(np.stack([total[0] + moved, total[1] - moved], axis=1), metric)
+        # Equal differences must count as equal, whatever the order of their sums.
+        as_large += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
+        swaps += len(swap)
+    what = f"of the {len(exchange)} of {clusters.count} {clusters.unit}s on which the runs differ"
+    what += f" ({clusters.why})" if clusters.why else ""
+    if exact:
+        return as_large / swaps, f"all {swaps} swaps {what}"
+    # The swap that changes nothing is one of the possible ones: p is never 0.
+    return (as_large + 1) / (swaps + 1), f"{swaps} random swaps {what}"
+
+
+def _difference(counts: np.ndarray, metric: str) -> np.ndarray:
+    values = metrics.score(metric, counts)
+    return values[..., 0] - values[..., 1]
+
+
+def _swaps(clusters: int, exact: bool, seed: int) -> Iterator[np.ndarray]:
+    """Yield blocks of swaps, 0 or 1, float64, shape (some, clusters)."""
+    if exact:
+        yield (np.arange(2**clusters)[:, None] >> np.arange(clusters) & 1).astype(np.float64)
+        return
+    generator = np.random.default_rng(seed)
+    for _ in range(DRAWS // _BLOCK):
+        yield generator.integers(2, size=(_BLOCK, clusters)).astype(np.float64)
+
+
+def _mcnemar(a: Predictions, b: Predictions) -> float:
+    """Return the exact p value: of the utterances one run does better on, half should be either's.
+
+    With one seed this is McNemar's test. With several, a run does better on an utterance when it gets it
+    right with more of its seeds (the sign test): seeds of an utterance are no independent trials.
+    """
+    numbers = by_utterance(a, "").numbers
+    better = (a.predicted == a.truth).astype(int) - (b.predicted == b.truth)
+    balance = np.bincount(numbers, weights=better)
+    first, second = int((balance > 0).sum()), int((balance < 0).sum())
+    return min(1.0, 2 * float(special.bdtr(min(first, second), first + second, 0.5)))

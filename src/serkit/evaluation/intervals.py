@@ -1,0 +1,146 @@
+"""Confidence intervals of metrics that hold for new speakers, also when few speakers were tested.
+
+Utterances of one speaker are not independent, so the unit is the speaker. The percentile bootstrap over
+speakers is too narrow for the few that corpora have (with 4 speakers a "95 %" interval covers the truth
+in about 80 % of cases, with 10 in about 89 %); what is done here covers it in 93 to 98 % (see
+`tests/evaluation/test_intervals.py`).
+
+The method: the variance comes from the jackknife that leaves one speaker out; quantiles are Student's
+with one degree of freedom less than there are speakers (the variance itself is estimated from so few);
+the interval is Wilson's score interval for as many independent utterances as would have that variance,
+which keeps within 0 and 1 and is still sensible next to them. It is never narrower than Wilson's
+interval for the utterances there are: by chance few speakers can score alike.
+
+Sources: Wilson, JASA 22:209 (1927); the effective number of utterances as in Korn and Graubard, Survey
+Methodology 24:193 (1998); Efron and Stein, Annals of Statistics 9:586 (1981) for the jackknife.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from serkit.evaluation import metrics
+from serkit.evaluation.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric with its confidence interval.
+
+    Args:
+        estimate: the metric over all predictions.
+        low: lower end, >= 0.
+        high: upper end, <= 1.
+        method: how it was found, and what was taken for independent.
+        clusters: number of independent units: speakers, or utterances where speakers are not known.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    method: str
+    clusters: int
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which predictions belong together.
+
+    Args:
+        numbers: the cluster of each prediction, from 0, shape (n,).
+        count: number of clusters.
+        unit: `speaker` or `utterance`.
+        why: reason for taking utterances, for the method's name; empty for speakers.
+    """
+
+    numbers: np.ndarray
+    count: int
+    unit: str
+    why: str = ""
+
+
+def interval(predictions: Predictions, metric: str, level: float = 0.95) -> Interval:
+    """Return a metric with its confidence interval over speakers.
+
+    Covers the choice of the tested speakers and their utterances, not that of the training material.
+    Where speakers are unknown, or there is only one, utterances are taken for independent and the
+    method says so: such an interval holds for new utterances of the same speakers only, and is narrower.
+
+    Args:
+        predictions: of at least one utterance; several seeds of an utterance stay together.
+        metric: `accuracy`, `uar` or `macro_f1`.
+        level: of confidence, 0 to 1.
+
+    Raises:
+        UserError: unknown metric.
+    """
+    clusters = by_speaker(predictions)
+    counts = metrics.confusions(
+        predictions.truth, predictions.predicted, clusters.numbers, len(predictions.classes)
+    )
+    estimate = float(metrics.score(metric, counts.sum(axis=0)))
+    if clusters.count < 2:
+        return Interval(estimate, 0.0, 1.0, "none: one utterance", 1)
+    variance = jackknife(lambda left: metrics.score(metric, left), counts)
+    quantile = student(clusters.count - 1, level)
+    # Seeds are no further utterances: they say more about the training, not about the speech.
+    utterances = len(set(predictions.ids))
+    floor = special.ndtri((1 + level) / 2) ** 2 / utterances
+    binomial = estimate * (1 - estimate)
+    # Wilson's z^2 / n, with Student's quantile and the n that gives the variance found.
+    ratio = max(quantile**2 * variance / binomial, floor) if binomial > 0 else floor
+    low, high = _wilson(estimate, ratio)
+    return Interval(estimate, low, high, method(clusters), clusters.count)
+
+
+def by_speaker(predictions: Predictions) -> Clusters:
+    """Group the predictions by speaker, or by utterance where that is not possible."""
+    unknown = sum(speaker is None for speaker in predictions.speakers)
+    speakers, numbers = np.unique([speaker or "" for speaker in predictions.speakers], return_inverse=True)
+    if unknown:
+        return by_utterance(predictions, f"speaker unknown for {unknown} of {len(predictions)}")
+    if len(speakers) < 2:
+        return by_utterance(predictions, "only one speaker")
+    return Clusters(numbers, len(speakers), "speaker")
+
+
+def by_utterance(predictions: Predictions, why: str) -> Clusters:
+    """Group the predictions by utterance: those of its seeds stay together."""
+    ids, numbers = np.unique(predictions.ids, return_inverse=True)
+    return Clusters(numbers, len(ids), "utterance", why)
+
+
+def method(clusters: Clusters) -> str:
+    """Name the method in one line."""
+    name = f"leave-one-{clusters.unit}-out jackknife, Student t with {clusters.count - 1} degrees of freedom"
+    return f"{name} ({clusters.why}: utterances taken for independent)" if clusters.why else name
+
+
+def jackknife(statistic: Callable[[np.ndarray], np.ndarray], counts: np.ndarray) -> float:
+    """Return the variance of a statistic of summed counts, leaving out one cluster after the other.
+
+    A class that only one cluster has is missing when that one is left out; metrics then go over the rest.
+
+    Args:
+        statistic: counts of shape (clusters, ...) -> values of shape (clusters,).
+        counts: of each cluster, shape (clusters, ...), at least two clusters.
+    """
+    left = statistic(counts.sum(axis=0) - counts)
+    count = len(counts)
+    return float((count - 1) / count * np.square(left - left.mean()).sum())
+
+
+def student(degrees: int, level: float) -> float:
+    """Return the two-sided quantile of Student's t distribution."""
+    return float(special.stdtrit(degrees, (1 + level) / 2))
+
+
+def _wilson(estimate: float, ratio: float) -> tuple[float, float]:
+    """Return the score interval; `ratio` is the squared quantile over the number of independent trials."""
+    middle = (estimate + ratio / 2) / (1 + ratio)
+    half = np.sqrt(ratio * estimate * (1 - estimate) + ratio**2 / 4) / (1 + ratio)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))

@@ -1,0 +1,38 @@
+"""Training methods: what is minimised, and what happens before and after. The trainer owns the loop.
+
+To add one, write its file (a `Method`) and add its line to `METHODS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from serkit.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from serkit.methods.method import Method
+
+METHODS = {
+    "supervised": "serkit.methods.supervised:Supervised",
+}
+
+
+def build(name: str, **options: Any) -> Method:
+    """Make a method from its name and options.
+
+    Raises:
+        UserError: unknown name or option.
+    """
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    module, _, attribute = METHODS[name].partition(":")
+    kind = getattr(importlib.import_module(module), attribute)
+    for option in options:
+        if option not in inspect.signature(kind).parameters:
+            raise unknown(f"option of method '{name}'", option, inspect.signature(kind).parameters)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise UserError(f"method '{name}': {error}") from None

@@ -1,0 +1,40 @@
+"""The contract of a training method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from serkit.items import Item
+from serkit.networks.network import Batch, Model, Output
+
+if TYPE_CHECKING:
+    from serkit.systems.stages import Stages
+
+
+class Method:
+    """What is minimised, and what happens before and after. The trainer owns the loop.
+
+    A subclass defines `loss`; the other steps do nothing unless it needs them.
+    """
+
+    def select(self, items: Sequence[Item], stages: Stages) -> Sequence[Item]:
+        """Choose which of the training items this stage trains on, e.g. by an earlier stage's record."""
+        return items
+
+    def prepare(self, model: Model, stages: Stages) -> None:
+        """Take what the loss needs from finished stages: teachers, extractors, records."""
+
+    def forward(self, model: Model, batch: Batch) -> Output:
+        """Run the model on a training batch, by default as it is; the loop keeps its record from this."""
+        return model(batch)
+
+    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Compute the named terms whose sum is minimised, from what `forward` returned."""
+        raise TypeError(f"{type(self).__name__} does not say what it minimises")
+
+    def finish(self, model: Model, batches: Iterable[Batch]) -> Model:
+        """Return what is deployed: the trained model, or one made of it and the training data."""
+        return model

@@ -1,0 +1,62 @@
+"""Cross-entropy on labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from serkit.errors import unknown
+from serkit.items import Item, label
+from serkit.methods.method import Method
+from serkit.networks.network import Batch, Model, Output
+
+if TYPE_CHECKING:
+    from serkit.systems.stages import Stages
+
+
+class Supervised(Method):
+    """Cross-entropy, averaged over the items of a batch and summed over targets.
+
+    Args:
+        label_smoothing: share of the target probability spread evenly over all classes, in [0, 1).
+        class_weights: `balanced` weighs each item by items / (classes * items of its class), counted in
+            the training part; None weighs all alike.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, class_weights: str | None = None) -> None:
+        if class_weights not in (None, "balanced"):
+            raise unknown("class_weights", str(class_weights), ["balanced"])
+        self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
+        self.weights: dict[str, Tensor] = {}
+
+    def prepare(self, model: Model, stages: Stages) -> None:
+        if self.class_weights == "balanced":
+            for target, classes in stages.classes.items():
+                self.weights[target] = balanced_weights(stages.training, target, classes)
+
+    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        terms = {}
+        for target, logits in output.predictions.items():
+            losses = F.cross_entropy(
+                logits, batch.targets[target], reduction="none", label_smoothing=self.label_smoothing
+            )
+            if target in self.weights:
+                losses = losses * self.weights[target].to(losses)[batch.targets[target]]
+            known = batch.masks.get(target)
+            name = "cross_entropy" if len(output.predictions) == 1 else f"cross_entropy_{target}"
+            # A batch without a single known label has no loss in this target: 0, not 0 / 0.
+            terms[name] = losses.mean() if known is None else (losses * known).sum() / known.sum().clamp_min(1)
+        return terms
+
+
+def balanced_weights(items: Sequence[Item], target: str, classes: Sequence[str]) -> Tensor:
+    """Return items / (classes * items of the class) for each class; 0 for a class without items."""
+    labels = [label(item.utterance, target) for item in items]
+    counts = torch.tensor([labels.count(name) for name in classes], dtype=torch.float32)
+    present = (counts > 0).sum()
+    return torch.where(counts > 0, counts.sum() / (present * counts.clamp_min(1)), 0.0)

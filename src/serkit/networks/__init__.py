@@ -1,0 +1,54 @@
+"""Networks: one torch module per file.
+
+To add one, write its file (a `Network`) and add its line to `NETWORKS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from serkit.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from serkit.networks.network import Network
+
+NETWORKS = {
+    "cnn": "serkit.networks.cnn:Cnn",
+    "linear": "serkit.networks.linear:Linear",
+}
+
+
+def network_class(name: str) -> type[Network]:
+    """Return the class of a network by name."""
+    if name not in NETWORKS:
+        raise unknown("network", name, NETWORKS)
+    module, _, attribute = NETWORKS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def build(
+    name: str, inputs: Mapping[str, tuple[int | None, ...]], outputs: Mapping[str, int], **options: Any
+) -> Network:
+    """Make a network with new weights.
+
+    Args:
+        name: a key of `NETWORKS`.
+        inputs: shape of each view without the batch axis; None stands for time.
+        outputs: number of outputs by target.
+        options: keyword arguments of that network.
+
+    Raises:
+        UserError: unknown name or option, or an input the network cannot take.
+    """
+    kind = network_class(name)
+    known = [p for p in inspect.signature(kind).parameters if p not in ("inputs", "outputs")]
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of network '{name}'", option, known)
+    try:
+        return kind(dict(inputs), dict(outputs), **options)
+    except TypeError as error:
+        raise UserError(f"network '{name}': {error}") from None

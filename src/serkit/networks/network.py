@@ -1,0 +1,155 @@
+"""What goes into a network, what comes out, and the model: a network with all that stands before it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from serkit.errors import UserError, unknown
+from serkit.networks.layers.normalisation import Normalisation
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass
+class Batch:
+    """Some items, ready for a network.
+
+    Args:
+        views: input by name, (batch, *shape), padded with zeros along time.
+        lengths: valid length along time by view, (batch,); missing where nothing was padded.
+        targets: label by target, (batch,): class index, or number.
+        masks: by target, (batch,) bool: where the label is known; missing where it is for all.
+        index: position of each item in its data, (batch,).
+    """
+
+    views: dict[str, Tensor]
+    lengths: dict[str, Tensor] = field(default_factory=dict)
+    targets: dict[str, Tensor] = field(default_factory=dict)
+    masks: dict[str, Tensor] = field(default_factory=dict)
+    index: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.views.values())))
+
+
+@dataclass
+class Output:
+    """What a network returns.
+
+    Args:
+        predictions: by target, (batch, outputs): logits of classes, or numbers.
+        features: deep feature of each item, (batch, size): what papers distil, fuse or feed to an SVM.
+        maps: intermediate maps by layer name, only those asked for.
+    """
+
+    predictions: dict[str, Tensor]
+    features: Tensor
+    maps: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Network(nn.Module):
+    """Base of all networks: `forward(batch) -> Output`.
+
+    Subclasses take `(inputs, outputs, **options)`: the shape of each view without the batch axis (None
+    for time), and the number of outputs by target.
+    """
+
+    def __init__(self, inputs: Mapping[str, Shape], outputs: Mapping[str, int]) -> None:
+        super().__init__()
+        self.inputs = dict(inputs)
+        self.outputs = dict(outputs)
+
+    @property
+    def only(self) -> str:
+        """Name of the single view of a network that takes one."""
+        if len(self.inputs) != 1:
+            raise UserError(f"{type(self).__name__} takes one view, not {len(self.inputs)}: {', '.join(self.inputs)}")
+        return next(iter(self.inputs))
+
+    def heads(self, size: int) -> nn.ModuleDict:
+        """One linear layer from a feature of `size` to each target's outputs."""
+        return nn.ModuleDict({target: nn.Linear(size, count) for target, count in self.outputs.items()})
+
+    def forward(self, batch: Batch) -> Output:
+        raise TypeError(f"{type(self).__name__} does not say what it computes")
+
+
+class Model(nn.Module):
+    """A network with the normalisation of its views, and the trainable networks, in front of it.
+
+    This is what is trained, saved and exported: a checkpoint or an ONNX file holds all of it.
+
+    Args:
+        network: the stage's own network.
+        normalisations: by view, those that have one.
+        upstream: by view, the model of an earlier stage whose features are this view and which is
+            trained along; it reads the views it was made for from the same batch.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        normalisations: Mapping[str, Normalisation] | None = None,
+        upstream: Mapping[str, Model] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.normalisations = nn.ModuleDict(dict(normalisations or {}))
+        self.upstream = nn.ModuleDict(dict(upstream or {}))
+        self._frozen: list[str] = []
+
+    def forward(self, batch: Batch) -> Output:
+        views = dict(batch.views)
+        for view, model in self.upstream.items():
+            views[view] = model(batch).features
+        for view, normalisation in self.normalisations.items():
+            views[view] = normalisation(views[view], batch.lengths.get(view))
+        return self.network(dataclasses.replace(batch, views=views))
+
+    def fit_normalisation(self, view: str, arrays: Iterable[Tensor]) -> None:
+        """Set a view's mean and deviation from the training part, one item at a time."""
+        if view in self.normalisations:
+            cast(Normalisation, self.normalisations[view]).fit(arrays)
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Stop training some layers of the network: weights, batch-norm statistics and dropout.
+
+        Args:
+            names: dotted names of layers; a name freezes all below it.
+        """
+        for name in names:
+            _layer(self.network, name).requires_grad_(False)
+        self._frozen = list(names)
+        self.train(self.training)
+
+    def reset(self, names: Sequence[str], fresh: Model) -> None:
+        """Give some layers of the network the new weights they have in `fresh`, e.g. for a new head."""
+        for name in names:
+            parent, _, leaf = name.rpartition(".")
+            owner = _layer(self.network, parent) if parent else self.network
+            setattr(owner, leaf, _layer(fresh.network, name))
+        self.network.outputs = fresh.network.outputs
+
+    def train(self, mode: bool = True) -> Model:
+        super().train(mode)
+        for name in self._frozen:
+            _layer(self.network, name).eval()
+        return self
+
+
+def _layer(network: nn.Module, name: str) -> nn.Module:
+    layers = dict(network.named_modules())
+    if name not in layers:
+        raise unknown(f"layer of {type(network).__name__}", name, filter(None, layers))
+    return layers[name]
+
+
+def mask(lengths: Tensor, size: int) -> Tensor:
+    """Return which positions are valid, (batch, size) bool, from valid lengths (batch,)."""
+    return torch.arange(size, device=lengths.device) < lengths[:, None]

@@ -1,0 +1,112 @@
+"""Parts listed in a file: the published training, validation and test lists of a corpus."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from serkit.corpora import Utterance
+from serkit.errors import UserError
+
+#: `unused` is for utterances that the list leaves out on purpose.
+PARTS = ("train", "validation", "test", "unused")
+
+_JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
+
+
+def folds(
+    path: Path, utterances: Sequence[Utterance], carved: bool = False
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield positions in `utterances` of training, validation and test part for each fold of the list.
+
+    Every utterance must be listed in every fold. Rows of the list without an utterance are passed over:
+    a class that is not learned takes its utterances away before they are cut.
+
+    Args:
+        path: the list, see `read`.
+        utterances: what is cut.
+        carved: whether a validation part will be taken out of the training part, so that the list may
+            not name one.
+
+    Raises:
+        UserError: broken list; utterances not in it; a fold without training or test part.
+    """
+    places = [{utterance.id, str(utterance.path.resolve())} for utterance in utterances]
+    for fold, part_of in read(path).items():
+        found = [
+            next((part_of[place] for place in place_set if place in part_of), None) for place_set in places
+        ]
+        where = f"{path}: fold '{fold}'" if fold else str(path)
+        missing = [utterance.id for utterance, part in zip(utterances, found, strict=True) if part is None]
+        if missing:
+            raise UserError(
+                f"{where}: {len(missing)} of {len(utterances)} utterances are missing "
+                f"(first: '{missing[0]}'); list each with part = {', '.join(PARTS[:-1])} or {PARTS[-1]}"
+            )
+        parts = np.array(found)
+        train, validation, test = (np.flatnonzero(parts == part) for part in PARTS[:-1])
+        if not len(train) or not len(test):
+            raise UserError(
+                f"{where}: none of the utterances is in the {'test' if len(train) else 'train'} part"
+            )
+        if carved and len(validation):
+            raise UserError(
+                f"{where}: lists a validation part; set validation = 0, or list those rows as train"
+            )
+        yield train, validation, test
+
+
+def read(path: Path) -> dict[str, dict[str, str]]:
+    """Read a list: CSV with a header, or one JSON object per line (`.json`, `.jsonl`, `.ndjson`).
+
+    Columns: `id` (an utterance's) or `path` (its sound file, seen from the list's folder), `part`
+    (train, validation, test or unused), and `fold` where there are several.
+
+    Returns:
+        For each fold (`""` without that column), in the order of the file: id or absolute path -> part.
+
+    Raises:
+        UserError: missing or broken file, missing column, unknown part, or an utterance listed twice.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for number, row in _rows(path):
+        where = f"{path}, line {number}"
+        part = str(row.get("part") or "").strip().lower()
+        if part not in PARTS:
+            raise UserError(f"{where}: part '{part}' is not one of {', '.join(PARTS)}")
+        name = row.get("id") or (row.get("path") and str((path.parent / str(row["path"])).resolve()))
+        if not name:
+            raise UserError(f"{where}: neither 'id' nor 'path' is given")
+        fold = found.setdefault(str(row.get("fold") if row.get("fold") is not None else "").strip(), {})
+        if str(name) in fold:
+            raise UserError(f"{where}: '{row.get('id') or row.get('path')}' is listed twice in one fold")
+        fold[str(name)] = part
+    if not found:
+        raise UserError(f"{path}: lists nothing; needed are the columns id (or path) and part")
+    return found
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict]]:
+    """Yield line number and row."""
+    is_json = path.suffix.lower() in _JSON_SUFFIXES
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if is_json:
+                for number, line in enumerate(file, start=1):
+                    if line.strip():
+                        row = json.loads(line)
+                        if not isinstance(row, dict):
+                            raise UserError(f"{path}, line {number}: not a JSON object")
+                        yield number, row
+            else:
+                reader = csv.DictReader(file)
+                for row in reader:
+                    yield reader.line_num, row
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file (lists of a fixed protocol)") from None
+    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as {'JSON lines' if is_json else 'CSV'} ({error})") from None

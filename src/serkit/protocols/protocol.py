@@ -1,0 +1,84 @@
+"""What a protocol is, the ones every system can use by name, and what each of them lets leak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Kind = Literal["random", "kfold", "group_kfold", "leave_one_group_out", "fixed"]
+GROUPED = frozenset({"group_kfold", "leave_one_group_out"})
+
+
+class Protocol(BaseModel):
+    """How utterances are cut into training, validation and test part.
+
+    Args:
+        kind: `random` (one test part of share `test`), `kfold`, `group_kfold` (as scikit-learn's
+            GroupKFold), `leave_one_group_out`, or `fixed` (parts listed in a file).
+        group: what the grouped kinds keep apart: `speaker`, `sentence`, `corpus`, `language`, `sex`, or
+            an attribute of the utterances such as `session`.
+        folds: number of folds of `kfold` and `group_kfold`.
+        test: share of the test part of `random`.
+        stratify: whether `random`, `kfold` and their validation part keep the shares of the classes.
+        validation: share of the training part set aside for validation, by the same rule: whole groups
+            (at least one) for the grouped kinds, otherwise at random.
+        repeats: how often all is repeated, each time with the next seed. The folds of the grouped kinds
+            do not depend on the seed; only their validation parts and the training do.
+        unit: what is cut. `item` (pieces and augmented copies) is for reproducing papers that did so.
+        lists: for `fixed`: CSV or JSON lines file with the columns `id` or `path`, `part` and
+            optionally `fold` (see `lists.read`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    group: str = "speaker"
+    folds: int = Field(default=5, ge=2)
+    test: float = Field(default=0.2, gt=0, lt=1)
+    stratify: bool = True
+    validation: float = Field(default=0.0, ge=0, lt=1)
+    repeats: int = Field(default=1, ge=1)
+    unit: Literal["utterance", "item"] = "utterance"
+    lists: Path | None = None
+
+    @model_validator(mode="after")
+    def _lists_belong_to_fixed(self) -> Protocol:
+        if (self.kind == "fixed") != (self.lists is not None):
+            raise ValueError(
+                "kind 'fixed' needs 'lists', the path of a CSV or JSON lines file; no other kind takes it"
+            )
+        return self
+
+    @property
+    def grouped(self) -> bool:
+        """Whether whole groups are kept apart."""
+        return self.kind in GROUPED
+
+
+#: Protocols every system can use by name. `clean` is the default.
+STANDARD = {
+    "clean": Protocol(kind="group_kfold"),
+    "leave-one-speaker-out": Protocol(kind="leave_one_group_out"),
+    "random": Protocol(kind="random"),
+    "kfold": Protocol(kind="kfold"),
+    "leave-one-session-out": Protocol(kind="leave_one_group_out", group="session"),
+    "leave-one-sentence-out": Protocol(kind="leave_one_group_out", group="sentence"),
+}
+
+
+def flags(protocol: Protocol) -> list[str]:
+    """Say what a protocol does not keep apart, whatever the corpus; `audit` finds what really is shared.
+
+    >>> flags(STANDARD["clean"]), flags(STANDARD["random"])
+    ([], ['speakers may be in both parts'])
+    """
+    found = []
+    if not protocol.grouped or protocol.group == "sentence":
+        found.append("speakers may be in both parts")
+    elif protocol.group != "speaker":
+        found.append(f"speakers are kept apart only where each belongs to one {protocol.group}")
+    if protocol.unit == "item":
+        found.append("pieces and augmented copies of one utterance may be in both parts")
+    return found

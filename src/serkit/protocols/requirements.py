@@ -1,0 +1,158 @@
+"""What a protocol needs of the utterances, and the errors for those that do not have it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from serkit.corpora import Utterance
+from serkit.errors import UserError
+from serkit.protocols.protocol import Protocol
+
+_FIELDS = frozenset({"speaker", "sentence", "sex", "language", "corpus"})
+_PLURALS = {"corpus": "corpora", "sex": "sexes"}
+_INSTEAD = "choose --protocol random (flagged)"
+
+
+def group_key(utterance: Utterance, group: str) -> str | None:
+    """Return the group an utterance belongs to; attributes get the corpus in front, as speakers have."""
+    if group in _FIELDS:
+        return getattr(utterance, group)
+    value = utterance.attributes.get(group)
+    return None if value is None else f"{utterance.corpus}/{value}"
+
+
+class Requirements:
+    """The checks of one protocol; each raises a `UserError` that says what would work.
+
+    Args:
+        protocol: whose needs are checked.
+        name: what the protocol is called in errors; None: by its kind.
+        target: name of the labels.
+    """
+
+    def __init__(self, protocol: Protocol, name: str | None, target: str) -> None:
+        self.protocol = protocol
+        self.who = f"protocol '{name or protocol.kind}'"
+        self.target = target
+
+    def check_labels(self, utterances: Sequence[Utterance]) -> None:
+        """Utterances there, ids unique, every label there, two classes at least, text where stratified."""
+        if not utterances:
+            raise UserError(f"{self.who}: there are no utterances to cut")
+        counts = Counter(utterance.id for utterance in utterances)
+        twice = [id for id, count in counts.items() if count > 1]
+        if twice:
+            raise UserError(
+                f"{self.who}: {len(twice)} of {len(counts)} ids occur more than once (first: '{twice[0]}'); "
+                "give every utterance its own"
+            )
+        where = _corpora(utterances)
+        without = [utterance for utterance in utterances if self.target not in utterance.targets]
+        if without:
+            there = ", ".join(sorted({name for utterance in utterances for name in utterance.targets}))
+            raise UserError(
+                f"{_corpora(without)}: {len(without)} of {len(utterances)} utterances have no target "
+                f"'{self.target}' (first: '{without[0].id}'). Targets there are: {there or 'none'}"
+            )
+        values = {utterance.targets[self.target] for utterance in utterances}
+        if len(values) < 2:
+            raise UserError(
+                f"{where}: all of {_count(len(utterances))} have the same {self.target}, '{values.pop()}'; "
+                "two classes are needed"
+            )
+        if self._stratified and not all(isinstance(value, str) for value in values):
+            raise UserError(
+                f"{self.who} keeps the shares of the classes, but target '{self.target}' of {where} "
+                "is a number; set stratify = false"
+            )
+
+    @property
+    def _stratified(self) -> bool:
+        drawn = self.protocol.kind in {"random", "kfold"} or self.protocol.validation > 0
+        return self.protocol.stratify and not self.protocol.grouped and drawn
+
+    def groups(self, utterances: Sequence[Utterance]) -> list[str]:
+        """Return the group of every utterance: none is missing, and there are enough."""
+        group = self.protocol.group
+        where = _corpora(utterances)
+        apart = f"{self.who} keeps {_plural(group)} apart, but"
+        keys = [group_key(utterance, group) for utterance in utterances]
+        without = [utterance for utterance, key in zip(utterances, keys, strict=True) if key is None]
+        if without:
+            raise UserError(
+                f"{apart} {_corpora(without)} has no {group} for {len(without)} of {len(utterances)} "
+                f"utterances (first: '{without[0].id}'); give one, or {_INSTEAD}"
+            )
+        count = len(set(keys))
+        if count < 2:
+            raise UserError(f"{apart} {where} has only one, '{keys[0]}'; give more, or {_INSTEAD}")
+        if self.protocol.kind == "group_kfold" and count < self.protocol.folds:
+            raise UserError(
+                f"{apart} {where} has {count} for {self.protocol.folds} folds; set folds = {count}, "
+                f"or choose --protocol leave-one-{group}-out"
+            )
+        return [key for key in keys if key is not None]
+
+    def check_training_groups(self, groups: np.ndarray) -> None:
+        """Two groups at least: one is set aside for validation."""
+        group = self.protocol.group
+        if len(groups) < 2:
+            raise UserError(
+                f"{self.who} sets a {group} aside for validation, but a training part has only "
+                f"'{groups[0]}'; set validation = 0, or give more {_plural(group)}"
+            )
+
+    def check_folds(self, labels: np.ndarray) -> None:
+        """Enough utterances, and where stratified of every class, to have some in every fold."""
+        folds = self.protocol.folds
+        label, size = _smallest(labels)
+        if self.protocol.stratify and size < folds:
+            raise UserError(
+                f"{self.who} puts every class into each of its {folds} folds, but {self.target} '{label}' "
+                f"has only {_count(size)}; leave that class out, set fewer folds, or stratify = false"
+            )
+        if len(labels) < folds:
+            raise UserError(
+                f"{self.who} has {folds} folds, but there are only {_count(len(labels))}; set fewer folds"
+            )
+
+    def check_share(self, labels: np.ndarray, share: float, part: str) -> None:
+        """Enough to draw a part from, and where stratified of every class to have some on both sides."""
+        drawn = int(np.ceil(share * len(labels)))  # as scikit-learn rounds
+        draws = f"{self.who} draws {part} = {share:g} of {_count(len(labels))}"
+        if drawn >= len(labels):
+            raise UserError(f"{draws}, which leaves none to train on; set {part} lower")
+        if not self.protocol.stratify:
+            return
+        label, size = _smallest(labels)
+        if size < 2:
+            raise UserError(
+                f"{draws} with every class on both sides, but {self.target} '{label}' has only "
+                f"{_count(size)} there; leave that class out, or set stratify = false"
+            )
+        classes = len(set(labels.tolist()))
+        fewest = min(drawn, len(labels) - drawn)
+        if fewest < classes:
+            raise UserError(
+                f"{draws} with every class on both sides, but one side would hold {_count(fewest)} for "
+                f"{classes} classes; change {part}, or set stratify = false"
+            )
+
+
+def _smallest(labels: np.ndarray) -> tuple[str, int]:
+    return min(Counter(labels.tolist()).items(), key=lambda item: (item[1], item[0]))
+
+
+def _corpora(utterances: Sequence[Utterance]) -> str:
+    return ", ".join(sorted({utterance.corpus for utterance in utterances}))
+
+
+def _plural(group: str) -> str:
+    return _PLURALS.get(group, f"{group}s")
+
+
+def _count(utterances: int) -> str:
+    return "1 utterance" if utterances == 1 else f"{utterances} utterances"

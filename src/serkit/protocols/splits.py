@@ -1,0 +1,148 @@
+"""Cutting utterances into training, validation and test parts, with scikit-learn's splitters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from serkit.corpora import Utterance
+from serkit.protocols import lists
+from serkit.protocols.protocol import Protocol
+from serkit.protocols.requirements import Requirements
+
+
+@dataclass(frozen=True)
+class Split:
+    """One division of the utterances: ids of its three parts, each sorted.
+
+    Args:
+        name: unique in its protocol and fit for a folder: `seed-0-fold-1`.
+        train: what is learned from.
+        validation: what is chosen by; may be empty.
+        test: what is scored.
+        fold: number of the fold, from 1.
+        seed: seed of this repeat, also for the training.
+    """
+
+    name: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    fold: int = 1
+    seed: int = 0
+
+
+def splits(
+    protocol: Protocol, utterances: Iterable[Utterance], target: str, seed: int = 0, name: str | None = None
+) -> list[Split]:
+    """Cut utterances as the protocol says: one `Split` for each fold of each repeat.
+
+    The result depends on the utterances' ids, labels and groups and on the seed, not on their order. The
+    test parts of `group_kfold` are those of `sklearn.model_selection.GroupKFold` (largest group first,
+    into the smallest fold), which do not depend on the order either. With `unit = "item"` the caller
+    passes one utterance per item, under the item's id.
+
+    Args:
+        protocol: how to cut.
+        utterances: what to cut; all have the target.
+        target: whose values are the labels.
+        seed: of the first repeat, >= 0; the next repeat takes the next number.
+        name: what the protocol is called in errors.
+
+    Raises:
+        UserError: the protocol cannot be followed with these utterances; the message says what would work.
+    """
+    cutter = _Cutter(protocol, sorted(utterances, key=lambda utterance: utterance.id), target, name)
+    found = []
+    for repeat in range(seed, seed + protocol.repeats):
+        for fold, parts in enumerate(cutter.folds(repeat), start=1):
+            train, validation, test = parts
+            if protocol.validation:
+                # The fold is part of the seed: otherwise every fold would draw from the same places.
+                train, validation = cutter.carve(train, [repeat, fold])
+            names = (cutter.names(train), cutter.names(validation), cutter.names(test))
+            found.append(Split(f"seed-{repeat}-fold-{fold}", *names, fold=fold, seed=repeat))
+    return found
+
+
+def everything(
+    protocol: Protocol, utterances: Iterable[Utterance], target: str, seed: int = 0, name: str | None = None
+) -> Split:
+    """Return the split of a final training: all utterances are learned from, none is kept for a test.
+
+    A validation part is carved as the protocol says. Arguments and errors are those of `splits`.
+    """
+    cutter = _Cutter(protocol, sorted(utterances, key=lambda utterance: utterance.id), target, name)
+    train, validation = np.arange(len(cutter.utterances)), np.array([], dtype=int)
+    if protocol.validation:
+        train, validation = cutter.carve(train, [seed, 0])
+    return Split(f"seed-{seed}-final", cutter.names(train), cutter.names(validation), (), fold=0, seed=seed)
+
+
+_Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class _Cutter:
+    """Cuts positions in the list of utterances, which is sorted by id."""
+
+    def __init__(
+        self, protocol: Protocol, utterances: list[Utterance], target: str, name: str | None
+    ) -> None:
+        self.protocol = protocol
+        self.utterances = utterances
+        self.needs = Requirements(protocol, name, target)
+        self.needs.check_labels(utterances)
+        self.labels = np.array([str(utterance.targets[target]) for utterance in utterances])
+        self.groups = np.array(self.needs.groups(utterances)) if protocol.grouped else None
+
+    def names(self, positions: np.ndarray) -> tuple[str, ...]:
+        return tuple(self.utterances[position].id for position in np.sort(positions))
+
+    def folds(self, seed: int) -> Iterator[_Parts]:
+        """Yield training, validation and test part; validation is empty unless a list names it."""
+        from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, StratifiedKFold
+
+        protocol = self.protocol
+        none = np.array([], dtype=int)
+        everything = np.arange(len(self.utterances))
+        if protocol.lists is not None:
+            yield from lists.folds(protocol.lists, self.utterances, carved=protocol.validation > 0)
+            return
+        if protocol.kind == "random":
+            train, test = self._draw(everything, protocol.test, "test", seed)
+            yield train, none, test
+            return
+        if protocol.kind == "kfold":
+            self.needs.check_folds(self.labels)
+            kind = StratifiedKFold if protocol.stratify else KFold
+            splitter = kind(protocol.folds, shuffle=True, random_state=seed)
+        else:
+            splitter = GroupKFold(protocol.folds) if protocol.kind == "group_kfold" else LeaveOneGroupOut()
+        for train, test in splitter.split(everything, self.labels, self.groups):
+            yield train, none, test
+
+    def carve(self, train: np.ndarray, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Take the validation part out of a training part; returns what is left and what was taken."""
+        generator = np.random.default_rng(seed)
+        share = self.protocol.validation
+        if self.groups is None:
+            return self._draw(train, share, "validation", int(generator.integers(2**31)))
+        groups = np.unique(self.groups[train])
+        self.needs.check_training_groups(groups)
+        count = min(len(groups) - 1, max(1, round(share * len(groups))))
+        taken = np.isin(self.groups[train], generator.choice(groups, count, replace=False))
+        return train[~taken], train[taken]
+
+    def _draw(
+        self, positions: np.ndarray, share: float, part: str, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a share of positions; returns what is left and what was drawn."""
+        from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+
+        labels = self.labels[positions]
+        self.needs.check_share(labels, share, part)
+        splitter = StratifiedShuffleSplit if self.protocol.stratify else ShuffleSplit
+        left, drawn = next(splitter(1, test_size=share, random_state=seed).split(positions, labels))
+        return positions[left], positions[drawn]

@@ -1,0 +1,298 @@
+"""Bundles: what is shipped. A folder with `bundle.json`, `model.onnx`, `CARD.md`, perhaps `weights.safetensors`.
+
+`bundle.json` says what the network was given and what it answers, so that recognition needs nothing else.
+There is no pickle in a bundle, and nothing in it is run but the network itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from serkit import features
+from serkit.errors import UserError, unknown
+from serkit.items import Windowing
+
+#: The newest layout of `bundle.json` this code reads.
+FORMAT = 1
+
+DESCRIPTION, MODEL, CARD, WEIGHTS = "bundle.json", "model.onnx", "CARD.md", "weights.safetensors"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeatureConfig(_Table):
+    """Name, version and options of a front end, as `features.config` writes them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    version: int
+
+
+class Input(_Table):
+    """One input of the network: a feature of a channel (None: the speech)."""
+
+    name: str
+    feature: FeatureConfig
+    channel: Literal["egg"] | None = None
+
+
+class Calibration(_Table):
+    """How the probabilities were calibrated. For information: the temperature is inside `model.onnx`."""
+
+    temperature: float = Field(gt=0)
+    fitted_on: str
+
+
+class TrainedOn(_Table):
+    """Corpora, and the first 16 hexadecimal digits of `audio.content_hash` of each recording."""
+
+    corpora: list[str]
+    recordings: list[str]
+
+
+class Score(_Table):
+    """One measured value with its interval, how to measure it again, and what leaked into it."""
+
+    corpus: str
+    protocol: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    command: str | None = None
+    flags: list[str] = []
+
+
+class Parity(_Table):
+    """Largest difference of a probability between the trained network and `model.onnx`."""
+
+    recordings: int
+    max_difference: float
+
+
+class Size(_Table):
+    """Numbers in the network, and its multiply-adds for one window where they were counted."""
+
+    parameters: int
+    macs: int | None = None
+
+
+class ModelFile(_Table):
+    """The network's file and the SHA-256 of its bytes."""
+
+    file: Literal["model.onnx"] = MODEL
+    sha256: str
+
+
+class Bundle(_Table):
+    """What `bundle.json` says, field by field.
+
+    Args:
+        format: layout of the file.
+        name: what the bundle calls itself.
+        serkit: version of serkit that wrote it.
+        created: day, `2026-11-20`.
+        system: name of the system it was trained by.
+        labels: in the order of the network's output.
+        target: what was learned, e.g. `emotion`.
+        inputs: of the network.
+        windowing: how a recording is cut; its probabilities are the mean over the windows.
+        model: made by `save`.
+        network: table the network can be built from again, with `weights.safetensors`.
+    """
+
+    format: Literal[1] = FORMAT
+    name: str
+    serkit: str
+    created: str
+    system: str
+    labels: list[str] = Field(min_length=2)
+    target: str
+    inputs: list[Input] = Field(min_length=1)
+    windowing: Windowing
+    calibration: Calibration | None = None
+    trained_on: TrainedOn
+    scores: list[Score] = []
+    licence: str
+    languages: list[str] = []
+    parity: Parity | None = None
+    size: Size
+    model: ModelFile | None = None
+    network: dict[str, Any] | None = None
+
+    _folder: Path | None = PrivateAttr(None)
+
+    @field_validator("labels")
+    @classmethod
+    def _unique(cls, labels: list[str]) -> list[str]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("a label is there twice")
+        return labels
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Bundle:
+        """Read a bundle's description and check its model file against it.
+
+        Raises:
+            UserError: the folder is no bundle, is broken, or is of a newer format.
+        """
+        folder = Path(folder)
+        content = _read_json(folder)
+        path = folder / DESCRIPTION
+        if isinstance(newer := content.get("format"), int) and newer > FORMAT:
+            raise UserError(
+                f"{path}: this bundle has format {newer}; this serkit reads up to {FORMAT}: update serkit"
+            )
+        try:
+            bundle = cls.model_validate(content)
+        except ValidationError as error:
+            raise UserError(f"{path}: {_first_problem(error)}") from None
+        except UserError as error:  # from Windowing
+            raise UserError(f"{path}: {error}") from None
+        bundle._folder = folder
+        bundle._check_model()
+        return bundle
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        if self._folder is None:
+            raise UserError(f"bundle '{self.name}' lies in no folder yet: save it first")
+        return self._folder
+
+    @property
+    def model_path(self) -> Path:
+        """Where the network lies."""
+        return self.folder / MODEL
+
+    def features(self) -> dict[str, features.Feature]:
+        """Build the front end of each input, by the input's name.
+
+        Raises:
+            UserError: a front end this serkit lacks, or computes otherwise.
+        """
+        try:
+            return {entry.name: features.build(**entry.feature.model_dump()) for entry in self.inputs}
+        except UserError as error:
+            raise UserError(f"{self.folder / DESCRIPTION}: {error}") from None
+
+    def save(self, folder: str | Path, model: bytes, card: str, weights: bytes | None = None) -> Bundle:
+        """Write the bundle, whole or not at all.
+
+        Args:
+            folder: must not exist yet; its name is what `find` finds it by.
+            model: content of `model.onnx`.
+            card: model card, Markdown.
+            weights: content of `weights.safetensors`.
+
+        Returns:
+            The bundle as it lies there.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise UserError(f"{folder}: exists already; remove it or choose another folder")
+        described = self.model_copy(update={"model": ModelFile(sha256=hashlib.sha256(model).hexdigest())})
+        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        temporary.mkdir(parents=True)
+        try:
+            (temporary / MODEL).write_bytes(model)
+            (temporary / CARD).write_text(card, encoding="utf-8")
+            if weights is not None:
+                (temporary / WEIGHTS).write_bytes(weights)
+            text = json.dumps(described.model_dump(mode="json"), indent=1, ensure_ascii=False)
+            (temporary / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+            os.replace(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        return Bundle.load(folder)
+
+    def _check_model(self) -> None:
+        if self.model is None:
+            raise UserError(f"{self.folder / DESCRIPTION}: key 'model' is missing")
+        if not self.model_path.is_file():
+            raise UserError(f"{self.model_path}: missing; copy the whole bundle again")
+        with open(self.model_path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != self.model.sha256:
+            raise UserError(
+                f"{self.model_path}: corrupt: its SHA-256 begins {found[:8]}, {DESCRIPTION} says "
+                f"{self.model.sha256[:8]}; copy the bundle again"
+            )
+
+
+def find(name: str | Path) -> Path:
+    """Return the folder of a bundle given by name or by path.
+
+    A name is looked for in the folders of `SERKIT_BUNDLES`, among the bundles that come with serkit, and
+    in `bundles` of the cache folder, in this order; then it is tried as a path.
+
+    Raises:
+        UserError: no such bundle; the message lists those there are.
+    """
+    known = {folder.name: folder for folder in available()}
+    if str(name) in known:
+        return known[str(name)]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.name != str(name):
+        raise UserError(f"{name}: no such folder; a bundle is a folder with {DESCRIPTION} and {MODEL}")
+    raise unknown("bundle", str(name), known)
+
+
+def available() -> list[Path]:
+    """List the folders of all bundles that can be given by name, whole or broken, ordered by name."""
+    found: dict[str, Path] = {}
+    for shelf in _shelves():
+        for description in shelf.glob(f"*/{DESCRIPTION}"):
+            found.setdefault(description.parent.name, description.parent)
+    return [found[name] for name in sorted(found) if not name.startswith(".")]
+
+
+def _shelves() -> Iterator[Path]:
+    """Yield the folders that hold bundles."""
+    from serkit.features.store import default_folder
+
+    yield from map(Path, filter(None, os.environ.get("SERKIT_BUNDLES", "").split(os.pathsep)))
+    yield Path(__file__).parents[1] / "bundles"
+    yield default_folder() / "bundles"
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    path = folder / DESCRIPTION
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; a bundle is a folder with {DESCRIPTION} and {MODEL}")
+    if not path.is_file():
+        raise UserError(f"{folder}: not a bundle: {DESCRIPTION} is missing")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no UTF-8, or no JSON
+        raise UserError(f"{path}: not JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}; an object is wanted")
+    return content
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Say in one line what is wrong with the first key that is wrong."""
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "missing":
+        return f"key '{key}' is missing"
+    if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
+        return str(unknown("key", key, Bundle.model_fields))
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"unknown key '{key}'"
+    return f"key '{key}' is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -1,0 +1,164 @@
+"""Systems: TOML files with only choices in them, and the frame that runs them.
+
+To add one, write its file; `extends` names a base of which it lists only what differs.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from serkit.errors import UserError, unknown
+from serkit.systems.schema import System
+
+_FOLDER = Path(__file__).parent
+
+
+def available() -> list[str]:
+    """Return the names of the systems that come with serkit."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def load(system: str | Path, sets: Iterable[str] = ()) -> System:
+    """Read a system, resolve what it extends, and override keys.
+
+    Args:
+        system: name of a system of serkit, or path of a TOML file.
+        sets: `dotted.key=value` overrides; a stage is addressed by its name
+            (`stages.teacher.trainer.epochs=5`), the value is written as in TOML (a bare word is a text).
+
+    Raises:
+        UserError: unknown system or key, or a value that cannot be.
+    """
+    table = _resolve(system, ())
+    for override in sets:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise UserError(f"--set {override}: write KEY=VALUE, e.g. stages.main.trainer.epochs=5")
+        _set(table, key.strip(), key.strip().split("."), parse_value(value))
+    return parse(table, str(system))
+
+
+def parse(table: dict[str, Any], where: str) -> System:
+    """Check a resolved table against the schema; `where` begins the error message."""
+    try:
+        return System.model_validate(table)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first(error, table)}") from None
+
+
+def parse_value(text: str) -> Any:
+    """Read a value as TOML does; a bare word is a text.
+
+    >>> parse_value("5"), parse_value("[1, 2]"), parse_value("vit")
+    (5, [1, 2], 'vit')
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+
+
+def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
+    path = Path(system)
+    if path.suffix != ".toml":
+        path = _FOLDER / f"{system}.toml"
+        if not path.exists():
+            raise unknown("system", str(system), available())
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if str(path) in below:
+        raise UserError(f"{path}: extends itself")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not TOML ({error})") from None
+    base = table.pop("extends", None)
+    if base is None:
+        return table
+    if base.endswith(".toml"):
+        base = path.parent / base
+    return _merge(_resolve(base, (*below, str(path))), table)
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Lay changes over a table. A part chosen by another name replaces the old one with its options."""
+    if "name" in base and base["name"] != changes.get("name", base["name"]) and "title" not in base:
+        return changes
+    merged = dict(base)
+    for key, value in changes.items():
+        old = base.get(key)
+        if key == "stages" and isinstance(old, list):
+            merged[key] = _merge_stages(old, value)
+        elif isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = {**old, **value} if key == "system" else _merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _merge_stages(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    by_name = {stage.get("name"): stage for stage in base}
+    for stage in changes:
+        name = stage.get("name")
+        by_name[name] = _merge(by_name[name], stage) if name in by_name else stage
+    return list(by_name.values())
+
+
+def _set(table: Any, key: str, path: list[str], value: Any) -> None:
+    if isinstance(table, list):
+        names = [stage.get("name", "") for stage in table]
+        if path[0] not in names:
+            raise unknown(f"stage in --set {key}: stage", path[0], names)
+        table = table[names.index(path[0])]
+        path = path[1:]
+    if not path or not isinstance(table, dict):
+        raise UserError(f"--set {key}: leads to no key")
+    if len(path) == 1:
+        if isinstance(table.get(path[0]), dict) and isinstance(value, str):
+            value = {"name": value}
+        table[path[0]] = value
+        return
+    _set(table.setdefault(path[0], {}), key, path[1:], value)
+
+
+def _first(error: ValidationError, table: dict[str, Any]) -> str:
+    """Say the first thing that is wrong in one line, with the key as a user writes it."""
+    problem = error.errors()[0]
+    parts: list[str] = []
+    node: Any = table
+    for part in problem["loc"]:
+        node = node[part] if isinstance(node, (dict, list)) and _has(node, part) else None
+        parts.append(str(node.get("name", part)) if isinstance(part, int) and isinstance(node, dict) else str(part))
+    key = ".".join(parts)
+    if problem["type"] == "extra_forbidden":
+        return str(unknown(f"key '{key}': key", parts[-1], _known_keys(problem["loc"])))
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message} (received {problem['input']!r})" if key and problem["type"] != "value_error" else message
+
+
+def _has(node: Any, part: Any) -> bool:
+    return part in node if isinstance(node, dict) else isinstance(part, int) and part < len(node)
+
+
+def _known_keys(location: Sequence[Any]) -> list[str]:
+    """Return the keys of the schema's table at a location."""
+    model: Any = System
+    for part in location[:-1]:
+        if isinstance(part, int) or not isinstance(model, type) or part not in model.model_fields:
+            continue
+        model = _table_type(model.model_fields[part].annotation)
+    fields = list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return [*fields, "extends"] if model is System else fields
+
+
+def _table_type(annotation: Any) -> Any:
+    """Find the table inside an annotation such as `list[Stage]`, `dict[str, View]` or `Trainer | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [_table_type(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((kind for kind in found if kind is not None), None)

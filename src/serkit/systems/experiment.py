@@ -1,0 +1,147 @@
+"""A system applied to corpora: which utterances each stage may use, their classes, their content hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from serkit import items
+from serkit.corpora.corpus import Corpus, Utterance
+from serkit.errors import UserError
+from serkit.features.store import Store, digest
+from serkit.protocols import STANDARD, Protocol
+from serkit.protocols.requirements import group_key
+from serkit.protocols.splits import Split
+from serkit.systems.schema import Stage, System
+from serkit.errors import unknown
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A system and everything it may learn from. Picklable: folds run in processes of their own.
+
+    Args:
+        system: the resolved system.
+        protocol: how the deployed stage's utterances are cut.
+        utterances: by stage name, those with the stage's target, renamed and selected.
+        classes: by stage name and target, the class names, sorted; of all parts, so that every fold has
+            the same outputs.
+        hashes: content hash by path.
+        store: where features are kept.
+        skipped: recordings that could not be read, with the reason.
+    """
+
+    system: System
+    protocol: Protocol
+    utterances: Mapping[str, Sequence[Utterance]]
+    classes: Mapping[str, Mapping[str, Sequence[str]]]
+    hashes: Mapping[Path, str]
+    store: Store
+    skipped: Mapping[str, str]
+
+    @property
+    def scored(self) -> Sequence[Utterance]:
+        """The utterances the protocol cuts and the scores are about: the deployed stage's."""
+        return self.utterances[self.system.deployed.name]
+
+    @property
+    def target(self) -> str:
+        """The target that is scored: the deployed stage's first."""
+        return self.system.stage_data(self.system.deployed).target[0]
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Class names of the scored target."""
+        return self.classes[self.system.deployed.name][self.target]
+
+    def hash_of(self, utterance: Utterance) -> str:
+        """Return the content hash of an utterance's file."""
+        return self.hashes[utterance.path]
+
+    def content(self, corpus: str) -> str:
+        """Hash the recordings, intervals and labels of a corpus that are scored, whatever their place on disk."""
+        rows = [
+            [utterance.id, self.hashes[utterance.path], utterance.start, utterance.end, utterance.targets[self.target]]
+            for utterance in self.scored
+            if utterance.corpus == corpus
+        ]
+        return digest(sorted(rows, key=lambda row: str(row[0])))
+
+    def parts(self, stage: Stage, split: Split) -> tuple[list[Utterance], list[Utterance]]:
+        """Return a stage's training and validation utterances under a split.
+
+        No stage sees the test part: not its utterances, and under a grouped protocol nothing else of its
+        groups either (an utterance of a test speaker that the scored selection leaves out, say).
+        """
+        places: dict[str, str] = {}
+        for part in ("train", "validation", "test"):
+            places |= dict.fromkeys(getattr(split, part), part)
+        groups: dict[str, str] = {}
+        if self.protocol.grouped:
+            for utterance in self.scored:
+                key = group_key(utterance, self.protocol.group)
+                if utterance.id in places and key is not None:
+                    groups[key] = places[utterance.id]
+        training, validation = [], []
+        for utterance in self.utterances[stage.name]:
+            place = places.get(utterance.id)
+            if place is None:
+                place = groups.get(group_key(utterance, self.protocol.group) or "", "train")
+            if place == "train":
+                training.append(utterance)
+            elif place == "validation":
+                validation.append(utterance)
+        return training, validation
+
+
+def prepare(
+    system: System, corpora: Sequence[Corpus], protocol: str, store: Store, jobs: int = 1
+) -> Experiment:
+    """Select the utterances of every stage and read every recording once.
+
+    Args:
+        system: what is to be trained.
+        corpora: what it learns from; several are merged.
+        protocol: name of one of the system's protocols or of a standard one.
+        store: where features are kept.
+        jobs: threads that read.
+
+    Raises:
+        UserError: unknown protocol; a stage without utterances or with a single class; two corpora of one
+            name; no readable recording.
+    """
+    protocols = {**STANDARD, **system.protocols}
+    if protocol not in protocols:
+        raise unknown("protocol", protocol, protocols)
+    names = [corpus.name for corpus in corpora]
+    if len(set(names)) < len(names):
+        raise UserError(f"a corpus is given twice: {', '.join(names)}")
+    everything = [utterance for corpus in corpora for utterance in corpus.utterances]
+    channels = {view.channel for view in system.views.values() if view.channel}
+    paths = [utterance.path for utterance in everything]
+    paths += [u.channels[channel].path for u in everything for channel in channels if channel in u.channels]
+    hashes, failed = store.hashes(paths, jobs)
+    skipped = {str(path): reason for path, reason in failed.items()}
+    readable = [utterance for utterance in everything if utterance.path in hashes]
+    if not readable:
+        raise UserError(f"none of {len(everything)} recordings can be read; the first: {next(iter(skipped.values()))}")
+
+    utterances: dict[str, Sequence[Utterance]] = {}
+    classes: dict[str, dict[str, list[str]]] = {}
+    for stage in system.stages:
+        data = system.stage_data(stage)
+        chosen: list[Utterance] = readable
+        first, *further = data.target
+        chosen = items.select(chosen, first, data.classes, data.map, data.where)
+        utterances[stage.name] = chosen
+        classes[stage.name] = {}
+        for target in data.target:
+            found = {str(value) for u in chosen if (value := items.label(u, target)) is not None}
+            if len(found) < 2:
+                raise UserError(
+                    f"stage '{stage.name}': only one class of '{target}' is left ({', '.join(found) or 'none'}); "
+                    "a classifier needs two. Look at the labels, data.map and data.classes"
+                )
+            classes[stage.name][target] = sorted(found)
+    return Experiment(system, protocols[protocol], utterances, classes, hashes, store, skipped)

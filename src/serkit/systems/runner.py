@@ -1,0 +1,317 @@
+"""Runs: a system under a protocol on corpora, as a folder that can be interrupted and taken up again.
+
+    run.json          what was asked for, and on which machine
+    splits.json       who was in which part
+    stages/           trained stages, each under its key
+    folds/            predictions of each finished fold
+    predictions.csv   all of them
+    scores.json       the scores, with their intervals and flags
+    final.json        the stage trained on everything, which `serkit export` ships
+    report.html       all of it to look at
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import os
+import platform
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from serkit import systems
+from serkit.corpora.corpus import Corpus
+from serkit.errors import UserError
+from serkit.evaluation.calibration import temperature
+from serkit.evaluation.metrics import uar
+from serkit.evaluation.predictions import Predictions, concatenate
+from serkit.evaluation.scores import scores
+from serkit.features.store import Store
+from serkit.progress import bar
+from serkit.protocols import flags
+from serkit.protocols.audit import audit, summary
+from serkit.protocols.splits import Split, everything, splits
+from serkit.systems.experiment import Experiment, prepare
+from serkit.systems.schema import System
+from serkit.systems.stages import Stages
+
+#: What may differ when a run is taken up again: where things lie and what they run on.
+_MAY_DIFFER = frozenset({"created", "folders", "machine", "versions"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked to do.
+
+    Args:
+        system: name of a system or path of its TOML file.
+        corpora: what it learns from.
+        protocol: name of a protocol.
+        sets: `key=value` overrides.
+        sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR is taken.
+        seed: of the first repeat.
+        final: whether a last model is trained on everything.
+        jobs: folds trained at the same time.
+        threads: threads of each; 0 shares the cores among the jobs.
+        accelerator: handed to Lightning Fabric.
+    """
+
+    system: str | Path
+    corpora: Sequence[Corpus]
+    protocol: str = "clean"
+    sets: Sequence[str] = ()
+    sweep: Sequence[str] = ()
+    seed: int = 0
+    final: bool = True
+    jobs: int = 1
+    threads: int = 0
+    accelerator: str = "auto"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One fold, as a worker process receives it."""
+
+    experiments: Sequence[Experiment]
+    split: Split
+    folder: Path
+    stages: Path
+    threads: int
+    jobs: int
+    accelerator: str
+
+
+def run(
+    request: Request,
+    folder: Path,
+    resume: bool = False,
+    stages: Path | None = None,
+    store: Store | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Train and score a system, or go on where an interrupted run stopped.
+
+    Args:
+        request: what to do.
+        folder: the run's folder.
+        resume: whether an existing folder may be taken up.
+        stages: where stages lie; runs that share it train a common stage once. None: in the run's folder.
+        store: where features are kept; None: the default store.
+        report: receives a line for each step done.
+
+    Returns:
+        The scores, as in `scores.json`.
+
+    Raises:
+        UserError: the folder holds another run, or the request cannot be met.
+    """
+    if (folder / "run.json").exists() and not resume:
+        raise UserError(f"{folder}: holds a run already; take it up with --resume, or choose another --out")
+    grid = rows(request)
+    store = store or Store()
+    cores = os.cpu_count() or 1
+    experiments = [prepare(system, request.corpora, request.protocol, store, cores) for system in grid]
+    first = experiments[0]
+    if first.skipped:
+        report(f"{len(first.skipped)} unreadable recordings are left out; the first: {next(iter(first.skipped.values()))}")
+    parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
+    if len(grid) > 1 and not all(split.validation for split in parts):
+        raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
+    jobs = max(1, min(request.jobs, len(parts)))
+    threads = request.threads or max(1, cores // jobs)
+    _begin(folder, request, first, grid, threads)
+    _write(folder / "splits.json", [asdict(split) for split in parts])
+    shared = (stages or folder / "stages").absolute()
+
+    tasks = [
+        _Task(experiments, split, folder, shared, threads, max(1, cores // jobs), request.accelerator)
+        for split in parts
+        if not (folder / "folds" / f"{split.name}.json").exists()
+    ]
+    done = len(parts) - len(tasks)
+    if done:
+        report(f"{done} of {len(parts)} folds were done before")
+    for name, value in _work(tasks, jobs):
+        report(f"{name}: UAR {value:.1%}")
+    predictions = concatenate(
+        [Predictions.load(folder / "folds" / f"{split.name}.csv") for split in parts]
+    )
+    predictions.save(folder / "predictions.csv")
+    result = _score(folder, request, first, parts, predictions, len(grid))
+    if request.final:
+        _train_final(folder, shared, request, experiments, predictions, threads)
+        report("final model trained on everything")
+    _write(folder / "scores.json", result)
+    return result
+
+
+def rows(request: Request) -> list[System]:
+    """Return the systems of a sweep's grid, in the order of its keys; one without a sweep."""
+    choices = []
+    for sweep in request.sweep:
+        key, equals, values = sweep.partition("=")
+        if not equals or not values:
+            raise UserError(f"--sweep {sweep}: write KEY=A,B,..., e.g. stages.main.trainer.learning_rate=1e-3,1e-4")
+        choices.append([f"{key}={value}" for value in values.split(",")])
+    return [systems.load(request.system, [*request.sets, *row]) for row in itertools.product(*choices)]
+
+
+def _work(tasks: Sequence[_Task], jobs: int):
+    """Yield name and UAR of each fold as it is done."""
+    with bar("folds", len(tasks)) as advance:
+        if jobs == 1 or len(tasks) < 2:
+            for task in tasks:
+                yield _fold(task)
+                advance(1)
+            return
+        # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
+        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            futures = [pool.submit(_fold, task) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+                    advance(1)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _fold(task: _Task) -> tuple[str, float]:
+    """Train one fold, choose the grid's row on its validation part, and predict its test part."""
+    torch.set_num_threads(task.threads)
+    split = task.split
+    candidates = []
+    for experiment in task.experiments:
+        stages = Stages(experiment, split, task.stages, split.seed, task.jobs, task.accelerator)
+        finished = stages.train()
+        score = 0.0
+        if len(task.experiments) > 1:
+            held = _predict(experiment, stages, finished, split.validation, split)
+            score = uar(held.truth, held.predicted)
+        candidates.append((score, stages, finished, experiment))
+    # The first of equals wins: the order of the grid is the user's.
+    chosen = max(range(len(candidates)), key=lambda row: candidates[row][0])
+    _, stages, finished, experiment = candidates[chosen]
+    predictions = _predict(experiment, stages, finished, split.test, split)
+    folds = task.folder / "folds"
+    folds.mkdir(parents=True, exist_ok=True)
+    predictions.save(folds / f"{split.name}.csv")
+    value = uar(predictions.truth, predictions.predicted)
+    note = {
+        "stage": finished.folder.name,
+        "uar": value,
+        "chosen": chosen,
+        "validation": [candidate[0] for candidate in candidates],
+    }
+    _write(folds / f"{split.name}.json", note)
+    return split.name, value
+
+
+def _predict(experiment: Experiment, stages: Stages, finished, ids: Sequence[str], split: Split) -> Predictions:
+    by_id = {utterance.id: utterance for utterance in experiment.scored}
+    utterances = [by_id[name] for name in ids]
+    labels = list(experiment.labels)
+    return Predictions(
+        ids=tuple(ids),
+        speakers=tuple(utterance.speaker for utterance in utterances),
+        truth=np.array([labels.index(str(utterance.targets[experiment.target])) for utterance in utterances]),
+        probabilities=stages.probabilities(finished, utterances, experiment.target),
+        classes=tuple(labels),
+        folds=np.full(len(ids), split.fold),
+        seeds=np.full(len(ids), split.seed),
+    )
+
+
+def _train_final(
+    folder: Path,
+    shared: Path,
+    request: Request,
+    experiments: Sequence[Experiment],
+    predictions: Predictions,
+    threads: int,
+) -> None:
+    """Train on everything with the configuration that did best on the folds' validation parts."""
+    torch.set_num_threads(threads)
+    notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "folds").glob("*.json"))]
+    row = int(np.mean([note["validation"] for note in notes], axis=0).argmax())
+    experiment = experiments[row]
+    split = everything(experiment.protocol, experiment.scored, experiment.target, request.seed, request.protocol)
+    stages = Stages(experiment, split, shared, split.seed, threads, request.accelerator)
+    finished = stages.train()
+    # Fitted on what the folds predicted of their test parts: recordings no fold has learned from.
+    logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
+    description = {
+        "stage": os.path.relpath(finished.folder, folder),
+        "key": finished.key,
+        "row": row,
+        "temperature": temperature(logarithms, predictions.truth),
+        "recordings": sorted({experiment.hash_of(u) for u in experiment.scored}),
+    }
+    _write(folder / "final.json", description)
+
+
+def _score(
+    folder: Path,
+    request: Request,
+    experiment: Experiment,
+    parts: Sequence[Split],
+    predictions: Predictions,
+    configurations: int,
+) -> dict[str, Any]:
+    hashes = {utterance.id: experiment.hash_of(utterance) for utterance in experiment.scored}
+    findings = [audit(split, experiment.scored, hashes) for split in parts]
+    found = [*flags(experiment.protocol), *summary(findings)]
+    by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
+    learned = [by_id[name] for split in parts for name in split.train]
+    result = scores(predictions, found, training_labels=learned)
+    return {
+        "system": experiment.system.system.name,
+        "protocol": request.protocol,
+        "corpora": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        "folds": len(parts),
+        "configurations": configurations,
+        "chosen_on": "validation part of each fold" if configurations > 1 else "nothing to choose",
+        **result,
+    }
+
+
+def _begin(folder: Path, request: Request, experiment: Experiment, grid: Sequence[System], threads: int) -> None:
+    """Write what was asked for; refuse to go on with something else."""
+    description = {
+        "system": [system.model_dump(mode="json") for system in grid],
+        "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
+        "corpora": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        "classes": list(experiment.labels),
+        "seed": request.seed,
+        "threads": threads,
+        "folders": {corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "versions": {name: version(name) for name in ("serkit", "torch", "numpy", "lightning-fabric")},
+    }
+    path = folder / "run.json"
+    if path.exists():
+        old = json.loads(path.read_text(encoding="utf-8"))
+        wanted = json.loads(json.dumps(description))
+        differing = [key for key in wanted if key not in _MAY_DIFFER and wanted[key] != old.get(key)]
+        if differing:
+            raise UserError(f"{folder}: holds a run that differs in: {', '.join(differing)}; choose another --out")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(path, description)
+
+
+def _write(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    temporary = path.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,182 @@
+"""What a system file may say: choices only, no logic. Unknown keys are refused with the known ones."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from serkit.items import Windowing
+from serkit.protocols.protocol import Protocol
+
+
+class Table(BaseModel):
+    """A table of a system file; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(BaseModel):
+    """A part chosen by name with its options: `{ name = "vit", depth = 6 }`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Items(Table):
+    """How utterances are cut (see `serkit.items.Windowing`)."""
+
+    seconds: float | None = None
+    hop: float | None = None
+    tail: Literal["pad", "keep", "drop", "last", "first"] = "pad"
+    minimum: float = 0.0
+
+    @property
+    def windowing(self) -> Windowing:
+        return Windowing(**self.model_dump())
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Data(Table):
+    """What is learned, and from which items.
+
+    `target` is one or several targets of the utterances; `classes`, `map` and `where` choose and rename
+    (see `serkit.items.select`); `copies` are augmented copies, made of the training part only.
+    """
+
+    target: Annotated[list[str], BeforeValidator(_as_list)] = ["emotion"]
+    classes: list[str] | Literal["all"] = "all"
+    map: dict[str, str] = {}
+    where: dict[str, Any] = {}
+    items: Items = Items()
+    copies: list[str] = []
+
+
+class View(Table):
+    """A named input: a feature of a channel, or an output of an earlier stage."""
+
+    feature: Named | None = None
+    channel: str | None = None
+    stage: str | None = None
+    output: Literal["features", "predictions"] = "features"
+    trainable: bool = False
+    normalise: Literal["band", "global"] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> View:
+        if (self.feature is None) == (self.stage is None):
+            raise ValueError("a view has either a feature or a stage as its source")
+        if self.trainable and (self.stage is None or self.output != "features"):
+            raise ValueError("only the features of a stage can be trained along")
+        return self
+
+
+class Trainer(Table):
+    """The one training loop's settings (see `serkit.training`).
+
+    `select` says which weights are kept: those of the `last` epoch, or of the one with the best value on
+    the validation part. `perturb` lists random changes of each training batch, `average` is the factor
+    of an exponential moving average of the weights (0: none). `checkpoint_seconds` is how much work a
+    kill can cost at most.
+    """
+
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Named = Named(name="constant")
+    stopping: Named | None = None
+    select: Literal["last", "loss", "accuracy", "uar"] = "last"
+    clip: float | None = Field(None, gt=0)
+    perturb: list[Named] = []
+    average: float = Field(0.0, ge=0, lt=1)
+    precision: str = "32-true"
+    checkpoint_seconds: float = Field(30.0, ge=0)
+
+
+class Stage(Table):
+    """One thing trained."""
+
+    name: str
+    view: str | None = None
+    views: list[str] = []
+    network: Named | None = None
+    method: Named = Named(name="supervised")
+    trainer: Trainer = Trainer()
+    data: dict[str, Any] = {}
+    start_from: str | None = None
+    freeze: list[str] = []
+    reset: list[str] = []
+    refit: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not name or any(character in name for character in "./\\= "):
+            raise ValueError(f"a stage's name is one word without . / = : received '{name}'")
+        return name
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the stage's views."""
+        return [self.view] if self.view else list(self.views)
+
+
+class About(Table):
+    """Name and origin of a system, and which stage is deployed."""
+
+    name: str
+    title: str = ""
+    paper: str | None = None
+    deploy: str | None = None
+
+
+class System(Table):
+    """An ordered list of stages, which of them is deployed, and its protocols."""
+
+    system: About
+    data: Data = Data()
+    views: dict[str, View] = {}
+    stages: list[Stage]
+    protocols: dict[str, Protocol] = {}
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> System:
+        seen: list[str] = []
+        if not self.stages:
+            raise ValueError("a system has at least one stage")
+        for stage in self.stages:
+            if stage.name in seen:
+                raise ValueError(f"two stages are named '{stage.name}'")
+            if not stage.inputs and stage.start_from not in seen:
+                raise ValueError(f"stage '{stage.name}' names no view")
+            if stage.network is None and stage.start_from is None:
+                raise ValueError(f"stage '{stage.name}' names no network and starts from none")
+            for view in stage.inputs:
+                if view not in self.views:
+                    raise ValueError(f"stage '{stage.name}': no view '{view}'. Views: {', '.join(self.views)}")
+                source = self.views[view].stage
+                if source is not None and source not in seen:
+                    raise ValueError(f"view '{view}' of stage '{stage.name}': no earlier stage '{source}'")
+            seen.append(stage.name)
+        if self.system.deploy is not None and self.system.deploy not in seen:
+            raise ValueError(f"deploy = '{self.system.deploy}' names no stage. Stages: {', '.join(seen)}")
+        return self
+
+    @property
+    def deployed(self) -> Stage:
+        """The stage that is scored and exported: the named one, or the last."""
+        return next((stage for stage in self.stages if stage.name == self.system.deploy), self.stages[-1])
+
+    def stage_data(self, stage: Stage) -> Data:
+        """Return a stage's data table: the system's, with the keys the stage overrides."""
+        return Data.model_validate({**self.data.model_dump(), **stage.data})

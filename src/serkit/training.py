@@ -1,0 +1,399 @@
+"""The only training loop.
+
+Chance is drawn anew for every step from (seed, epoch, step), and the learning rate is a function of the
+position, so that a checkpoint needs no state of any generator: a training killed at any moment and
+resumed gives the same weights, bit for bit, as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from serkit import perturb, schedules, stopping
+from serkit.batches import ItemData
+from serkit.errors import UserError
+from serkit.evaluation.metrics import accuracy, uar
+from serkit.methods.method import Method
+from serkit.networks.network import Batch, Model
+from serkit.progress import bar
+from serkit.systems.schema import Trainer
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+@dataclass
+class Progress:
+    """Where a training stands: everything a checkpoint holds besides weights.
+
+    Args:
+        epoch: finished epochs.
+        step: finished steps of the running epoch.
+        history: one record per finished epoch.
+        right: per finished epoch, whether each training item was right in the training pass (items,).
+        running: the same for the running epoch.
+        sums: sum of each loss term over the running epoch's items.
+        best: best validation value and its epoch.
+        stopped: whether a stopping rule ended it.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    right: list[Tensor] = field(default_factory=list)
+    running: Tensor | None = None
+    sums: dict[str, float] = field(default_factory=dict)
+    best: tuple[float, int] | None = None
+    stopped: bool = False
+
+
+def fit(
+    model: Model,
+    method: Method,
+    data: ItemData,
+    training: Sequence[int],
+    validation: Sequence[int],
+    trainer: Trainer,
+    folder: Path,
+    seed: int,
+    accelerator: str = "auto",
+) -> Progress:
+    """Train a model, going on from the folder's checkpoint if there is one.
+
+    The model ends with the selected weights. The folder receives `history.jsonl`, and while training runs
+    `checkpoint.safetensors` (and `best.safetensors`).
+
+    Args:
+        model: what is trained, in place.
+        method: what is minimised.
+        data: items and views.
+        training: positions of the training items.
+        validation: positions of the validation items; may be empty.
+        trainer: settings.
+        folder: where the checkpoint lies.
+        seed: what all chance is drawn from.
+        accelerator: `auto`, `cpu`, `cuda`, ...: handed to Lightning Fabric.
+
+    Raises:
+        UserError: selection on validation without a validation part; a loss that is not finite.
+    """
+    from lightning_fabric import Fabric
+
+    if trainer.select != "last" and not validation:
+        raise UserError(
+            f"trainer.select = '{trainer.select}' needs a validation part; set the protocol's validation share"
+        )
+    fabric = Fabric(accelerator=accelerator, devices=1, precision=trainer.precision)  # type: ignore[arg-type]
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = OPTIMIZERS[trainer.optimizer](
+        parameters, lr=trainer.learning_rate, weight_decay=trainer.weight_decay
+    )
+    average = _Average(model, trainer.average) if trainer.average else None
+    schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
+    rule = stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
+    perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
+    folder.mkdir(parents=True, exist_ok=True)
+
+    state = _resume(folder, model, optimizer, average)
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    saved = time.monotonic()
+    place = {position: row for row, position in enumerate(training)}
+    with bar(f"training {folder.parent.name}", trainer.epochs) as advance:
+        advance(state.epoch)
+        while state.epoch < trainer.epochs and not state.stopped:
+            began = time.monotonic()
+            wrapped.train()
+            order = _order(training, trainer.batch_size, seed, state.epoch)
+            if state.running is None:
+                state.running = torch.zeros(len(training), dtype=torch.uint8)
+            while state.step < len(order):
+                _seed_step(seed, state.epoch, state.step)
+                rate = trainer.learning_rate * schedule(state.epoch + state.step / len(order), trainer.epochs)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                batch = data.batch(order[state.step])
+                for change in perturbations:
+                    batch = change(batch)
+                batch = _to(fabric, batch)
+                output = method.forward(wrapped, batch)
+                terms = method.loss(output, batch)
+                loss = torch.stack(list(terms.values())).sum()
+                optimizer.zero_grad(set_to_none=True)
+                fabric.backward(loss)
+                if trainer.clip:
+                    fabric.clip_gradients(wrapped, optimizer, max_norm=trainer.clip, error_if_nonfinite=False)
+                optimizer.step()
+                if average:
+                    average.update(model)
+                _count(state, terms, output.predictions, batch, [place[p] for p in order[state.step]])
+                state.step += 1
+                if time.monotonic() - saved > trainer.checkpoint_seconds:
+                    _save(folder, model, optimizer, average, state)
+                    saved = time.monotonic()
+            record = _close_epoch(state, len(training), rate, time.monotonic() - began)
+            with _averaged(average, model):
+                if validation:
+                    record |= evaluate(wrapped, method, data, validation, trainer.batch_size, fabric)
+                _keep_best(folder, model, state, trainer.select)
+            state.stopped = rule is not None and rule.after_epoch(state.history) != "go"
+            advance(1)
+    write_history(folder, state.history)
+    if average:
+        average.apply(model)
+    if trainer.select != "last":
+        load_weights(model, folder / "best.safetensors")
+    model.to("cpu").eval()
+    return state
+
+
+def evaluate(
+    model: Any, method: Method, data: ItemData, positions: Sequence[int], batch_size: int, fabric: Any
+) -> dict[str, float]:
+    """Score a model on some items: mean loss, and accuracy and UAR of the first target."""
+    model.eval()
+    total, right, truth = 0.0, [], []
+    target = next(iter(data.classes), None)
+    with torch.inference_mode():
+        for batch in data.batches(positions, batch_size):
+            batch = _to(fabric, batch)
+            output = model(batch)
+            total += float(sum(method.loss(output, batch).values())) * len(batch)
+            if target is not None and target in output.predictions:
+                known = batch.masks.get(target, torch.ones(len(batch), dtype=torch.bool)).cpu()
+                right.append(output.predictions[target].argmax(1).cpu()[known])
+                truth.append(batch.targets[target].cpu()[known])
+    record = {"validation_loss": total / len(positions)}
+    if truth:
+        labels, guesses = torch.cat(truth).numpy(), torch.cat(right).numpy()
+        record["validation_accuracy"] = accuracy(labels, guesses)
+        record["validation_uar"] = uar(labels, guesses)
+    return record
+
+
+def predict(model: Model, data: ItemData, positions: Sequence[int], target: str, batch_size: int = 64) -> np.ndarray:
+    """Return class probabilities (items, classes) of some items."""
+    return outputs(model, data, positions, target, batch_size, softmax=True)
+
+
+def outputs(
+    model: Model, data: ItemData, positions: Sequence[int], what: str, batch_size: int = 64, softmax: bool = False
+) -> np.ndarray:
+    """Return a model's `features`, or its predictions of a target, for some items: (items, size)."""
+    model.eval()
+    # Items of like length share a batch: less padding. The order of the rows is the caller's.
+    order = sorted(range(len(positions)), key=lambda row: _duration(data, positions[row]))
+    rows = []
+    with torch.inference_mode():
+        for batch in data.batches([positions[row] for row in order], batch_size):
+            output = model(batch)
+            values = output.features if what == "features" else output.predictions[what]
+            rows.append(values.double().softmax(1) if softmax else values)
+    found = torch.cat(rows).numpy()
+    result = np.empty_like(found)
+    result[order] = found
+    return result
+
+
+def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
+    """Write the history as JSON lines, whole or not at all."""
+    temporary = folder / "history.jsonl.tmp"
+    temporary.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
+    os.replace(temporary, folder / "history.jsonl")
+
+
+def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
+    """Write tensors and a JSON note as safetensors, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    metadata = {"note": json.dumps(note)} if note is not None else None
+    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, temporary, metadata)
+    os.replace(temporary, path)
+
+
+def load_weights(model: Model, path: Path) -> None:
+    """Give a model the weights of a file that `save_weights` wrote."""
+    tensors, _ = _read(path)
+    model.load_state_dict(tensors)
+
+
+class _Average:
+    """Exponential moving average of a model's floating-point state (Polyak & Juditsky 1992).
+
+    The factor grows from 0 as (1 + n) / (10 + n), so that the first steps do not stay in the average.
+    """
+
+    def __init__(self, model: Model, factor: float) -> None:
+        self.factor = factor
+        self.steps = 0
+        self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    def update(self, model: Model) -> None:
+        self.steps += 1
+        factor = min(self.factor, (1 + self.steps) / (10 + self.steps))
+        for name, value in model.state_dict().items():
+            kept = self.state[name] = self.state[name].to(value.device)
+            if value.dtype.is_floating_point:
+                kept.lerp_(value.detach(), 1 - factor)
+            else:
+                kept.copy_(value)
+
+    def apply(self, model: Model) -> None:
+        model.load_state_dict(self.state)
+
+
+class _averaged:
+    """While the block runs, the model has its averaged weights."""
+
+    def __init__(self, average: _Average | None, model: Model) -> None:
+        self.average, self.model = average, model
+
+    def __enter__(self) -> None:
+        if self.average:
+            self.kept = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            self.average.apply(self.model)
+
+    def __exit__(self, *exception: object) -> None:
+        if self.average:
+            self.model.load_state_dict(self.kept)
+
+
+def _order(training: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Shuffle the training items into batches; a last batch of a single item is left out.
+
+    Batch norm cannot train on one item: it has no variance.
+    """
+    generator = torch.Generator().manual_seed(_mix(seed, epoch, -1))
+    shuffled = [training[row] for row in torch.randperm(len(training), generator=generator).tolist()]
+    batches = [shuffled[begin : begin + size] for begin in range(0, len(shuffled), size)]
+    return batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+
+
+def _mix(seed: int, epoch: int, step: int) -> int:
+    """Spread (seed, epoch, step) over 63 bits, as NumPy's SeedSequence does."""
+    return int(np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _seed_step(seed: int, epoch: int, step: int) -> None:
+    mixed = _mix(seed, epoch, step)
+    torch.manual_seed(mixed)
+    np.random.seed(mixed % 2**32)  # noqa: NPY002 (libraries that know only the global generator)
+    random.seed(mixed)
+
+
+def _to(fabric: Any, batch: Batch) -> Batch:
+    return batch if fabric.device.type == "cpu" else fabric.to_device(batch)
+
+
+def _count(
+    state: Progress, terms: dict[str, Tensor], predictions: dict[str, Tensor], batch: Batch, rows: list[int]
+) -> None:
+    """Add a step to the running epoch's sums and record."""
+    for name, term in terms.items():
+        value = float(term.detach())
+        if not math.isfinite(value):
+            raise UserError(
+                f"the loss '{name}' is {value} in epoch {state.epoch}, step {state.step}; "
+                "a lower learning rate or trainer.clip may help"
+            )
+        state.sums[name] = state.sums.get(name, 0.0) + value * len(batch)
+    target = next((name for name in batch.targets if name in predictions), None)
+    if target is not None and state.running is not None:
+        right = predictions[target].detach().argmax(1) == batch.targets[target]
+        state.running[rows] = right.cpu().to(torch.uint8)
+
+
+def _close_epoch(state: Progress, items: int, rate: float, seconds: float) -> dict[str, Any]:
+    """Move the running epoch into the history and return its record, to which validation is added."""
+    assert state.running is not None
+    record = {
+        "epoch": state.epoch,
+        "training_loss": sum(state.sums.values()) / items,
+        **{f"training_{name}": value / items for name, value in state.sums.items() if len(state.sums) > 1},
+        "training_accuracy": float(state.running.float().mean()),
+        "learning_rate": rate,
+        "seconds": round(seconds, 3),
+    }
+    state.history.append(record)
+    state.right.append(state.running)
+    state.epoch, state.step, state.running, state.sums = state.epoch + 1, 0, None, {}
+    return record
+
+
+def _keep_best(folder: Path, model: Model, state: Progress, select: str) -> None:
+    if select == "last":
+        return
+    value = state.history[-1][f"validation_{select}"] * (-1 if select == "loss" else 1)
+    if state.best is None or value > state.best[0]:
+        state.best = (value, state.epoch - 1)
+        save_weights(model.state_dict(), folder / "best.safetensors", {"epoch": state.epoch - 1})
+
+
+def _save(folder: Path, model: Model, optimizer: Any, average: _Average | None, state: Progress) -> None:
+    """Write a checkpoint: tensors and, in the same file, the rest as JSON."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    inner = optimizer.state_dict()
+    for index, slots in inner["state"].items():
+        tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    if average:
+        tensors |= {f"average.{name}": value for name, value in average.state.items()}
+    if state.right:
+        tensors["right"] = torch.stack(state.right)
+    if state.running is not None:
+        tensors["running"] = state.running
+    note = {
+        "epoch": state.epoch,
+        "step": state.step,
+        "history": state.history,
+        "sums": state.sums,
+        "best": state.best,
+        "stopped": state.stopped,
+        "averaged": average.steps if average else 0,
+    }
+    save_weights(tensors, folder / "checkpoint.safetensors", note)
+    write_history(folder, state.history)
+
+
+def _resume(folder: Path, model: Model, optimizer: Any, average: _Average | None) -> Progress:
+    """Take up the folder's checkpoint, or begin."""
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        return Progress()
+    tensors, note = _read(path)
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+    model.load_state_dict(part("model."))
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in part("optimizer.").items():
+        index, _, slot = name.partition(".")
+        slots.setdefault(int(index), {})[slot] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    if average:
+        average.state, average.steps = part("average."), note.pop("averaged")
+    note.pop("averaged", None)
+    best = tuple(note.pop("best") or ()) or None
+    right = list(tensors["right"]) if "right" in tensors else []
+    return Progress(**note, best=best, right=right, running=tensors.get("running"))  # type: ignore[arg-type]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        return tensors, json.loads((file.metadata() or {}).get("note", "{}"))
+
+
+def _duration(data: ItemData, position: int) -> int:
+    return sum(arrays[position].size for arrays in data.arrays.values())
