@@ -7,6 +7,7 @@ every step. To add one, write its class and add its line to `PERTURBATIONS`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +26,124 @@ def _with_view(batch: Batch, view: str, values: Tensor, length: Tensor | None = 
     return dataclasses.replace(batch, views={**batch.views, view: values}, lengths=lengths)
 
 
-PERTURBATIONS: dict[str, Any] = {}
+@dataclass(frozen=True)
+class Crop:
+    """A random stretch of each item; a shorter one is repeated until it fills it.
+
+    Args:
+        view: a view of shape (bands, time).
+        frames: length of the stretch.
+    """
+
+    view: str
+    frames: int
+
+    def __call__(self, batch: Batch) -> Batch:
+        x = batch.views[self.view]
+        lengths = batch.lengths.get(self.view, torch.full((len(x),), x.shape[2]))
+        room = (lengths - self.frames + 1).clamp_min(1)
+        # A short item may begin anywhere, since it goes round.
+        room = torch.where(lengths < self.frames, lengths, room)
+        start = (torch.rand(len(x)) * room).long()
+        frames = (start[:, None] + torch.arange(self.frames)) % lengths[:, None]
+        return _with_view(batch, self.view, x.gather(2, frames[:, None].expand(-1, x.shape[1], -1)))
 
 
-def build(name: str, **options: Any) -> Any:
+@dataclass(frozen=True)
+class Tilt:
+    """Another colour of the recording: a random slope and a random slow wave over the bands.
+
+    Args:
+        view: a view of shape (bands, time) in dB.
+        decibels: largest slope from the middle to either edge; the wave is at most half of it.
+    """
+
+    view: str
+    decibels: float
+
+    def __call__(self, batch: Batch) -> Batch:
+        x = batch.views[self.view]
+        axis = torch.linspace(-1, 1, x.shape[1])[None]
+        slope, height, speed, phase = torch.rand(4, len(x), 1)
+        wave = torch.cos(torch.pi * (axis * (0.5 + speed) + 2 * phase))
+        change = self.decibels * ((2 * slope - 1) * axis + 0.5 * (2 * height - 1) * wave)
+        return _with_view(batch, self.view, x + change[:, :, None], batch.lengths.get(self.view))
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Another vocal tract: the bands are stretched and moved by a random amount, with interpolation.
+
+    Source: vocal tract length perturbation, Jaitly & Hinton 2013.
+
+    Args:
+        view: a view of shape (bands, time).
+        stretch: largest relative stretch.
+        shift: largest shift in bands.
+    """
+
+    view: str
+    stretch: float = 0.0
+    shift: float = 0.0
+
+    def __call__(self, batch: Batch) -> Batch:
+        x = batch.views[self.view]
+        stretch, shift = 2 * torch.rand(2, len(x), 1) - 1
+        place = torch.arange(x.shape[1])[None] * (1 + self.stretch * stretch) + self.shift * shift
+        # Just below the last band, so that its upper neighbour exists.
+        place = place.clamp(0, x.shape[1] - 1.001)
+        below = place.floor().long()
+        weight = (place - below)[:, :, None]
+
+        def at(band: Tensor) -> Tensor:
+            return x.gather(1, band[:, :, None].expand_as(x))
+
+        warped = at(below) * (1 - weight) + at(below + 1) * weight
+        return _with_view(batch, self.view, warped, batch.lengths.get(self.view))
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Bands and stretches of time set to the item's mean level in each band.
+
+    Source: SpecAugment, Park et al. 2019.
+
+    Args:
+        view: a view of shape (bands, time).
+        bands: largest width of a masked group of bands.
+        frames: largest length of a masked stretch of time.
+        count: number of masks of either kind.
+    """
+
+    view: str
+    bands: int = 0
+    frames: int = 0
+    count: int = 1
+
+    def __call__(self, batch: Batch) -> Batch:
+        x = batch.views[self.view]
+        hidden = torch.zeros(x.shape, dtype=torch.bool)
+        for _ in range(self.count):
+            hidden |= _strip(len(x), x.shape[1], self.bands)[:, :, None]
+            hidden |= _strip(len(x), x.shape[2], self.frames)[:, None, :]
+        mean = x.mean(dim=2, keepdim=True)
+        return _with_view(batch, self.view, torch.where(hidden, mean, x), batch.lengths.get(self.view))
+
+
+def _strip(items: int, size: int, widest: int) -> Tensor:
+    """Draw a stretch of random width and place on an axis for each item: (items, size) bool."""
+    width = torch.rand(items, 1) * widest
+    start = torch.rand(items, 1) * (size - width)
+    place = torch.arange(size)[None]
+    return (place >= start) & (place < start + width)
+
+
+Perturbation = Crop | Tilt | Warp | Mask
+
+PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {"crop": Crop, "mask": Mask, "tilt": Tilt, "warp": Warp}
+
+
+def build(name: str, **options: Any) -> Perturbation:
     """Make a perturbation by name."""
     if name not in PERTURBATIONS:
         raise unknown("perturbation", name, PERTURBATIONS)

@@ -7,12 +7,13 @@ line to `READERS`.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from serkit.corpora.corpus import Channel, Corpus, Facts, Utterance
 from serkit.errors import UserError, unknown
 
-__all__ = ["READERS", "Channel", "Corpus", "Facts", "Utterance", "facts", "load"]
+__all__ = ["READERS", "Channel", "Corpus", "Facts", "Utterance", "facts", "load", "load_all"]
 
 READERS = {
     "aesdd": "serkit.corpora.aesdd",
@@ -54,6 +55,23 @@ def load(name: str, folder: str | Path) -> Corpus:
     if not corpus.utterances:
         raise UserError(f"{folder}: no recording of corpus '{name}' in it. {reader.LAYOUT}")
     return corpus
+
+
+def load_all(specifications: Sequence[str]) -> list[Corpus]:
+    """Read several corpora, each given as `name=folder` (`table=my.csv` and `folder=my_folder` too).
+
+    Raises:
+        UserError: none is given, or one cannot be read.
+    """
+    if not specifications:
+        raise UserError("no corpus given; write --corpus NAME=FOLDER, e.g. --corpus emodb=data/emodb")
+    found = []
+    for specification in specifications:
+        name, equals, folder = specification.partition("=")
+        if not equals or not folder:
+            raise UserError(f"--corpus {specification}: write NAME=FOLDER, e.g. emodb=data/emodb")
+        found.append(load(name, folder))
+    return found
 
 
 def _reader(name: str):

@@ -21,20 +21,6 @@ from serkit.corpora.corpus import Corpus, Facts, Utterance
 from serkit.corpora.search import collect, companion, recordings
 from serkit.errors import UserError
 
-FACTS = Facts(
-    name="librispeech",
-    title="LibriSpeech",
-    language="en",
-    licence="CC BY 4.0: name the source",
-    citation="Panayotov, V., Chen, G., Povey, D., Khudanpur, S. (2015). LibriSpeech: an ASR corpus based on "
-    "public domain audio books. ICASSP 2015.",
-    url="https://www.openslr.org/12",
-    target="speaker",
-)
-LAYOUT = (
-    "It should hold recordings such as train-clean-100/19/198/19-198-0001.flac; SPEAKERS.TXT adds the sex."
-)
-
 #: Speakers of each subset; no speaker is in two.
 SPEAKERS = {
     "dev-clean": 40,
@@ -45,6 +31,21 @@ SPEAKERS = {
     "train-clean-360": 921,
     "train-other-500": 1166,
 }
+FACTS = Facts(
+    name="librispeech",
+    title="LibriSpeech",
+    language="en",
+    licence="CC BY 4.0: name the source",
+    citation="Panayotov, V., Chen, G., Povey, D., Khudanpur, S. (2015). LibriSpeech: an ASR corpus based on "
+    "public domain audio books. ICASSP 2015.",
+    url="https://www.openslr.org/12",
+    speakers=sum(SPEAKERS.values()),
+    target="speaker",
+)
+LAYOUT = (
+    "It should hold recordings such as train-clean-100/19/198/19-198-0001.flac; SPEAKERS.TXT adds the sex."
+)
+
 _SEXES = {"F": "female", "M": "male"}
 _NAME = re.compile(r"(\d+)-(\d+)-\d{4}")
 _ALIGNMENT = re.compile(r'(\d+-\d+-\d{4}) "([^"]*)" "([\d.,]*)"')
@@ -65,9 +66,9 @@ def read(folder: Path) -> Corpus:
     sexes = _sexes(companion(folder, "SPEAKERS.TXT"))
     corpus = collect(FACTS, folder, recordings(folder), lambda path: _parse(path, sexes))
     subsets = {str(utterance.attributes.get("subset")) for utterance in corpus.utterances}
-    if not subsets or "None" in subsets:
-        return corpus
-    return replace(corpus, facts=replace(FACTS, speakers=sum(SPEAKERS[subset] for subset in subsets)))
+    known = subsets <= set(SPEAKERS)
+    official = sum(SPEAKERS[subset] for subset in subsets) if known else None
+    return replace(corpus, facts=replace(FACTS, speakers=official))
 
 
 def words(

@@ -100,7 +100,7 @@ class Manner:
 
 #: F0, tempo and level move in the directions given by Juslin & Laukka 2003 (Psychological Bulletin 129) for
 #: anger, fear, happiness and sadness, by Murray & Arnott 1993 (JASA 93) for disgust, and by Scherer &
-#: Oshinsky 1977 (Motivation and Emotion 1) for surprise. The amounts, and much of the voice quality, are ours.
+#: Oshinsky 1977 (Motivation and Emotion 1) for surprise. The amounts and part of the voice quality are ours.
 MANNERS = {
     # pitch, span, pace, level, tilt, open, breath, jitter, tremor, rise, smile
     "anger": Manner(4, 0.6, 0.15, 8, -8, -0.12, -2, 0.008, 0, 1, 0),

@@ -6,7 +6,7 @@ import hashlib
 import statistics
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,7 +48,7 @@ class Report:
         folder: where it lies.
         utterances: their number.
         target: the target whose classes are counted.
-        classes: utterances by class.
+        classes: utterances by class, readable or not.
         speakers: number of speakers.
         duration: of all readable recordings together, in s.
         rates: number of recordings by sampling rate in Hz.
@@ -284,7 +284,7 @@ def _durations(seconds: list[float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in values.items()}
 
 
-def _counted(values) -> dict[int, int]:
+def _counted(values: Iterable[int]) -> dict[int, int]:
     return dict(sorted(Counter(values).items()))
 
 

@@ -88,8 +88,10 @@ class Model(nn.Module):
     Args:
         network: the stage's own network.
         normalisations: by view, those that have one.
-        upstream: by view, the model of an earlier stage whose features are this view and which is
-            trained along; it reads the views it was made for from the same batch.
+        upstream: by view, the model of an earlier stage whose output is this view; it reads the views it
+            was made for from the same batch. In training only those trained along are here (what a frozen
+            one puts out is computed once and kept); in an exported model all are.
+        sources: by view of `upstream`, which output is the view: `features` (default) or `predictions`.
     """
 
     def __init__(
@@ -97,8 +99,10 @@ class Model(nn.Module):
         network: Network,
         normalisations: Mapping[str, Normalisation] | None = None,
         upstream: Mapping[str, Model] | None = None,
+        sources: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
+        self.sources = dict(sources or {})
         self.network = network
         self.normalisations = nn.ModuleDict(dict(normalisations or {}))
         self.upstream = nn.ModuleDict(dict(upstream or {}))
@@ -107,7 +111,7 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> Output:
         views = dict(batch.views)
         for view, model in self.upstream.items():
-            views[view] = model(batch).features
+            views[view] = output_of(model(batch), self.sources.get(view, "features"))
         for view, normalisation in self.normalisations.items():
             views[view] = normalisation(views[view], batch.lengths.get(view))
         return self.network(dataclasses.replace(batch, views=views))
@@ -128,14 +132,6 @@ class Model(nn.Module):
         self._frozen = list(names)
         self.train(self.training)
 
-    def reset(self, names: Sequence[str], fresh: Model) -> None:
-        """Give some layers of the network the new weights they have in `fresh`, e.g. for a new head."""
-        for name in names:
-            parent, _, leaf = name.rpartition(".")
-            owner = _layer(self.network, parent) if parent else self.network
-            setattr(owner, leaf, _layer(fresh.network, name))
-        self.network.outputs = fresh.network.outputs
-
     def train(self, mode: bool = True) -> Model:
         super().train(mode)
         for name in self._frozen:
@@ -148,6 +144,11 @@ def _layer(network: nn.Module, name: str) -> nn.Module:
     if name not in layers:
         raise unknown(f"layer of {type(network).__name__}", name, filter(None, layers))
     return layers[name]
+
+
+def output_of(output: Output, what: str) -> Tensor:
+    """Return an output's `features`, or its `predictions` of all targets side by side: (batch, size)."""
+    return output.features if what == "features" else torch.cat(list(output.predictions.values()), 1)
 
 
 def mask(lengths: Tensor, size: int) -> Tensor:

@@ -84,15 +84,16 @@ def _shared(
     kind: str, keys: Mapping[str, str | None], part: str, parts: Mapping[str, Sequence[str]]
 ) -> Finding | None:
     tested = {key for id in parts["test"] if (key := keys[id]) is not None}
-    both = tuple(sorted({key for id in parts[part] if (key := keys[id]) in tested}))
+    both = {key for id in parts[part] if (key := keys[id]) in tested}
     if not both:
         return None
     ids = tuple(sorted({id for id in [*parts[part], *parts["test"]] if keys[id] in both}))
+    names = tuple(sorted(both))
     # A hash tells nobody anything; the names of the files do.
-    examples = ids if kind == "recording" else both
+    examples = ids if kind == "recording" else names
     listed = ", ".join(examples[:_SHOWN]) + (", ..." if len(examples) > _SHOWN else "")
     message = f"{len(both)} of {len(tested)} {kind}s in test are also in {part}: {listed}"
-    return Finding(kind, (part, "test"), ids, message, both, len(tested))
+    return Finding(kind, (part, "test"), ids, message, names, len(tested))
 
 
 def _unknown(kind: str, keys: Mapping[str, str | None], parts: Mapping[str, Sequence[str]]) -> Finding | None:

@@ -1,4 +1,4 @@
-"""Bundles: what is shipped. A folder with `bundle.json`, `model.onnx`, `CARD.md`, perhaps `weights.safetensors`.
+"""Bundles: what is shipped. A folder with `bundle.json`, `model.onnx`, `CARD.md` and perhaps weights.
 
 `bundle.json` says what the network was given and what it answers, so that recognition needs nothing else.
 There is no pickle in a bundle, and nothing in it is run but the network itself.
@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
@@ -21,9 +21,16 @@ from serkit.errors import UserError, unknown
 from serkit.items import Windowing
 
 #: The newest layout of `bundle.json` this code reads.
-FORMAT = 1
+FORMAT: Final = 1
 
-DESCRIPTION, MODEL, CARD, WEIGHTS = "bundle.json", "model.onnx", "CARD.md", "weights.safetensors"
+DESCRIPTION = "bundle.json"
+MODEL: Final = "model.onnx"
+CARD = "CARD.md"
+WEIGHTS = "weights.safetensors"
+
+
+class BundleError(UserError):
+    """A bundle that cannot be used; the message begins with the path of what is wrong."""
 
 
 class _Table(BaseModel):
@@ -145,21 +152,21 @@ class Bundle(_Table):
         """Read a bundle's description and check its model file against it.
 
         Raises:
-            UserError: the folder is no bundle, is broken, or is of a newer format.
+            BundleError: the folder is no bundle, is broken, or is of a newer format.
         """
         folder = Path(folder)
         content = _read_json(folder)
         path = folder / DESCRIPTION
         if isinstance(newer := content.get("format"), int) and newer > FORMAT:
-            raise UserError(
+            raise BundleError(
                 f"{path}: this bundle has format {newer}; this serkit reads up to {FORMAT}: update serkit"
             )
         try:
             bundle = cls.model_validate(content)
         except ValidationError as error:
-            raise UserError(f"{path}: {_first_problem(error)}") from None
+            raise BundleError(f"{path}: {_first_problem(error)}") from None
         except UserError as error:  # from Windowing
-            raise UserError(f"{path}: {error}") from None
+            raise BundleError(f"{path}: {error}") from None
         bundle._folder = folder
         bundle._check_model()
         return bundle
@@ -168,7 +175,7 @@ class Bundle(_Table):
     def folder(self) -> Path:
         """Where it lies."""
         if self._folder is None:
-            raise UserError(f"bundle '{self.name}' lies in no folder yet: save it first")
+            raise ValueError(f"bundle '{self.name}' lies in no folder yet: save it first")
         return self._folder
 
     @property
@@ -180,12 +187,12 @@ class Bundle(_Table):
         """Build the front end of each input, by the input's name.
 
         Raises:
-            UserError: a front end this serkit lacks, or computes otherwise.
+            BundleError: a front end this serkit lacks, or computes otherwise.
         """
         try:
             return {entry.name: features.build(**entry.feature.model_dump()) for entry in self.inputs}
         except UserError as error:
-            raise UserError(f"{self.folder / DESCRIPTION}: {error}") from None
+            raise BundleError(f"{self.folder / DESCRIPTION}: {error}") from None
 
     def save(self, folder: str | Path, model: bytes, card: str, weights: bytes | None = None) -> Bundle:
         """Write the bundle, whole or not at all.
@@ -198,10 +205,13 @@ class Bundle(_Table):
 
         Returns:
             The bundle as it lies there.
+
+        Raises:
+            BundleError: the folder exists.
         """
         folder = Path(folder)
         if folder.exists():
-            raise UserError(f"{folder}: exists already; remove it or choose another folder")
+            raise BundleError(f"{folder}: exists already; remove it or choose another folder")
         described = self.model_copy(update={"model": ModelFile(sha256=hashlib.sha256(model).hexdigest())})
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
         temporary.mkdir(parents=True)
@@ -220,13 +230,13 @@ class Bundle(_Table):
 
     def _check_model(self) -> None:
         if self.model is None:
-            raise UserError(f"{self.folder / DESCRIPTION}: key 'model' is missing")
+            raise BundleError(f"{self.folder / DESCRIPTION}: key 'model' is missing")
         if not self.model_path.is_file():
-            raise UserError(f"{self.model_path}: missing; copy the whole bundle again")
+            raise BundleError(f"{self.model_path}: missing; copy the whole bundle again")
         with open(self.model_path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != self.model.sha256:
-            raise UserError(
+            raise BundleError(
                 f"{self.model_path}: corrupt: its SHA-256 begins {found[:8]}, {DESCRIPTION} says "
                 f"{self.model.sha256[:8]}; copy the bundle again"
             )
@@ -248,7 +258,7 @@ def find(name: str | Path) -> Path:
     if path.is_dir():
         return path
     if path.name != str(name):
-        raise UserError(f"{name}: no such folder; a bundle is a folder with {DESCRIPTION} and {MODEL}")
+        raise BundleError(f"{name}: no such folder; a bundle is a folder with {DESCRIPTION} and {MODEL}")
     raise unknown("bundle", str(name), known)
 
 
@@ -273,15 +283,15 @@ def _shelves() -> Iterator[Path]:
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; a bundle is a folder with {DESCRIPTION} and {MODEL}")
+        raise BundleError(f"{folder}: no such folder; a bundle is a folder with {DESCRIPTION} and {MODEL}")
     if not path.is_file():
-        raise UserError(f"{folder}: not a bundle: {DESCRIPTION} is missing")
+        raise BundleError(f"{folder}: not a bundle: {DESCRIPTION} is missing")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # no UTF-8, or no JSON
-        raise UserError(f"{path}: not JSON ({error})") from None
+        raise BundleError(f"{path}: not JSON ({error})") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: holds a {type(content).__name__}; an object is wanted")
+        raise BundleError(f"{path}: holds a {type(content).__name__}; an object is wanted")
     return content
 
 

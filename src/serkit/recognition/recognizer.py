@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import signal
 import threading
 import warnings
@@ -15,12 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import onnxruntime
 
 from serkit import audio
 from serkit.errors import UserError
-from serkit.features import Feature
-from serkit.recognition.bundle import Bundle, find
+from serkit.recognition.bundle import Bundle, BundleError, find
+from serkit.recognition.session import open_session, reason
 from serkit.recognition.windows import cut, windows
 
 Channel = int | Literal["egg"] | None
@@ -89,7 +87,7 @@ class Recognizer:
         threads: processor threads the network may use.
 
     Raises:
-        UserError: the network cannot be loaded, or does not fit the bundle's description.
+        BundleError: the network cannot be loaded, or does not fit the bundle's description.
     """
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
@@ -97,8 +95,7 @@ class Recognizer:
         self._threads = threads
         self._features = bundle.features()
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
-        self._session = _open_session(bundle.model_path, threads)
-        _check_fit(bundle, self._features, self._session)
+        self._session = open_session(bundle, self._features, threads)
 
     def __call__(self, path: str | Path, channel: Channel = None) -> Prediction:
         return self.predict_file(path, channel)
@@ -107,8 +104,9 @@ class Recognizer:
         """Recognise a recording, reading it window by window.
 
         Raises:
-            AudioError: it cannot be read, or has no such channel.
-            UserError: the bundle does not listen to such a channel, or the network fails on the recording.
+            AudioError: it cannot be read, has no such channel, or the network fails on it.
+            UserError: the bundle does not listen to such a channel.
+            BundleError: what the network gives is not probabilities.
         """
         self.check_channel(channel)
 
@@ -161,6 +159,7 @@ class Recognizer:
 
         Raises:
             UserError: at once, if the bundle does not listen to such a channel.
+            BundleError: what the network gives is not probabilities, or a process has ended.
         """
         self.check_channel(channel)
         if jobs > 1:
@@ -179,6 +178,8 @@ class Recognizer:
     def _attempt(self, path: str | Path, channel: Channel) -> Prediction | Failure:
         try:
             return self.predict_file(path, channel)
+        except BundleError:  # every other recording would fail as well
+            raise
         except UserError as error:
             return Failure(str(path), str(error))
         except OSError as error:
@@ -194,8 +195,8 @@ class Recognizer:
             return dict.fromkeys(self._channels, None)
         if count != 2:
             raise audio.AudioError(
-                f"{name}: bundle '{self.bundle.name}' reads the electroglottograph from channel 1 of two, and it "
-                f"has {count}; if it is there, give its channel's number"
+                f"{name}: has {count} channel(s); bundle '{self.bundle.name}' reads the electroglottograph "
+                "from channel 1 of two. If it is in another, give that one's number"
             )
         return {entry: 1 if kind == "egg" else 0 for entry, kind in self._channels.items()}
 
@@ -225,6 +226,8 @@ class Recognizer:
         for batch in _batches(examples()):
             total += self._run(name, batch).sum(axis=0, dtype=np.float64)
             count += len(batch[0])
+        if count == 0:
+            raise audio.AudioError(f"{name}: too short: nothing is left of {duration:g} s after resampling")
         if peak < audio.SILENCE_PEAK:
             text = f"{name}: silent (no sample above -96 dB of full scale)"
             warnings.warn(text, audio.AudioWarning, stacklevel=4)
@@ -237,63 +240,16 @@ class Recognizer:
         try:
             [result] = self._session.run(["probabilities"], dict(zip(self._features, batch, strict=True)))
         except Exception as error:  # onnxruntime's errors have no class of their own in common
-            raise UserError(f"{name}: the network fails on it ({_reason(error)})") from None
+            raise audio.AudioError(f"{name}: the network fails on it ({reason(error)})") from None
         wanted = (len(batch[0]), len(self.bundle.labels))
         if result.shape != wanted:
-            raise UserError(
+            raise BundleError(
                 f"{self.bundle.model_path}: its output has shape {result.shape}; {wanted} is wanted"
             )
         # Written so that a sum that is no number fails too.
         if not np.abs(result.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
-            raise UserError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
+            raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
         return result
-
-
-def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
-    # Threads that wait for work by spinning take the processor from other processes.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Recordings differ in length: memory planned for one shape serves no other, and only piles up.
-    options.enable_mem_pattern = False
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no class of their own in common
-        raise UserError(f"{path}: onnxruntime cannot load it ({_reason(error)})") from None
-
-
-def _check_fit(bundle: Bundle, features: dict[str, Feature], session: onnxruntime.InferenceSession) -> None:
-    """Compare names, types and shapes of the network with the bundle's description."""
-    path = bundle.model_path
-    inputs = {entry.name: entry for entry in session.get_inputs()}
-    if inputs.keys() != features.keys():
-        raise UserError(f"{path}: its inputs are {_listed(inputs)}; bundle.json says {_listed(features)}")
-    for name, feature in features.items():
-        shape = inputs[name].shape
-        wanted = ("batch", *("time" if size is None else size for size in feature.shape))
-        if inputs[name].type != "tensor(float)" or not _fits(shape, (None, *feature.shape)):
-            raise UserError(
-                f"{path}: input '{name}' is {inputs[name].type} {_sizes(shape)}; feature '{feature.name}' "
-                f"gives tensor(float) {_sizes(wanted)}"
-            )
-    outputs = {entry.name: entry for entry in session.get_outputs()}
-    if list(outputs) != ["probabilities"]:
-        raise UserError(f"{path}: its outputs are {_listed(outputs)}; 'probabilities' alone is wanted")
-    output = outputs["probabilities"]
-    if output.type != "tensor(float)" or not _fits(output.shape, (None, len(bundle.labels))):
-        raise UserError(
-            f"{path}: output 'probabilities' is {output.type} {_sizes(output.shape)}; "
-            f"{len(bundle.labels)} labels want tensor(float) {_sizes(('batch', len(bundle.labels)))}"
-        )
-
-
-def _fits(shape: Sequence[int | str | None], wanted: Sequence[int | None]) -> bool:
-    """Whether a network's shape fits a wanted one. None is a size that must be open; open fits all."""
-    return len(shape) == len(wanted) and all(
-        not isinstance(size, int) or size == other for size, other in zip(shape, wanted, strict=True)
-    )
 
 
 def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
@@ -365,9 +321,9 @@ def _in_processes(
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool:
-        raise UserError(
-            "a process that recognises has ended (out of memory?); use one job. In a script, several jobs "
-            "need `if __name__ == '__main__':`"
+        raise BundleError(
+            f"{folder}: a process that recognises has ended (out of memory?); use one job. In a script, "
+            "several jobs need `if __name__ == '__main__':`"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -386,17 +342,3 @@ def _start_worker(folder: Path, threads: int) -> None:
 def _predict_in_worker(path: str | Path, channel: Channel) -> Prediction | Failure:
     assert _worker is not None
     return _worker._attempt(path, channel)
-
-
-def _reason(error: Exception) -> str:
-    """Return the first line of onnxruntime's message without its numbers: `Protobuf parsing failed`."""
-    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line).rstrip(".")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
-
-
-def _sizes(shape: Iterable[int | str | None]) -> str:
-    return f"({', '.join('any' if size is None else str(size) for size in shape)})"

@@ -43,10 +43,12 @@ def cut(
         windowing: how it is cut.
 
     Yields:
-        float32 (samples,) per window, padded as the windowing says.
+        float32 (samples,) per window, at least one sample, padded as the windowing says.
     """
     if windowing.seconds is None:
-        yield np.concatenate(list(blocks))
+        whole = np.concatenate(list(blocks))
+        if len(whole):
+            yield whole
         return
     seconds, hop = windowing.seconds, windowing.hop or windowing.seconds
     kept = np.empty(0, dtype=np.float32)
@@ -72,4 +74,6 @@ def cut(
     for first, last in windowing.windows(duration)[done:]:
         # The resampler may give a sample more than duration * rate: it belongs to the last window.
         stop = end if round(last * rate) >= round(duration * rate) else round(last * rate)
-        yield windowing.fit(kept[round(first * rate) - begin : stop - begin], rate)
+        # Of a tail of a fraction of a sample nothing is left after rounding.
+        if stop > (start := round(first * rate)):
+            yield windowing.fit(kept[start - begin : stop - begin], rate)

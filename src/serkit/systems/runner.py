@@ -45,7 +45,7 @@ from serkit.systems.schema import System
 from serkit.systems.stages import Stages
 
 #: What may differ when a run is taken up again: where things lie and what they run on.
-_MAY_DIFFER = frozenset({"created", "folders", "machine", "versions"})
+_MAY_DIFFER = frozenset({"command", "created", "folders", "machine", "versions"})
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Request:
         jobs: folds trained at the same time.
         threads: threads of each; 0 shares the cores among the jobs.
         accelerator: handed to Lightning Fabric.
+        command: the command line that asked for it; kept with the scores.
     """
 
     system: str | Path
@@ -75,6 +76,7 @@ class Request:
     jobs: int = 1
     threads: int = 0
     accelerator: str = "auto"
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,7 @@ def _score(
     return {
         "system": experiment.system.system.name,
         "protocol": request.protocol,
-        "corpora": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "folds": len(parts),
         "configurations": configurations,
         "chosen_on": "validation part of each fold" if configurations > 1 else "nothing to choose",
@@ -289,11 +291,12 @@ def _begin(folder: Path, request: Request, experiment: Experiment, grid: Sequenc
     description = {
         "system": [system.model_dump(mode="json") for system in grid],
         "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
-        "corpora": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "classes": list(experiment.labels),
         "seed": request.seed,
         "threads": threads,
         "folders": {corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
+        "command": request.command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
         "versions": {name: version(name) for name in ("serkit", "torch", "numpy", "lightning-fabric")},

@@ -83,7 +83,8 @@ class Trainer(Table):
     """The one training loop's settings (see `serkit.training`).
 
     `select` says which weights are kept: those of the `last` epoch, or of the one with the best value on
-    the validation part. `perturb` lists random changes of each training batch, `average` is the factor
+    the validation part. `decay` says what weight decay applies to: all parameters, or matrices and filters
+    only (not biases and batch norms). `perturb` lists random changes of each training batch, `average` is the factor
     of an exponential moving average of the weights (0: none). `checkpoint_seconds` is how much work a
     kill can cost at most.
     """
@@ -93,6 +94,7 @@ class Trainer(Table):
     learning_rate: float = Field(1e-3, gt=0)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     weight_decay: float = Field(0.0, ge=0)
+    decay: Literal["all", "matrices"] = "all"
     schedule: Named = Named(name="constant")
     stopping: Named | None = None
     select: Literal["last", "loss", "accuracy", "uar"] = "last"

@@ -22,10 +22,10 @@ from serkit.errors import UserError
 from serkit.features.store import Arrays, digest
 from serkit.items import Item, copies, cut, label
 from serkit.networks.layers.normalisation import Normalisation
-from serkit.networks.network import Model, Shape
+from serkit.networks.network import Batch, Model, Shape, output_of
 from serkit.protocols.splits import Split
 from serkit.systems.experiment import Experiment
-from serkit.systems.schema import Data, Named, Stage
+from serkit.systems.schema import Data, Stage, System
 
 #: What decides nothing about the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}
@@ -104,7 +104,7 @@ class Stages:
         table = self._data(finished.stage)
         pieces = [(row, item) for row, u in enumerate(utterances) for item in cut(u, table.items.windowing)]
         data = self._item_data(finished.stage, [item for _, item in pieces], table, finished.classes)
-        found = training.predict(finished.model, data, range(len(pieces)), target)
+        found = training.probabilities(finished.model, data, target)
         rows = np.array([row for row, _ in pieces])
         total = np.zeros((len(utterances), found.shape[1]))
         np.add.at(total, rows, found)
@@ -115,7 +115,7 @@ class Stages:
         return self._item_data(finished.stage, items, self._data(finished.stage), finished.classes)
 
     def _train(self, stage: Stage) -> Finished:
-        stage = self._inherit(stage)
+        stage = resolve(self.experiment.system, stage.name)
         table = self._data(stage)
         self.classes = self.experiment.classes[stage.name]
         learned, validated = self.experiment.parts(stage, self.split)
@@ -161,18 +161,6 @@ class Stages:
         self._save(finished, progress, time.monotonic() - began)
         return finished
 
-    def _inherit(self, stage: Stage) -> Stage:
-        """Fill in view and network of the stage a stage starts from."""
-        source = self.finished.get(stage.start_from or "")
-        if source is None:
-            return stage
-        changes: dict[str, Any] = {}
-        if not stage.inputs:
-            changes["views"] = source.stage.inputs
-        if stage.network is None:
-            changes["network"] = source.stage.network
-        return stage.model_copy(update=changes)
-
     def _data(self, stage: Stage) -> Data:
         return self.experiment.system.stage_data(stage)
 
@@ -181,11 +169,7 @@ class Stages:
         if table.feature is not None:
             return features.build(table.feature.name, **table.feature.options).shape
         source = self.finished[table.stage or ""]
-        probe = {name: torch.zeros(1, *[n or 64 for n in shape]) for name, shape in self._leaf_shapes(source).items()}
-        with torch.inference_mode():
-            output = source.model(training.Batch(probe))
-        found = output.features if table.output == "features" else torch.cat(list(output.predictions.values()), 1)
-        return tuple(found.shape[1:])
+        return output_shape(source.model, {leaf: self._shape(leaf) for leaf in self._leaves(source.stage)}, table.output)
 
     def _leaves(self, stage: Stage) -> list[str]:
         """Return the views whose arrays a stage's batches must hold: its own, or those of networks trained along."""
@@ -195,23 +179,14 @@ class Stages:
             leaves += self._leaves(self.finished[table.stage].stage) if table.stage and table.trainable else [view]
         return list(dict.fromkeys(leaves))
 
-    def _leaf_shapes(self, finished: Finished) -> dict[str, Shape]:
-        return {view: self._shape(view) for view in self._leaves(finished.stage)}
-
     def _build(self, stage: Stage, shapes: Mapping[str, Shape], classes: Mapping[str, Sequence[str]]) -> Model:
-        assert stage.network is not None
-        outputs = {target: len(names) for target, names in classes.items()}
-        network = networks.build(stage.network.name, shapes, outputs, **stage.network.options)
         views = self.experiment.system.views
-        normalisations = {
-            view: Normalisation(shapes[view], kind) for view in stage.inputs if (kind := views[view].normalise)
-        }
         upstream = {
             view: copy.deepcopy(self.finished[views[view].stage or ""].model)
             for view in stage.inputs
             if views[view].trainable
         }
-        return Model(network, normalisations, upstream)
+        return build_model(self.experiment.system, stage, shapes, classes, upstream)
 
     def _start_from(self, stage: Stage, model: Model) -> None:
         """Copy the weights of an earlier stage, or of a folder with weights, into a new model."""
@@ -267,8 +242,8 @@ class Stages:
         if missing:
             wanted = [items[row] for row in missing]
             data = self._item_data(finished.stage, wanted, table, finished.classes)
-            name = "features" if what == "features" else next(iter(finished.classes))
-            for row, values in zip(missing, training.outputs(finished.model, data, range(len(wanted)), name), strict=True):
+            found = training.outputs(finished.model, data, what)
+            for row, values in zip(missing, found, strict=True):
                 store.save(keys[row], values)
         return Arrays(store, keys)
 
@@ -320,6 +295,11 @@ class Stages:
             "stage": finished.stage.model_dump(mode="json"),
             "classes": finished.classes,
             "shapes": finished.shapes,
+            "sources": {
+                view: self.finished[source].folder.name
+                for view in finished.stage.inputs
+                if (source := self.experiment.system.views[view].stage)
+            },
             "parameters": sum(parameter.numel() for parameter in finished.model.parameters()),
             "epochs": progress.epoch,
             "seed": self.seed,
@@ -332,6 +312,107 @@ class Stages:
         os.replace(temporary, folder / "stage.json")
         for leftover in ("checkpoint.safetensors", "best.safetensors"):
             (folder / leftover).unlink(missing_ok=True)
+
+
+def build_model(
+    system: System,
+    stage: Stage,
+    shapes: Mapping[str, Shape],
+    classes: Mapping[str, Sequence[str]],
+    upstream: Mapping[str, Model],
+) -> Model:
+    """Make a stage's model with new weights: its network, the normalisation of its views, what stands before it."""
+    if stage.network is None:
+        raise UserError(f"stage '{stage.name}' has no network")
+    outputs = {target: len(names) for target, names in classes.items()}
+    network = networks.build(stage.network.name, shapes, outputs, **stage.network.options)
+    views = system.views
+    normalisations = {
+        view: Normalisation(shapes[view], kind) for view in stage.inputs if (kind := views[view].normalise)
+    }
+    return Model(network, normalisations, upstream, {view: views[view].output for view in upstream})
+
+
+def output_shape(model: Model, inputs: Mapping[str, Shape], what: str) -> Shape:
+    """Return the shape of a model's `features` or `predictions`, found by running it once."""
+    probe = Batch({view: torch.zeros(1, *[length or 64 for length in shape]) for view, shape in inputs.items()})
+    with torch.inference_mode():
+        return tuple(output_of(model.eval()(probe), what).shape[1:])
+
+
+def assemble(system: System, name: str, classes: int) -> tuple[Model, dict[str, Shape]]:
+    """Make a stage's model with new weights and all that stands before it.
+
+    Args:
+        system: the stage's system.
+        name: of the stage.
+        classes: number of classes of every target.
+
+    Returns:
+        The model, and the shapes of the feature views it reads.
+    """
+    stage = resolve(system, name)
+    shapes: dict[str, Shape] = {}
+    upstream: dict[str, Model] = {}
+    inputs: dict[str, Shape] = {}
+    for view in stage.inputs:
+        table = system.views[view]
+        if table.feature is not None:
+            inputs[view] = shapes[view] = features.build(table.feature.name, **table.feature.options).shape
+        else:
+            upstream[view], before = assemble(system, table.stage or "", classes)
+            shapes[view] = output_shape(upstream[view], before, table.output)
+            inputs |= before
+    names = {target: [str(number) for number in range(classes)] for target in system.stage_data(stage).target}
+    return build_model(system, stage, shapes, names, upstream).eval(), inputs
+
+
+def rebuild(folder: Path, system: System) -> Finished:
+    """Load a trained stage with all that stands before it, so that its model needs features only.
+
+    Args:
+        folder: of the stage.
+        system: it was trained as a part of.
+    """
+    path = folder / "stage.json"
+    if not path.exists():
+        raise UserError(f"{folder}: no finished stage in it (stage.json is missing)")
+    described = json.loads(path.read_text(encoding="utf-8"))
+    stage = Stage.model_validate(described["stage"])
+    shapes = {view: tuple(shape) for view, shape in described["shapes"].items()}
+    before = {view: rebuild(folder.parent / name, system).model for view, name in described["sources"].items()}
+    model = build_model(system, stage, shapes, described["classes"], before)
+    own = load_file(folder / "weights.safetensors")
+    # The file holds the networks trained along; frozen ones have brought their own weights.
+    missing, unexpected = model.load_state_dict(own, strict=False)
+    frozen = tuple(f"upstream.{view}." for view in before if not system.views[view].trainable)
+    if unexpected or [name for name in missing if not name.startswith(frozen)]:
+        raise UserError(f"{folder / 'weights.safetensors'}: does not fit the stage's network")
+    model.eval()
+    return Finished(stage, described["key"], folder, model, described["classes"], shapes)
+
+
+def leaves(system: System, stage: Stage) -> list[str]:
+    """Return the feature views a rebuilt stage reads, its own and those of the stages before it."""
+    found: list[str] = []
+    for view in stage.inputs:
+        source = system.views[view].stage
+        found += [view] if source is None else leaves(system, resolve(system, source))
+    return list(dict.fromkeys(found))
+
+
+def resolve(system: System, name: str) -> Stage:
+    """Return a stage of a system; view and network it does not name are those of the stage it starts from."""
+    stage = next(stage for stage in system.stages if stage.name == name)
+    if stage.start_from not in [other.name for other in system.stages]:
+        return stage
+    source = resolve(system, stage.start_from or "")
+    changes: dict[str, Any] = {}
+    if not stage.inputs:
+        changes["views"] = source.inputs
+    if stage.network is None:
+        changes["network"] = source.network
+    return stage.model_copy(update=changes)
 
 
 def weights_file(place: str) -> Path:
@@ -348,8 +429,3 @@ def weights_file(place: str) -> Path:
     if not path.exists():
         raise UserError(f"start_from = '{place}': no earlier stage of this name, and no weights.safetensors there")
     return path
-
-
-def describe(named: Named | None) -> dict[str, Any]:
-    """Return the table of a part chosen by name."""
-    return {} if named is None else {"name": named.name, **named.options}

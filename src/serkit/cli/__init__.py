@@ -1,0 +1,144 @@
+"""The command line: one file per command; each parses, calls one function, prints.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 some inputs failed, 2 the request
+was wrong, 130 interrupted. To add a command, write its file and add its line to `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Annotated, Any, TextIO
+
+import typer
+from typer.core import TyperGroup
+
+import serkit
+from serkit.errors import UserError
+
+#: Name -> where it is (a function, or a typer app of several), and what `serkit --help` says of it.
+COMMANDS = {
+    "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
+    "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
+    "corpora": ("serkit.cli.corpora:app", "List, verify and describe corpora."),
+    "doctor": ("serkit.cli.doctor:doctor", "Show what is installed and whether it works."),
+}
+
+
+class _Commands(TyperGroup):
+    """Imports a command when it is run; until then, and for the help, its line in `COMMANDS` will do."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, _import_command(name) if name in COMMANDS else command, rest
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Speech emotion recognition: train, compare, reproduce, ship and use recognisers.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _serkit(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        print(f"serkit {serkit.__version__}")
+        raise typer.Exit()
+    if context.invoked_subcommand is None:
+        raise UserError("no command given; `serkit --help` lists them")
+
+
+def _placeholder() -> None:
+    """Stand for a command that has not been imported."""
+
+
+for _name, (_, _help) in COMMANDS.items():
+    app.command(_name, help=_help)(_placeholder)
+
+
+def main() -> None:
+    """Run the command line and exit. A user's mistake is one line on stderr, never a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    _set_streams()
+    warnings.showwarning = _show_warning
+    try:
+        # Without standalone mode typer returns the code of typer.Exit, and leaves mistakes to us.
+        code = app(arguments, prog_name="serkit", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        return _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # Nobody reads any more, as in `serkit predict ... | head`: that is no mistake.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except Exception as error:
+        # What typer raises for a wrong option is click's own class in some versions and a copy in others.
+        if not hasattr(error, "format_message"):
+            raise
+        # Empty where help was asked for by giving no command: it has been printed.
+        return _fail(error.format_message()) if error.format_message() else 2
+
+
+def warn(text: str) -> None:
+    """Print a warning as one line on stderr."""
+    print(f"serkit: warning: {_one_line(text)}", file=sys.stderr)
+
+
+def report(text: str) -> None:
+    """Print an error as one line on stderr."""
+    print(f"serkit: error: {_one_line(text)}", file=sys.stderr)
+
+
+def _import_command(name: str) -> Any:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    if isinstance(target, typer.Typer):
+        return typer.main.get_group(target)
+    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    command.command(name, context_settings={"help_option_names": ["-h", "--help"]})(target)
+    return typer.main.get_command(command)
+
+
+def _set_streams() -> None:
+    """Let any file name be written: UTF-8 into files and pipes, escapes for what cannot be encoded."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    warn(str(message))
+
+
+def _fail(text: str) -> int:
+    report(text)
+    return 2
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

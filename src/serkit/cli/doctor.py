@@ -1,0 +1,120 @@
+"""`serkit doctor`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from serkit.errors import UserError
+
+
+class Format(StrEnum):
+    """How to write."""
+
+    table = "table"
+    json = "json"
+
+
+def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Format.table) -> None:
+    """Show what is installed and whether it works. The exit code is 1 if a recogniser is broken."""
+    found = examine()
+    if format is Format.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        for line in _lines(found):
+            print(line)
+    if any(bundle["error"] for bundle in found["bundles"]):
+        raise typer.Exit(1)
+
+
+def examine() -> dict[str, Any]:
+    """Look at versions, extras, store, recognisers and processors, importing none of the laboratory."""
+    core, extras = _requirements()
+    return {
+        "serkit": metadata.version("serkit"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": _cores(),
+        "libraries": {name: _version(name) for name in core},
+        "extras": {extra: {name: _version(name) for name in names} for extra, names in extras.items()},
+        "store": _store(),
+        "bundles": _bundles(),
+    }
+
+
+def _requirements() -> tuple[list[str], dict[str, list[str]]]:
+    """Return the names of what serkit needs, and of what each extra adds."""
+    core: list[str] = []
+    extras: dict[str, list[str]] = {}
+    for requirement in metadata.requires("serkit") or []:
+        # As metadata has it: `torch>=2.6; extra == "lab"`.
+        name = re.match(r"[\w.-]+", requirement)
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
+        if name:
+            (extras.setdefault(extra[1], []) if extra else core).append(name[0])
+    return core, extras
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cores() -> int:
+    """Processors this process may use, where the system says so."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _store() -> dict[str, Any]:
+    from serkit.features.store import default_folder
+
+    folder = default_folder()
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
+
+
+def _bundles() -> list[dict[str, Any]]:
+    """Load every recogniser as `predict` would."""
+    from serkit.recognition import Bundle, Recognizer, available
+
+    def problem(folder: Path) -> str | None:
+        try:
+            Recognizer(Bundle.load(folder))
+        except UserError as error:
+            return str(error)
+        return None
+
+    return [{"name": folder.name, "folder": str(folder), "error": problem(folder)} for folder in available()]
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    lines = [
+        f"serkit     {found['serkit']}",
+        f"python     {found['python']} on {found['system']}",
+        f"cores      {found['cores']}",
+        f"libraries  {_listed(found['libraries'])}",
+    ]
+    for extra, libraries in found["extras"].items():
+        missing = [name for name, version in libraries.items() if version is None]
+        state = f"lacks {', '.join(missing)}: pip install 'serkit[{extra}]'" if missing else "complete"
+        lines.append(f"extra      {extra}: {state}")
+    store = found["store"]
+    lines.append(f"store      {store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB")
+    for bundle in found["bundles"]:
+        lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
+    return lines if found["bundles"] else [*lines, "bundle     none found"]
+
+
+def _listed(versions: dict[str, str | None]) -> str:
+    return ", ".join(f"{name} {version or 'MISSING'}" for name, version in versions.items())

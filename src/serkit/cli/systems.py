@@ -1,0 +1,70 @@
+"""`serkit systems`: list the systems, or show one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def systems(
+    system: Annotated[str | None, typer.Argument(help="Name of a system, or a TOML file.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE override.")] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Number of classes to count parameters with.")] = 7,
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """List the systems, or show one resolved: stages, parameters, multiply-adds.
+
+    Example: serkit systems linear-baseline
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from serkit import systems as available
+    from serkit.cli.tables import choose_format, print_json
+
+    choose_format(format)
+    if system is None:
+        rows = [available.load(name) for name in available.available()]
+        if format == "json":
+            print_json(
+                [
+                    {"name": row.system.name, "title": row.system.title, "paper": row.system.paper}
+                    for row in rows
+                ]
+            )
+            return
+        table = Table("system", "stages", "paper", "title")
+        for row in rows:
+            names = " > ".join(stage.name for stage in row.stages)
+            table.add_row(row.system.name, names, row.system.paper or "", row.system.title)
+        Console().print(table)
+        return
+    loaded = available.load(system, set_ or ())
+    from serkit.systems.sizes import sizes
+
+    counted = sizes(loaded, classes)
+    if format == "json":
+        print_json({**loaded.model_dump(mode="json"), "sizes": counted})
+        return
+    table = Table(
+        "stage",
+        "network",
+        "method",
+        "parameters",
+        "MACs",
+        title=f"{loaded.system.name}: {loaded.system.title}",
+    )
+    for stage in loaded.stages:
+        network = stage.network.name if stage.network else f"of {stage.start_from}"
+        size = counted[stage.name]
+        table.add_row(stage.name, network, stage.method.name, f"{size['parameters']:,}", f"{size['macs']:,}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"protocols: {', '.join(['clean', *[p for p in loaded.protocols if p != 'clean']])}", highlight=False
+    )
+    console.print(
+        f"{classes} classes; MACs of one item (time axes: 300 frames), multiply-adds of convolutions and products",
+        highlight=False,
+    )

@@ -1,0 +1,55 @@
+"""What several commands print: score tables and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from serkit.errors import unknown
+
+
+def choose_format(name: str, allowed: tuple[str, ...] = ("table", "json")) -> None:
+    """Refuse an output format that a command does not have."""
+    if name not in allowed:
+        raise unknown("format", name, allowed)
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def print_scores(scores: Mapping[str, Any]) -> None:
+    """Print the scores of a run or an evaluation: every corpus a row, the majority class, and the flags."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds")
+    for column in ("", "n", "UAR %", "accuracy %", "macro F1 %"):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = {"all": scores, **scores.get("corpora", {})} if scores.get("corpora") else {"all": scores}
+    for name, row in rows.items():
+        table.add_row(
+            name, str(row["n"]), *[_percent(row[metric]) for metric in ("uar", "accuracy", "macro_f1")]
+        )
+    majority = scores["majority"]
+    table.add_row(
+        f"always {majority['class']}",
+        str(scores["n"]),
+        f"{majority['uar']:.1%}"[:-1],
+        f"{majority['accuracy']:.1%}"[:-1],
+        "",
+    )
+    console.print(table)
+    console.print(f"95 % intervals: {scores['uar']['method']}", highlight=False)
+    console.print(
+        f"configurations tried: {scores['configurations']}; chosen on: {scores['chosen_on']}", highlight=False
+    )
+    for flag in scores["flags"] or ["no leak found"]:
+        console.print(f"flag: {flag}" if scores["flags"] else flag, highlight=False)
+
+
+def _percent(value: Mapping[str, Any]) -> str:
+    return f"{100 * value['estimate']:.1f} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"

@@ -1,0 +1,67 @@
+"""`serkit train`: train and score a system."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    system: Annotated[str, typer.Argument(help="A system of serkit (see `serkit systems`), or a TOML file.")],
+    corpus: Annotated[
+        list[str],
+        typer.Option(help="NAME=FOLDER; your own data: table=my.csv, folder=my_folder. Repeatable."),
+    ],
+    protocol: Annotated[str, typer.Option(help="How speakers and recordings are kept apart.")] = "clean",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
+    ] = None,
+    sweep: Annotated[
+        list[str] | None, typer.Option(help="KEY=A,B,...: try all, choose on validation. Repeatable: a grid.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/SYSTEM.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
+    final: Annotated[bool, typer.Option(help="Train a last model on everything, for export.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Folds trained at the same time.")] = 1,
+    threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """Train a system, score it honestly, and keep a model for export.
+
+    Example: serkit train linear-baseline --corpus table=calls.csv --out runs/calls
+    """
+    from serkit import corpora
+    from serkit.cli.tables import choose_format, print_json, print_scores
+    from serkit.reports.report import write
+    from serkit.systems.runner import Request, run
+
+    choose_format(format)
+    folder = out or Path("runs") / Path(system).stem
+    request = Request(
+        system,
+        corpora.load_all(corpus),
+        protocol,
+        tuple(set_ or ()),
+        tuple(sweep or ()),
+        seed,
+        final,
+        jobs,
+        threads,
+        accelerator,
+        command=shlex.join(["serkit", *sys.argv[1:]]),
+    )
+    scores = run(request, folder, resume, report=lambda line: print(line, file=sys.stderr))
+    page = write(folder)
+    if format == "json":
+        print_json(scores)
+        return
+    print_scores(scores)
+    print(f"\nrun: {folder}   report: {page}")
+    if final:
+        print(f"next: serkit export {folder} --out my-recogniser")

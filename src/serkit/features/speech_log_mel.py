@@ -1,0 +1,63 @@
+"""Log-mel spectrogram of the spoken part, relative to its own loudness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from serkit.features.log_mel import LogMel
+
+
+@dataclass(frozen=True)
+class SpeechLogMel:
+    """Levels in dB below the recording's loud frames, without the silence before and after the speech.
+
+    Recording level and the pauses around an utterance say how a corpus was made, not how somebody feels;
+    a network that is to work on other recordings should not see them. Shape (bands, frames), lowest band
+    first, values from about -range to a few dB above 0.
+
+    Args:
+        rate: sampling rate in Hz.
+        fft: transform length in samples.
+        length: window length in samples.
+        hop: samples from frame to frame.
+        bands: number of mel bands (HTK scale).
+        low: lower edge of the first band in Hz.
+        high: upper edge of the last band in Hz.
+        trim: frames at either end whose energy lies more than this many dB below the loudest frame's are
+            left out; `margin` frames are kept around what remains.
+        margin: in frames.
+        range: levels further below the loud frames than this many dB are raised to it.
+    """
+
+    rate: int = 16000
+    fft: int = 512
+    length: int = 400
+    hop: int = 256
+    bands: int = 64
+    low: float = 60.0
+    high: float = 7800.0
+    trim: float = 40.0
+    margin: int = 3
+    range: float = 60.0
+
+    name: ClassVar[str] = "speech_log_mel"
+    version: ClassVar[int] = 1
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return (self.bands, None)
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """Compute the levels of a float32 signal (samples,): float32 (bands, frames)."""
+        shared = ("rate", "fft", "length", "hop", "bands", "low", "high")
+        levels = LogMel(**{field: getattr(self, field) for field in shared})(signal)
+        # Energy of a frame in dB; its loudest band alone is within 18 dB of it, which is not enough here.
+        energy = 10 * np.log10(np.sum(10 ** (levels / 10), axis=0))
+        spoken = np.flatnonzero(energy > energy.max() - self.trim)
+        levels = levels[:, max(0, spoken[0] - self.margin) : spoken[-1] + 1 + self.margin]
+        # The 95th percentile, not the maximum: one click must not set the level of an utterance.
+        loud = np.percentile(levels.max(axis=0), 95).astype(np.float32)
+        return np.maximum(levels - loud, np.float32(-self.range))

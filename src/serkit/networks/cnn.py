@@ -1,0 +1,102 @@
+"""A compact convolutional network for spectrograms of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from serkit.networks.layers.pooling import AttentiveStatistics
+from serkit.networks.network import Batch, Network, Output, Shape, mask
+
+
+class Block(nn.Module):
+    """A strided convolution, then residual convolutions; batch norm and ReLU after each.
+
+    Args:
+        channels: of the input.
+        out: channels of the output.
+        kernel: size of the strided convolution.
+        stride: along bands and time.
+        residual: number of 3x3 convolutions with a shortcut.
+    """
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: tuple[int, int], residual: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.convolution = nn.Sequential(
+            nn.Conv2d(channels, out, kernel, stride=stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(out)
+        )
+        self.residual = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)) for _ in range(residual)
+        )
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the map (batch, out, bands, time) and the valid lengths along its time."""
+        x = F.relu(self.convolution(x))
+        if lengths is not None:
+            lengths = (lengths + self.stride[1] - 1) // self.stride[1]
+        x = _silence(x, lengths)
+        for layer in self.residual:
+            x = _silence(F.relu(x + layer(x)), lengths)
+        return x, lengths
+
+
+class Cnn(Network):
+    """Strided 2-D convolutions on (bands, time), then attentive statistics over time.
+
+    Frames behind an item's end are set to zero after every layer, as the padding of a convolution is, so
+    that an item gives the same result alone and in a padded batch.
+
+    Args:
+        inputs: one view of shape (bands, None).
+        outputs: number of outputs by target.
+        channels: of each block.
+        strides: of each block along (bands, time).
+        residual: residual convolutions of each block.
+        attention: hidden size of the pooling's scores.
+        dropout: before the classifier.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        outputs: Mapping[str, int],
+        channels: Sequence[int] = (32, 64, 96),
+        strides: Sequence[Sequence[int]] = ((4, 2), (2, 2), (2, 2)),
+        residual: Sequence[int] = (0, 0, 1),
+        attention: int = 64,
+        dropout: float = 0.4,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        if not len(channels) == len(strides) == len(residual):
+            raise TypeError("channels, strides and residual need one entry for each block")
+        shape = self.inputs[self.only]
+        if len(shape) != 2 or shape[0] is None or shape[1] is not None:
+            raise TypeError(f"view '{self.only}' has shape {shape}; (bands, None) is wanted")
+        bands, width = shape[0], 1
+        self.blocks = nn.ModuleList()
+        for index, (out, stride, extra) in enumerate(zip(channels, strides, residual, strict=True)):
+            # The first filters are wider: they see the spectrogram itself.
+            kernel = 5 if index == 0 else 3
+            self.blocks.append(Block(width, out, kernel, (stride[0], stride[1]), extra))
+            width, bands = out, -(-bands // stride[0])
+        self.pooling = AttentiveStatistics(width * bands, attention)
+        self.norm = nn.BatchNorm1d(2 * width * bands)
+        self.dropout = nn.Dropout(dropout)
+        self.head = self.heads(2 * width * bands)
+
+    def forward(self, batch: Batch) -> Output:
+        x, lengths = batch.views[self.only][:, None], batch.lengths.get(self.only)
+        for block in self.blocks:
+            x, lengths = block(x, lengths)
+        x = x.flatten(1, 2)
+        pooled = self.pooling(x, None if lengths is None else mask(lengths, x.shape[2]))
+        features = self.norm(pooled)
+        hidden = self.dropout(features)
+        return Output({target: head(hidden) for target, head in self.head.items()}, features)
+
+
+def _silence(x: Tensor, lengths: Tensor | None) -> Tensor:
+    return x if lengths is None else x * mask(lengths, x.shape[3])[:, None, None]

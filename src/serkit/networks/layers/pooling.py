@@ -1,0 +1,33 @@
+"""Pooling over time that ignores padding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class AttentiveStatistics(nn.Module):
+    """Weighted mean and standard deviation over time, each channel with weights of its own.
+
+    Source: Okabe, Koshinaka & Shinoda 2018.
+
+    Args:
+        channels: of the input.
+        hidden: size of the layer that scores each frame.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(nn.Conv1d(channels, hidden, 1), nn.Tanh(), nn.Conv1d(hidden, channels, 1))
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Pool (batch, channels, time) to (batch, 2 * channels); `valid` is (batch, time) bool."""
+        x = x.float()
+        scores = self.score(x).float()
+        if valid is not None:
+            scores = scores.masked_fill(~valid[:, None], -torch.inf)
+        weights = scores.softmax(dim=2)
+        mean = (x * weights).sum(dim=2)
+        variance = (x.square() * weights).sum(dim=2) - mean.square()
+        # The floor keeps the square root's gradient finite where a channel does not change.
+        return torch.cat([mean, variance.clamp_min(1e-4).sqrt()], dim=1)

@@ -1,0 +1,239 @@
+"""What `serkit predict` writes: a table to read, one JSON document, JSON lines, or CSV.
+
+JSON lines and CSV hold one line per recording, written as soon as it is known, and can be gone on with
+after an interruption.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from serkit.errors import UserError
+from serkit.recognition.recognizer import Failure, Prediction
+
+Result = Prediction | Failure
+
+#: Digits after the point: more than any model can mean, few enough to read.
+DIGITS = 6
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+    @property
+    def by_line(self) -> bool:
+        """Whether each result is written as soon as it is known."""
+        return self in (Format.jsonl, Format.csv)
+
+
+class Writer(Protocol):
+    """Takes results one by one; `finish` is called once after the last."""
+
+    def write(self, result: Result) -> None: ...
+    def finish(self) -> None: ...
+
+
+class JsonLines:
+    """One JSON object per line: `{"file": ..., "label": ..., ...}` or `{"file": ..., "error": ...}`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, result: Result) -> None:
+        self._stream.write(json.dumps(as_dict(result), ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    def finish(self) -> None:
+        pass
+
+
+class Csv:
+    """Columns file, label, confidence, duration, one `p_LABEL` per label, error.
+
+    Args:
+        stream: opened with newline="".
+        labels: of the bundle.
+        header: whether to begin with the names of the columns.
+    """
+
+    def __init__(self, stream: TextIO, labels: Sequence[str], header: bool = True) -> None:
+        self._stream = stream
+        self._labels = labels
+        self._rows = csv.writer(stream, lineterminator="\n")
+        if header:
+            self._rows.writerow(csv_columns(labels))
+
+    def write(self, result: Result) -> None:
+        if isinstance(result, Failure):
+            row = [result.file, "", "", "", *("" for _ in self._labels), result.error]
+        else:
+            numbers = [result.probabilities[label] for label in self._labels]
+            numbers = [round(number, DIGITS) for number in (result.confidence, result.duration, *numbers)]
+            row = [result.file, result.label, *map(str, numbers), ""]
+        self._rows.writerow(row)
+        self._stream.flush()
+
+    def finish(self) -> None:
+        self._stream.flush()
+
+
+class Json:
+    """One document: the list of what `JsonLines` writes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._results: list[dict[str, Any]] = []
+
+    def write(self, result: Result) -> None:
+        self._results.append(as_dict(result))
+
+    def finish(self) -> None:
+        self._stream.write(json.dumps(self._results, indent=1, ensure_ascii=False) + "\n")
+
+
+class Table:
+    """For the eye: as wide as the terminal, or as what is in it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._results: list[Result] = []
+
+    def write(self, result: Result) -> None:
+        self._results.append(result)
+
+    def finish(self) -> None:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(box=box.SIMPLE_HEAD)
+        for name in ("file", "label"):
+            table.add_column(name, overflow="fold")
+        for name in ("confidence", "seconds"):
+            table.add_column(name, justify="right")
+        table.add_column("remarks", overflow="fold")
+        for result in self._results:
+            file = Text(result.file)
+            if isinstance(result, Failure):
+                table.add_row(file, "-", "", "", Text(_without_file(result.error, result.file), style="red"))
+            else:
+                remarks = "; ".join(_without_file(text, result.file) for text in result.warnings)
+                numbers = f"{result.confidence:.2f}", f"{result.duration:.2f}"
+                table.add_row(file, Text(result.label), *numbers, Text(remarks, style="yellow"))
+        # Into a file or a pipe the lines go unbroken.
+        width = None if self._stream.isatty() else 10_000
+        Console(file=self._stream, width=width).print(table)
+
+
+def writer(format: Format, stream: TextIO, labels: Sequence[str], begun: bool = False) -> Writer:
+    """Make the writer of a format. `begun`: the stream has its first lines already."""
+    if format is Format.csv:
+        return Csv(stream, labels, header=not begun)
+    if format is Format.jsonl:
+        return JsonLines(stream)
+    return Json(stream) if format is Format.json else Table(stream)
+
+
+def as_dict(result: Result) -> dict[str, Any]:
+    """Return a result as JSON can hold it."""
+    if isinstance(result, Failure):
+        return {"file": result.file, "error": result.error}
+    return {
+        "file": result.file,
+        "label": result.label,
+        "confidence": round(result.confidence, DIGITS),
+        "probabilities": {label: round(value, DIGITS) for label, value in result.probabilities.items()},
+        "duration": round(result.duration, DIGITS),
+        "warnings": list(result.warnings),
+    }
+
+
+def csv_columns(labels: Iterable[str]) -> list[str]:
+    """Names of the columns of CSV."""
+    return ["file", "label", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
+
+
+def resume(path: Path, format: Format, labels: Sequence[str]) -> dict[str, bool]:
+    """Read what an interrupted run has written, and cut off its torn last line.
+
+    Args:
+        path: the file; one that does not exist has no answers.
+        format: one that is written by line.
+        labels: of the bundle that will go on.
+
+    Returns:
+        Whether it was recognised, by file, in the order of the lines.
+
+    Raises:
+        UserError: a whole line is not of this format, or has other labels.
+    """
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    read = _answer_of_jsonl if format is Format.jsonl else _answer_of_csv
+    answers: dict[str, bool] = {}
+    whole = 0
+    for number, line in enumerate(_whole_lines(content, quoted=format is Format.csv), 1):
+        whole += len(line)
+        try:
+            answer = read(line.decode(), labels, number)
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise UserError(
+                f"{path}: line {number} was not written by `serkit predict --format {format}`; "
+                "choose another --out"
+            ) from None
+        if answer is None:
+            raise UserError(
+                f"{path}: line {number} has other labels than {', '.join(labels)}: another model wrote it; "
+                "choose another --out"
+            )
+        answers.update(answer)
+    if whole < len(content):
+        with open(path, "r+b") as file:
+            file.truncate(whole)
+    return answers
+
+
+def _whole_lines(content: bytes, quoted: bool) -> Iterator[bytes]:
+    """Yield each finished line. In CSV a line break inside quotes ends no line."""
+    begin = end = 0
+    while (end := content.find(b"\n", end) + 1) > 0:
+        if not quoted or content.count(b'"', begin, end) % 2 == 0:
+            yield content[begin:end]
+            begin = end
+
+
+def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
+    """Return {file: whether it was recognised}, or None if the labels are others."""
+    answer = json.loads(line)
+    if "error" in answer:
+        return {answer["file"]: False}
+    return {answer["file"]: True} if list(answer["probabilities"]) == list(labels) else None
+
+
+def _answer_of_csv(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
+    [row] = csv.reader(io.StringIO(line, newline=""))
+    columns = csv_columns(labels)
+    if number == 1:
+        if row[:4] != columns[:4]:
+            raise ValueError("no header")
+        return {} if row == columns else None
+    if len(row) != len(columns):
+        raise ValueError("another number of columns")
+    return {row[0]: not row[-1]}
+
+
+def _without_file(text: str, file: str) -> str:
+    return text.removeprefix(f"{file}: ")

@@ -1,0 +1,92 @@
+"""The network in onnxruntime: loaded, and checked against what the bundle says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import onnxruntime
+
+from serkit.features import Feature
+from serkit.recognition.bundle import Bundle, BundleError
+
+
+def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> onnxruntime.InferenceSession:
+    """Load a bundle's network and compare it with the bundle's description.
+
+    Args:
+        bundle: whose `model.onnx` to load.
+        features: front end by name of the input.
+        threads: processor threads the network may use.
+
+    Raises:
+        BundleError: onnxruntime cannot load it; or names, types or shapes differ.
+    """
+    session = _load(bundle.model_path, threads)
+    _check_inputs(bundle.model_path, features, session)
+    _check_output(bundle, session)
+    return session
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of onnxruntime's message without its numbers: `Protobuf parsing failed`."""
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line).rstrip(".")
+
+
+def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    # Threads that wait for work by spinning take the processor from other processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Recordings differ in length: memory planned for one shape serves no other, and only piles up.
+    options.enable_mem_pattern = False
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no class of their own in common
+        raise BundleError(f"{path}: onnxruntime cannot load it ({reason(error)})") from None
+
+
+def _check_inputs(path: Path, features: dict[str, Feature], session: onnxruntime.InferenceSession) -> None:
+    inputs = {entry.name: entry for entry in session.get_inputs()}
+    if inputs.keys() != features.keys():
+        raise BundleError(f"{path}: its inputs are {_listed(inputs)}; bundle.json says {_listed(features)}")
+    for name, feature in features.items():
+        shape = inputs[name].shape
+        wanted = ("batch", *("time" if size is None else size for size in feature.shape))
+        if inputs[name].type != "tensor(float)" or not _fits(shape, (None, *feature.shape)):
+            raise BundleError(
+                f"{path}: input '{name}' is {inputs[name].type} {_sizes(shape)}; feature '{feature.name}' "
+                f"gives tensor(float) {_sizes(wanted)}"
+            )
+
+
+def _check_output(bundle: Bundle, session: onnxruntime.InferenceSession) -> None:
+    path = bundle.model_path
+    outputs = {entry.name: entry for entry in session.get_outputs()}
+    if list(outputs) != ["probabilities"]:
+        raise BundleError(f"{path}: its outputs are {_listed(outputs)}; 'probabilities' alone is wanted")
+    output = outputs["probabilities"]
+    if output.type != "tensor(float)" or not _fits(output.shape, (None, len(bundle.labels))):
+        raise BundleError(
+            f"{path}: output 'probabilities' is {output.type} {_sizes(output.shape)}; "
+            f"{len(bundle.labels)} labels want tensor(float) {_sizes(('batch', len(bundle.labels)))}"
+        )
+
+
+def _fits(shape: Sequence[int | str | None], wanted: Sequence[int | None]) -> bool:
+    """Whether a network's shape fits a wanted one. None is a size that must be open; open fits all."""
+    return len(shape) == len(wanted) and all(
+        not isinstance(size, int) or size == other for size, other in zip(shape, wanted, strict=True)
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _sizes(shape: Iterable[int | str | None]) -> str:
+    return f"({', '.join('any' if size is None else str(size) for size in shape)})"

@@ -1,0 +1,139 @@
+"""The command that makes a run again, from what the run wrote down."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from serkit import systems
+from serkit.errors import UserError
+from serkit.protocols.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line.
+
+    Args:
+        text: as typed into a POSIX shell.
+        exact: whether this serkit makes the very same systems of it. False for a system file that is not
+            part of serkit, or one that has changed since: then only `run.json` has all settings.
+    """
+
+    text: str
+    exact: bool
+
+
+def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = None) -> Command:
+    """Return the `serkit train` that makes a run again.
+
+    Args:
+        description: content of the run's `run.json`.
+        folders: folder of each corpus; None: where they lay. `{}` writes the word FOLDER, for what is
+            given to others.
+    """
+    grid = description["system"]
+    name = grid[0]["system"]["name"]
+    folders = description["folders"] if folders is None else folders
+    sets: list[str] = []
+    sweeps: list[tuple[str, list[str]]] = []
+    exact = False
+    try:
+        base = systems.load(name).model_dump(mode="json")
+        sweeps = _sweeps(grid)
+        swept = {key for key, _ in sweeps}
+        changes = [change for change in _changes(base, grid[0]) if change[0] not in swept]
+        sets = [f"{key}={_text(value)}" for key, value in changes]
+        exact = _made_by(name, sets, sweeps) == grid
+    except UserError:
+        # No system of this name, or this serkit refuses one of its settings.
+        pass
+    words = ["serkit", "train", name if name in systems.available() else f"{name}.toml"]
+    for corpus in description["folders"]:
+        words += ["--corpus", f"{corpus}={folders.get(corpus, 'FOLDER')}"]
+    words += ["--protocol", description["protocol"]["name"]]
+    words += [word for text in sets for word in ("--set", text)]
+    words += [word for key, values in sweeps for word in ("--sweep", f"{key}={','.join(values)}")]
+    words += ["--seed", str(description["seed"]), "--threads", str(description["threads"])]
+    return Command(shlex.join(words), exact)
+
+
+def rows(grid: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name each row of a sweep's grid by what is its own: `learning_rate=0.001, weight_decay=0.1`."""
+    sweeps = _sweeps(grid)
+    names = [
+        ", ".join(f"{key.rpartition('.')[2]}={_text(_at(row, key))}" for key, _ in sweeps) for row in grid
+    ]
+    return names if len(grid) > 1 else ["as the system says"]
+
+
+def _sweeps(grid: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return keys and values of the grid, the slowest changing key first, as `--sweep` puts them."""
+    first: dict[str, int] = {}
+    for index, row in enumerate(grid):
+        for key, _ in _changes(grid[0], row):
+            first.setdefault(key, index)
+    keys = sorted(first, key=lambda key: -first[key])
+    return [(key, list(dict.fromkeys(_text(_at(row, key)) for row in grid))) for key in keys]
+
+
+def _made_by(name: str, sets: Sequence[str], sweeps: Sequence[tuple[str, list[str]]]) -> list[dict[str, Any]]:
+    choices = [[f"{key}={value}" for value in values] for key, values in sweeps]
+    return [
+        systems.load(name, [*sets, *row]).model_dump(mode="json") for row in itertools.product(*choices)
+    ]
+
+
+def _changes(base: Any, changed: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted key and value of everything in `changed` that is not so in `base`."""
+    if key == "stages":
+        # Stages are addressed by name; one that the base lacks cannot be made with --set.
+        base = {stage["name"]: stage for stage in base}
+        changed = {stage["name"]: stage for stage in changed}
+    if base == changed:
+        return
+    if not isinstance(base, dict) or not isinstance(changed, dict) or _is_another_part(base, changed):
+        yield key, changed
+        return
+    for name, value in changed.items():
+        # A new protocol is written as what it has besides the defaults.
+        default = _PROTOCOL if key == "protocols" else None
+        yield from _changes(base.get(name, default), value, f"{key}.{name}" if key else name)
+
+
+def _is_another_part(base: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
+    """Tell whether a part chosen by name is another one, or has lost an option: `--set` removes none."""
+    return base.get("name") != changed.get("name") or not base.keys() <= changed.keys()
+
+
+_PROTOCOL = {name: field.default for name, field in Protocol.model_fields.items()}
+
+
+def _at(system: Mapping[str, Any], key: str) -> Any:
+    node: Any = system
+    for name in key.split("."):
+        node = next(stage for stage in node if stage["name"] == name) if isinstance(node, list) else node[name]
+    return node
+
+
+def _text(value: Any) -> str:
+    """Write a value as `systems.parse_value` reads it: words bare, everything else as in TOML."""
+    if isinstance(value, dict) and set(value) == {"name"}:
+        value = value["name"]
+    if isinstance(value, str) and systems.parse_value(value) == value:
+        return value
+    return _toml(value)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        # TOML has no null: what is None is left out, and so stays at its default.
+        pairs = [f"{json.dumps(name)} = {_toml(entry)}" for name, entry in value.items() if entry is not None]
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,138 @@
+"""A run's folder, read back. Its files are described in `serkit.systems.runner`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serkit.errors import UserError
+from serkit.evaluation.predictions import Predictions
+from serkit.protocols.splits import Split
+
+
+@dataclass(frozen=True, eq=False)
+class RunFolder:
+    """A finished run.
+
+    Args:
+        path: the folder.
+        description: content of `run.json`.
+        scores: content of `scores.json`.
+        splits: of the folds, in their order.
+        predictions: of all folds.
+        notes: by fold name, what `folds/NAME.json` says.
+        final: content of `final.json`; None: no final model was trained.
+    """
+
+    path: Path
+    description: Mapping[str, Any]
+    scores: Mapping[str, Any]
+    splits: Sequence[Split]
+    predictions: Predictions
+    notes: Mapping[str, Mapping[str, Any]]
+    final: Mapping[str, Any] | None
+
+    @classmethod
+    def load(cls, path: Path) -> RunFolder:
+        """Read a run.
+
+        Raises:
+            UserError: the folder holds no run, an unfinished one, or a broken file.
+        """
+        description = read_description(path)
+        parts = read_splits(path)
+        notes = {
+            part.name: read_json(note)
+            for part in parts
+            if (note := path / "folds" / f"{part.name}.json").exists()
+        }
+        if not (path / "scores.json").exists():
+            raise UserError(
+                f"{path}: the run is unfinished ({len(notes)} of {len(parts)} folds are done); "
+                "go on with `serkit train ... --resume`"
+            )
+        final = path / "final.json"
+        return cls(
+            path,
+            description,
+            read_json(path / "scores.json"),
+            parts,
+            Predictions.load(path / "predictions.csv"),
+            notes,
+            read_json(final) if final.exists() else None,
+        )
+
+    @property
+    def system(self) -> Mapping[str, Any]:
+        """The resolved system; of a sweep the first row of the grid."""
+        return self.description["system"][0]
+
+    @property
+    def deployed(self) -> str:
+        """Name of the stage that is scored."""
+        return self.system["system"]["deploy"] or self.system["stages"][-1]["name"]
+
+    @property
+    def parameters(self) -> int | None:
+        """Size of the scored stage's model; None: its stages are not where the run is."""
+        return next((stage["parameters"] for _, stage, _ in self.trained(self.deployed)), None)
+
+    def trained(self, stage: str) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
+        """Yield fold, `stage.json` and history of a stage as each fold chose it, where they are found."""
+        for fold, note in self.notes.items():
+            name = {self.deployed: note["stage"], **note.get("stages", {})}.get(stage)
+            if name and (self._stages / name / "stage.json").exists():
+                history = (self._stages / name / "history.jsonl").read_text(encoding="utf-8")
+                records = [json.loads(line) for line in history.splitlines()]
+                yield fold, read_json(self._stages / name / "stage.json"), records
+
+    @property
+    def _stages(self) -> Path:
+        """Where trained stages lie: runs may share a folder, which the final model's path names."""
+        return (self.path / self.final["stage"]).parent if self.final else self.path / "stages"
+
+
+def read_description(path: Path) -> Mapping[str, Any]:
+    """Return the content of `run.json`.
+
+    Raises:
+        UserError: no such folder, or no run in it.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder; give the folder of a run, as `serkit train --out` wrote it")
+    if not (path / "run.json").exists():
+        raise UserError(f"{path}: holds no run (run.json is missing); `serkit train --out` writes one")
+    return read_json(path / "run.json")
+
+
+def read_splits(path: Path) -> list[Split]:
+    """Return the splits of a run, finished or not.
+
+    Raises:
+        UserError: they were not written yet, or are broken.
+    """
+    if not (path / "splits.json").exists():
+        raise UserError(f"{path}: the run stopped before its splits were made; train it again")
+    found = read_json(path / "splits.json")
+    try:
+        return [
+            Split(**{**part, **{key: tuple(part[key]) for key in ("train", "validation", "test")}})
+            for part in found
+        ]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path / 'splits.json'}: not a list of splits ({error})") from None
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run.
+
+    Raises:
+        UserError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no UTF-8, or no JSON
+        raise UserError(f"{path}: not JSON ({error})") from None

@@ -1,0 +1,249 @@
+"""From a run to a bundle: one ONNX file with everything in it, checked against torch on real recordings."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from serkit import audio, corpora, features
+from serkit.corpora.corpus import Utterance
+from serkit.errors import UserError
+from serkit.items import Windowing
+from serkit.networks.network import Batch, Model, Shape
+from serkit.recognition.bundle import (
+    WEIGHTS,
+    Bundle,
+    Calibration,
+    FeatureConfig,
+    Input,
+    Parity,
+    Score,
+    Size,
+    TrainedOn,
+)
+from serkit.recognition.recognizer import Recognizer
+from serkit.systems.schema import System
+from serkit.systems.stages import leaves, rebuild
+
+#: Largest difference of a probability from torch that a bundle may have.
+TOLERANCE = 1e-4
+
+#: Length of time axes when a network is traced and its multiply-adds are counted, in frames.
+FRAMES = 300
+
+
+class Deployed(nn.Module):
+    """A model as it is shipped: feature arrays in, calibrated probabilities out.
+
+    Args:
+        model: the trained model.
+        views: names of its inputs, in order.
+        target: whose probabilities are returned.
+        temperature: what logits are divided by (Guo et al. 2017).
+    """
+
+    def __init__(self, model: Model, views: Sequence[str], target: str, temperature: float) -> None:
+        super().__init__()
+        self.model, self.views, self.target, self.temperature = model, list(views), target, temperature
+
+    def forward(self, *arrays: Tensor) -> Tensor:
+        output = self.model(Batch(dict(zip(self.views, arrays, strict=True))))
+        return torch.softmax(output.predictions[self.target] / self.temperature, dim=1)
+
+
+def export(
+    run: Path,
+    out: Path,
+    licence: str | None = None,
+    recordings: int = 50,
+    weights: bool = True,
+) -> Bundle:
+    """Write the bundle of a finished run's final model.
+
+    Args:
+        run: the run's folder.
+        out: the bundle's folder; its name is the bundle's name.
+        licence: of the weights; None: composed of the corpora's licences.
+        recordings: on how many of the run's recordings torch and ONNX are compared.
+        weights: whether the weights go along, so that training can continue from the bundle.
+
+    Raises:
+        UserError: the run is unfinished or has no final model, `out` exists, or the exported network
+            does not compute what torch does.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; remove it or choose another folder")
+    described, final, scores = (_read(run, name) for name in ("run.json", "final.json", "scores.json"))
+    system = System.model_validate(described["system"][final["row"]])
+    finished = rebuild(run / final["stage"], system)
+    data = system.stage_data(finished.stage)
+    target = data.target[0]
+    names = leaves(system, finished.stage)
+    inputs, shapes = [], []
+    for name in names:
+        view = system.views[name]
+        if view.feature is None:
+            raise UserError(f"view '{name}' has no feature")
+        feature = features.build(view.feature.name, **view.feature.options)
+        inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))  # type: ignore[arg-type]
+        shapes.append(feature.shape)
+    deployed = Deployed(finished.model, names, target, final["temperature"]).eval()
+    model = to_onnx(deployed, names, shapes)
+
+    corpora_facts = [corpora.facts(name) for name in described["folders"]]
+    bundle = Bundle(
+        name=out.name,
+        serkit=version("serkit"),
+        created=datetime.now(UTC).date().isoformat(),
+        system=system.system.name,
+        labels=list(finished.classes[target]),
+        target=target,
+        inputs=inputs,
+        windowing=data.items.windowing,
+        calibration=Calibration(temperature=final["temperature"], fitted_on="test parts of the run's folds"),
+        trained_on=TrainedOn(
+            corpora=sorted(described["folders"]), recordings=[digest[:16] for digest in final["recordings"]]
+        ),
+        scores=_scores(scores, described),
+        licence=licence or licence_of(corpora_facts),
+        languages=sorted({facts.language for facts in corpora_facts if facts.language}),
+        size=Size(
+            parameters=sum(parameter.numel() for parameter in finished.model.parameters()),
+            macs=count_macs(deployed, shapes),
+        ),
+        network=finished.stage.network.model_dump() if finished.stage.network else None,
+    )
+    with tempfile.TemporaryDirectory() as trial:
+        recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card=""))
+        parity = _parity(recognizer, deployed, data.items.windowing, _sample(described, recordings))
+    bundle = bundle.model_copy(update={"parity": parity})
+    tensors = (finished.folder / WEIGHTS).read_bytes() if weights else None
+    return bundle.save(out, model, _card(bundle, data, described), tensors)
+
+
+def to_onnx(deployed: Deployed, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
+    """Convert to ONNX with dynamic batch and time axes, weights inside, and no trace of local paths."""
+    batch = torch.export.Dim("batch")
+    time = torch.export.Dim("time")
+    dynamic = tuple(
+        {0: batch, **{axis + 1: time for axis, length in enumerate(shape) if length is None}} for shape in shapes
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            deployed,
+            _example(shapes, items=2),
+            input_names=list(names),
+            output_names=["probabilities"],
+            dynamic_shapes=(dynamic,),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+    for function in proto.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+    return proto.SerializeToString()
+
+
+def count_macs(deployed: Deployed, shapes: Sequence[Shape]) -> int:
+    """Count multiply-adds of one item; time axes have `FRAMES` frames.
+
+    Rule: convolutions and matrix products (attention included), one multiply-add counted once; what works
+    element by element is not counted. Counted by torch's own counter, which counts two for each.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with counter, torch.inference_mode():
+        deployed(*_example(shapes, items=1))
+    return counter.get_total_flops() // 2
+
+
+def licence_of(facts: Sequence[corpora.Facts]) -> str:
+    """Compose the licence of weights from those of the recordings they were trained on."""
+    terms = "; ".join(f"{entry.name}: {entry.licence}" for entry in facts)
+    return f"weights under the terms of the recordings they were trained on ({terms})"
+
+
+def _example(shapes: Sequence[Shape], items: int) -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(0)
+    return tuple(torch.randn(items, *[length or FRAMES for length in shape], generator=generator) for shape in shapes)
+
+
+def _read(run: Path, name: str) -> dict[str, Any]:
+    path = run / name
+    if not path.exists():
+        raise UserError(f"{run}: no finished run with a final model in it ({name} is missing)")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _sample(described: dict[str, Any], count: int) -> list[Utterance]:
+    """Draw some of the run's recordings, spread evenly over each corpus."""
+    found: list[Utterance] = []
+    for name, folder in described["folders"].items():
+        utterances = corpora.load(name, folder).utterances
+        share = max(1, count // len(described["folders"]))
+        found += utterances[:: max(1, len(utterances) // share)][:share]
+    return found
+
+
+def _parity(
+    recognizer: Recognizer, deployed: Deployed, windowing: Windowing, utterances: Sequence[Utterance]
+) -> Parity:
+    """Compare probabilities from sound to label: the recognizer's against torch's."""
+    bundle = recognizer.bundle
+    makers = bundle.features()
+    worst, compared = 0.0, 0
+    for utterance in utterances:
+        signal, rate = audio.read(utterance.path, None, utterance.index, utterance.start, utterance.end)
+        found = np.array([recognizer.predict_signal(signal, rate).probabilities[label] for label in bundle.labels])
+        total = np.zeros(len(bundle.labels))
+        windows = windowing.windows(len(signal) / rate)
+        for start, end in windows:
+            arrays = []
+            for feature in makers.values():
+                samples = audio.resample(signal, rate, feature.rate)
+                piece = samples[round(start * feature.rate) : round(end * feature.rate)]
+                arrays.append(torch.from_numpy(feature(windowing.fit(piece, feature.rate)))[None])
+            with torch.inference_mode():
+                total += deployed(*arrays)[0].double().numpy()
+        worst = max(worst, float(np.abs(total / len(windows) - found).max()))
+        compared += 1
+    if worst > TOLERANCE:
+        raise UserError(
+            f"the exported network differs from torch by {worst:.2g} (allowed: {TOLERANCE:g}) on {compared} recordings"
+        )
+    return Parity(recordings=compared, max_difference=worst)
+
+
+def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
+    """Take accuracy and UAR from a run's scores, over all corpora and for each of several."""
+    tables = {"+".join(sorted(described["folders"])): scores, **scores.get("corpora", {})}
+    return [
+        Score(
+            corpus=name,
+            protocol=scores["protocol"],
+            metric=metric,
+            value=table[metric]["estimate"],
+            low=table[metric]["low"],
+            high=table[metric]["high"],
+            command=described.get("command"),
+            flags=scores["flags"],
+        )
+        for name, table in tables.items()
+        for metric in ("uar", "accuracy")
+    ]

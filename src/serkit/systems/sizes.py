@@ -1,0 +1,27 @@
+"""Parameters and multiply-adds of a system's stages, without data."""
+
+from __future__ import annotations
+
+from serkit.systems.export import Deployed, count_macs
+from serkit.systems.schema import System
+from serkit.systems.stages import assemble, resolve
+
+
+def sizes(system: System, classes: int = 7) -> dict[str, dict[str, int]]:
+    """Count each stage's own parameters, and the multiply-adds from its features to its outputs.
+
+    Args:
+        system: what to count.
+        classes: number of classes of every target.
+
+    Returns:
+        `parameters` and `macs` (rule: `serkit.systems.export.count_macs`) by stage name.
+    """
+    counted = {}
+    for stage in system.stages:
+        model, inputs = assemble(system, stage.name, classes)
+        target = system.stage_data(resolve(system, stage.name)).target[0]
+        parameters = sum(parameter.numel() for parameter in model.network.parameters())
+        macs = count_macs(Deployed(model, list(inputs), target, 1.0).eval(), list(inputs.values()))
+        counted[stage.name] = {"parameters": parameters, "macs": macs}
+    return counted

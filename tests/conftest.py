@@ -1,0 +1,123 @@
+"""A bundle small enough to be computed by hand, for the tests of recognition and of the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit import features
+from serkit.items import Windowing
+from serkit.recognition.bundle import Bundle
+
+LABELS = ["anger", "joy", "neutral", "sadness"]
+
+
+def make_network(inputs, labels=len(LABELS), seed=0, output="probabilities", softmax=True, kind=None):
+    """Make `model.onnx`: softmax of a linear map of the inputs' means over time, joined.
+
+    Args:
+        inputs: {name: number of bands}.
+        labels: number of outputs.
+        seed: of the weights.
+        output: name of the output.
+        softmax: without it the outputs do not add up to 1.
+        kind: ONNX type of the inputs; None: float32.
+
+    Returns:
+        Content of the file, weights (bands, labels), bias (labels,).
+    """
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    generator = np.random.default_rng(seed)
+    # Levels are around -50 dB: small weights keep the softmax away from 0 and 1.
+    weights = generator.normal(0, 0.02, (sum(inputs.values()), labels)).astype(np.float32)
+    bias = generator.normal(0, 0.5, labels).astype(np.float32)
+    nodes = [helper.make_node("ReduceMean", [name], [f"{name}_mean"], axes=[2], keepdims=0) for name in inputs]
+    nodes += [
+        helper.make_node("Concat", [f"{name}_mean" for name in inputs], ["joined"], axis=1),
+        helper.make_node("MatMul", ["joined", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["logits"]),
+        helper.make_node("Softmax" if softmax else "Identity", ["logits"], [output]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info(name, kind or TensorProto.FLOAT, ["batch", bands, "time"]) for name, bands in inputs.items()],
+        [helper.make_tensor_value_info(output, kind or TensorProto.FLOAT, ["batch", labels])],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    if kind is None:
+        onnx.checker.check_model(model)
+    return model.SerializeToString(), weights, bias
+
+
+def describe(**changes):
+    """Make a Bundle that fits `make_network({"mel": 64})`; `changes` replace its fields."""
+    mel = {"name": "mel", "feature": features.config(features.build("log_mel")), "channel": None}
+    fields = {
+        "name": "toy",
+        "serkit": "0.1.0",
+        "created": "2026-11-20",
+        "system": "toy",
+        "labels": LABELS,
+        "target": "emotion",
+        "inputs": [mel],
+        "windowing": Windowing(seconds=1.0, tail="keep", minimum=0.25),
+        "trained_on": {"corpora": ["emodb"], "recordings": ["0123456789abcdef"]},
+        "scores": [
+            {"corpus": "emodb", "protocol": "clean", "metric": "uar", "value": 0.5, "low": 0.4, "high": 0.6},
+            {"corpus": "emodb", "protocol": "paper", "metric": "uar", "value": 0.9, "flags": ["speaker overlap"]},
+        ],
+        "licence": "CC-BY-4.0",
+        "languages": ["de"],
+        "size": {"parameters": 260},
+    }
+    return Bundle(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory) -> Path:
+    """A folder of bundles with one in it, `toy`."""
+    folder = tmp_path_factory.mktemp("shelf")
+    describe().save(folder / "toy", make_network({"mel": 64})[0], "# Toy\n")
+    return folder
+
+
+@pytest.fixture
+def toy(shelf, monkeypatch, tmp_path) -> Path:
+    """The folder of a bundle that can be named `toy`; no other can be named."""
+    monkeypatch.setenv("SERKIT_BUNDLES", str(shelf))
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
+    return shelf / "toy"
+
+
+def write_noise(path, seconds=1.7, rate=16000, channels=1, seed=0, level=0.1):
+    """Write noise with a slow swell, so that windows differ; return its samples."""
+    generator = np.random.default_rng(seed)
+    samples = round(seconds * rate)
+    swell = level * (1.2 + np.sin(np.arange(samples) / rate))[:, None]
+    signal = (swell * generator.standard_normal((samples, channels))).clip(-0.99, 0.99)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, signal, rate)
+    return signal
+
+
+@pytest.fixture(scope="session")
+def network():
+    """The function that makes `model.onnx`."""
+    return make_network
+
+
+@pytest.fixture(scope="session")
+def description():
+    """The function that makes a Bundle."""
+    return describe
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """The function that writes a recording."""
+    return write_noise

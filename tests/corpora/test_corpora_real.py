@@ -1,0 +1,68 @@
+"""The real recordings, in the folder named by SERKIT_CORPORA."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from serkit.corpora import load
+from serkit.corpora.verify import verify
+
+pytestmark = pytest.mark.corpora
+
+
+@pytest.fixture(scope="module")
+def root():
+    if "SERKIT_CORPORA" not in os.environ:
+        pytest.skip("SERKIT_CORPORA does not name the folder of the real recordings")
+    return Path(os.environ["SERKIT_CORPORA"])
+
+
+@pytest.mark.parametrize(
+    ("name", "utterances", "speakers", "clipped", "identical"),
+    [
+        ("emodb", 535, 10, 2, []),
+        ("ravdess", 1440, 24, 3, [["ravdess/03-01-03-01-02-01-07", "ravdess/03-01-03-01-02-02-07"]]),
+        ("savee", 480, 4, 158, []),
+        ("tava", 352, 22, 4, []),
+    ],
+)
+def test_every_official_recording_is_there_and_the_known_defects_are_found(
+    root, name, utterances, speakers, clipped, identical
+):
+    corpus = load(name, root / name)
+    assert len(corpus) == utterances and not corpus.skipped
+    report = verify(corpus, jobs=2)
+    assert not report.loses_data
+    assert all(count.found == count.official for count in report.classes.values())
+    assert (report.speakers.found, report.rates) == (speakers, {16000: utterances})
+    assert not (report.unreadable or report.silent or report.truncated)
+    assert len(report.clipped) == clipped
+    assert report.identical == identical
+
+
+def test_emodb_is_read_from_its_folder_wav_too(root):
+    assert len(load("emodb", root / "emodb/wav")) == 535
+
+
+def test_tava_quadrants_and_egg(root):
+    utterances = load("tava", root / "tava").utterances
+    assert Counter(utterance.targets["quadrant"] for utterance in utterances) == {
+        "positive_high": 101,
+        "negative_high": 98,
+        "negative_low": 79,
+        "positive_low": 74,
+    }
+    assert sum(float(utterance.attributes["axis_distance"]) < 0.1 for utterance in utterances) == 99
+    assert Counter(utterance.sex for utterance in utterances) == {"female": 176, "male": 176}
+    assert all("egg" in utterance.channels for utterance in utterances)
+    assert {utterance.id: utterance.channels["egg"].start for utterance in utterances}[
+        "tava/s01_annoyed_audio"
+    ] == 0.4475
+
+
+def test_tava_channels_that_miss_an_end_of_the_speech_are_named(root):
+    channels = verify(load("tava", root / "tava")).channels
+    assert Counter(defect.split()[0] for defect in channels.values()) == {"ends": 11, "begins": 9}
+    assert channels["tava/s07_confident_audio egg"] == "ends 0.128 s before the speech does"

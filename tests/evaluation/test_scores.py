@@ -1,0 +1,93 @@
+import json
+
+import numpy as np
+import pytest
+
+from serkit.errors import UserError
+from serkit.evaluation.intervals import interval
+from serkit.evaluation.scores import scores
+
+
+@pytest.fixture
+def predictions(make):
+    # Class d does not occur. Two corpora of two speakers each.
+    return make(
+        truth=[0, 0, 0, 1, 1, 2, 0, 0],
+        predicted=[0, 0, 1, 1, 0, 3, 0, 1],
+        speakers=["x/s", "x/s", "x/t", "x/t", "y/s", "y/s", "y/t", "y/t"],
+        ids=["x/1", "x/2", "x/3", "x/4", "y/1", "y/2", "y/3", "y/4"],
+    )
+
+
+def test_all_scores_are_plain_json(predictions):
+    found = scores(predictions, ["speakers may be in both parts"])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["n"], found["utterances"], found["classes"]) == (8, 8, ["a", "b", "c", "d"])
+    assert found["flags"] == ["speakers may be in both parts"]
+
+
+def test_values_computed_by_hand(predictions):
+    found = scores(predictions)
+    assert found["accuracy"]["estimate"] == pytest.approx(4 / 8)
+    assert found["uar"]["estimate"] == pytest.approx((3 / 5 + 1 / 2 + 0) / 3)
+    # F1: a 2 * 3 / (5 + 4), b 2 * 1 / (2 + 3), c and d 0.
+    assert found["macro_f1"]["estimate"] == pytest.approx((2 / 3 + 2 / 5) / 4)
+    assert found["recalls"] == {"a": pytest.approx(3 / 5), "b": 0.5, "c": 0.0, "d": None}
+    assert found["confusion"] == [[3, 2, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    assert found["speakers"]["y/t"] == {"n": 2, "accuracy": 0.5, "uar": 0.5}
+    # All are 0.9 sure, half of them are right.
+    assert found["ece"] == pytest.approx(0.4)
+
+
+def test_intervals_and_their_method_are_told(predictions):
+    found = scores(predictions)["uar"]
+    expected = interval(predictions, "uar")
+    assert found == {
+        "estimate": expected.estimate,
+        "low": expected.low,
+        "high": expected.high,
+        "method": expected.method,
+        "clusters": 4,
+    }
+
+
+def test_each_corpus_is_scored_where_there_are_several(predictions):
+    found = scores(predictions)["corpora"]
+    assert list(found) == ["x", "y"]
+    assert (found["x"]["n"], found["x"]["accuracy"]["estimate"], found["y"]["accuracy"]["estimate"]) == (
+        4,
+        0.75,
+        0.25,
+    )
+    assert found["y"]["uar"]["clusters"] == 2
+    assert "corpora" not in scores(predictions.select(np.arange(4)))
+
+
+def test_the_majority_class_is_that_of_training_if_known(predictions):
+    assert scores(predictions)["majority"] == {
+        "class": "a",
+        "of": "truth",
+        "accuracy": 5 / 8,
+        "uar": pytest.approx(1 / 3),
+    }
+    assert scores(predictions, training_labels=["b", "a", "b"])["majority"] == {
+        "class": "b",
+        "of": "training labels",
+        "accuracy": 2 / 8,
+        "uar": pytest.approx(1 / 3),
+    }
+    assert scores(predictions, training_labels=["d", "d", "a"])["majority"]["uar"] == 0
+    with pytest.raises(UserError, match="unknown class 'e'"):
+        scores(predictions, training_labels=["e"])
+
+
+def test_seeds_have_mean_and_standard_deviation(make):
+    ids = ["x/1", "x/2", "x/3", "x/4"]
+    seeds = [0] * 4 + [1] * 4 + [5] * 4
+    truth = [0, 0, 1, 1] * 3
+    found = scores(make(truth, [0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 0], ids=ids * 3, seeds=seeds))["seeds"]
+    assert {seed: each["accuracy"] for seed, each in found["each"].items()} == {"0": 1.0, "1": 0.5, "5": 0.75}
+    assert found["mean"]["accuracy"] == pytest.approx(0.75)
+    assert found["sd"]["accuracy"] == pytest.approx(0.25)
+    single = scores(make(truth[:4], [0, 0, 1, 1], ids=ids))["seeds"]
+    assert list(single) == ["each"]

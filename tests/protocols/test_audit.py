@@ -1,0 +1,126 @@
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from serkit import audio, corpora
+from serkit.corpora import Utterance
+from serkit.errors import UserError
+from serkit.protocols import Protocol, Split
+from serkit.protocols.audit import audit, summary
+from serkit.protocols.splits import splits
+
+
+def utterance(name, speaker, sentence):
+    return Utterance(f"table/{name}", Path(f"{name}.wav"), speaker=speaker, sentence=sentence)
+
+
+UTTERANCES = [
+    utterance("1", "table/a", "table/x"),
+    utterance("2", "table/b", "table/y"),
+    utterance("3", "table/c", "table/x"),
+    utterance("4", "table/d", "table/z"),
+]
+HASHES = {"table/1": "aa", "table/2": "bb", "table/3": "cc", "table/4": "dd"}
+
+
+def split(train, validation, test):
+    return Split("fold", *(tuple(f"table/{name}" for name in part) for part in (train, validation, test)))
+
+
+def test_a_clean_split_has_no_findings():
+    assert audit(split("1", "2", "4"), UTTERANCES, HASHES) == []
+    assert summary([[], []]) == []
+
+
+def test_a_shared_speaker_is_a_leak_with_its_utterances():
+    utterances = [*UTTERANCES, utterance("5", "table/a", "table/w")]
+    (found,) = audit(split("12", "", "45"), utterances, HASHES | {"table/5": "ee"})
+    assert (found.kind, found.severity, found.parts) == ("speaker", "leak", ("train", "test"))
+    assert (found.ids, found.shared, found.total) == (("table/1", "table/5"), ("table/a",), 2)
+    assert found.message == "1 of 2 speakers in test are also in train: table/a"
+
+
+def test_validation_is_compared_with_test_too_but_not_with_training():
+    utterances = [*UTTERANCES, utterance("5", "table/a", "table/w")]
+    hashes = HASHES | {"table/5": "ee"}
+    (found,) = audit(split("2", "1", "45"), utterances, hashes)
+    assert (found.kind, found.parts) == ("speaker", ("validation", "test"))
+    assert summary([[found]]) == ["speaker leak: 1 of 1 folds share speakers (validation part only)"]
+    assert audit(split("1", "5", "4"), utterances, hashes) == []
+
+
+def test_a_shared_sentence_is_a_note():
+    (found,) = audit(split("12", "", "34"), UTTERANCES, HASHES)
+    assert (found.kind, found.severity, found.shared, found.total) == ("sentence", "note", ("table/x",), 2)
+    assert summary([[found], [found]]) == ["sentences shared: some, in 2 of 2 folds"]
+
+
+def test_bit_identical_recordings_are_a_leak_named_by_their_files():
+    (found,) = audit(split("12", "", "4"), UTTERANCES, HASHES | {"table/4": "bb"})
+    assert (found.kind, found.severity, found.ids) == ("recording", "leak", ("table/2", "table/4"))
+    assert found.shared == ("bb",)
+    assert found.message == "1 of 1 recordings in test are also in train: table/2, table/4"
+
+
+def test_an_utterance_in_both_parts_is_a_leak_of_every_kind():
+    found = audit(split("12", "", "2"), UTTERANCES, HASHES)
+    assert [each.kind for each in found] == ["utterance", "recording", "speaker", "sentence"]
+    assert [each.severity for each in found] == ["leak", "leak", "leak", "note"]
+
+
+def test_unknown_speakers_are_counted_not_compared():
+    utterances = [dataclasses.replace(each, speaker=None) for each in UTTERANCES]
+    (found,) = audit(split("1", "2", "4"), utterances, HASHES)
+    assert (found.kind, found.severity, found.parts) == (
+        "unknown speaker",
+        "note",
+        ("train", "validation", "test"),
+    )
+    assert found.ids == ("table/1", "table/2", "table/4")
+    assert found.message == "speaker unknown for 3 of 3 utterances: not compared"
+    assert summary([[found], []]) == ["unknown speaker: 3 utterances in 1 of 2 folds, not compared"]
+
+
+def test_recordings_without_a_hash_are_counted():
+    (found,) = audit(split("1", "2", "4"), UTTERANCES, {"table/1": "aa", "table/2": "bb"})
+    assert (found.kind, found.ids, found.parts) == ("unknown recording", ("table/4",), ("test",))
+
+
+def test_ids_without_an_utterance_are_refused():
+    with pytest.raises(UserError, match="1 ids are not among the utterances \\(first: 'table/9'\\)"):
+        audit(split("1", "2", "9"), UTTERANCES, HASHES)
+
+
+def test_the_summary_counts_folds_and_distinct_recordings():
+    clean = audit(split("1", "2", "4"), UTTERANCES, HASHES)
+    twin = HASHES | {"table/4": "bb"}
+    findings = [audit(split("12", "", "4"), UTTERANCES, twin), audit(split("4", "", "2"), UTTERANCES, twin)]
+    assert summary([*findings, clean, clean]) == [
+        "recording leak: 2 recordings are bit-identical across parts in 2 of 4 folds"
+    ]
+    everything = audit(split("12", "", "2"), UTTERANCES, HASHES)
+    assert summary([everything]) == [
+        "utterance leak: 1 utterance is in both parts in 1 of 1 folds",
+        "recording leak: 1 recording is bit-identical across parts in 1 of 1 folds",
+        "speaker leak: 1 of 1 folds share speakers",
+        "sentences shared: all",
+    ]
+
+
+@pytest.mark.corpora
+def test_the_twin_recordings_of_ravdess_are_found():
+    if not os.environ.get("SERKIT_CORPORA"):
+        pytest.skip("SERKIT_CORPORA names no folder")
+    found = corpora.load("ravdess", Path(os.environ["SERKIT_CORPORA"]) / "ravdess").utterances
+    seventh = [each for each in found if each.speaker == "ravdess/07"]
+    hashes = {each.id: audio.content_hash(each.path) for each in seventh}
+    protocol = Protocol(kind="leave_one_group_out", group="repetition")
+    found_in = [audit(each, seventh, hashes) for each in splits(protocol, seventh, "emotion", 0)]
+    assert found_in[0][0].ids == ("ravdess/03-01-03-01-02-01-07", "ravdess/03-01-03-01-02-02-07")
+    assert summary(found_in) == [
+        "recording leak: 2 recordings are bit-identical across parts in 2 of 2 folds",
+        "speaker leak: 2 of 2 folds share speakers",
+        "sentences shared: all",
+    ]

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from serkit.protocols import STANDARD, Protocol, flags
+
+
+def test_unknown_keys_and_impossible_values_are_refused():
+    for wrong in (
+        {"kind": "random", "share": 0.2},
+        {"kind": "shuffle"},
+        {"kind": "random", "test": 1.0},
+        {"kind": "random", "test": 0.0},
+        {"kind": "kfold", "folds": 1},
+        {"kind": "kfold", "validation": 1.0},
+        {"kind": "kfold", "repeats": 0},
+        {"kind": "kfold", "unit": "frame"},
+    ):
+        with pytest.raises(ValidationError):
+            Protocol(**wrong)
+
+
+def test_only_fixed_takes_lists_and_needs_them():
+    with pytest.raises(ValidationError, match="needs 'lists'"):
+        Protocol(kind="fixed")
+    with pytest.raises(ValidationError, match="no other kind takes it"):
+        Protocol(kind="random", lists="parts.csv")
+    assert str(Protocol(kind="fixed", lists="parts.csv").lists) == "parts.csv"
+
+
+def test_the_default_protocol_keeps_speakers_apart_in_five_folds():
+    clean = STANDARD["clean"]
+    assert (clean.kind, clean.group, clean.folds, clean.unit) == ("group_kfold", "speaker", 5, "utterance")
+
+
+def test_standard_protocols_say_what_they_do_not_keep_apart():
+    shared = ["speakers may be in both parts"]
+    assert {name: flags(protocol) for name, protocol in STANDARD.items()} == {
+        "clean": [],
+        "leave-one-speaker-out": [],
+        "random": shared,
+        "kfold": shared,
+        "leave-one-session-out": ["speakers are kept apart only where each belongs to one session"],
+        "leave-one-sentence-out": shared,
+    }
+
+
+def test_cutting_items_is_flagged():
+    assert flags(Protocol(kind="random", unit="item")) == [
+        "speakers may be in both parts",
+        "pieces and augmented copies of one utterance may be in both parts",
+    ]
+
+
+def test_importing_protocols_imports_nothing_heavy():
+    heavy = "{'sklearn', 'scipy', 'torch', 'pandas'} & set(sys.modules)"
+    code = f"import sys, serkit.protocols, serkit.protocols.audit; print({heavy})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
