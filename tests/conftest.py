@@ -13,7 +13,7 @@ from serkit.recognition.bundle import Bundle
 LABELS = ["anger", "joy", "neutral", "sadness"]
 
 
-def make_network(inputs, labels=len(LABELS), seed=0, output="probabilities", softmax=True, kind=None):
+def make_network(inputs, labels=4, seed=0, output="probabilities", softmax=True):
     """Make `model.onnx`: softmax of a linear map of the inputs' means over time, joined.
 
     Args:
@@ -22,7 +22,6 @@ def make_network(inputs, labels=len(LABELS), seed=0, output="probabilities", sof
         seed: of the weights.
         output: name of the output.
         softmax: without it the outputs do not add up to 1.
-        kind: ONNX type of the inputs; None: float32.
 
     Returns:
         Content of the file, weights (bands, labels), bias (labels,).
@@ -41,16 +40,19 @@ def make_network(inputs, labels=len(LABELS), seed=0, output="probabilities", sof
         helper.make_node("Add", ["product", "bias"], ["logits"]),
         helper.make_node("Softmax" if softmax else "Identity", ["logits"], [output]),
     ]
+
+    def tensor(name, *shape):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+
     graph = helper.make_graph(
         nodes,
         "toy",
-        [helper.make_tensor_value_info(name, kind or TensorProto.FLOAT, ["batch", bands, "time"]) for name, bands in inputs.items()],
-        [helper.make_tensor_value_info(output, kind or TensorProto.FLOAT, ["batch", labels])],
+        [tensor(name, bands, "time") for name, bands in inputs.items()],
+        [tensor(output, labels)],
         [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    if kind is None:
-        onnx.checker.check_model(model)
+    onnx.checker.check_model(model)
     return model.SerializeToString(), weights, bias
 
 

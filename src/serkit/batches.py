@@ -51,7 +51,9 @@ class ItemData:
             if length is not None:
                 lengths[view] = length
         targets = {target: values[index] for target, values in self._targets.items()}
-        masks = {target: known[index] for target, known in self._known.items() if not bool(known[index].all())}
+        masks = {
+            target: known[index] for target, known in self._known.items() if not bool(known[index].all())
+        }
         return Batch(views, lengths, targets, masks, index)
 
     def batches(self, positions: Sequence[int], size: int) -> Iterator[Batch]:

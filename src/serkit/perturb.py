@@ -140,7 +140,12 @@ def _strip(items: int, size: int, widest: int) -> Tensor:
 
 Perturbation = Crop | Tilt | Warp | Mask
 
-PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {"crop": Crop, "mask": Mask, "tilt": Tilt, "warp": Warp}
+PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {
+    "crop": Crop,
+    "mask": Mask,
+    "tilt": Tilt,
+    "warp": Warp,
+}
 
 
 def build(name: str, **options: Any) -> Perturbation:

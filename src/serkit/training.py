@@ -8,6 +8,7 @@ resumed gives the same weights, bit for bit, as an undisturbed one.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import random
@@ -59,6 +60,41 @@ class Progress:
     best: tuple[float, int] | None = None
     stopped: bool = False
 
+    def count(
+        self, terms: dict[str, Tensor], predictions: dict[str, Tensor], batch: Batch, rows: Sequence[int]
+    ) -> None:
+        """Add a step to the running epoch: its loss terms, and which of its items (`rows`) were right."""
+        for name, value in zip(terms, torch.stack(list(terms.values())).tolist(), strict=True):
+            if not math.isfinite(value):
+                raise UserError(
+                    f"the loss '{name}' is {value} in epoch {self.epoch}, step {self.step}; "
+                    "a lower learning rate or trainer.clip may help"
+                )
+            self.sums[name] = self.sums.get(name, 0.0) + value * len(batch)
+        target = next((name for name in batch.targets if name in predictions), None)
+        if target is not None and self.running is not None:
+            right = predictions[target].detach().argmax(1) == batch.targets[target]
+            self.running[list(rows)] = right.cpu().to(torch.uint8)
+
+    def close_epoch(self, rate: float, seconds: float) -> dict[str, Any]:
+        """Move the running epoch into the history; returns its record, to which validation is added."""
+        if self.running is None:
+            raise ValueError("no epoch is running")
+        items = len(self.running)
+        terms = {f"training_{name}": value / items for name, value in self.sums.items()}
+        record = {
+            "epoch": self.epoch,
+            "training_loss": sum(terms.values()),
+            **(terms if len(terms) > 1 else {}),
+            "training_accuracy": float(self.running.float().mean()),
+            "learning_rate": rate,
+            "seconds": round(seconds, 3),
+        }
+        self.history.append(record)
+        self.right.append(self.running)
+        self.epoch, self.step, self.running, self.sums = self.epoch + 1, 0, None, {}
+        return record
+
 
 def fit(
     model: Model,
@@ -90,70 +126,109 @@ def fit(
     Raises:
         UserError: selection on validation without a validation part; a loss that is not finite.
     """
-    from lightning_fabric import Fabric
-
     if trainer.select != "last" and not validation:
         raise UserError(
             f"trainer.select = '{trainer.select}' needs a validation part; set the protocol's validation share"
         )
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=trainer.precision)  # type: ignore[arg-type]
-    optimizer = _optimizer(model, trainer)
-    average = _Average(model, trainer.average) if trainer.average else None
-    schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
-    rule = stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
-    perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
     folder.mkdir(parents=True, exist_ok=True)
-
-    state = _resume(folder, model, optimizer, average)
-    wrapped, optimizer = fabric.setup(model, optimizer)
-    saved = time.monotonic()
-    place = {position: row for row, position in enumerate(training)}
-    with bar(f"training {folder.parent.name}", trainer.epochs) as advance:
-        advance(state.epoch)
-        while state.epoch < trainer.epochs and not state.stopped:
-            began = time.monotonic()
-            wrapped.train()
-            order = _order(training, trainer.batch_size, seed, state.epoch)
-            if state.running is None:
-                state.running = torch.zeros(len(training), dtype=torch.uint8)
-            while state.step < len(order):
-                _seed_step(seed, state.epoch, state.step)
-                rate = trainer.learning_rate * schedule(state.epoch + state.step / len(order), trainer.epochs)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-                batch = data.batch(order[state.step])
-                for change in perturbations:
-                    batch = change(batch)
-                batch = _to(fabric, batch)
-                output = method.forward(wrapped, batch)
-                terms = method.loss(output, batch)
-                loss = torch.stack(list(terms.values())).sum()
-                optimizer.zero_grad(set_to_none=True)
-                fabric.backward(loss)
-                if trainer.clip:
-                    fabric.clip_gradients(wrapped, optimizer, max_norm=trainer.clip, error_if_nonfinite=False)
-                optimizer.step()
-                if average:
-                    average.update(model)
-                _count(state, terms, output.predictions, batch, [place[p] for p in order[state.step]])
-                state.step += 1
-                if time.monotonic() - saved > trainer.checkpoint_seconds:
-                    _save(folder, model, optimizer, average, state)
-                    saved = time.monotonic()
-            record = _close_epoch(state, len(training), rate, time.monotonic() - began)
-            with _averaged(average, model):
-                if validation:
-                    record |= evaluate(wrapped, method, data, validation, trainer.batch_size, fabric)
-                _keep_best(folder, model, state, trainer.select)
-            state.stopped = rule is not None and rule.after_epoch(state.history) != "go"
+    loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator)
+    with bar(f"training {folder.name}", trainer.epochs) as advance:
+        advance(loop.progress.epoch)
+        while loop.progress.epoch < trainer.epochs and not loop.progress.stopped:
+            loop.train_epoch()
             advance(1)
-    write_history(folder, state.history)
-    if average:
-        average.apply(model)
-    if trainer.select != "last":
-        load_weights(model, folder / "best.safetensors")
-    model.to("cpu").eval()
-    return state
+    loop.finish()
+    return loop.progress
+
+
+class _Loop:
+    """A training under way."""
+
+    def __init__(
+        self,
+        model: Model,
+        method: Method,
+        data: ItemData,
+        training: Sequence[int],
+        validation: Sequence[int],
+        trainer: Trainer,
+        folder: Path,
+        seed: int,
+        accelerator: str,
+    ) -> None:
+        from lightning_fabric import Fabric
+
+        # It says on every start which precision was asked for.
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+        self.model, self.method, self.data, self.trainer = model, method, data, trainer
+        self.training, self.validation = training, validation
+        self.folder, self.seed = folder, seed
+        self.rows = {position: row for row, position in enumerate(training)}
+        self.fabric = Fabric(accelerator=accelerator, devices=1, precision=trainer.precision)
+        self.schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
+        self.rule = (
+            stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
+        )
+        self.perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
+        self.average = _Average(model, trainer.average) if trainer.average else None
+        optimizer = _optimizer(model, trainer)
+        self.progress = _resume(folder, model, optimizer, self.average)
+        self.wrapped, self.optimizer = self.fabric.setup(model, optimizer)
+        self.saved = time.monotonic()
+
+    def train_epoch(self) -> None:
+        """Train the rest of the running epoch, validate, and judge whether to go on."""
+        began, progress = time.monotonic(), self.progress
+        self.wrapped.train()
+        batches = _order(self.training, self.trainer.batch_size, self.seed, progress.epoch)
+        if progress.running is None:
+            progress.running = torch.zeros(len(self.training), dtype=torch.uint8)
+        rate = self.trainer.learning_rate
+        while progress.step < len(batches):
+            _seed_step(self.seed, progress.epoch, progress.step)
+            position = progress.epoch + progress.step / len(batches)
+            rate = self.trainer.learning_rate * self.schedule(position, self.trainer.epochs)
+            self._train_step(batches[progress.step], rate)
+            progress.step += 1
+            if time.monotonic() - self.saved > self.trainer.checkpoint_seconds:
+                _save(self.folder, self.model, self.optimizer, self.average, progress)
+                self.saved = time.monotonic()
+        record = progress.close_epoch(rate, time.monotonic() - began)
+        with _averaged(self.average, self.model):
+            if self.validation:
+                size = self.trainer.batch_size
+                record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
+            _keep_best(self.folder, self.model, progress, self.trainer.select)
+        progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
+
+    def _train_step(self, positions: Sequence[int], rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = self.data.batch(positions)
+        for change in self.perturbations:
+            batch = change(batch)
+        batch = _to(self.fabric, batch)
+        output = self.method.forward(self.wrapped, batch)
+        terms = self.method.loss(output, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(torch.stack(list(terms.values())).sum())
+        if self.trainer.clip:
+            self.fabric.clip_gradients(
+                self.wrapped, self.optimizer, max_norm=self.trainer.clip, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        if self.average:
+            self.average.update(self.model)
+        self.progress.count(terms, output.predictions, batch, [self.rows[position] for position in positions])
+
+    def finish(self) -> None:
+        """Write the history and leave the selected weights in the model."""
+        write_history(self.folder, self.progress.history)
+        if self.average:
+            self.average.apply(self.model)
+        if self.trainer.select != "last":
+            load_weights(self.model, self.folder / "best.safetensors")
+        self.model.to("cpu").eval()
 
 
 def evaluate(
@@ -294,7 +369,9 @@ def _order(training: Sequence[int], size: int, seed: int, epoch: int) -> list[li
 
 def _mix(seed: int, epoch: int, step: int) -> int:
     """Spread (seed, epoch, step) over 63 bits, as NumPy's SeedSequence does."""
-    return int(np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(
+        np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> np.uint64(1)
+    )
 
 
 def _seed_step(seed: int, epoch: int, step: int) -> None:
@@ -306,41 +383,6 @@ def _seed_step(seed: int, epoch: int, step: int) -> None:
 
 def _to(fabric: Any, batch: Batch) -> Batch:
     return batch if fabric.device.type == "cpu" else fabric.to_device(batch)
-
-
-def _count(
-    state: Progress, terms: dict[str, Tensor], predictions: dict[str, Tensor], batch: Batch, rows: list[int]
-) -> None:
-    """Add a step to the running epoch's sums and record."""
-    for name, term in terms.items():
-        value = float(term.detach())
-        if not math.isfinite(value):
-            raise UserError(
-                f"the loss '{name}' is {value} in epoch {state.epoch}, step {state.step}; "
-                "a lower learning rate or trainer.clip may help"
-            )
-        state.sums[name] = state.sums.get(name, 0.0) + value * len(batch)
-    target = next((name for name in batch.targets if name in predictions), None)
-    if target is not None and state.running is not None:
-        right = predictions[target].detach().argmax(1) == batch.targets[target]
-        state.running[rows] = right.cpu().to(torch.uint8)
-
-
-def _close_epoch(state: Progress, items: int, rate: float, seconds: float) -> dict[str, Any]:
-    """Move the running epoch into the history and return its record, to which validation is added."""
-    assert state.running is not None
-    record = {
-        "epoch": state.epoch,
-        "training_loss": sum(state.sums.values()) / items,
-        **{f"training_{name}": value / items for name, value in state.sums.items() if len(state.sums) > 1},
-        "training_accuracy": float(state.running.float().mean()),
-        "learning_rate": rate,
-        "seconds": round(seconds, 3),
-    }
-    state.history.append(record)
-    state.right.append(state.running)
-    state.epoch, state.step, state.running, state.sums = state.epoch + 1, 0, None, {}
-    return record
 
 
 def _keep_best(folder: Path, model: Model, state: Progress, select: str) -> None:
@@ -398,7 +440,7 @@ def _resume(folder: Path, model: Model, optimizer: Any, average: _Average | None
     note.pop("averaged", None)
     best = tuple(note.pop("best") or ()) or None
     right = list(tensors["right"]) if "right" in tensors else []
-    return Progress(**note, best=best, right=right, running=tensors.get("running"))  # type: ignore[arg-type]
+    return Progress(**note, best=best, right=right, running=tensors.get("running"))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

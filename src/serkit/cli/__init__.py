@@ -22,6 +22,14 @@ from serkit.errors import UserError
 COMMANDS = {
     "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
     "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
+    "train": ("serkit.cli.train:train", "Train and score a system."),
+    "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recogniser on labelled recordings."),
+    "compare": ("serkit.cli.compare:compare", "Compare runs, with a paired test."),
+    "audit": ("serkit.cli.audit:audit", "Look for leaks between training and test."),
+    "export": ("serkit.cli.export:export", "Turn a run into a bundle that needs no torch."),
+    "systems": ("serkit.cli.systems:systems", "List the systems, or show one: stages, parameters, MACs."),
+    "features": ("serkit.cli.features:features", "Write a feature of recordings as a table."),
+    "reproduce": ("serkit.cli.reproduce:reproduce", "Run a published table again."),
     "corpora": ("serkit.cli.corpora:app", "List, verify and describe corpora."),
     "doctor": ("serkit.cli.doctor:doctor", "Show what is installed and whether it works."),
 }

@@ -86,8 +86,6 @@ def _print_table(bundles: list[Bundle]) -> None:
 
 def _in_words(score: Score) -> str:
     """`emodb: uar 0.800 (0.760 to 0.840), clean`."""
-    interval = (
-        f" ({score.low:.3f} to {score.high:.3f})" if score.low is not None and score.high is not None else ""
-    )
+    interval = f" ({score.low:.3f} to {score.high:.3f})" if score.low is not None and score.high is not None else ""
     flags = f", flags: {', '.join(score.flags)}" if score.flags else ""
     return f"{score.corpus}: {score.metric} {score.value:.3f}{interval}, {score.protocol}{flags}"

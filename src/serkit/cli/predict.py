@@ -41,9 +41,7 @@ ChannelText = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help="Write there, not to stdout: jsonl and csv line by line.", show_default=False
-    ),
+    typer.Option(metavar="FILE", help="Write there, not to stdout: jsonl and csv line by line.", show_default=False),
 ]
 Resume = Annotated[
     bool,

@@ -35,6 +35,11 @@ class LogMelFunctionals:
     def shape(self) -> tuple[int | None, ...]:
         return (len(FUNCTIONALS) * self.bands,)
 
+    @property
+    def columns(self) -> list[str]:
+        """Name of each value: `mean_0`, ..., `delta_std_39`."""
+        return [f"{functional}_{band}" for functional in FUNCTIONALS for band in range(self.bands)]
+
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the vector of a float32 signal (samples,): float32 (5 * bands,)."""
         window, hop = round(0.025 * self.rate), round(0.010 * self.rate)

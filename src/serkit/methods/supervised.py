@@ -50,7 +50,9 @@ class Supervised(Method):
             known = batch.masks.get(target)
             name = "cross_entropy" if len(output.predictions) == 1 else f"cross_entropy_{target}"
             # A batch without a single known label has no loss in this target: 0, not 0 / 0.
-            terms[name] = losses.mean() if known is None else (losses * known).sum() / known.sum().clamp_min(1)
+            terms[name] = (
+                losses.mean() if known is None else (losses * known).sum() / known.sum().clamp_min(1)
+            )
         return terms
 
 

@@ -26,10 +26,12 @@ class Block(nn.Module):
         super().__init__()
         self.stride = stride
         self.convolution = nn.Sequential(
-            nn.Conv2d(channels, out, kernel, stride=stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(out)
+            nn.Conv2d(channels, out, kernel, stride=stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(out),
         )
         self.residual = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)) for _ in range(residual)
+            nn.Sequential(nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out))
+            for _ in range(residual)
         )
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -69,7 +69,9 @@ class Network(nn.Module):
     def only(self) -> str:
         """Name of the single view of a network that takes one."""
         if len(self.inputs) != 1:
-            raise UserError(f"{type(self).__name__} takes one view, not {len(self.inputs)}: {', '.join(self.inputs)}")
+            raise UserError(
+                f"{type(self).__name__} takes one view, not {len(self.inputs)}: {', '.join(self.inputs)}"
+            )
         return next(iter(self.inputs))
 
     def heads(self, size: int) -> nn.ModuleDict:

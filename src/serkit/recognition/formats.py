@@ -191,8 +191,7 @@ def resume(path: Path, format: Format, labels: Sequence[str]) -> dict[str, bool]
             answer = read(line.decode(), labels, number)
         except (ValueError, KeyError, TypeError, IndexError):
             raise UserError(
-                f"{path}: line {number} was not written by `serkit predict --format {format}`; "
-                "choose another --out"
+                f"{path}: line {number} was not written by `serkit predict --format {format}`; choose another --out"
             ) from None
         if answer is None:
             raise UserError(

@@ -171,9 +171,7 @@ class Recognizer:
         if isinstance(channel, str) and channel != "egg":
             raise UserError(f"channel '{channel}': neither a number from 0 nor 'egg'")
         if channel == "egg" and "egg" not in self._channels.values():
-            raise UserError(
-                f"bundle '{self.bundle.name}' listens to speech only: channel 'egg' is not for it"
-            )
+            raise UserError(f"bundle '{self.bundle.name}' listens to speech only: channel 'egg' is not for it")
 
     def _attempt(self, path: str | Path, channel: Channel) -> Prediction | Failure:
         try:
@@ -243,9 +241,7 @@ class Recognizer:
             raise audio.AudioError(f"{name}: the network fails on it ({reason(error)})") from None
         wanted = (len(batch[0]), len(self.bundle.labels))
         if result.shape != wanted:
-            raise BundleError(
-                f"{self.bundle.model_path}: its output has shape {result.shape}; {wanted} is wanted"
-            )
+            raise BundleError(f"{self.bundle.model_path}: its output has shape {result.shape}; {wanted} is wanted")
         # Written so that a sum that is no number fails too.
         if not np.abs(result.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
             raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
@@ -279,9 +275,7 @@ def _as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
         half = 2.0 ** (bits - 1)
         signal = (signal - (half if kind == "u" else 0.0)) / half
     elif kind != "f":
-        raise UserError(
-            f"signal: samples of type {signal.dtype}; floats or integers of up to 32 bits are wanted"
-        )
+        raise UserError(f"signal: samples of type {signal.dtype}; floats or integers of up to 32 bits are wanted")
     if not np.isfinite(signal).all():
         raise UserError(f"signal: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
     return signal.astype(np.float32, copy=False).reshape(len(signal), -1)

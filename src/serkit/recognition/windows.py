@@ -31,9 +31,7 @@ def windows(
     yield from cut(samples, rate or info.rate, info.duration, windowing)
 
 
-def cut(
-    blocks: Iterable[np.ndarray], rate: int, duration: float, windowing: Windowing
-) -> Iterator[np.ndarray]:
+def cut(blocks: Iterable[np.ndarray], rate: int, duration: float, windowing: Windowing) -> Iterator[np.ndarray]:
     """Cut a stream as `windowing.windows(duration)` says.
 
     Args:

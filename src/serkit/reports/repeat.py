@@ -20,8 +20,8 @@ class Command:
 
     Args:
         text: as typed into a POSIX shell.
-        exact: whether this serkit makes the very same systems of it. False for a system file that is not
-            part of serkit, or one that has changed since: then only `run.json` has all settings.
+        exact: whether this serkit makes the very same system of it. False where the system's file is not
+            part of serkit, or has changed since: then the text has no settings, only `run.json` has.
     """
 
     text: str
@@ -36,22 +36,23 @@ def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = 
         folders: folder of each corpus; None: where they lay. `{}` writes the word FOLDER, for what is
             given to others.
     """
-    grid = description["system"]
-    name = grid[0]["system"]["name"]
     folders = description["folders"] if folders is None else folders
+    name = description["system"][0]["system"]["name"]
     sets: list[str] = []
     sweeps: list[tuple[str, list[str]]] = []
     exact = False
     try:
         base = systems.load(name).model_dump(mode="json")
+        # Through the schema, which fills in what was not there yet when the run was made.
+        grid = [systems.parse(row, name).model_dump(mode="json") for row in description["system"]]
         sweeps = _sweeps(grid)
         swept = {key for key, _ in sweeps}
-        changes = [change for change in _changes(base, grid[0]) if change[0] not in swept]
-        sets = [f"{key}={_text(value)}" for key, value in changes]
+        sets = [f"{key}={_text(value)}" for key, value in _changes(base, grid[0]) if key not in swept]
         exact = _made_by(name, sets, sweeps) == grid
     except UserError:
-        # No system of this name, or this serkit refuses one of its settings.
-        pass
+        pass  # No system of this name, or this serkit refuses one of its settings.
+    if not exact:
+        sets, sweeps = [], []
     words = ["serkit", "train", name if name in systems.available() else f"{name}.toml"]
     for corpus in description["folders"]:
         words += ["--corpus", f"{corpus}={folders.get(corpus, 'FOLDER')}"]
@@ -64,11 +65,15 @@ def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = 
 
 def rows(grid: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name each row of a sweep's grid by what is its own: `learning_rate=0.001, weight_decay=0.1`."""
-    sweeps = _sweeps(grid)
-    names = [
-        ", ".join(f"{key.rpartition('.')[2]}={_text(_at(row, key))}" for key, _ in sweeps) for row in grid
+    keys = [key for key, _ in _sweeps(grid)]
+    short = [key.rpartition(".")[2] for key in keys]
+    if len(set(short)) < len(keys):
+        short = keys
+    return [
+        ", ".join(f"{name}={_text(_at(row, key))}" for name, key in zip(short, keys, strict=True))
+        or "as the system says"
+        for row in grid
     ]
-    return names if len(grid) > 1 else ["as the system says"]
 
 
 def _sweeps(grid: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:

@@ -29,7 +29,7 @@ def load(system: str | Path, sets: Iterable[str] = ()) -> System:
     Args:
         system: name of a system of serkit, or path of a TOML file.
         sets: `dotted.key=value` overrides; a stage is addressed by its name
-            (`stages.teacher.trainer.epochs=5`), the value is written as in TOML (a bare word is a text).
+            (`stages.teacher.trainer.epochs=5`) or all by `*`, the value is written as in TOML (a bare word is a text).
 
     Raises:
         UserError: unknown system or key, or a value that cannot be.
@@ -110,6 +110,10 @@ def _merge_stages(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> 
 
 
 def _set(table: Any, key: str, path: list[str], value: Any) -> None:
+    if isinstance(table, list) and path[0] == "*":
+        for stage in table:
+            _set(stage, key, path[1:], value)
+        return
     if isinstance(table, list):
         names = [stage.get("name", "") for stage in table]
         if path[0] not in names:
@@ -129,34 +133,37 @@ def _set(table: Any, key: str, path: list[str], value: Any) -> None:
 def _first(error: ValidationError, table: dict[str, Any]) -> str:
     """Say the first thing that is wrong in one line, with the key as a user writes it."""
     problem = error.errors()[0]
-    parts: list[str] = []
-    node: Any = table
-    for part in problem["loc"]:
-        node = node[part] if isinstance(node, (dict, list)) and _has(node, part) else None
-        parts.append(str(node.get("name", part)) if isinstance(part, int) and isinstance(node, dict) else str(part))
-    key = ".".join(parts)
+    key = ".".join(_written(problem["loc"], table))
     if problem["type"] == "extra_forbidden":
-        return str(unknown(f"key '{key}': key", parts[-1], _known_keys(problem["loc"])))
+        return str(unknown(f"key '{key}': key", str(problem["loc"][-1]), _known_keys(problem["loc"])))
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message} (received {problem['input']!r})" if key and problem["type"] != "value_error" else message
+    return (
+        message if problem["type"] == "value_error" or not key else f"{key}: {message} (received {problem['input']!r})"
+    )
 
 
-def _has(node: Any, part: Any) -> bool:
-    return part in node if isinstance(node, dict) else isinstance(part, int) and part < len(node)
+def _written(location: Sequence[int | str], table: Any) -> list[str]:
+    """Return the parts of a key; a stage's place in the list becomes its name."""
+    parts = []
+    for part in location:
+        try:
+            table = table[part]
+        except (KeyError, IndexError, TypeError):
+            table = None
+        parts.append(str(table.get("name", part)) if isinstance(part, int) and isinstance(table, dict) else str(part))
+    return parts
 
 
-def _known_keys(location: Sequence[Any]) -> list[str]:
+def _known_keys(location: Sequence[int | str]) -> list[str]:
     """Return the keys of the schema's table at a location."""
-    model: Any = System
+    model: type[BaseModel] = System
     for part in location[:-1]:
-        if isinstance(part, int) or not isinstance(model, type) or part not in model.model_fields:
-            continue
-        model = _table_type(model.model_fields[part].annotation)
-    fields = list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-    return [*fields, "extends"] if model is System else fields
+        if isinstance(part, str) and part in model.model_fields:
+            model = _table_type(model.model_fields[part].annotation) or model
+    return [*model.model_fields, "extends"] if model is System else list(model.model_fields)
 
 
-def _table_type(annotation: Any) -> Any:
+def _table_type(annotation: Any) -> type[BaseModel] | None:
     """Find the table inside an annotation such as `list[Stage]`, `dict[str, View]` or `Trainer | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation

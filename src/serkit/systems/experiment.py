@@ -8,13 +8,12 @@ from pathlib import Path
 
 from serkit import items
 from serkit.corpora.corpus import Corpus, Utterance
-from serkit.errors import UserError
+from serkit.errors import UserError, unknown
 from serkit.features.store import Store, digest
 from serkit.protocols import STANDARD, Protocol
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
 from serkit.systems.schema import Stage, System
-from serkit.errors import unknown
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,13 @@ class Experiment:
     def content(self, corpus: str) -> str:
         """Hash the recordings, intervals and labels of a corpus that are scored, whatever their place on disk."""
         rows = [
-            [utterance.id, self.hashes[utterance.path], utterance.start, utterance.end, utterance.targets[self.target]]
+            [
+                utterance.id,
+                self.hashes[utterance.path],
+                utterance.start,
+                utterance.end,
+                utterance.targets[self.target],
+            ]
             for utterance in self.scored
             if utterance.corpus == corpus
         ]
@@ -96,7 +101,12 @@ class Experiment:
 
 
 def prepare(
-    system: System, corpora: Sequence[Corpus], protocol: str, store: Store, jobs: int = 1
+    system: System,
+    corpora: Sequence[Corpus],
+    protocol: str,
+    store: Store,
+    jobs: int = 1,
+    definitions: Mapping[str, Protocol] | None = None,
 ) -> Experiment:
     """Select the utterances of every stage and read every recording once.
 
@@ -106,14 +116,17 @@ def prepare(
         protocol: name of one of the system's protocols or of a standard one.
         store: where features are kept.
         jobs: threads that read.
+        definitions: further protocols by name.
 
     Raises:
         UserError: unknown protocol; a stage without utterances or with a single class; two corpora of one
             name; no readable recording.
     """
-    protocols = {**STANDARD, **system.protocols}
+    protocols = {**STANDARD, **(definitions or {}), **system.protocols}
     if protocol not in protocols:
         raise unknown("protocol", protocol, protocols)
+    if protocols[protocol].unit == "item":
+        raise UserError(f"protocol '{protocol}': unit = 'item' is not built yet; utterances are cut whole")
     names = [corpus.name for corpus in corpora]
     if len(set(names)) < len(names):
         raise UserError(f"a corpus is given twice: {', '.join(names)}")
@@ -131,9 +144,7 @@ def prepare(
     classes: dict[str, dict[str, list[str]]] = {}
     for stage in system.stages:
         data = system.stage_data(stage)
-        chosen: list[Utterance] = readable
-        first, *further = data.target
-        chosen = items.select(chosen, first, data.classes, data.map, data.where)
+        chosen = items.select(readable, data.target[0], data.classes, data.map, data.where)
         utterances[stage.name] = chosen
         classes[stage.name] = {}
         for target in data.target:

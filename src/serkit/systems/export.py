@@ -95,7 +95,7 @@ def export(
         if view.feature is None:
             raise UserError(f"view '{name}' has no feature")
         feature = features.build(view.feature.name, **view.feature.options)
-        inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))  # type: ignore[arg-type]
+        inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))
         shapes.append(feature.shape)
     deployed = Deployed(finished.model, names, target, final["temperature"]).eval()
     model = to_onnx(deployed, names, shapes)

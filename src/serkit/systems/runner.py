@@ -1,13 +1,13 @@
 """Runs: a system under a protocol on corpora, as a folder that can be interrupted and taken up again.
 
-    run.json          what was asked for, and on which machine
-    splits.json       who was in which part
-    stages/           trained stages, each under its key
-    folds/            predictions of each finished fold
-    predictions.csv   all of them
-    scores.json       the scores, with their intervals and flags
-    final.json        the stage trained on everything, which `serkit export` ships
-    report.html       all of it to look at
+run.json          what was asked for, and on which machine
+splits.json       who was in which part
+stages/           trained stages, each under its key
+folds/            predictions of each finished fold
+predictions.csv   all of them
+scores.json       the scores, with their intervals and flags
+final.json        the stage trained on everything, which `serkit export` ships
+report.html       all of it to look at
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import json
 import multiprocessing
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +37,7 @@ from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.evaluation.scores import scores
 from serkit.features.store import Store
 from serkit.progress import bar
-from serkit.protocols import flags
+from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
 from serkit.systems.experiment import Experiment, prepare
@@ -64,6 +64,7 @@ class Request:
         threads: threads of each; 0 shares the cores among the jobs.
         accelerator: handed to Lightning Fabric.
         command: the command line that asked for it; kept with the scores.
+        protocols: definitions by name, besides the standard ones and the system's own.
     """
 
     system: str | Path
@@ -77,6 +78,7 @@ class Request:
     threads: int = 0
     accelerator: str = "auto"
     command: str | None = None
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,14 @@ def run(
     grid = rows(request)
     store = store or Store()
     cores = os.cpu_count() or 1
-    experiments = [prepare(system, request.corpora, request.protocol, store, cores) for system in grid]
+    experiments = [
+        prepare(system, request.corpora, request.protocol, store, cores, request.protocols) for system in grid
+    ]
     first = experiments[0]
     if first.skipped:
-        report(f"{len(first.skipped)} unreadable recordings are left out; the first: {next(iter(first.skipped.values()))}")
+        report(
+            f"{len(first.skipped)} unreadable recordings are left out; the first: {next(iter(first.skipped.values()))}"
+        )
     parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
     if len(grid) > 1 and not all(split.validation for split in parts):
         raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
@@ -144,9 +150,7 @@ def run(
         report(f"{done} of {len(parts)} folds were done before")
     for name, value in _work(tasks, jobs):
         report(f"{name}: UAR {value:.1%}")
-    predictions = concatenate(
-        [Predictions.load(folder / "folds" / f"{split.name}.csv") for split in parts]
-    )
+    predictions = concatenate([Predictions.load(folder / "folds" / f"{split.name}.csv") for split in parts])
     predictions.save(folder / "predictions.csv")
     result = _score(folder, request, first, parts, predictions, len(grid))
     if request.final:

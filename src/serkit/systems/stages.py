@@ -26,6 +26,7 @@ from serkit.networks.network import Batch, Model, Shape, output_of
 from serkit.protocols.splits import Split
 from serkit.systems.experiment import Experiment
 from serkit.systems.schema import Data, Stage, System
+from serkit.training import Progress
 
 #: What decides nothing about the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}
@@ -169,7 +170,9 @@ class Stages:
         if table.feature is not None:
             return features.build(table.feature.name, **table.feature.options).shape
         source = self.finished[table.stage or ""]
-        return output_shape(source.model, {leaf: self._shape(leaf) for leaf in self._leaves(source.stage)}, table.output)
+        return output_shape(
+            source.model, {leaf: self._shape(leaf) for leaf in self._leaves(source.stage)}, table.output
+        )
 
     def _leaves(self, stage: Stage) -> list[str]:
         """Return the views whose arrays a stage's batches must hold: its own, or those of networks trained along."""
@@ -205,7 +208,7 @@ class Stages:
                 found = tuple(own[name].shape) if name in own else "nothing"
                 raise UserError(
                     f"stage '{stage.name}' starts from '{stage.start_from}', whose layer '{layer}' is "
-                    f"{tuple(value.shape)} where this network has {found}; name it in reset = [\"{layer}\"]"
+                    f'{tuple(value.shape)} where this network has {found}; name it in reset = ["{layer}"]'
                 )
         model.load_state_dict(wanted, strict=False)
 
@@ -235,9 +238,7 @@ class Stages:
         """Return a frozen stage's output for each item, computing only what the store does not have."""
         store = self.experiment.store
         windowing = table.items.windowing
-        keys = [
-            digest([finished.key, what, store.identity(item, self.experiment.hashes, windowing)]) for item in items
-        ]
+        keys = [digest([finished.key, what, store.identity(item, self.experiment.hashes, windowing)]) for item in items]
         missing = [row for row, key in enumerate(keys) if key not in store]
         if missing:
             wanted = [items[row] for row in missing]
@@ -267,7 +268,9 @@ class Stages:
                 views[view]["stage"] = self.finished[source.stage or ""].key
         start = stage.start_from
         if start is not None:
-            start = self.finished[start].key if start in self.finished else digest(weights_file(start).read_bytes().hex())
+            start = (
+                self.finished[start].key if start in self.finished else digest(weights_file(start).read_bytes().hex())
+            )
         own = stage.model_dump(exclude={"name", "view", "views", "data", "start_from", "trainer"})
         teachers = [value for value in stage.method.options.values() if value in self.finished]
         return digest(
@@ -284,7 +287,7 @@ class Stages:
             }
         )
 
-    def _save(self, finished: Finished, progress: training.Progress, seconds: float) -> None:
+    def _save(self, finished: Finished, progress: Progress, seconds: float) -> None:
         """Write weights and record, then `stage.json`, whose presence says that the stage is done."""
         folder = finished.folder
         training.save_weights(finished.model.state_dict(), folder / "weights.safetensors")

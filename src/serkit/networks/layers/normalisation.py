@@ -37,7 +37,13 @@ class Normalisation(nn.Module):
     def fit(self, arrays: Iterable[Tensor]) -> None:
         """Set mean and deviation from items of `shape`, read once, in double precision."""
         count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-        axes = list(range(self.mean.dim())) if self.kind == "global" else [] if self.time is None else [self.time]
+        axes = (
+            list(range(self.mean.dim()))
+            if self.kind == "global"
+            else []
+            if self.time is None
+            else [self.time]
+        )
         origin: Tensor | None = None
         for array in arrays:
             values = array.double()

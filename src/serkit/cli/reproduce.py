@@ -1,0 +1,62 @@
+"""`serkit reproduce`: run a published table again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def reproduce(
+    paper: Annotated[str | None, typer.Argument(help="Name of a paper, or a TOML file; none: list them.")] = None,
+    artefact: Annotated[str | None, typer.Argument(help="Which table; none: list those of the paper.")] = None,
+    corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER; each is run by itself. Repeatable.")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="Instead of the table's own. Repeatable.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override for all rows, e.g. stages.*.trainer.epochs=5.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for runs and tables. Default: runs/PAPER.")] = None,
+    seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Folds trained at the same time.")] = 1,
+    threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
+    format: Annotated[str, typer.Option(help="markdown or json.")] = "markdown",
+) -> None:
+    """Run a published table again, beside the published values; interrupted work goes on.
+
+    Example: serkit reproduce kim2024 table3 --corpus emodb=data/emodb
+    """
+    import sys
+
+    from serkit import papers
+    from serkit.cli.tables import choose_format, print_json
+
+    choose_format(format, ("markdown", "json"))
+    if paper is None:
+        for name in papers.available():
+            print(f"{name}: {papers.load(name).paper.title}")
+        if not papers.available():
+            print("no paper comes with this version; give the path of a TOML file")
+        return
+    loaded = papers.load(paper)
+    if artefact is None:
+        for table in loaded.tables:
+            print(f"{table.name}: {table.title}")
+        return
+    from serkit import corpora
+    from serkit.papers.reproduce import markdown
+    from serkit.papers.reproduce import reproduce as run
+
+    result = run(
+        loaded,
+        loaded.artefact(artefact),
+        corpora.load_all(corpus or []),
+        out or Path("runs") / loaded.paper.name,
+        set_ or (),
+        protocol or (),
+        seed,
+        jobs,
+        threads,
+        report=lambda line: print(line, file=sys.stderr),
+    )
+    print_json(result) if format == "json" else print(markdown(loaded, result))

@@ -1,0 +1,131 @@
+"""Features as a table on disk: a row per recording, or per frame for features over time."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.corpora.corpus import Utterance
+from serkit.errors import UserError
+from serkit.features import Feature
+from serkit.features.store import Store
+from serkit.items import Item, Windowing
+from serkit.progress import bar
+
+#: Recordings whose features are in memory at once.
+CHUNK = 64
+
+
+def columns(feature: Feature) -> list[str]:
+    """Return the names of a feature's values: its own `columns`, or its name and a number."""
+    sizes = [length for length in feature.shape if length is not None]
+    if len(sizes) != 1:
+        raise UserError(
+            f"feature '{feature.name}' has shape {feature.shape}; only vectors, alone or over time, fit a table"
+        )
+    own = getattr(feature, "columns", None)
+    return list(own) if own else [f"{feature.name}_{index}" for index in range(sizes[0])]
+
+
+def write(
+    feature: Feature,
+    utterances: Sequence[Utterance],
+    out: Path,
+    channel: str | None = None,
+    jobs: int = 1,
+    store: Store | None = None,
+) -> dict[str, str]:
+    """Compute a feature of each utterance and write the table, whole or not at all.
+
+    Args:
+        feature: the front end.
+        utterances: what to compute it of.
+        out: `.csv` or `.parquet`. First column `file`: the path, or the id where the utterance is an
+            interval; features over time have a column `time` in s.
+        channel: name of a further channel; None: the speech.
+        jobs: threads that compute.
+        store: where what is computed is kept; None: the default store.
+
+    Returns:
+        Reason by id for the recordings that could not be read.
+    """
+    names = ["file", *(["time"] if None in feature.shape else []), *columns(feature)]
+    if out.suffix not in (".csv", ".parquet"):
+        raise UserError(f"{out}: the table is written as .csv or .parquet")
+    failed: dict[str, str] = {}
+    temporary = out.with_name(f".{out.name}.tmp")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
+    try:
+        (_write_csv if out.suffix == ".csv" else _write_parquet)(temporary, names, blocks)
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return failed
+
+
+def _blocks(
+    feature: Feature,
+    utterances: Sequence[Utterance],
+    channel: str | None,
+    jobs: int,
+    store: Store,
+    failed: dict[str, str],
+) -> Iterator[tuple[str, np.ndarray | None, np.ndarray]]:
+    """Yield file, times in s (None for a vector) and values (rows, columns) of each readable utterance."""
+    windowing = Windowing()
+    axis = feature.shape.index(None) if None in feature.shape else None
+    seconds = getattr(feature, "hop", 0) / feature.rate
+    with bar(feature.name, len(utterances)) as advance:
+        for chunk in _batched(utterances):
+            paths = {u.id: u.channels[channel].path if channel and channel in u.channels else u.path for u in chunk}
+            hashes, unreadable = store.hashes([*paths.values(), *[u.path for u in chunk]], jobs)
+            failed |= {u.id: unreadable[path] for u in chunk if (path := paths[u.id]) in unreadable}
+            good = [u for u in chunk if u.id not in failed]
+            arrays = store.features(feature, [Item(u) for u in good], hashes, windowing, channel, jobs)
+            for utterance, values in zip(good, arrays, strict=True):
+                name = utterance.id if utterance.start or utterance.end else str(utterance.path)
+                if axis is None:
+                    yield name, None, values[None]
+                else:
+                    rows = np.moveaxis(values, axis, 0)
+                    yield name, np.arange(len(rows)) * seconds, rows
+            advance(len(chunk))
+
+
+def _write_csv(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for name, times, values in blocks:
+            for row, vector in enumerate(values):
+                time = [] if times is None else [f"{times[row]:.6g}"]
+                writer.writerow([name, *time, *[f"{value:.9g}" for value in vector]])
+
+
+def _write_parquet(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise UserError("Parquet needs the lab extra: pip install 'serkit[lab]', or write .csv") from None
+    types = [pa.string(), *[pa.float32()] * (len(names) - 1)]
+    schema = pa.schema(list(zip(names, types, strict=True)))
+    with parquet.ParquetWriter(path, schema) as writer:
+        for chunk in _batched(blocks):
+            files = [name for name, _, values in chunk for _ in values]
+            times = [] if chunk[0][1] is None else [np.concatenate([block[1] for block in chunk]).astype(np.float32)]
+            values = np.concatenate([block[2] for block in chunk])
+            writer.write_table(pa.table([files, *times, *np.ascontiguousarray(values.T)], schema=schema))
+
+
+def _batched(values: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(values)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

@@ -1,0 +1,287 @@
+"""The charts of a report: SVG texts to be set into a page, readable on light and on dark ground.
+
+Ink is the page's own text colour (`currentColor`), the ground is left transparent, text stays text. Equal
+input gives equal bytes. Ids begin with the chart's name, so that several charts can share a page.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+# All have a contrast above 3 to white as well as to #16191d, and differ in lightness or line as well.
+TRAINING = "#3d85c6"
+VALIDATION = "#d9730d"
+BALANCED = "#2e9d6a"
+# A colour that no chart uses: it becomes `currentColor`.
+_INK = "#010203"
+# Behind text: so weak that the page's ink stays readable on it in both modes.
+_STRONGEST = 0.7
+
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a class may be named `$`
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "text.color": _INK,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+#: Width in inches: as wide as a telephone, on which the text then keeps its size.
+WIDTH = 4.7
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
+    """Draw a confusion matrix: share of the true class in each cell, and below it the number.
+
+    Args:
+        counts: true class in the row, predicted in the column, shape (classes, classes).
+        classes: their names.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = max(WIDTH, 1.2 + 0.48 * len(classes))
+
+    def paint(figure: Any) -> None:
+        from matplotlib.patches import Rectangle
+
+        axes = figure.add_subplot(xlim=(-0.5, len(classes) - 0.5), ylim=(len(classes) - 0.5, -0.5))
+        axes.set_aspect("equal")
+        for (row, column), count in np.ndenumerate(counts):
+            share = shares[row, column]
+            corner = (column - 0.5, row - 0.5)
+            axes.add_patch(Rectangle(corner, 1, 1, color=TRAINING, alpha=_STRONGEST * share, linewidth=0))
+            if count:
+                axes.text(column, row - 0.12, f"{100 * share:.0f}%", ha="center", va="center", fontsize=9)
+                axes.text(column, row + 0.26, f"{count}", ha="center", va="center", fontsize=7.5)
+        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(classes)), classes)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+
+    title = f"Confusion matrix of {len(classes)} classes, {int(counts.sum())} predictions"
+    return _draw("confusion", title, side, side - 0.2, paint)
+
+
+def recalls(values: Mapping[str, float | None], uar: float) -> str:
+    """Draw the recall of each class as a bar, and their mean as a line; None is a class without utterances."""
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot(xlim=(0, 1), ylim=(len(values) - 0.5, -0.5))
+        for row, value in enumerate(values.values()):
+            axes.barh(row, value or 0.0, height=0.62, color=TRAINING)
+            # In a column of their own, where no bar and no line crosses them.
+            text = "none" if value is None else f"{100 * value:.0f}%"
+            axes.text(1.11, row, text, va="center", ha="right")
+        axes.axvline(uar, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.set_title(f"UAR {100 * uar:.1f}%", x=uar)
+        axes.set_yticks(range(len(values)), list(values))
+        _percent(axes.xaxis, 0.25)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("recall")
+
+    return _draw("recalls", "Recall of each class", WIDTH, 1.1 + 0.29 * len(values), paint)
+
+
+def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float]) -> str:
+    """Draw the UAR of each speaker as a dot, and that of all with its interval.
+
+    Args:
+        values: `uar` by speaker, as in `scores.json`.
+        pooled: `estimate`, `low` and `high`.
+    """
+    ordered = sorted(values, key=lambda name: (values[name]["uar"], name))
+    # More names than this would make a chart longer than a page.
+    named = len(ordered) <= 40
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot(xlim=(-0.02, 1.02), ylim=(-0.7, len(ordered) - 0.3))
+        axes.axvspan(pooled["low"], pooled["high"], color=TRAINING, alpha=0.22, linewidth=0)
+        axes.axvline(pooled["estimate"], color=TRAINING, linewidth=1.5)
+        axes.plot([values[name]["uar"] for name in ordered], range(len(ordered)), "o", color=_INK, markersize=5)
+        axes.set_yticks(range(len(ordered)) if named else [], ordered if named else [])
+        axes.set_ylabel("" if named else f"{len(ordered)} speakers, ordered by UAR")
+        axes.grid(axis="y", color=_INK, alpha=0.12, linewidth=0.6)
+        axes.tick_params(axis="y", length=0)
+        _percent(axes.xaxis, 0.25)
+        axes.set_xlabel("UAR of the speaker; line and band: all, with the 95 % interval")
+
+    title = f"Unweighted average recall of each of {len(ordered)} speakers"
+    return _draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)
+
+
+def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> str:
+    """Draw how often predictions of each sureness are right: on the diagonal where they are calibrated.
+
+    The bins are those of `serkit.evaluation.calibration.ece`.
+
+    Args:
+        probabilities: shape (n, classes).
+        truth: class indices, shape (n,).
+        bins: their number.
+    """
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    numbers = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    size = np.bincount(numbers, minlength=bins)
+    there = size > 0
+    accuracy = np.bincount(numbers, weights=right, minlength=bins)[there] / size[there]
+    mean = np.bincount(numbers, weights=sure, minlength=bins)[there] / size[there]
+
+    def paint(figure: Any) -> None:
+        upper, lower = figure.subplots(2, sharex=True, height_ratios=(3.4, 1))
+        upper.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        upper.plot(mean, accuracy, color=TRAINING, linewidth=1)
+        # The area of a dot says how much it rests on.
+        upper.scatter(mean, accuracy, s=6 + 60 * size[there] / size.max(), color=TRAINING, clip_on=False)
+        upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="of these, right")
+        _percent(upper.yaxis, 0.25)
+        lower.bar((np.arange(bins) + 0.5) / bins, size, width=0.86 / bins, color=TRAINING)
+        lower.set(ylabel="predictions", xlabel="probability of the predicted class")
+        lower.locator_params(axis="y", nbins=3, integer=True)
+        _percent(lower.xaxis, 0.25)
+        figure.align_ylabels()
+
+    return _draw("reliability", "Reliability diagram", WIDTH, 4.3, paint)
+
+
+def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]]]) -> str:
+    """Draw loss and accuracy of a stage over the epochs: a thin line for each fold, a thick one for the mean.
+
+    The mean goes as far as half of the folds were trained.
+
+    Args:
+        stage: its name.
+        histories: of the folds, the records of `history.jsonl`.
+    """
+    panels = {
+        "loss": {"training": "training_loss", "validation": "validation_loss"},
+        "accuracy, UAR": {
+            "training accuracy": "training_accuracy",
+            "validation accuracy": "validation_accuracy",
+            "validation UAR": "validation_uar",
+        },
+    }
+    looks = {
+        "training": (TRAINING, "-"),
+        "validation": (VALIDATION, (0, (5, 2))),
+        "training accuracy": (TRAINING, "-"),
+        "validation accuracy": (VALIDATION, (0, (5, 2))),
+        "validation UAR": (BALANCED, (0, (1.5, 1.5))),
+    }
+
+    def paint(figure: Any) -> None:
+        for axes, (title, lines) in zip(figure.subplots(2, sharex=True), panels.items(), strict=True):
+            for label, key in lines.items():
+                curves = [[record[key] for record in history if key in record] for history in histories]
+                curves = [curve for curve in curves if curve]
+                color, dashes = looks[label]
+                # One dot is all there is to see of a single epoch.
+                marker = "o" if curves and max(map(len, curves)) == 1 else None
+                look = {"color": color, "marker": marker}
+                for curve in curves:
+                    axes.plot(range(1, len(curve) + 1), curve, linewidth=0.6, alpha=0.4, **look)
+                if curves:
+                    mean = _mean(curves)
+                    axes.plot(range(1, len(mean) + 1), mean, linewidth=2, linestyle=dashes, label=label, **look)
+            axes.set_ylabel(title)
+            axes.legend(fontsize=8.5, handlelength=2.6)
+        _percent(axes.yaxis, 0.25)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("epoch")
+        axes.locator_params(axis="x", integer=True)
+        figure.align_ylabels()
+
+    title = f"Learning curves of stage {stage}, {len(histories)} folds"
+    return _draw(f"curves-{stage}", title, WIDTH, 4.6, paint)
+
+
+def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str:
+    """Draw the validation UAR of the configurations tried: a dot for each fold, a line for the mean.
+
+    Args:
+        rows: names of the configurations.
+        values: UAR, shape (folds, rows).
+        chosen: row taken in each fold; its dot is filled.
+    """
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot(ylim=(len(rows) - 0.5, -0.5))
+        for row in range(len(rows)):
+            taken = np.array(chosen) == row
+            axes.plot(values[~taken, row], [row] * int((~taken).sum()), "o", color=VALIDATION, fillstyle="none")
+            axes.plot(values[taken, row], [row] * int(taken.sum()), "o", color=VALIDATION)
+            axes.plot([values[:, row].mean()] * 2, [row - 0.2, row + 0.2], color=_INK, linewidth=2)
+        # Long names stand above their dots: beside them they would leave no room on a telephone.
+        for row, name in enumerate(rows):
+            axes.text(0.0, row - 0.27, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8.5)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+        axes.locator_params(axis="x", nbins=5)
+        axes.set_xlabel("UAR on the validation part; filled: taken; line: mean")
+
+    title = f"Validation UAR of {len(rows)} configurations in {len(values)} folds"
+    return _draw("sweep", title, WIDTH, 0.9 + 0.55 * len(rows), paint)
+
+
+def _mean(curves: Sequence[Sequence[float]]) -> np.ndarray:
+    """Average curves of different lengths, as far as half of them go."""
+    lengths = sorted(map(len, curves), reverse=True)
+    end = lengths[(len(curves) - 1) // 2]
+    return np.array([np.mean([curve[epoch] for curve in curves if epoch < len(curve)]) for epoch in range(end)])
+
+
+def _percent(axis: Any, step: float) -> None:
+    axis.set_ticks(np.arange(0, 1 + step / 2, step), [f"{100 * v:.0f}%" for v in np.arange(0, 1 + step / 2, step)])
+
+
+def _draw(name: str, title: str, width: float, height: float, paint: Callable[[Any], None]) -> str:
+    """Paint a figure of some inches and return it as an `<svg>` element."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), io.StringIO() as file:
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        paint(figure)
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        return _fit(file.getvalue(), name, title)
+
+
+def _fit(svg: str, name: str, title: str) -> str:
+    """Turn matplotlib's document into an element that may stand in a page beside others."""
+    svg = svg[svg.index("<svg") :].strip()
+    # A style element would hold for the whole page.
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
+    prefix = re.sub(r"\W+", "-", name)
+
+    def fit_tag(match: re.Match[str]) -> str:
+        tag = match[0].replace(_INK, "currentColor")
+        tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
+        tag = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}-", tag)
+        return re.sub(r"font-family: '[^;\"]*", "font-family: sans-serif", tag)
+
+    # Tags only: a class may be named like one of these.
+    svg = re.sub(r"<[^>]+>", fit_tag, svg)
+    label = f'<title id="{prefix}-title">{html.escape(title)}</title>'
+    opening = f'<svg role="img" aria-labelledby="{prefix}-title" stroke-linejoin="round" '
+    head, end, rest = svg.partition(">")
+    return head.replace("<svg ", opening, 1) + end + label + rest

@@ -1,0 +1,233 @@
+"""The report of a run: one HTML page that needs nothing else, neither a server nor a network."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.evaluation import metrics
+from serkit.reports import plots, repeat
+from serkit.reports.run_folder import RunFolder
+
+#: What papers call the metrics (the words of each paper, and serkit's).
+NAMES_IN_PAPERS = {
+    "chen2022": "its “unweighted accuracy” is accuracy here",
+    "guizzo2023": "its “accuracy” is that of segments of 4 s, averaged over batches",
+    "kim2024": "its “weighted accuracy” is accuracy here",
+    "skoulidis2023": "its “accuracy” and “macro F1” are the same here",
+    "zhong2020": "its WA is accuracy here, its UA is UAR",
+}
+
+_VERDICTS = {
+    "leak": "Leak found: the scores say too much",
+    "caution": "No leak found, but not everything is kept apart or could be checked",
+    "good": "No leak found",
+}
+# In the fold table and for speakers more names than this are only counted.
+_MOST_NAMES = 4
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag of the scores and how bad it is: `leak`, `caution`, or `note` (has only to be known)."""
+
+    text: str
+    severity: str
+
+
+def write(run_folder: Path) -> Path:
+    """Write `report.html` into a finished run's folder.
+
+    Args:
+        run_folder: as `serkit train` left it.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: the folder holds no finished run.
+    """
+    path = run_folder / "report.html"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(render(RunFolder.load(run_folder)), encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def render(run: RunFolder) -> str:
+    """Return the page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("serkit", "reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: "" if value is None else f"{100 * value:.1f}%"
+    environment.filters["shell"] = _one_option_a_line
+    return environment.get_template("report.html").render(
+        run=run,
+        scores=run.scores,
+        title=run.system["system"]["title"] or run.system["system"]["name"],
+        protocol=describe(run.description["protocol"]),
+        rows=list(_rows(run)),
+        names=NAMES_IN_PAPERS.get(run.system["system"]["paper"] or ""),
+        flags=flags(run.scores["flags"]),
+        verdict=_verdict(flags(run.scores["flags"])),
+        configurations=_configurations(run),
+        folds=list(_folds(run)),
+        command=repeat.command(run.description),
+        charts=_charts(run),
+    )
+
+
+def _one_option_a_line(command: str) -> str:
+    words = [shlex.quote(word) for word in shlex.split(command)]
+    return " ".join(f"\\\n  {word}" if word.startswith("--") else word for word in words)
+
+
+def describe(protocol: Mapping[str, Any]) -> str:
+    """Put a protocol, as in `run.json`, into words.
+
+    >>> describe({"kind": "leave_one_group_out", "group": "speaker", "validation": 0.1, "repeats": 1,
+    ...           "unit": "utterance"})
+    'each speaker tested by a model trained on the others; 10% of the training part for validation'
+    """
+    groups = {"corpus": "corpora", "sex": "sexes"}.get(protocol["group"], f"{protocol['group']}s")
+    text = {
+        "random": lambda: f"{protocol['test']:.0%} of the utterances tested, drawn at random",
+        "kfold": lambda: f"{protocol['folds']} folds of utterances, drawn at random",
+        "group_kfold": lambda: f"{protocol['folds']} folds of whole {groups}",
+        "leave_one_group_out": lambda: f"each {protocol['group']} tested by a model trained on the others",
+        "fixed": lambda: "parts as listed in a file",
+    }[protocol["kind"]]()
+    if protocol["unit"] == "item":
+        text += "; pieces and augmented copies are cut, not utterances"
+    if protocol["validation"]:
+        text += f"; {protocol['validation']:.0%} of the training part for validation"
+    if protocol["repeats"] > 1:
+        text += f"; {protocol['repeats']} times, each with another seed"
+    return text
+
+
+def flags(texts: Sequence[str]) -> list[Flag]:
+    """Rate the flags of `scores.json`, worst first. What is not known to be harmless is a caution."""
+    order = ["leak", "caution", "note"]
+    found = [Flag(text, _severity(text)) for text in texts]
+    return sorted(found, key=lambda flag: order.index(flag.severity))
+
+
+def _severity(text: str) -> str:
+    if " leak: " in text:
+        return "leak"
+    # Actors of a corpus say the same sentences by design; to share them, or not to know it, is no fault.
+    return "note" if text.startswith(("sentences shared", "unknown sentence")) else "caution"
+
+
+def _verdict(found: Sequence[Flag]) -> tuple[str, str]:
+    """Return kind and words of what the flags come to."""
+    worst = found[0].severity if found else "note"
+    kind = "good" if worst == "note" else worst
+    return kind, _VERDICTS[kind]
+
+
+def _rows(run: RunFolder) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the score table."""
+    scores = run.scores
+    several = isinstance(next(iter(scores.get("corpora", {"": ""}).values())), Mapping)
+    yield {"name": "all corpora" if several else "this system", "n": scores["n"], **_metrics(scores)}
+    if several:
+        for name, part in scores["corpora"].items():
+            yield {"name": name, "n": part["n"], **_metrics(part)}
+    yield {"name": f"always “{scores['majority']['class']}”", "n": scores["n"], **majority(run)}
+    if "mean" in scores["seeds"]:
+        seeds = scores["seeds"]
+        cells = {
+            metric: {"estimate": seeds["mean"][metric], "sd": seeds["sd"][metric]}
+            for metric in metrics.METRICS
+        }
+        yield {"name": f"mean of {len(seeds['each'])} seeds", "n": scores["utterances"], **cells}
+
+
+def _metrics(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {metric: table[metric] for metric in metrics.METRICS}
+
+
+def majority(run: RunFolder) -> dict[str, Any]:
+    """Score always answering the commonest class of the training parts."""
+    truth, classes = run.predictions.truth, run.predictions.classes
+    always = np.full(len(truth), classes.index(run.scores["majority"]["class"]))
+    counts = metrics.confusion(truth, always, len(classes))
+    return {metric: {"estimate": float(metrics.score(metric, counts))} for metric in metrics.METRICS}
+
+
+def _configurations(run: RunFolder) -> list[dict[str, Any]]:
+    """Return name, number of folds that took it and mean validation UAR of each configuration tried."""
+    grid = run.description["system"]
+    notes = list(run.notes.values())
+    if len(grid) < 2:
+        return []
+    means = np.mean([note["validation"] for note in notes], axis=0)
+    taken = [note["chosen"] for note in notes]
+    return [
+        {"name": name, "taken": taken.count(row), "validation": float(means[row])}
+        for row, name in enumerate(repeat.rows(grid))
+    ]
+
+
+def _folds(run: RunFolder) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the fold table."""
+    predictions = run.predictions
+    names = repeat.rows(run.description["system"])
+    trained = {fold: stage for fold, stage, _ in run.trained(run.deployed)}
+    for split in run.splits:
+        part = predictions.select((predictions.folds == split.fold) & (predictions.seeds == split.seed))
+        tested = sorted({speaker or "unknown" for speaker in part.speakers})
+        stage = trained.get(split.name, {})
+        yield {
+            "name": split.name,
+            "speakers": ", ".join(tested) if len(tested) <= _MOST_NAMES else f"{len(tested)} speakers",
+            "train": len(split.train),
+            "validation": len(split.validation),
+            "test": len(split.test),
+            "accuracy": metrics.accuracy(part.truth, part.predicted),
+            "uar": metrics.uar(part.truth, part.predicted),
+            "epochs": stage.get("epochs"),
+            "seconds": stage.get("seconds"),
+            "chosen": names[run.notes[split.name]["chosen"]],
+        }
+
+
+def _charts(run: RunFolder) -> dict[str, Any]:
+    """Draw the charts. They are marked as safe: what stands in them is escaped when it is drawn."""
+    from markupsafe import Markup
+
+    scores, predictions = run.scores, run.predictions
+    curves = {}
+    for stage in run.system["stages"]:
+        histories = [history for _, _, history in run.trained(stage["name"])]
+        if histories:
+            curves[stage["name"]] = Markup(plots.learning_curves(stage["name"], histories))
+    charts = {
+        "recalls": plots.recalls(scores["recalls"], scores["uar"]["estimate"]),
+        "confusion": plots.confusion(np.array(scores["confusion"]), scores["classes"]),
+        "speakers": plots.speakers(scores["speakers"], scores["uar"]),
+        "reliability": plots.reliability(predictions.probabilities, predictions.truth),
+    }
+    grid = run.description["system"]
+    if len(grid) > 1:
+        notes = run.notes.values()
+        values = np.array([note["validation"] for note in notes])
+        charts["sweep"] = plots.sweep(repeat.rows(grid), values, [note["chosen"] for note in notes])
+    return {**{name: Markup(svg) for name, svg in charts.items()}, "curves": curves}

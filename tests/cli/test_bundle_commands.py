@@ -1,0 +1,75 @@
+import json
+import shutil
+import warnings
+
+import pytest
+
+from serkit import cli
+from serkit.cli import models
+
+
+@pytest.fixture
+def run(toy, monkeypatch):
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    return cli.run
+
+
+@pytest.fixture
+def broken(toy, tmp_path):
+    """A second bundle, `torn`, whose network lacks its last byte."""
+    folder = tmp_path / "cache" / "bundles" / "torn"
+    shutil.copytree(toy, folder)
+    content = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(content[:-1])
+    return folder
+
+
+def test_models(run, toy, capsys):
+    assert run(["models", "--format", "json"]) == 0
+    [entry] = [entry for entry in json.loads(capsys.readouterr().out) if entry["name"] == "toy"]
+    assert entry["labels"] == ["anger", "joy", "neutral", "sadness"]
+    assert entry["bytes"] == (toy / "model.onnx").stat().st_size
+    assert entry["licence"] == "CC-BY-4.0"
+    assert [score["value"] for score in entry["scores"]] == [0.5, 0.9]
+    assert run(["models"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if " toy " in line)
+    # The clean score is shown, not the higher one that leaked.
+    assert "emodb: uar 0.500 (0.400 to 0.600), clean" in line
+    assert "CC-BY-4.0" in line
+
+
+def test_a_flagged_score_is_shown_with_its_flags(description):
+    only = {"corpus": "savee", "protocol": "paper", "metric": "uar", "value": 0.9, "flags": ["speaker overlap"]}
+    [score] = models.best_scores(description(scores=[only]))
+    assert models._in_words(score) == "savee: uar 0.900, paper, flags: speaker overlap"
+
+
+def test_models_with_a_broken_one(run, broken, capsys):
+    assert run(["models", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    assert "torn" not in [entry["name"] for entry in json.loads(out)]
+    assert err.startswith(f"serkit: error: {broken / 'model.onnx'}: corrupt")
+
+
+def test_doctor(run, toy, tmp_path, capsys):
+    (tmp_path / "cache" / "arrays").mkdir(parents=True)
+    (tmp_path / "cache" / "arrays" / "x.npy").write_bytes(b"12345")
+    assert run(["doctor", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["store"] == {"folder": str(tmp_path / "cache"), "files": 1, "bytes": 5}
+    assert {"numpy", "onnxruntime", "typer"} <= set(found["libraries"])
+    assert "torch" in found["extras"]["lab"]
+    assert "torch" not in found["libraries"]
+    assert {"name": "toy", "folder": str(toy), "error": None} in found["bundles"]
+    assert found["cores"] >= 1
+    assert run(["doctor"]) == 0
+    assert f"bundle     toy: works ({toy})" in capsys.readouterr().out
+
+
+def test_doctor_finds_the_broken_one(run, broken, capsys):
+    assert run(["doctor"]) == 1
+    line = next(line for line in capsys.readouterr().out.splitlines() if "torn" in line)
+    assert "corrupt" in line
+    assert run(["doctor", "--format", "json"]) == 1
+    entry = next(entry for entry in json.loads(capsys.readouterr().out)["bundles"] if entry["name"] == "torn")
+    assert "corrupt" in entry["error"]

@@ -1,0 +1,122 @@
+import subprocess
+import sys
+import types
+import warnings
+
+import pytest
+
+import serkit
+from serkit import cli
+from serkit.errors import UserError
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """`cli.run`, with what it changes for the process put back afterwards."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    return cli.run
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Give the command line a further command, `extra`, that does what it is told."""
+
+    def add(action):
+        module = types.ModuleType("serkit_extra")
+        module.extra = lambda: action()
+        monkeypatch.setitem(sys.modules, "serkit_extra", module)
+        monkeypatch.setitem(cli.COMMANDS, "models", ("serkit_extra:extra", "Further."))
+        return ["models"]
+
+    return add
+
+
+def raising(error):
+    def action():
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (UserError("what\nwhere"), 2, "serkit: error: what where\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (PermissionError(13, "Permission denied", "x.wav"), 2, "serkit: error: x.wav: Permission denied\n"),
+    ],
+)
+def test_mistakes_are_one_line(run, command, capsys, error, code, text):
+    assert run(command(raising(error))) == code
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", text)
+
+
+def test_our_own_mistakes_keep_their_traceback(run, command):
+    with pytest.raises(ZeroDivisionError):
+        run(command(lambda: 1 / 0))
+
+
+def test_warnings_are_one_line(run, command, capsys):
+    assert run(command(lambda: warnings.warn("odd\nthing", UserWarning, stacklevel=1))) == 0
+    assert capsys.readouterr().err == "serkit: warning: odd thing\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "no command given; `serkit --help` lists them"),
+        (["prdict"], "No such command 'prdict'"),
+        (["predict"], "Missing argument 'PATH...'"),
+        (["predict", "x.wav", "--format", "xml"], "'xml' is not one of"),
+        (["predict", "x.wav", "--jobs", "0"], "--jobs"),
+        (["predict", "x.wav", "--timeline"], "--timeline"),
+    ],
+)
+def test_wrong_requests(run, capsys, arguments, text):
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("serkit: error: ")
+    assert text in err
+    assert err.count("\n") == 1
+
+
+def test_version_and_help(run, capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"serkit {serkit.__version__}\n"
+    assert run(["--help"]) == 0
+    out = capsys.readouterr().out
+    for name, (_, line) in cli.COMMANDS.items():
+        assert name in out
+        assert line in out
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_itself(run, capsys, name):
+    assert run([name, "--help"]) == 0
+    assert f"serkit {name}" in capsys.readouterr().out
+
+
+def test_help_imports_no_command():
+    program = """
+import sys
+from serkit.cli import run
+assert run(["--help"]) == 0
+print([name for name in sys.modules if name.startswith("serkit.") or name in ("numpy", "onnxruntime")])
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "['serkit.errors', 'serkit.cli']"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+def test_a_reader_that_goes_away(toy, tmp_path, noise):
+    for index in range(30):
+        noise(tmp_path / f"{index}.wav", seconds=0.3)
+    program = [sys.executable, "-c", "from serkit.cli import main; main()"]
+    arguments = [*program, "predict", "--model", "toy", str(tmp_path), "--format", "jsonl"]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1

@@ -1,0 +1,248 @@
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+import soundfile
+
+from serkit import cli
+from serkit.recognition import Recognizer
+
+PROGRAM = [sys.executable, "-c", "from serkit.cli import main; main()"]
+
+
+@pytest.fixture
+def run(toy, monkeypatch):
+    """Run `serkit predict --model toy` here, and return the exit code."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    return lambda *arguments: cli.run(["predict", "--model", "toy", *map(str, arguments)])
+
+
+@pytest.fixture
+def folder(tmp_path, noise, monkeypatch):
+    """Five recordings, one of them broken, and what is none; the current folder lies above."""
+    for index, name in enumerate(("b.wav", "a.WAV", "sub/c.flac", "sub/deep/d.wav")):
+        noise(tmp_path / "calls" / name, seconds=0.4, seed=index)
+    (tmp_path / "calls" / "sub" / "broken.wav").write_bytes(b"no sound at all")
+    (tmp_path / "calls" / "notes.txt").write_text("none")
+    (tmp_path / "calls" / "._b.wav").write_bytes(b"macOS")
+    monkeypatch.chdir(tmp_path)
+    return "calls"
+
+
+FOUND = ["calls/a.WAV", "calls/b.wav", "calls/sub/broken.wav", "calls/sub/c.flac", "calls/sub/deep/d.wav"]
+
+
+def names(text):
+    return [json.loads(line)["file"].replace(os.sep, "/") for line in text.splitlines()]
+
+
+def test_a_folder_with_a_broken_file(toy, folder):
+    result = subprocess.run(
+        [*PROGRAM, "predict", "--model", "toy", folder, "--format", "jsonl"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert names(result.stdout) == FOUND
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [("error" in row) for row in rows] == [False, False, True, False, False]
+    for row in rows:
+        if "error" not in row:
+            assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+            assert row["confidence"] == row["probabilities"][row["label"]] == max(row["probabilities"].values())
+            assert row["duration"] == 0.4
+    error, summary = result.stderr.splitlines()
+    assert error.startswith("serkit: error: ")
+    assert "broken.wav: not audio" in error
+    assert summary == "serkit: 1 of 5 recordings failed"
+
+
+def test_the_formats_say_the_same(run, folder, capsys):
+    assert run(folder, "--format", "json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert run(folder, "--format", "jsonl") == 1
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == document
+    assert run(folder, "--format", "csv") == 1
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [(row["file"], row["label"], row["error"]) for row in rows] == [
+        (entry["file"], entry.get("label", ""), entry.get("error", "")) for entry in document
+    ]
+    assert float(rows[0]["p_joy"]) == document[0]["probabilities"]["joy"]
+    assert run(folder) == 1
+    table = capsys.readouterr().out
+    assert all(entry["file"] in table for entry in document)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("calls/*.wav", ["calls/b.wav"]),
+        ("calls/sub/**/*.wav", ["calls/sub/broken.wav", "calls/sub/deep/d.wav"]),
+        ("calls/[bs]*", ["calls/b.wav", "calls/sub/broken.wav", "calls/sub/c.flac", "calls/sub/deep/d.wav"]),
+    ],
+)
+def test_patterns_the_shell_left(run, folder, capsys, pattern, expected):
+    run(pattern, "--format", "jsonl")
+    assert names(capsys.readouterr().out) == expected
+
+
+def test_a_name_that_looks_like_a_pattern_and_a_file_named_twice(run, folder, tmp_path, noise, capsys):
+    noise(tmp_path / "take[1].wav")
+    assert run("take[1].wav", "take*.wav", "take[1].wav", "--format", "jsonl") == 0
+    assert names(capsys.readouterr().out) == ["take[1].wav"]
+
+
+def test_a_missing_file_among_others_is_a_failure(run, folder, capsys):
+    assert run("calls/b.wav", "gone.wav", "*.none", "--format", "jsonl") == 1
+    out, err = capsys.readouterr()
+    assert sorted(names(out)) == ["*.none", "calls/b.wav", "gone.wav"]
+    assert "serkit: error: gone.wav: no such file or folder\n" in err
+    assert "serkit: error: *.none: no recording matches\n" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["gone.wav"], "gone.wav: no such file or folder"),
+        (["gone.wav", "too.wav"], "gone.wav: no such file or folder (and 1 more)"),
+        (["*.none"], "*.none: no recording matches"),
+        (["empty"], "empty: no recording in it; looked for .aif"),
+        (["calls", "--model", "tpy"], "unknown bundle 'tpy'. Did you mean 'toy'?"),
+        (["calls", "--channel", "left"], "--channel left: neither a number from 0 nor 'egg'"),
+        (["calls", "--channel", "egg"], "bundle 'toy' listens to speech only"),
+        (["calls", "--resume"], "--resume goes on with a file"),
+        (["calls", "--resume", "--out", "x.json", "--format", "json"], "--resume goes on with a file"),
+        (["calls", "--out", "none/x.jsonl", "--format", "jsonl"], "x.jsonl: its folder does not exist"),
+        (["calls", "--out", "calls"], "calls: is a folder"),
+        (["calls", "--out", "there", "--format", "jsonl"], "there: exists already; go on with it by --resume"),
+        (["calls", "--out", "there"], "there: exists already; remove it"),
+    ],
+)
+def test_wrong_requests(run, folder, tmp_path, capsys, arguments, text):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "there").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("serkit: error: ")
+    assert text in err
+    assert err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_a_channel_the_files_lack(run, folder, capsys):
+    assert run("calls/b.wav", "--channel", "1", "--format", "jsonl") == 1
+    assert "no channel 1; it has 1" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_warnings_go_to_stderr_and_into_the_answer(run, tmp_path, capsys):
+    soundfile.write(tmp_path / "silent.wav", [0.0] * 8000, 16000)
+    assert run(tmp_path / "silent.wav", "--format", "json") == 0
+    out, err = capsys.readouterr()
+    [text] = json.loads(out)[0]["warnings"]
+    assert err == f"serkit: warning: {text}\n"
+
+
+@pytest.mark.parametrize("format", ["table", "json"])
+def test_documents_are_written_whole(run, folder, tmp_path, format, capsys):
+    assert run("calls/b.wav", "--format", format, "--out", "out") == 0
+    assert capsys.readouterr().out == ""
+    assert "calls/b.wav" in (tmp_path / "out").read_text()
+    assert {path.name for path in tmp_path.iterdir()} >= {"calls", "out"}
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_an_interrupted_document_leaves_no_file(run, folder, tmp_path, monkeypatch):
+    interrupt_after(monkeypatch, 2)
+    assert run(folder, "--format", "json", "--out", "out.json") == 130
+    assert not list(tmp_path.glob("*out.json*")) + list(tmp_path.glob(".out.json*"))
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_resume_after_a_torn_line(run, folder, tmp_path, format, capsys, monkeypatch):
+    assert run(folder, "--format", format, "--out", "whole") == 1
+    whole = (tmp_path / "whole").read_bytes()
+    lines = whole.splitlines(keepends=True)
+    done = 3 + (format == "csv")
+    (tmp_path / "torn").write_bytes(b"".join(lines[:done]) + lines[done][:25])
+    seen = recorded(monkeypatch)
+    assert run(folder, "--format", format, "--out", "torn", "--resume") == 1  # the failed one still counts
+    assert [str(path).replace(os.sep, "/") for path in seen] == FOUND[3:]
+    assert (tmp_path / "torn").read_bytes() == whole
+    assert "serkit: 1 of 5 recordings failed" in capsys.readouterr().err
+    seen.clear()
+    assert run(folder, "--format", format, "--out", "torn", "--resume") == 1
+    assert seen == []
+    assert (tmp_path / "torn").read_bytes() == whole
+
+
+def test_interrupted_and_resumed(run, folder, tmp_path, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        assert run(folder, "--format", "jsonl", "--out", "out.jsonl") == 130
+    assert "Traceback" not in capsys.readouterr().err
+    assert names((tmp_path / "out.jsonl").read_text()) == FOUND[:2]
+    assert run(folder, "--format", "jsonl", "--out", "out.jsonl", "--resume") == 1
+    assert names((tmp_path / "out.jsonl").read_text()) == FOUND
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_killed_and_resumed(toy, tmp_path, noise, how, code):
+    # Enough work that the signal comes in the midst of it on a busy machine too.
+    noise(tmp_path / "many" / "000.wav", seconds=6.0, rate=8000)
+    for index in range(1, 200):
+        shutil.copy(tmp_path / "many" / "000.wav", tmp_path / "many" / f"{index:03}.wav")
+    out = tmp_path / "out.jsonl"
+    command = [*PROGRAM, "predict", "--model", "toy", str(tmp_path / "many"), "--format", "jsonl", "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    while process.poll() is None and not (out.exists() and out.stat().st_size > 1000):
+        time.sleep(0.001)
+    process.send_signal(how)
+    assert process.stderr.read() == b""
+    assert process.wait() == code
+    assert out.read_bytes().count(b"\n") < 200
+    assert subprocess.run([*command, "--resume"], check=False).returncode == 0
+    expected = [str(tmp_path / "many" / f"{index:03}.wav") for index in range(200)]
+    assert [json.loads(line)["file"] for line in out.read_text().splitlines()] == expected
+
+
+def test_several_jobs(run, folder, capsys):
+    assert run(folder, "--format", "jsonl") == 1
+    alone = capsys.readouterr().out
+    assert run(folder, "--format", "jsonl", "--jobs", "2") == 1
+    assert capsys.readouterr().out == alone
+
+
+def recorded(monkeypatch):
+    """Keep a list of the recordings that are really recognised."""
+    seen = []
+    predict = Recognizer.predict_file
+    monkeypatch.setattr(
+        Recognizer, "predict_file", lambda self, path, channel: seen.append(path) or predict(self, path, channel)
+    )
+    return seen
+
+
+def interrupt_after(monkeypatch, count):
+    """Press Ctrl-C when the recording after `count` others begins."""
+    seen = []
+    predict = Recognizer.predict_file
+
+    def interrupted(self, path, channel):
+        if len(seen) == count:
+            raise KeyboardInterrupt
+        seen.append(path)
+        return predict(self, path, channel)
+
+    monkeypatch.setattr(Recognizer, "predict_file", interrupted)

@@ -1,0 +1,276 @@
+import threading
+
+import numpy as np
+import pytest
+import soundfile
+
+import serkit
+from serkit import audio, features
+from serkit.errors import UserError
+from serkit.items import Windowing
+from serkit.recognition import Failure, Prediction, Recognizer, load
+from serkit.recognition.bundle import BundleError
+
+LABELS = ["anger", "joy", "neutral", "sadness"]
+MEL = features.build("log_mel")
+
+
+def by_hand(windows, weights, bias):
+    """Softmax of the linear map of each window's mean level, averaged over the windows."""
+    logits = np.stack([MEL(window).mean(axis=1) for window in windows]) @ weights + bias
+    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (exponent / exponent.sum(axis=1, keepdims=True)).mean(axis=0)
+
+
+def values(prediction):
+    assert list(prediction.probabilities) == LABELS
+    return np.array(list(prediction.probabilities.values()))
+
+
+@pytest.fixture(scope="module")
+def parameters(network):
+    return network({"mel": 64})[1:]
+
+
+@pytest.fixture
+def recognizer(toy):
+    return load("toy")
+
+
+@pytest.fixture
+def egg_bundle(tmp_path, network, description):
+    """Listens to speech at 16 kHz and to the electroglottograph at 8 kHz."""
+    inputs = [
+        {"name": "mel", "feature": features.config(MEL), "channel": None},
+        {
+            "name": "throat",
+            "feature": features.config(features.build("log_mel", rate=8000, bands=8)),
+            "channel": "egg",
+        },
+    ]
+    content, weights, bias = network({"mel": 64, "throat": 8})
+    return description(inputs=inputs).save(tmp_path / "both", content, "# Both\n"), weights, bias
+
+
+def test_one_window_by_hand(recognizer, parameters, tmp_path, noise):
+    noise(tmp_path / "short.wav", seconds=0.8)
+    prediction = recognizer(tmp_path / "short.wav")
+    signal, _ = audio.read(tmp_path / "short.wav")
+    expected = by_hand([signal], *parameters)
+    np.testing.assert_allclose(values(prediction), expected, atol=1e-6)
+    assert prediction.label == LABELS[int(expected.argmax())]
+    assert prediction.confidence == max(prediction.probabilities.values())
+    assert prediction.file == str(tmp_path / "short.wav")
+    assert prediction.duration == 0.8
+    assert prediction.warnings == ()
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(1.7, 2), (2.2, 2), (41.5, 42)])
+def test_the_mean_over_windows_by_hand(recognizer, parameters, tmp_path, noise, seconds, count):
+    # 1 s windows, a tail below 0.25 s is dropped; 42 windows are more than one batch and one block.
+    noise(tmp_path / "long.wav", seconds=seconds)
+    signal, _ = audio.read(tmp_path / "long.wav")
+    windows = [signal[second * 16000 : (second + 1) * 16000] for second in range(count)]
+    expected = by_hand(windows, *parameters)
+    np.testing.assert_allclose(values(recognizer(tmp_path / "long.wav")), expected, atol=1e-6)
+
+
+def test_channels(recognizer, tmp_path, noise):
+    path = tmp_path / "stereo.wav"
+    noise(path, channels=2)
+    signal, rate = soundfile.read(path, dtype="float32")
+    for channel, mono in ((None, signal.mean(axis=1)), (0, signal[:, 0]), (1, signal[:, 1])):
+        expected = values(recognizer.predict_signal(mono, rate))
+        np.testing.assert_allclose(values(recognizer(path, channel)), expected, atol=1e-6)
+        np.testing.assert_allclose(values(recognizer.predict_signal(signal, rate, channel)), expected, atol=1e-6)
+    with pytest.raises(audio.AudioError, match=r"stereo\.wav: no channel 2; it has 2"):
+        recognizer(path, 2)
+    with pytest.raises(UserError, match="listens to speech only"):
+        recognizer(path, "egg")
+    with pytest.raises(UserError, match="channel 'left': neither a number from 0 nor 'egg'"):
+        recognizer(path, "left")
+
+
+def test_the_electroglottograph_is_channel_one(egg_bundle, tmp_path, noise):
+    bundle, weights, bias = egg_bundle
+    recognizer = Recognizer(bundle)
+    path = tmp_path / "both.wav"
+    noise(path, seconds=0.9, channels=2)
+    throat = features.build("log_mel", rate=8000, bands=8)
+    speech = MEL(audio.read(path, channel=0)[0]).mean(axis=1)
+    egg = throat(audio.read(path, 8000, channel=1)[0]).mean(axis=1)
+    logits = np.concatenate([speech, egg]) @ weights + bias
+    expected = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(values(recognizer(path)), expected, atol=1e-5)
+    assert recognizer(path, "egg") == recognizer(path)
+    noise(tmp_path / "mono.wav")
+    with pytest.raises(audio.AudioError, match=r"mono\.wav: has 1 channel\(s\); bundle 'toy' reads the electro"):
+        recognizer(tmp_path / "mono.wav")
+    assert recognizer(tmp_path / "mono.wav", 0).label in LABELS
+
+
+@pytest.mark.parametrize("kind", ["int16", "int32", "uint8", "float64", "float32", "float16"])
+def test_samples_of_any_type_mean_the_same(recognizer, kind):
+    exact = np.random.default_rng(0).integers(-100, 100, 16000) / 128  # whole steps of 8 bits
+    scales = {"int16": (32768, 0), "int32": (2**31, 0), "uint8": (128, 128)}
+    factor, offset = scales.get(kind, (1, 0))
+    signal = (exact * factor + offset).astype(kind)
+    expected = values(recognizer.predict_signal(exact, 16000))
+    np.testing.assert_allclose(values(recognizer.predict_signal(signal, 16000)), expected, atol=1e-6)
+
+
+def test_a_signal_is_resampled(recognizer, tmp_path, noise):
+    noise(tmp_path / "high.wav", rate=44100)
+    signal, rate = soundfile.read(tmp_path / "high.wav", dtype="float32")
+    assert rate == 44100
+    expected = values(recognizer(tmp_path / "high.wav"))
+    np.testing.assert_allclose(values(recognizer.predict_signal(signal, rate)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("signal", "message"),
+    [
+        (np.zeros(0), r"no samples in it \(shape \(0,\)\)"),
+        (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\); \(samples,\) or \(samples, channels\) is wanted"),
+        (np.zeros((2, 16000)), "more channels than samples; transpose it"),
+        (np.array([0.0, np.nan]), "not a number or infinite at sample 1"),
+        (np.array([np.inf, 0.0]), "not a number or infinite at sample 0"),
+        (np.zeros(100, dtype=complex), "samples of type complex128"),
+        (np.zeros(100, dtype=np.int64), "samples of type int64; floats or integers of up to 32 bits"),
+        (np.array(["a"]), "samples of type <U1"),
+    ],
+)
+def test_signals_that_are_none(recognizer, signal, message):
+    with pytest.raises(UserError, match=message):
+        recognizer.predict_signal(signal, 16000)
+
+
+def test_a_rate_that_cannot_be(recognizer):
+    with pytest.raises(UserError, match="a rate of 0 Hz"):
+        recognizer.predict_signal(np.ones(100), 0)
+
+
+def test_warnings_are_part_of_the_prediction(recognizer, tmp_path, noise, recwarn):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    noise(tmp_path / "whole.wav", seconds=1.5)
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "whole.wav").read_bytes()[:30000])
+    assert recognizer(tmp_path / "silent.wav").warnings == (
+        f"{tmp_path / 'silent.wav'}: silent (no sample above -96 dB of full scale)",
+    )
+    [text] = recognizer(tmp_path / "cut.wav").warnings
+    assert text.startswith(f"{tmp_path / 'cut.wav'}: truncated")
+    assert recognizer.predict_signal(np.zeros(16000), 16000).warnings[0].startswith("signal: silent")
+    assert len(recwarn) == 0
+
+
+def test_threads_do_not_collect_each_others_warnings(recognizer, tmp_path):
+    for name in "ab":
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(16000), 16000)
+    found = []
+
+    def work(path):
+        for _ in range(20):
+            found.append((path.name, recognizer(path).warnings))
+
+    threads = [threading.Thread(target=work, args=(tmp_path / f"{name}.wav",)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 40
+    assert all(len(texts) == 1 and name in texts[0] for name, texts in found)
+
+
+def test_many_files_one_by_one(recognizer, tmp_path, noise):
+    noise(tmp_path / "good.wav")
+    (tmp_path / "bad.wav").write_bytes(b"no sound")
+    asked = []
+
+    def paths():
+        for name in ("good.wav", "bad.wav", "gone.wav", "good.wav"):
+            asked.append(name)
+            yield tmp_path / name
+
+    results = recognizer.predict_files(paths())
+    assert asked == []
+    assert isinstance(next(results), Prediction)
+    assert asked == ["good.wav"]  # nothing is read ahead
+    bad, gone, good = results
+    assert isinstance(bad, Failure)
+    assert "not audio that libsndfile can read" in bad.error
+    assert gone == Failure(str(tmp_path / "gone.wav"), f"{tmp_path / 'gone.wav'}: no such file")
+    assert isinstance(good, Prediction)
+
+
+def test_several_processes_give_the_same_in_the_same_order(recognizer, tmp_path, noise):
+    paths = [tmp_path / f"{index}.wav" for index in range(12)]
+    for index, path in enumerate(paths):
+        noise(path, seconds=0.5 + 0.1 * index, seed=index)
+    (tmp_path / "3.wav").write_bytes(b"no sound")
+    alone = list(recognizer.predict_files(paths))
+    assert list(recognizer.predict_files(paths, jobs=2)) == alone
+    assert isinstance(alone[3], Failure)
+
+
+def test_a_wrong_channel_is_refused_before_any_file(recognizer):
+    with pytest.raises(UserError, match="listens to speech only"):
+        recognizer.predict_files(["gone.wav"], "egg")
+
+
+def test_outputs_that_are_no_probabilities_stop_the_work(tmp_path, network, description, noise):
+    content = network({"mel": 64}, softmax=False)[0]
+    recognizer = Recognizer(description().save(tmp_path / "raw", content, "# Raw\n"))
+    noise(tmp_path / "good.wav")
+    with pytest.raises(BundleError, match=r"model\.onnx: the probabilities of .*good\.wav do not add up to 1"):
+        list(recognizer.predict_files([tmp_path / "good.wav"]))
+
+
+def test_a_recording_the_network_cannot_take(tmp_path, description, noise):
+    onnx = pytest.importorskip("onnx")
+    helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
+    kernel = np.zeros((4, 64, 50), dtype=np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["mel", "kernel"], ["maps"]),
+            helper.make_node("ReduceMean", ["maps"], ["logits"], axes=[2], keepdims=0),
+            helper.make_node("Softmax", ["logits"], ["probabilities"]),
+        ],
+        "wide",
+        [helper.make_tensor_value_info("mel", kind, ["batch", 64, "time"])],
+        [helper.make_tensor_value_info("probabilities", kind, ["batch", 4])],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    recognizer = Recognizer(description().save(tmp_path / "wide", model.SerializeToString(), "# Wide\n"))
+    noise(tmp_path / "short.wav", seconds=0.3)  # 31 frames: fewer than the kernel's 50
+    noise(tmp_path / "long.wav", seconds=0.9)
+    short, long = recognizer.predict_files([tmp_path / "short.wav", tmp_path / "long.wav"])
+    assert "short.wav: the network fails on it (" in short.error
+    assert "\n" not in short.error
+    np.testing.assert_allclose(values(long), 0.25, atol=1e-6)
+
+
+def test_too_short_to_be_resampled(recognizer, tmp_path):
+    soundfile.write(tmp_path / "one.wav", np.array([0.5]), 192000)
+    try:
+        assert recognizer(tmp_path / "one.wav").label in LABELS
+    except audio.AudioError as error:
+        assert "one.wav: too short: nothing is left of" in str(error)
+
+
+def test_whole_recordings(tmp_path, network, description, noise, parameters):
+    bundle = description(windowing=Windowing()).save(tmp_path / "whole", network({"mel": 64})[0], "# Whole\n")
+    noise(tmp_path / "long.wav", seconds=3.3)
+    signal, _ = audio.read(tmp_path / "long.wav")
+    expected = by_hand([signal], *parameters)
+    np.testing.assert_allclose(values(Recognizer(bundle)(tmp_path / "long.wav")), expected, atol=1e-6)
+
+
+def test_the_package_is_enough(toy, tmp_path, noise):
+    noise(tmp_path / "good.wav")
+    prediction = serkit.load("toy")(tmp_path / "good.wav")
+    assert isinstance(prediction, serkit.Prediction)
+    assert serkit.Recognizer is Recognizer
+    assert {"load", "audio", "features", "__version__"} <= set(dir(serkit))
+    with pytest.raises(AttributeError, match="module 'serkit' has no attribute 'lode'"):
+        _ = serkit.lode
