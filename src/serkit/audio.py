@@ -20,7 +20,9 @@ import soxr
 from serkit.errors import UserError
 
 #: File name endings taken for recordings when a folder is searched.
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".w64", ".caf"})
+SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".w64", ".caf"}
+)
 
 #: Below this peak a recording is silent: half a step of 16-bit audio.
 SILENCE_PEAK = 0.5 / 32768
@@ -28,6 +30,11 @@ SILENCE_PEAK = 0.5 / 32768
 _BLOCK_SECONDS = 30.0
 # An end that lies this far behind the last sample is a rounded number, not a mistake.
 _END_TOLERANCE = 0.05
+
+# What libsndfile notes in its log when it corrects the length of a cut-off WAV, AIFF or AU by itself.
+_CORRECTED = re.compile(r"^\s*(?:data|data size|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)", re.MULTILINE | re.IGNORECASE)
+# Near 2 or 4 GiB the size is what a program writes that cannot go back to the header (a pipe): not a length.
+_NO_LENGTH = 0x7FFFF000
 
 
 class AudioError(UserError):
@@ -117,17 +124,18 @@ def blocks(
             raise AudioError(f"{path}: no channel {channel}; it has {file.channels}, counted from 0")
         rate = rate or file.samplerate
         stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32") if rate != file.samplerate else None
-        file.seek(begin)
+        _seek(path, file, begin)
         position = begin
         while position < stop:
-            wanted = min(stop - position, int(seconds * file.samplerate))
+            wanted = min(stop - position, max(1, int(seconds * file.samplerate)))
             block = _decode(path, file, wanted)
             _check_finite(path, block, position, file.samplerate)
             short = len(block) < wanted
             if short and position + len(block) == begin:
                 raise AudioError(f"{path}: no audio in it (0 samples could be decoded)")
             if short:
-                _warn_truncated(path, (position + len(block)) / file.samplerate, stop / file.samplerate)
+                found, wanted_end = (position + len(block)) / file.samplerate, stop / file.samplerate
+                _warn_truncated(path, f"{found:.2f} s of {wanted_end:.2f} s could be read")
             position = stop if short else position + wanted
             mono = block[:, 0 if channel is None else channel]
             if channel is None and block.shape[1] > 1:
@@ -170,15 +178,28 @@ def _open(path: Path) -> soundfile.SoundFile:
         file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError, OSError) as error:
         reason = getattr(error, "error_string", None) or str(error)
+        if "does not exist" in reason:  # libsndfile's word for an MP3 without a single frame
+            reason = "Format not recognised"
         raise AudioError(f"{path}: not audio that libsndfile can read ({reason.strip().rstrip('.')})") from None
     if file.frames == 0:
         file.close()
         raise AudioError(f"{path}: no audio in it (0 samples)")
-    # libsndfile corrects the length of a cut-off WAV or AIFF by itself and only notes it in its log.
-    cut = re.search(r"^\s*(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)", file.extra_info, re.MULTILINE | re.IGNORECASE)
-    if cut and int(cut[1]) > int(cut[2]) > 0:
-        _warn_truncated(path, file.frames / file.samplerate, file.frames / file.samplerate * int(cut[1]) / int(cut[2]))
+    found = file.frames / file.samplerate
+    cut = _CORRECTED.search(file.extra_info)
+    if cut and _NO_LENGTH > int(cut[1]) > int(cut[2]) > 0:
+        _warn_truncated(path, f"{found:.2f} s of {found * int(cut[1]) / int(cut[2]):.2f} s could be read")
+    elif "Last page lacks an end-of-stream bit" in file.extra_info:
+        _warn_truncated(path, f"{found:.2f} s could be read, then its end mark is missing")
     return file
+
+
+def _seek(path: Path, file: soundfile.SoundFile, begin: int) -> None:
+    try:
+        if begin > 0:
+            file.seek(begin)
+    except soundfile.LibsndfileError as error:
+        place = f"{begin / file.samplerate:.3f} s"
+        raise AudioError(f"{path}: cannot go to {place} ({error.error_string.strip().rstrip('.')})") from None
 
 
 def _decode(path: Path, file: soundfile.SoundFile, frames: int) -> np.ndarray:
@@ -204,11 +225,12 @@ def _interval(path: Path, file: soundfile.SoundFile, start: float | None, end: f
 
 def _check_finite(path: Path, block: np.ndarray, position: int, rate: int) -> None:
     # A sum is finite only if every sample is, and takes a third of the time of isfinite().all().
-    if not np.isfinite(block.sum(dtype=np.float64)):
+    with np.errstate(invalid="ignore"):  # inf - inf
+        finite = np.isfinite(block.sum(dtype=np.float64))
+    if not finite:
         bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
-        if len(bad):
-            raise AudioError(f"{path}: not a number or infinite at {(position + bad[0]) / rate:.3f} s")
+        raise AudioError(f"{path}: not a number or infinite at {(position + bad[0]) / rate:.3f} s")
 
 
-def _warn_truncated(path: Path, found: float, expected: float) -> None:
-    warnings.warn(f"{path}: truncated ({found:.2f} s of {expected:.2f} s could be read)", AudioWarning, stacklevel=3)
+def _warn_truncated(path: Path, what: str) -> None:
+    warnings.warn(f"{path}: truncated ({what})", AudioWarning, stacklevel=3)

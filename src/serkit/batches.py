@@ -47,13 +47,17 @@ class ItemData:
         index = torch.as_tensor(positions, dtype=torch.int64)
         views, lengths = {}, {}
         for view, arrays in self.arrays.items():
-            views[view], length = _stack([arrays[position] for position in positions], self.shapes[view])
+            gathered = [arrays[position] for position in positions]
+            for position, array in zip(positions, gathered, strict=True):
+                if not array.size:
+                    raise UserError(
+                        f"{self.items[position].id}: shorter than a window of view '{view}': no frame in it"
+                    )
+            views[view], length = _stack(gathered, self.shapes[view])
             if length is not None:
                 lengths[view] = length
         targets = {target: values[index] for target, values in self._targets.items()}
-        masks = {
-            target: known[index] for target, known in self._known.items() if not bool(known[index].all())
-        }
+        masks = {target: known[index] for target, known in self._known.items() if not bool(known[index].all())}
         return Batch(views, lengths, targets, masks, index)
 
     def batches(self, positions: Sequence[int], size: int) -> Iterator[Batch]:
@@ -72,8 +76,6 @@ def _stack(arrays: Sequence[np.ndarray], shape: Shape) -> tuple[torch.Tensor, to
         return torch.from_numpy(np.stack(arrays)), None
     time = shape.index(None)
     lengths = [array.shape[time] for array in arrays]
-    if min(lengths) == 0:
-        raise UserError("an item has no frame at all: it is shorter than the feature's window")
     if min(lengths) == max(lengths):
         return torch.from_numpy(np.stack(arrays)), None
     size = [length if length is not None else max(lengths) for length in shape]

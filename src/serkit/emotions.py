@@ -54,4 +54,4 @@ def choose(available: Sequence[str], classes: str | Sequence[str]) -> list[str]:
     for name in names:
         if name not in available:
             raise unknown("class", name, set(available))
-    return sorted(names)
+    return sorted(set(names))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,16 @@ from typing import Any
 import numpy as np
 
 from serkit import audio, augment, emotions
-from serkit.corpora.corpus import Utterance
+from serkit.corpora.corpus import Channel, Utterance
 from serkit.errors import UserError, unknown
 
 TAILS = ("pad", "keep", "drop", "last", "first")
+
+# What `where` can ask for besides attributes.
+_PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker"})
+
+# A tail below 0.1 ms is the rounding of duration = samples / rate, or holds no whole sample of speech.
+_NO_TAIL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Windowing:
     def __post_init__(self) -> None:
         if self.tail not in TAILS:
             raise unknown("tail", self.tail, TAILS)
-        if self.seconds is not None and (self.seconds <= 0 or (self.hop or self.seconds) <= 0):
+        if self.seconds is not None and (self.seconds <= 0 or (self.hop is not None and self.hop <= 0)):
             raise UserError(f"windows of {self.seconds} s every {self.hop} s: both must be above 0")
 
     def windows(self, duration: float) -> list[tuple[float, float]]:
@@ -57,10 +64,10 @@ class Windowing:
         covered = windows[-1][1]
         # With overlap a tail is what no window has covered yet, seen from the next window's start.
         rest = duration - whole * hop
-        if duration - covered > 1e-6 * seconds:
+        if duration - covered > _NO_TAIL:
             if self.tail == "last":
                 windows.append((duration - seconds, duration))
-            elif self.tail in ("pad", "keep") and rest >= self.minimum:
+            elif self.tail in ("pad", "keep") and rest >= max(self.minimum, _NO_TAIL):
                 windows.append((whole * hop, duration))
         return windows
 
@@ -93,8 +100,19 @@ class Item:
     @property
     def id(self) -> str:
         """Unique name: `emodb/03a01Fa`, `emodb/03a01Fa[0-4]`, `emodb/03a01Fa[0-4]+noise`."""
-        window = "" if self.end is None else f"[{self.start:g}-{self.end:g}]"
+        window = "" if self.end is None else f"[{self.start:.10g}-{self.end:.10g}]"
         return f"{self.utterance.id}{window}{f'+{self.copy}' if self.copy else ''}"
+
+    def channel(self, name: str) -> Channel:
+        """Return a further channel of the utterance, e.g. `egg`.
+
+        Raises:
+            UserError: the utterance has no such channel.
+        """
+        channels = self.utterance.channels
+        if name not in channels:
+            raise UserError(f"{self.utterance.id}: no channel '{name}'; it has: {', '.join(['speech', *channels])}")
+        return channels[name]
 
     def signal(self, rate: int, windowing: Windowing, channel: str | None = None) -> np.ndarray:
         """Read the item's samples: cut, resampled, augmented, padded as the windowing says.
@@ -102,37 +120,29 @@ class Item:
         Args:
             rate: wanted sampling rate in Hz.
             windowing: whose `fit` sets the length.
-            channel: name of a further channel of the utterance, e.g. `egg`; None: the speech.
+            channel: name of a further channel of the utterance, e.g. `egg`; None: the speech. It gives as
+                many samples as the speech, zeros where it begins later or ends earlier.
 
         Returns:
             float32 (samples,).
+
+        Raises:
+            UserError: no such channel.
+            AudioError: a recording that cannot be read.
         """
         utterance = self.utterance
-        path, index, offset = utterance.path, utterance.index, 0.0
+        origin = utterance.start or 0.0
+        begin = origin + self.start
+        end = utterance.end if self.end is None else origin + self.end
+        signal, _ = audio.read(utterance.path, rate, utterance.index, begin, end)
         if channel is not None:
-            if channel not in utterance.channels:
-                raise UserError(f"{utterance.id}: no channel '{channel}'; it has: speech, {', '.join(utterance.channels)}")
-            source = utterance.channels[channel]
-            path, index, offset = source.path, source.index, source.start
-        begin = (utterance.start or 0.0) + self.start + offset
-        end = self._end(offset)
-        if channel is not None and end is None:
-            # The further channel may run on after the speech has ended.
-            end = begin + audio.info(utterance.path).duration - (utterance.start or 0.0) - self.start
-            end = min(end, audio.info(path).duration)
-        signal, _ = audio.read(path, rate, index, begin or None, end)
+            signal = _read_beside(self.channel(channel), begin, len(signal), rate)
         speech = len(signal)
         signal = windowing.fit(signal, rate)
         if self.copy is None:
             return signal
-        generator = np.random.default_rng(_digest(self.seed, self.utterance.id, self.start, self.copy))
+        generator = np.random.default_rng(_digest(self.seed, utterance.id, self.start, self.copy))
         return windowing.fit(augment.build(self.copy)(signal, rate, min(speech, len(signal)), generator), rate)
-
-    def _end(self, offset: float) -> float | None:
-        utterance = self.utterance
-        if self.end is not None:
-            return (utterance.start or 0.0) + self.end + offset
-        return None if utterance.end is None else utterance.end + offset
 
 
 def select(
@@ -156,9 +166,13 @@ def select(
         The chosen utterances, in the given order, with the renamed label as their target.
 
     Raises:
-        UserError: no utterance has the target, or none is left.
+        UserError: no utterance has the target, an attribute or a class that is named, or none is left.
     """
     utterances = list(utterances)
+    attributes = {name for utterance in utterances for name in utterance.attributes}
+    for name in where or {}:
+        if name not in attributes | _PROPERTIES:
+            raise unknown("attribute", name, attributes | _PROPERTIES)
     labelled = []
     for utterance in utterances:
         value = label(utterance, target)
@@ -170,13 +184,18 @@ def select(
                 continue
             value = merged
         labelled.append(dataclasses.replace(utterance, targets={**utterance.targets, target: value}))
-    if not labelled:
-        known = sorted({name for utterance in utterances for name in utterance.targets})
-        raise UserError(f"no utterance has target '{target}' under {dict(where or {})}. Targets: {', '.join(known)}")
     names = [str(utterance.targets[target]) for utterance in labelled]
-    if all(isinstance(utterance.targets[target], str) for utterance in labelled):
+    if labelled and all(isinstance(utterance.targets[target], str) for utterance in labelled):
         chosen = set(emotions.choose(names, classes))
         labelled = [utterance for utterance in labelled if utterance.targets[target] in chosen]
+    if not labelled:
+        known = sorted({name for utterance in utterances for name in utterance.targets})
+        chosen_by = {"where": dict(where or {}), "map": dict(mapping or {}), "classes": classes}
+        asked = "".join(f", {name} = {value}" for name, value in chosen_by.items() if value not in ({}, "all"))
+        raise UserError(
+            f"none of {len(utterances)} utterances is left with target '{target}'{asked}. "
+            f"Targets: {', '.join(known) or 'none'}"
+        )
     return labelled
 
 
@@ -196,14 +215,38 @@ def cut(utterance: Utterance, windowing: Windowing) -> list[Item]:
 
 
 def copies(items: Sequence[Item], names: Sequence[str], seed: int) -> list[Item]:
-    """Return the items followed by one augmented copy of each for every name."""
+    """Return the items followed by one augmented copy of each for every name.
+
+    Raises:
+        UserError: a name is given twice: both copies would be the same.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"copies: '{name}' is listed {names.count(name)} times; the copies would all be the same")
     made = [dataclasses.replace(item, copy=name, seed=seed) for name in names for item in items]
     return [*items, *made]
 
 
+def _read_beside(source: Channel, begin: float, samples: int, rate: int) -> np.ndarray:
+    """Read so many samples of a further channel from the speech's `begin` (s) on, zeros where it has none."""
+    info = audio.info(source.path)
+    begin += source.start
+    # A sample of the file more than needed, since either end is rounded to one.
+    end = min(begin + samples / rate + 1 / info.rate, info.duration)
+    found = np.zeros(samples, dtype=np.float32)
+    if end - max(begin, 0.0) <= 1 / info.rate:
+        warnings.warn(f"{source.path}: nothing of it lies beside the speech", audio.AudioWarning, stacklevel=3)
+        return found
+    signal, _ = audio.read(source.path, rate, source.index, max(begin, 0.0), end)
+    place = max(0, round(-begin * rate))
+    signal = signal[: samples - place]
+    found[place : place + len(signal)] = signal
+    return found
+
+
 def _matches(utterance: Utterance, where: Mapping[str, Any]) -> bool:
     for name, wanted in where.items():
-        value = utterance.attributes.get(name, getattr(utterance, name, None))
+        value = utterance.attributes.get(name, getattr(utterance, name) if name in _PROPERTIES else None)
         if value not in (wanted if isinstance(wanted, (list, tuple)) else [wanted]):
             return False
     return True

@@ -18,12 +18,18 @@ from serkit.errors import UserError, unknown
 from serkit.networks.network import Batch
 
 
-def _with_view(batch: Batch, view: str, values: Tensor, length: Tensor | None = None) -> Batch:
-    lengths = dict(batch.lengths)
-    lengths.pop(view, None)
-    if length is not None:
-        lengths[view] = length
-    return dataclasses.replace(batch, views={**batch.views, view: values}, lengths=lengths)
+def _view(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
+    """Return a view and the valid length of each of its items."""
+    if name not in batch.views:
+        raise unknown("view", name, batch.views)
+    x = batch.views[name]
+    return x, batch.lengths.get(name, torch.full((len(x),), x.shape[2]))
+
+
+def _changed(batch: Batch, name: str, values: Tensor, lengths: Tensor) -> Batch:
+    """Return the batch with other values in a view; what lies behind an item's length stays 0."""
+    valid = torch.arange(values.shape[2]) < lengths[:, None]
+    return dataclasses.replace(batch, views={**batch.views, name: values * valid[:, None]})
 
 
 @dataclass(frozen=True)
@@ -39,14 +45,16 @@ class Crop:
     frames: int
 
     def __call__(self, batch: Batch) -> Batch:
-        x = batch.views[self.view]
-        lengths = batch.lengths.get(self.view, torch.full((len(x),), x.shape[2]))
+        x, lengths = _view(batch, self.view)
         room = (lengths - self.frames + 1).clamp_min(1)
         # A short item may begin anywhere, since it goes round.
         room = torch.where(lengths < self.frames, lengths, room)
         start = (torch.rand(len(x)) * room).long()
         frames = (start[:, None] + torch.arange(self.frames)) % lengths[:, None]
-        return _with_view(batch, self.view, x.gather(2, frames[:, None].expand(-1, x.shape[1], -1)))
+        cropped = x.gather(2, frames[:, None].expand(-1, x.shape[1], -1))
+        views = {**batch.views, self.view: cropped}
+        others = {name: length for name, length in batch.lengths.items() if name != self.view}
+        return dataclasses.replace(batch, views=views, lengths=others)
 
 
 @dataclass(frozen=True)
@@ -62,12 +70,12 @@ class Tilt:
     decibels: float
 
     def __call__(self, batch: Batch) -> Batch:
-        x = batch.views[self.view]
+        x, lengths = _view(batch, self.view)
         axis = torch.linspace(-1, 1, x.shape[1])[None]
         slope, height, speed, phase = torch.rand(4, len(x), 1)
         wave = torch.cos(torch.pi * (axis * (0.5 + speed) + 2 * phase))
         change = self.decibels * ((2 * slope - 1) * axis + 0.5 * (2 * height - 1) * wave)
-        return _with_view(batch, self.view, x + change[:, :, None], batch.lengths.get(self.view))
+        return _changed(batch, self.view, x + change[:, :, None], lengths)
 
 
 @dataclass(frozen=True)
@@ -87,19 +95,19 @@ class Warp:
     shift: float = 0.0
 
     def __call__(self, batch: Batch) -> Batch:
-        x = batch.views[self.view]
+        x, lengths = _view(batch, self.view)
         stretch, shift = 2 * torch.rand(2, len(x), 1) - 1
         place = torch.arange(x.shape[1])[None] * (1 + self.stretch * stretch) + self.shift * shift
-        # Just below the last band, so that its upper neighbour exists.
-        place = place.clamp(0, x.shape[1] - 1.001)
+        place = place.clamp(0, x.shape[1] - 1)
         below = place.floor().long()
         weight = (place - below)[:, :, None]
 
         def at(band: Tensor) -> Tensor:
             return x.gather(1, band[:, :, None].expand_as(x))
 
-        warped = at(below) * (1 - weight) + at(below + 1) * weight
-        return _with_view(batch, self.view, warped, batch.lengths.get(self.view))
+        # The last band has no upper neighbour, and needs none.
+        warped = at(below) * (1 - weight) + at((below + 1).clamp_max(x.shape[1] - 1)) * weight
+        return _changed(batch, self.view, warped, lengths)
 
 
 @dataclass(frozen=True)
@@ -121,13 +129,14 @@ class Mask:
     count: int = 1
 
     def __call__(self, batch: Batch) -> Batch:
-        x = batch.views[self.view]
+        x, lengths = _view(batch, self.view)
         hidden = torch.zeros(x.shape, dtype=torch.bool)
         for _ in range(self.count):
             hidden |= _strip(len(x), x.shape[1], self.bands)[:, :, None]
             hidden |= _strip(len(x), x.shape[2], self.frames)[:, None, :]
-        mean = x.mean(dim=2, keepdim=True)
-        return _with_view(batch, self.view, torch.where(hidden, mean, x), batch.lengths.get(self.view))
+        # What lies behind an item's length is 0 and adds nothing to the sum.
+        mean = (x.sum(dim=2) / lengths[:, None])[:, :, None]
+        return _changed(batch, self.view, torch.where(hidden, mean, x), lengths)
 
 
 def _strip(items: int, size: int, widest: int) -> Tensor:

@@ -36,7 +36,7 @@ def cosine(epoch: float, epochs: int, warmup: float = 0.0, end: float = 0.0) -> 
     return end + (1 - end) * (1 + math.cos(math.pi * min(done, 1.0))) / 2
 
 
-def one_cycle(epoch: float, epochs: int, peak: float = 0.3, start: float = 0.04, end: float = 4e-5) -> float:
+def one_cycle(epoch: float, epochs: int, peak: float = 0.3, start: float = 0.04, end: float = 4e-6) -> float:
     """Rise from `start` to 1 at `peak` of the training, then fall to `end`, both along half a cosine.
 
     Source: Smith & Topin 2018; defaults as PyTorch's OneCycleLR.
@@ -57,12 +57,16 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 
 
 def build(name: str, **options: float) -> Schedule:
-    """Make a schedule: a function of `(epoch, epochs)` giving the factor of the learning rate."""
+    """Make a schedule: a function of `(epoch, epochs)` giving the factor of the learning rate.
+
+    Raises:
+        UserError: unknown name or option, or a value that cannot be.
+    """
     if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
     schedule = partial(SCHEDULES[name], **options)
     try:
         schedule(0.0, 1)
-    except TypeError as error:
+    except (TypeError, ArithmeticError) as error:
         raise UserError(f"schedule '{name}': {error}") from None
     return schedule

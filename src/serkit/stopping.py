@@ -54,7 +54,11 @@ RULES = {"patience": Patience}
 
 
 def build(name: str, **options: Any) -> Stopping:
-    """Make a stopping rule by name."""
+    """Make a stopping rule by name.
+
+    Raises:
+        UserError: unknown name or option.
+    """
     if name not in RULES:
         raise unknown("stopping rule", name, RULES)
     try:

@@ -46,7 +46,8 @@ class Progress:
         history: one record per finished epoch.
         right: per finished epoch, whether each training item was right in the training pass (items,).
         running: the same for the running epoch.
-        sums: sum of each loss term over the running epoch's items.
+        seen: items of the running epoch's steps so far.
+        sums: sum of each loss term over them.
         best: best validation value and its epoch.
         stopped: whether a stopping rule ended it.
     """
@@ -56,6 +57,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     right: list[Tensor] = field(default_factory=list)
     running: Tensor | None = None
+    seen: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     best: tuple[float, int] | None = None
     stopped: bool = False
@@ -71,28 +73,30 @@ class Progress:
                     "a lower learning rate or trainer.clip may help"
                 )
             self.sums[name] = self.sums.get(name, 0.0) + value * len(batch)
+        self.seen += len(batch)
         target = next((name for name in batch.targets if name in predictions), None)
         if target is not None and self.running is not None:
             right = predictions[target].detach().argmax(1) == batch.targets[target]
+            if target in batch.masks:
+                right &= batch.masks[target]
             self.running[list(rows)] = right.cpu().to(torch.uint8)
 
     def close_epoch(self, rate: float, seconds: float) -> dict[str, Any]:
         """Move the running epoch into the history; returns its record, to which validation is added."""
         if self.running is None:
             raise ValueError("no epoch is running")
-        items = len(self.running)
-        terms = {f"training_{name}": value / items for name, value in self.sums.items()}
+        terms = {f"training_{name}": value / self.seen for name, value in self.sums.items()}
         record = {
             "epoch": self.epoch,
             "training_loss": sum(terms.values()),
             **(terms if len(terms) > 1 else {}),
-            "training_accuracy": float(self.running.float().mean()),
+            "training_accuracy": int(self.running.sum()) / self.seen,
             "learning_rate": rate,
             "seconds": round(seconds, 3),
         }
         self.history.append(record)
         self.right.append(self.running)
-        self.epoch, self.step, self.running, self.sums = self.epoch + 1, 0, None, {}
+        self.epoch, self.step, self.running, self.seen, self.sums = self.epoch + 1, 0, None, 0, {}
         return record
 
 
@@ -124,7 +128,8 @@ def fit(
         accelerator: `auto`, `cpu`, `cuda`, ...: handed to Lightning Fabric.
 
     Raises:
-        UserError: selection on validation without a validation part; a loss that is not finite.
+        UserError: selection on validation without a validation part; a precision or an accelerator that cannot
+            be; a loss that is not finite.
     """
     if trainer.select != "last" and not validation:
         raise UserError(
@@ -156,24 +161,18 @@ class _Loop:
         seed: int,
         accelerator: str,
     ) -> None:
-        from lightning_fabric import Fabric
-
-        # It says on every start which precision was asked for.
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         self.model, self.method, self.data, self.trainer = model, method, data, trainer
         self.training, self.validation = training, validation
         self.folder, self.seed = folder, seed
         self.rows = {position: row for row, position in enumerate(training)}
-        self.fabric = Fabric(accelerator=accelerator, devices=1, precision=trainer.precision)
+        self.fabric = _fabric(accelerator, trainer.precision)
         self.schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
-        self.rule = (
-            stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
-        )
+        self.rule = stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
         self.perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
         self.average = _Average(model, trainer.average) if trainer.average else None
-        optimizer = _optimizer(model, trainer)
-        self.progress = _resume(folder, model, optimizer, self.average)
-        self.wrapped, self.optimizer = self.fabric.setup(model, optimizer)
+        self.wrapped, self.optimizer = self.fabric.setup(model, _optimizer(model, trainer))
+        # Last: the optimizer's state goes where the weights are, and takes their precision.
+        self.progress = _resume(folder, model, self.optimizer, self.average, self.fabric.strategy.precision)
         self.saved = time.monotonic()
 
     def train_epoch(self) -> None:
@@ -183,23 +182,25 @@ class _Loop:
         batches = _order(self.training, self.trainer.batch_size, self.seed, progress.epoch)
         if progress.running is None:
             progress.running = torch.zeros(len(self.training), dtype=torch.uint8)
-        rate = self.trainer.learning_rate
         while progress.step < len(batches):
             _seed_step(self.seed, progress.epoch, progress.step)
-            position = progress.epoch + progress.step / len(batches)
-            rate = self.trainer.learning_rate * self.schedule(position, self.trainer.epochs)
-            self._train_step(batches[progress.step], rate)
+            self._train_step(batches[progress.step], self._rate(progress.step / len(batches)))
             progress.step += 1
             if time.monotonic() - self.saved > self.trainer.checkpoint_seconds:
-                _save(self.folder, self.model, self.optimizer, self.average, progress)
+                precision = self.fabric.strategy.precision
+                _save(self.folder, self.model, self.optimizer, self.average, precision, progress)
                 self.saved = time.monotonic()
-        record = progress.close_epoch(rate, time.monotonic() - began)
+        record = progress.close_epoch(self._rate((len(batches) - 1) / len(batches)), time.monotonic() - began)
         with _averaged(self.average, self.model):
             if self.validation:
                 size = self.trainer.batch_size
                 record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
             _keep_best(self.folder, self.model, progress, self.trainer.select)
         progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
+
+    def _rate(self, share: float) -> float:
+        """Return the learning rate of a step, which begins after a share of the running epoch."""
+        return self.trainer.learning_rate * self.schedule(self.progress.epoch + share, self.trainer.epochs)
 
     def _train_step(self, positions: Sequence[int], rate: float) -> None:
         for group in self.optimizer.param_groups:
@@ -228,7 +229,18 @@ class _Loop:
             self.average.apply(self.model)
         if self.trainer.select != "last":
             load_weights(self.model, self.folder / "best.safetensors")
-        self.model.to("cpu").eval()
+        self.model.to("cpu", torch.float32).eval()
+
+
+def _fabric(accelerator: str, precision: str) -> Any:
+    from lightning_fabric import Fabric
+
+    # It says on every start which precision was asked for.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    try:
+        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"accelerator '{accelerator}' with trainer.precision = '{precision}': {error}") from None
 
 
 def evaluate(
@@ -300,7 +312,7 @@ def load_weights(model: Model, path: Path) -> None:
 class _Average:
     """Exponential moving average of a model's floating-point state (Polyak & Juditsky 1992).
 
-    The factor grows from 0 as (1 + n) / (10 + n), so that the first steps do not stay in the average.
+    Up to `factor` it grows with the steps n as (1 + n) / (10 + n), so that the first ones do not stay in it.
     """
 
     def __init__(self, model: Model, factor: float) -> None:
@@ -357,21 +369,19 @@ def _optimizer(model: Model, trainer: Trainer) -> torch.optim.Optimizer:
 
 
 def _order(training: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffle the training items into batches; a last batch of a single item is left out.
+    """Shuffle the training items into batches; a single item that is left over at the end is left out.
 
     Batch norm cannot train on one item: it has no variance.
     """
     generator = torch.Generator().manual_seed(_mix(seed, epoch, -1))
     shuffled = [training[row] for row in torch.randperm(len(training), generator=generator).tolist()]
     batches = [shuffled[begin : begin + size] for begin in range(0, len(shuffled), size)]
-    return batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+    return batches[:-1] if len(batches[-1]) == 1 < min(size, len(batches)) else batches
 
 
 def _mix(seed: int, epoch: int, step: int) -> int:
     """Spread (seed, epoch, step) over 63 bits, as NumPy's SeedSequence does."""
-    return int(
-        np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> np.uint64(1)
-    )
+    return int(np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _seed_step(seed: int, epoch: int, step: int) -> None:
@@ -394,7 +404,9 @@ def _keep_best(folder: Path, model: Model, state: Progress, select: str) -> None
         save_weights(model.state_dict(), folder / "best.safetensors", {"epoch": state.epoch - 1})
 
 
-def _save(folder: Path, model: Model, optimizer: Any, average: _Average | None, state: Progress) -> None:
+def _save(
+    folder: Path, model: Model, optimizer: Any, average: _Average | None, precision: Any, state: Progress
+) -> None:
     """Write a checkpoint: tensors and, in the same file, the rest as JSON."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     inner = optimizer.state_dict()
@@ -409,17 +421,19 @@ def _save(folder: Path, model: Model, optimizer: Any, average: _Average | None, 
     note = {
         "epoch": state.epoch,
         "step": state.step,
+        "seen": state.seen,
         "history": state.history,
         "sums": state.sums,
         "best": state.best,
         "stopped": state.stopped,
         "averaged": average.steps if average else 0,
+        "precision": precision.state_dict(),
     }
     save_weights(tensors, folder / "checkpoint.safetensors", note)
     write_history(folder, state.history)
 
 
-def _resume(folder: Path, model: Model, optimizer: Any, average: _Average | None) -> Progress:
+def _resume(folder: Path, model: Model, optimizer: Any, average: _Average | None, precision: Any) -> Progress:
     """Take up the folder's checkpoint, or begin."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
@@ -435,9 +449,10 @@ def _resume(folder: Path, model: Model, optimizer: Any, average: _Average | None
         index, _, slot = name.partition(".")
         slots.setdefault(int(index), {})[slot] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    precision.load_state_dict(note.pop("precision"))
+    steps = note.pop("averaged")
     if average:
-        average.state, average.steps = part("average."), note.pop("averaged")
-    note.pop("averaged", None)
+        average.state, average.steps = part("average."), steps
     best = tuple(note.pop("best") or ()) or None
     right = list(tensors["right"]) if "right" in tensors else []
     return Progress(**note, best=best, right=right, running=tensors.get("running"))

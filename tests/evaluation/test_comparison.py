@@ -14,9 +14,7 @@ def random_runs(make, speakers, each, seed=0, better=0.0):
     generator = np.random.default_rng(seed)
     count = speakers * each
     truth = generator.integers(3, size=count)
-    answers = [
-        np.where(generator.random(count) < share, truth, (truth + 1) % 3) for share in (0.6, 0.6 + better)
-    ]
+    answers = [np.where(generator.random(count) < share, truth, (truth + 1) % 3) for share in (0.6, 0.6 + better)]
     names = [f"x/{number // each}" for number in range(count)]
     return tuple(make(truth, answer, names) for answer in answers)
 
@@ -53,7 +51,8 @@ def test_with_few_speakers_utterances_are_swapped(make):
     differ = int((a.predicted != b.predicted).sum())
     assert found.p == pytest.approx(brute_force(a, b, "uar", a.ids))
     assert found.permutation == (
-        f"all {2**differ} swaps of the {differ} of 12 utterances on which the runs differ (only 4 speakers)"
+        f"all {2**differ} swaps of the {differ} of 12 utterances on which the runs differ "
+        "(only 4 speakers: says nothing about others)"
     )
     assert found.clusters == 4 and "leave-one-speaker-out" in found.method
 
@@ -126,8 +125,7 @@ def test_seeds_of_an_utterance_are_one_trial(make):
     first, second = [0] * 9 + [1] * 2 + [0] * 9, [1] * 9 + [0] * 2 + [0] * 9
     ids = [f"x/{number}" for number in range(20)]
     a, b = (
-        make([0] * 60, answers * 3, ids=ids * 3, seeds=[0] * 20 + [1] * 20 + [2] * 20)
-        for answers in (first, second)
+        make([0] * 60, answers * 3, ids=ids * 3, seeds=[0] * 20 + [1] * 20 + [2] * 20) for answers in (first, second)
     )
     found = compare(a, b, "accuracy")
     assert found.mcnemar == pytest.approx(stats.binomtest(2, 11).pvalue)

@@ -23,9 +23,7 @@ def test_values_computed_by_hand():
         [0, 0, 0, 1],
         [0, 0, 0, 0],
     ]
-    np.testing.assert_allclose(
-        metrics.recalls(TRUTH, PREDICTED, 5), [2 / 3, 1 / 2, 0, np.nan, np.nan], equal_nan=True
-    )
+    np.testing.assert_allclose(metrics.recalls(TRUTH, PREDICTED, 5), [2 / 3, 1 / 2, 0, np.nan, np.nan], equal_nan=True)
 
 
 pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40)

@@ -13,8 +13,7 @@ from serkit.protocols.splits import splits
 def utterances(tmp_path):
     labels = ["anger", "neutral"]
     return [
-        Utterance(f"table/{n}", tmp_path / "sound" / f"{n}.wav", targets={"emotion": labels[n % 2]})
-        for n in range(8)
+        Utterance(f"table/{n}", tmp_path / "sound" / f"{n}.wav", targets={"emotion": labels[n % 2]}) for n in range(8)
     ]
 
 

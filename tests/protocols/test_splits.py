@@ -38,7 +38,7 @@ def emotions_of(ids, utterances):
 
 
 sizes = st.lists(st.integers(2, 12), min_size=6, max_size=12)
-shares = st.sampled_from([0.0, 0.1, 0.3, 0.6])
+shares = st.sampled_from([0.0, 0.1, 0.3, 0.9])
 seeds = st.integers(0, 2**31)
 # Every class has 5 members at least: 6 speakers with 3 utterances or more, classes in turn.
 cut = st.builds(
@@ -98,9 +98,7 @@ def test_group_kfold_is_that_of_scikit_learn(sizes, folds, shuffler):
     utterances = corpus(sizes)
     shuffler.shuffle(utterances)
     groups = [each.speaker for each in utterances]
-    expected = [
-        {utterances[row].id for row in test} for _, test in GroupKFold(folds).split(groups, groups=groups)
-    ]
+    expected = [{utterances[row].id for row in test} for _, test in GroupKFold(folds).split(groups, groups=groups)]
     found = splits(Protocol(kind="group_kfold", folds=folds), utterances, "emotion", 3)
     assert [set(split.test) for split in found] == expected
 
@@ -128,6 +126,12 @@ def test_leave_one_speaker_out_tests_each_speaker_alone():
         ("seed-0-fold-2", 2, 0),
         ("seed-0-fold-3", 3, 0),
     ]
+
+
+def test_one_speaker_at_least_is_left_to_train_on():
+    utterances = corpus([4, 4, 4])
+    for split in splits(Protocol(kind="leave_one_group_out", validation=0.9), utterances, "emotion", 0):
+        assert len(speakers_of(split.train, utterances)) == len(speakers_of(split.validation, utterances)) == 1
 
 
 def test_validation_speakers_change_from_fold_to_fold():
@@ -282,9 +286,10 @@ def test_a_validation_part_that_cannot_be_stratified_is_refused():
     assert "draws validation = 0.5 of 21 utterances" in refusal(protocol, utterances)
 
 
-def test_seeds_matter():
+@pytest.mark.parametrize("kind", ["random", "kfold"])
+def test_seeds_matter(kind):
     utterances = corpus([8] * 6)
-    parts = {splits(Protocol(kind="random"), utterances, "emotion", seed)[0].test for seed in range(10)}
+    parts = {splits(Protocol(kind=kind), utterances, "emotion", seed)[0].test for seed in range(10)}
     assert len(parts) == 10
 
 

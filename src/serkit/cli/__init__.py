@@ -35,6 +35,24 @@ COMMANDS = {
 }
 
 
+#: What the lab extra brings, as it is imported.
+LAB = frozenset(
+    {
+        "jinja2",
+        "lightning_fabric",
+        "matplotlib",
+        "onnx",
+        "onnxscript",
+        "pandas",
+        "pyarrow",
+        "safetensors",
+        "scipy",
+        "sklearn",
+        "torch",
+    }
+)
+
+
 class _Commands(TyperGroup):
     """Imports a command when it is run; until then, and for the help, its line in `COMMANDS` will do."""
 
@@ -94,6 +112,10 @@ def run(arguments: list[str]) -> int:
         # Nobody reads any more, as in `serkit predict ... | head`: that is no mistake.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in LAB:
+            raise
+        return _fail(f"`serkit {' '.join(arguments[:1])}` needs {error.name}: pip install 'serkit[lab]'")
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except Exception as error:

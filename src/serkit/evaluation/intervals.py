@@ -79,9 +79,7 @@ def interval(predictions: Predictions, metric: str, level: float = 0.95) -> Inte
         UserError: unknown metric.
     """
     clusters = by_speaker(predictions)
-    counts = metrics.confusions(
-        predictions.truth, predictions.predicted, clusters.numbers, len(predictions.classes)
-    )
+    counts = metrics.confusions(predictions.truth, predictions.predicted, clusters.numbers, len(predictions.classes))
     estimate = float(metrics.score(metric, counts.sum(axis=0)))
     if clusters.count < 2:
         return Interval(estimate, 0.0, 1.0, "none: one utterance", 1)

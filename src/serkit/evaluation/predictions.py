@@ -53,9 +53,7 @@ class Predictions:
                 f"but there are {count} ids and {len(self.classes)} classes"
             )
         if not len(self.speakers) == len(self.truth) == len(self.folds) == len(self.seeds) == count:
-            raise ValueError(
-                f"speakers, truth, folds and seeds must have one value for each of the {count} ids"
-            )
+            raise ValueError(f"speakers, truth, folds and seeds must have one value for each of the {count} ids")
         if self.truth.min() < 0 or self.truth.max() >= len(self.classes):
             raise ValueError(
                 f"truth has class indices from {self.truth.min()} to {self.truth.max()}; "
@@ -187,9 +185,7 @@ def _parse(path: Path, classes: tuple[str, ...], rows: Sequence[tuple[int, Seque
     for position, (number, row) in enumerate(rows):
         where = f"{path}, line {number}"
         if len(row) != len(_COLUMNS) + len(classes):
-            raise UserError(
-                f"{where}: {len(row)} values instead of {len(_COLUMNS) + len(classes)}; the file is broken"
-            )
+            raise UserError(f"{where}: {len(row)} values instead of {len(_COLUMNS) + len(classes)}; the file is broken")
         id, speaker, _, fold, seed, right, answer = row[: len(_COLUMNS)]
         for name in (right, answer):
             if name not in index:

@@ -91,7 +91,6 @@ def _seeds(predictions: Predictions) -> dict[str, Any]:
     if len(each) > 1:
         for statistic, name in ((np.mean, "mean"), (lambda values: np.std(values, ddof=1), "sd")):
             found[name] = {
-                metric: float(statistic([values[metric] for values in each.values()]))
-                for metric in metrics.METRICS
+                metric: float(statistic([values[metric] for values in each.values()])) for metric in metrics.METRICS
             }
     return found

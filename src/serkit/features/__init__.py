@@ -61,7 +61,10 @@ def build(name: str, **options: Any) -> Feature:
     for option in options:
         if option not in known:
             raise unknown(f"option of feature '{name}'", option, known)
-    return kind(**options)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise UserError(f"feature '{name}': {error}") from None
 
 
 def config(feature: Feature) -> dict[str, Any]:

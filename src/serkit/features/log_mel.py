@@ -10,6 +10,13 @@ import numpy as np
 from serkit.errors import UserError, unknown
 from serkit.features import spectrum
 
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "window": spectrum.WINDOWS,
+    "scale": ("htk", "slaney"),
+    "norm": ("slaney", None),
+    "level": ("db", "ln", "linear"),
+}
+
 
 @dataclass(frozen=True)
 class LogMel:
@@ -56,9 +63,11 @@ class LogMel:
             raise UserError(f"log_mel: length {self.length} must lie in 1..fft ({self.fft})")
         if not 0 <= self.low < (self.high or self.rate / 2) <= self.rate / 2:
             raise UserError(f"log_mel: band edges {self.low:g} to {self.high} Hz must lie in 0..{self.rate / 2:g} Hz")
-        for field, allowed in (("scale", ("htk", "slaney")), ("level", ("db", "ln", "linear"))):
+        if min(self.hop, self.bands) < 1 or self.floor <= 0:
+            raise UserError(f"log_mel: hop {self.hop}, bands {self.bands} and floor {self.floor:g} must be above 0")
+        for field, allowed in _CHOICES.items():
             if getattr(self, field) not in allowed:
-                raise unknown(f"log_mel {field}", getattr(self, field), allowed)
+                raise unknown(f"log_mel {field}", getattr(self, field), map(str, allowed))
 
     @property
     def shape(self) -> tuple[int | None, ...]:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from serkit.errors import unknown
-
 #: Frames transformed at once: what fits the processor's fastest cache.
 CHUNK = 32
+
+#: Names of the windows.
+WINDOWS = ("hann", "hamming", "rectangular")
 
 # Multiply-adds up to which OpenBLAS stays on the calling thread. Above it, it wakes threads for a product
 # that takes microseconds: on a busy machine that made a log-mel spectrogram 50 times slower.
@@ -25,15 +26,10 @@ def window(name: str, length: int, fft: int) -> np.ndarray:
         float32 array of shape (fft,).
     """
     phase = 2 * np.pi * np.arange(length) / length
-    shapes = {
-        "hann": 0.5 - 0.5 * np.cos(phase),
-        "hamming": 0.54 - 0.46 * np.cos(phase),
-        "rectangular": np.ones(length),
-    }
-    if name not in shapes:
-        raise unknown("window", name, shapes)
+    shapes = (0.5 - 0.5 * np.cos(phase), 0.54 - 0.46 * np.cos(phase), np.ones(length))
+    shape = dict(zip(WINDOWS, shapes, strict=True))[name]
     left = (fft - length) // 2
-    return np.pad(shapes[name], (left, fft - length - left)).astype(np.float32)
+    return np.pad(shape, (left, fft - length - left)).astype(np.float32)
 
 
 def spectra(signal: np.ndarray, taper: np.ndarray, hop: int, center: bool) -> Iterator[tuple[slice, np.ndarray]]:
@@ -52,7 +48,7 @@ def spectra(signal: np.ndarray, taper: np.ndarray, hop: int, center: bool) -> It
     fft = len(taper)
     if center:
         signal = np.pad(signal, fft // 2)
-    elif len(signal) < fft:
+    if len(signal) < fft:
         signal = np.pad(signal, (0, fft - len(signal)))
     frames = np.lib.stride_tricks.sliding_window_view(signal, fft)[::hop]
     for begin in range(0, len(frames), CHUNK):
@@ -62,7 +58,8 @@ def spectra(signal: np.ndarray, taper: np.ndarray, hop: int, center: bool) -> It
 
 def frame_count(samples: int, fft: int, hop: int, center: bool) -> int:
     """Number of frames that `spectra` makes of a signal."""
-    return 1 + (samples if center else max(0, samples - fft)) // hop
+    padded = samples + 2 * (fft // 2) if center else samples
+    return 1 + max(0, padded - fft) // hop
 
 
 @functools.lru_cache(maxsize=32)

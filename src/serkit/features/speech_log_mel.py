@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from serkit.errors import UserError
 from serkit.features.log_mel import LogMel
 
 
@@ -46,14 +47,21 @@ class SpeechLogMel:
     name: ClassVar[str] = "speech_log_mel"
     version: ClassVar[int] = 1
 
+    def __post_init__(self) -> None:
+        self._log_mel()
+        if min(self.trim, self.range) <= 0 or self.margin < 0:
+            raise UserError(
+                f"speech_log_mel: trim {self.trim:g} and range {self.range:g} must be above 0, "
+                f"margin {self.margin} at least 0"
+            )
+
     @property
     def shape(self) -> tuple[int | None, ...]:
         return (self.bands, None)
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the levels of a float32 signal (samples,): float32 (bands, frames)."""
-        shared = ("rate", "fft", "length", "hop", "bands", "low", "high")
-        levels = LogMel(**{field: getattr(self, field) for field in shared})(signal)
+        levels = self._log_mel()(signal)
         # Energy of a frame in dB; its loudest band alone is within 18 dB of it, which is not enough here.
         energy = 10 * np.log10(np.sum(10 ** (levels / 10), axis=0))
         spoken = np.flatnonzero(energy > energy.max() - self.trim)
@@ -61,3 +69,7 @@ class SpeechLogMel:
         # The 95th percentile, not the maximum: one click must not set the level of an utterance.
         loud = np.percentile(levels.max(axis=0), 95).astype(np.float32)
         return np.maximum(levels - loud, np.float32(-self.range))
+
+    def _log_mel(self) -> LogMel:
+        shared = ("rate", "fft", "length", "hop", "bands", "low", "high")
+        return LogMel(**{field: getattr(self, field) for field in shared})

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from serkit.errors import UserError
+from serkit.errors import UserError, unknown
 from serkit.features import spectrum
 
 
@@ -43,6 +43,10 @@ class StftMagnitude:
     def __post_init__(self) -> None:
         if not 0 < self.length <= self.fft:
             raise UserError(f"stft_magnitude: length {self.length} must lie in 1..fft ({self.fft})")
+        if min(self.rate, self.hop) < 1:
+            raise UserError(f"stft_magnitude: rate {self.rate} and hop {self.hop} must be above 0")
+        if self.window not in spectrum.WINDOWS:
+            raise unknown("stft_magnitude window", self.window, spectrum.WINDOWS)
 
     @property
     def shape(self) -> tuple[int | None, ...]:

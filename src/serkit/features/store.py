@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import math
 import os
 import sqlite3
 import tempfile
@@ -27,6 +28,11 @@ from serkit.errors import UserError
 from serkit.features import Feature, config
 from serkit.items import Item, Windowing
 from serkit.progress import bar
+
+# What a damaged array file raises.
+_BROKEN = (ValueError, SyntaxError, KeyError, TypeError)
+# Length in bytes that no header of `np.save` reaches here.
+_LONGEST_HEADER = 256
 
 #: Arrays kept in memory by one `Arrays`, in bytes; beyond it they are read again when asked for.
 MEMORY = 4 << 30
@@ -58,10 +64,13 @@ class Store:
         return self.folder / "arrays" / key[:2] / f"{key[2:]}.npy"
 
     def __contains__(self, key: str) -> bool:
+        """Tell whether the array of a key is there and whole."""
         try:
-            # An empty file is what a power cut can leave behind a rename.
-            return self.path(key).stat().st_size > 0
-        except FileNotFoundError:
+            with self.path(key).open("rb") as file:
+                begin, kind, shape = _parse_header(file.read(_LONGEST_HEADER))
+                # A power cut can leave an empty or cut-off file behind a rename: it is computed again.
+                return file.seek(0, os.SEEK_END) == begin + kind.itemsize * math.prod(shape)
+        except (FileNotFoundError, *_BROKEN):
             return False
 
     def save(self, key: str, array: np.ndarray) -> None:
@@ -81,12 +90,17 @@ class Store:
         """Read an array.
 
         Raises:
-            UserError: the file is broken; it is removed, so that the next run computes it again.
+            UserError: the file is not there, or broken; then it is removed, so that the next run computes it again.
         """
         path = self.path(key)
         try:
-            return _parse_npy(path.read_bytes())
-        except (ValueError, SyntaxError, KeyError, OSError) as error:
+            content = path.read_bytes()
+            begin, kind, shape = _parse_header(content)
+            # `np.load` takes twice as long for arrays this small. A bytearray makes the array writable.
+            return np.frombuffer(bytearray(content), kind, offset=begin).reshape(shape)
+        except FileNotFoundError:
+            raise UserError(f"{path}: no longer in the store; run again") from None
+        except _BROKEN as error:
             path.unlink(missing_ok=True)
             raise UserError(f"{path}: broken array in the store ({error}). It was removed; run again") from None
 
@@ -106,7 +120,9 @@ class Store:
         index = sqlite3.connect(self.folder / "recordings.sqlite", timeout=60)
         try:
             index.execute("CREATE TABLE IF NOT EXISTS recordings (path PRIMARY KEY, size, changed, hash)")
-            known = {path: (size, changed, value) for path, size, changed, value in index.execute("SELECT * FROM recordings")}
+            known = {
+                path: (size, changed, value) for path, size, changed, value in index.execute("SELECT * FROM recordings")
+            }
             found, failed, states = {}, {}, {}
             for path in paths:
                 try:
@@ -136,15 +152,28 @@ class Store:
     def identity(
         item: Item, hashes: Mapping[Path, str], windowing: Windowing, channel: str | None = None
     ) -> dict[str, Any]:
-        """Return what decides an item's samples, fit for `digest`."""
+        """Return what decides an item's samples, fit for `digest`.
+
+        Raises:
+            UserError: no such channel, or a recording whose hash is not among `hashes`.
+        """
         utterance = item.utterance
-        source = utterance.channels[channel] if channel else None
+
+        def heard(path: Path) -> str:
+            if path not in hashes:
+                raise UserError(f"{utterance.id}: {path} could not be read")
+            return hashes[path]
+
         identity: dict[str, Any] = {
-            "audio": hashes[source.path if source else utterance.path],
-            "source": [source.index, source.start] if source else [utterance.index],
+            "audio": heard(utterance.path),
+            "source": [utterance.index],
             "interval": [utterance.start, utterance.end, item.start, item.end],
             "fit": [windowing.seconds, windowing.tail],
         }
+        if channel is not None:
+            # The speech stays in: it sets the length.
+            source = item.channel(channel)
+            identity["channel"] = [heard(source.path), source.index, source.start]
         if item.copy:
             made = augment.build(item.copy)
             identity["copy"] = [type(made).__name__, asdict(made), item.seed, utterance.id]
@@ -164,7 +193,7 @@ class Store:
         Args:
             feature: the front end.
             items: what to compute it of.
-            hashes: content hash by path, for every file the items read.
+            hashes: content hash by path, for every file the items read; of a further channel's items the speech too.
             windowing: how the items were cut.
             channel: name of a further channel; None: the speech.
             jobs: threads that compute.
@@ -174,13 +203,14 @@ class Store:
         """
         made = config(feature)
         keys = [digest([made, self.identity(item, hashes, windowing, channel)]) for item in items]
-        missing = [(item, key) for item, key in zip(items, keys, strict=True) if key not in self]
+        # Two items of one content have one key, and are computed once.
+        missing = {key: item for key, item in dict(zip(keys, items, strict=True)).items() if key not in self}
 
-        def compute(group: list[tuple[Item, str]]) -> None:
-            for item, key in group:
+        def compute(group: list[tuple[str, Item]]) -> None:
+            for key, item in group:
                 self.save(key, feature(item.signal(feature.rate, windowing, channel)))
 
-        groups = [list(group) for _, group in groupby(missing, key=lambda pair: pair[0].utterance.id)]
+        groups = [list(group) for _, group in groupby(missing.items(), key=lambda pair: pair[1].utterance.id)]
         for _, result in _in_threads(compute, groups, jobs, feature.name):
             if isinstance(result, audio.AudioError):
                 raise result
@@ -217,13 +247,13 @@ class Arrays(Sequence[np.ndarray]):
         return self._kept[index]
 
 
-def _parse_npy(content: bytes) -> np.ndarray:
-    """Read an array that `np.save` wrote; `np.load` takes twice as long for arrays this small."""
+def _parse_header(content: bytes) -> tuple[int, np.dtype, tuple[int, ...]]:
+    """Return where the numbers begin in a file that `np.save` wrote, their type and the array's shape."""
     if content[:8] != b"\x93NUMPY\x01\x00":
         raise ValueError("no NumPy array of version 1.0")
     begin = 10 + int.from_bytes(content[8:10], "little")
     header = ast.literal_eval(content[10:begin].decode("latin-1"))
-    return np.frombuffer(bytearray(content), header["descr"], offset=begin).reshape(header["shape"])
+    return begin, np.dtype(header["descr"]), header["shape"]
 
 
 def _in_threads(work: Callable, tasks: Sequence, jobs: int, description: str):

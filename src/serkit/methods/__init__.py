@@ -23,7 +23,7 @@ def build(name: str, **options: Any) -> Method:
     """Make a method from its name and options.
 
     Raises:
-        UserError: unknown name or option.
+        UserError: unknown name or option, or a value that cannot be.
     """
     if name not in METHODS:
         raise unknown("method", name, METHODS)
@@ -34,5 +34,5 @@ def build(name: str, **options: Any) -> Method:
             raise unknown(f"option of method '{name}'", option, inspect.signature(kind).parameters)
     try:
         return kind(**options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"method '{name}': {error}") from None

@@ -30,6 +30,8 @@ class Supervised(Method):
     def __init__(self, label_smoothing: float = 0.0, class_weights: str | None = None) -> None:
         if class_weights not in (None, "balanced"):
             raise unknown("class_weights", str(class_weights), ["balanced"])
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), not {label_smoothing}")
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
         self.weights: dict[str, Tensor] = {}
@@ -50,15 +52,13 @@ class Supervised(Method):
             known = batch.masks.get(target)
             name = "cross_entropy" if len(output.predictions) == 1 else f"cross_entropy_{target}"
             # A batch without a single known label has no loss in this target: 0, not 0 / 0.
-            terms[name] = (
-                losses.mean() if known is None else (losses * known).sum() / known.sum().clamp_min(1)
-            )
+            terms[name] = losses.mean() if known is None else (losses * known).sum() / known.sum().clamp_min(1)
         return terms
 
 
 def balanced_weights(items: Sequence[Item], target: str, classes: Sequence[str]) -> Tensor:
     """Return items / (classes * items of the class) for each class; 0 for a class without items."""
-    labels = [label(item.utterance, target) for item in items]
+    labels = [str(label(item.utterance, target)) for item in items]
     counts = torch.tensor([labels.count(name) for name in classes], dtype=torch.float32)
     present = (counts > 0).sum()
     return torch.where(counts > 0, counts.sum() / (present * counts.clamp_min(1)), 0.0)

@@ -41,7 +41,7 @@ def build(
         options: keyword arguments of that network.
 
     Raises:
-        UserError: unknown name or option, or an input the network cannot take.
+        UserError: unknown name or option, or an input or a value the network cannot take.
     """
     kind = network_class(name)
     known = [p for p in inspect.signature(kind).parameters if p not in ("inputs", "outputs")]
@@ -50,5 +50,5 @@ def build(
             raise unknown(f"option of network '{name}'", option, known)
     try:
         return kind(dict(inputs), dict(outputs), **options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"network '{name}': {error}") from None

@@ -30,8 +30,7 @@ class Block(nn.Module):
             nn.BatchNorm2d(out),
         )
         self.residual = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out))
-            for _ in range(residual)
+            nn.Sequential(nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)) for _ in range(residual)
         )
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:

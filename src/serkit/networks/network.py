@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,9 +70,7 @@ class Network(nn.Module):
     def only(self) -> str:
         """Name of the single view of a network that takes one."""
         if len(self.inputs) != 1:
-            raise UserError(
-                f"{type(self).__name__} takes one view, not {len(self.inputs)}: {', '.join(self.inputs)}"
-            )
+            raise UserError(f"{type(self).__name__} takes one view, not {len(self.inputs)}: {', '.join(self.inputs)}")
         return next(iter(self.inputs))
 
     def heads(self, size: int) -> nn.ModuleDict:
@@ -130,18 +129,29 @@ class Model(nn.Module):
             names: dotted names of layers; a name freezes all below it.
         """
         for name in names:
-            _layer(self.network, name).requires_grad_(False)
+            layer_of(self.network, name).requires_grad_(False)
         self._frozen = list(names)
         self.train(self.training)
+
+    def thawed(self) -> Model:
+        """Return a copy whose layers are all trained, also those that were frozen in its own stage."""
+        model = copy.deepcopy(self).requires_grad_(True)
+        model.freeze([])
+        return model
 
     def train(self, mode: bool = True) -> Model:
         super().train(mode)
         for name in self._frozen:
-            _layer(self.network, name).eval()
+            layer_of(self.network, name).eval()
         return self
 
 
-def _layer(network: nn.Module, name: str) -> nn.Module:
+def layer_of(network: nn.Module, name: str) -> nn.Module:
+    """Return a layer by its dotted name.
+
+    Raises:
+        UserError: there is none of this name.
+    """
     layers = dict(network.named_modules())
     if name not in layers:
         raise unknown(f"layer of {type(network).__name__}", name, filter(None, layers))

@@ -80,9 +80,7 @@ def audit(split: Split, utterances: Iterable[Utterance], hashes: Mapping[str, st
     return shared + [finding for kind in KINDS if (finding := _unknown(kind, known[kind], parts))]
 
 
-def _shared(
-    kind: str, keys: Mapping[str, str | None], part: str, parts: Mapping[str, Sequence[str]]
-) -> Finding | None:
+def _shared(kind: str, keys: Mapping[str, str | None], part: str, parts: Mapping[str, Sequence[str]]) -> Finding | None:
     tested = {key for id in parts["test"] if (key := keys[id]) is not None}
     both = {key for id in parts[part] if (key := keys[id]) in tested}
     if not both:

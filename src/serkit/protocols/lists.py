@@ -37,9 +37,7 @@ def folds(
     """
     places = [{utterance.id, str(utterance.path.resolve())} for utterance in utterances]
     for fold, part_of in read(path).items():
-        found = [
-            next((part_of[place] for place in place_set if place in part_of), None) for place_set in places
-        ]
+        found = [next((part_of[place] for place in place_set if place in part_of), None) for place_set in places]
         where = f"{path}: fold '{fold}'" if fold else str(path)
         missing = [utterance.id for utterance, part in zip(utterances, found, strict=True) if part is None]
         if missing:
@@ -50,13 +48,9 @@ def folds(
         parts = np.array(found)
         train, validation, test = (np.flatnonzero(parts == part) for part in PARTS[:-1])
         if not len(train) or not len(test):
-            raise UserError(
-                f"{where}: none of the utterances is in the {'test' if len(train) else 'train'} part"
-            )
+            raise UserError(f"{where}: none of the utterances is in the {'test' if len(train) else 'train'} part")
         if carved and len(validation):
-            raise UserError(
-                f"{where}: lists a validation part; set validation = 0, or list those rows as train"
-            )
+            raise UserError(f"{where}: lists a validation part; set validation = 0, or list those rows as train")
         yield train, validation, test
 
 

@@ -46,9 +46,7 @@ class Protocol(BaseModel):
     @model_validator(mode="after")
     def _lists_belong_to_fixed(self) -> Protocol:
         if (self.kind == "fixed") != (self.lists is not None):
-            raise ValueError(
-                "kind 'fixed' needs 'lists', the path of a CSV or JSON lines file; no other kind takes it"
-            )
+            raise ValueError("kind 'fixed' needs 'lists', the path of a CSV or JSON lines file; no other kind takes it")
         return self
 
     @property

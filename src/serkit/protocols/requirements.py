@@ -115,9 +115,7 @@ class Requirements:
                 f"has only {_count(size)}; leave that class out, set fewer folds, or stratify = false"
             )
         if len(labels) < folds:
-            raise UserError(
-                f"{self.who} has {folds} folds, but there are only {_count(len(labels))}; set fewer folds"
-            )
+            raise UserError(f"{self.who} has {folds} folds, but there are only {_count(len(labels))}; set fewer folds")
 
     def check_share(self, labels: np.ndarray, share: float, part: str) -> None:
         """Enough to draw a part from, and where stratified of every class to have some on both sides."""

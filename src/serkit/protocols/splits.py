@@ -87,9 +87,7 @@ _Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 class _Cutter:
     """Cuts positions in the list of utterances, which is sorted by id."""
 
-    def __init__(
-        self, protocol: Protocol, utterances: list[Utterance], target: str, name: str | None
-    ) -> None:
+    def __init__(self, protocol: Protocol, utterances: list[Utterance], target: str, name: str | None) -> None:
         self.protocol = protocol
         self.utterances = utterances
         self.needs = Requirements(protocol, name, target)
@@ -135,9 +133,7 @@ class _Cutter:
         taken = np.isin(self.groups[train], generator.choice(groups, count, replace=False))
         return train[~taken], train[taken]
 
-    def _draw(
-        self, positions: np.ndarray, share: float, part: str, seed: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _draw(self, positions: np.ndarray, share: float, part: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw a share of positions; returns what is left and what was drawn."""
         from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 

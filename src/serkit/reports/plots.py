@@ -120,7 +120,7 @@ def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, flo
         axes.grid(axis="y", color=_INK, alpha=0.12, linewidth=0.6)
         axes.tick_params(axis="y", length=0)
         _percent(axes.xaxis, 0.25)
-        axes.set_xlabel("UAR of the speaker; line and band: all, with the 95 % interval")
+        axes.set_xlabel("UAR of the speaker; line and band: all, with the 95% interval")
 
     title = f"Unweighted average recall of each of {len(ordered)} speakers"
     return _draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)
@@ -136,20 +136,16 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
         truth: class indices, shape (n,).
         bins: their number.
     """
-    sure = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
-    numbers = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
-    size = np.bincount(numbers, minlength=bins)
+    mean, accuracy, size = _binned(probabilities, truth, bins)
     there = size > 0
-    accuracy = np.bincount(numbers, weights=right, minlength=bins)[there] / size[there]
-    mean = np.bincount(numbers, weights=sure, minlength=bins)[there] / size[there]
 
     def paint(figure: Any) -> None:
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(3.4, 1))
         upper.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        upper.plot(mean, accuracy, color=TRAINING, linewidth=1)
+        upper.plot(mean[there], accuracy[there], color=TRAINING, linewidth=1)
         # The area of a dot says how much it rests on.
-        upper.scatter(mean, accuracy, s=6 + 60 * size[there] / size.max(), color=TRAINING, clip_on=False)
+        areas = 6 + 60 * size[there] / size.max()
+        upper.scatter(mean[there], accuracy[there], s=areas, color=TRAINING, clip_on=False)
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="of these, right")
         _percent(upper.yaxis, 0.25)
         lower.bar((np.arange(bins) + 0.5) / bins, size, width=0.86 / bins, color=TRAINING)
@@ -239,6 +235,18 @@ def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str
 
     title = f"Validation UAR of {len(rows)} configurations in {len(values)} folds"
     return _draw("sweep", title, WIDTH, 0.9 + 0.55 * len(rows), paint)
+
+
+def _binned(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean sureness, accuracy (both 0 where nothing is) and number of predictions of each bin."""
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    numbers = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    size = np.bincount(numbers, minlength=bins)
+    mean, accuracy = (
+        np.bincount(numbers, weights=weights, minlength=bins) / np.maximum(size, 1) for weights in (sure, right)
+    )
+    return mean, accuracy, size
 
 
 def _mean(curves: Sequence[Sequence[float]]) -> np.ndarray:

@@ -88,9 +88,7 @@ def _sweeps(grid: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
 
 def _made_by(name: str, sets: Sequence[str], sweeps: Sequence[tuple[str, list[str]]]) -> list[dict[str, Any]]:
     choices = [[f"{key}={value}" for value in values] for key, values in sweeps]
-    return [
-        systems.load(name, [*sets, *row]).model_dump(mode="json") for row in itertools.product(*choices)
-    ]
+    return [systems.load(name, [*sets, *row]).model_dump(mode="json") for row in itertools.product(*choices)]
 
 
 def _changes(base: Any, changed: Any, key: str = "") -> Iterator[tuple[str, Any]]:

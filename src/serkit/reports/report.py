@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serkit.evaluation import metrics
-from serkit.reports import plots, repeat
+from serkit.reports import flags, plots, repeat
 from serkit.reports.run_folder import RunFolder
 
 #: What papers call the metrics (the words of each paper, and serkit's).
@@ -24,21 +23,8 @@ NAMES_IN_PAPERS = {
     "zhong2020": "its WA is accuracy here, its UA is UAR",
 }
 
-_VERDICTS = {
-    "leak": "Leak found: the scores say too much",
-    "caution": "No leak found, but not everything is kept apart or could be checked",
-    "good": "No leak found",
-}
 # In the fold table and for speakers more names than this are only counted.
 _MOST_NAMES = 4
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A flag of the scores and how bad it is: `leak`, `caution`, or `note` (has only to be known)."""
-
-    text: str
-    severity: str
 
 
 def write(run_folder: Path) -> Path:
@@ -83,8 +69,8 @@ def render(run: RunFolder) -> str:
         protocol=describe(run.description["protocol"]),
         rows=list(_rows(run)),
         names=NAMES_IN_PAPERS.get(run.system["system"]["paper"] or ""),
-        flags=flags(run.scores["flags"]),
-        verdict=_verdict(flags(run.scores["flags"])),
+        flags=flags.rate(run.scores["flags"]),
+        verdict=flags.verdict(flags.rate(run.scores["flags"])),
         configurations=_configurations(run),
         folds=list(_folds(run)),
         command=repeat.command(run.description),
@@ -121,55 +107,23 @@ def describe(protocol: Mapping[str, Any]) -> str:
     return text
 
 
-def flags(texts: Sequence[str]) -> list[Flag]:
-    """Rate the flags of `scores.json`, worst first. What is not known to be harmless is a caution."""
-    order = ["leak", "caution", "note"]
-    found = [Flag(text, _severity(text)) for text in texts]
-    return sorted(found, key=lambda flag: order.index(flag.severity))
-
-
-def _severity(text: str) -> str:
-    if " leak: " in text:
-        return "leak"
-    # Actors of a corpus say the same sentences by design; to share them, or not to know it, is no fault.
-    return "note" if text.startswith(("sentences shared", "unknown sentence")) else "caution"
-
-
-def _verdict(found: Sequence[Flag]) -> tuple[str, str]:
-    """Return kind and words of what the flags come to."""
-    worst = found[0].severity if found else "note"
-    kind = "good" if worst == "note" else worst
-    return kind, _VERDICTS[kind]
-
-
 def _rows(run: RunFolder) -> Iterator[dict[str, Any]]:
     """Yield the rows of the score table."""
     scores = run.scores
-    several = isinstance(next(iter(scores.get("corpora", {"": ""}).values())), Mapping)
-    yield {"name": "all corpora" if several else "this system", "n": scores["n"], **_metrics(scores)}
-    if several:
-        for name, part in scores["corpora"].items():
-            yield {"name": name, "n": part["n"], **_metrics(part)}
-    yield {"name": f"always “{scores['majority']['class']}”", "n": scores["n"], **majority(run)}
+    corpora = scores.get("corpora", {})
+    yield {"name": "all corpora" if corpora else "this system", "n": scores["n"], **_metrics(scores)}
+    for name, part in corpora.items():
+        yield {"name": name, "n": part["n"], **_metrics(part)}
+    majority = {metric: {"estimate": value} for metric, value in run.majority().items()}
+    yield {"name": f"always “{scores['majority']['class']}”", "n": scores["n"], **majority}
     if "mean" in scores["seeds"]:
         seeds = scores["seeds"]
-        cells = {
-            metric: {"estimate": seeds["mean"][metric], "sd": seeds["sd"][metric]}
-            for metric in metrics.METRICS
-        }
+        cells = {metric: {"estimate": seeds["mean"][metric], "sd": seeds["sd"][metric]} for metric in metrics.METRICS}
         yield {"name": f"mean of {len(seeds['each'])} seeds", "n": scores["utterances"], **cells}
 
 
 def _metrics(table: Mapping[str, Any]) -> dict[str, Any]:
     return {metric: table[metric] for metric in metrics.METRICS}
-
-
-def majority(run: RunFolder) -> dict[str, Any]:
-    """Score always answering the commonest class of the training parts."""
-    truth, classes = run.predictions.truth, run.predictions.classes
-    always = np.full(len(truth), classes.index(run.scores["majority"]["class"]))
-    counts = metrics.confusion(truth, always, len(classes))
-    return {metric: {"estimate": float(metrics.score(metric, counts))} for metric in metrics.METRICS}
 
 
 def _configurations(run: RunFolder) -> list[dict[str, Any]]:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from serkit.errors import UserError
+from serkit.evaluation import metrics
 from serkit.evaluation.predictions import Predictions
 from serkit.protocols.splits import Split
 
@@ -45,9 +48,7 @@ class RunFolder:
         description = read_description(path)
         parts = read_splits(path)
         notes = {
-            part.name: read_json(note)
-            for part in parts
-            if (note := path / "folds" / f"{part.name}.json").exists()
+            part.name: read_json(note) for part in parts if (note := path / "folds" / f"{part.name}.json").exists()
         }
         if not (path / "scores.json").exists():
             raise UserError(
@@ -79,6 +80,13 @@ class RunFolder:
     def parameters(self) -> int | None:
         """Size of the scored stage's model; None: its stages are not where the run is."""
         return next((stage["parameters"] for _, stage, _ in self.trained(self.deployed)), None)
+
+    def majority(self) -> dict[str, float]:
+        """Return each metric of always answering the commonest class of the training parts."""
+        truth, classes = self.predictions.truth, self.predictions.classes
+        always = np.full(len(truth), classes.index(self.scores["majority"]["class"]))
+        counts = metrics.confusion(truth, always, len(classes))
+        return {name: float(metrics.score(name, counts)) for name in metrics.METRICS}
 
     def trained(self, stage: str) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
         """Yield fold, `stage.json` and history of a stage as each fold chose it, where they are found."""
@@ -119,8 +127,7 @@ def read_splits(path: Path) -> list[Split]:
     found = read_json(path / "splits.json")
     try:
         return [
-            Split(**{**part, **{key: tuple(part[key]) for key in ("train", "validation", "test")}})
-            for part in found
+            Split(**{**part, **{key: tuple(part[key]) for key in ("train", "validation", "test")}}) for part in found
         ]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path / 'splits.json'}: not a list of splits ({error})") from None

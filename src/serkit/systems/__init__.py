@@ -5,6 +5,7 @@ To add one, write its file; `extends` names a base of which it lists only what d
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from serkit.errors import UserError, unknown
+from serkit.protocols import STANDARD
 from serkit.systems.schema import System
 
 _FOLDER = Path(__file__).parent
@@ -44,7 +46,14 @@ def load(system: str | Path, sets: Iterable[str] = ()) -> System:
 
 
 def parse(table: dict[str, Any], where: str) -> System:
-    """Check a resolved table against the schema; `where` begins the error message."""
+    """Check a resolved table against the schema; `where` begins the error message.
+
+    A protocol of a standard name lists only what differs from the standard one.
+    """
+    protocols = table.get("protocols", {})
+    for name, changes in protocols.items() if isinstance(protocols, dict) else ():
+        if name in STANDARD and isinstance(changes, dict) and "kind" not in changes:
+            protocols[name] = STANDARD[name].model_dump(exclude_unset=True) | changes
     try:
         return System.model_validate(table)
     except ValidationError as error:
@@ -64,14 +73,14 @@ def parse_value(text: str) -> Any:
 
 
 def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
-    path = Path(system)
+    path = Path(system).expanduser()
     if path.suffix != ".toml":
         path = _FOLDER / f"{system}.toml"
         if not path.exists():
             raise unknown("system", str(system), available())
     if not path.exists():
         raise UserError(f"{path}: no such file")
-    if str(path) in below:
+    if str(path.resolve()) in below:
         raise UserError(f"{path}: extends itself")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -80,19 +89,21 @@ def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
     base = table.pop("extends", None)
     if base is None:
         return table
+    if not isinstance(base, str):
+        raise UserError(f"{path}: extends = {base!r}; name a system or a TOML file")
     if base.endswith(".toml"):
         base = path.parent / base
-    return _merge(_resolve(base, (*below, str(path))), table)
+    return _merge(_resolve(base, (*below, str(path.resolve()))), table)
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Lay changes over a table. A part chosen by another name replaces the old one with its options."""
-    if "name" in base and base["name"] != changes.get("name", base["name"]) and "title" not in base:
+    if "name" in base and base["name"] != changes.get("name", base["name"]):
         return changes
     merged = dict(base)
     for key, value in changes.items():
         old = base.get(key)
-        if key == "stages" and isinstance(old, list):
+        if key == "stages" and isinstance(old, list) and isinstance(value, list):
             merged[key] = _merge_stages(old, value)
         elif isinstance(old, dict) and isinstance(value, dict):
             merged[key] = {**old, **value} if key == "system" else _merge(old, value)
@@ -102,6 +113,8 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge_stages(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not all(isinstance(stage, dict) for stage in [*base, *changes]):
+        return changes  # what is wrong with it, the schema says
     by_name = {stage.get("name"): stage for stage in base}
     for stage in changes:
         name = stage.get("name")
@@ -115,10 +128,10 @@ def _set(table: Any, key: str, path: list[str], value: Any) -> None:
             _set(stage, key, path[1:], value)
         return
     if isinstance(table, list):
-        names = [stage.get("name", "") for stage in table]
-        if path[0] not in names:
-            raise unknown(f"stage in --set {key}: stage", path[0], names)
-        table = table[names.index(path[0])]
+        named = {part["name"]: part for part in table if isinstance(part, dict) and "name" in part}
+        if path[0] not in named:
+            raise unknown(f"name in --set {key}: name", path[0], named)
+        table = named[path[0]]
         path = path[1:]
     if not path or not isinstance(table, dict):
         raise UserError(f"--set {key}: leads to no key")
@@ -137,9 +150,9 @@ def _first(error: ValidationError, table: dict[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         return str(unknown(f"key '{key}': key", str(problem["loc"][-1]), _known_keys(problem["loc"])))
     message = problem["msg"].removeprefix("Value error, ")
-    return (
-        message if problem["type"] == "value_error" or not key else f"{key}: {message} (received {problem['input']!r})"
-    )
+    if problem["type"] not in ("value_error", "missing"):
+        message += f" (received {reprlib.repr(problem['input'])})"
+    return f"{key}: {message}" if key else message
 
 
 def _written(location: Sequence[int | str], table: Any) -> list[str]:

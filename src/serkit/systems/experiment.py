@@ -73,26 +73,47 @@ class Experiment:
         ]
         return digest(sorted(rows, key=lambda row: str(row[0])))
 
+    @property
+    def material(self) -> str:
+        """Hash everything that any stage may learn from, whatever its place on disk."""
+        rows = [
+            [
+                stage,
+                utterance.id,
+                utterance.speaker,
+                [self.hashes[utterance.path], utterance.index, utterance.start, utterance.end],
+                [
+                    [name, self.hashes.get(channel.path), channel.index, channel.start]
+                    for name, channel in sorted(utterance.channels.items())
+                ],
+                sorted(utterance.targets.items()),
+            ]
+            for stage, chosen in self.utterances.items()
+            for utterance in chosen
+        ]
+        return digest(sorted(rows, key=lambda row: row[:2]))
+
     def parts(self, stage: Stage, split: Split) -> tuple[list[Utterance], list[Utterance]]:
         """Return a stage's training and validation utterances under a split.
 
-        No stage sees the test part: not its utterances, and under a grouped protocol nothing else of its
-        groups either (an utterance of a test speaker that the scored selection leaves out, say).
+        No stage sees the test part: not its utterances, and nothing else of its groups either (an utterance
+        of a test speaker that the scored selection leaves out, say). What a list of parts leaves out on
+        purpose, no stage sees.
         """
         places: dict[str, str] = {}
         for part in ("train", "validation", "test"):
             places |= dict.fromkeys(getattr(split, part), part)
-        groups: dict[str, str] = {}
-        if self.protocol.grouped:
-            for utterance in self.scored:
-                key = group_key(utterance, self.protocol.group)
-                if utterance.id in places and key is not None:
-                    groups[key] = places[utterance.id]
+        around: dict[str, set[str]] = {}
+        for utterance in self.scored:
+            key = group_key(utterance, self.protocol.group)
+            if key is not None:
+                around.setdefault(key, set()).add(places.setdefault(utterance.id, "unused"))
+        # Of a group that the protocol cuts through, what is not scored may be learned from.
+        groups = {key: found.pop() for key, found in around.items() if len(found) == 1}
         training, validation = [], []
         for utterance in self.utterances[stage.name]:
-            place = places.get(utterance.id)
-            if place is None:
-                place = groups.get(group_key(utterance, self.protocol.group) or "", "train")
+            group = group_key(utterance, self.protocol.group) or ""
+            place = places.get(utterance.id) or groups.get(group, "train")
             if place == "train":
                 training.append(utterance)
             elif place == "validation":
@@ -132,11 +153,14 @@ def prepare(
         raise UserError(f"a corpus is given twice: {', '.join(names)}")
     everything = [utterance for corpus in corpora for utterance in corpus.utterances]
     channels = {view.channel for view in system.views.values() if view.channel}
-    paths = [utterance.path for utterance in everything]
-    paths += [u.channels[channel].path for u in everything for channel in channels if channel in u.channels]
-    hashes, failed = store.hashes(paths, jobs)
+
+    def files(utterance: Utterance) -> list[Path]:
+        used = [channel.path for name, channel in utterance.channels.items() if name in channels]
+        return [utterance.path, *used]
+
+    hashes, failed = store.hashes([path for utterance in everything for path in files(utterance)], jobs)
     skipped = {str(path): reason for path, reason in failed.items()}
-    readable = [utterance for utterance in everything if utterance.path in hashes]
+    readable = [utterance for utterance in everything if all(path in hashes for path in files(utterance))]
     if not readable:
         raise UserError(f"none of {len(everything)} recordings can be read; the first: {next(iter(skipped.values()))}")
 

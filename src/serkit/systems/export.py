@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from serkit.recognition.bundle import (
     TrainedOn,
 )
 from serkit.recognition.recognizer import Recognizer
+from serkit.reports.card import card
 from serkit.systems.schema import System
 from serkit.systems.stages import leaves, rebuild
 
@@ -128,7 +130,8 @@ def export(
         parity = _parity(recognizer, deployed, data.items.windowing, _sample(described, recordings))
     bundle = bundle.model_copy(update={"parity": parity})
     tensors = (finished.folder / WEIGHTS).read_bytes() if weights else None
-    return bundle.save(out, model, _card(bundle, data, described), tensors)
+    page = card(bundle.model_dump(mode="json"), system.model_dump(mode="json"), scores, len(model))
+    return bundle.save(out, model, page, tensors)
 
 
 def to_onnx(deployed: Deployed, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
@@ -138,6 +141,8 @@ def to_onnx(deployed: Deployed, names: Sequence[str], shapes: Sequence[Shape]) -
     dynamic = tuple(
         {0: batch, **{axis + 1: time for axis, length in enumerate(shape) if length is None}} for shape in shapes
     )
+    # It reports each operator of a library that is not installed.
+    logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

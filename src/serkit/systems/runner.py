@@ -35,7 +35,7 @@ from serkit.evaluation.calibration import temperature
 from serkit.evaluation.metrics import uar
 from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.evaluation.scores import scores
-from serkit.features.store import Store
+from serkit.features.store import Store, digest
 from serkit.progress import bar
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
@@ -131,12 +131,14 @@ def run(
         report(
             f"{len(first.skipped)} unreadable recordings are left out; the first: {next(iter(first.skipped.values()))}"
         )
+    if any((other.scored, other.classes) != (first.scored, first.classes) for other in experiments):
+        raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
     parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
     if len(grid) > 1 and not all(split.validation for split in parts):
         raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
     jobs = max(1, min(request.jobs, len(parts)))
     threads = request.threads or max(1, cores // jobs)
-    _begin(folder, request, first, grid, threads)
+    _begin(folder, request, first, grid, parts, threads)
     _write(folder / "splits.json", [asdict(split) for split in parts])
     shared = (stages or folder / "stages").absolute()
 
@@ -167,8 +169,20 @@ def rows(request: Request) -> list[System]:
         key, equals, values = sweep.partition("=")
         if not equals or not values:
             raise UserError(f"--sweep {sweep}: write KEY=A,B,..., e.g. stages.main.trainer.learning_rate=1e-3,1e-4")
-        choices.append([f"{key}={value}" for value in values.split(",")])
+        choices.append([f"{key}={value}" for value in _alternatives(values)])
     return [systems.load(request.system, [*request.sets, *row]) for row in itertools.product(*choices)]
+
+
+def _alternatives(values: str) -> list[str]:
+    """Split at the commas that stand in no bracket: `[8, 16],[32]` is two lists."""
+    found, depth = [""], 0
+    for character in values:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return found
 
 
 def _work(tasks: Sequence[_Task], jobs: int):
@@ -290,12 +304,21 @@ def _score(
     }
 
 
-def _begin(folder: Path, request: Request, experiment: Experiment, grid: Sequence[System], threads: int) -> None:
+def _begin(
+    folder: Path,
+    request: Request,
+    experiment: Experiment,
+    grid: Sequence[System],
+    parts: Sequence[Split],
+    threads: int,
+) -> None:
     """Write what was asked for; refuse to go on with something else."""
     description = {
         "system": [system.model_dump(mode="json") for system in grid],
         "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        "material": experiment.material,
+        "splits": digest([asdict(split) for split in parts]),
         "classes": list(experiment.labels),
         "seed": request.seed,
         "threads": threads,

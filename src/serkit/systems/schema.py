@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from serkit.errors import unknown
 from serkit.items import Windowing
 from serkit.protocols.protocol import Protocol
 
@@ -17,11 +18,16 @@ class Table(BaseModel):
 
 
 class Named(BaseModel):
-    """A part chosen by name with its options: `{ name = "vit", depth = 6 }`."""
+    """A part chosen by name with its options: `{ name = "vit", depth = 6 }`; without options just `"vit"`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @property
     def options(self) -> dict[str, Any]:
@@ -76,6 +82,8 @@ class View(Table):
             raise ValueError("a view has either a feature or a stage as its source")
         if self.trainable and (self.stage is None or self.output != "features"):
             raise ValueError("only the features of a stage can be trained along")
+        if self.trainable and self.normalise:
+            raise ValueError("what is trained along changes: nothing to fit a normalisation on; leave out normalise")
         return self
 
 
@@ -127,6 +135,27 @@ class Stage(Table):
             raise ValueError(f"a stage's name is one word without . / = : received '{name}'")
         return name
 
+    @field_validator("data")
+    @classmethod
+    def _overrides_data(cls, data: dict[str, Any]) -> dict[str, Any]:
+        for key in data:
+            if key not in Data.model_fields:
+                raise ValueError(str(unknown("key", key, Data.model_fields)))
+        try:
+            Data.model_validate(data)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+        return data
+
+    @model_validator(mode="after")
+    def _options_agree(self) -> Stage:
+        if self.view is not None and self.views:
+            raise ValueError("view names one view, views several; give one of the two")
+        if self.start_from is None and (self.reset or self.refit):
+            raise ValueError("reset and refit are about what start_from brings along; start_from is missing")
+        return self
+
     @property
     def inputs(self) -> list[str]:
         """Names of the stage's views."""
@@ -156,9 +185,12 @@ class System(Table):
         seen: list[str] = []
         if not self.stages:
             raise ValueError("a system has at least one stage")
+        names = [stage.name for stage in self.stages]
         for stage in self.stages:
             if stage.name in seen:
                 raise ValueError(f"two stages are named '{stage.name}'")
+            if stage.start_from in names and stage.start_from not in seen:
+                raise ValueError(f"stage '{stage.name}' starts from '{stage.start_from}', which is no earlier stage")
             if not stage.inputs and stage.start_from not in seen:
                 raise ValueError(f"stage '{stage.name}' names no view")
             if stage.network is None and stage.start_from is None:

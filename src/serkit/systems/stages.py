@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import json
 import os
+import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,12 @@ from safetensors.torch import load_file
 from serkit import features, methods, networks, training
 from serkit.batches import ItemData
 from serkit.corpora.corpus import Utterance
-from serkit.errors import UserError
+from serkit.errors import UserError, unknown
 from serkit.features.store import Arrays, digest
 from serkit.items import Item, copies, cut, label
+from serkit.methods.method import Method
 from serkit.networks.layers.normalisation import Normalisation
-from serkit.networks.network import Batch, Model, Shape, output_of
+from serkit.networks.network import Batch, Model, Shape, layer_of, output_of
 from serkit.protocols.splits import Split
 from serkit.systems.experiment import Experiment
 from serkit.systems.schema import Data, Stage, System
@@ -30,6 +34,9 @@ from serkit.training import Progress
 
 #: What decides nothing about the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}
+
+#: Longest wait for another process that trains the same stage, in s.
+_LONGEST_WAIT = 14 * 24 * 3600.0
 
 
 @dataclass
@@ -52,6 +59,11 @@ class Finished:
     classes: Mapping[str, Sequence[str]]
     shapes: Mapping[str, Shape]
 
+    @cached_property
+    def content(self) -> str:
+        """Hash of the weights. Another machine or number of threads may have trained others under the same key."""
+        return hashlib.blake2b((self.folder / "weights.safetensors").read_bytes(), digest_size=16).hexdigest()
+
     def record(self) -> dict[str, np.ndarray]:
         """Return the training record: by item id, whether each epoch's training pass was right (epochs,)."""
         right = load_file(self.folder / "record.safetensors")["right"].numpy()
@@ -70,8 +82,9 @@ class Stages:
         seed: of the training.
         jobs: threads that compute features.
         accelerator: handed to Lightning Fabric.
-        items: training and validation items of the stage being trained, as `batch.index` counts them.
-        training: its training items.
+        items: training and validation items of the stage being trained, as `batch.index` counts them; while
+            its method selects, the items that can be selected.
+        training: its training items, likewise.
         classes: its class names by target.
     """
 
@@ -96,7 +109,12 @@ class Stages:
         """Return an earlier stage's features, or predictions, for `items`: (items, size).
 
         Computed once per item, whatever number of epochs and stages asks for it.
+
+        Raises:
+            UserError: no earlier stage of this name.
         """
+        if stage not in self.finished:
+            raise unknown("earlier stage", stage, self.finished)
         arrays = self._stage_outputs(self.finished[stage], self.items, self._data(self.finished[stage].stage), what)
         return torch.from_numpy(np.stack(list(arrays)))
 
@@ -124,43 +142,44 @@ class Stages:
             raise UserError(f"stage '{stage.name}': no utterance is left to train on in {self.split.name}")
         method = methods.build(stage.method.name, **stage.method.options)
         pieces = [item for utterance in learned for item in cut(utterance, table.items.windowing)]
-        pieces = list(method.select(copies(pieces, table.copies, self.seed), self))
+        self.training = self.items = copies(pieces, table.copies, self.seed)
+        self.training = list(method.select(self.training, self))
+        if not self.training:
+            raise UserError(f"stage '{stage.name}': method '{stage.method.name}' selects no item to train on")
         held = [item for utterance in validated for item in cut(utterance, table.items.windowing)]
-        self.training, self.items = pieces, [*pieces, *held]
+        self.items = [*self.training, *held]
 
-        key = self._key(stage, table, pieces, held)
+        key = self._key(stage, table, held)
         folder = self.folder / f"{stage.name}-{key[:16]}"
         shapes = {view: self._shape(view) for view in stage.inputs}
         torch.manual_seed(self.seed)
-        model = self._build(stage, shapes, self.classes)
-        finished = Finished(stage, key, folder, model, self.classes, shapes)
-        if (folder / "stage.json").exists():
-            training.load_weights(model, folder / "weights.safetensors")
-            model.eval()
-            return finished
+        finished = Finished(stage, key, folder, self._build(stage, shapes), self.classes, shapes)
+        with _alone(folder):
+            if (folder / "stage.json").exists():
+                training.load_weights(finished.model, folder / "weights.safetensors")
+                finished.model.eval()
+            else:
+                self._fit(finished, method, table)
+        return finished
 
-        self._start_from(stage, model)
+    def _fit(self, finished: Finished, method: Method, table: Data) -> None:
+        """Train a stage whose model is new, and save it."""
+        stage, model = finished.stage, finished.model
+        kept = self._start_from(stage, model)
         data = self._item_data(stage, self.items, table, self.classes)
-        if stage.start_from is None or stage.refit:
-            self._fit_normalisation(stage, model, data, len(pieces))
+        learned = range(len(self.training))
+        for view in model.normalisations:
+            if view not in kept:
+                model.fit_normalisation(view, (torch.from_numpy(data.arrays[view][row]) for row in learned))
         model.freeze(stage.freeze)
         method.prepare(model, self)
         began = time.monotonic()
-        positions = range(len(self.items))
+        held = range(len(learned), len(self.items))
         progress = training.fit(
-            model,
-            method,
-            data,
-            positions[: len(pieces)],
-            positions[len(pieces) :],
-            stage.trainer,
-            folder,
-            self.seed,
-            self.accelerator,
+            model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
         )
-        finished.model = method.finish(model, data.batches(positions[: len(pieces)], stage.trainer.batch_size))
+        finished.model = method.finish(model, data.batches(learned, stage.trainer.batch_size))
         self._save(finished, progress, time.monotonic() - began)
-        return finished
 
     def _data(self, stage: Stage) -> Data:
         return self.experiment.system.stage_data(stage)
@@ -182,41 +201,46 @@ class Stages:
             leaves += self._leaves(self.finished[table.stage].stage) if table.stage and table.trainable else [view]
         return list(dict.fromkeys(leaves))
 
-    def _build(self, stage: Stage, shapes: Mapping[str, Shape], classes: Mapping[str, Sequence[str]]) -> Model:
+    def _build(self, stage: Stage, shapes: Mapping[str, Shape]) -> Model:
         views = self.experiment.system.views
         upstream = {
-            view: copy.deepcopy(self.finished[views[view].stage or ""].model)
+            view: self.finished[views[view].stage or ""].model.thawed()
             for view in stage.inputs
             if views[view].trainable
         }
-        return build_model(self.experiment.system, stage, shapes, classes, upstream)
+        return build_model(self.experiment.system, stage, shapes, self.classes, upstream)
 
-    def _start_from(self, stage: Stage, model: Model) -> None:
-        """Copy the weights of an earlier stage, or of a folder with weights, into a new model."""
+    def _start_from(self, stage: Stage, model: Model) -> set[str]:
+        """Copy the weights of an earlier stage, or of a folder with weights, into a new model.
+
+        Returns:
+            The views whose normalisation came along.
+        """
         if stage.start_from is None:
-            return
+            return set()
         if stage.start_from in self.finished:
             source = self.finished[stage.start_from].model.state_dict()
         else:
             source = load_file(weights_file(stage.start_from))
-        reset = tuple(f"network.{name}." for name in stage.reset)
-        wanted = {name: value for name, value in source.items() if not name.startswith(reset)} if reset else source
+        for name in stage.reset:
+            layer_of(model.network, name)
+        new = tuple(f"network.{name}." for name in stage.reset)
         own = model.state_dict()
-        for name, value in wanted.items():
-            if name not in own or own[name].shape != value.shape:
+        fitted = {view for view in model.normalisations if f"normalisations.{view}.mean" in source and not stage.refit}
+        names = {name for name in {*source, *own} if name.startswith("network.") and not name.startswith(new)}
+        names |= {name for name in source if name.startswith("upstream.")}
+        names |= {name for name in own if name.startswith(tuple(f"normalisations.{view}." for view in fitted))}
+        for name in sorted(names):
+            if name not in own or name not in source or own[name].shape != source[name].shape:
+                there, here = (str(tuple(state[name].shape)) if name in state else "nothing" for state in (source, own))
                 layer = name.removeprefix("network.").rpartition(".")[0]
-                found = tuple(own[name].shape) if name in own else "nothing"
+                hint = f'; name it in reset = ["{layer}"]' if name.startswith("network.") else ""
                 raise UserError(
-                    f"stage '{stage.name}' starts from '{stage.start_from}', whose layer '{layer}' is "
-                    f'{tuple(value.shape)} where this network has {found}; name it in reset = ["{layer}"]'
+                    f"stage '{stage.name}' starts from '{stage.start_from}', whose layer '{layer}' is {there} "
+                    f"where this network has {here}{hint}"
                 )
-        model.load_state_dict(wanted, strict=False)
-
-    def _fit_normalisation(self, stage: Stage, model: Model, data: ItemData, training_items: int) -> None:
-        for view in stage.inputs:
-            if view in data.arrays:
-                arrays = data.arrays[view]
-                model.fit_normalisation(view, (torch.from_numpy(arrays[i]) for i in range(training_items)))
+        model.load_state_dict({name: source[name] for name in names}, strict=False)
+        return fitted
 
     def _item_data(
         self, stage: Stage, items: Sequence[Item], table: Data, classes: Mapping[str, Sequence[str]]
@@ -237,25 +261,31 @@ class Stages:
     def _stage_outputs(self, finished: Finished, items: Sequence[Item], table: Data, what: str) -> Arrays:
         """Return a frozen stage's output for each item, computing only what the store does not have."""
         store = self.experiment.store
-        windowing = table.items.windowing
-        keys = [digest([finished.key, what, store.identity(item, self.experiment.hashes, windowing)]) for item in items]
+        identities = [self._identity(finished.stage, item, table) for item in items]
+        keys = [digest([finished.content, what, identity]) for identity in identities]
         missing = [row for row, key in enumerate(keys) if key not in store]
         if missing:
             wanted = [items[row] for row in missing]
             data = self._item_data(finished.stage, wanted, table, finished.classes)
-            found = training.outputs(finished.model, data, what)
+            # One by one: in a batch the last digits depend on the other items, and so on what was missing.
+            found = training.outputs(finished.model, data, what, batch_size=1)
             for row, values in zip(missing, found, strict=True):
                 store.save(keys[row], values)
         return Arrays(store, keys)
 
-    def _key(self, stage: Stage, table: Data, pieces: Sequence[Item], held: Sequence[Item]) -> str:
-        """Hash everything that decides the stage's weights."""
+    def _identity(self, stage: Stage, item: Item, table: Data) -> list[Any]:
+        """Return what decides the samples that a stage, and those before it, read of an item."""
+        views = self.experiment.system.views
+        channels = dict.fromkeys(views[leaf].channel for leaf in leaves(self.experiment.system, stage))
+        identity, windowing = self.experiment.store.identity, table.items.windowing
+        return [identity(item, self.experiment.hashes, windowing, channel) for channel in channels]
+
+    def _key(self, stage: Stage, table: Data, held: Sequence[Item]) -> str:
+        """Hash everything that decides the stage's weights; `held` are its validation items."""
         system = self.experiment.system
-        windowing = table.items.windowing
 
         def identify(item: Item) -> list[Any]:
-            labels = [label(item.utterance, target) for target in table.target]
-            return [self.experiment.store.identity(item, self.experiment.hashes, windowing), labels]
+            return [self._identity(stage, item, table), [label(item.utterance, target) for target in table.target]]
 
         views = {}
         for view in stage.inputs:
@@ -272,7 +302,7 @@ class Stages:
                 self.finished[start].key if start in self.finished else digest(weights_file(start).read_bytes().hex())
             )
         own = stage.model_dump(exclude={"name", "view", "views", "data", "start_from", "trainer"})
-        teachers = [value for value in stage.method.options.values() if value in self.finished]
+        teachers = sorted(_texts(stage.method.options) & set(self.finished))
         return digest(
             {
                 "stage": own,
@@ -281,7 +311,7 @@ class Stages:
                 "start": start,
                 "upstream": [self.finished[name].key for name in teachers],
                 "classes": self.classes,
-                "training": [identify(item) for item in pieces],
+                "training": [identify(item) for item in self.training],
                 "validation": [identify(item) for item in held],
                 "seed": self.seed,
             }
@@ -315,6 +345,29 @@ class Stages:
         os.replace(temporary, folder / "stage.json")
         for leftover in ("checkpoint.safetensors", "best.safetensors"):
             (folder / leftover).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a stage's folder: of several processes that need the same stage one trains it, the others wait for it.
+
+    A lock of SQLite's, which ends with its process however that ends, on every system.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = sqlite3.connect(folder / "lock", timeout=_LONGEST_WAIT, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.close()
+
+
+def _texts(value: Any) -> set[str]:
+    """Return all texts in an option of a method, however deep in lists and tables."""
+    if isinstance(value, str):
+        return {value}
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return {text for part in parts for text in _texts(part)}
 
 
 def build_model(
@@ -388,11 +441,21 @@ def rebuild(folder: Path, system: System) -> Finished:
     own = load_file(folder / "weights.safetensors")
     # The file holds the networks trained along; frozen ones have brought their own weights.
     missing, unexpected = model.load_state_dict(own, strict=False)
-    frozen = tuple(f"upstream.{view}." for view in before if not system.views[view].trainable)
-    if unexpected or [name for name in missing if not name.startswith(frozen)]:
+    if unexpected or [name for name in missing if not name.startswith(_frozen(system, stage))]:
         raise UserError(f"{folder / 'weights.safetensors'}: does not fit the stage's network")
     model.eval()
     return Finished(stage, described["key"], folder, model, described["classes"], shapes)
+
+
+def _frozen(system: System, stage: Stage) -> tuple[str, ...]:
+    """Return how the names of weights begin that belong to frozen stages before a rebuilt one."""
+    found: list[str] = []
+    for view in stage.inputs:
+        table = system.views[view]
+        if table.stage is not None:
+            inner = _frozen(system, resolve(system, table.stage)) if table.trainable else ("",)
+            found += [f"upstream.{view}.{name}" for name in inner]
+    return tuple(found)
 
 
 def leaves(system: System, stage: Stage) -> list[str]:

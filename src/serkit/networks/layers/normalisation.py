@@ -35,29 +35,30 @@ class Normalisation(nn.Module):
         self.register_buffer("deviation", torch.ones(size))
 
     def fit(self, arrays: Iterable[Tensor]) -> None:
-        """Set mean and deviation from items of `shape`, read once, in double precision."""
-        count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-        axes = (
-            list(range(self.mean.dim()))
-            if self.kind == "global"
-            else []
-            if self.time is None
-            else [self.time]
-        )
-        origin: Tensor | None = None
+        """Set mean and deviation from items of `shape`, read once, in double precision.
+
+        Source: Chan, Golub & LeVeque 1983: the moments of each item are merged with those before. A plain sum
+        of squares would give a band that never changes a deviation made of rounding errors.
+        """
+        axes = list(range(self.mean.dim())) if self.kind == "global" else [] if self.time is None else [self.time]
+        count = 0
+        mean, squares = (torch.zeros(self.mean.shape, dtype=torch.float64) for _ in range(2))
         for array in arrays:
             values = array.double()
-            # Sums around a value near the mean: levels near -60 dB would lose digits in their squares.
-            origin = values.mean() if origin is None else origin
-            values = values - origin
-            count += values.numel() // self.mean.numel()
-            total = total + (values.sum(axes, keepdim=True) if axes else values)
-            squares = squares + (values.square().sum(axes, keepdim=True) if axes else values.square())
-        if not count or origin is None:
+            added = values.numel() // self.mean.numel()
+            if not added:
+                continue
+            # Summing over no axis would sum over all.
+            center = values.mean(axes, keepdim=True) if axes else values
+            spread = (values - center).square().sum(axes, keepdim=True) if axes else 0.0
+            step = center - mean
+            count += added
+            mean = mean + step * (added / count)
+            squares = squares + spread + step.square() * (added * (count - added) / count)
+        if not count:
             return
-        mean = total / count
-        deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
-        self.mean.copy_(mean + origin)
+        deviation = (squares / count).sqrt()
+        self.mean.copy_(mean)
         # A band that never changes (deviation 0) is only centred.
         self.deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 

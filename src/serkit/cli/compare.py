@@ -1,0 +1,60 @@
+"""`serkit compare`: several runs in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of finished runs over the same utterances; others are compared with the first.",
+            show_default=False,
+        ),
+    ],
+    format: Annotated[str, typer.Option(help="table, json or markdown.")] = "table",
+) -> None:
+    """Compare runs: scores, intervals, and whether a difference could be chance.
+
+    Example: serkit compare runs/linear-baseline runs/compact-cnn
+    """
+    from serkit.cli.tables import choose_format, print_json
+    from serkit.reports import comparison
+
+    choose_format(format, ("table", "json", "markdown"))
+    rows = comparison.table(runs)
+    if format == "json":
+        print_json(rows)
+    elif format == "markdown":
+        print(comparison.markdown(rows), end="")
+    else:
+        _print_table(rows)
+
+
+def _print_table(rows: list[dict]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from serkit.reports.comparison import cells, notes
+
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("run, system, protocol", overflow="fold")
+    for name in ("n", "accuracy", "UAR", "macro F1", "parameters", "against first"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        run, system, protocol, n, accuracy, uar, interval, f1, parameters, difference, its_interval, p = cells(row)
+        name = "\n".join(filter(None, [run, system, protocol]))
+        against = f"{difference}\n{its_interval}\np {p}" if difference else ""
+        stacked = [f"{uar}\n{interval}", f1, parameters, against]
+        # As Text: a folder's name may hold brackets, which rich would take for its markup.
+        table.add_row(*map(Text, [name, n, accuracy, *stacked]))
+    console = Console()
+    console.print(table)
+    for line in notes(rows):
+        console.print(line, markup=False, highlight=False)

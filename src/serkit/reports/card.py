@@ -1,0 +1,212 @@
+"""The model card of a bundle: what it is for, what it is made of, how good it is, and what it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from serkit import corpora
+
+_METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
+# Whose speakers are not actors, or of whom serkit does not know it.
+_NOT_ACTED = frozenset({"folder", "librispeech", "synthetic", "table"})
+
+_USE = """\
+## Intended use
+
+To estimate which emotion a voice displays: research, teaching, comparison of methods, and prototypes in
+which a person looks at the result and nothing depends on it.
+
+**Not for decisions about people.** Not for hiring, work, school, credit, insurance, health, police, borders
+or courts, and not for watching anyone without their knowledge and consent. In the European Union the
+recognition of emotions at work and in education is prohibited with few exceptions (Regulation (EU)
+2024/1689, article 5).
+
+## Limits
+
+- It recognises emotion that is *displayed* in a voice. What somebody feels cannot be read from it."""
+
+_PERSONAL = """\
+## Personal data
+
+The bundle holds no recording, no text and no name of a speaker. Of each training recording it keeps the
+first 16 digits of a hash of the sound, so that nobody tests it on what it was trained on by mistake; the
+sound cannot be made from that. Recordings given to it are neither kept nor sent anywhere."""
+
+
+def card(
+    bundle: Mapping[str, Any],
+    system: Mapping[str, Any],
+    measured: Mapping[str, Any] | None = None,
+    model_bytes: int | None = None,
+) -> str:
+    """Write a model card.
+
+    Args:
+        bundle: what `bundle.json` says (`Bundle.model_dump(mode="json")`): `name`, `serkit`, `created`,
+            `labels`, `target`, `inputs`, `windowing`, `trained_on`, `scores`, `licence`, `languages`,
+            `calibration`, `parity` and `size`.
+        system: the resolved system it was trained by, as a row of `system` in `run.json`: `system` (`name`,
+            `title`, `paper`) and `data` (`classes`, `map`, `where`) are used.
+        measured: content of `scores.json`; None: no class recalls and no majority class in the card.
+        model_bytes: size of `model.onnx`; None: not said.
+
+    Returns:
+        Markdown, ending in a line break.
+    """
+    return "\n\n".join(
+        [
+            _head(bundle, system["system"]),
+            _USE + "\n" + "\n".join(f"- {limit}" for limit in _limits(bundle)),
+            _labels(bundle, system["data"]),
+            _material(bundle),
+            f"## Licence of the weights\n\n{_plain(bundle['licence'])}",
+            _scores(bundle["scores"], measured),
+            _calibration(bundle["calibration"]),
+            _size(bundle, model_bytes),
+            _how_to(bundle),
+            _PERSONAL + "\n",
+        ]
+    )
+
+
+def _head(bundle: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    title = f" ({about['title']})" if about["title"] else ""
+    paper = f", after {about['paper']}" if about["paper"] else ""
+    text = (
+        f"Recogniser of {_plain(bundle['target'])} in speech: system `{about['name']}`{_plain(title)}{paper}, "
+        f"trained and exported with serkit {bundle['serkit']} on {bundle['created']}."
+    )
+    return f"# {_plain(bundle['name'])}\n\n{text}"
+
+
+def _limits(bundle: Mapping[str, Any]) -> list[str]:
+    names = bundle["trained_on"]["corpora"]
+    acted = [name for name in names if name not in _NOT_ACTED]
+    others = [name for name in names if name in _NOT_ACTED]
+    limits = []
+    if acted:
+        limits.append(
+            f"It has learned from actors ({', '.join(acted)}), who display more clearly than people do in "
+            "everyday talk. Expect lower scores on spontaneous speech than those below."
+        )
+    if others:
+        limits.append(f"How natural the speech of {', '.join(others)} is, is for its makers to say.")
+    languages = ", ".join(bundle["languages"]) or "unknown"
+    limits.append(
+        f"Language of the training material: {languages}. Other languages, accents, ages, microphones and "
+        "noisy rooms have not been measured."
+    )
+    limits.append("The way emotion is shown differs between people and cultures; so will the mistakes.")
+    if any(entry["channel"] == "egg" for entry in bundle["inputs"]):
+        limits.append("It listens to an electroglottograph beside the speech and is of no use without one.")
+    return limits
+
+
+def _labels(bundle: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    made = [
+        f"- `{label}` was left out" if other == "drop" else f"- `{label}` was counted as `{other}`"
+        for label, other in data["map"].items()
+    ]
+    if data["classes"] != "all":
+        made.append(f"- of the rest only these were kept: {_codes(data['classes'])}")
+    made += [f"- only utterances with {name} = {_plain(value)}" for name, value in data["where"].items()]
+    how = "How they came about:\n\n" + "\n".join(made) if made else "They are those of the corpora."
+    return f"## Labels\n\n{_codes(bundle['labels'])}. {how}"
+
+
+def _material(bundle: Mapping[str, Any]) -> str:
+    trained = bundle["trained_on"]
+    rows = []
+    for name in trained["corpora"]:
+        facts = corpora.facts(name)
+        rows.append([name, facts.title, facts.language or "", facts.licence, facts.citation])
+    table = _table(["corpus", "title", "language", "licence", "citation"], rows)
+    count = len(trained["recordings"])
+    return f"## Training material\n\n{count} {'recording' if count == 1 else 'recordings'}.\n\n{table}"
+
+
+def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | None) -> str:
+    if not scores:
+        return "## Scores\n\nIt has not been measured."
+    rows = [
+        [
+            score["corpus"],
+            score["protocol"],
+            _METRICS.get(score["metric"], score["metric"]),
+            f"{score['value']:.1%}",
+            "" if score["low"] is None else f"{score['low']:.1%} to {score['high']:.1%}",
+            "; ".join(score["flags"]) or "none",
+        ]
+        for score in scores
+    ]
+    parts = [
+        "## Scores",
+        "Measured as the protocol says, on utterances that the tested models had not been trained on; what "
+        "leaked nonetheless is in the last column. The model in this bundle was then trained in the same way "
+        "on everything.",
+        _table(["corpus", "protocol", "metric", "value", "95% interval", "flags"], rows),
+    ]
+    if measured:
+        majority = measured["majority"]
+        parts.append(
+            f"Always answering `{majority['class']}` would have an accuracy of {majority['accuracy']:.1%} and "
+            f"a UAR of {majority['uar']:.1%}. Configurations tried: {measured['configurations']}; chosen on: "
+            f"{measured['chosen_on']}. Intervals: {measured['uar']['method']}."
+        )
+        recalls = [[name, "" if value is None else f"{value:.1%}"] for name, value in measured["recalls"].items()]
+        parts.append(_table(["class", "recall"], recalls))
+    commands = dict.fromkeys(score["command"] for score in scores if score["command"])
+    if commands:
+        parts.append("Made by:\n\n```\n" + "\n".join(commands) + "\n```")
+    return "\n\n".join(parts)
+
+
+def _calibration(calibration: Mapping[str, Any] | None) -> str:
+    if calibration is None:
+        return "## Calibration\n\nThe probabilities were not calibrated: do not read them as frequencies."
+    return (
+        f"## Calibration\n\nLogits are divided by {calibration['temperature']:.3g} (temperature scaling, fitted "
+        f"on: {_plain(calibration['fitted_on'])}). Probabilities are calibrated for speech like the training "
+        "material only."
+    )
+
+
+def _size(bundle: Mapping[str, Any], model_bytes: int | None) -> str:
+    size, parity = bundle["size"], bundle["parity"]
+    seconds = bundle["windowing"]["seconds"]
+    lines = [f"{size['parameters']:,} parameters"]
+    if size["macs"] is not None:
+        lines.append(f"{size['macs']:,} multiply-adds for one window")
+    if model_bytes is not None:
+        lines.append(f"`model.onnx`: {model_bytes / 1e6:.2f} MB")
+    lines.append("a recording is read whole" if seconds is None else f"a recording is cut into {seconds:g} s")
+    if parity:
+        lines.append(
+            f"largest difference of a probability between the trained network and `model.onnx`: "
+            f"{parity['max_difference']:.1e}, over {parity['recordings']} recordings"
+        )
+    return "## Size and exactness\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _how_to(bundle: Mapping[str, Any]) -> str:
+    name = bundle["name"]
+    return (
+        f"## How to use it\n\n```\nserkit predict --model {name} call.wav\n```\n\n"
+        f'```python\nimport serkit\n\nrecognizer = serkit.load("{name}")  # or the path of its folder\n'
+        'print(recognizer("call.wav").probabilities)\n```'
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, [":--"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _codes(labels: Sequence[str]) -> str:
+    return ", ".join(f"`{label}`" for label in labels)
+
+
+def _plain(text: object) -> str:
+    """Keep text from being read as markup, which Markdown allows in the middle of a line."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")

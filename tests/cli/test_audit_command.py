@@ -1,0 +1,91 @@
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from serkit.cli.audit import audit
+from serkit.errors import UserError
+
+app = typer.Typer()
+app.command()(audit)
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch, noise):
+    """The function that writes two tables: number of speakers of each, and whether they are the same."""
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
+
+    def write(shared, count=1):
+        for part, first in (("train", 0), ("test", 0 if shared else count)):
+            lines = ["path,emotion,speaker,sentence"]
+            for number in range(count):
+                name = f"{part}-{number}.wav"
+                noise(tmp_path / name, seconds=0.05, seed=[number, len(part)])
+                lines.append(f"{name},anger,{first + number},{part}")
+            (tmp_path / f"{part}.csv").write_text("\n".join(lines) + "\n")
+        return ["--train", str(tmp_path / "train.csv"), "--test", str(tmp_path / "test.csv")]
+
+    return write
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
+
+
+def test_clean_tables(tables):
+    result = run(*tables(shared=False))
+    assert result.exit_code == 0
+    assert result.stdout == "No leak found (1 split).\n"
+
+
+def test_a_leak_is_told_and_is_the_exit_code(tables):
+    result = run(*tables(shared=True))
+    assert result.exit_code == 1
+    assert "speaker leak: 1 of 1 folds share speakers" in result.stdout
+    assert "train.csv and test.csv: 1 of 1 speakers in test are also in train: table/0" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("Leak found")
+
+
+def test_json(tables):
+    result = run(*tables(shared=True), "--format", "json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert document["leak"] is True
+    (finding,) = document["findings"]
+    assert finding["kind"] == "speaker" and finding["severity"] == "leak" and finding["parts"] == ["train", "test"]
+
+
+def test_a_run_of_many_folds_shows_some_leaks_and_counts_the_rest(tables, tmp_path):
+    tables(shared=True, count=2)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    protocol = {"name": "random", "kind": "random"}
+    described = {"protocol": protocol, "folders": {"table": str(tmp_path / "train.csv")}}
+    (folder / "run.json").write_text(json.dumps(described))
+    split = {"train": ["table/train-0"], "validation": [], "test": ["table/train-0"]}
+    splits = [{**split, "name": f"fold-{number}", "fold": number, "seed": 0} for number in range(4)]
+    (folder / "splits.json").write_text(json.dumps(splits))
+    result = run(str(folder))
+    assert result.exit_code == 1
+    # Utterance, recording and speaker in each of 4 folds; the same sentence is only noted.
+    lines = result.stdout.splitlines()
+    assert sum(line.startswith("fold-") for line in lines) == 10
+    assert "... and 2 more (--format json shows all)" in lines
+    assert "caution" in result.stdout and "(4 splits)" in lines[-1]
+
+
+@pytest.mark.parametrize("arguments", [[], ["run", "--train", "a.csv"], ["--train", "a.csv"], ["--test", "a.csv"]])
+def test_a_run_or_two_tables_are_needed(arguments):
+    error = run(*arguments).exception
+    assert isinstance(error, UserError) and "either the folder of a run, or both" in str(error)
+
+
+def test_mistakes(tables, tmp_path):
+    for arguments, words in [
+        (["nowhere"], "nowhere: no such folder"),
+        ([*tables(shared=False), "--format", "csv"], "unknown format 'csv'"),
+        (["--train", str(tmp_path / "no.csv"), "--test", str(tmp_path / "test.csv")], "no such file or folder"),
+    ]:
+        error = run(*arguments).exception
+        assert isinstance(error, UserError) and words in str(error)

@@ -1,0 +1,162 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit import augment
+from serkit.augment import Noise, Shift, Speed
+from serkit.corpora import Channel, Utterance
+from serkit.errors import UserError
+from serkit.items import Item, Windowing, copies
+
+RATE = 16000
+
+
+def chance(seed=0):
+    return np.random.default_rng(seed)
+
+
+def sine(seconds, frequency=200, level=0.3):
+    return (level * np.sin(2 * np.pi * frequency * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def padded(signal, samples):
+    return np.pad(signal, (0, samples - len(signal)))
+
+
+def ratio(signal, changed, speech):
+    """Signal-to-noise ratio over the speech in dB."""
+    noise = (changed - signal)[:speech].astype(np.float64)
+    return 10 * np.log10(np.mean(np.square(signal[:speech], dtype=np.float64)) / np.mean(np.square(noise)))
+
+
+@pytest.mark.parametrize("decibels", [0.0, 12.5, 20.0])
+def test_noise_has_its_ratio_to_the_speech_and_covers_the_padding(decibels):
+    signal = padded(sine(2.0), 4 * RATE)
+    changed = Noise(decibels, decibels)(signal, RATE, 2 * RATE, chance())
+    assert changed.dtype == np.float32
+    assert changed.shape == signal.shape
+    assert ratio(signal, changed, 2 * RATE) == pytest.approx(decibels, abs=0.2)
+    assert ratio(sine(2.0), sine(2.0) + changed[2 * RATE :], 2 * RATE) == pytest.approx(decibels, abs=0.2)
+
+
+def test_noise_is_white_and_its_ratio_uniform():
+    signal = sine(1.0)
+    ratios = [ratio(signal, Noise()(signal, RATE, RATE, chance(seed)), RATE) for seed in range(300)]
+    assert 9.8 <= min(ratios) < 10.5
+    assert 19.5 < max(ratios) <= 20.2
+    assert np.mean(ratios) == pytest.approx(15, abs=0.7)
+    noise = Noise()(signal, RATE, RATE, chance()) - signal
+    halves = np.abs(np.fft.rfft(noise)[1:8001].reshape(2, 4000)) ** 2
+    assert 10 * np.log10(halves[0].mean() / halves[1].mean()) == pytest.approx(0, abs=0.4)
+
+
+def test_noise_of_silence_is_silence():
+    np.testing.assert_array_equal(Noise()(np.zeros(100, np.float32), RATE, 100, chance()), np.zeros(100))
+
+
+def test_shift_puts_zeros_first_and_keeps_the_order():
+    speech = np.arange(1, RATE + 1, dtype=np.float32)
+    signal = padded(speech, 4 * RATE)
+    found = set()
+    for seed in range(50):
+        changed = Shift()(signal, RATE, RATE, chance(seed))
+        assert (changed.shape, changed.dtype) == (signal.shape, np.float32)
+        begin = int(np.flatnonzero(changed)[0])
+        assert 0.2 * RATE <= begin <= 1.0 * RATE
+        np.testing.assert_array_equal(changed, np.concatenate([np.zeros(begin), speech, np.zeros(3 * RATE - begin)]))
+        found.add(begin)
+    assert min(found) < 0.3 * RATE
+    assert max(found) > 0.9 * RATE
+
+
+@pytest.mark.parametrize(("padding", "longest"), [(0.5, 0.5), (0.05, 0.2), (0.0, 0.2)])
+def test_shift_stays_within_the_padding_if_it_can(padding, longest):
+    speech = np.arange(1, RATE + 1, dtype=np.float32)
+    signal = padded(speech, RATE + round(padding * RATE))
+    for seed in range(30):
+        changed = Shift()(signal, RATE, RATE, chance(seed))
+        begin = int(np.flatnonzero(changed)[0])
+        assert round(0.2 * RATE) <= begin <= round(longest * RATE)
+        np.testing.assert_array_equal(changed[begin:], signal[: len(signal) - begin])
+
+
+def test_a_shift_longer_than_the_signal_leaves_zeros():
+    np.testing.assert_array_equal(Shift()(np.ones(100, np.float32), RATE, 100, chance()), np.zeros(100))
+
+
+def loudest(signal):
+    """Frequency in Hz."""
+    return np.argmax(np.abs(np.fft.rfft(signal * np.hanning(len(signal)), 8 * RATE))) / 8
+
+
+@pytest.mark.parametrize(("factor", "frequency"), [(1.1, 220), (0.9, 180), (2.0, 400)])
+def test_speed_changes_length_and_pitch(factor, frequency):
+    signal = padded(sine(2.0), 4 * RATE)
+    changed = Speed((factor,))(signal, RATE, 2 * RATE, chance())
+    assert changed.dtype == np.float32
+    assert len(changed) == round(2 * RATE / factor)  # of the speech alone, without its padding
+    assert loudest(changed) == pytest.approx(frequency, abs=0.5)
+    assert np.abs(changed[1000:-1000]).max() == pytest.approx(0.3, abs=0.002)
+
+
+def test_speed_draws_among_its_factors():
+    lengths = {len(Speed()(sine(0.99), RATE, 15840, chance(seed))) for seed in range(20)}
+    assert lengths == {14400, 17600}
+    assert len(augment.build("slower")(sine(0.99), RATE, 15840, chance())) == 17600
+    assert len(augment.build("faster")(sine(0.99), RATE, 15840, chance())) == 14400
+
+
+def test_an_unknown_name():
+    with pytest.raises(UserError, match=r"unknown augmentation 'noies'. Did you mean 'noise'\? Available: faster"):
+        augment.build("noies")
+
+
+@pytest.fixture
+def utterances(tmp_path):
+    """Three recordings of the same sound."""
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", sine(1.3), RATE)
+    return [Utterance(f"x/{name}", Path(tmp_path / f"{name}.wav")) for name in "abc"]
+
+
+@pytest.mark.parametrize("name", augment.AUGMENTATIONS)
+@pytest.mark.parametrize("windowing", [Windowing(2.0), Windowing(2.0, tail="keep"), Windowing()])
+def test_a_copy_depends_on_its_item_and_seed_alone(utterances, name, windowing):
+    def signals(items):
+        return {item.id: item.signal(RATE, windowing) for item in items if item.copy}
+
+    items = [Item(utterance) for utterance in utterances]
+    first = signals(copies(items, [name], seed=1))
+    again = signals(reversed(copies(items[1:], ["shift", name] if name != "shift" else [name], seed=1)))
+    for item in first.keys() - {f"x/a+{name}"}:
+        np.testing.assert_array_equal(first[item], again[item])
+    original = items[0].signal(RATE, windowing)
+    for signal in first.values():
+        assert len(signal) == 2 * RATE or windowing.seconds is None or windowing.tail == "keep"
+        assert not np.array_equal(signal, original)
+
+
+def test_copies_of_other_items_seeds_and_windows_differ(utterances):
+    windowing = Windowing(0.5)
+    items = [Item(utterances[0], 0.0, 0.5), Item(utterances[0], 0.5, 1.0), Item(utterances[1], 0.0, 0.5)]
+    noises = [item.signal(RATE, windowing) - sine(0.5) for item in copies(items, ["noise"], seed=1)[3:]]
+    noises += [item.signal(RATE, windowing) - sine(0.5) for item in copies(items[:1], ["noise"], seed=2)[1:]]
+    noises = [noise / np.linalg.norm(noise) for noise in noises]
+    correlation = np.stack(noises) @ np.stack(noises).T
+    assert np.abs(correlation - np.eye(4)).max() < 0.06
+
+
+@pytest.mark.parametrize("name", ["shift", "speed"])
+def test_a_further_channel_is_moved_with_the_speech(tmp_path, name):
+    soundfile.write(tmp_path / "speech.wav", sine(1.3), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "egg.wav", sine(0.9, level=0.15), RATE, subtype="FLOAT")
+    utterance = Utterance("x/a", tmp_path / "speech.wav", channels={"egg": Channel(tmp_path / "egg.wav")})
+    for seed in range(5):
+        item = Item(utterance, copy=name, seed=seed)
+        speech, egg = (item.signal(RATE, Windowing(2.5), channel) for channel in (None, "egg"))
+        assert len(speech) == len(egg)
+        together = slice(0, round(0.7 * RATE))  # before either ends, at any speed and shift
+        np.testing.assert_allclose(egg[together], speech[together] / 2, atol=1e-3)
+        assert np.abs(egg[together]).max() > 0.1
