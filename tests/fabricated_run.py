@@ -34,9 +34,9 @@ def write_run(
     """
     predictions, parts = _predictions(classes, corpora, seeds, right), []
     for seed, speaker in product(seeds, sorted(set(predictions.speakers))):
-        chosen = [id for id, s, k in zip(predictions.ids, predictions.speakers, predictions.seeds) if k == seed]
-        test = [id for id in chosen if id.startswith(f"{speaker}-")]
-        train = [id for id in chosen if id not in test]
+        utterances = sorted(set(predictions.ids))
+        test = [id for id in utterances if id.startswith(f"{speaker}-")]
+        train = [id for id in utterances if id not in test]
         fold = 1 + sorted(set(predictions.speakers)).index(speaker)
         name = f"seed-{seed}-fold-{fold}"
         parts.append({"name": name, "train": train, "validation": [], "test": test, "fold": fold, "seed": seed})
@@ -56,7 +56,7 @@ def write_run(
     found = {
         "system": "linear-baseline",
         "protocol": "leave-one-speaker-out",
-        "content": {name: "0" * 32 for name in corpora},
+        "content": dict.fromkeys(corpora, "0" * 32),
         "folds": len(parts),
         "configurations": len(grid),
         "chosen_on": "validation part of each fold" if len(grid) > 1 else "nothing to choose",
@@ -96,7 +96,7 @@ def _description(grid, classes, corpora, seeds):
     return {
         "system": grid,
         "protocol": {"name": "leave-one-speaker-out", **protocol, "repeats": len(seeds)},
-        "content": {name: "0123456789abcdef" * 2 for name in corpora},
+        "content": dict.fromkeys(corpora, "0123456789abcdef" * 2),
         "classes": list(classes),
         "seed": seeds[0],
         "threads": 2,

@@ -1,7 +1,8 @@
-"""Progress bars: drawn on stderr when it is a terminal, silent otherwise."""
+"""Progress bars: drawn on stderr when it is a terminal, silent otherwise, and in worker processes."""
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ def bar(description: str, total: int) -> Iterator[Advance]:
     >>> with bar("log_mel", 2) as advance:
     ...     advance(1)
     """
-    if not sys.stderr.isatty() or total == 0:
+    if not sys.stderr.isatty() or multiprocessing.parent_process() is not None or total == 0:
         yield lambda steps: None
         return
     from rich.console import Console

@@ -2,9 +2,9 @@ import json
 
 import pytest
 import typer
-from fabricated_run import write_run
 from typer.testing import CliRunner
 
+from fabricated_run import write_run
 from serkit.cli.compare import compare
 from serkit.errors import UserError
 

@@ -33,6 +33,7 @@ def expected(signal, rate, bands, fft, window, hop):
 @pytest.mark.parametrize(
     ("rate", "bands", "fft", "window", "hop"), [(16000, 40, 512, 400, 160), (8000, 20, 256, 200, 80)]
 )
+@pytest.mark.filterwarnings("ignore:n_fft=:UserWarning")
 def test_every_functional_of_every_band(rate, bands, fft, window, hop, samples):
     generator = np.random.default_rng(0)
     signal = (generator.standard_normal(samples) * np.linspace(0.01, 0.3, samples)).astype(np.float32)

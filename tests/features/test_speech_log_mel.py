@@ -48,7 +48,8 @@ def test_recording_level_does_not_matter(speech, gain):
 @pytest.mark.parametrize(("before", "after"), [(4, 0), (0, 4), (30, 100), (200, 7)])
 def test_silence_around_the_speech_does_not_matter(speech, before, after):
     base = np.concatenate([pause(10), speech, pause(10)])
-    np.testing.assert_array_equal(FEATURE(np.concatenate([pause(before), base, pause(after)])), FEATURE(base))
+    found = FEATURE(np.concatenate([pause(before), base, pause(after)]))
+    np.testing.assert_allclose(found, FEATURE(base), atol=1e-4)
 
 
 def test_quiet_noise_around_the_speech_does_not_matter(speech):

@@ -30,9 +30,9 @@ def test_only_fixed_takes_lists_and_needs_them():
     assert str(Protocol(kind="fixed", lists="parts.csv").lists) == "parts.csv"
 
 
-def test_the_default_protocol_keeps_speakers_apart_in_five_folds():
+def test_the_default_protocol_keeps_speakers_apart():
     clean = STANDARD["clean"]
-    assert (clean.kind, clean.group, clean.folds, clean.unit) == ("group_kfold", "speaker", 5, "utterance")
+    assert (clean.kind, clean.group, clean.folds, clean.unit) == ("group_kfold", "speaker", None, "utterance")
 
 
 def test_standard_protocols_say_what_they_do_not_keep_apart():

@@ -240,7 +240,8 @@ def test_unknown_speakers_are_refused_with_their_number():
 
 
 def test_too_few_speakers_are_refused():
-    assert refusal(STANDARD["clean"], corpus([10, 10, 10, 10]), "clean") == (
+    five = Protocol(kind="group_kfold", folds=5)
+    assert refusal(five, corpus([10, 10, 10, 10]), "clean") == (
         "protocol 'clean' keeps speakers apart, but table has 4 for 5 folds; set folds = 4, "
         "or choose --protocol leave-one-speaker-out"
     )
@@ -249,6 +250,13 @@ def test_too_few_speakers_are_refused():
     two = refusal(Protocol(kind="leave_one_group_out", validation=0.1), corpus([10, 10]))
     assert "sets a speaker aside for validation, but a training part has only 'table/s1'" in two
     assert "validation = 0" in two
+
+
+@pytest.mark.parametrize(("speakers", "folds"), [(2, 2), (4, 4), (5, 5), (9, 5)])
+def test_there_are_five_folds_or_as_many_as_speakers(speakers, folds):
+    found = splits(STANDARD["clean"], corpus([6] * speakers), "emotion")
+    assert len(found) == folds
+    assert sorted(name for split in found for name in split.test) == sorted(u.id for u in corpus([6] * speakers))
 
 
 def test_labels_that_cannot_be_cut_are_refused():

@@ -73,6 +73,7 @@ def test_labels_are_escaped_and_never_read_as_mathematics():
     svg = plots.confusion(np.eye(3, dtype=int), names)
     assert "<b>" not in svg
     assert set(names) <= set(texts(svg))
+    assert "<b>" not in plots.learning_curves("<b>", HISTORIES)
 
 
 def test_recalls_show_a_class_without_utterances():
@@ -113,10 +114,11 @@ def test_the_mean_goes_as_far_as_half_of_the_folds():
 
 
 def test_sweep_fills_the_dots_that_were_taken():
-    svg = plots.sweep(["a=1", "a=2"], np.array([[0.4, 0.5], [0.6, 0.5], [0.7, 0.4]]), [1, 0, 0])
-    assert {"a=1", "a=2"} <= set(texts(svg))
+    values = np.array([[0.4, 0.5, 0.3], [0.6, 0.5, 0.3], [0.7, 0.4, 0.3]])
+    svg = plots.sweep(["a=1", "a=2", "a=3"], values, [1, 0, 0])
+    assert {"a=1", "a=2", "a=3"} <= set(texts(svg))
     dots = re.findall(rf'<use [^>]*style="([^"]*)stroke: {plots.VALIDATION}', svg)
-    assert len(dots) == 6
+    assert len(dots) == 9
     assert sum(plots.VALIDATION in dot for dot in dots) == 3
 
 

@@ -1,5 +1,5 @@
 import shlex
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 
@@ -21,7 +21,7 @@ def described(sets=(), *row_sets, name="linear-baseline"):
 
 def options(text, name):
     words = shlex.split(text)
-    return [after for word, after in zip(words, words[1:]) if word == name]
+    return [after for word, after in pairwise(words) if word == name]
 
 
 def made_by(text):
@@ -37,11 +37,17 @@ def made_by(text):
     [
         [],
         ["stages.main.trainer.epochs=5", "stages.main.trainer.learning_rate=1e-5"],
-        ["data.map.calm=drop", 'data.map."not sure"=neutral'.replace('"', "")],
+        ["data.map.calm=drop", "data.map.not sure=neutral"],
         ['data.where.session="1"', 'data.where.style=["a b", "it\'s"]'],
         ['stages.main.trainer.stopping={name = "patience", epochs = 3}', "stages.main.trainer.schedule=constant"],
         ["protocols.mine.kind=group_kfold", "protocols.mine.folds=3", "protocols.mine.validation=0.25"],
-        ['system.title="true"', "stages.main.refit=true", 'data.classes=["anger", "joy"]'],
+        ["protocols.clean.validation=0.2"],
+        ["stages.main.method=supervised"],  # the system's own has an option
+        [
+            'system.title="true"',
+            'stages.main.trainer.perturb=[{name = "mix", on = true}]',
+            'data.classes=["anger", "joy"]',
+        ],
     ],
 )
 def test_the_command_makes_the_same_system_again(sets):
@@ -49,6 +55,11 @@ def test_the_command_makes_the_same_system_again(sets):
     found = command(description)
     assert found.exact
     assert made_by(found.text) == description["system"]
+
+
+def test_a_protocol_of_ones_own_is_written_without_its_defaults():
+    sets = ["protocols.mine.kind=group_kfold", "protocols.mine.folds=3"]
+    assert options(command(described(sets)).text, "--set") == sets
 
 
 def test_the_command_names_corpora_protocol_seed_and_threads():

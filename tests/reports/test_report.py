@@ -1,12 +1,14 @@
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fabricated_run import EPOCHS, write_run
 
+from fabricated_run import EPOCHS, write_run
 from serkit.errors import UserError
+from serkit.evaluation import Predictions
 from serkit.reports.report import describe, write
 from serkit.reports.run_folder import RunFolder
 
@@ -104,7 +106,7 @@ def test_labels_are_escaped(rich):
 def test_it_can_be_read_by_a_screen_reader(rich):
     levels = [int(tag[1]) for tag, _ in rich.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     assert len(rich.all("caption")) == len(rich.all("table"))
     assert all(attributes.get("scope") in ("col", "row") for attributes in rich.all("th"))
     charts = rich.all("svg")
@@ -150,6 +152,21 @@ def test_folds_are_links_to_their_predictions(tmp_path):
     assert row in page.text
 
 
+def test_folds_of_several_seeds_are_told_apart(tmp_path):
+    page = page_of(tmp_path, seeds=(0, 1))
+    for name in ("seed-0-fold-2", "seed-1-fold-2"):
+        part = Predictions.load(tmp_path / "run" / "predictions.csv")
+        part = part.select((part.folds == 2) & (part.seeds == int(name[5])))
+        assert len(part) == 7
+        share = (part.predicted == part.truth).mean()
+        assert re.search(rf"{name} emodb/s1 [\d.]+% {share:.1%} ", page.text)
+
+
+def test_the_command_can_be_pasted(tmp_path):
+    page = page_of(tmp_path, folders={"emodb": "/my data/--x"})
+    assert "\\ --corpus 'emodb=/my data/--x' \\ --protocol" in page.text
+
+
 def test_it_says_how_to_repeat_the_run(rich):
     assert "serkit train linear-baseline \\ --corpus emodb=/data/emodb" in rich.text
     assert "--sweep stages.main.trainer.epochs=5,6 \\ --seed 0" in rich.text
@@ -183,7 +200,8 @@ def test_the_verdict_on_leaks_stands_at_the_top(tmp_path, flags, kind, words):
     box = next(attributes for attributes in page.all("section"))
     assert box["id"] == "leakage" and box["class"] == f"verdict {kind}"
     assert words in page.text[: page.text.index("Scores")]
-    assert all(flag in page.text for flag in flags)
+    places = [page.text.index(flag) for flag in reversed(flags)]  # the worst is given last, and shown first
+    assert places == sorted(places)
 
 
 def test_skipped_recordings_are_listed_or_said_to_be_unknown(tmp_path, rich):

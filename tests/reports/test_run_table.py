@@ -1,8 +1,8 @@
 import json
 
 import pytest
-from fabricated_run import write_run
 
+from fabricated_run import write_run
 from serkit.errors import UserError
 from serkit.evaluation import Predictions
 from serkit.evaluation.comparison import compare

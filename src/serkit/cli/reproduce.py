@@ -18,7 +18,7 @@ def reproduce(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for runs and tables. Default: runs/PAPER.")] = None,
     seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Folds trained at the same time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
     format: Annotated[str, typer.Option(help="markdown or json.")] = "markdown",
 ) -> None:

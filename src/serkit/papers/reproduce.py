@@ -27,7 +27,7 @@ def reproduce(
     sets: Sequence[str] = (),
     protocols: Sequence[str] = (),
     seed: int = 0,
-    jobs: int = 1,
+    jobs: int = 0,
     threads: int = 0,
     store: Store | None = None,
     report: Callable[[str], None] = lambda line: None,
@@ -44,7 +44,7 @@ def reproduce(
         sets: overrides for the paper's rows, e.g. `stages.*.trainer.epochs=5` for a shorter schedule.
         protocols: instead of the artefact's.
         seed: of the first repeat.
-        jobs: folds trained at the same time.
+        jobs: folds trained at the same time; 0: as many as there are cores.
         threads: of each.
         store: where features are kept.
         report: receives a line for each step done.

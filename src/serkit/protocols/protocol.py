@@ -8,6 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["random", "kfold", "group_kfold", "leave_one_group_out", "fixed"]
+#: Folds where a protocol does not say how many.
+DEFAULT_FOLDS = 5
+
 GROUPED = frozenset({"group_kfold", "leave_one_group_out"})
 
 
@@ -19,7 +22,8 @@ class Protocol(BaseModel):
             GroupKFold), `leave_one_group_out`, or `fixed` (parts listed in a file).
         group: what the grouped kinds keep apart: `speaker`, `sentence`, `corpus`, `language`, `sex`, or
             an attribute of the utterances such as `session`.
-        folds: number of folds of `kfold` and `group_kfold`.
+        folds: number of folds of `kfold` and `group_kfold`; None: 5, or as many as there are groups if
+            those are fewer.
         test: share of the test part of `random`.
         stratify: whether `random`, `kfold` and their validation part keep the shares of the classes.
         validation: share of the training part set aside for validation, by the same rule: whole groups
@@ -35,7 +39,7 @@ class Protocol(BaseModel):
 
     kind: Kind
     group: str = "speaker"
-    folds: int = Field(default=5, ge=2)
+    folds: int | None = Field(default=None, ge=2)
     test: float = Field(default=0.2, gt=0, lt=1)
     stratify: bool = True
     validation: float = Field(default=0.0, ge=0, lt=1)

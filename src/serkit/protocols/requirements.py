@@ -9,7 +9,7 @@ import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.errors import UserError
-from serkit.protocols.protocol import Protocol
+from serkit.protocols.protocol import DEFAULT_FOLDS, Protocol
 
 _FIELDS = frozenset({"speaker", "sentence", "sex", "language", "corpus"})
 _PLURALS = {"corpus": "corpora", "sex": "sexes"}
@@ -89,7 +89,7 @@ class Requirements:
         count = len(set(keys))
         if count < 2:
             raise UserError(f"{apart} {where} has only one, '{keys[0]}'; give more, or {_INSTEAD}")
-        if self.protocol.kind == "group_kfold" and count < self.protocol.folds:
+        if self.protocol.kind == "group_kfold" and count < (self.protocol.folds or 0):
             raise UserError(
                 f"{apart} {where} has {count} for {self.protocol.folds} folds; set folds = {count}, "
                 f"or choose --protocol leave-one-{group}-out"
@@ -107,7 +107,7 @@ class Requirements:
 
     def check_folds(self, labels: np.ndarray) -> None:
         """Enough utterances, and where stratified of every class, to have some in every fold."""
-        folds = self.protocol.folds
+        folds = self.protocol.folds or DEFAULT_FOLDS
         label, size = _smallest(labels)
         if self.protocol.stratify and size < folds:
             raise UserError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.protocols import lists
-from serkit.protocols.protocol import Protocol
+from serkit.protocols.protocol import DEFAULT_FOLDS, Protocol
 from serkit.protocols.requirements import Requirements
 
 
@@ -115,9 +115,11 @@ class _Cutter:
         if protocol.kind == "kfold":
             self.needs.check_folds(self.labels)
             kind = StratifiedKFold if protocol.stratify else KFold
-            splitter = kind(protocol.folds, shuffle=True, random_state=seed)
+            splitter = kind(protocol.folds or DEFAULT_FOLDS, shuffle=True, random_state=seed)
+        elif protocol.kind == "group_kfold":
+            splitter = GroupKFold(protocol.folds or min(DEFAULT_FOLDS, len(set(self.needs.groups(self.utterances)))))
         else:
-            splitter = GroupKFold(protocol.folds) if protocol.kind == "group_kfold" else LeaveOneGroupOut()
+            splitter = LeaveOneGroupOut()
         for train, test in splitter.split(everything, self.labels, self.groups):
             yield train, none, test
 

@@ -60,7 +60,7 @@ class Request:
         sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR is taken.
         seed: of the first repeat.
         final: whether a last model is trained on everything.
-        jobs: folds trained at the same time.
+        jobs: folds trained at the same time; 0: as many as there are cores.
         threads: threads of each; 0 shares the cores among the jobs.
         accelerator: handed to Lightning Fabric.
         command: the command line that asked for it; kept with the scores.
@@ -74,7 +74,7 @@ class Request:
     sweep: Sequence[str] = ()
     seed: int = 0
     final: bool = True
-    jobs: int = 1
+    jobs: int = 0
     threads: int = 0
     accelerator: str = "auto"
     command: str | None = None
@@ -131,14 +131,13 @@ def run(
         report(
             f"{len(first.skipped)} unreadable recordings are left out; the first: {next(iter(first.skipped.values()))}"
         )
-    if any((other.scored, other.classes) != (first.scored, first.classes) for other in experiments):
+    if any((other.scored, other.labels) != (first.scored, first.labels) for other in experiments):
         raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
     parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
     if len(grid) > 1 and not all(split.validation for split in parts):
         raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
-    jobs = max(1, min(request.jobs, len(parts)))
-    threads = request.threads or max(1, cores // jobs)
-    _begin(folder, request, first, grid, parts, threads)
+    jobs = min(request.jobs or cores, len(parts))
+    threads = _begin(folder, request, first, grid, parts, request.threads or max(1, cores // jobs))
     _write(folder / "splits.json", [asdict(split) for split in parts])
     shared = (stages or folder / "stages").absolute()
 
@@ -311,8 +310,12 @@ def _begin(
     grid: Sequence[System],
     parts: Sequence[Split],
     threads: int,
-) -> None:
-    """Write what was asked for; refuse to go on with something else."""
+) -> int:
+    """Write what was asked for; refuse to go on with something else.
+
+    Returns:
+        Threads of each fold: those the run was begun with, since their number decides the last bits.
+    """
     description = {
         "system": [system.model_dump(mode="json") for system in grid],
         "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
@@ -332,12 +335,15 @@ def _begin(
     if path.exists():
         old = json.loads(path.read_text(encoding="utf-8"))
         wanted = json.loads(json.dumps(description))
+        if not request.threads:
+            wanted["threads"] = old.get("threads")
         differing = [key for key in wanted if key not in _MAY_DIFFER and wanted[key] != old.get(key)]
         if differing:
             raise UserError(f"{folder}: holds a run that differs in: {', '.join(differing)}; choose another --out")
-        return
+        return int(old["threads"])
     folder.mkdir(parents=True, exist_ok=True)
     _write(path, description)
+    return threads
 
 
 def _write(path: Path, content: Any) -> None:
