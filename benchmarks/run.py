@@ -127,7 +127,9 @@ def training_loop(corpus: corpora.Corpus, folder: Path) -> dict[str, float]:
         return Model(networks.build("cnn", {"x": (64, None)}, {"emotion": len(labels)}))
 
     def ours() -> None:
-        training.fit(make(), Supervised(), data, range(len(arrays)), [], trainer, folder / f"fit-{next(count)}", 0, "cpu")
+        training.fit(
+            make(), Supervised(), data, range(len(arrays)), [], trainer, folder / f"fit-{next(count)}", 0, "cpu"
+        )
 
     def bare() -> None:
         model = make()
@@ -179,7 +181,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(BENCHMARKS):
         parser.error(f"unknown benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    found: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
+    found: dict[str, object] = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    }
     with tempfile.TemporaryDirectory() as folder:
         corpus = speech(Path(folder))
         found["corpus"] = corpus.name

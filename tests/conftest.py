@@ -1,5 +1,7 @@
-"""A bundle small enough to be computed by hand, for the tests of recognition and of the command line."""
+"""What several test files share: a cache of their own, generated speech, and a bundle to be computed by hand."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,36 @@ from serkit.items import Windowing
 from serkit.recognition.bundle import Bundle
 
 LABELS = ["anger", "joy", "neutral", "sadness"]
+
+
+def pytest_configure():
+    # Before anything imports torch: with one thread its numbers repeat, and the cores are left to pytest-xdist.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Keep features and hashes in a folder of this session, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("SERKIT_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Undo what a test before has set, where torch is loaded at all."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory):
+    """A generated corpus: 5 speakers say 2 sentences in 4 emotions."""
+    from serkit.corpora.synthetic import generate
+
+    emotions = ("anger", "fear", "neutral", "sadness")
+    return generate(tmp_path_factory.mktemp("synthetic"), speakers=5, sentences=2, emotions=emotions)
 
 
 def make_network(inputs, labels=4, seed=0, output="probabilities", softmax=True):

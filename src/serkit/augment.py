@@ -29,7 +29,9 @@ class Noise:
     high: float = 20.0
 
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
-        power = np.mean(np.square(signal[:speech], dtype=np.float64)) / 10 ** (generator.uniform(self.low, self.high) / 10)
+        power = np.mean(np.square(signal[:speech], dtype=np.float64)) / 10 ** (
+            generator.uniform(self.low, self.high) / 10
+        )
         return signal + (np.sqrt(power) * generator.standard_normal(len(signal))).astype(np.float32)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from serkit import perturb, schedules, stopping
+from serkit.atomic import write_text, writing
 from serkit.batches import ItemData
 from serkit.errors import UserError
 from serkit.evaluation.metrics import accuracy, uar
@@ -290,17 +290,14 @@ def _all_items(model: Model, data: ItemData, batch_size: int, read: Callable[[Ou
 
 def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
     """Write the history as JSON lines, whole or not at all."""
-    temporary = folder / "history.jsonl.tmp"
-    temporary.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
-    os.replace(temporary, folder / "history.jsonl")
+    write_text(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
 
 
 def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
     """Write tensors and a JSON note as safetensors, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
     metadata = {"note": json.dumps(note)} if note is not None else None
-    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, temporary, metadata)
-    os.replace(temporary, path)
+    with writing(path) as temporary:
+        save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, temporary, metadata)
 
 
 def load_weights(model: Model, path: Path) -> None:

@@ -109,9 +109,7 @@ def _report_tables(report: Report) -> list[Table | str]:
     shown += _lines("unreadable", [f"{name}: {reason}" for name, reason in report.unreadable.items()])
     shown += _lines("truncated", report.truncated)
     shown += _lines("silent", report.silent)
-    shown += _lines(
-        "clipped", [f"{name}: {count} samples at full scale" for name, count in report.clipped.items()]
-    )
+    shown += _lines("clipped", [f"{name}: {count} samples at full scale" for name, count in report.clipped.items()])
     shown += _lines("bit-identical", [" = ".join(group) for group in report.identical])
     shown += _lines("channels", [f"{name}: {defect}" for name, defect in report.channels.items()])
     return shown
@@ -151,9 +149,7 @@ def _lines(title: str, entries: Sequence[str]) -> list[Table | str]:
         return []
     rest = len(entries) - _MOST_LINES
     more = [f"  ... and {rest} more (--format json shows all)"] if rest > 0 else []
-    return [
-        "\n".join([f"{title}: {len(entries)}", *(f"  {entry}" for entry in entries[:_MOST_LINES]), *more])
-    ]
+    return ["\n".join([f"{title}: {len(entries)}", *(f"  {entry}" for entry in entries[:_MOST_LINES]), *more])]
 
 
 def _table(first: str, *columns: str) -> Table:

@@ -11,15 +11,9 @@ import typer
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="The bundle's folder; its name is the bundle's name.")],
-    licence: Annotated[
-        str | None, typer.Option(help="Licence of the weights. Default: the recordings' terms.")
-    ] = None,
-    recordings: Annotated[
-        int, typer.Option(min=1, help="On how many recordings ONNX is compared with torch.")
-    ] = 50,
-    weights: Annotated[
-        bool, typer.Option(help="Ship the weights too, so that training can go on from them.")
-    ] = True,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights. Default: the recordings' terms.")] = None,
+    recordings: Annotated[int, typer.Option(min=1, help="On how many recordings ONNX is compared with torch.")] = 50,
+    weights: Annotated[bool, typer.Option(help="Ship the weights too, so that training can go on from them.")] = True,
 ) -> None:
     """Export a run's final model as a bundle that recognises without torch.
 
@@ -29,11 +23,7 @@ def export(
 
     bundle = write(run, out, licence, recordings, weights)
     size = sum(path.stat().st_size for path in out.iterdir())
-    print(
-        f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}"
-    )
+    print(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:
-        print(
-            f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings"
-        )
+        print(f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings")
     print(f"next: serkit predict --model {out} call.wav")

@@ -14,6 +14,7 @@ from typing import Annotated, TextIO
 import typer
 
 from serkit import audio
+from serkit.atomic import writing
 from serkit.cli import report, warn
 from serkit.errors import UserError
 from serkit.progress import bar
@@ -175,13 +176,7 @@ def _destination(out: Path | None, format: Format) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
-    target = out if format.by_line else out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        # newline="": the csv module and JSON lines end their lines themselves, on every system alike.
-        with open(target, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            yield stream
-        if target != out:
-            os.replace(target, out)
-    finally:
-        if target != out:
-            target.unlink(missing_ok=True)
+    # newline="": the csv module and JSON lines end their lines themselves, on every system alike.
+    how = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    with nullcontext(out) if format.by_line else writing(out) as target, open(target, "a", **how) as stream:
+        yield stream

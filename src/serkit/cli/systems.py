@@ -28,10 +28,7 @@ def systems(
         rows = [available.load(name) for name in available.available()]
         if format == "json":
             print_json(
-                [
-                    {"name": row.system.name, "title": row.system.title, "paper": row.system.paper}
-                    for row in rows
-                ]
+                [{"name": row.system.name, "title": row.system.title, "paper": row.system.paper} for row in rows]
             )
             return
         table = Table("system", "stages", "paper", "title")
@@ -61,9 +58,7 @@ def systems(
         table.add_row(stage.name, network, stage.method.name, f"{size['parameters']:,}", f"{size['macs']:,}")
     console = Console()
     console.print(table)
-    console.print(
-        f"protocols: {', '.join(['clean', *[p for p in loaded.protocols if p != 'clean']])}", highlight=False
-    )
+    console.print(f"protocols: {', '.join(['clean', *[p for p in loaded.protocols if p != 'clean']])}", highlight=False)
     console.print(
         f"{classes} classes; MACs of one item (time axes: 300 frames), multiply-adds of convolutions and products",
         highlight=False,

@@ -31,9 +31,7 @@ def print_scores(scores: Mapping[str, Any]) -> None:
         table.add_column(column, justify="left" if not column else "right")
     rows = {"all": scores, **scores.get("corpora", {})} if scores.get("corpora") else {"all": scores}
     for name, row in rows.items():
-        table.add_row(
-            name, str(row["n"]), *[_percent(row[metric]) for metric in ("uar", "accuracy", "macro_f1")]
-        )
+        table.add_row(name, str(row["n"]), *[_percent(row[metric]) for metric in ("uar", "accuracy", "macro_f1")])
     majority = scores["majority"]
     table.add_row(
         f"always {majority['class']}",

@@ -31,9 +31,7 @@ FACTS = Facts(
     },
     speakers=4,
 )
-LAYOUT = (
-    "It should hold recordings such as liuchanhg/angry/201.wav: a folder per speaker, in it one per emotion."
-)
+LAYOUT = "It should hold recordings such as liuchanhg/angry/201.wav: a folder per speaker, in it one per emotion."
 
 #: Sex of each speaker.
 SPEAKERS = {"liuchanhg": "female", "wangzhe": "male", "zhaoquanyin": "female", "zhaozuoxiang": "male"}

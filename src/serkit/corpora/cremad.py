@@ -33,9 +33,7 @@ FACTS = Facts(
     },
     speakers=91,
 )
-LAYOUT = (
-    "It should hold recordings such as AudioWAV/1001_DFA_ANG_XX.wav; VideoDemographics.csv adds sex and age."
-)
+LAYOUT = "It should hold recordings such as AudioWAV/1001_DFA_ANG_XX.wav; VideoDemographics.csv adds sex and age."
 
 _LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
 # One file of the original writes its level as a single X.

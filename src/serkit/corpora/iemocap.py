@@ -43,9 +43,7 @@ FACTS = Facts(
 )
 LAYOUT = "It should hold Session1 to Session5, each with dialog/EmoEvaluation and sentences/wav."
 
-_TURN = re.compile(
-    r"\[[\d.]+ - [\d.]+\]\t(Ses(\d\d)[FM]_(\w+)_([FM])\w+)\t(\w+)\t\[([\d.]+), ([\d.]+), ([\d.]+)\]"
-)
+_TURN = re.compile(r"\[[\d.]+ - [\d.]+\]\t(Ses(\d\d)[FM]_(\w+)_([FM])\w+)\t(\w+)\t\[([\d.]+), ([\d.]+), ([\d.]+)\]")
 
 
 def read(folder: Path) -> Corpus:

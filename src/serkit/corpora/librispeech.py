@@ -42,9 +42,7 @@ FACTS = Facts(
     speakers=sum(SPEAKERS.values()),
     target="speaker",
 )
-LAYOUT = (
-    "It should hold recordings such as train-clean-100/19/198/19-198-0001.flac; SPEAKERS.TXT adds the sex."
-)
+LAYOUT = "It should hold recordings such as train-clean-100/19/198/19-198-0001.flac; SPEAKERS.TXT adds the sex."
 
 _SEXES = {"F": "female", "M": "male"}
 _NAME = re.compile(r"(\d+)-(\d+)-\d{4}")

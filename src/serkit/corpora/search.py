@@ -29,9 +29,7 @@ def recordings(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def collect(
-    facts: Facts, folder: Path, paths: Iterable[Path], parse: Callable[[Path], Utterance | str]
-) -> Corpus:
+def collect(facts: Facts, folder: Path, paths: Iterable[Path], parse: Callable[[Path], Utterance | str]) -> Corpus:
     """Make a corpus of the recordings whose name can be parsed.
 
     Args:

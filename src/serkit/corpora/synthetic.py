@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ import numpy as np
 import soundfile
 
 from serkit import audio
+from serkit.atomic import write_bytes
 from serkit.corpora.corpus import Channel, Corpus, Facts, Utterance
 from serkit.errors import UserError, unknown
 
@@ -262,12 +262,10 @@ def generate(
         raise UserError(f"{folder}: is a file; the corpus needs a folder")
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _RECIPE).exists():
-        _write(folder / _RECIPE, json.dumps(recipe, indent=2).encode() + b"\n")
+        write_bytes(folder / _RECIPE, json.dumps(recipe, indent=2).encode() + b"\n")
     elif (found := _read_recipe(folder)) != recipe:
         different = ", ".join(f"{key} = {found.get(key)}" for key in recipe if found.get(key) != recipe[key])
-        raise UserError(
-            f"{folder}: holds a corpus of another recipe ({different} there). Choose another folder"
-        )
+        raise UserError(f"{folder}: holds a corpus of another recipe ({different} there). Choose another folder")
     for speaker, sentence, emotion, take in plan:
         path = folder / f"s{speaker:02d}_t{sentence}_{emotion}_{take}.wav"
         if not path.exists():
@@ -483,8 +481,7 @@ def _larynx_movement(samples: int, rng: np.random.Generator) -> np.ndarray:
     """Slow drift and noise of an EGG."""
     time = np.arange(samples) / RATE
     drift = sum(
-        rng.uniform(0.02, 0.06) * np.sin(2 * np.pi * (rng.uniform(0.3, 1.5) * time + rng.uniform()))
-        for _ in range(2)
+        rng.uniform(0.02, 0.06) * np.sin(2 * np.pi * (rng.uniform(0.3, 1.5) * time + rng.uniform())) for _ in range(2)
     )
     return drift + 0.002 * rng.standard_normal(samples)
 
@@ -540,10 +537,4 @@ def _save(path: Path, take: Take, egg_start: float, egg_inverted: bool) -> None:
     speech = np.pad(take.speech, (0, extra), mode="edge")
     buffer = io.BytesIO()
     soundfile.write(buffer, np.stack([speech, egg], axis=1), take.rate, "PCM_16", format="WAV")
-    _write(path, buffer.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    write_bytes(path, buffer.getvalue())

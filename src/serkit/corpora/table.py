@@ -106,10 +106,7 @@ def _parquet_rows(path: Path) -> tuple[list[str], Rows]:
     columns = [str(name) for name in frame.columns]
     known = frame.notna().to_numpy()
     return columns, {
-        number: {
-            name: _text(value) if there else ""
-            for name, value, there in zip(columns, line, mask, strict=True)
-        }
+        number: {name: _text(value) if there else "" for name, value, there in zip(columns, line, mask, strict=True)}
         for number, (line, mask) in enumerate(zip(frame.itertuples(index=False), known, strict=True), start=2)
     }
 
@@ -221,12 +218,8 @@ def _unique(path: Path, utterances: Mapping[int, Utterance]) -> list[Utterance]:
 
 
 def _check_files(path: Path, utterances: Sequence[Utterance]) -> None:
-    listed = [
-        file for u in utterances for file in (u.path, *(channel.path for channel in u.channels.values()))
-    ]
+    listed = [file for u in utterances for file in (u.path, *(channel.path for channel in u.channels.values()))]
     missing = [file for file in dict.fromkeys(listed) if not file.is_file()]
     if missing:
         names = ", ".join(str(file) for file in missing[:3])
-        raise UserError(
-            f"{path}: {len(missing)} of its files do not exist: {names}{', ...' * (len(missing) > 3)}"
-        )
+        raise UserError(f"{path}: {len(missing)} of its files do not exist: {names}{', ...' * (len(missing) > 3)}")

@@ -35,9 +35,7 @@ FACTS = Facts(
 LAYOUT = "It should hold recordings such as OAF_angry/OAF_back_angry.wav, with or without the folders."
 
 _AGES = {"OAF": 64, "YAF": 26}
-_NAME = re.compile(
-    r"(OAF?|YAF?)_(.+?)_(angry|disgust|fear|happy|neutral|ps|pleasant_surprised?|sad)", re.IGNORECASE
-)
+_NAME = re.compile(r"(OAF?|YAF?)_(.+?)_(angry|disgust|fear|happy|neutral|ps|pleasant_surprised?|sad)", re.IGNORECASE)
 
 
 def read(folder: Path) -> Corpus:

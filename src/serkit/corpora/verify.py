@@ -80,9 +80,7 @@ class Report:
     @property
     def loses_data(self) -> bool:
         """Whether recordings are unreadable, or fewer than there should be of a class or of speakers."""
-        return bool(self.unreadable) or any(
-            count.missing for count in [*self.classes.values(), self.speakers]
-        )
+        return bool(self.unreadable) or any(count.missing for count in [*self.classes.values(), self.speakers])
 
     def to_dict(self) -> dict:
         """Return the report as it is written to JSON."""
@@ -156,13 +154,9 @@ def verify(corpus: Corpus, jobs: int = 1, progress: Callable[[int], None] | None
         unreadable={key: scan.error for key, scan in found if scan.error},
         silent=[key for key, scan in readable if scan.peak < audio.SILENCE_PEAK],
         clipped={key: scan.full for key, scan in readable if scan.full >= CLIPPED_SAMPLES},
-        truncated=sorted(
-            {str(entry.message) for entry in caught if issubclass(entry.category, audio.AudioWarning)}
-        ),
+        truncated=sorted({str(entry.message) for entry in caught if issubclass(entry.category, audio.AudioWarning)}),
         identical=_identical(readable),
-        channels={
-            f"{key} {name}": defect for key, scan in readable for name, defect in scan.channels.items()
-        },
+        channels={f"{key} {name}": defect for key, scan in readable for name, defect in scan.channels.items()},
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from serkit.atomic import writing
 from serkit.errors import UserError
 
 _COLUMNS = ["id", "speaker", "corpus", "fold", "seed", "truth", "predicted"]
@@ -99,27 +99,14 @@ class Predictions:
         Numbers are written with all their digits: `load` returns the very same.
         """
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         predicted, corpora = self.predicted, self.corpora
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(_COLUMNS + [_PROBABILITY + name for name in self.classes])
-                for row, id in enumerate(self.ids):
-                    truth, answer = self.classes[self.truth[row]], self.classes[predicted[row]]
-                    start = [
-                        id,
-                        self.speakers[row] or "",
-                        corpora[row],
-                        self.folds[row],
-                        self.seeds[row],
-                        truth,
-                        answer,
-                    ]
-                    writer.writerow(start + self.probabilities[row].tolist())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(_COLUMNS + [_PROBABILITY + name for name in self.classes])
+            for row, id in enumerate(self.ids):
+                truth, answer = self.classes[self.truth[row]], self.classes[predicted[row]]
+                start = [id, self.speakers[row] or "", corpora[row], self.folds[row], self.seeds[row], truth, answer]
+                writer.writerow(start + self.probabilities[row].tolist())
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:

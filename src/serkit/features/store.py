@@ -13,7 +13,6 @@ import json
 import math
 import os
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from typing import Any, overload
 import numpy as np
 
 from serkit import audio, augment
+from serkit.atomic import writing
 from serkit.errors import UserError
 from serkit.features import Feature, config
 from serkit.items import Item, Windowing
@@ -77,14 +77,9 @@ class Store:
         """Write an array so that no reader ever sees half of it."""
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        # `open` is the inner block: it closes the file before the outer one renames it.
+        with writing(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
 
     def load(self, key: str) -> np.ndarray:
         """Read an array.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from serkit.atomic import writing
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
 from serkit.features import Feature
@@ -59,14 +59,10 @@ def write(
     if out.suffix not in (".csv", ".parquet"):
         raise UserError(f"{out}: the table is written as .csv or .parquet")
     failed: dict[str, str] = {}
-    temporary = out.with_name(f".{out.name}.tmp")
     out.parent.mkdir(parents=True, exist_ok=True)
     blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
-    try:
+    with writing(out) as temporary:
         (_write_csv if out.suffix == ".csv" else _write_parquet)(temporary, names, blocks)
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return failed
 
 

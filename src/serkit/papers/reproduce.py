@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from serkit import systems
+from serkit.atomic import write_json, write_text
 from serkit.corpora.corpus import Corpus
 from serkit.features.store import Store
 from serkit.papers import Artefact, Paper, Row
@@ -85,7 +84,7 @@ def reproduce(
                     **scores[artefact.metric],
                     "n": scores["n"],
                     "flags": scores["flags"],
-                    "majority": scores["majority"][artefact.metric] if artefact.metric in scores["majority"] else None,
+                    "majority": scores["majority"].get(artefact.metric),
                 }
             rows.append(entry)
     result = {
@@ -99,8 +98,8 @@ def reproduce(
         "seed": seed,
         "rows": rows,
     }
-    _write(folder / f"{artefact.name}.json", json.dumps(result, indent=1))
-    _write(folder / f"{artefact.name}.md", markdown(paper, result))
+    write_json(folder / f"{artefact.name}.json", result)
+    write_text(folder / f"{artefact.name}.md", markdown(paper, result))
     return result
 
 
@@ -147,10 +146,3 @@ def _value(value: dict[str, Any]) -> str:
 
 def _plain(label: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

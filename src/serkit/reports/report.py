@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from serkit.atomic import write_text
 from serkit.evaluation import metrics
 from serkit.reports import flags, plots, repeat
 from serkit.reports.run_folder import RunFolder
@@ -40,12 +40,7 @@ def write(run_folder: Path) -> Path:
         UserError: the folder holds no finished run.
     """
     path = run_folder / "report.html"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(render(RunFolder.load(run_folder)), encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, render(RunFolder.load(run_folder)))
     return path
 
 

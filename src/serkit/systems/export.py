@@ -34,6 +34,7 @@ from serkit.recognition.bundle import (
 )
 from serkit.recognition.recognizer import Recognizer
 from serkit.reports.card import card
+from serkit.reports.repeat import command
 from serkit.systems.schema import System
 from serkit.systems.stages import leaves, rebuild
 
@@ -246,7 +247,8 @@ def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
             value=table[metric]["estimate"],
             low=table[metric]["low"],
             high=table[metric]["high"],
-            command=described.get("command"),
+            # Without the folders of this machine.
+            command=command(described, folders={}).text,
             flags=scores["flags"],
         )
         for name, table in tables.items()

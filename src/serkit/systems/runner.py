@@ -17,6 +17,7 @@ import json
 import multiprocessing
 import os
 import platform
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,7 @@ import numpy as np
 import torch
 
 from serkit import systems
+from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.evaluation.calibration import temperature
@@ -45,7 +47,7 @@ from serkit.systems.schema import System
 from serkit.systems.stages import Stages
 
 #: What may differ when a run is taken up again: where things lie and what they run on.
-_MAY_DIFFER = frozenset({"command", "created", "folders", "machine", "versions"})
+_MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "machine", "versions"})
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,10 @@ def run(
     parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
     if len(grid) > 1 and not all(split.validation for split in parts):
         raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
-    jobs = min(request.jobs or cores, len(parts))
-    threads = _begin(folder, request, first, grid, parts, request.threads or max(1, cores // jobs))
-    _write(folder / "splits.json", [asdict(split) for split in parts])
     shared = (stages or folder / "stages").absolute()
+    jobs = min(request.jobs or cores, len(parts))
+    threads = _begin(folder, shared, request, first, grid, parts, request.threads or max(1, cores // jobs))
+    write_json(folder / "splits.json", [asdict(split) for split in parts])
 
     tasks = [
         _Task(experiments, split, folder, shared, threads, max(1, cores // jobs), request.accelerator)
@@ -157,7 +159,7 @@ def run(
     if request.final:
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
-    _write(folder / "scores.json", result)
+    write_json(folder / "scores.json", result)
     return result
 
 
@@ -193,7 +195,8 @@ def _work(tasks: Sequence[_Task], jobs: int):
                 advance(1)
             return
         # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
             futures = [pool.submit(_fold, task) for task in tasks]
             try:
                 for future in as_completed(futures):
@@ -202,6 +205,21 @@ def _work(tasks: Sequence[_Task], jobs: int):
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _end_with_parent() -> None:
+    """End this worker as soon as the process that started it has ended, however that came.
+
+    Otherwise a killed run would train on unseen, beside the run that takes up its work.
+    """
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _fold(task: _Task) -> tuple[str, float]:
@@ -227,11 +245,12 @@ def _fold(task: _Task) -> tuple[str, float]:
     value = uar(predictions.truth, predictions.predicted)
     note = {
         "stage": finished.folder.name,
+        "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
         "uar": value,
         "chosen": chosen,
         "validation": [candidate[0] for candidate in candidates],
     }
-    _write(folds / f"{split.name}.json", note)
+    write_json(folds / f"{split.name}.json", note)
     return split.name, value
 
 
@@ -275,7 +294,7 @@ def _train_final(
         "temperature": temperature(logarithms, predictions.truth),
         "recordings": sorted({experiment.hash_of(u) for u in experiment.scored}),
     }
-    _write(folder / "final.json", description)
+    write_json(folder / "final.json", description)
 
 
 def _score(
@@ -305,6 +324,7 @@ def _score(
 
 def _begin(
     folder: Path,
+    stages: Path,
     request: Request,
     experiment: Experiment,
     grid: Sequence[System],
@@ -326,6 +346,8 @@ def _begin(
         "seed": request.seed,
         "threads": threads,
         "folders": {corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
+        "skipped": dict(experiment.skipped),
+        "stages": os.path.relpath(stages, folder),
         "command": request.command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
@@ -342,12 +364,5 @@ def _begin(
             raise UserError(f"{folder}: holds a run that differs in: {', '.join(differing)}; choose another --out")
         return int(old["threads"])
     folder.mkdir(parents=True, exist_ok=True)
-    _write(path, description)
+    write_json(path, description)
     return threads
-
-
-def _write(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all."""
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(temporary, path)

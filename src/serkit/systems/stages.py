@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from serkit import features, methods, networks, training
+from serkit.atomic import write_json
 from serkit.batches import ItemData
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError, unknown
@@ -340,9 +340,7 @@ class Stages:
             "seconds": round(seconds, 2),
             "items": [item.id for item in self.training],
         }
-        temporary = folder / "stage.json.tmp"
-        temporary.write_text(json.dumps(description, indent=1), encoding="utf-8")
-        os.replace(temporary, folder / "stage.json")
+        write_json(folder / "stage.json", description)
         for leftover in ("checkpoint.safetensors", "best.safetensors"):
             (folder / leftover).unlink(missing_ok=True)
 

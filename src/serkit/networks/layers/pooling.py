@@ -27,7 +27,7 @@ class AttentiveStatistics(nn.Module):
         if valid is not None:
             scores = scores.masked_fill(~valid[:, None], -torch.inf)
         weights = scores.softmax(dim=2)
-        mean = (x * weights).sum(dim=2)
-        variance = (x.square() * weights).sum(dim=2) - mean.square()
+        mean = (x * weights).sum(dim=2, keepdim=True)
+        variance = ((x - mean).square() * weights).sum(dim=2)
         # The floor keeps the square root's gradient finite where a channel does not change.
-        return torch.cat([mean, variance.clamp_min(1e-4).sqrt()], dim=1)
+        return torch.cat([mean[:, :, 0], variance.clamp_min(1e-4).sqrt()], dim=1)
