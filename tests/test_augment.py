@@ -138,6 +138,17 @@ def test_a_copy_depends_on_its_item_and_seed_alone(utterances, name, windowing):
         assert not np.array_equal(signal, original)
 
 
+def test_a_copy_knows_how_much_of_its_item_is_padding(utterances):
+    windowing = Windowing(2.0)
+    starts = []
+    for seed in range(20):
+        signal = Item(utterances[0], copy="shift", seed=seed).signal(RATE, windowing)
+        starts.append(np.flatnonzero(signal)[0] / RATE)
+        assert len(signal) == 2 * RATE
+    assert 0.2 <= min(starts) < 0.4
+    assert 0.5 < max(starts) <= 0.7001  # 1.3 s of 2 s are speech
+
+
 def test_copies_of_other_items_seeds_and_windows_differ(utterances):
     windowing = Windowing(0.5)
     items = [Item(utterances[0], 0.0, 0.5), Item(utterances[0], 0.5, 1.0), Item(utterances[1], 0.0, 0.5)]

@@ -12,7 +12,11 @@ from serkit.items import Item
 
 def make_items(*emotions):
     return [
-        Item(Utterance(f"table/{row}", Path("x.wav"), speaker=f"table/{row % 2}", targets={"emotion": name} if name else {}))
+        Item(
+            Utterance(
+                f"table/{row}", Path("x.wav"), speaker=f"table/{row % 2}", targets={"emotion": name} if name else {}
+            )
+        )
         for row, name in enumerate(emotions)
     ]
 

@@ -74,6 +74,8 @@ def test_windows_of_any_recording(recording):
         ({"seconds": 4, "tail": "drop"}, 1, [(0, 1)]),
         ({"seconds": 4, "tail": "last"}, 1, [(0, 1)]),
         ({"seconds": 4}, 8.00001, [(0, 4), (4, 8)]),
+        ({"seconds": 4, "tail": "last"}, 8.00001, [(0, 4), (4, 8)]),
+        ({"seconds": 0.1, "tail": "drop"}, 0.3, [(0, 0.1), (0.1, 0.2), (0.2, 0.3)]),  # 0.3 - 0.1 < 0.2
         ({"seconds": 0.1}, 0.1 + 0.2, [(0, 0.1), (0.1, 0.2), (0.2, 0.3)]),
     ],
 )
@@ -100,6 +102,7 @@ def test_fit_pads_with_zeros_and_trims():
     for tail in ("pad", "drop", "last", "first"):
         np.testing.assert_array_equal(Windowing(7, tail=tail).fit(signal, 1), [1, 2, 3, 4, 5, 0, 0])
         np.testing.assert_array_equal(Windowing(0.3, tail=tail).fit(signal, 10), [1, 2, 3])
+    assert len(Windowing(0.29).fit(np.zeros(100), 100)) == 29  # 0.29 * 100 < 29
     assert Windowing(7).fit(signal, 1).dtype == np.float32
     for windowing in (Windowing(7, tail="keep"), Windowing(3, tail="keep"), Windowing()):
         np.testing.assert_array_equal(windowing.fit(signal, 1), signal)
@@ -201,6 +204,16 @@ def test_a_channel_of_another_rate_has_the_length_of_the_speech(write, rate, sto
         inner = slice(300 + max(0, round(-moment[0] * rate)), -300)
         # Either end is rounded to a sample: at 100 Hz, half a sample at 8 kHz is 0.02 of the level.
         np.testing.assert_allclose(found[inner], 0.5 * np.sin(2 * np.pi * 100 * moment[inner]), atol=0.025)
+
+
+@pytest.mark.parametrize(("rate", "stored"), [(16000, 44100), (8000, 11025), (22050, 16000), (44100, 8000)])
+def test_no_sample_of_another_rate_is_missing_at_the_end(write, rate, stored):
+    path, _ = write("speech.wav", 16000)
+    soundfile.write(path.parent / "egg.wav", np.full(2 * stored, 0.5), stored)
+    for number in range(40):
+        utterance = Utterance("x/a", path, channels={"egg": Channel(path.parent / "egg.wav", start=number * 0.00123)})
+        found = Item(utterance, 0.1, 0.11 + number * 0.0017).signal(rate, Windowing(), "egg")
+        np.testing.assert_allclose(found, 0.5, atol=0.15)  # the filter rings at the ends
 
 
 def test_a_channel_that_lies_elsewhere_is_told(write):

@@ -24,9 +24,7 @@ def test_list_names_every_reader():
     assert result.exit_code == 0
     assert all(name in result.stdout for name in READERS)
     assert "CC BY-NC-SA 4.0: no commercial use" in result.stdout
-    facts = {
-        entry["name"]: entry for entry in json.loads(run.invoke(app, ["list", "--format", "json"]).stdout)
-    }
+    facts = {entry["name"]: entry for entry in json.loads(run.invoke(app, ["list", "--format", "json"]).stdout)}
     assert set(facts) == set(READERS)
     assert facts["emodb"]["counts"]["anger"] == 127
 

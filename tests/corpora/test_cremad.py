@@ -37,9 +37,7 @@ def test_level_is_an_attribute(code, level, tree):
 
 @pytest.mark.parametrize("given", [".", "AudioWAV"])
 def test_sex_and_age_come_from_the_list_of_actors(given, tree):
-    root = tree(
-        "AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1002_DFA_ANG_XX.wav", "AudioWAV/1003_DFA_ANG_XX.wav"
-    )
+    root = tree("AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1002_DFA_ANG_XX.wav", "AudioWAV/1003_DFA_ANG_XX.wav")
     (root / "VideoDemographics.csv").write_text(DEMOGRAPHICS)
     man, woman, unlisted = cremad.read(root / given).utterances
     assert (man.sex, man.attributes["age"]) == ("male", 51)

@@ -93,8 +93,7 @@ def test_each_occurrence_of_a_frequent_word_is_an_utterance(aligned, caplog):
     caplog.set_level(logging.INFO, logger="serkit.corpora.librispeech")
     corpus = words(aligned, most_frequent=2)
     found = [
-        (utterance.id, utterance.targets["word"], utterance.start, utterance.end)
-        for utterance in corpus.utterances
+        (utterance.id, utterance.targets["word"], utterance.start, utterance.end) for utterance in corpus.utterances
     ]
     # THE is too short a word, SHORT too short in time (0.05 s).
     assert found == [

@@ -22,9 +22,7 @@ def test_emotion_is_the_third_field(code, emotion, tree):
 
 
 def test_name_tells_speaker_statement_intensity_and_repetition(tree):
-    male, female = ravdess.read(
-        tree("03-01-06-02-02-01-12.wav", "Actor_07/03-01-06-01-01-02-07.wav")
-    ).utterances
+    male, female = ravdess.read(tree("03-01-06-02-02-01-12.wav", "Actor_07/03-01-06-01-01-02-07.wav")).utterances
     assert (male.id, male.speaker, male.sentence) == (
         "ravdess/03-01-06-01-01-02-07",
         "ravdess/07",
@@ -52,8 +50,7 @@ def test_video_song_and_odd_names_are_skipped(tree):
         "03-02-01-01-01-01-01.wav": "vocal channel 02 (song), not 01 (speech)",
         "03-01-09-01-01-01-01.wav": "name is not of the form 03-01-06-01-02-01-12",
         "03-01-01-01-01-01-25.wav": "name is not of the form 03-01-06-01-02-01-12",
-        "copy/03-01-01-01-01-01-01.wav": "second file of ravdess/03-01-01-01-01-01-01; "
-        "kept 03-01-01-01-01-01-01.wav",
+        "copy/03-01-01-01-01-01-01.wav": "second file of ravdess/03-01-01-01-01-01-01; kept 03-01-01-01-01-01-01.wav",
     }
 
 

@@ -50,9 +50,7 @@ def high_frequency_share(take):
     """Energy of voiced frames from 1.5 to 5 kHz against that below 1 kHz, in dB."""
     power = np.abs(np.fft.rfft(spoken(take))) ** 2
     frequencies = np.fft.rfftfreq(len(spoken(take)), 1 / take.rate)
-    return 10 * np.log10(
-        power[(frequencies >= 1500) & (frequencies < 5000)].sum() / power[frequencies < 1000].sum()
-    )
+    return 10 * np.log10(power[(frequencies >= 1500) & (frequencies < 5000)].sum() / power[frequencies < 1000].sum())
 
 
 def periodicity(frame, rate, lowest=60, highest=500):
@@ -62,11 +60,7 @@ def periodicity(frame, rate, lowest=60, highest=500):
     correlation = correlation / np.arange(len(frame), 0, -1)
     lags = np.arange(rate // highest, rate // lowest)
     # The smallest lag of the equally high ones: its multiples correlate as well.
-    best = next(
-        lag
-        for lag in lags
-        if correlation[lag] >= 0.85 * correlation[lags].max() and is_peak(correlation, lag)
-    )
+    best = next(lag for lag in lags if correlation[lag] >= 0.85 * correlation[lags].max() and is_peak(correlation, lag))
     left, middle, right = correlation[best - 1 : best + 2]
     return rate / (best + 0.5 * (left - right) / (left - 2 * middle + right))
 
@@ -226,9 +220,7 @@ def band_statistics(take):
     power = np.abs(np.fft.rfft(blocks, axis=1)) ** 2
     edges = np.unique(np.round(np.geomspace(2, 161, 33)).astype(int))
     bands = np.log(np.add.reduceat(power[:, :161], edges[:-1], axis=1) + 1e-6)
-    return np.concatenate(
-        [bands.mean(axis=0), bands.std(axis=0), np.abs(np.diff(bands, axis=0)).mean(axis=0)]
-    )
+    return np.concatenate([bands.mean(axis=0), bands.std(axis=0), np.abs(np.diff(bands, axis=0)).mean(axis=0)])
 
 
 class TestDeterminism:
@@ -254,9 +246,7 @@ class TestDeterminism:
         assert not np.array_equal(first.speech[:length], second.speech[:length])
 
     def test_a_larger_corpus_holds_the_same_files(self, corpus, tmp_path):
-        larger = synthetic.generate(
-            tmp_path, speakers=3, sentences=2, takes=2, emotions=["anger", "fear", "sadness"]
-        )
+        larger = synthetic.generate(tmp_path, speakers=3, sentences=2, takes=2, emotions=["anger", "fear", "sadness"])
         assert len(larger) == 36
         for utterance in corpus.utterances:
             assert (tmp_path / utterance.path.name).read_bytes() == utterance.path.read_bytes()

@@ -32,9 +32,7 @@ def test_path_and_emotion_are_enough(table):
         {"emotion": "surprise"},
     )
     assert (second.id, second.targets) == ("table/clips/b", {"emotion": "anger"})
-    assert (
-        first.speaker is first.sentence is first.sex is first.language is first.start is first.index is None
-    )
+    assert first.speaker is first.sentence is first.sex is first.language is first.start is first.index is None
     assert not first.channels and not first.attributes
 
 

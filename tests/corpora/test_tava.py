@@ -29,9 +29,7 @@ def root(tree):
     tree(*(f"recordings/{name}_audio.wav" for name in NAMES))
     folder = tree("egg/s01_happy_EGG.wav", "egg/s01_contemputeous_EGG.wav", seconds=0.7)
     # Excel's byte order mark, as in the original.
-    (folder / "SummaryData.csv").write_text(
-        "\ufeff" + "\r\n".join([HEADER, *ROWS]) + "\r\n", encoding="utf-8"
-    )
+    (folder / "SummaryData.csv").write_text("\ufeff" + "\r\n".join([HEADER, *ROWS]) + "\r\n", encoding="utf-8")
     (folder / "alignment.tsv").write_text(ALIGNMENT)
     return folder
 

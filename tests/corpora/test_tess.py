@@ -36,9 +36,7 @@ def test_name_tells_speaker_and_word_even_misspelt(tree):
 
 
 def test_odd_names_and_second_copies_are_skipped(tree):
-    corpus = tess.read(
-        tree("a/OAF_back_sad.wav", "a/a/OAF_back_sad.wav", "OAF_back_bored.wav", "XAF_back_sad.wav")
-    )
+    corpus = tess.read(tree("a/OAF_back_sad.wav", "a/a/OAF_back_sad.wav", "OAF_back_bored.wav", "XAF_back_sad.wav"))
     assert len(corpus) == 1
     assert corpus.skipped == {
         "OAF_back_bored.wav": "name is not of the form OAF_word_emotion",

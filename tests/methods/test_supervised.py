@@ -98,7 +98,11 @@ def test_one_term_for_each_target():
     ("name", "options", "message"),
     [
         ("supervisd", {}, "unknown method 'supervisd'. Did you mean 'supervised'"),
-        ("supervised", {"smoothing": 0.1}, "unknown option of method 'supervised' 'smoothing'. Did you mean 'label_smo"),
+        (
+            "supervised",
+            {"smoothing": 0.1},
+            "unknown option of method 'supervised' 'smoothing'. Did you mean 'label_smo",
+        ),
         ("supervised", {"class_weights": "balance"}, "unknown class_weights 'balance'. Did you mean 'balanced'"),
         ("supervised", {"label_smoothing": 1.5}, r"label_smoothing must lie in \[0, 1\), not 1.5"),
         ("supervised", {"label_smoothing": "much"}, "method 'supervised': "),

@@ -114,7 +114,9 @@ def test_frozen_layers_stay_frozen_in_front_of_another(cnn):
     for name, value in state(model).items():
         if name.startswith("upstream.front.network.blocks."):
             assert torch.equal(value, before[name]), name
-    assert not torch.equal(model.state_dict()["upstream.front.network.norm.weight"], before["upstream.front.network.norm.weight"])
+    assert not torch.equal(
+        model.state_dict()["upstream.front.network.norm.weight"], before["upstream.front.network.norm.weight"]
+    )
 
 
 def test_a_thawed_copy_is_trained_whole(cnn):
@@ -131,7 +133,9 @@ def test_a_thawed_copy_is_trained_whole(cnn):
 
 
 def test_unknown_layer(cnn):
-    with pytest.raises(UserError, match=r"unknown layer of Cnn 'blocks.2'. Did you mean 'blocks.\d'\? Available: blocks"):
+    with pytest.raises(
+        UserError, match=r"unknown layer of Cnn 'blocks.2'. Did you mean 'blocks.\d'\? Available: blocks"
+    ):
         cnn.freeze(["blocks.2"])
 
 

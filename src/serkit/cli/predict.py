@@ -176,7 +176,7 @@ def _destination(out: Path | None, format: Format) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
+    place = nullcontext(out) if format.by_line else writing(out)
     # newline="": the csv module and JSON lines end their lines themselves, on every system alike.
-    how = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-    with nullcontext(out) if format.by_line else writing(out) as target, open(target, "a", **how) as stream:
+    with place as target, open(target, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         yield stream

@@ -25,6 +25,8 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from serkit.reports.flags import rate, verdict
+
     console = Console()
     table = Table(title=f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds")
     for column in ("", "n", "UAR %", "accuracy %", "macro F1 %"):
@@ -45,8 +47,10 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     console.print(
         f"configurations tried: {scores['configurations']}; chosen on: {scores['chosen_on']}", highlight=False
     )
-    for flag in scores["flags"] or ["no leak found"]:
-        console.print(f"flag: {flag}" if scores["flags"] else flag, highlight=False)
+    flags = rate(scores["flags"])
+    console.print(f"{verdict(flags)[1]}.", highlight=False)
+    for flag in flags:
+        console.print(f"{flag.severity}: {flag.text}", highlight=False)
 
 
 def _percent(value: Mapping[str, Any]) -> str:

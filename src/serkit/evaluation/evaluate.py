@@ -69,7 +69,9 @@ def evaluate(
     seen = sum(hashes.get(utterance.path, "")[:16] in known for utterance, _ in utterances)
     flags = []
     if seen:
-        flags.append(f"{seen} of {len(utterances)} recordings are among those '{bundle.name}' was trained on")
+        flags.append(
+            f"training leak: {seen} of {len(utterances)} recordings are among those '{bundle.name}' was trained on"
+        )
     if left_out:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(left_out.items()))
         flags.append(f"labels '{bundle.name}' does not know are left out: {names}")

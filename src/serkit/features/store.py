@@ -199,7 +199,7 @@ class Store:
         made = config(feature)
         keys = [digest([made, self.identity(item, hashes, windowing, channel)]) for item in items]
         # Two items of one content have one key, and are computed once.
-        missing = {key: item for key, item in dict(zip(keys, items, strict=True)).items() if key not in self}
+        missing = {key: item for key, item in zip(keys, items, strict=True) if key not in self}
 
         def compute(group: list[tuple[str, Item]]) -> None:
             for key, item in group:

@@ -76,6 +76,7 @@ class Experiment:
     @property
     def material(self) -> str:
         """Hash everything that any stage may learn from, whatever its place on disk."""
+        used = {view.channel for view in self.system.views.values()}
         rows = [
             [
                 stage,
@@ -83,8 +84,9 @@ class Experiment:
                 utterance.speaker,
                 [self.hashes[utterance.path], utterance.index, utterance.start, utterance.end],
                 [
-                    [name, self.hashes.get(channel.path), channel.index, channel.start]
+                    [name, self.hashes[channel.path], channel.index, channel.start]
                     for name, channel in sorted(utterance.channels.items())
+                    if name in used
                 ],
                 sorted(utterance.targets.items()),
             ]

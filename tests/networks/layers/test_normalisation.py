@@ -86,5 +86,7 @@ def test_nothing_to_fit_changes_nothing():
 
 
 def test_unknown_kind():
-    with pytest.raises(UserError, match=r"unknown normalisation 'bands'. Did you mean 'band'\? Available: band, global"):
+    with pytest.raises(
+        UserError, match=r"unknown normalisation 'bands'. Did you mean 'band'\? Available: band, global"
+    ):
         Normalisation((2, None), "bands")

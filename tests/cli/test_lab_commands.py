@@ -1,0 +1,178 @@
+"""The tutorial of the README, command by command, on a table of generated speech."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from serkit import papers
+from serkit.cli import LAB, run
+
+
+@pytest.fixture(scope="module")
+def table(synthetic, tmp_path_factory):
+    """A user's own recordings under names of their own."""
+    folder = tmp_path_factory.mktemp("mine")
+    with open(folder / "calls.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "emotion", "speaker", "channel"])
+        for number, utterance in enumerate(synthetic.utterances):
+            shutil.copy(utterance.path, folder / f"call_{number:03}.wav")
+            speaker = utterance.speaker.partition("/")[2]
+            writer.writerow([f"call_{number:03}.wav", utterance.targets["emotion"], speaker, 0])
+    return folder / "calls.csv"
+
+
+@pytest.fixture(scope="module")
+def trained(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "calls"
+    sets = ["--set", "stages.main.trainer.epochs=5", "--set", "protocols.clean.folds=2"]
+    command = ["train", "linear-baseline", "--corpus", f"table={table}", *sets, "--jobs", "1", "--out", str(folder)]
+    assert run(command) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundle") / "my-recogniser"
+    assert run(["export", str(trained), "--out", str(folder)]) == 0
+    return folder
+
+
+def test_train_leaves_scores_and_a_report(trained):
+    scores = json.loads((trained / "scores.json").read_text())
+    assert scores["protocol"] == "clean" and scores["folds"] == 2 and scores["n"] == 40
+    assert "<html" in (trained / "report.html").read_text(encoding="utf-8")
+
+
+def test_train_prints_intervals_majority_and_flags(trained, table, capsys):
+    sets = ["--set", "stages.main.trainer.epochs=5", "--set", "protocols.clean.folds=2"]
+    arguments = ["train", "linear-baseline", "--corpus", f"table={table}", *sets, "--out", str(trained)]
+    assert run([*arguments, "--jobs", "1", "--resume"]) == 0
+    printed = capsys.readouterr()
+    assert "UAR %" in printed.out and "always anger" in printed.out and "jackknife" in printed.out
+    assert "No leak found" in printed.out
+    assert "2 of 2 folds were done before" in printed.err
+    assert run([*arguments, "--jobs", "1"]) == 2
+    assert "holds a run already; take it up with --resume" in capsys.readouterr().err
+
+
+def test_the_exported_recogniser_works_where_the_lab_cannot_be_imported(exported, table):
+    code = (
+        "import sys\n"
+        f"class No:\n"
+        f"    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {set(LAB)!r}: raise ImportError(name)\n"
+        "sys.meta_path.insert(0, No())\n"
+        "from serkit.cli import run\n"
+        f"sys.exit(run(['predict', '--model', {str(exported)!r}, '--format', 'jsonl', {str(table.parent)!r}]))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answers = [json.loads(line) for line in found.stdout.splitlines()]
+    assert len(answers) == 40 and all(
+        sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5) for answer in answers
+    )
+
+
+def test_without_the_lab_training_says_what_to_install(table):
+    code = (
+        "import sys\n"
+        "class No:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'torch': raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, No())\n"
+        "from serkit.cli import run\n"
+        f"sys.exit(run(['train', 'linear-baseline', '--corpus', 'table={table}', '--out', 'nowhere']))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 2
+    assert found.stderr == "serkit: error: `serkit train` needs torch: pip install 'serkit[lab]'\n"
+
+
+def test_evaluate_a_bundle_and_a_run_alike(exported, trained, table, tmp_path, capsys):
+    assert run(["evaluate", str(exported), "--corpus", f"table={table}", "--format", "json"]) == 0
+    bundle = json.loads(capsys.readouterr().out)
+    assert bundle["flags"][0].startswith("training leak: 40 of 40 recordings are among those")
+    out = tmp_path / "each.csv"
+    assert run(["evaluate", str(trained), "--corpus", f"table={table}", "--format", "json", "--out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["confusion"] == bundle["confusion"]
+    assert len(out.read_text().splitlines()) == 41
+
+
+def test_systems_lists_and_counts(capsys):
+    assert run(["systems"]) == 0
+    assert "linear-baseline" in capsys.readouterr().out
+    assert run(["systems", "linear-baseline", "--classes", "4", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sizes"] == {"main": {"parameters": 804, "macs": 800}}
+
+
+def test_features_writes_a_table(table, tmp_path, capsys):
+    out = tmp_path / "features.csv"
+    command = ["features", "log_mel_functionals", "--set", "bands=4", "--out", str(out)]
+    assert run([*command, "--corpus", f"table={table}"]) == 0
+    assert "log_mel_functionals of 40 recordings" in capsys.readouterr().out
+    assert len(out.read_text().splitlines()) == 41
+    assert run([*command, str(table.parent)]) == 0
+    assert run(command) == 2
+    assert "either recordings or --corpus" in capsys.readouterr().err
+
+
+def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
+    paper = tmp_path / "toy.toml"
+    paper.write_text(
+        '[paper]\nname="toy"\ntitle="A toy"\ncitation="Nobody."\n[[tables]]\nname="t1"\ntitle="One row"\n'
+        '[[tables.rows]]\nlabel="L"\nsystem="linear-baseline"\nset=["stages.main.trainer.epochs=1"]\n',
+        encoding="utf-8",
+    )
+    assert run(["reproduce"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in papers.available())
+    assert run(["reproduce", str(paper)]) == 0
+    assert capsys.readouterr().out == "t1: One row\n"
+    place = f"synthetic={synthetic.folder}"
+    assert run(["reproduce", str(paper), "t1", "--corpus", place, "--out", str(tmp_path / "out"), "--jobs", "1"]) == 0
+    assert "| majority class | synthetic |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "compact-cn", "--corpus", "TABLE"], "unknown system 'compact-cn'. Did you mean 'compact-cnn'?"),
+        (["train", "compact-cnn", "--corpus", "emdb=x"], "unknown corpus 'emdb'. Did you mean 'emodb'?"),
+        (["train", "compact-cnn", "--corpus", "emodb"], "--corpus emodb: write NAME=FOLDER"),
+        (["train", "compact-cnn", "--corpus", "emodb=nowhere"], "nowhere: no such file or folder"),
+        (["train", "compact-cnn", "--corpus", "TABLE", "--set", "data.x=1"], "unknown key 'data.x'"),
+        (["train", "compact-cnn", "--corpus", "TABLE", "--protocol", "clan"], "unknown protocol 'clan'"),
+        (["train", "compact-cnn", "--corpus", "TABLE", "--set", 'data.classes=["ange"]'], "unknown class 'ange'"),
+        (
+            ["train", "compact-cnn", "--corpus", "TABLE", "--set", 'data.classes=["anger"]'],
+            "only one class of 'emotion'",
+        ),
+        (
+            ["train", "compact-cnn", "--corpus", "TABLE", "--set", "data.target=valence"],
+            "with target 'valence'. Targets: emotion",
+        ),
+        (["train", "compact-cnn", "--corpus", "TABLE", "--protocol", "leave-one-session-out"], "session"),
+        (["export", "nowhere", "--out", "x"], "nowhere: no finished run"),
+        (["evaluate", "nobody", "--corpus", "TABLE"], "unknown bundle 'nobody'"),
+        (["features", "log_mell", "x.wav", "--out", "x.csv"], "unknown feature 'log_mell'. Did you mean 'log_mel'?"),
+        (["reproduce", "nobody"], "unknown paper 'nobody'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, table, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run([f"table={table}" if argument == "TABLE" else argument for argument in arguments]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed and printed.startswith("serkit: error: ") and printed.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_and_a_wrong_layout_are_named(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for name in ("emodb", "ravdess", "savee", "folder"):
+        assert run(["train", "compact-cnn", "--corpus", f"{name}={tmp_path / 'empty'}"]) == 2
+        printed = capsys.readouterr().err
+        assert "no recording" in printed and printed.count("\n") == 1

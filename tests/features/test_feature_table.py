@@ -1,0 +1,78 @@
+import csv
+
+import numpy as np
+import pytest
+
+from serkit import audio, features
+from serkit.corpora.corpus import Utterance
+from serkit.errors import UserError
+from serkit.features.store import Store
+from serkit.features.table import columns, write
+
+
+def utterances(tmp_path, noise, count=3):
+    paths = [tmp_path / "in" / f"{number}.wav" for number in range(count)]
+    for seed, path in enumerate(paths):
+        noise(path, seconds=0.5 + 0.1 * seed, seed=seed)
+    return [Utterance(id=f"x/{path.stem}", path=path) for path in paths]
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_a_vector_is_a_row_per_recording(tmp_path, noise):
+    found = utterances(tmp_path, noise)
+    feature = features.build("log_mel_functionals", bands=8)
+    assert write(feature, found, tmp_path / "out.csv", store=Store(tmp_path / "store")) == {}
+    header, *rows = rows_of(tmp_path / "out.csv")
+    assert header == ["file", *feature.columns] and len(header) == 41
+    assert [row[0] for row in rows] == [str(utterance.path) for utterance in found]
+    for row, utterance in zip(rows, found, strict=True):
+        expected = feature(audio.read(utterance.path, 16000)[0])
+        np.testing.assert_array_equal(np.array(row[1:], dtype=np.float32), expected)
+
+
+def test_a_feature_over_time_is_a_row_per_frame(tmp_path, noise):
+    found = utterances(tmp_path, noise, 1)
+    feature = features.build("log_mel", bands=4)
+    write(feature, found, tmp_path / "out.csv", store=Store(tmp_path / "store"))
+    header, *rows = rows_of(tmp_path / "out.csv")
+    assert header == ["file", "time", "log_mel_0", "log_mel_1", "log_mel_2", "log_mel_3"]
+    values = np.array([row[1:] for row in rows], dtype=np.float32)
+    np.testing.assert_allclose(values[:, 0], np.arange(len(rows)) * 0.01, rtol=1e-5)
+    np.testing.assert_array_equal(values[:, 1:].T, feature(audio.read(found[0].path, 16000)[0]))
+
+
+def test_parquet_holds_the_same(tmp_path, noise):
+    pandas = pytest.importorskip("pandas")
+    found = utterances(tmp_path, noise)
+    for name, options in (("log_mel", {"bands": 4}), ("log_mel_functionals", {"bands": 4})):
+        feature = features.build(name, **options)
+        for suffix in ("csv", "parquet"):
+            write(feature, found, tmp_path / f"out.{suffix}", store=Store(tmp_path / "store"))
+        table = pandas.read_parquet(tmp_path / "out.parquet")
+        expected = pandas.read_csv(tmp_path / "out.csv", dtype={column: np.float32 for column in table.columns[1:]})
+        pandas.testing.assert_frame_equal(table, expected, check_dtype=False, rtol=1e-6)
+
+
+def test_a_broken_recording_is_left_out_and_named(tmp_path, noise):
+    found = utterances(tmp_path, noise)
+    found[1].path.write_bytes(b"no sound")
+    failed = write(features.build("log_mel_functionals"), found, tmp_path / "out.csv", store=Store(tmp_path / "store"))
+    assert list(failed) == ["x/1"] and "not audio" in failed["x/1"]
+    assert [row[0] for row in rows_of(tmp_path / "out.csv")[1:]] == [str(found[0].path), str(found[2].path)]
+
+
+def test_what_cannot_be_a_table_is_refused(tmp_path, noise):
+    found = utterances(tmp_path, noise, 1)
+    with pytest.raises(UserError, match=r"written as \.csv or \.parquet"):
+        write(features.build("log_mel"), found, tmp_path / "out.txt")
+
+    class Image:
+        name, shape = "image", (3, 8, 8)
+
+    with pytest.raises(UserError, match="shape"):
+        columns(Image())
+    assert not list(tmp_path.glob("*.tmp")) and not list(tmp_path.glob(".*"))
