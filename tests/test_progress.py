@@ -1,4 +1,5 @@
 import io
+import multiprocessing
 import sys
 
 import pytest
@@ -20,6 +21,15 @@ def test_a_terminal_shows_what_is_done(monkeypatch):
         advance(4)
     assert "reading" in screen.getvalue()
     assert "7/7" in screen.getvalue()
+
+
+def test_a_worker_process_draws_nothing(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(multiprocessing, "parent_process", object)
+    with bar("reading", 7) as advance:
+        advance(7)
+    assert screen.getvalue() == ""
 
 
 @pytest.mark.parametrize(("screen", "total"), [(io.StringIO(), 7), (Terminal(), 0)])

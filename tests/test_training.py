@@ -343,7 +343,7 @@ def test_the_seed_decides(tmp_path):
 
 def test_every_epoch_and_step_draws_anew():
     order = [training._order(range(12), 4, 0, epoch) for epoch in range(3)]
-    assert all(sorted(sum(batches, [])) == list(range(12)) for batches in order)
+    assert all(sorted(row for batch in batches for row in batch) == list(range(12)) for batches in order)
     assert order[0] != order[1] != order[2]
     drawn = set()
     for epoch in range(3):
@@ -458,26 +458,34 @@ def test_a_checkpoint_holds_the_scale_of_16_bit_gradients(tmp_path):
 
 def train_with_kills(folder, seed):
     """Train in child processes; the first three are killed after some steps, whatever they are doing."""
-    chance, kills = random.Random(seed), 0
-    while True:
+    chance = random.Random(seed)
+    for kills in range(4):
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
-            original = training._seed_step
-            training._seed_step = lambda *place: (os.write(writing, b"."), original(*place))
-            model, _ = train(folder, **LONGER)
-            save_file(model.state_dict(), folder / "end.safetensors")
-            os._exit(0)
+            train_and_tell(folder, writing)
         os.close(writing)
-        if kills == 3:
-            assert os.waitpid(child, 0)[1] == 0
-            return
-        for _ in range(chance.randint(1, 12)):
-            assert os.read(reading, 1) == b"."
-        time.sleep(chance.uniform(0, 0.02))
-        os.kill(child, signal.SIGKILL)
-        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-        kills += 1
+        if kills < 3:
+            for _ in range(chance.randint(1, 12)):
+                assert os.read(reading, 1) == b"."
+            time.sleep(chance.uniform(0, 0.02))
+            os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+        assert os.waitstatus_to_exitcode(status) == (-signal.SIGKILL if kills < 3 else 0)
+
+
+def train_and_tell(folder, writing):
+    """Train, tell of each step, keep the weights, and end the process."""
+    original = training._seed_step
+
+    def told(*place):
+        os.write(writing, b".")
+        original(*place)
+
+    training._seed_step = told
+    model, _ = train(folder, **LONGER)
+    save_file(model.state_dict(), folder / "end.safetensors")
+    os._exit(0)
 
 
 LONGER = {**EVERYTHING, "epochs": 16}

@@ -32,5 +32,5 @@ def test_a_time_axis_does_not_fit():
 
 
 def test_unknown_network():
-    with pytest.raises(UserError, match="unknown network 'lineer'. Did you mean 'linear'"):
+    with pytest.raises(UserError, match=r"unknown network 'lineer'\. Did you mean 'linear'"):
         networks.build("lineer", {"x": (64,)}, {"emotion": 2})

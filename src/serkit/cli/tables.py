@@ -47,6 +47,8 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     console.print(
         f"configurations tried: {scores['configurations']}; chosen on: {scores['chosen_on']}", highlight=False
     )
+    if scores.get("recipe"):
+        console.print(f"how the recipe was found: {scores['recipe']}", highlight=False)
     flags = rate(scores["flags"])
     console.print(f"{verdict(flags)[1]}.", highlight=False)
     for flag in flags:

@@ -62,6 +62,7 @@ def card(
             _material(bundle),
             f"## Licence of the weights\n\n{_plain(bundle['licence'])}",
             _scores(bundle["scores"], measured),
+            *_recipe(system["system"]),
             _calibration(bundle["calibration"]),
             _size(bundle, model_bytes),
             _how_to(bundle),
@@ -160,6 +161,11 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
     if commands:
         parts.append("Made by:\n\n```\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(parts)
+
+
+def _recipe(about: Mapping[str, Any]) -> list[str]:
+    chosen = about.get("chosen")
+    return [f"## How the recipe was found\n\n{_plain(chosen)}"] if chosen else []
 
 
 def _calibration(calibration: Mapping[str, Any] | None) -> str:

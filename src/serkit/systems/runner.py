@@ -12,6 +12,7 @@ report.html       all of it to look at
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import multiprocessing
@@ -292,7 +293,7 @@ def _train_final(
         "key": finished.key,
         "row": row,
         "temperature": temperature(logarithms, predictions.truth),
-        "recordings": sorted({experiment.hash_of(u) for u in experiment.scored}),
+        "recordings": sorted({experiment.hash_of(u) for chosen in experiment.utterances.values() for u in chosen}),
     }
     write_json(folder / "final.json", description)
 
@@ -305,8 +306,9 @@ def _score(
     predictions: Predictions,
     configurations: int,
 ) -> dict[str, Any]:
-    hashes = {utterance.id: experiment.hash_of(utterance) for utterance in experiment.scored}
-    findings = [audit(split, experiment.scored, hashes) for split in parts]
+    everyone = {utterance.id: utterance for chosen in experiment.utterances.values() for utterance in chosen}
+    hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
+    findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
     found = [*flags(experiment.protocol), *summary(findings)]
     by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
     learned = [by_id[name] for split in parts for name in split.train]
@@ -318,8 +320,15 @@ def _score(
         "folds": len(parts),
         "configurations": configurations,
         "chosen_on": "validation part of each fold" if configurations > 1 else "nothing to choose",
+        "recipe": experiment.system.system.chosen,
         **result,
     }
+
+
+def _of_all_stages(experiment: Experiment, split: Split) -> Split:
+    """Return a split whose training part is all that any stage learns from."""
+    learned = {utterance.id for stage in experiment.system.stages for utterance in experiment.parts(stage, split)[0]}
+    return dataclasses.replace(split, train=tuple(sorted(learned)))
 
 
 def _begin(

@@ -163,11 +163,16 @@ class Stage(Table):
 
 
 class About(Table):
-    """Name and origin of a system, and which stage is deployed."""
+    """Name and origin of a system, and which stage is deployed.
+
+    `chosen` says how its settings were found where no paper gives them: how many were tried, on what. It is
+    shown with every score.
+    """
 
     name: str
     title: str = ""
     paper: str | None = None
+    chosen: str = ""
     deploy: str | None = None
 
 
