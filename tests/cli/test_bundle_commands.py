@@ -34,14 +34,14 @@ def test_models(run, toy, capsys):
     assert run(["models"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if " toy " in line)
     # The clean score is shown, not the higher one that leaked.
-    assert "emodb: uar 0.500 (0.400 to 0.600), clean" in line
+    assert "emodb: UAR 50.0 % (40.0 to 60.0), clean" in line
     assert "CC-BY-4.0" in line
 
 
 def test_a_flagged_score_is_shown_with_its_flags(description):
     only = {"corpus": "savee", "protocol": "paper", "metric": "uar", "value": 0.9, "flags": ["speaker overlap"]}
-    [score] = models.best_scores(description(scores=[only]))
-    assert models._in_words(score) == "savee: uar 0.900, paper, flags: speaker overlap"
+    [score] = models.shown_scores(description(scores=[only]))
+    assert models._in_words(score) == "savee: UAR 90.0 %, paper; speaker overlap"
 
 
 def test_models_with_a_broken_one(run, broken, capsys):

@@ -53,13 +53,13 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def best_scores(bundle: Bundle) -> list[Score]:
-    """Return the best score of each corpus; one with leakage flags only where there is no clean one."""
+def shown_scores(bundle: Bundle) -> list[Score]:
+    """Return one score of each corpus: the UAR where there is one, and the one with the fewest flags."""
     corpora = dict.fromkeys(score.corpus for score in bundle.scores)
     return [
-        max(
+        min(
             (score for score in bundle.scores if score.corpus == corpus),
-            key=lambda score: (not score.flags, score.value),
+            key=lambda score: (score.metric != "uar", len(score.flags)),
         )
         for corpus in corpora
     ]
@@ -77,15 +77,16 @@ def _print_table(bundles: list[Bundle]) -> None:
     table = Table("name", "MB", "labels", "scores", "licence", box=box.SIMPLE_HEAD)
     for bundle in bundles:
         size = f"{bundle.model_path.stat().st_size / 1e6:.1f}"
-        scores = "\n".join(map(_in_words, best_scores(bundle)))
-        cells = (bundle.folder.name, size, ", ".join(bundle.labels), scores, bundle.licence)
+        scores = "\n".join(map(_in_words, shown_scores(bundle)))
+        cells = (bundle.folder.name, size, "\n".join(bundle.labels), scores, bundle.licence)
         table.add_row(*map(Text, cells))
-    # Into a file or a pipe the lines go unbroken.
-    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
 
 
 def _in_words(score: Score) -> str:
-    """`emodb: uar 0.800 (0.760 to 0.840), clean`."""
-    interval = f" ({score.low:.3f} to {score.high:.3f})" if score.low is not None and score.high is not None else ""
-    flags = f", flags: {', '.join(score.flags)}" if score.flags else ""
-    return f"{score.corpus}: {score.metric} {score.value:.3f}{interval}, {score.protocol}{flags}"
+    """`emodb: UAR 80.5 % (74.8 to 85.2), clean; sentences shared: all`."""
+    name = "UAR" if score.metric == "uar" else score.metric
+    known = score.low is not None and score.high is not None
+    interval = f" ({100 * score.low:.1f} to {100 * score.high:.1f})" if known else ""  # type: ignore[operator]
+    flags = f"; {', '.join(score.flags)}" if score.flags else ""
+    return f"{score.corpus}: {name} {100 * score.value:.1f} %{interval}, {score.protocol}{flags}"
