@@ -353,6 +353,13 @@ def test_every_epoch_and_step_draws_anew():
     assert len(drawn) == 9
 
 
+def test_each_step_of_the_loop_has_a_seed_of_its_own(tmp_path, monkeypatch):
+    places = []
+    monkeypatch.setattr(training, "_seed_step", lambda *place: places.append(place))
+    train(tmp_path, make_linear(), make_vectors(8), 8, seed=7, batch_size=4, epochs=3)
+    assert places == [(7, epoch, step) for epoch in range(3) for step in range(2)]
+
+
 class Interruption(Exception):
     pass
 
