@@ -188,6 +188,16 @@ def test_what_decides_the_weights_changes_the_key(keys, change):
     assert keys(**KEY_CHANGES[change])["main"] != keys()["main"]
 
 
+def test_the_validation_part_changes_the_key(bench, monkeypatch):
+    monkeypatch.setattr(Stages, "_fit", lambda *arguments: None)
+    found = set()
+    for count in (0, 3, 4):
+        made = bench.stages(MAIN)
+        made.split = dataclasses.replace(made.split, validation=made.split.test[:count], test=made.split.test[4:])
+        found.add(made.train().key)
+    assert len(found) == 3
+
+
 def test_what_decides_nothing_does_not(keys, bench, tmp_path):
     assert keys() == keys()
     patient = {**MAIN, "trainer": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "checkpoint_seconds": 7}}
