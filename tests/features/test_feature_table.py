@@ -53,7 +53,7 @@ def test_parquet_holds_the_same(tmp_path, noise):
         for suffix in ("csv", "parquet"):
             write(feature, found, tmp_path / f"out.{suffix}", store=Store(tmp_path / "store"))
         table = pandas.read_parquet(tmp_path / "out.parquet")
-        expected = pandas.read_csv(tmp_path / "out.csv", dtype={column: np.float32 for column in table.columns[1:]})
+        expected = pandas.read_csv(tmp_path / "out.csv", dtype=dict.fromkeys(table.columns[1:], np.float32))
         pandas.testing.assert_frame_equal(table, expected, check_dtype=False, rtol=1e-6)
 
 

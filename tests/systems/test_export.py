@@ -17,9 +17,9 @@ from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer
 from serkit.systems import export as exporting
 from serkit.systems.export import Deployed, count_macs, export, to_onnx
+from serkit.systems.models import assemble, rebuild
 from serkit.systems.runner import Request, run
 from serkit.systems.sizes import sizes
-from serkit.systems.stages import assemble, rebuild
 
 SETS = ("stages.main.trainer.epochs=2", "data.items.seconds=1.0", "data.copies=[]", "stages.main.network.dropout=0.0")
 

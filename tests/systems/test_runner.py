@@ -12,9 +12,9 @@ from serkit.errors import UserError
 from serkit.evaluation.predictions import Predictions
 from serkit.protocols import Protocol
 from serkit.systems import runner
+from serkit.systems.models import rebuild
 from serkit.systems.runner import Request, run
 from serkit.systems.schema import System
-from serkit.systems.stages import rebuild
 
 THREE = {"three": Protocol(kind="group_kfold", folds=3)}
 SHORT = ("stages.main.trainer.epochs=3", "stages.main.trainer.batch_size=8")

@@ -16,7 +16,8 @@ from serkit.items import cut
 from serkit.methods.supervised import Supervised
 from serkit.protocols import Protocol
 from serkit.systems import stages as stages_module
-from serkit.systems.stages import Stages, leaves, rebuild
+from serkit.systems.models import leaves, rebuild
+from serkit.systems.stages import Stages
 
 MAIN = {"name": "main"}
 LINEAR = {"name": "main", "view": "flat", "network": "linear"}
@@ -486,14 +487,17 @@ def test_stages_taken_up_give_the_same_as_stages_just_trained(bench, chain):
 
 
 def test_what_cannot_be_rebuilt(bench, tmp_path):
-    made = bench.train(FRONT, ON_DEEP, views=DEEP)
+    made = bench.train(FRONT, ON_DEEP, views=ALONG)
+    system = made.experiment.system
     with pytest.raises(UserError, match=r"no finished stage in it \(stage.json is missing\)"):
-        rebuild(tmp_path, made.experiment.system)
-    folder = made.finished["front"].folder
-    kept = {name: value for name, value in weights(made.finished["front"]).items() if "norm.weight" not in name}
-    training.save_weights(kept, folder / "weights.safetensors")
-    with pytest.raises(UserError, match=r"weights\.safetensors: does not fit the stage's network"):
-        rebuild(folder, made.experiment.system)
+        rebuild(tmp_path, system)
+    # Neither its own weights nor those it has trained along may be missing.
+    for name in ("network.head.emotion.bias", "upstream.deep.network.norm.bias"):
+        kept = weights(made.finished["main"])
+        del kept[name]
+        training.save_weights(kept, made.finished["main"].folder / "weights.safetensors")
+        with pytest.raises(UserError, match=r"weights\.safetensors: does not fit the stage's network"):
+            rebuild(made.finished["main"].folder, system)
 
 
 # --- what a method may ask for

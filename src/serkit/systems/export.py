@@ -35,8 +35,8 @@ from serkit.recognition.bundle import (
 from serkit.recognition.recognizer import Recognizer
 from serkit.reports.card import card
 from serkit.reports.repeat import command
+from serkit.systems.models import leaves, rebuild
 from serkit.systems.schema import System
-from serkit.systems.stages import leaves, rebuild
 
 #: Largest difference of a probability from torch that a bundle may have.
 TOLERANCE = 1e-4

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from serkit.systems.export import Deployed, count_macs
+from serkit.systems.models import assemble, resolve
 from serkit.systems.schema import System
-from serkit.systems.stages import assemble, resolve
 
 
 def sizes(system: System, classes: int = 7) -> dict[str, dict[str, int]]:

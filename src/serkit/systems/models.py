@@ -1,0 +1,180 @@
+"""A stage's model: made new, with what stands before it, or loaded from the stage's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from serkit import features, networks
+from serkit.errors import UserError
+from serkit.networks.layers.normalisation import Normalisation
+from serkit.networks.network import Batch, Model, Shape, output_of
+from serkit.systems.schema import Stage, System
+
+
+@dataclass
+class Finished:
+    """A trained stage.
+
+    Args:
+        stage: its table, with what it inherited filled in.
+        key: hash of all that decides its weights.
+        folder: where weights, history and record lie.
+        model: the trained model, in evaluation mode.
+        classes: class names by target.
+        shapes: of its own views, without the batch axis.
+    """
+
+    stage: Stage
+    key: str
+    folder: Path
+    model: Model
+    classes: Mapping[str, Sequence[str]]
+    shapes: Mapping[str, Shape]
+
+    @cached_property
+    def content(self) -> str:
+        """Hash of the weights. Another machine or number of threads may have trained others under the same key."""
+        return hashlib.blake2b((self.folder / "weights.safetensors").read_bytes(), digest_size=16).hexdigest()
+
+    def record(self) -> dict[str, np.ndarray]:
+        """Return the training record: by item id, whether each epoch's training pass was right (epochs,)."""
+        right = load_file(self.folder / "record.safetensors")["right"].numpy()
+        ids = json.loads((self.folder / "stage.json").read_text(encoding="utf-8"))["items"]
+        return {name: right[:, column].astype(bool) for column, name in enumerate(ids)}
+
+
+def build_model(
+    system: System,
+    stage: Stage,
+    shapes: Mapping[str, Shape],
+    classes: Mapping[str, Sequence[str]],
+    upstream: Mapping[str, Model],
+) -> Model:
+    """Make a stage's model with new weights: its network, the normalisation of its views, what stands before it."""
+    if stage.network is None:
+        raise UserError(f"stage '{stage.name}' has no network")
+    outputs = {target: len(names) for target, names in classes.items()}
+    network = networks.build(stage.network.name, shapes, outputs, **stage.network.options)
+    views = system.views
+    normalisations = {
+        view: Normalisation(shapes[view], kind) for view in stage.inputs if (kind := views[view].normalise)
+    }
+    return Model(network, normalisations, upstream, {view: views[view].output for view in upstream})
+
+
+def output_shape(model: Model, inputs: Mapping[str, Shape], what: str) -> Shape:
+    """Return the shape of a model's `features` or `predictions`, found by running it once."""
+    probe = Batch({view: torch.zeros(1, *[length or 64 for length in shape]) for view, shape in inputs.items()})
+    with torch.inference_mode():
+        return tuple(output_of(model.eval()(probe), what).shape[1:])
+
+
+def assemble(system: System, name: str, classes: int) -> tuple[Model, dict[str, Shape]]:
+    """Make a stage's model with new weights and all that stands before it.
+
+    Args:
+        system: the stage's system.
+        name: of the stage.
+        classes: number of classes of every target.
+
+    Returns:
+        The model, and the shapes of the feature views it reads.
+    """
+    stage = resolve(system, name)
+    shapes: dict[str, Shape] = {}
+    upstream: dict[str, Model] = {}
+    inputs: dict[str, Shape] = {}
+    for view in stage.inputs:
+        table = system.views[view]
+        if table.feature is not None:
+            inputs[view] = shapes[view] = features.build(table.feature.name, **table.feature.options).shape
+        else:
+            upstream[view], before = assemble(system, table.stage or "", classes)
+            shapes[view] = output_shape(upstream[view], before, table.output)
+            inputs |= before
+    names = {target: [str(number) for number in range(classes)] for target in system.stage_data(stage).target}
+    return build_model(system, stage, shapes, names, upstream).eval(), inputs
+
+
+def rebuild(folder: Path, system: System) -> Finished:
+    """Load a trained stage with all that stands before it, so that its model needs features only.
+
+    Args:
+        folder: of the stage.
+        system: it was trained as a part of.
+    """
+    path = folder / "stage.json"
+    if not path.exists():
+        raise UserError(f"{folder}: no finished stage in it (stage.json is missing)")
+    described = json.loads(path.read_text(encoding="utf-8"))
+    stage = Stage.model_validate(described["stage"])
+    shapes = {view: tuple(shape) for view, shape in described["shapes"].items()}
+    before = {view: rebuild(folder.parent / name, system).model for view, name in described["sources"].items()}
+    model = build_model(system, stage, shapes, described["classes"], before)
+    own = load_file(folder / "weights.safetensors")
+    # The file holds the networks trained along; frozen ones have brought their own weights.
+    missing, unexpected = model.load_state_dict(own, strict=False)
+    if unexpected or [name for name in missing if not name.startswith(_frozen(system, stage))]:
+        raise UserError(f"{folder / 'weights.safetensors'}: does not fit the stage's network")
+    model.eval()
+    return Finished(stage, described["key"], folder, model, described["classes"], shapes)
+
+
+def _frozen(system: System, stage: Stage) -> tuple[str, ...]:
+    """Return how the names of weights begin that belong to frozen stages before a rebuilt one."""
+    found: list[str] = []
+    for view in stage.inputs:
+        table = system.views[view]
+        if table.stage is not None:
+            inner = _frozen(system, resolve(system, table.stage)) if table.trainable else ("",)
+            found += [f"upstream.{view}.{name}" for name in inner]
+    return tuple(found)
+
+
+def leaves(system: System, stage: Stage) -> list[str]:
+    """Return the feature views a rebuilt stage reads, its own and those of the stages before it."""
+    found: list[str] = []
+    for view in stage.inputs:
+        source = system.views[view].stage
+        found += [view] if source is None else leaves(system, resolve(system, source))
+    return list(dict.fromkeys(found))
+
+
+def resolve(system: System, name: str) -> Stage:
+    """Return a stage of a system; view and network it does not name are those of the stage it starts from."""
+    stage = next(stage for stage in system.stages if stage.name == name)
+    if stage.start_from not in [other.name for other in system.stages]:
+        return stage
+    source = resolve(system, stage.start_from or "")
+    changes: dict[str, Any] = {}
+    if not stage.inputs:
+        changes["views"] = source.inputs
+    if stage.network is None:
+        changes["network"] = source.network
+    return stage.model_copy(update=changes)
+
+
+def weights_file(place: str) -> Path:
+    """Return the weights of a run, stage or bundle folder.
+
+    Raises:
+        UserError: there is no such folder, or no weights in it.
+    """
+    folder = Path(place)
+    final = folder / "final.json"
+    if final.exists():
+        folder = folder / json.loads(final.read_text(encoding="utf-8"))["stage"]
+    path = folder / "weights.safetensors"
+    if not path.exists():
+        raise UserError(f"start_from = '{place}': no earlier stage of this name, and no weights.safetensors there")
+    return path
