@@ -512,6 +512,14 @@ def test_killed_at_any_moment(tmp_path):
     assert not different, f"seed {seed}"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such rights there")
+def test_weights_can_be_read_by_whom_other_files_can_be_read(tmp_path):
+    training.save_weights({"x": torch.ones(2)}, tmp_path / "weights.safetensors", {"note": 1})
+    (tmp_path / "other").touch()
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert torch.equal(load_file(tmp_path / "weights.safetensors")["x"], torch.ones(2))
+
+
 # --- what cannot be
 
 

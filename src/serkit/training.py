@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from serkit import perturb, schedules, stopping
-from serkit.atomic import write_text, writing
+from serkit.atomic import write_bytes, write_text
 from serkit.batches import ItemData
 from serkit.errors import UserError
 from serkit.evaluation.metrics import accuracy, uar
@@ -296,8 +296,8 @@ def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
 def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
     """Write tensors and a JSON note as safetensors, whole or not at all."""
     metadata = {"note": json.dumps(note)} if note is not None else None
-    with writing(path) as temporary:
-        save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, temporary, metadata)
+    # As bytes: `save_file` makes a file that nobody else may read.
+    write_bytes(path, save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata))
 
 
 def load_weights(model: Model, path: Path) -> None:

@@ -1,6 +1,6 @@
 """How often a 95 % interval holds the truth: serkit's method beside the percentile bootstrap over speakers.
 
-    python benchmarks/coverage.py [--repetitions 1000] [--json FILE]
+    python benchmarks/interval_coverage.py [--repetitions 1000] [--json FILE]
 
 Simulated recognisers whose accuracy differs from speaker to speaker, four classes of unequal share and ease; the
 truth is the score over all speakers there could be (Gauss-Hermite quadrature).
