@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from serkit import perturb, training
+from serkit import checkpoint, perturb, training
 from serkit.batches import ItemData
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
@@ -398,7 +398,7 @@ SETTINGS = {
         ("_seed_step", [7]),  # in the middle of the second epoch (4 steps each)
         ("_seed_step", [9]),  # between the second and the third
         ("evaluate", [3]),  # when the third has no step left
-        ("_save", [1, 6]),  # before a checkpoint is written
+        ("save_checkpoint", [1, 6]),  # before a checkpoint is written
         ("_seed_step", [2, 3, 14]),
     ],
 )
@@ -409,7 +409,7 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(
     expected, record = undisturbed(settings)
     for call in calls:
         interrupt(function, call)
-        if SETTINGS[settings]["checkpoint_seconds"] and function == "_save":
+        if SETTINGS[settings]["checkpoint_seconds"] and function == "save_checkpoint":
             continue  # never called
         with pytest.raises(Interruption):
             train(tmp_path, **SETTINGS[settings])
@@ -457,9 +457,9 @@ def test_a_checkpoint_holds_the_scale_of_16_bit_gradients(tmp_path):
             self.scale = state["scale"]
 
     model, optimizer = make_linear(), torch.optim.SGD(make_linear().parameters())
-    training._save(tmp_path, model, optimizer, None, Scaled(512.0), training.Progress(step=3))
+    checkpoint.save_checkpoint(tmp_path, model, optimizer, None, Scaled(512.0), checkpoint.Progress(step=3))
     other = Scaled(1.0)
-    assert training._resume(tmp_path, model, optimizer, None, other).step == 3
+    assert checkpoint.resume(tmp_path, model, optimizer, None, other).step == 3
     assert other.scale == 512
 
 
@@ -514,7 +514,7 @@ def test_killed_at_any_moment(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="no such rights there")
 def test_weights_can_be_read_by_whom_other_files_can_be_read(tmp_path):
-    training.save_weights({"x": torch.ones(2)}, tmp_path / "weights.safetensors", {"note": 1})
+    checkpoint.save_weights({"x": torch.ones(2)}, tmp_path / "weights.safetensors", {"note": 1})
     (tmp_path / "other").touch()
     assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
     assert torch.equal(load_file(tmp_path / "weights.safetensors")["x"], torch.ones(2))

@@ -7,25 +7,20 @@ resumed gives the same weights, bit for bit, as an undisturbed one.
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from serkit import perturb, schedules, stopping
-from serkit.atomic import write_bytes, write_text
 from serkit.batches import ItemData
+from serkit.checkpoint import Average, Progress, keep_best, load_weights, resume, save_checkpoint, write_history
 from serkit.errors import UserError
 from serkit.evaluation.metrics import accuracy, uar
 from serkit.methods.method import Method
@@ -34,70 +29,6 @@ from serkit.progress import bar
 from serkit.systems.schema import Trainer
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-
-
-@dataclass
-class Progress:
-    """Where a training stands: everything a checkpoint holds besides weights.
-
-    Args:
-        epoch: finished epochs.
-        step: finished steps of the running epoch.
-        history: one record per finished epoch.
-        right: per finished epoch, whether each training item was right in the training pass (items,).
-        running: the same for the running epoch.
-        seen: items of the running epoch's steps so far.
-        sums: sum of each loss term over them.
-        best: best validation value and its epoch.
-        stopped: whether a stopping rule ended it.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    right: list[Tensor] = field(default_factory=list)
-    running: Tensor | None = None
-    seen: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    best: tuple[float, int] | None = None
-    stopped: bool = False
-
-    def count(
-        self, terms: dict[str, Tensor], predictions: dict[str, Tensor], batch: Batch, rows: Sequence[int]
-    ) -> None:
-        """Add a step to the running epoch: its loss terms, and which of its items (`rows`) were right."""
-        for name, value in zip(terms, torch.stack(list(terms.values())).tolist(), strict=True):
-            if not math.isfinite(value):
-                raise UserError(
-                    f"the loss '{name}' is {value} in epoch {self.epoch}, step {self.step}; "
-                    "a lower learning rate or trainer.clip may help"
-                )
-            self.sums[name] = self.sums.get(name, 0.0) + value * len(batch)
-        self.seen += len(batch)
-        target = next((name for name in batch.targets if name in predictions), None)
-        if target is not None and self.running is not None:
-            right = predictions[target].detach().argmax(1) == batch.targets[target]
-            if target in batch.masks:
-                right &= batch.masks[target]
-            self.running[list(rows)] = right.cpu().to(torch.uint8)
-
-    def close_epoch(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Move the running epoch into the history; returns its record, to which validation is added."""
-        if self.running is None:
-            raise ValueError("no epoch is running")
-        terms = {f"training_{name}": value / self.seen for name, value in self.sums.items()}
-        record = {
-            "epoch": self.epoch,
-            "training_loss": sum(terms.values()),
-            **(terms if len(terms) > 1 else {}),
-            "training_accuracy": int(self.running.sum()) / self.seen,
-            "learning_rate": rate,
-            "seconds": round(seconds, 3),
-        }
-        self.history.append(record)
-        self.right.append(self.running)
-        self.epoch, self.step, self.running, self.seen, self.sums = self.epoch + 1, 0, None, 0, {}
-        return record
 
 
 def fit(
@@ -169,10 +100,10 @@ class _Loop:
         self.schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
         self.rule = stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
         self.perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
-        self.average = _Average(model, trainer.average) if trainer.average else None
+        self.average = Average(model, trainer.average) if trainer.average else None
         self.wrapped, self.optimizer = self.fabric.setup(model, _optimizer(model, trainer))
         # Last: the optimizer's state goes where the weights are, and takes their precision.
-        self.progress = _resume(folder, model, self.optimizer, self.average, self.fabric.strategy.precision)
+        self.progress = resume(folder, model, self.optimizer, self.average, self.fabric.strategy.precision)
         self.saved = time.monotonic()
 
     def train_epoch(self) -> None:
@@ -188,14 +119,14 @@ class _Loop:
             progress.step += 1
             if time.monotonic() - self.saved > self.trainer.checkpoint_seconds:
                 precision = self.fabric.strategy.precision
-                _save(self.folder, self.model, self.optimizer, self.average, precision, progress)
+                save_checkpoint(self.folder, self.model, self.optimizer, self.average, precision, progress)
                 self.saved = time.monotonic()
         record = progress.close_epoch(self._rate((len(batches) - 1) / len(batches)), time.monotonic() - began)
         with _averaged(self.average, self.model):
             if self.validation:
                 size = self.trainer.batch_size
                 record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
-            _keep_best(self.folder, self.model, progress, self.trainer.select)
+            keep_best(self.folder, self.model, progress, self.trainer.select)
         progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
 
     def _rate(self, share: float) -> float:
@@ -288,53 +219,10 @@ def _all_items(model: Model, data: ItemData, batch_size: int, read: Callable[[Ou
     return result
 
 
-def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
-    """Write the history as JSON lines, whole or not at all."""
-    write_text(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
-
-
-def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
-    """Write tensors and a JSON note as safetensors, whole or not at all."""
-    metadata = {"note": json.dumps(note)} if note is not None else None
-    # As bytes: `save_file` makes a file that nobody else may read.
-    write_bytes(path, save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata))
-
-
-def load_weights(model: Model, path: Path) -> None:
-    """Give a model the weights of a file that `save_weights` wrote."""
-    tensors, _ = _read(path)
-    model.load_state_dict(tensors)
-
-
-class _Average:
-    """Exponential moving average of a model's floating-point state (Polyak & Juditsky 1992).
-
-    Up to `factor` it grows with the steps n as (1 + n) / (10 + n), so that the first ones do not stay in it.
-    """
-
-    def __init__(self, model: Model, factor: float) -> None:
-        self.factor = factor
-        self.steps = 0
-        self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-    def update(self, model: Model) -> None:
-        self.steps += 1
-        factor = min(self.factor, (1 + self.steps) / (10 + self.steps))
-        for name, value in model.state_dict().items():
-            kept = self.state[name] = self.state[name].to(value.device)
-            if value.dtype.is_floating_point:
-                kept.lerp_(value.detach(), 1 - factor)
-            else:
-                kept.copy_(value)
-
-    def apply(self, model: Model) -> None:
-        model.load_state_dict(self.state)
-
-
 class _averaged:
     """While the block runs, the model has its averaged weights."""
 
-    def __init__(self, average: _Average | None, model: Model) -> None:
+    def __init__(self, average: Average | None, model: Model) -> None:
         self.average, self.model = average, model
 
     def __enter__(self) -> None:
@@ -390,72 +278,3 @@ def _seed_step(seed: int, epoch: int, step: int) -> None:
 
 def _to(fabric: Any, batch: Batch) -> Batch:
     return batch if fabric.device.type == "cpu" else fabric.to_device(batch)
-
-
-def _keep_best(folder: Path, model: Model, state: Progress, select: str) -> None:
-    if select == "last":
-        return
-    value = state.history[-1][f"validation_{select}"] * (-1 if select == "loss" else 1)
-    if state.best is None or value > state.best[0]:
-        state.best = (value, state.epoch - 1)
-        save_weights(model.state_dict(), folder / "best.safetensors", {"epoch": state.epoch - 1})
-
-
-def _save(
-    folder: Path, model: Model, optimizer: Any, average: _Average | None, precision: Any, state: Progress
-) -> None:
-    """Write a checkpoint: tensors and, in the same file, the rest as JSON."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    inner = optimizer.state_dict()
-    for index, slots in inner["state"].items():
-        tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
-    if average:
-        tensors |= {f"average.{name}": value for name, value in average.state.items()}
-    if state.right:
-        tensors["right"] = torch.stack(state.right)
-    if state.running is not None:
-        tensors["running"] = state.running
-    note = {
-        "epoch": state.epoch,
-        "step": state.step,
-        "seen": state.seen,
-        "history": state.history,
-        "sums": state.sums,
-        "best": state.best,
-        "stopped": state.stopped,
-        "averaged": average.steps if average else 0,
-        "precision": precision.state_dict(),
-    }
-    save_weights(tensors, folder / "checkpoint.safetensors", note)
-    write_history(folder, state.history)
-
-
-def _resume(folder: Path, model: Model, optimizer: Any, average: _Average | None, precision: Any) -> Progress:
-    """Take up the folder's checkpoint, or begin."""
-    path = folder / "checkpoint.safetensors"
-    if not path.exists():
-        return Progress()
-    tensors, note = _read(path)
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-
-    model.load_state_dict(part("model."))
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in part("optimizer.").items():
-        index, _, slot = name.partition(".")
-        slots.setdefault(int(index), {})[slot] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-    precision.load_state_dict(note.pop("precision"))
-    steps = note.pop("averaged")
-    if average:
-        average.state, average.steps = part("average."), steps
-    best = tuple(note.pop("best") or ()) or None
-    right = list(tensors["right"]) if "right" in tensors else []
-    return Progress(**note, best=best, right=right, running=tensors.get("running"))
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        return tensors, json.loads((file.metadata() or {}).get("note", "{}"))

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from serkit import features, methods, training
+from serkit import checkpoint, features, methods, training
 from serkit.batches import ItemData
 from serkit.corpora.corpus import Channel
 from serkit.errors import UserError
@@ -248,7 +248,7 @@ def test_a_weights_file_to_start_from_changes_the_key(keys, tmp_path):
     main = {**LINEAR, "start_from": str(tmp_path)}
     found = []
     for value in (1.0, 2.0):
-        training.save_weights({"x": torch.tensor([value])}, path)
+        checkpoint.save_weights({"x": torch.tensor([value])}, path)
         found.append(keys([main])["main"])
     assert found[0] != found[1]
 
@@ -399,7 +399,7 @@ def test_outputs_are_those_of_the_weights_that_are_there(bench, computed):
     # As if another machine had trained the same stage: same key, other last bits.
     folder = made.finished["front"].folder
     other = {name: value * 1.5 for name, value in weights(made.finished["front"]).items()}
-    training.save_weights(other, folder / "weights.safetensors")
+    checkpoint.save_weights(other, folder / "weights.safetensors")
     again = bench.train(FRONT, ON_DEEP, views=DEEP)
     after = again.item_data(again.finished["main"], again.items).arrays["deep"][0]
     assert not np.allclose(before, after)
@@ -495,7 +495,7 @@ def test_what_cannot_be_rebuilt(bench, tmp_path):
     for name in ("network.head.emotion.bias", "upstream.deep.network.norm.bias"):
         kept = weights(made.finished["main"])
         del kept[name]
-        training.save_weights(kept, made.finished["main"].folder / "weights.safetensors")
+        checkpoint.save_weights(kept, made.finished["main"].folder / "weights.safetensors")
         with pytest.raises(UserError, match=r"weights\.safetensors: does not fit the stage's network"):
             rebuild(made.finished["main"].folder, system)
 

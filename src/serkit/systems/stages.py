@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from serkit import features, methods, training
+from serkit import checkpoint, features, methods, training
 from serkit.atomic import write_json
 from serkit.batches import ItemData
+from serkit.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError, unknown
 from serkit.features.store import Arrays, digest
@@ -27,7 +28,6 @@ from serkit.protocols.splits import Split
 from serkit.systems.experiment import Experiment
 from serkit.systems.models import Finished, build_model, leaves, output_shape, resolve, weights_file
 from serkit.systems.schema import Data, Stage
-from serkit.training import Progress
 
 #: What decides nothing about the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}
@@ -121,7 +121,7 @@ class Stages:
         finished = Finished(stage, key, folder, self._build(stage, shapes), self.classes, shapes)
         with _alone(folder):
             if (folder / "stage.json").exists():
-                training.load_weights(finished.model, folder / "weights.safetensors")
+                checkpoint.load_weights(finished.model, folder / "weights.safetensors")
                 finished.model.eval()
             else:
                 self._fit(finished, method, table)
@@ -285,8 +285,8 @@ class Stages:
     def _save(self, finished: Finished, progress: Progress, seconds: float) -> None:
         """Write weights and record, then `stage.json`, whose presence says that the stage is done."""
         folder = finished.folder
-        training.save_weights(finished.model.state_dict(), folder / "weights.safetensors")
-        training.save_weights({"right": torch.stack(progress.right)}, folder / "record.safetensors")
+        checkpoint.save_weights(finished.model.state_dict(), folder / "weights.safetensors")
+        checkpoint.save_weights({"right": torch.stack(progress.right)}, folder / "record.safetensors")
         description = {
             "name": finished.stage.name,
             "key": finished.key,
