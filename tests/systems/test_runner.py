@@ -9,7 +9,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
-from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.protocols import Protocol
 from serkit.systems import runner
 from serkit.systems.models import rebuild
@@ -431,3 +431,19 @@ def test_repeats_have_seeds_of_their_own(synthetic, tmp_path):
     first, second = (predictions.select(predictions.seeds == seed) for seed in (0, 1))
     assert first.ids == second.ids
     assert not np.array_equal(first.probabilities, second.probabilities)
+
+
+def test_the_linear_baseline_runs_on_the_same_folds_and_classes(synthetic, tmp_path):
+    sets = ["stages.main.trainer.epochs=1", "data.map.fear=anger", "data.copies=[]", "protocols.clean.folds=2"]
+    request = Request("compact-cnn", [synthetic], sets=sets, final=False, jobs=1, threads=1, baseline=True)
+    scores = run(request, tmp_path / "run")
+    own = Predictions.load(tmp_path / "run" / "predictions.csv")
+    parts = [Predictions.load(path) for path in sorted((tmp_path / "run" / "baseline" / "folds").glob("*.csv"))]
+    other = concatenate(parts)
+    assert other.classes == own.classes == ("anger", "neutral", "sadness")
+    assert dict(zip(other.ids, other.folds, strict=True)) == dict(zip(own.ids, own.folds, strict=True))
+    assert scores["baseline"]["system"] == "linear-baseline"
+    assert scores["baseline"]["accuracy"]["estimate"] == pytest.approx(float((other.truth == other.predicted).mean()))
+    # Itself has no baseline.
+    request = dataclasses.replace(request, system="linear-baseline", sets=sets[:2] + sets[3:])
+    assert "baseline" not in run(request, tmp_path / "itself")

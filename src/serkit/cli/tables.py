@@ -34,6 +34,12 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     rows = {"all": scores, **scores.get("corpora", {})} if scores.get("corpora") else {"all": scores}
     for name, row in rows.items():
         table.add_row(name, str(row["n"]), *[_percent(row[metric]) for metric in ("uar", "accuracy", "macro_f1")])
+    if baseline := scores.get("baseline"):
+        table.add_row(
+            baseline["system"],
+            str(scores["n"]),
+            *[_percent(baseline[metric]) for metric in ("uar", "accuracy", "macro_f1")],
+        )
     majority = scores["majority"]
     table.add_row(
         f"always {majority['class']}",

@@ -27,6 +27,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
     final: Annotated[bool, typer.Option(help="Train a last model on everything, for export.")] = True,
+    baseline: Annotated[bool, typer.Option(help="Score the linear baseline on the same folds.")] = True,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
@@ -54,6 +55,7 @@ def train(
         jobs,
         threads,
         accelerator,
+        baseline=baseline,
         command=shlex.join(["serkit", *sys.argv[1:]]),
     )
     scores = run(request, folder, resume, report=lambda line: print(line, file=sys.stderr))

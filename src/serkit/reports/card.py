@@ -151,7 +151,8 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
     if measured:
         majority = measured["majority"]
         parts.append(
-            f"Always answering `{majority['class']}` would have an accuracy of {majority['accuracy']:.1%} and "
+            _baseline(measured.get("baseline"))
+            + f"Always answering `{majority['class']}` would have an accuracy of {majority['accuracy']:.1%} and "
             f"a UAR of {majority['uar']:.1%}. Configurations tried: {measured['configurations']}; chosen on: "
             f"{measured['chosen_on']}. Intervals: {measured['uar']['method']}."
         )
@@ -161,6 +162,15 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
     if commands:
         parts.append("Made by:\n\n```\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(parts)
+
+
+def _baseline(measured: Mapping[str, Any] | None) -> str:
+    if measured is None:
+        return ""
+    return (
+        f"The linear baseline (`{measured['system']}`) on the same folds has an accuracy of "
+        f"{measured['accuracy']['estimate']:.1%} and a UAR of {measured['uar']['estimate']:.1%}. "
+    )
 
 
 def _recipe(about: Mapping[str, Any]) -> list[str]:

@@ -40,7 +40,8 @@ def table(runs: Sequence[Path]) -> list[dict[str, Any]]:
         runs: folders of finished runs, two or more; the others are compared with the first.
 
     Returns:
-        A row for each run, and one for always answering the commonest class of the first run's training
+        A row for each run, one for the linear baseline on the first run's folds if that was trained, and one
+        for always answering the commonest class of the first run's training
         parts: `run`, `system`, `protocol`, `n` predictions, `accuracy`, `uar`, `macro_f1`, `low` and `high`
         end of the UAR's interval and its `interval` method, `parameters`, and of the UAR less that of the
         first run `difference`, its `difference_low` and `difference_high`, `p` and the `permutation` that
@@ -55,12 +56,30 @@ def table(runs: Sequence[Path]) -> list[dict[str, Any]]:
     first = loaded[0]
     rows = [_row(first)]
     rows += [{**_row(run), **_against(run, first)} for run in loaded[1:]]
+    if baseline := first.scores.get("baseline"):
+        rows.append({**dict.fromkeys(rows[0]), **_baseline(baseline, first)})
     majority = {
         "run": f"always '{first.scores['majority']['class']}'",
         "n": len(first.predictions),
         **first.majority(),
     }
     return [*rows, {**dict.fromkeys(rows[0]), **majority}]
+
+
+def _baseline(baseline: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+    """Return what is known of the linear baseline on the folds of a run."""
+    found = {metric: baseline[metric]["estimate"] for metric in ("accuracy", "uar", "macro_f1")}
+    uar = baseline["uar"]
+    return {
+        "run": f"linear baseline of {run.path.name}",
+        "system": baseline["system"],
+        "protocol": run.scores["protocol"],
+        "n": len(run.predictions),
+        **found,
+        "low": uar["low"],
+        "high": uar["high"],
+        "interval": uar["method"],
+    }
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:

@@ -109,6 +109,8 @@ def _rows(run: RunFolder) -> Iterator[dict[str, Any]]:
     yield {"name": "all corpora" if corpora else "this system", "n": scores["n"], **_metrics(scores)}
     for name, part in corpora.items():
         yield {"name": name, "n": part["n"], **_metrics(part)}
+    if baseline := scores.get("baseline"):
+        yield {"name": baseline["system"], "n": scores["n"], **_metrics(baseline)}
     majority = {metric: {"estimate": value} for metric, value in run.majority().items()}
     yield {"name": f"always “{scores['majority']['class']}”", "n": scores["n"], **majority}
     if "mean" in scores["seeds"]:

@@ -5,6 +5,7 @@ splits.json       who was in which part
 stages/           trained stages, each under its key
 folds/            predictions of each finished fold
 predictions.csv   all of them
+baseline/         the same for the linear baseline on the same folds
 scores.json       the scores, with their intervals and flags
 final.json        the stage trained on everything, which `serkit export` ships
 report.html       all of it to look at
@@ -35,7 +36,7 @@ from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.evaluation.calibration import temperature
-from serkit.evaluation.metrics import uar
+from serkit.evaluation.metrics import METRICS, uar
 from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.evaluation.scores import scores
 from serkit.features.store import Store, digest
@@ -44,8 +45,11 @@ from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
 from serkit.systems.experiment import Experiment, prepare
-from serkit.systems.schema import System
+from serkit.systems.schema import Data, System
 from serkit.systems.stages import Stages
+
+#: The system every other has to beat.
+BASELINE = "linear-baseline"
 
 #: What may differ when a run is taken up again: where things lie and what they run on.
 _MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "machine", "versions"})
@@ -68,6 +72,7 @@ class Request:
         accelerator: handed to Lightning Fabric.
         command: the command line that asked for it; kept with the scores.
         protocols: definitions by name, besides the standard ones and the system's own.
+        baseline: whether the linear baseline is trained on the same folds, to be shown beside the scores.
     """
 
     system: str | Path
@@ -82,6 +87,7 @@ class Request:
     accelerator: str = "auto"
     command: str | None = None
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    baseline: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,24 +150,44 @@ def run(
     threads = _begin(folder, shared, request, first, grid, parts, request.threads or max(1, cores // jobs))
     write_json(folder / "splits.json", [asdict(split) for split in parts])
 
-    tasks = [
-        _Task(experiments, split, folder, shared, threads, max(1, cores // jobs), request.accelerator)
-        for split in parts
-        if not (folder / "folds" / f"{split.name}.json").exists()
-    ]
-    done = len(parts) - len(tasks)
-    if done:
-        report(f"{done} of {len(parts)} folds were done before")
-    for name, value in _work(tasks, jobs):
-        report(f"{name}: UAR {value:.1%}")
-    predictions = concatenate([Predictions.load(folder / "folds" / f"{split.name}.csv") for split in parts])
+    def all_folds(candidates: Sequence[Experiment], place: Path, told: Callable[[str], None]) -> Predictions:
+        tasks = [
+            _Task(candidates, split, place, shared, threads, max(1, cores // jobs), request.accelerator)
+            for split in parts
+            if not (place / "folds" / f"{split.name}.json").exists()
+        ]
+        if len(tasks) < len(parts):
+            told(f"{len(parts) - len(tasks)} of {len(parts)} folds were done before")
+        for name, value in _work(tasks, jobs):
+            told(f"{name}: UAR {value:.1%}")
+        return concatenate([Predictions.load(place / "folds" / f"{split.name}.csv") for split in parts])
+
+    predictions = all_folds(experiments, folder, report)
     predictions.save(folder / "predictions.csv")
     result = _score(folder, request, first, parts, predictions, len(grid))
+    if request.baseline and first.system.system.name != BASELINE:
+        baseline = prepare(
+            _baseline(first), request.corpora, request.protocol, store, cores, _protocols(request, first)
+        )
+        found = scores(all_folds([baseline], folder / "baseline", lambda line: None))
+        result["baseline"] = {"system": BASELINE, **{metric: found[metric] for metric in METRICS}}
+        report(f"linear baseline on the same folds: UAR {found['uar']['estimate']:.1%}")
     if request.final:
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
     write_json(folder / "scores.json", result)
     return result
+
+
+def _baseline(experiment: Experiment) -> System:
+    """Return the linear baseline for what an experiment scores: same target, classes and utterances."""
+    data = experiment.system.stage_data(experiment.system.deployed)
+    same = {"target": [experiment.target], "classes": data.classes, "map": data.map, "where": data.where}
+    return systems.load(BASELINE).model_copy(update={"data": Data(**same)})
+
+
+def _protocols(request: Request, experiment: Experiment) -> dict[str, Protocol]:
+    return {**request.protocols, request.protocol: experiment.protocol}
 
 
 def rows(request: Request) -> list[System]:
