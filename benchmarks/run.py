@@ -64,6 +64,7 @@ def startup(corpus: corpora.Corpus, folder: Path) -> dict[str, float]:
 
 def throughput(corpus: corpora.Corpus, folder: Path) -> dict[str, float]:
     """The default recogniser over the corpus on one core, features and decoding included."""
+    # Not to be had on Windows, where this benchmark therefore does not run.
     import resource
 
     import serkit
