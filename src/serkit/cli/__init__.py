@@ -82,12 +82,12 @@ def _serkit(
         raise UserError("no command given; `serkit --help` lists them")
 
 
-def _placeholder() -> None:
+def _not_imported() -> None:
     """Stand for a command that has not been imported."""
 
 
 for _name, (_, _help) in COMMANDS.items():
-    app.command(_name, help=_help)(_placeholder)
+    app.command(_name, help=_help)(_not_imported)
 
 
 def main() -> None:
