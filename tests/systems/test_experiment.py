@@ -12,6 +12,7 @@ from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
 from serkit.systems.experiment import prepare
 
+ITEMS = {"p": Protocol(kind="random", unit="item")}
 VIEWS = {"flat": {"feature": {"name": "log_mel_functionals", "bands": 8}}}
 
 
@@ -255,8 +256,8 @@ def one_class(corpus):
         (lambda c: make([c], target="word"), "target 'word'.*Targets: emotion"),
         (lambda c: make([c, c]), "a corpus is given twice: synthetic, synthetic"),
         (
-            lambda c: make([c], protocol="p", definitions={"p": Protocol(kind="random", unit="item")}),
-            "protocol 'p': unit = 'item' is not built yet",
+            lambda c: make([c], stage("one", copies=["noise"]), stage("two"), protocol="p", definitions=ITEMS),
+            "protocol 'p' cuts items: every stage needs the same data.items and data.copies",
         ),
         (lambda c: cut(make([replaced(c, lambda u: u if "s01" in u.id else None)])), "has only one, 'synthetic/s01'"),
     ],

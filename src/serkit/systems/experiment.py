@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serkit import items
 from serkit.corpora.corpus import Corpus, Utterance
 from serkit.errors import UserError, unknown
 from serkit.features.store import Store, digest
+from serkit.items import Item, Windowing
 from serkit.protocols import STANDARD, Protocol
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
-from serkit.systems.schema import Stage, System
+from serkit.systems.schema import Data, Stage, System
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Experiment:
         hashes: content hash by path.
         store: where features are kept.
         skipped: recordings that could not be read, with the reason.
+        pieces: under a protocol that cuts items (`unit = "item"`), the item of each id: windows and augmented
+            copies are pooled and stand as utterances of their own. Empty otherwise.
     """
 
     system: System
@@ -38,6 +41,7 @@ class Experiment:
     hashes: Mapping[Path, str]
     store: Store
     skipped: Mapping[str, str]
+    pieces: Mapping[str, Item] = field(default_factory=dict)
 
     @property
     def scored(self) -> Sequence[Utterance]:
@@ -53,6 +57,10 @@ class Experiment:
     def labels(self) -> Sequence[str]:
         """Class names of the scored target."""
         return self.classes[self.system.deployed.name][self.target]
+
+    def cut(self, utterance: Utterance, windowing: Windowing) -> list[Item]:
+        """Return an utterance's items; what stands for an item is not cut again."""
+        return [self.pieces[utterance.id]] if utterance.id in self.pieces else items.cut(utterance, windowing)
 
     def hash_of(self, utterance: Utterance) -> str:
         """Return the content hash of an utterance's file."""
@@ -148,8 +156,6 @@ def prepare(
     protocols = {**STANDARD, **(definitions or {}), **system.protocols}
     if protocol not in protocols:
         raise unknown("protocol", protocol, protocols)
-    if protocols[protocol].unit == "item":
-        raise UserError(f"protocol '{protocol}': unit = 'item' is not built yet; utterances are cut whole")
     names = [corpus.name for corpus in corpora]
     if len(set(names)) < len(names):
         raise UserError(f"a corpus is given twice: {', '.join(names)}")
@@ -166,11 +172,20 @@ def prepare(
     if not readable:
         raise UserError(f"none of {len(everything)} recordings can be read; the first: {next(iter(skipped.values()))}")
 
+    tables = [system.stage_data(stage) for stage in system.stages]
+    cuts_items = protocols[protocol].unit == "item"
+    if cuts_items and any((table.items, table.copies) != (tables[0].items, tables[0].copies) for table in tables):
+        # Otherwise an earlier stage could learn from what is another stage's test item.
+        raise UserError(f"protocol '{protocol}' cuts items: every stage needs the same data.items and data.copies")
     utterances: dict[str, Sequence[Utterance]] = {}
     classes: dict[str, dict[str, list[str]]] = {}
-    for stage in system.stages:
-        data = system.stage_data(stage)
+    pieces: dict[str, Item] = {}
+    for stage, data in zip(system.stages, tables, strict=True):
         chosen = items.select(readable, data.target[0], data.classes, data.map, data.where)
+        if cuts_items:
+            pooled = _pool(chosen, data)
+            pieces |= pooled
+            chosen = [replace(item.utterance, id=name) for name, item in pooled.items()]
         utterances[stage.name] = chosen
         classes[stage.name] = {}
         for target in data.target:
@@ -181,4 +196,10 @@ def prepare(
                     "a classifier needs two. Look at the labels, data.map and data.classes"
                 )
             classes[stage.name][target] = sorted(found)
-    return Experiment(system, protocols[protocol], utterances, classes, hashes, store, skipped)
+    return Experiment(system, protocols[protocol], utterances, classes, hashes, store, skipped, pieces)
+
+
+def _pool(utterances: Sequence[Utterance], data: Data) -> dict[str, Item]:
+    """Return all windows of the utterances and their augmented copies, by id."""
+    cut = [item for utterance in utterances for item in items.cut(utterance, data.items.windowing)]
+    return {item.id: item for item in items.copies(cut, data.copies, seed=0)}

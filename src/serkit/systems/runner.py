@@ -182,7 +182,10 @@ def run(
 def _baseline(experiment: Experiment) -> System:
     """Return the linear baseline for what an experiment scores: same target, classes and utterances."""
     data = experiment.system.stage_data(experiment.system.deployed)
-    same = {"target": [experiment.target], "classes": data.classes, "map": data.map, "where": data.where}
+    same: dict[str, Any] = {"target": [experiment.target], "classes": data.classes, "map": data.map}
+    same["where"] = data.where
+    if experiment.protocol.unit == "item":
+        same |= {"items": data.items, "copies": data.copies}
     return systems.load(BASELINE).model_copy(update={"data": Data(**same)})
 
 

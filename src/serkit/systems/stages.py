@@ -21,7 +21,7 @@ from serkit.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError, unknown
 from serkit.features.store import Arrays, digest
-from serkit.items import Item, copies, cut, label
+from serkit.items import Item, copies, label
 from serkit.methods.method import Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
@@ -86,7 +86,9 @@ class Stages:
     def probabilities(self, finished: Finished, utterances: Sequence[Utterance], target: str) -> np.ndarray:
         """Return class probabilities (utterances, classes): the mean over each utterance's items."""
         table = self._data(finished.stage)
-        pieces = [(row, item) for row, u in enumerate(utterances) for item in cut(u, table.items.windowing)]
+        pieces = [
+            (row, item) for row, u in enumerate(utterances) for item in self.experiment.cut(u, table.items.windowing)
+        ]
         data = self._item_data(finished.stage, [item for _, item in pieces], table, finished.classes)
         found = training.probabilities(finished.model, data, target)
         rows = np.array([row for row, _ in pieces])
@@ -106,12 +108,14 @@ class Stages:
         if not learned:
             raise UserError(f"stage '{stage.name}': no utterance is left to train on in {self.split.name}")
         method = methods.build(stage.method.name, **stage.method.options)
-        pieces = [item for utterance in learned for item in cut(utterance, table.items.windowing)]
-        self.training = self.items = copies(pieces, table.copies, self.seed)
+        pieces = [item for utterance in learned for item in self.experiment.cut(utterance, table.items.windowing)]
+        # Where a protocol cuts items, their copies stand among them.
+        made = () if self.experiment.pieces else table.copies
+        self.training = self.items = copies(pieces, made, self.seed)
         self.training = list(method.select(self.training, self))
         if not self.training:
             raise UserError(f"stage '{stage.name}': method '{stage.method.name}' selects no item to train on")
-        held = [item for utterance in validated for item in cut(utterance, table.items.windowing)]
+        held = [item for utterance in validated for item in self.experiment.cut(utterance, table.items.windowing)]
         self.items = [*self.training, *held]
 
         key = self._key(stage, table, held)
