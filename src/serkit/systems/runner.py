@@ -103,6 +103,39 @@ class _Task:
     accelerator: str
 
 
+@dataclass(frozen=True)
+class _Folds:
+    """The folds of a protocol and how they are worked through.
+
+    Args:
+        parts: who is in which part.
+        stages: where stages lie.
+        threads: of each fold.
+        jobs: folds at the same time.
+        accelerator: handed to Lightning Fabric.
+    """
+
+    parts: Sequence[Split]
+    stages: Path
+    threads: int
+    jobs: int
+    accelerator: str
+
+    def predict(self, candidates: Sequence[Experiment], folder: Path, report: Callable[[str], None]) -> Predictions:
+        """Train and predict each fold that the folder does not have yet; returns the predictions of all."""
+        readers = max(1, (os.cpu_count() or 1) // self.jobs)
+        tasks = [
+            _Task(candidates, split, folder, self.stages, self.threads, readers, self.accelerator)
+            for split in self.parts
+            if not (folder / "folds" / f"{split.name}.json").exists()
+        ]
+        if len(tasks) < len(self.parts):
+            report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds were done before")
+        for name, value in _work(tasks, self.jobs):
+            report(f"{name}: UAR {value:.1%}")
+        return concatenate([Predictions.load(folder / "folds" / f"{split.name}.csv") for split in self.parts])
+
+
 def run(
     request: Request,
     folder: Path,
@@ -129,54 +162,59 @@ def run(
     """
     if (folder / "run.json").exists() and not resume:
         raise UserError(f"{folder}: holds a run already; take it up with --resume, or choose another --out")
-    grid = rows(request)
     store = store or Store()
-    cores = os.cpu_count() or 1
-    experiments = [
-        prepare(system, request.corpora, request.protocol, store, cores, request.protocols) for system in grid
-    ]
+    grid = rows(request)
+    experiments = _prepare_all(request, grid, store, report)
     first = experiments[0]
-    if first.skipped:
-        report(
-            f"{len(first.skipped)} unreadable recordings are left out; the first: {next(iter(first.skipped.values()))}"
-        )
-    if any((other.scored, other.labels) != (first.scored, first.labels) for other in experiments):
-        raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
     parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
     if len(grid) > 1 and not all(split.validation for split in parts):
         raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
     shared = (stages or folder / "stages").absolute()
+    cores = os.cpu_count() or 1
     jobs = min(request.jobs or cores, len(parts))
     threads = _begin(folder, shared, request, first, grid, parts, request.threads or max(1, cores // jobs))
     write_json(folder / "splits.json", [asdict(split) for split in parts])
 
-    def all_folds(candidates: Sequence[Experiment], place: Path, told: Callable[[str], None]) -> Predictions:
-        tasks = [
-            _Task(candidates, split, place, shared, threads, max(1, cores // jobs), request.accelerator)
-            for split in parts
-            if not (place / "folds" / f"{split.name}.json").exists()
-        ]
-        if len(tasks) < len(parts):
-            told(f"{len(parts) - len(tasks)} of {len(parts)} folds were done before")
-        for name, value in _work(tasks, jobs):
-            told(f"{name}: UAR {value:.1%}")
-        return concatenate([Predictions.load(place / "folds" / f"{split.name}.csv") for split in parts])
-
-    predictions = all_folds(experiments, folder, report)
+    folds = _Folds(parts, shared, threads, jobs, request.accelerator)
+    predictions = folds.predict(experiments, folder, report)
     predictions.save(folder / "predictions.csv")
     result = _score(folder, request, first, parts, predictions, len(grid))
     if request.baseline and first.system.system.name != BASELINE:
-        baseline = prepare(
-            _baseline(first), request.corpora, request.protocol, store, cores, _protocols(request, first)
-        )
-        found = scores(all_folds([baseline], folder / "baseline", lambda line: None))
-        result["baseline"] = {"system": BASELINE, **{metric: found[metric] for metric in METRICS}}
-        report(f"linear baseline on the same folds: UAR {found['uar']['estimate']:.1%}")
+        result["baseline"] = _score_baseline(request, first, folds, folder / "baseline", store)
+        report(f"linear baseline on the same folds: UAR {result['baseline']['uar']['estimate']:.1%}")
     if request.final:
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
     write_json(folder / "scores.json", result)
     return result
+
+
+def _prepare_all(
+    request: Request, grid: Sequence[System], store: Store, report: Callable[[str], None]
+) -> list[Experiment]:
+    """Prepare each row of the grid; all have to score the same."""
+    cores = os.cpu_count() or 1
+    experiments = [
+        prepare(system, request.corpora, request.protocol, store, cores, request.protocols) for system in grid
+    ]
+    first = experiments[0]
+    if any((other.scored, other.labels) != (first.scored, first.labels) for other in experiments):
+        raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
+    if first.skipped:
+        reason = next(iter(first.skipped.values()))
+        report(f"{len(first.skipped)} unreadable recordings are left out; the first: {reason}")
+    return experiments
+
+
+def _score_baseline(
+    request: Request, experiment: Experiment, folds: _Folds, folder: Path, store: Store
+) -> dict[str, Any]:
+    """Train the linear baseline on the same folds and return its metrics with their intervals."""
+    protocols = {**request.protocols, request.protocol: experiment.protocol}
+    cores = os.cpu_count() or 1
+    baseline = prepare(_baseline(experiment), request.corpora, request.protocol, store, cores, protocols)
+    found = scores(folds.predict([baseline], folder, lambda line: None))
+    return {"system": BASELINE, **{metric: found[metric] for metric in METRICS}}
 
 
 def _baseline(experiment: Experiment) -> System:
@@ -187,10 +225,6 @@ def _baseline(experiment: Experiment) -> System:
     if experiment.protocol.unit == "item":
         same |= {"items": data.items, "copies": data.copies}
     return systems.load(BASELINE).model_copy(update={"data": Data(**same)})
-
-
-def _protocols(request: Request, experiment: Experiment) -> dict[str, Protocol]:
-    return {**request.protocols, request.protocol: experiment.protocol}
 
 
 def rows(request: Request) -> list[System]:
