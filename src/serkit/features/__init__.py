@@ -17,6 +17,7 @@ from serkit.errors import UserError, unknown
 FEATURES = {
     "log_mel": "serkit.features.log_mel:LogMel",
     "log_mel_functionals": "serkit.features.log_mel_functionals:LogMelFunctionals",
+    "logmel_image": "serkit.features.logmel_image:LogmelImage",
     "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
     "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
 }

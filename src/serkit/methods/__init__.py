@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from serkit.methods.method import Method
 
 METHODS = {
+    "feature_matching": "serkit.methods.feature_matching:FeatureMatching",
     "supervised": "serkit.methods.supervised:Supervised",
 }
 

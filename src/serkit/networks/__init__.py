@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NETWORKS = {
     "cnn": "serkit.networks.cnn:Cnn",
     "linear": "serkit.networks.linear:Linear",
+    "vit": "serkit.networks.vit:Vit",
 }
 
 

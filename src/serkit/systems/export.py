@@ -171,10 +171,12 @@ def count_macs(deployed: Deployed, shapes: Sequence[Shape]) -> int:
     Rule: convolutions and matrix products (attention included), one multiply-add counted once; what works
     element by element is not counted. Counted by torch's own counter, which counts two for each.
     """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
-    with counter, torch.inference_mode():
+    # The counter does not know the CPU's fused attention; as two products it counts it.
+    with counter, sdpa_kernel(SDPBackend.MATH), torch.inference_mode():
         deployed(*_example(shapes, items=1))
     return counter.get_total_flops() // 2
 
