@@ -37,6 +37,15 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
+def recordings():
+    """The folder of the real corpora, for tests marked `corpora`."""
+    folder = os.environ.get("SERKIT_CORPORA")
+    if not folder:
+        pytest.skip("SERKIT_CORPORA does not name the folder of the real recordings")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def synthetic(tmp_path_factory):
     """A generated corpus: 5 speakers say 2 sentences in 4 emotions."""
     from serkit.corpora.synthetic import generate

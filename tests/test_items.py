@@ -1,4 +1,3 @@
-import os
 import warnings
 from pathlib import Path
 
@@ -18,7 +17,7 @@ NOTHING = 1e-4
 
 
 @st.composite
-def recordings(draw):
+def windowed(draw):
     """A windowing, and the duration of a recording in s."""
     samples = draw(st.integers(1, 3 * RATE))
     rate = draw(st.sampled_from([8000, 16000, 22050, 44100]))
@@ -29,7 +28,7 @@ def recordings(draw):
 
 
 @settings(max_examples=500, deadline=None)
-@given(recordings())
+@given(windowed())
 def test_windows_of_any_recording(recording):
     windowing, duration, rate = recording
     windows = windowing.windows(duration)
@@ -234,10 +233,8 @@ def test_a_channel_that_is_not_there():
 
 
 @pytest.mark.corpora
-def test_every_egg_of_tava_is_as_long_as_its_speech():
-    if "SERKIT_CORPORA" not in os.environ:
-        pytest.skip("SERKIT_CORPORA does not name the folder of the real recordings")
-    corpus = corpora.load("tava", Path(os.environ["SERKIT_CORPORA"]) / "tava")
+def test_every_egg_of_tava_is_as_long_as_its_speech(recordings):
+    corpus = corpora.load("tava", recordings / "tava")
     before = behind = 0
     for utterance in corpus.utterances:
         speech = Item(utterance).signal(RATE, Windowing())

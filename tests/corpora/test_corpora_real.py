@@ -1,8 +1,6 @@
 """The real recordings, in the folder named by SERKIT_CORPORA."""
 
-import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -10,13 +8,6 @@ from serkit.corpora import load
 from serkit.corpora.verify import verify
 
 pytestmark = pytest.mark.corpora
-
-
-@pytest.fixture(scope="module")
-def root():
-    if "SERKIT_CORPORA" not in os.environ:
-        pytest.skip("SERKIT_CORPORA does not name the folder of the real recordings")
-    return Path(os.environ["SERKIT_CORPORA"])
 
 
 @pytest.mark.parametrize(
@@ -29,9 +20,9 @@ def root():
     ],
 )
 def test_every_official_recording_is_there_and_the_known_defects_are_found(
-    root, name, utterances, speakers, clipped, identical
+    recordings, name, utterances, speakers, clipped, identical
 ):
-    corpus = load(name, root / name)
+    corpus = load(name, recordings / name)
     assert len(corpus) == utterances and not corpus.skipped
     report = verify(corpus, jobs=2)
     assert not report.loses_data
@@ -42,12 +33,12 @@ def test_every_official_recording_is_there_and_the_known_defects_are_found(
     assert report.identical == identical
 
 
-def test_emodb_is_read_from_its_folder_wav_too(root):
-    assert len(load("emodb", root / "emodb/wav")) == 535
+def test_emodb_is_read_from_its_folder_wav_too(recordings):
+    assert len(load("emodb", recordings / "emodb/wav")) == 535
 
 
-def test_tava_quadrants_and_egg(root):
-    utterances = load("tava", root / "tava").utterances
+def test_tava_quadrants_and_egg(recordings):
+    utterances = load("tava", recordings / "tava").utterances
     assert Counter(utterance.targets["quadrant"] for utterance in utterances) == {
         "positive_high": 101,
         "negative_high": 98,
@@ -62,7 +53,7 @@ def test_tava_quadrants_and_egg(root):
     ] == 0.4475
 
 
-def test_tava_channels_that_miss_an_end_of_the_speech_are_named(root):
-    channels = verify(load("tava", root / "tava")).channels
+def test_tava_channels_that_miss_an_end_of_the_speech_are_named(recordings):
+    channels = verify(load("tava", recordings / "tava")).channels
     assert Counter(defect.split()[0] for defect in channels.values()) == {"ends": 11, "begins": 9}
     assert channels["tava/s07_confident_audio egg"] == "ends 0.128 s before the speech does"

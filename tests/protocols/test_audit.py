@@ -1,5 +1,4 @@
 import dataclasses
-import os
 from pathlib import Path
 
 import pytest
@@ -110,10 +109,8 @@ def test_the_summary_counts_folds_and_distinct_recordings():
 
 
 @pytest.mark.corpora
-def test_the_twin_recordings_of_ravdess_are_found():
-    if not os.environ.get("SERKIT_CORPORA"):
-        pytest.skip("SERKIT_CORPORA names no folder")
-    found = corpora.load("ravdess", Path(os.environ["SERKIT_CORPORA"]) / "ravdess").utterances
+def test_the_twin_recordings_of_ravdess_are_found(recordings):
+    found = corpora.load("ravdess", recordings / "ravdess").utterances
     seventh = [each for each in found if each.speaker == "ravdess/07"]
     hashes = {each.id: audio.content_hash(each.path) for each in seventh}
     protocol = Protocol(kind="leave_one_group_out", group="repetition")
