@@ -15,6 +15,8 @@ import numpy as np
 from serkit.errors import UserError, unknown
 
 FEATURES = {
+    "is09": "serkit.features.is09:Is09",
+    "is09_descriptors": "serkit.features.is09_descriptors:Is09Descriptors",
     "log_mel": "serkit.features.log_mel:LogMel",
     "log_mel_functionals": "serkit.features.log_mel_functionals:LogMelFunctionals",
     "logmel_image": "serkit.features.logmel_image:LogmelImage",

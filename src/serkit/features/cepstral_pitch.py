@@ -1,0 +1,95 @@
+"""Voicing and pitch from autocorrelation and cepstrum, with the smoothing of the INTERSPEECH 2009 features.
+
+The cepstrum finds the period: it stays sharp where a strong formant misleads the autocorrelation, whose
+height says how periodic the frame is. Thresholds and weights were found by comparing with openSMILE's output.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Highest fundamental frequency in Hz.
+HIGHEST = 500.0
+
+#: Frames whose autocorrelation peak is lower are unvoiced.
+VOICED = 0.55
+
+# Height a cepstral peak needs, as a share of the highest value plus the mean magnitude.
+_PEAK_HEIGHT = 0.6
+# A pitch this far from the running mean, as a share of it, is taken for an octave error. Just
+# below 40 %: exactly 40 % (lags in the ratio 3 to 5) is a jump in the reference.
+_JUMP = 0.4 - 1e-6
+# Weight of a new pitch in the running mean: an octave error moves it less, but does move it, so that a
+# speaker who really jumps is followed after some frames.
+_WEIGHT, _JUMP_WEIGHT = 0.3, 0.1
+
+
+def voicing_and_pitch(power: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate voicing and pitch of each frame on its own.
+
+    Args:
+        power: power spectra (frames, bins) of real frames, transform length 2 * (bins - 1).
+        rate: sampling rate in Hz.
+
+    Returns:
+        Voicing (frames,), from 0 to about 1: the highest peak of the autocorrelation relative to lag 0. Pitch
+        (frames,) in Hz: of the first cepstral peak that is high enough; 0 without one.
+    """
+    shortest = int(rate / HIGHEST)
+    # Magnitude: the autocorrelation's negative peaks count as well.
+    correlation = np.abs(_cosine_transform(power))
+    highest = (correlation[:, shortest - 1 : -1] * _peaks(correlation, shortest - 1)).max(axis=1)
+    # The longest lag counts without being a peak, as in the reference.
+    highest = np.maximum(highest, correlation[:, -1])
+    voicing = np.divide(highest, correlation[:, 0], out=np.zeros_like(highest), where=highest > 0)
+
+    # 1 is added to the power: in silence the cepstrum is 0, not the logarithm of rounding errors.
+    cepstrum = _cosine_transform(np.log1p(power))
+    threshold = _PEAK_HEIGHT * (cepstrum[:, shortest:].max(axis=1) + np.abs(cepstrum).mean(axis=1))
+    high = _peaks(cepstrum, shortest + 1) & (cepstrum[:, shortest + 1 : -1] > threshold[:, None])
+    first = high.argmax(axis=1)
+    found = high[np.arange(len(high)), first]
+    # In the reference's steps and precision: which of two equal slopes of F0 is the higher hangs on the last bit.
+    period = (first + shortest + 1).astype(np.float32) * np.float32(1 / rate)
+    return voicing, np.where(found, 1 / period, 0)
+
+
+def contour(voicing: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    """Smooth the pitch of a whole recording; 0 where unvoiced.
+
+    Octave errors are replaced by the running mean of the pitch before them, a voiced frame without a voiced
+    neighbour is dropped, others are averaged with the frame before. The result is one frame late: frame t
+    describes t - 1, as in the reference.
+
+    Args:
+        voicing: of each frame (frames,).
+        pitch: of each frame (frames,) in Hz; 0 without one.
+
+    Returns:
+        float64 (frames,) in Hz.
+    """
+    repaired = np.where(voicing >= VOICED, pitch, 0).astype(np.float64)
+    mean = 0.0
+    for frame in np.flatnonzero(repaired):
+        value = repaired[frame]
+        mean = mean or value
+        jump = abs(value - mean) > _JUMP * mean
+        if jump:
+            repaired[frame] = mean
+        mean += (_JUMP_WEIGHT if jump else _WEIGHT) * (value - mean)
+    before, current, after = np.pad(repaired, (2, 0))[:-2], np.pad(repaired, (1, 0))[:-1], repaired
+    smooth = np.where(before > 0, (before + current) / 2, np.where(after > 0, current, 0))
+    return np.where(current > 0, smooth, 0)
+
+
+def _cosine_transform(spectra: np.ndarray) -> np.ndarray:
+    """Inverse Fourier transform of real spectra (frames, bins): lags from 0, without the longest."""
+    # The cast is faster than leaving it to irfft.
+    return np.fft.irfft(spectra.astype(np.complex64))[:, : spectra.shape[1] - 1]
+
+
+def _peaks(values: np.ndarray, first: int) -> np.ndarray:
+    """Say which values from lag `first` to the last but one are higher than both neighbours."""
+    rises = values[:, first:] > values[:, first - 1 : -1]
+    falls = values[:, first:-1] > values[:, first + 1 :]
+    return rises[:, :-1] & falls

@@ -1,0 +1,172 @@
+"""Frame-level descriptors of the INTERSPEECH 2009 Emotion Challenge: what its 384 functionals describe."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from serkit.errors import UserError
+from serkit.features import cepstral_pitch, spectrum
+
+_PREEMPHASIS = 0.97
+_BANDS = 26
+_HIGHEST_BAND = 8000.0
+_COEFFICIENTS = 12
+_LIFTER = 22
+
+# 16-bit audio is read as value / 32767 by the reference, as value / 32768 by libsndfile.
+_FULL_SCALE = 32768 / 32767
+# The mel bands' unit, as in HTK: one step of 16-bit audio; levels below 1 are raised to it.
+_STEP = 1 / 32767
+
+_NAMES = (
+    "pcm_RMSenergy_sma{}",
+    *(f"pcm_fftMag_mfcc_sma{{}}[{number}]" for number in range(1, _COEFFICIENTS + 1)),
+    "pcm_zcr_sma{}",
+    "voiceProb_sma{}",
+    "F0_sma{}",
+)
+
+
+@dataclass(frozen=True)
+class Is09Descriptors:
+    """The 16 low-level descriptors and their 16 slopes over time, shape (32, frames).
+
+    RMS energy, MFCC 1 to 12, zero-crossing rate, voicing probability and F0 in Hz (0 where unvoiced), of
+    25 ms frames every 10 ms (whole frames only; a shorter signal is zero-padded to one), averaged over three
+    frames; then the slope of each, per frame, over five frames. Beyond the ends the contours keep their end
+    value.
+
+    Sources: Schuller, Steidl & Batliner 2009, table 1; details, where that is silent, by comparison with
+    openSMILE 3, whose names the columns carry.
+
+    Args:
+        rate: sampling rate in Hz, at least 2000.
+    """
+
+    rate: int = 16000
+
+    name: ClassVar[str] = "is09_descriptors"
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.rate < 2000:  # F0 up to 500 Hz needs it
+            raise UserError(f"{self.name}: rate {self.rate} Hz is too low; at least 2000, usually 16000")
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return (2 * len(_NAMES), None)
+
+    @property
+    def hop(self) -> int:
+        """Samples from frame to frame."""
+        return (self.rate + 50) // 100
+
+    @property
+    def columns(self) -> list[str]:
+        """Name of each row: `pcm_RMSenergy_sma`, ..., `F0_sma`, `pcm_RMSenergy_sma_de`, ..., `F0_sma_de`."""
+        return [name.format(kind) for kind in ("", "_de") for name in _NAMES]
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """Compute the contours of a float32 signal (samples,): float32 (32, frames)."""
+        smooth = _moving_average(_raw(signal, self.rate, self.hop))
+        return np.concatenate((smooth[:, :-2], _slope(smooth)))
+
+
+def _frame_length(rate: int) -> int:
+    """Return 25 ms in samples, halves upwards."""
+    return (rate + 20) // 40
+
+
+def _raw(signal: np.ndarray, rate: int, hop: int) -> np.ndarray:
+    """Compute the 16 descriptors before smoothing: float32 (16, frames)."""
+    length = _frame_length(rate)
+    if len(signal) < length:
+        signal = np.pad(signal, (0, length - len(signal)))
+    frames = 1 + (len(signal) - length) // hop
+    raw = np.empty((len(_NAMES), frames), dtype=np.float32)
+    for begin in range(0, frames, spectrum.CHUNK):
+        end = min(begin + spectrum.CHUNK, frames)
+        _describe(signal[begin * hop : (end - 1) * hop + length], rate, hop, raw[:, begin:end])
+    raw[15] = cepstral_pitch.contour(raw[14], raw[15])
+    return raw
+
+
+def _describe(signal: np.ndarray, rate: int, hop: int, out: np.ndarray) -> None:
+    """Fill `out` (16, frames) with the descriptors of the frames in `signal`, F0 still of each frame alone."""
+    windowed = _windowed(signal, rate, hop, out.shape[1])
+    spectra = np.fft.rfft(windowed)
+    # Real and imaginary part squared: half the time of abs() and **2.
+    power = spectra.real**2 + spectra.imag**2
+    np.sqrt(np.einsum("ts,ts->t", windowed, windowed) / np.float32(_frame_length(rate)), out=out[0])
+    mel = np.empty((len(power), _BANDS), dtype=np.float32)
+    spectrum.apply_filters(np.sqrt(power), _filters(rate, windowed.shape[1]), out=mel)
+    out[1:13] = _cosines() @ np.log(np.maximum(mel, 1, out=mel)).T
+    out[13] = _zero_crossing_rate(signal, _frame_length(rate), hop)
+    out[14], out[15] = cepstral_pitch.voicing_and_pitch(power, rate)
+
+
+def _windowed(signal: np.ndarray, rate: int, hop: int, frames: int) -> np.ndarray:
+    """Cut into frames, pre-emphasise each, multiply by a Hamming window, pad to the transform's length."""
+    window = _window(rate)
+    length = len(window)
+    windowed = np.zeros((frames, 1 << (length - 1).bit_length()), dtype=np.float32)
+    emphasised = signal[1:] - np.float32(_PREEMPHASIS) * signal[:-1]
+    cut = np.lib.stride_tricks.sliding_window_view(emphasised, length - 1)[::hop]
+    np.multiply(cut, window[1:], out=windowed[:, 1:length])
+    # What was before a frame is not known to it: its first sample counts as its own predecessor.
+    windowed[:, 0] = signal[: (frames - 1) * hop + 1 : hop] * ((1 - np.float32(_PREEMPHASIS)) * window[0])
+    return windowed
+
+
+def _zero_crossing_rate(signal: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """Count changes of sign per sample of each frame, float64 (frames,).
+
+    A sample that is 0 between neighbours of different sign (or another 0) is a crossing; the step to a frame's
+    last sample does not count.
+    """
+    sign = np.sign(signal).astype(np.int8)
+    before, current, after = sign[:-2], sign[1:-1], sign[2:]
+    crossing = (before * current < 0) | ((current == 0) & (before * after <= 0))
+    count = np.concatenate(([0], np.cumsum(crossing)))
+    return (count[length - 2 :: hop] - count[: len(count) - length + 2 : hop]) / length
+
+
+def _moving_average(raw: np.ndarray) -> np.ndarray:
+    """Average over three frames; two more frames than there were, for the slope at the end."""
+    padded = np.pad(raw, ((0, 0), (1, 3)), mode="edge")
+    return (padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]) / np.float32(3)
+
+
+def _slope(smooth: np.ndarray) -> np.ndarray:
+    """Slope per frame by least squares over five frames; without the two last frames of `smooth`."""
+    padded = np.pad(smooth, ((0, 0), (2, 0)), mode="edge")
+    near, far = padded[:, 3:-1] - padded[:, 1:-3], padded[:, 4:] - padded[:, :-4]
+    return (near + 2 * far) / np.float32(10)
+
+
+@functools.lru_cache(maxsize=8)
+def _window(rate: int) -> np.ndarray:
+    """Symmetric Hamming window of 25 ms that also sets the full scale: float32 (samples,)."""
+    return (np.hamming(_frame_length(rate)) * _FULL_SCALE).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _filters(rate: int, fft: int) -> np.ndarray:
+    """Triangles of height 1 whose sides are straight on the mel scale (HTK), not in Hz: float32 (bins, bands)."""
+    mel = np.log1p(np.arange(fft // 2 + 1) * rate / fft / 700)
+    edges = np.linspace(0, np.log1p(min(_HIGHEST_BAND, rate / 2) / 700), _BANDS + 2)
+    place = mel[:, None] / edges[1]
+    return (np.maximum(0, 1 - np.abs(place - np.arange(1, _BANDS + 1))) / _STEP).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def _cosines() -> np.ndarray:
+    """DCT-II with HTK's factor and lifter, coefficients 1 to 12: float32 (12, bands)."""
+    number = np.arange(1, _COEFFICIENTS + 1)[:, None]
+    cosines = np.cos(np.pi * number * (np.arange(_BANDS) + 0.5) / _BANDS)
+    lifter = 1 + _LIFTER / 2 * np.sin(np.pi * number / _LIFTER)
+    return (np.sqrt(2 / _BANDS) * lifter * cosines).astype(np.float32)
