@@ -292,7 +292,7 @@ def test_a_single_item_at_the_end_is_left_out(tmp_path):
         model.network.head["emotion"].weight.copy_(torch.tensor([[4.0, 0.0], [0.0, 4.0]]))
     settings = {"epochs": 6, "learning_rate": 1e-30, "optimizer": "sgd"}
     _, progress = train(tmp_path / "four", model, data, 9, batch_size=4, **settings)
-    left_out = [row for epoch in progress.right for row in range(9) if not epoch[row]]
+    left_out = [row for epoch in progress.right for row in range(9) if epoch[row] == checkpoint.UNSEEN]
     assert len(left_out) == 6  # one in each epoch ...
     assert len(set(left_out)) > 1  # ... not always the same
     # What was not seen is no mistake.
@@ -302,10 +302,10 @@ def test_a_single_item_at_the_end_is_left_out(tmp_path):
     # Where every batch is a single item nothing is left over.
     for size in (1, 3, 9):
         _, progress = train(tmp_path / str(size), model, data, 9, batch_size=size, **settings)
-        assert all(epoch.all() for epoch in progress.right)
+        assert all((epoch == 1).all() for epoch in progress.right)
 
 
-def test_items_without_a_label_are_not_right(tmp_path):
+def test_items_without_a_label_are_neither_right_nor_wrong(tmp_path):
     labels = ["low" if row % 2 == 0 else None for row in range(12)]
     data = make_vectors(12, labels)
     model = make_linear()
@@ -313,7 +313,7 @@ def test_items_without_a_label_are_not_right(tmp_path):
         # Always "high", the class that stands in for a missing one.
         model.network.head["emotion"].bias.copy_(torch.tensor([9.0, -9.0]))
     _, progress = train(tmp_path, model, data, 12, batch_size=4, epochs=1, learning_rate=1e-30, optimizer="sgd")
-    assert not progress.right[0].any()
+    assert progress.right[0].tolist() == [0, checkpoint.UNSEEN] * 6
 
 
 def test_outputs_do_not_depend_on_the_order():

@@ -18,6 +18,9 @@ from serkit.atomic import write_bytes, write_text
 from serkit.errors import UserError
 from serkit.networks.network import Batch, Model
 
+#: What `Progress.right` holds of an item that an epoch left out, or that has no label.
+UNSEEN = 2
+
 
 @dataclass
 class Progress:
@@ -27,7 +30,8 @@ class Progress:
         epoch: finished epochs.
         step: finished steps of the running epoch.
         history: one record per finished epoch.
-        right: per finished epoch, whether each training item was right in the training pass (items,).
+        right: per finished epoch, whether each training item was right in the training pass (items,): 1, 0, or
+            `UNSEEN`.
         running: the same for the running epoch.
         seen: items of the running epoch's steps so far.
         sums: sum of each loss term over them.
@@ -59,10 +63,10 @@ class Progress:
         self.seen += len(batch)
         target = next((name for name in batch.targets if name in predictions), None)
         if target is not None and self.running is not None:
-            right = predictions[target].detach().argmax(1) == batch.targets[target]
+            right = (predictions[target].detach().argmax(1) == batch.targets[target]).to(torch.uint8)
             if target in batch.masks:
-                right &= batch.masks[target]
-            self.running[list(rows)] = right.cpu().to(torch.uint8)
+                right = right.masked_fill(~batch.masks[target], UNSEEN)
+            self.running[list(rows)] = right.cpu()
 
     def close_epoch(self, rate: float, seconds: float) -> dict[str, Any]:
         """Move the running epoch into the history; returns its record, to which validation is added."""
@@ -73,7 +77,7 @@ class Progress:
             "epoch": self.epoch,
             "training_loss": sum(terms.values()),
             **(terms if len(terms) > 1 else {}),
-            "training_accuracy": int(self.running.sum()) / self.seen,
+            "training_accuracy": int((self.running == 1).sum()) / self.seen,
             "learning_rate": rate,
             "seconds": round(seconds, 3),
         }

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from serkit import perturb, schedules, stopping
 from serkit.batches import ItemData
-from serkit.checkpoint import Average, Progress, keep_best, load_weights, resume, save_checkpoint, write_history
+from serkit.checkpoint import UNSEEN, Average, Progress, keep_best, load_weights, resume, save_checkpoint, write_history
 from serkit.errors import UserError
 from serkit.evaluation.metrics import accuracy, uar
 from serkit.methods.method import Method
@@ -112,7 +112,7 @@ class _Loop:
         self.wrapped.train()
         batches = _order(self.training, self.trainer.batch_size, self.seed, progress.epoch)
         if progress.running is None:
-            progress.running = torch.zeros(len(self.training), dtype=torch.uint8)
+            progress.running = torch.full((len(self.training),), UNSEEN, dtype=torch.uint8)
         while progress.step < len(batches):
             _seed_step(self.seed, progress.epoch, progress.step)
             self._train_step(batches[progress.step], self._rate(progress.step / len(batches)))
@@ -204,7 +204,9 @@ def probabilities(model: Model, data: ItemData, target: str, batch_size: int = 6
 
 
 def outputs(model: Model, data: ItemData, what: str, batch_size: int = 64) -> np.ndarray:
-    """Return a model's `features` or `predictions` of all items: (items, size)."""
+    """Return a model's `features` or `predictions` of all items: (items, *shape)."""
+    if what == "features":
+        model = model.headless()
     return _all_items(model, data, batch_size, lambda output: output_of(output, what))
 
 

@@ -131,9 +131,23 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
     listed = capsys.readouterr().out
     assert all(name in listed for name in papers.available())
     assert run(["reproduce", str(paper)]) == 0
-    assert capsys.readouterr().out == "t1: One row\n"
+    assert capsys.readouterr().out == "t1: One row\n    L: linear-baseline\n"
     place = f"synthetic={synthetic.folder}"
-    assert run(["reproduce", str(paper), "t1", "--corpus", place, "--out", str(tmp_path / "out"), "--jobs", "1"]) == 0
+    arguments = [
+        "reproduce",
+        str(paper),
+        "t1",
+        "--corpus",
+        place,
+        "--out",
+        str(tmp_path / "out"),
+        "--protocol",
+        "random",
+    ]
+    arguments += ["--jobs", "1", "--threads", "1"]
+    assert run([*arguments, "--rows", "M"]) == 2
+    assert "unknown row of t1 'M'. Available: L" in capsys.readouterr().err
+    assert run([*arguments, "--rows", "L"]) == 0
     assert "| majority class | synthetic |" in capsys.readouterr().out
 
 

@@ -83,3 +83,22 @@ def test_nothing_changes_where_chunks_meet():
 def test_what_cannot_be(options, message):
     with pytest.raises(UserError, match=message):
         StftMagnitude(**options)
+
+
+def test_four_seconds_as_an_image_of_512_by_128():
+    """Time runs along the rows: 501 of them, then zeros; the bin at half the rate is cut off."""
+    signal = np.tile(NOISE, 8)[:64000]
+    feature, whole = StftMagnitude(size=[512, 128]), StftMagnitude()(signal)
+    found = feature(signal)
+    assert found.shape == feature.shape == (1, 512, 128) and found.dtype == np.float32
+    np.testing.assert_array_equal(found[0, :501], whole[:128].T)
+    assert not found[0, 501:].any()
+    cut = StftMagnitude(size=(3, 200))(signal)
+    np.testing.assert_array_equal(cut[0, :, :129], whole[:, :3].T)
+    assert not cut[0, :, 129:].any()
+
+
+@pytest.mark.parametrize("size", [(512,), (0, 128)])
+def test_sizes_that_are_none(size):
+    with pytest.raises(UserError, match="must be frames and bins, such as"):
+        StftMagnitude(size=size)

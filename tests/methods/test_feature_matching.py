@@ -21,13 +21,13 @@ CROSS_ENTROPY = (math.log(1 + math.exp(-2)) + math.log(2)) / 2
 def prepared(targets=TARGETS, **options):
     asked = []
 
-    def outputs(stage):
-        asked.append(stage)
+    def outputs(stage, what):
+        asked.append((stage, what))
         return torch.tensor(targets)
 
     method = methods.build("feature_matching", teacher="large", **options)
     method.prepare(None, SimpleNamespace(outputs=outputs))
-    assert asked == ["large"]
+    assert asked == [("large", "features")]
     return method
 
 

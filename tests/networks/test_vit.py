@@ -1,17 +1,13 @@
-import logging
-import math
-
-import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from onnx_parity import check_parity
 from serkit import networks
 from serkit.errors import UserError
 from serkit.networks.network import Batch, Model
-from serkit.networks.vit import Attention, Vit, cut_patches
-from serkit.systems.export import Deployed, count_macs, to_onnx
+from serkit.networks.vit import Vit
+from serkit.systems.export import Deployed, count_macs
 
 SHAPE = (1, 128, 128)
 OUTPUTS = {"emotion": 7}
@@ -90,21 +86,6 @@ def test_multiply_adds(depth, heads, hidden, teacher, published):
 # --- patches and places
 
 
-def test_patches_run_over_row_column_channel():
-    image = torch.arange(2 * 3 * 4 * 6).reshape(2, 3, 4, 6)
-    found = cut_patches(image, (2, 3))
-    assert found.shape == (2, 4, 18)
-    for item in range(2):
-        for patch, (top, left) in enumerate([(0, 0), (0, 3), (2, 0), (2, 3)]):
-            expected = [
-                image[item, channel, top + row, left + column]
-                for row in range(2)
-                for column in range(3)
-                for channel in range(3)
-            ]
-            assert found[item, patch].tolist() == expected
-
-
 def test_coordinates_stand_behind_the_image():
     network = make((1, 4, 8), patch=[4, 1], coordinates=True, **TINY)
     image = torch.randn(2, 1, 4, 8)
@@ -148,40 +129,6 @@ def test_only_coordinates_tell_the_order():
 # --- attention
 
 
-def test_attention_by_hand():
-    attention = Attention(width=1, heads=1, head_size=1, dropout=0.0)
-    with torch.no_grad():
-        attention.qkv.weight.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
-        attention.projection.weight.fill_(0.5)
-        attention.projection.bias.fill_(0.25)
-    x = torch.tensor([[[1.0], [-1.0], [0.5]]])
-    # The first token's query is 1; keys are 2, -2, 1, values 3, -3, 1.5.
-    weights = [math.exp(2), math.exp(-2), math.exp(1)]
-    total = sum(weights)
-    expected = 0.5 * (3 * weights[0] - 3 * weights[1] + 1.5 * weights[2]) / total + 0.25
-    assert attention(x)[0, 0, 0].item() == pytest.approx(expected, rel=1e-5)
-    assert attention.of_class_token(x)[0].tolist() == pytest.approx([weights[1] / total, weights[2] / total])
-
-
-def reference_attention(attention, x):
-    """The same by torch's own module, which needs heads * head_size = width."""
-    reference = torch.nn.MultiheadAttention(6, 3, bias=False, batch_first=True)
-    with torch.no_grad():
-        reference.in_proj_weight.copy_(attention.qkv.weight)
-        reference.out_proj.weight.copy_(attention.projection.weight)
-        result, weights = reference(x, x, x)
-    return result + attention.projection.bias, weights
-
-
-def test_attention_is_that_of_torch():
-    torch.manual_seed(0)
-    attention = Attention(width=6, heads=3, head_size=2, dropout=0.0)
-    x = 3 * torch.randn(2, 5, 6)
-    expected, weights = reference_attention(attention, x)
-    torch.testing.assert_close(attention(x), expected)
-    torch.testing.assert_close(attention.of_class_token(x), weights[:, 0, 1:])
-
-
 def test_maps_only_when_asked():
     network = make((1, 8, 12), patch=[4, 4], **TINY)
     image = 5 * torch.randn(3, 1, 8, 12)
@@ -191,8 +138,8 @@ def test_maps_only_when_asked():
     asked = run(network, image)
     assert list(asked.maps) == ["attention"] and asked.maps["attention"].shape == (3, 6)
     torch.testing.assert_close(asked.predictions, plain.predictions)
-    last = network.blocks[-1].attention
-    expected = reference_attention(last, seen_by(last, network, image))[1][:, 0, 1:]
+    last = network.blocks[-1]
+    expected = last.attention.of_class_token(last.norm(seen_by(last, network, image)))
     torch.testing.assert_close(asked.maps["attention"], expected)
 
 
@@ -208,16 +155,6 @@ def test_features_are_what_the_head_reads(pool):
     tokens = network.norm(seen_by(network.norm, network, image))
     assert tokens.shape == (3, 13, 6)
     torch.testing.assert_close(output.features, tokens[:, 0] if pool == "class" else tokens.mean(1))
-
-
-def test_a_layer_is_pre_norm():
-    network = make((1, 8, 12), patch=[8, 1], **TINY)
-    block, x = network.blocks[0], torch.randn(2, 4, 6)
-    inside = x + block.attention(torch.nn.functional.layer_norm(x, (6,)))
-    into, out = block.perceptron[1], block.perceptron[4]
-    normed = torch.nn.functional.layer_norm(inside, (6,))
-    expected = inside + out(torch.nn.functional.gelu(into(normed)))
-    torch.testing.assert_close(block(x), expected)
 
 
 def test_dropout_only_in_training():
@@ -237,17 +174,9 @@ def test_every_weight_learns():
 
 @pytest.mark.parametrize("options", [{"patch": [32, 1]}, {"patch": [16, 16], "pool": "mean", **TEACHER}])
 def test_onnx_computes_the_same_for_any_batch(options):
-    logging.disable(logging.WARNING)
     network = make((1, 32, 48), **{**TINY, **options})
     network.norm.weight.data *= 20  # far from even probabilities
-    deployed = Deployed(Model(network), ["image"], "emotion", 1.0).eval()
-    session = onnxruntime.InferenceSession(to_onnx(deployed, ["image"], [(1, 32, 48)]))
-    for items in (1, 3):
-        image = np.random.default_rng(items).random((items, 1, 32, 48), dtype=np.float32)
-        with torch.inference_mode():
-            expected = deployed(torch.from_numpy(image)).numpy()
-        assert expected.max() > 0.3
-        np.testing.assert_allclose(session.run(None, {"image": image})[0], expected, atol=1e-5)
+    check_parity(network, (1, 32, 48))
 
 
 def test_fused_attention_and_its_two_products_agree():

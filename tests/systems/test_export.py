@@ -13,6 +13,7 @@ from serkit import audio, systems
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import evaluate
+from serkit.networks.network import Model, Network, Output
 from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer
 from serkit.systems import export as exporting
@@ -135,6 +136,24 @@ def test_macs_and_parameters_by_hand():
     assert sizes(systems.load("compact-cnn"), 7)["main"]["macs"] == convolutions + attention + 768 * 7
     model, inputs = assemble(systems.load("linear-baseline"), "main", 3)
     assert count_macs(Deployed(model, list(inputs), "emotion", 1.0), list(inputs.values())) == 600
+
+
+def test_recurrent_layers_are_counted_and_the_model_is_left_alone():
+    class Recurrent(Network):
+        def __init__(self):
+            super().__init__({"speech": (5, None)}, {"emotion": 2})
+            self.lstm, self.start = torch.nn.LSTM(5, 3, batch_first=True), torch.nn.Parameter(torch.ones(3))
+            self.head = self.heads(3)
+
+        def forward(self, batch):
+            # A weight that a layer receives from outside.
+            start = self.start.expand(1, len(batch), 3)
+            features = self.lstm(batch.views["speech"].transpose(1, 2), (start, start))[0][:, -1]
+            return Output({"emotion": self.head["emotion"](features)}, features)
+
+    deployed = Deployed(Model(Recurrent()), ["speech"], "emotion", 1.0)
+    assert count_macs(deployed, [(5, None)]) == 300 * 4 * 3 * (5 + 3) + 3 * 2
+    assert all(weight.device.type == "cpu" and weight.requires_grad for weight in deployed.parameters())
 
 
 def test_evaluating_a_bundle_flags_what_it_was_trained_on(bundle, synthetic, tmp_path):

@@ -1,55 +1,121 @@
-"""`serkit features`: compute a feature of recordings and write it as a table."""
+"""`serkit features`: compute a feature of recordings as a table, on stdout or in a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from serkit.corpora.corpus import Utterance
+    from serkit.features import Feature
 
 
 def features(
     feature: Annotated[str, typer.Argument(help="Name of a front end, e.g. log_mel_functionals.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Recordings, folders or globs.")] = None,
     corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER instead of paths. Repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="FILE.csv or FILE.parquet.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="FILE.csv or FILE.parquet; without it the table goes to stdout.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Option of the front end, e.g. bands=80.")] = None,
-    channel: Annotated[str | None, typer.Option(help="Further channel of a corpus, e.g. egg.")] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|egg",
+            help="Channel of the recordings, from 0 (default: the mean of all), or further channel of a corpus, "
+            "e.g. egg.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="FILE.png: draw F0 below the waveform of one recording, instead of a table.")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Threads; 0: all cores.")] = 0,
 ) -> None:
     """Compute a feature: a row per recording, or per frame for features over time.
 
     What is computed is kept in the store: an interrupted command goes on where it stopped.
 
-    Example: serkit features log_mel_functionals --corpus emodb=data/emodb --out emodb.csv
+    Examples: serkit features log_mel_functionals --corpus emodb=data/emodb --out emodb.csv;
+    serkit features f0_robust take.wav > f0.csv
     """
+    import dataclasses
     import os
     import sys
 
     from serkit import corpora
-    from serkit.cli.predict import find_recordings
-    from serkit.corpora.corpus import Utterance
     from serkit.errors import UserError
     from serkit.features import build
-    from serkit.features.table import write
+    from serkit.features.table import show, write
     from serkit.systems import parse_value
 
-    if out is None:
-        raise UserError("name the table to write: --out FILE.csv or --out FILE.parquet")
-    options = [override.partition("=") for override in set_ or []]
-    front_end = build(feature, **{key.strip(): parse_value(value) for key, _, value in options})
+    overrides = [override.partition("=") for override in set_ or []]
+    options = {key.strip(): parse_value(value) for key, _, value in overrides}
+    front_end = build(feature, **options)
+    own = {key: value for key, value in getattr(front_end, "in_tables", {}).items() if key not in options}
+    front_end = dataclasses.replace(front_end, **own)  # type: ignore[type-var]
     if bool(paths) == bool(corpus):
         raise UserError("give either recordings or --corpus NAME=FOLDER")
     if corpus:
         utterances = [utterance for one in corpora.load_all(corpus) for utterance in one.utterances]
     else:
-        found, missing = find_recordings(paths or [])
-        for failure in missing:
-            print(f"serkit: skipped: {failure.error}", file=sys.stderr)
-        utterances = [Utterance(id=path, path=Path(path)) for path in found]
-    failed = write(front_end, utterances, out, channel, jobs or os.cpu_count() or 1)
+        utterances, channel = _find(paths or [], channel), None
+    if plot is not None:
+        _draw(front_end, utterances, plot, channel)
+        print(f"{plot}: F0 by {front_end.name} of {utterances[0].path}")
+    if plot is not None and out is None:
+        return
+    threads = jobs or os.cpu_count() or 1
+    if out is None:
+        failed = show(front_end, utterances, sys.stdout, channel, threads)
+    else:
+        failed = write(front_end, utterances, out, channel, threads)
+        print(f"{out}: {front_end.name} of {len(utterances) - len(failed)} recordings")
     for reason in failed.values():
         print(f"serkit: skipped: {reason}", file=sys.stderr)
-    print(f"{out}: {front_end.name} of {len(utterances) - len(failed)} recordings")
     if failed:
         raise typer.Exit(1)
+
+
+def _find(paths: list[str], channel: str | None) -> list[Utterance]:
+    """Make an utterance of each recording, heard on a channel (N, `egg` for the second, None for all)."""
+    import sys
+
+    from serkit import audio
+    from serkit.cli.predict import find_recordings, parse_channel
+    from serkit.corpora.corpus import Utterance
+
+    chosen = parse_channel(channel)
+    index = 1 if chosen == "egg" else chosen
+    found, missing = find_recordings(paths)
+    for failure in missing:
+        print(f"serkit: skipped: {failure.error}", file=sys.stderr)
+    if index is not None:
+        for path in found:
+            count = audio.info(path).channels
+            if index >= count:
+                raise audio.AudioError(f"{path}: no channel {index}; it has {count}, counted from 0")
+    return [Utterance(id=path, path=Path(path), index=index) for path in found]
+
+
+def _draw(feature: Feature, utterances: list[Utterance], picture: Path, channel: str | None) -> None:
+    """Draw F0 of a single utterance below its waveform."""
+    import numpy as np
+
+    from serkit.errors import UserError
+    from serkit.features.table import columns, moments
+    from serkit.items import Item, Windowing
+    from serkit.reports import contour
+
+    if len(utterances) != 1:
+        raise UserError(f"--plot draws one recording, not {len(utterances)}")
+    if picture.suffix != ".png":
+        raise UserError(f"{picture}: the picture is written as .png")
+    if "f0" not in columns(feature):
+        raise UserError(f"--plot draws F0, which '{feature.name}' has not; f0_egg and f0_robust have")
+    signal = Item(utterances[0]).signal(feature.rate, Windowing(), channel)
+    f0 = feature(signal)[columns(feature).index("f0")]
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    contour.draw(picture, str(utterances[0].path), signal, feature.rate, moments(feature, len(f0)), np.asarray(f0))

@@ -35,8 +35,8 @@ ChannelText = Annotated[
     str | None,
     typer.Option(
         metavar="N|egg",
-        help="Channel to listen to, from 0; `egg` is the electroglottograph, channel 1 of two. Default: what "
-        "the recogniser was made for; for speech the mean of all channels.",
+        help="Channel to listen to, from 0; `egg` is the electroglottograph, channel 1 of two or a file of its "
+        "own. Default: what the recogniser was made for; for speech the mean of all channels.",
         show_default=False,
     ),
 ]
@@ -75,7 +75,7 @@ def predict(
     begun = bool(out and resume and out.exists() and out.stat().st_size)
     files = [file for file in files if file not in answers]
     failures = [failure for failure in failures if failure.file not in answers]
-    results = itertools.chain(failures, recognizer.predict_files(files, _parse_channel(channel), jobs))
+    results = itertools.chain(failures, recognizer.predict_files(files, parse_channel(channel), jobs))
     total = len(files) + len(failures)
     failed = list(answers.values()).count(False)
     with _destination(out, format) as stream:
@@ -148,7 +148,8 @@ def _expand(path: str) -> list[str]:
     return found
 
 
-def _parse_channel(text: str | None) -> Channel:
+def parse_channel(text: str | None) -> Channel:
+    """Read what --channel says."""
     if text is None or text == "egg":
         return text  # type: ignore[return-value]  # mypy does not narrow str to a literal
     if not text.isdecimal():

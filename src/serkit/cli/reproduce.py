@@ -1,4 +1,4 @@
-"""`serkit reproduce`: run a published table again."""
+"""`serkit reproduce`: run a published table or figure again."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import typer
 
 def reproduce(
     paper: Annotated[str | None, typer.Argument(help="Name of a paper, or a TOML file; none: list them.")] = None,
-    artefact: Annotated[str | None, typer.Argument(help="Which table; none: list those of the paper.")] = None,
+    artefact: Annotated[str | None, typer.Argument(help="A table or figure; none: list those of the paper.")] = None,
     corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER; each is run by itself. Repeatable.")] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="Instead of the table's own. Repeatable.")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="Instead of its own. Repeatable for a table.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override for all rows, e.g. stages.*.trainer.epochs=5.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for runs and tables. Default: runs/PAPER.")] = None,
+    rows: Annotated[list[str] | None, typer.Option(help="LABEL of a row to run; none: all. Repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for runs, tables and pictures. Default: runs/PAPER.")] = None,
     seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
     format: Annotated[str, typer.Option(help="markdown or json.")] = "markdown",
 ) -> None:
-    """Run a published table again, beside the published values; interrupted work goes on.
+    """Run a published table or figure again, beside the published values; interrupted work goes on.
 
     Example: serkit reproduce kim2024 table3 --corpus emodb=data/emodb
     """
@@ -40,11 +41,13 @@ def reproduce(
         return
     loaded = papers.load(paper)
     if artefact is None:
-        for table in loaded.tables:
-            print(f"{table.name}: {table.title}")
+        for found in loaded.artefacts:
+            print(f"{found.name}: {found.title}")
+            for row in found.rows:
+                print(f"    {row.label}: {row.system or 'not run'}")
         return
     from serkit import corpora
-    from serkit.papers.reproduce import markdown
+    from serkit.papers.pages import page
     from serkit.papers.reproduce import reproduce as run
 
     result = run(
@@ -58,5 +61,6 @@ def reproduce(
         jobs,
         threads,
         report=lambda line: print(line, file=sys.stderr),
+        rows=rows or (),
     )
-    print_json(result) if format == "json" else print(markdown(loaded, result))
+    print_json(result) if format == "json" else print(page(loaded, result))

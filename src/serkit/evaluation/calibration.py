@@ -10,7 +10,7 @@ TEMPERATURE_LIMIT = 100.0
 _LOWEST = -100.0
 
 
-def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+def temperature(logits: np.ndarray, truth: np.ndarray, smoothing: float = 0.0) -> float:
     """Return the temperature T for which softmax(logits / T) has the highest likelihood.
 
     Above 1 the probabilities were too sure, below 1 not sure enough. Fit it on what was neither trained
@@ -21,11 +21,15 @@ def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     Args:
         logits: or log-probabilities, shape (n, classes).
         truth: class indices, shape (n,).
+        smoothing: share of each item's target that is spread evenly over the classes that are possible at all.
+            With some, n items that are all right do not make the probabilities 1.
     """
     from scipy import optimize, special
 
     shifted = np.maximum(logits - logits.max(axis=1, keepdims=True), _LOWEST).astype(np.float64)
     right = shifted[np.arange(len(truth)), truth]
+    if smoothing:
+        right = (1 - smoothing) * right + smoothing * shifted.mean(axis=1, where=shifted > _LOWEST)
 
     def loss(log_temperature: float) -> float:
         scale = np.exp(-log_temperature)

@@ -13,7 +13,9 @@ from serkit.corpora.corpus import Corpus, Utterance
 from serkit.errors import UserError
 from serkit.evaluation.predictions import Predictions
 from serkit.features.store import Store
+from serkit.items import Item, Windowing
 from serkit.progress import bar
+from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer
 
 
@@ -97,10 +99,28 @@ def evaluate(
     return Evaluation(predictions, flags, failed)
 
 
+def hear(bundle: Bundle, utterance: Utterance) -> tuple[np.ndarray, int]:
+    """Read what a bundle listens to in an utterance, as `Recognizer.predict_signal` takes it.
+
+    Returns:
+        Speech (samples,); for a bundle that listens to the electroglottograph, which may lie in a file of its
+        own, both beside each other (samples, 2). And their rate in Hz.
+
+    Raises:
+        UserError: the utterance has no electroglottograph.
+        AudioError: a recording that cannot be read.
+    """
+    item, rate = Item(utterance), audio.info(utterance.path).rate
+    speech = item.signal(rate, Windowing())
+    if not any(entry.channel for entry in bundle.inputs):
+        return speech, rate
+    return np.stack([speech, item.signal(rate, Windowing(), "egg")], axis=1), rate
+
+
 def _probabilities(recognizer: Recognizer, utterance: Utterance) -> list[float]:
-    if utterance.start is None and utterance.end is None:
+    further = any(entry.channel for entry in recognizer.bundle.inputs)
+    if not further and utterance.start is None and utterance.end is None:
         prediction = recognizer.predict_file(utterance.path, utterance.index)
     else:
-        signal, rate = audio.read(utterance.path, None, utterance.index, utterance.start, utterance.end)
-        prediction = recognizer.predict_signal(signal, rate)
+        prediction = recognizer.predict_signal(*hear(recognizer.bundle, utterance))
     return [prediction.probabilities[label] for label in recognizer.bundle.labels]

@@ -15,11 +15,14 @@ import numpy as np
 from serkit.errors import UserError, unknown
 
 FEATURES = {
+    "f0_egg": "serkit.features.f0_egg:F0Egg",
+    "f0_robust": "serkit.features.f0_robust:F0Robust",
     "is09": "serkit.features.is09:Is09",
     "is09_descriptors": "serkit.features.is09_descriptors:Is09Descriptors",
     "log_mel": "serkit.features.log_mel:LogMel",
     "log_mel_functionals": "serkit.features.log_mel_functionals:LogMelFunctionals",
     "logmel_image": "serkit.features.logmel_image:LogmelImage",
+    "mfcc": "serkit.features.mfcc:Mfcc",
     "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
     "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
 }

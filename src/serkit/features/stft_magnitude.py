@@ -18,6 +18,9 @@ class StftMagnitude:
     With the defaults 4 s at 16 kHz give 129 x 501 (Guizzo et al. 2023: Hamming window of 16 ms, half
     overlap).
 
+    With a `size` it is an image of shape (1, frames, bins) instead: time runs along the rows, and what is missing
+    behind the last frame or above the highest bin is 0, what is too much is cut off. Guizzo et al. 2023: 512 x 128.
+
     Args:
         rate: sampling rate in Hz.
         fft: transform length in samples.
@@ -27,6 +30,7 @@ class StftMagnitude:
         spectrum_scale: whether magnitudes are divided by the window's sum, so that a full-scale sine
             reads 0.5 whatever the window (SciPy's scaling "spectrum").
         center: whether frame t is centred on sample t * hop (zeros beyond the ends).
+        size: frames and bins of the image; None: (bins, frames), all of them.
     """
 
     rate: int = 16000
@@ -36,11 +40,17 @@ class StftMagnitude:
     window: str = "hamming"
     spectrum_scale: bool = True
     center: bool = True
+    size: tuple[int, int] | None = None
 
     name: ClassVar[str] = "stft_magnitude"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        if isinstance(self.size, list):
+            # TOML and JSON know no tuples; a list could not be hashed.
+            object.__setattr__(self, "size", tuple(self.size))
+        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+            raise UserError(f"stft_magnitude: size {self.size} must be frames and bins, such as [512, 128]")
         if not 0 < self.length <= self.fft:
             raise UserError(f"stft_magnitude: length {self.length} must lie in 1..fft ({self.fft})")
         if min(self.rate, self.hop) < 1:
@@ -50,10 +60,10 @@ class StftMagnitude:
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        return (self.fft // 2 + 1, None)
+        return (self.fft // 2 + 1, None) if self.size is None else (1, *self.size)
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Compute the magnitudes of a float32 signal (samples,): float32 (fft // 2 + 1, frames)."""
+        """Compute the magnitudes of a float32 signal (samples,): float32 of `shape`."""
         taper = spectrum.window(self.window, self.length, self.fft)
         if self.spectrum_scale:
             taper = taper / taper.sum()
@@ -61,4 +71,9 @@ class StftMagnitude:
         magnitude = np.empty((frames, self.fft // 2 + 1), dtype=np.float32)
         for place, chunk in spectrum.spectra(signal, taper, self.hop, self.center):
             np.abs(chunk, out=magnitude[place])
-        return np.ascontiguousarray(magnitude.T)
+        if self.size is None:
+            return np.ascontiguousarray(magnitude.T)
+        image = np.zeros((1, *self.size), dtype=np.float32)
+        seen = magnitude[: self.size[0], : self.size[1]]
+        image[0, : seen.shape[0], : seen.shape[1]] = seen
+        return image

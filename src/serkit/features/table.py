@@ -1,4 +1,9 @@
-"""Features as a table on disk: a row per recording, or per frame for features over time."""
+"""Features as a table: a row per recording, or per frame for features over time.
+
+Beside what every feature has, one may say how it looks in a table: `columns`, the names of its values; `hop`, the
+samples from frame to frame; `middle`, the sample in the middle of its first frame (0 where it does not say);
+`in_tables`, the options it has here unless others are asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -33,6 +38,12 @@ def columns(feature: Feature) -> list[str]:
     return list(own) if own else [f"{feature.name}_{index}" for index in range(sizes[0])]
 
 
+def moments(feature: Feature, frames: int) -> np.ndarray:
+    """Return the time of each frame of a feature over time, in s."""
+    first, hop = (getattr(feature, name, 0) for name in ("middle", "hop"))
+    return (first + hop * np.arange(frames)) / feature.rate
+
+
 def write(
     feature: Feature,
     utterances: Sequence[Utterance],
@@ -55,15 +66,45 @@ def write(
     Returns:
         Reason by id for the recordings that could not be read.
     """
-    names = ["file", *(["time"] if None in feature.shape else []), *columns(feature)]
+    names = ["file", *_names(feature)]
     if out.suffix not in (".csv", ".parquet"):
         raise UserError(f"{out}: the table is written as .csv or .parquet")
     failed: dict[str, str] = {}
     out.parent.mkdir(parents=True, exist_ok=True)
     blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
     with writing(out) as temporary:
-        (_write_csv if out.suffix == ".csv" else _write_parquet)(temporary, names, blocks)
+        if out.suffix == ".parquet":
+            _write_parquet(temporary, names, blocks)
+        else:
+            with open(temporary, "w", newline="", encoding="utf-8") as file:
+                _write_csv(csv.writer(file), names, blocks)
     return failed
+
+
+def show(
+    feature: Feature,
+    utterances: Sequence[Utterance],
+    stream: TextIO,
+    channel: str | None = None,
+    jobs: int = 1,
+    store: Store | None = None,
+) -> dict[str, str]:
+    """Write the table as CSV to a stream such as stdout; of a single utterance without a column `file`.
+
+    The other arguments, and what is returned, are those of `write`.
+    """
+    failed: dict[str, str] = {}
+    blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
+    names = _names(feature)
+    if len(utterances) > 1:
+        names = ["file", *names]
+    # The stream itself writes lines as its system does.
+    _write_csv(csv.writer(stream, lineterminator="\n"), names, blocks)
+    return failed
+
+
+def _names(feature: Feature) -> list[str]:
+    return [*(["time"] if None in feature.shape else []), *columns(feature)]
 
 
 def _blocks(
@@ -77,7 +118,6 @@ def _blocks(
     """Yield file, times in s (None for a vector) and values (rows, columns) of each readable utterance."""
     windowing = Windowing()
     axis = feature.shape.index(None) if None in feature.shape else None
-    seconds = getattr(feature, "hop", 0) / feature.rate
     with bar(feature.name, len(utterances)) as advance:
         for chunk in _batched(utterances):
             paths = {u.id: u.channels[channel].path if channel and channel in u.channels else u.path for u in chunk}
@@ -91,18 +131,17 @@ def _blocks(
                     yield name, None, values[None]
                 else:
                     rows = np.moveaxis(values, axis, 0)
-                    yield name, np.arange(len(rows)) * seconds, rows
+                    yield name, moments(feature, len(rows)), rows
             advance(len(chunk))
 
 
-def _write_csv(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        for name, times, values in blocks:
-            for row, vector in enumerate(values):
-                time = [] if times is None else [f"{times[row]:.6g}"]
-                writer.writerow([name, *time, *[f"{value:.9g}" for value in vector]])
+def _write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Any]) -> None:
+    writer.writerow(names)
+    for name, times, values in blocks:
+        file = [name] if names[0] == "file" else []
+        for row, vector in enumerate(values):
+            time = [] if times is None else [f"{times[row]:.6g}"]
+            writer.writerow([*file, *time, *[f"{value:.9g}" for value in vector]])
 
 
 def _write_parquet(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> None:

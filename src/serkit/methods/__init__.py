@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from serkit.methods.method import Method
 
 METHODS = {
+    "anti_transfer": "serkit.methods.anti_transfer:AntiTransfer",
+    "feature_distillation": "serkit.methods.feature_distillation:FeatureDistillation",
     "feature_matching": "serkit.methods.feature_matching:FeatureMatching",
+    "focal": "serkit.methods.focal:Focal",
+    "hard_examples": "serkit.methods.hard_examples:HardExamples",
+    "rh_emo": "serkit.methods.rh_emo:RhEmo",
     "supervised": "serkit.methods.supervised:Supervised",
+    "svm": "serkit.methods.svm:Svm",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 class Method:
     """What is minimised, and what happens before and after. The trainer owns the loop.
 
-    A subclass defines `loss`; the other steps do nothing unless it needs them.
+    A subclass defines `loss`; the other steps do nothing unless it needs them. One that is not trained by
+    epochs sets `by_epochs = False` and makes all of what is deployed in `finish`.
     """
+
+    #: Whether the loop runs; without it there is neither a history nor a training record.
+    by_epochs = True
 
     def select(self, items: Sequence[Item], stages: Stages) -> Sequence[Item]:
         """Choose which of the training items this stage trains on, e.g. by an earlier stage's record."""
@@ -35,6 +39,16 @@ class Method:
         """Compute the named terms whose sum is minimised, from what `forward` returned."""
         raise TypeError(f"{type(self).__name__} does not say what it minimises")
 
-    def finish(self, model: Model, batches: Iterable[Batch]) -> Model:
-        """Return what is deployed: the trained model, or one made of it and the training data."""
+    def finish(self, model: Model, batches: Iterable[Batch], held: Iterable[Batch] = ()) -> Model:
+        """Return what is deployed: the trained model, or one made of it and the data.
+
+        Args:
+            model: as training left it, in evaluation mode.
+            batches: the training items, in the order of `stages.training`.
+            held: the validation items; none where the protocol has none.
+        """
         return model
+
+    def report(self) -> dict[str, Any]:
+        """Say what the method found and chose, for `stage.json` (JSON only); asked after `finish`."""
+        return {}

@@ -27,6 +27,9 @@ class Supervised(Method):
             the training part; None weighs all alike.
     """
 
+    #: What the loss's term is called; with several targets `_target` follows.
+    term = "cross_entropy"
+
     def __init__(self, label_smoothing: float = 0.0, class_weights: str | None = None) -> None:
         if class_weights not in (None, "balanced"):
             raise unknown("class_weights", str(class_weights), ["balanced"])
@@ -44,21 +47,33 @@ class Supervised(Method):
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         terms = {}
         for target, logits in output.predictions.items():
-            losses = F.cross_entropy(
-                logits, batch.targets[target], reduction="none", label_smoothing=self.label_smoothing
-            )
-            if target in self.weights:
-                losses = losses * self.weights[target].to(losses)[batch.targets[target]]
+            losses = self.losses(target, logits, batch)
             known = batch.masks.get(target)
-            name = "cross_entropy" if len(output.predictions) == 1 else f"cross_entropy_{target}"
+            name = self.term if len(output.predictions) == 1 else f"{self.term}_{target}"
             # A batch without a single known label has no loss in this target: 0, not 0 / 0.
             terms[name] = losses.mean() if known is None else (losses * known).sum() / known.sum().clamp_min(1)
         return terms
 
+    def losses(self, target: str, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of each item in a target, (batch,); where its label is unknown it does not count."""
+        losses = F.cross_entropy(logits, batch.targets[target], reduction="none", label_smoothing=self.label_smoothing)
+        return self.weighted(losses, target, batch)
+
+    def weighted(self, losses: Tensor, target: str, batch: Batch) -> Tensor:
+        """Multiply each item's loss by the weight of its class, where classes have weights."""
+        if target not in self.weights:
+            return losses
+        return losses * self.weights[target].to(losses)[batch.targets[target]]
+
+
+def class_counts(items: Sequence[Item], target: str, classes: Sequence[str]) -> list[int]:
+    """Count the items of each class."""
+    labels = [str(label(item.utterance, target)) for item in items]
+    return [labels.count(name) for name in classes]
+
 
 def balanced_weights(items: Sequence[Item], target: str, classes: Sequence[str]) -> Tensor:
     """Return items / (classes * items of the class) for each class; 0 for a class without items."""
-    labels = [str(label(item.utterance, target)) for item in items]
-    counts = torch.tensor([labels.count(name) for name in classes], dtype=torch.float32)
+    counts = torch.tensor(class_counts(items, target, classes), dtype=torch.float32)
     present = (counts > 0).sum()
     return torch.where(counts > 0, counts.sum() / (present * counts.clamp_min(1)), 0.0)

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
     from serkit.networks.network import Network
 
 NETWORKS = {
+    "acln": "serkit.networks.acln:Acln",
+    "ast": "serkit.networks.ast:Ast",
+    "bilstm": "serkit.networks.bilstm:BiLstm",
     "cnn": "serkit.networks.cnn:Cnn",
+    "crnn": "serkit.networks.crnn:Crnn",
+    "fcn": "serkit.networks.fcn:Fcn",
+    "fused": "serkit.networks.fused:Fused",
     "linear": "serkit.networks.linear:Linear",
+    "resnet18": "serkit.networks.resnet18:Resnet18",
+    "septr": "serkit.networks.septr:Septr",
+    "rh_emo": "serkit.networks.rh_emo:RhEmo",
+    "vgg16": "serkit.networks.vgg16:Vgg16",
     "vit": "serkit.networks.vit:Vit",
 }
 

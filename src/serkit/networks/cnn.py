@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from serkit.networks.layers.pooling import AttentiveStatistics
-from serkit.networks.network import Batch, Network, Output, Shape, mask
+from serkit.networks.network import Batch, Network, Output, Shape, maps_of, mask, silence
 
 
 class Block(nn.Module):
@@ -33,15 +35,25 @@ class Block(nn.Module):
             nn.Sequential(nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)) for _ in range(residual)
         )
 
-    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the map (batch, out, bands, time) and the valid lengths along its time."""
-        x = F.relu(self.convolution(x))
-        if lengths is not None:
-            lengths = (lengths + self.stride[1] - 1) // self.stride[1]
-        x = _silence(x, lengths)
+    def compute(self, x: Tensor, lengths: Tensor | None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield what each convolution receives, and its map (batch, out, bands, time) before and behind the ReLU.
+
+        Args:
+            x: map of the block before.
+            lengths: valid ones along this block's time.
+        """
+        before = silence(self.convolution(x), lengths)
+        after = F.relu(before)
+        yield x, before, after
         for layer in self.residual:
-            x = _silence(F.relu(x + layer(x)), lengths)
-        return x, lengths
+            x = after
+            before = silence(x + layer(x), lengths)
+            after = F.relu(before)
+            yield x, before, after
+
+    def shorten(self, lengths: Tensor | None) -> Tensor | None:
+        """Return the valid lengths along the block's time of those along its input's."""
+        return None if lengths is None else (lengths + self.stride[1] - 1) // self.stride[1]
 
 
 class Cnn(Network):
@@ -87,17 +99,25 @@ class Cnn(Network):
         self.norm = nn.BatchNorm1d(2 * width * bands)
         self.dropout = nn.Dropout(dropout)
         self.head = self.heads(2 * width * bands)
+        self.map_names = [name for number in range(1, 1 + sum(residual) + len(residual)) for name in maps_of(number)]
+
+    def compute(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        x, lengths = batch.views[self.only][:, None], batch.lengths.get(self.only)
+        names = iter(self.map_names)
+        for block in cast(Iterable[Block], self.blocks):
+            lengths = block.shorten(lengths)
+            for maps in block.compute(x, lengths):
+                yield from zip(islice(names, len(maps)), maps, strict=True)
+                x = maps[-1]
+        yield "", x
 
     def forward(self, batch: Batch) -> Output:
-        x, lengths = batch.views[self.only][:, None], batch.lengths.get(self.only)
-        for block in self.blocks:
-            x, lengths = block(x, lengths)
+        x, maps = self.run(batch)
         x = x.flatten(1, 2)
+        lengths = batch.lengths.get(self.only)
+        for block in cast(Iterable[Block], self.blocks):
+            lengths = block.shorten(lengths)
         pooled = self.pooling(x, None if lengths is None else mask(lengths, x.shape[2]))
         features = self.norm(pooled)
         hidden = self.dropout(features)
-        return Output({target: head(hidden) for target, head in self.head.items()}, features)
-
-
-def _silence(x: Tensor, lengths: Tensor | None) -> Tensor:
-    return x if lengths is None else x * mask(lengths, x.shape[3])[:, None, None]
+        return Output({target: head(hidden) for target, head in self.head.items()}, features, maps)

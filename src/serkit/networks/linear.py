@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+import torch
 from torch import nn
 
 from serkit.networks.network import Batch, Network, Output, Shape
 
 
 class Linear(Network):
-    """One linear layer per target on a view without time; multinomial logistic regression when trained
-    with cross-entropy.
+    """One linear layer per target on views without time; multinomial logistic regression when trained
+    with cross-entropy, a support vector machine when fitted by the method `svm`.
 
     Args:
-        inputs: one view of fixed shape.
+        inputs: views of fixed shape, put side by side in the order of their names: in whatever order a stage
+            lists them, its weights are the same.
         outputs: number of outputs by target.
         dropout: share of inputs dropped in training.
     """
 
     def __init__(self, inputs: Mapping[str, Shape], outputs: Mapping[str, int], dropout: float = 0.0) -> None:
         super().__init__(inputs, outputs)
-        shape = self.inputs[self.only]
-        size = 1
-        for length in shape:
-            if length is None:
-                raise TypeError(f"view '{self.only}' has a time axis; a linear network needs a fixed shape")
-            size *= length
         self.dropout = nn.Dropout(dropout)
-        self.head = self.heads(size)
+        self.head = self.heads(sum(_numbers(view, shape) for view, shape in self.inputs.items()))
 
     def forward(self, batch: Batch) -> Output:
-        features = batch.views[self.only].flatten(1)
+        features = torch.cat([batch.views[view].flatten(1) for view in sorted(self.inputs)], 1)
         x = self.dropout(features)
         return Output({target: head(x) for target, head in self.head.items()}, features)
+
+
+def _numbers(view: str, shape: Shape) -> int:
+    """Count the numbers of a view."""
+    known = [length for length in shape if length is not None]
+    if len(known) < len(shape):
+        raise TypeError(f"view '{view}' has a time axis; a linear network needs a fixed shape")
+    return math.prod(known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -45,8 +45,8 @@ class Output:
 
     Args:
         predictions: by target, (batch, outputs): logits of classes, or numbers.
-        features: deep feature of each item, (batch, size): what papers distil, fuse or feed to an SVM.
-        maps: intermediate maps by layer name, only those asked for.
+        features: deep feature of each item, (batch, size) or a map: what papers distil, fuse or feed to an SVM.
+        maps: intermediate maps by name, only those asked for (`Network.keep`).
     """
 
     predictions: dict[str, Tensor]
@@ -59,7 +59,16 @@ class Network(nn.Module):
 
     Subclasses take `(inputs, outputs, **options)`: the shape of each view without the batch axis (None
     for time), and the number of outputs by target.
+
+    A network of convolutions names each one's maps in `map_names` and defines `compute`: `conv2` is the second
+    convolution's output behind its activation, `conv2.pre` before it, `conv2.input` what the layer receives.
     """
+
+    #: Names of the intermediate maps there are.
+    map_names: Sequence[str] = ()
+
+    #: Which of them the output holds, and views that come from a network trained along. None: they cost memory.
+    keep: Collection[str] = ()
 
     def __init__(self, inputs: Mapping[str, Shape], outputs: Mapping[str, int]) -> None:
         super().__init__()
@@ -77,8 +86,39 @@ class Network(nn.Module):
         """One linear layer from a feature of `size` to each target's outputs."""
         return nn.ModuleDict({target: nn.Linear(size, count) for target, count in self.outputs.items()})
 
+    def compute(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        """Compute the maps of `map_names` one after the other, then what the classifier reads (its name is empty)."""
+        raise TypeError(f"{type(self).__name__} has no convolutions")
+
+    def run(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute what the classifier reads, and the maps to keep."""
+        maps: dict[str, Tensor] = {}
+        for name, x in self.compute(batch):
+            if name in self.keep:
+                maps[name] = x
+        return x, maps
+
+    def maps(self, batch: Batch, names: Collection[str]) -> dict[str, Tensor]:
+        """Compute some of the maps of `map_names`, and nothing behind the last of them."""
+        found = {}
+        for name, x in self.compute(batch):
+            if name in names:
+                found[name] = x
+            if len(found) == len(names):
+                break
+        return found
+
+    def headless(self) -> Network:
+        """Return the network without what only its predictions need, for one that reads its features."""
+        return self
+
     def forward(self, batch: Batch) -> Output:
         raise TypeError(f"{type(self).__name__} does not say what it computes")
+
+
+def maps_of(number: int) -> list[str]:
+    """Return the names of a convolution's maps, counted from 1."""
+    return [f"conv{number}.input", f"conv{number}.pre", f"conv{number}"]
 
 
 class Model(nn.Module):
@@ -110,17 +150,34 @@ class Model(nn.Module):
         self._frozen: list[str] = []
 
     def forward(self, batch: Batch) -> Output:
-        views = dict(batch.views)
-        for view, model in self.upstream.items():
-            views[view] = output_of(model(batch), self.sources.get(view, "features"))
-        for view, normalisation in self.normalisations.items():
-            views[view] = normalisation(views[view], batch.lengths.get(view))
-        return self.network(dataclasses.replace(batch, views=views))
+        made = {
+            view: output_of(model(batch), self.sources.get(view, "features")) for view, model in self.upstream.items()
+        }
+        output = self.network(self.prepared(dataclasses.replace(batch, views={**batch.views, **made})))
+        output.maps |= {view: x for view, x in made.items() if view in self.network.keep}
+        return output
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Normalise a batch that holds all views, as the network wants it."""
+        normalised = {
+            view: normalisation(batch.views[view], batch.lengths.get(view))
+            for view, normalisation in self.normalisations.items()
+        }
+        return dataclasses.replace(batch, views={**batch.views, **normalised})
+
+    def headless(self) -> Model:
+        """Return the model without what only its predictions need; it has the same weights, not copies of them."""
+        normalisations = cast(Mapping[str, Normalisation], self.normalisations)
+        return Model(self.network.headless(), normalisations, cast(Mapping[str, Model], self.upstream), self.sources)
+
+    def normalisation(self, view: str) -> Normalisation:
+        """Return the normalisation of a view that has one."""
+        return cast(Normalisation, self.normalisations[view])
 
     def fit_normalisation(self, view: str, arrays: Iterable[Tensor]) -> None:
         """Set a view's mean and deviation from the training part, one item at a time."""
         if view in self.normalisations:
-            cast(Normalisation, self.normalisations[view]).fit(arrays)
+            self.normalisation(view).fit(arrays)
 
     def freeze(self, names: Sequence[str]) -> None:
         """Stop training some layers of the network: weights, batch-norm statistics and dropout.
@@ -166,3 +223,8 @@ def output_of(output: Output, what: str) -> Tensor:
 def mask(lengths: Tensor, size: int) -> Tensor:
     """Return which positions are valid, (batch, size) bool, from valid lengths (batch,)."""
     return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+def silence(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Set maps (batch, channels, bands, time) to zero behind each item's end; None: nothing is padded."""
+    return x if lengths is None else x * mask(lengths, x.shape[3])[:, None, None]

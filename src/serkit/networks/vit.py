@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from serkit.errors import unknown
+from serkit.networks.layers.patches import cut_patches, image_size, patch_size
+from serkit.networks.layers.transformer import Block
 from serkit.networks.network import Batch, Network, Output, Shape
 
 #: Channels of the stem's convolutions.
@@ -34,67 +35,6 @@ class Stem(nn.Sequential):
                 for channels, out in pairwise(_STEM)
             )
         )
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention whose inner width, heads * head_size, is independent of the tokens' width.
-
-    Args:
-        width: of the tokens.
-        heads: number of heads.
-        head_size: width of each head.
-        dropout: of the attention weights and of the result, in training.
-    """
-
-    def __init__(self, width: int, heads: int, head_size: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.head_size = heads, head_size
-        self.qkv = nn.Linear(width, 3 * heads * head_size, bias=False)
-        self.projection = nn.Linear(heads * head_size, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, tokens, width) of tokens (batch, tokens, width)."""
-        query, key, value = self._split(x)
-        dropout = self.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
-        return self.dropout(self.projection(mixed.transpose(1, 2).flatten(2)))
-
-    def of_class_token(self, x: Tensor) -> Tensor:
-        """Return how much the first token attends to each other one, mean over heads: (batch, tokens - 1).
-
-        Computed once more, since the fused attention does not return its weights. What the token pays to
-        itself is left out: a row adds up to less than 1.
-        """
-        query, key, _ = self._split(x)
-        scores = query[:, :, :1] @ key.transpose(2, 3) * self.head_size**-0.5
-        return scores.softmax(3).mean(1)[:, 0, 1:]
-
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return query, key and value: (batch, heads, tokens, head_size) each."""
-        query, key, value = self.qkv(x).unflatten(2, (3, self.heads, self.head_size)).permute(2, 0, 3, 1, 4)
-        return query, key, value
-
-
-class Block(nn.Module):
-    """A pre-norm transformer layer: attention, then a perceptron with one hidden layer, both with a shortcut."""
-
-    def __init__(self, width: int, heads: int, head_size: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, head_size, dropout)
-        self.perceptron = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, width),
-            nn.Dropout(dropout),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm(x))
-        return x + self.perceptron(x)
 
 
 class Vit(Network):
@@ -148,8 +88,8 @@ class Vit(Network):
             raise TypeError("depth, heads, head_size, hidden and width must be 1 or more")
         if pool not in _POOLS:
             raise unknown("pool", str(pool), _POOLS)
-        height, length = _image(self.only, self.inputs[self.only])
-        self.patch = _patch(patch, height, length)
+        height, length = image_size(self.only, self.inputs[self.only])
+        self.patch = patch_size(patch, height, length)
         self.pool = pool
         self.keep_attention = False
         self.stem = Stem() if stem else nn.Identity()
@@ -181,31 +121,6 @@ class Vit(Network):
         return Output({target: head(features) for target, head in self.head.items()}, features, maps)
 
 
-def cut_patches(image: Tensor, patch: tuple[int, int]) -> Tensor:
-    """Cut an image (batch, channels, height, width) into patches, row by row: (batch, patches, size).
-
-    A patch's numbers run over (row, column, channel), the channel fastest.
-    """
-    rows, columns = image.shape[2] // patch[0], image.shape[3] // patch[1]
-    parts = image.unflatten(3, (columns, patch[1])).unflatten(2, (rows, patch[0]))
-    return parts.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
-
-
 def _coordinates(height: int, width: int) -> Tensor:
     """Return each pixel's vertical and horizontal place, -1 to 1: (2, height, width)."""
     return torch.stack(torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"))
-
-
-def _image(view: str, shape: Shape) -> tuple[int, int]:
-    sizes = [length for length in shape if length is not None]
-    if len(shape) != 3 or len(sizes) != 3 or sizes[0] != 1:
-        raise TypeError(f"view '{view}' has shape {shape}; a fixed (1, height, width) is wanted")
-    return sizes[1], sizes[2]
-
-
-def _patch(patch: Sequence[int], height: int, width: int) -> tuple[int, int]:
-    if len(patch) != 2 or min(patch) < 1:
-        raise TypeError(f"patch = {list(patch)}; its height and width are wanted, e.g. [{height}, 1]")
-    if height % patch[0] or width % patch[1]:
-        raise TypeError(f"patch = {list(patch)} does not divide the image, {height} x {width}; try [{height}, 1]")
-    return patch[0], patch[1]

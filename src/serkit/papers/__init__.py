@@ -1,4 +1,4 @@
-"""Published tables as data, and the frame that runs them again.
+"""Published tables and figures as data, and the frame that makes them again.
 
 A paper is a TOML file: its published values, and which system with which settings each row is. To add one,
 write its file.
@@ -6,12 +6,15 @@ write its file.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from serkit.errors import UserError, unknown
+from serkit.papers.figures import FIGURES
 
 _FOLDER = Path(__file__).parent
 
@@ -31,18 +34,23 @@ class About(_Table):
 
 
 class Row(_Table):
-    """One row of a table.
+    """One row of a table, or one line or panel of a figure.
 
     Args:
         label: as printed.
-        published: value in % by corpus.
+        published: values in % by corpus: one number for a table's first metric, or a table of numbers by
+            metric, or by class where recalls are printed.
+        published_macs: multiply-adds of one item as printed, in 10^9; papers call them FLOPs.
+        at: the value this row has on the axis of a sweep.
         system: what computes it; None: the row cannot be run, for the reason in `not_run`.
         set: overrides of the system.
         not_run: why there is only the published value.
     """
 
     label: str
-    published: dict[str, float] = {}
+    published: dict[str, float | dict[str, float]] = {}
+    published_macs: float | None = None
+    at: float | None = None
     system: str | None = None
     set: list[str] = []
     not_run: str | None = None
@@ -53,39 +61,120 @@ class Row(_Table):
             raise ValueError(f"row '{self.label}' has either a system or, in not_run, the reason why not")
         return self
 
+    @property
+    def place(self) -> str:
+        """The label, fit for a folder's name."""
+        return re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")
 
-class Artefact(_Table):
-    """One table.
+
+class _Artefact(_Table):
+    """What tables and figures have in common.
 
     Args:
         name: as in `serkit reproduce PAPER NAME`.
         title: what it shows.
-        metric: serkit's name of what is printed.
-        called: the paper's name of it.
-        protocols: under which each row is run, side by side.
-        rows: of the table.
+        rows: each is a run on each corpus.
     """
 
     name: str
     title: str
-    metric: str = "accuracy"
-    called: str = ""
-    protocols: list[str] = ["clean"]
     rows: list[Row]
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> _Artefact:
+        seen: dict[str, str] = {}
+        for row in self.rows:
+            if row.place in seen:
+                raise ValueError(
+                    f"'{self.name}': rows '{seen[row.place]}' and '{row.label}' need labels that differ more"
+                )
+            seen[row.place] = row.label
+        return self
+
+    def chosen(self, labels: list[str]) -> list[Row]:
+        """Return the rows that are to be run: those named, or all; and of them those that can be.
+
+        Raises:
+            UserError: there is no such row, or it cannot be run.
+        """
+        for label in labels:
+            row = next((row for row in self.rows if row.label == label), None)
+            if row is None:
+                raise unknown(f"row of {self.name}", label, [row.label for row in self.rows])
+            if row.not_run:
+                raise UserError(f"row '{label}' of {self.name} cannot be run: {row.not_run}")
+        return [row for row in self.rows if row.system and (not labels or row.label in labels)]
+
+
+class PublishedTable(_Artefact):
+    """One table.
+
+    Args:
+        metrics: what is printed, by serkit's name, and what the paper calls it.
+        recalls: whether the recall of each class is printed too.
+        protocols: under which each row is run, side by side.
+    """
+
+    metrics: dict[Literal["accuracy", "uar", "macro_f1"], str] = Field({"accuracy": ""}, min_length=1)
+    recalls: bool = False
+    protocols: list[str] = ["clean"]
+
+    def published(self, row: Row, corpus: str) -> dict[str, float]:
+        """Return a row's published values by metric or class; none if the paper has none for the corpus."""
+        values = row.published.get(corpus, {})
+        return values if isinstance(values, dict) else {next(iter(self.metrics)): values}
+
+
+class Figure(_Artefact):
+    """One figure.
+
+    Args:
+        kind: a key of `serkit.papers.figures.FIGURES`: what draws it.
+        protocol: under which each row is run.
+        options: of the kind.
+    """
+
+    kind: str
+    protocol: str = "clean"
+    options: dict[str, Any] = {}
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        if kind not in FIGURES:
+            raise ValueError(str(unknown("kind of figure", kind, FIGURES)))
+        return kind
+
+
+Artefact = PublishedTable | Figure
 
 
 class Paper(_Table):
     """A publication and its artefacts."""
 
     paper: About
-    tables: list[Artefact]
+    tables: list[PublishedTable] = []
+    figures: list[Figure] = []
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Paper:
+        names = [artefact.name for artefact in self.artefacts]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two artefacts are named '{name}'")
+        return self
+
+    @property
+    def artefacts(self) -> list[Artefact]:
+        """All tables, then all figures."""
+        return [*self.tables, *self.figures]
 
     def artefact(self, name: str) -> Artefact:
-        """Return a table by name."""
-        for table in self.tables:
-            if table.name == name:
-                return table
-        raise unknown(f"artefact of {self.paper.name}", name, [table.name for table in self.tables])
+        """Return a table or figure by name."""
+        for artefact in self.artefacts:
+            if artefact.name == name:
+                return artefact
+        raise unknown(f"artefact of {self.paper.name}", name, [artefact.name for artefact in self.artefacts])
 
 
 def available() -> list[str]:

@@ -1,21 +1,33 @@
-"""Running a published table again, beside what was published."""
+"""Running a published table or figure again, beside what was published."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from serkit import systems
 from serkit.atomic import write_json, write_text
 from serkit.corpora.corpus import Corpus
+from serkit.errors import UserError, unknown
 from serkit.features.store import Store
-from serkit.papers import Artefact, Paper, Row
+from serkit.papers import Artefact, Figure, Paper, PublishedTable, Row
+from serkit.papers.figures import Ran, drawing
+from serkit.papers.pages import page
+from serkit.protocols import STANDARD, Protocol
+from serkit.reports.repeat import command, toml
+from serkit.reports.run_folder import RunFolder
+from serkit.systems.runner import BASELINE as LINEAR
 from serkit.systems.runner import Request, run
+from serkit.systems.schema import System
+from serkit.systems.sizes import size
 
 #: The rows every table has besides its own.
-BASELINE = Row(label="linear baseline (serkit)", system="linear-baseline")
+BASELINES = (
+    Row(label="linear baseline (serkit)", system=LINEAR),
+    Row(label="SVM on IS09 (serkit)", system="is09-svm"),
+)
 
 
 def reproduce(
@@ -30,119 +42,183 @@ def reproduce(
     threads: int = 0,
     store: Store | None = None,
     report: Callable[[str], None] = lambda line: None,
+    rows: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Run every row of a table on every corpus under every protocol, or take up what was run before.
+    """Run every row of a table or figure on every corpus, or take up what was run before.
 
-    Rows share their common stages. A linear baseline and the majority class come with every table.
+    Rows share their common stages. Two baselines and the majority class come with every table.
 
     Args:
         paper: the publication.
-        artefact: one of its tables.
+        artefact: one of its tables or figures.
         corpora: each is run by itself.
-        folder: receives the runs, `<artefact>.json` and `<artefact>.md`.
+        folder: receives the runs, `<artefact>.json`, `<artefact>.md` and a figure's pictures,
+            `<artefact>-<corpus>.png`.
         sets: overrides for the paper's rows, e.g. `stages.*.trainer.epochs=5` for a shorter schedule.
-        protocols: instead of the artefact's.
+        protocols: instead of the artefact's; a figure has one.
         seed: of the first repeat.
         jobs: folds trained at the same time; 0: as many as there are cores.
         threads: of each.
         store: where features are kept.
         report: receives a line for each step done.
+        rows: labels of those to run; all if empty. A table shows the others with their published values.
 
     Returns:
         What `<artefact>.json` holds.
+
+    Raises:
+        UserError: unknown row, protocol or override; a figure under several protocols; a run that cannot be made.
     """
-    # The baseline is run under the paper's own protocols too.
-    own = [systems.load(row.system).protocols for row in artefact.rows if row.system]
-    definitions = {name: protocol for found in own for name, protocol in found.items()}
+    chosen = artefact.chosen(list(rows))
+    loaded = {row.label: systems.load(row.system, [*row.set, *sets]) for row in artefact.rows if row.system}
+    frame = _Frame(artefact, loaded, folder, tuple(sets), seed, jobs, threads, store, report)
+    common: dict[str, Any] = {"paper": paper.paper.name, "artefact": artefact.name, "title": artefact.title}
+    common |= {"sets": list(sets), "seed": seed}
+    common["not_run"] = {row.label: row.not_run for row in artefact.rows if row.not_run}
+    if isinstance(artefact, Figure):
+        result = common | _figure(artefact, chosen, corpora, protocols, frame)
+    else:
+        result = common | _table(artefact, chosen, corpora, protocols or artefact.protocols, frame)
+    write_json(folder / f"{artefact.name}.json", result)
+    write_text(folder / f"{artefact.name}.md", page(paper, result))
+    return result
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """How the rows of an artefact are run: the arguments of `reproduce`, and its systems by row label."""
+
+    artefact: Artefact
+    systems: Mapping[str, System]
+    folder: Path
+    sets: Sequence[str]
+    seed: int
+    jobs: int
+    threads: int
+    store: Store | None
+    report: Callable[[str], None]
+
+    def run(self, row: Row, corpus: Corpus, protocol: str) -> tuple[Path, dict[str, Any]]:
+        """Run a row; returns the run's folder and its scores."""
+        name = f"{self.artefact.name}-{row.place}-{corpus.name}-{protocol}"
+        place = self.folder / "runs" / name
+        self.report(f"{row.label} on {corpus.name} under {protocol}")
+        request = Request(
+            row.system or "",
+            [corpus],
+            protocol,
+            [*row.set, *self._changes(row, protocol)],
+            seed=self.seed,
+            final=False,
+            jobs=self.jobs,
+            threads=self.threads,
+        )
+        return place, run(request, place, True, self.folder / "stages", self.store, self.report)
+
+    def _changes(self, row: Row, protocol: str) -> list[str]:
+        """Return overrides: those asked for, and the definition of a protocol that only other rows' systems have."""
+        changes = self._data(protocol) if row in BASELINES else list(self.sets)
+        own = systems.load(row.system or "") if row in BASELINES else self.systems[row.label]
+        defined = {name: found for system in self.systems.values() for name, found in system.protocols.items()}
+        if protocol in defined and protocol not in own.protocols:
+            definition = defined[protocol].model_dump(mode="json", exclude_defaults=True)
+            changes.append(f"protocols.{protocol}={toml(definition)}")
+        elif protocol not in {**STANDARD, **own.protocols}:
+            raise unknown("protocol", protocol, {**STANDARD, **defined})
+        return changes
+
+    def _data(self, protocol: str) -> list[str]:
+        """Return what makes a baseline score the same utterances, or items, as the first of the paper's rows."""
+        for system in self.systems.values():
+            data = system.stage_data(system.deployed)
+            chosen = data.model_dump(mode="json", exclude_defaults=True)
+            cut: Protocol = {**STANDARD, **system.protocols}.get(protocol, STANDARD["clean"])
+            if cut.unit != "item":
+                # It has windows and copies of its own; what is scored are whole utterances.
+                chosen = {key: value for key, value in chosen.items() if key not in ("items", "copies")}
+            return [f"data={toml({**chosen, 'target': data.target[:1]})}"]
+        return []
+
+
+def _table(
+    table: PublishedTable, chosen: Sequence[Row], corpora: Sequence[Corpus], protocols: Sequence[str], frame: _Frame
+) -> dict[str, Any]:
     rows = []
-    for row in [*artefact.rows, BASELINE]:
+    for row in [*table.rows, *BASELINES]:
         for corpus in corpora:
             entry: dict[str, Any] = {
                 "label": row.label,
                 "corpus": corpus.name,
-                "published": row.published.get(corpus.name),
+                "published": table.published(row, corpus.name),
+                "published_macs": row.published_macs,
                 "not_run": row.not_run,
                 "measured": {},
             }
-            for protocol in protocols or artefact.protocols if row.system else ():
-                place = folder / "runs" / f"{_plain(row.label)}-{corpus.name}-{protocol}"
-                report(f"{row.label} on {corpus.name} under {protocol}")
-                changes = [*row.set, *(sets if row is not BASELINE else ())]
-                request = Request(
-                    row.system or "",
-                    [corpus],
-                    protocol,
-                    changes,
-                    seed=seed,
-                    final=False,
-                    jobs=jobs,
-                    threads=threads,
-                    protocols=definitions,
-                )
-                scores = run(request, place, True, folder / "stages", store, report)
-                entry["measured"][protocol] = {
-                    **scores[artefact.metric],
-                    "n": scores["n"],
-                    "flags": scores["flags"],
-                    "majority": scores["majority"].get(artefact.metric),
-                }
+            sizes: dict[str, int] = {}
+            for protocol in protocols if row in chosen or row in BASELINES else ():
+                place, scores = frame.run(row, corpus, protocol)
+                system = System.model_validate(RunFolder.load(place).system)
+                sizes = sizes or size(system, system.deployed.name, len(scores["classes"]))
+                entry["measured"][protocol] = {**_cell(scores, table, place), **sizes}
             rows.append(entry)
-    result = {
-        "paper": paper.paper.name,
-        "artefact": artefact.name,
-        "title": artefact.title,
-        "metric": artefact.metric,
-        "called": artefact.called,
-        "protocols": list(protocols or artefact.protocols),
-        "sets": list(sets),
-        "seed": seed,
-        "rows": rows,
+    return {"metrics": dict(table.metrics), "protocols": list(protocols), "rows": rows}
+
+
+def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path) -> dict[str, Any]:
+    """Return measured values with intervals, and what they took: command, training time, epochs of each fold."""
+    folder = RunFolder.load(place)
+    stages = {stage["name"]: list(folder.trained(stage["name"])) for stage in folder.system["stages"]}
+    return {
+        "values": {metric: scores[metric] for metric in table.metrics},
+        "recalls": scores["recalls"] if table.recalls else {},
+        "n": scores["n"],
+        "flags": scores["flags"],
+        "majority": {metric: scores["majority"].get(metric) for metric in table.metrics},
+        "command": command(folder.description).text,
+        # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
+        "seconds": round(
+            sum(
+                max(stage["seconds"], sum(record["seconds"] for record in history))
+                for folds in stages.values()
+                for _, stage, history in folds
+            ),
+            2,
+        ),
+        "epochs": {name: [stage["epochs"] for _, stage, _ in folds] for name, folds in stages.items()},
     }
-    write_json(folder / f"{artefact.name}.json", result)
-    write_text(folder / f"{artefact.name}.md", markdown(paper, result))
-    return result
 
 
-def markdown(paper: Paper, result: dict[str, Any]) -> str:
-    """Lay out a reproduced table: published and measured side by side, with intervals and flags."""
-    protocols = result["protocols"]
-    called = f' ("{result["called"]}" in the paper)' if result["called"] else ""
-    lines = [f"# {paper.paper.name} {result['artefact']}: {result['title']}", "", paper.paper.citation, ""]
-    lines += [f"Metric: {result['metric']}{called}, in %, with 95 % interval. Seed {result['seed']}."]
-    if result["sets"]:
-        lines += [f"Changed from the paper's settings: {', '.join(f'`{change}`' for change in result['sets'])}."]
-    lines += [
-        "",
-        f"| row | corpus | published | {' | '.join(protocols)} |",
-        "|---|---|---:|" + "---:|" * len(protocols),
-    ]
-    majority: dict[str, list[str]] = {}
-    for row in result["rows"]:
-        cells = []
-        for protocol in protocols:
-            value = row["measured"].get(protocol)
-            cells.append("not run" if value is None else _value(value))
-            if value is not None and value["majority"] is not None:
-                majority.setdefault(row["corpus"], []).append(f"{100 * value['majority']:.1f}")
-        published = "" if row["published"] is None else f"{row['published']:.2f}"
-        lines.append(f"| {row['label']} | {row['corpus']} | {published} | {' | '.join(cells)} |")
-    for corpus, values in majority.items():
-        lines.append(f"| majority class | {corpus} |  | {' | '.join(values[: len(protocols)])} |")
-    lines += ["", *_notes(result), *[f"- {remark}" for remark in paper.paper.remarks], ""]
-    return "\n".join(lines)
-
-
-def _notes(result: dict[str, Any]) -> list[str]:
-    notes = [f"- {row['label']}: not run: {row['not_run']}" for row in result["rows"] if row["not_run"]]
-    for protocol in result["protocols"]:
-        flags = {flag for row in result["rows"] for flag in row["measured"].get(protocol, {}).get("flags", ())}
-        notes += [f"- `{protocol}`: {flag}" for flag in sorted(flags)]
-    return list(dict.fromkeys(notes))
-
-
-def _value(value: dict[str, Any]) -> str:
-    return f"{100 * value['estimate']:.1f} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"
-
-
-def _plain(label: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+def _figure(
+    figure: Figure, chosen: Sequence[Row], corpora: Sequence[Corpus], protocols: Sequence[str], frame: _Frame
+) -> dict[str, Any]:
+    if len(protocols) > 1:
+        raise UserError(f"a figure is drawn under one protocol; received {', '.join(protocols)}")
+    if not chosen:
+        raise UserError(f"{figure.name}: none of its rows can be run")
+    protocol = protocols[0] if protocols else figure.protocol
+    draw = drawing(figure.kind, figure.options)
+    rows, pictures, numbers = [], {}, {}
+    for corpus in corpora:
+        ran = []
+        for row in chosen:
+            place, scores = frame.run(row, corpus, protocol)
+            ran.append(Ran(row.label, corpus.name, place, scores, row.at))
+            rows.append(
+                {
+                    "label": row.label,
+                    "corpus": corpus.name,
+                    "flags": scores["flags"],
+                    "command": command(RunFolder.load(place).description).text,
+                }
+            )
+        pictures[corpus.name] = f"{figure.name}-{corpus.name}.png"
+        frame.report(f"drawing {pictures[corpus.name]}")
+        numbers[corpus.name] = draw(ran, frame.folder / pictures[corpus.name])
+    return {
+        "kind": figure.kind,
+        "options": dict(figure.options),
+        "protocol": protocol,
+        "rows": rows,
+        "pictures": pictures,
+        "numbers": numbers,
+    }

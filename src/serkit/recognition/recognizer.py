@@ -80,7 +80,8 @@ class Recognizer:
 
     A channel is an index from 0, which every input of the network then reads, `"egg"`, or None: what the
     bundle was made for. Speech is the mean of all channels. The electroglottograph is channel 1 of a file
-    that has two, and speech then its channel 0.
+    that has two, and speech then its channel 0; with `"egg"` it may also be a file of its own, if the bundle
+    listens to nothing else.
 
     Args:
         bundle: what to run.
@@ -191,6 +192,8 @@ class Recognizer:
             return dict.fromkeys(self._channels, channel)
         if "egg" not in self._channels.values():
             return dict.fromkeys(self._channels, None)
+        if channel == "egg" and count == 1 and set(self._channels.values()) == {"egg"}:
+            return dict.fromkeys(self._channels, 0)
         if count != 2:
             raise audio.AudioError(
                 f"{name}: has {count} channel(s); bundle '{self.bundle.name}' reads the electroglottograph "

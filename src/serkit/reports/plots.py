@@ -18,25 +18,26 @@ import numpy as np
 TRAINING = "#3d85c6"
 VALIDATION = "#d9730d"
 BALANCED = "#2e9d6a"
-# A colour that no chart uses: it becomes `currentColor`.
-_INK = "#010203"
+#: Near black, and used by no chart for anything else: in a page it becomes `currentColor`.
+INK = "#010203"
 # Behind text: so weak that the page's ink stays readable on it in both modes.
 _STRONGEST = 0.7
 
-_STYLE = {
+#: What a chart looks like in a page, on a ground that is left to the page.
+STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a class may be named `$`
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.titlesize": 9.5,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "text.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
     "legend.frameon": False,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -53,30 +54,43 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
         counts: true class in the row, predicted in the column, shape (classes, classes).
         classes: their names.
     """
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(WIDTH, 1.2 + 0.48 * len(classes))
-
-    def paint(figure: Any) -> None:
-        from matplotlib.patches import Rectangle
-
-        axes = figure.add_subplot(xlim=(-0.5, len(classes) - 0.5), ylim=(len(classes) - 0.5, -0.5))
-        axes.set_aspect("equal")
-        for (row, column), count in np.ndenumerate(counts):
-            share = shares[row, column]
-            corner = (column - 0.5, row - 0.5)
-            axes.add_patch(Rectangle(corner, 1, 1, color=TRAINING, alpha=_STRONGEST * share, linewidth=0))
-            if count:
-                axes.text(column, row - 0.12, f"{100 * share:.0f}%", ha="center", va="center", fontsize=9)
-                axes.text(column, row + 0.26, f"{count}", ha="center", va="center", fontsize=7.5)
-        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(classes)), classes)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        axes.set_xlabel("predicted")
-        axes.set_ylabel("true")
-
+    side = confusion_side(len(classes))
     title = f"Confusion matrix of {len(classes)} classes, {int(counts.sum())} predictions"
-    return _draw("confusion", title, side, side - 0.2, paint)
+    return _draw(
+        "confusion", title, side, side - 0.2, lambda figure: paint_confusion(figure.add_subplot(), counts, classes)
+    )
+
+
+def confusion_side(classes: int) -> float:
+    """Return how wide a confusion matrix has to be for its text, in inches."""
+    return max(WIDTH, 1.2 + 0.48 * classes)
+
+
+def shares_of(counts: np.ndarray) -> np.ndarray:
+    """Return the share of each cell of a confusion matrix in its row, 0 in an empty one."""
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def paint_confusion(axes: Any, counts: np.ndarray, classes: Sequence[str]) -> None:
+    """Draw a confusion matrix into empty axes; the arguments are those of `confusion`."""
+    from matplotlib.patches import Rectangle
+
+    shares = shares_of(counts)
+    axes.set(xlim=(-0.5, len(classes) - 0.5), ylim=(len(classes) - 0.5, -0.5))
+    axes.set_aspect("equal")
+    for (row, column), count in np.ndenumerate(counts):
+        share = shares[row, column]
+        corner = (column - 0.5, row - 0.5)
+        axes.add_patch(Rectangle(corner, 1, 1, color=TRAINING, alpha=_STRONGEST * share, linewidth=0))
+        if count:
+            axes.text(column, row - 0.12, f"{100 * share:.0f}%", ha="center", va="center", fontsize=9)
+            axes.text(column, row + 0.26, f"{count}", ha="center", va="center", fontsize=7.5)
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
 
 
 def recalls(values: Mapping[str, float | None], uar: float) -> str:
@@ -89,10 +103,10 @@ def recalls(values: Mapping[str, float | None], uar: float) -> str:
             # In a column of their own, where no bar and no line crosses them.
             text = "none" if value is None else f"{100 * value:.0f}%"
             axes.text(1.11, row, text, va="center", ha="right")
-        axes.axvline(uar, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.axvline(uar, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.set_title(f"UAR {100 * uar:.1f}%", x=uar)
         axes.set_yticks(range(len(values)), list(values))
-        _percent(axes.xaxis, 0.25)
+        percent_axis(axes.xaxis, 0.25)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("recall")
 
@@ -114,12 +128,12 @@ def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, flo
         axes = figure.add_subplot(xlim=(-0.02, 1.02), ylim=(-0.7, len(ordered) - 0.3))
         axes.axvspan(pooled["low"], pooled["high"], color=TRAINING, alpha=0.22, linewidth=0)
         axes.axvline(pooled["estimate"], color=TRAINING, linewidth=1.5)
-        axes.plot([values[name]["uar"] for name in ordered], range(len(ordered)), "o", color=_INK, markersize=5)
+        axes.plot([values[name]["uar"] for name in ordered], range(len(ordered)), "o", color=INK, markersize=5)
         axes.set_yticks(range(len(ordered)) if named else [], ordered if named else [])
         axes.set_ylabel("" if named else f"{len(ordered)} speakers, ordered by UAR")
-        axes.grid(axis="y", color=_INK, alpha=0.12, linewidth=0.6)
+        axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
         axes.tick_params(axis="y", length=0)
-        _percent(axes.xaxis, 0.25)
+        percent_axis(axes.xaxis, 0.25)
         axes.set_xlabel("UAR of the speaker; line and band: all, with the 95% interval")
 
     title = f"Unweighted average recall of each of {len(ordered)} speakers"
@@ -141,17 +155,17 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
 
     def paint(figure: Any) -> None:
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(3.4, 1))
-        upper.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        upper.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         upper.plot(mean[there], accuracy[there], color=TRAINING, linewidth=1)
         # The area of a dot says how much it rests on.
         areas = 6 + 60 * size[there] / size.max()
         upper.scatter(mean[there], accuracy[there], s=areas, color=TRAINING, clip_on=False)
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="of these, right")
-        _percent(upper.yaxis, 0.25)
+        percent_axis(upper.yaxis, 0.25)
         lower.bar((np.arange(bins) + 0.5) / bins, size, width=0.86 / bins, color=TRAINING)
         lower.set(ylabel="predictions", xlabel="probability of the predicted class")
         lower.locator_params(axis="y", nbins=3, integer=True)
-        _percent(lower.xaxis, 0.25)
+        percent_axis(lower.xaxis, 0.25)
         figure.align_ylabels()
 
     return _draw("reliability", "Reliability diagram", WIDTH, 4.3, paint)
@@ -198,7 +212,7 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
                     axes.plot(range(1, len(mean) + 1), mean, linewidth=2, linestyle=dashes, label=label, **look)
             axes.set_ylabel(title)
             axes.legend(fontsize=8.5, handlelength=2.6)
-        _percent(axes.yaxis, 0.25)
+        percent_axis(axes.yaxis, 0.25)
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("epoch")
         axes.locator_params(axis="x", integer=True)
@@ -223,7 +237,7 @@ def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str
             taken = np.array(chosen) == row
             axes.plot(values[~taken, row], [row] * int((~taken).sum()), "o", color=VALIDATION, fillstyle="none")
             axes.plot(values[taken, row], [row] * int(taken.sum()), "o", color=VALIDATION)
-            axes.plot([values[:, row].mean()] * 2, [row - 0.2, row + 0.2], color=_INK, linewidth=2)
+            axes.plot([values[:, row].mean()] * 2, [row - 0.2, row + 0.2], color=INK, linewidth=2)
         # Long names stand above their dots: beside them they would leave no room on a telephone.
         for row, name in enumerate(rows):
             axes.text(0.0, row - 0.27, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8.5)
@@ -251,12 +265,18 @@ def _binned(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np
 
 def _mean(curves: Sequence[Sequence[float]]) -> np.ndarray:
     """Average curves of different lengths, as far as half of them go."""
+    return np.array([np.mean(values) for values in by_epoch(curves)])
+
+
+def by_epoch(curves: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Return the values of each epoch, as far as half of the curves go."""
     lengths = sorted(map(len, curves), reverse=True)
     end = lengths[(len(curves) - 1) // 2]
-    return np.array([np.mean([curve[epoch] for curve in curves if epoch < len(curve)]) for epoch in range(end)])
+    return [[curve[epoch] for curve in curves if epoch < len(curve)] for epoch in range(end)]
 
 
-def _percent(axis: Any, step: float) -> None:
+def percent_axis(axis: Any, step: float) -> None:
+    """Label an axis from 0 to 1 in percent."""
     axis.set_ticks(np.arange(0, 1 + step / 2, step), [f"{100 * v:.0f}%" for v in np.arange(0, 1 + step / 2, step)])
 
 
@@ -266,7 +286,7 @@ def _draw(name: str, title: str, width: float, height: float, paint: Callable[[A
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), io.StringIO() as file:
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), io.StringIO() as file:
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         paint(figure)
@@ -282,7 +302,7 @@ def _fit(svg: str, name: str, title: str) -> str:
     prefix = re.sub(r"\W+", "-", name)
 
     def fit_tag(match: re.Match[str]) -> str:
-        tag = match[0].replace(_INK, "currentColor")
+        tag = match[0].replace(INK, "currentColor")
         tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
         tag = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}-", tag)
         return re.sub(r"font-family: '[^;\"]*", "font-family: sans-serif", tag)

@@ -129,14 +129,15 @@ def _text(value: Any) -> str:
         value = value["name"]
     if isinstance(value, str) and systems.parse_value(value) == value:
         return value
-    return _toml(value)
+    return toml(value)
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
+    """Write a value as in TOML, tables inline."""
     if isinstance(value, dict):
         # TOML has no null: what is None is left out, and so stays at its default.
-        pairs = [f"{json.dumps(name)} = {_toml(entry)}" for name, entry in value.items() if entry is not None]
+        pairs = [f"{json.dumps(name)} = {toml(entry)}" for name, entry in value.items() if entry is not None]
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+        return "[" + ", ".join(toml(entry) for entry in value) + "]"
     return json.dumps(value, ensure_ascii=False)

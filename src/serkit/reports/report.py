@@ -167,7 +167,8 @@ def _charts(run: RunFolder) -> dict[str, Any]:
     scores, predictions = run.scores, run.predictions
     curves = {}
     for stage in run.system["stages"]:
-        histories = [history for _, _, history in run.trained(stage["name"])]
+        # A stage that is not trained by epochs has no history.
+        histories = [history for _, _, history in run.trained(stage["name"]) if history]
         if histories:
             curves[stage["name"]] = Markup(plots.learning_curves(stage["name"], histories))
     charts = {

@@ -92,15 +92,17 @@ class RunFolder:
         """Yield fold, `stage.json` and history of a stage as each fold chose it, where they are found."""
         for fold, note in self.notes.items():
             name = {self.deployed: note["stage"], **note.get("stages", {})}.get(stage)
-            if name and (self._stages / name / "stage.json").exists():
-                history = (self._stages / name / "history.jsonl").read_text(encoding="utf-8")
+            if name and (self.stages / name / "stage.json").exists():
+                history = (self.stages / name / "history.jsonl").read_text(encoding="utf-8")
                 records = [json.loads(line) for line in history.splitlines()]
-                yield fold, read_json(self._stages / name / "stage.json"), records
+                yield fold, read_json(self.stages / name / "stage.json"), records
 
     @property
-    def _stages(self) -> Path:
-        """Where trained stages lie: runs may share a folder, which the final model's path names."""
-        return (self.path / self.final["stage"]).parent if self.final else self.path / "stages"
+    def stages(self) -> Path:
+        """Where trained stages lie: runs may share a folder, which the final model's path and `run.json` name."""
+        if self.final:
+            return (self.path / self.final["stage"]).parent
+        return self.path / self.description.get("stages", "stages")
 
 
 def read_description(path: Path) -> Mapping[str, Any]:

@@ -32,6 +32,7 @@ class Experiment:
         skipped: recordings that could not be read, with the reason.
         pieces: under a protocol that cuts items (`unit = "item"`), the item of each id: windows and augmented
             copies are pooled and stand as utterances of their own. Empty otherwise.
+        flags: what has to be known of every score, e.g. that a view fell back on the speech.
     """
 
     system: System
@@ -42,6 +43,7 @@ class Experiment:
     store: Store
     skipped: Mapping[str, str]
     pieces: Mapping[str, Item] = field(default_factory=dict)
+    flags: Sequence[str] = ()
 
     @property
     def scored(self) -> Sequence[Utterance]:
@@ -151,7 +153,7 @@ def prepare(
 
     Raises:
         UserError: unknown protocol; a stage without utterances or with a single class; two corpora of one
-            name; no readable recording.
+            name; no readable recording; a channel that utterances do not have.
     """
     protocols = {**STANDARD, **(definitions or {}), **system.protocols}
     if protocol not in protocols:
@@ -196,7 +198,31 @@ def prepare(
                     "a classifier needs two. Look at the labels, data.map and data.classes"
                 )
             classes[stage.name][target] = sorted(found)
-    return Experiment(system, protocols[protocol], utterances, classes, hashes, store, skipped, pieces)
+    system, flags = _settle_channels(system, utterances)
+    return Experiment(system, protocols[protocol], utterances, classes, hashes, store, skipped, pieces, flags)
+
+
+def _settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance]]) -> tuple[System, list[str]]:
+    """Turn views whose channel not all utterances have to the speech if they may fall back, and say so."""
+    from serkit.systems.models import leaves, resolve
+
+    views, flags = dict(system.views), []
+    for name, view in system.views.items():
+        readers = [stage.name for stage in system.stages if name in leaves(system, resolve(system, stage.name))]
+        heard = {utterance.id: utterance for stage in readers for utterance in utterances[stage]}
+        missing = [id for id, utterance in heard.items() if view.channel and view.channel not in utterance.channels]
+        if not missing:
+            continue
+        lack = f"{len(missing)} of {len(heard)} utterances have no channel '{view.channel}'"
+        if view.fallback is None:
+            there = ", ".join(["speech", *heard[missing[0]].channels])
+            raise UserError(
+                f"view '{name}': {lack} (first: '{missing[0]}', which has: {there}). Name corpora that "
+                f"have it, or let the view read the speech instead, which is flagged: --set views.{name}.fallback=speech"
+            )
+        views[name] = view.model_copy(update={"channel": None, "fallback": None})
+        flags.append(f"not {str(view.channel).upper()}: view '{name}' reads the speech, since {lack}")
+    return system.model_copy(update={"views": views}), flags
 
 
 def _pool(utterances: Sequence[Utterance], data: Data) -> dict[str, Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import tempfile
@@ -19,7 +20,9 @@ from torch import Tensor, nn
 from serkit import audio, corpora, features
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
+from serkit.evaluation.evaluate import hear
 from serkit.items import Windowing
+from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Shape
 from serkit.recognition.bundle import (
     WEIGHTS,
@@ -138,16 +141,20 @@ def export(
 def to_onnx(deployed: Deployed, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
     """Convert to ONNX with dynamic batch and time axes, weights inside, and no trace of local paths."""
     batch = torch.export.Dim("batch")
-    time = torch.export.Dim("time")
+    # Each view has its own time: two of different hops have unlike numbers of frames.
     dynamic = tuple(
-        {0: batch, **{axis + 1: time for axis, length in enumerate(shape) if length is None}} for shape in shapes
+        {
+            0: batch,
+            **{axis + 1: torch.export.Dim(f"{name}_time") for axis, length in enumerate(shape) if length is None},
+        }
+        for name, shape in zip(names, shapes, strict=True)
     )
     # It reports each operator of a library that is not installed.
     logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            deployed,
+            folded(deployed),
             _example(shapes, items=2),
             input_names=list(names),
             output_names=["probabilities"],
@@ -175,9 +182,14 @@ def count_macs(deployed: Deployed, shapes: Sequence[Shape]) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
-    # The counter does not know the CPU's fused attention; as two products it counts it.
+    # On "meta" tensors have shapes and no values: nothing is computed. A CPU's fused recurrent layers, moreover, hide
+    # their products from the counter. It fails on a weight handed from layer to layer that wants a gradient.
+    shadow = copy.deepcopy(deployed).to("meta").requires_grad_(False)
+    arrays = [array.to("meta") for array in _example(shapes, items=1)]
+    # The counter does not know every fused attention; as two products it counts it.
     with counter, sdpa_kernel(SDPBackend.MATH), torch.inference_mode():
-        deployed(*_example(shapes, items=1))
+        # Not `shadow` itself: a stage without a classifier is counted as well.
+        shadow.model(Batch(dict(zip(shadow.views, arrays, strict=True))))
     return counter.get_total_flops() // 2
 
 
@@ -217,14 +229,15 @@ def _parity(
     makers = bundle.features()
     worst, compared = 0.0, 0
     for utterance in utterances:
-        signal, rate = audio.read(utterance.path, None, utterance.index, utterance.start, utterance.end)
+        signal, rate = hear(bundle, utterance)
         found = np.array([recognizer.predict_signal(signal, rate).probabilities[label] for label in bundle.labels])
         total = np.zeros(len(bundle.labels))
         windows = windowing.windows(len(signal) / rate)
         for start, end in windows:
             arrays = []
-            for feature in makers.values():
-                samples = audio.resample(signal, rate, feature.rate)
+            for entry, feature in zip(bundle.inputs, makers.values(), strict=True):
+                heard = signal if signal.ndim == 1 else np.ascontiguousarray(signal[:, 1 if entry.channel else 0])
+                samples = audio.resample(heard, rate, feature.rate)
                 piece = samples[round(start * feature.rate) : round(end * feature.rate)]
                 arrays.append(torch.from_numpy(feature(windowing.fit(piece, feature.rate)))[None])
             with torch.inference_mode():

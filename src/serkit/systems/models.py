@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from serkit import features, networks
+from serkit.checkpoint import UNSEEN
 from serkit.errors import UserError
 from serkit.networks.layers.normalisation import Normalisation
 from serkit.networks.network import Batch, Model, Shape, output_of
@@ -47,10 +48,19 @@ class Finished:
         return hashlib.blake2b((self.folder / "weights.safetensors").read_bytes(), digest_size=16).hexdigest()
 
     def record(self) -> dict[str, np.ndarray]:
-        """Return the training record: by item id, whether each epoch's training pass was right (epochs,)."""
-        right = load_file(self.folder / "record.safetensors")["right"].numpy()
+        """Return the training record: by item id, whether each of its training passes was right (passes,).
+
+        There is one pass an epoch; an item that an epoch left out (see `serkit.training`) has fewer.
+
+        Raises:
+            UserError: the stage was not trained by epochs.
+        """
+        path = self.folder / "record.safetensors"
+        if not path.exists():
+            raise UserError(f"stage '{self.stage.name}' keeps no training record: it is not trained by epochs")
+        right = load_file(path)["right"].numpy()
         ids = json.loads((self.folder / "stage.json").read_text(encoding="utf-8"))["items"]
-        return {name: right[:, column].astype(bool) for column, name in enumerate(ids)}
+        return {name: passes[passes != UNSEEN] == 1 for name, passes in zip(ids, right.T, strict=True)}
 
 
 def build_model(
@@ -75,6 +85,8 @@ def build_model(
 def output_shape(model: Model, inputs: Mapping[str, Shape], what: str) -> Shape:
     """Return the shape of a model's `features` or `predictions`, found by running it once."""
     probe = Batch({view: torch.zeros(1, *[length or 64 for length in shape]) for view, shape in inputs.items()})
+    if what == "features":
+        model = model.headless()
     with torch.inference_mode():
         return tuple(output_of(model.eval()(probe), what).shape[1:])
 
@@ -100,6 +112,8 @@ def assemble(system: System, name: str, classes: int) -> tuple[Model, dict[str, 
             inputs[view] = shapes[view] = features.build(table.feature.name, **table.feature.options).shape
         else:
             upstream[view], before = assemble(system, table.stage or "", classes)
+            if table.output == "features":
+                upstream[view] = upstream[view].headless()
             shapes[view] = output_shape(upstream[view], before, table.output)
             inputs |= before
     names = {target: [str(number) for number in range(classes)] for target in system.stage_data(stage).target}
@@ -120,6 +134,9 @@ def rebuild(folder: Path, system: System) -> Finished:
     stage = Stage.model_validate(described["stage"])
     shapes = {view: tuple(shape) for view, shape in described["shapes"].items()}
     before = {view: rebuild(folder.parent / name, system).model for view, name in described["sources"].items()}
+    before = {
+        view: model.headless() if system.views[view].output == "features" else model for view, model in before.items()
+    }
     model = build_model(system, stage, shapes, described["classes"], before)
     own = load_file(folder / "weights.safetensors")
     # The file holds the networks trained along; frozen ones have brought their own weights.

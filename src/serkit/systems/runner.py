@@ -172,7 +172,7 @@ def run(
     shared = (stages or folder / "stages").absolute()
     cores = os.cpu_count() or 1
     jobs = min(request.jobs or cores, len(parts))
-    threads = _begin(folder, shared, request, first, grid, parts, request.threads or max(1, cores // jobs))
+    threads = _begin(folder, shared, request, experiments, parts, request.threads or max(1, cores // jobs))
     write_json(folder / "splits.json", [asdict(split) for split in parts])
 
     folds = _Folds(parts, shared, threads, jobs, request.accelerator)
@@ -200,6 +200,8 @@ def _prepare_all(
     first = experiments[0]
     if any((other.scored, other.labels) != (first.scored, first.labels) for other in experiments):
         raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
+    for flag in first.flags:
+        report(flag)
     if first.skipped:
         reason = next(iter(first.skipped.values()))
         report(f"{len(first.skipped)} unreadable recordings are left out; the first: {reason}")
@@ -372,7 +374,7 @@ def _score(
     everyone = {utterance.id: utterance for chosen in experiment.utterances.values() for utterance in chosen}
     hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
     findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
-    found = [*flags(experiment.protocol), *summary(findings)]
+    found = [*flags(experiment.protocol), *experiment.flags, *summary(findings)]
     by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
     learned = [by_id[name] for split in parts for name in split.train]
     result = scores(predictions, found, training_labels=learned)
@@ -398,8 +400,7 @@ def _begin(
     folder: Path,
     stages: Path,
     request: Request,
-    experiment: Experiment,
-    grid: Sequence[System],
+    experiments: Sequence[Experiment],
     parts: Sequence[Split],
     threads: int,
 ) -> int:
@@ -408,8 +409,9 @@ def _begin(
     Returns:
         Threads of each fold: those the run was begun with, since their number decides the last bits.
     """
+    experiment = experiments[0]
     description = {
-        "system": [system.model_dump(mode="json") for system in grid],
+        "system": [row.system.model_dump(mode="json") for row in experiments],
         "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "material": experiment.material,

@@ -67,19 +67,26 @@ class Data(Table):
 
 
 class View(Table):
-    """A named input: a feature of a channel, or an output of an earlier stage."""
+    """A named input: a feature of a channel, or an output of an earlier stage.
+
+    `fallback = "speech"` lets a view of a further channel read the speech where the corpora do not have that
+    channel: of all utterances, so that no two kinds of signal are mixed, and with a flag on the scores.
+    """
 
     feature: Named | None = None
     channel: str | None = None
+    fallback: Literal["speech"] | None = None
     stage: str | None = None
     output: Literal["features", "predictions"] = "features"
     trainable: bool = False
-    normalise: Literal["band", "global"] | None = None
+    normalise: Literal["band", "global", "maximum"] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> View:
         if (self.feature is None) == (self.stage is None):
             raise ValueError("a view has either a feature or a stage as its source")
+        if self.fallback and self.channel is None:
+            raise ValueError("fallback is what is read instead of a channel; channel is missing")
         if self.trainable and (self.stage is None or self.output != "features"):
             raise ValueError("only the features of a stage can be trained along")
         if self.trainable and self.normalise:

@@ -17,11 +17,13 @@ def sizes(system: System, classes: int = 7) -> dict[str, dict[str, int]]:
     Returns:
         `parameters` and `macs` (rule: `serkit.systems.export.count_macs`) by stage name.
     """
-    counted = {}
-    for stage in system.stages:
-        model, inputs = assemble(system, stage.name, classes)
-        target = system.stage_data(resolve(system, stage.name)).target[0]
-        parameters = sum(parameter.numel() for parameter in model.network.parameters())
-        macs = count_macs(Deployed(model, list(inputs), target, 1.0).eval(), list(inputs.values()))
-        counted[stage.name] = {"parameters": parameters, "macs": macs}
-    return counted
+    return {stage.name: size(system, stage.name, classes) for stage in system.stages}
+
+
+def size(system: System, name: str, classes: int = 7) -> dict[str, int]:
+    """Count one stage's `parameters` and `macs`, by the rules of `sizes`."""
+    model, inputs = assemble(system, name, classes)
+    target = system.stage_data(resolve(system, name)).target[0]
+    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    macs = count_macs(Deployed(model, list(inputs), target, 1.0).eval(), list(inputs.values()))
+    return {"parameters": parameters, "macs": macs}

@@ -47,7 +47,8 @@ class Stages:
         seed: of the training.
         jobs: threads that compute features.
         accelerator: handed to Lightning Fabric.
-        items: training and validation items of the stage being trained, as `batch.index` counts them; while
+        stage: the one being trained, with what it inherits filled in.
+        items: its training and validation items, as `batch.index` counts them; while
             its method selects, the items that can be selected.
         training: its training items, likewise.
         classes: its class names by target.
@@ -60,6 +61,7 @@ class Stages:
     jobs: int = 1
     accelerator: str = "auto"
     finished: dict[str, Finished] = field(default_factory=dict)
+    stage: Stage | None = None
     items: Sequence[Item] = ()
     training: Sequence[Item] = ()
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -101,7 +103,7 @@ class Stages:
         return self._item_data(finished.stage, items, self._data(finished.stage), finished.classes)
 
     def _train(self, stage: Stage) -> Finished:
-        stage = resolve(self.experiment.system, stage.name)
+        self.stage = stage = resolve(self.experiment.system, stage.name)
         table = self._data(stage)
         self.classes = self.experiment.classes[stage.name]
         learned, validated = self.experiment.parts(stage, self.split)
@@ -144,11 +146,14 @@ class Stages:
         method.prepare(model, self)
         began = time.monotonic()
         held = range(len(learned), len(self.items))
-        progress = training.fit(
-            model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
-        )
-        finished.model = method.finish(model, data.batches(learned, stage.trainer.batch_size))
-        self._save(finished, progress, time.monotonic() - began)
+        progress = Progress()
+        if method.by_epochs:
+            progress = training.fit(
+                model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
+            )
+        size = stage.trainer.batch_size
+        finished.model = method.finish(model.eval(), data.batches(learned, size), data.batches(held, size)).eval()
+        self._save(finished, progress, method.report(), time.monotonic() - began)
 
     def _data(self, stage: Stage) -> Data:
         return self.experiment.system.stage_data(stage)
@@ -173,7 +178,7 @@ class Stages:
     def _build(self, stage: Stage, shapes: Mapping[str, Shape]) -> Model:
         views = self.experiment.system.views
         upstream = {
-            view: self.finished[views[view].stage or ""].model.thawed()
+            view: self.finished[views[view].stage or ""].model.headless().thawed()
             for view in stage.inputs
             if views[view].trainable
         }
@@ -259,7 +264,7 @@ class Stages:
         views = {}
         for view in stage.inputs:
             source = system.views[view]
-            views[view] = source.model_dump()
+            views[view] = source.model_dump(exclude={"fallback"})  # where it was needed, channel is None
             if source.feature is not None:
                 feature = features.build(source.feature.name, **source.feature.options)
                 views[view]["feature"] = features.config(feature)
@@ -286,11 +291,13 @@ class Stages:
             }
         )
 
-    def _save(self, finished: Finished, progress: Progress, seconds: float) -> None:
+    def _save(self, finished: Finished, progress: Progress, report: dict[str, Any], seconds: float) -> None:
         """Write weights and record, then `stage.json`, whose presence says that the stage is done."""
         folder = finished.folder
         checkpoint.save_weights(finished.model.state_dict(), folder / "weights.safetensors")
-        checkpoint.save_weights({"right": torch.stack(progress.right)}, folder / "record.safetensors")
+        checkpoint.write_history(folder, progress.history)
+        if progress.right:
+            checkpoint.save_weights({"right": torch.stack(progress.right)}, folder / "record.safetensors")
         description = {
             "name": finished.stage.name,
             "key": finished.key,
@@ -303,6 +310,7 @@ class Stages:
                 if (source := self.experiment.system.views[view].stage)
             },
             "parameters": sum(parameter.numel() for parameter in finished.model.parameters()),
+            "method": report,
             "epochs": progress.epoch,
             "seed": self.seed,
             "threads": torch.get_num_threads(),

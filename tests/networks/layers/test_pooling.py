@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from serkit.networks.layers.pooling import AttentiveStatistics
+from serkit.networks.layers.pooling import AttentivePooling, AttentiveStatistics
 
 
 def test_alike_weights_give_mean_and_deviation():
@@ -49,3 +49,29 @@ def test_a_channel_that_does_not_change_has_a_finite_gradient():
     found.sum().backward()
     torch.testing.assert_close(found[0, 1], torch.tensor(0.01))  # the floor: a variance of 1e-4
     assert x.grad.isfinite().all()
+
+
+def attention():
+    """Attention with one hidden unit, frames of two numbers, and what they weigh before they add up to 1."""
+    pooling = AttentivePooling(2, hidden=1)
+    with torch.no_grad():
+        pooling.score[0].weight.copy_(torch.tensor([[0.5, -1.0]]))
+        pooling.score[0].bias.fill_(0.25)
+        pooling.score[2].weight.fill_(2.0)
+    scores = 2 * np.tanh([0.5 + 0.25, -1 + 0.25, 1 - 1 + 0.25])
+    return pooling, torch.tensor([[[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]]]), np.exp(scores)
+
+
+def test_attention_is_a_weighted_mean_of_the_frames():
+    pooling, x, weights = attention()
+    weights /= weights.sum()
+    expected = [weights[0] + 2 * weights[2], weights[1] + weights[2]]
+    np.testing.assert_allclose(pooling(x)[0].detach(), expected, rtol=1e-5)
+    assert sum(parameter.numel() for parameter in AttentivePooling(128, 128).parameters()) == 16640
+
+
+def test_attention_leaves_out_what_is_not_valid():
+    pooling, x, weights = attention()
+    spoilt = torch.cat([x, torch.full((1, 1, 2), 50.0)], 1)
+    found = pooling(spoilt, torch.tensor([[True, True, False, False]]))
+    np.testing.assert_allclose(found[0].detach(), weights[:2] / weights[:2].sum(), rtol=1e-5)

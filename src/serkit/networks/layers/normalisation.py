@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from serkit.errors import unknown
 
-KINDS = ("band", "global")
+KINDS = ("band", "global", "maximum")
 
 
 class Normalisation(nn.Module):
@@ -18,7 +18,8 @@ class Normalisation(nn.Module):
     Args:
         shape: of the input without the batch axis; None for time.
         kind: `band` for one mean and deviation per element along every axis but time; `global` for a
-            single pair.
+            single pair; `maximum` for the largest value as the deviation and no mean, so that values from 0 on
+            become 0 to 1.
     """
 
     mean: Tensor
@@ -30,7 +31,7 @@ class Normalisation(nn.Module):
             raise unknown("normalisation", kind, KINDS)
         self.time = shape.index(None) if None in shape else None
         self.kind = kind
-        size = [1 if length is None or kind == "global" else length for length in shape]
+        size = [1 if length is None or kind != "band" else length for length in shape]
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
 
@@ -40,6 +41,10 @@ class Normalisation(nn.Module):
         Source: Chan, Golub & LeVeque 1983: the moments of each item are merged with those before. A plain sum
         of squares would give a band that never changes a deviation made of rounding errors.
         """
+        if self.kind == "maximum":
+            largest = max((float(array.max()) for array in arrays if array.numel()), default=1.0)
+            self.deviation.fill_(largest if largest > 0 else 1.0)
+            return
         axes = list(range(self.mean.dim())) if self.kind == "global" else [] if self.time is None else [self.time]
         count = 0
         mean, squares = (torch.zeros(self.mean.shape, dtype=torch.float64) for _ in range(2))

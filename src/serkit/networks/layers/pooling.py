@@ -31,3 +31,26 @@ class AttentiveStatistics(nn.Module):
         variance = ((x - mean).square() * weights).sum(dim=2)
         # The floor keeps the square root's gradient finite where a channel does not change.
         return torch.cat([mean[:, :, 0], variance.clamp_min(1e-4).sqrt()], dim=1)
+
+
+class AttentivePooling(nn.Module):
+    """Weighted mean over time, with one weight for each frame: the softmax of v . tanh(W h + b).
+
+    Source: Yang et al. 2016, "Hierarchical attention networks", equations 5 to 7.
+
+    Args:
+        size: of a frame.
+        hidden: size of the layer that scores each frame.
+    """
+
+    def __init__(self, size: int, hidden: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(size, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Pool (batch, time, size) to (batch, size); `valid` is (batch, time) bool."""
+        x = x.float()
+        scores = self.score(x).float()
+        if valid is not None:
+            scores = scores.masked_fill(~valid[:, :, None], -torch.inf)
+        return (x * scores.softmax(dim=1)).sum(dim=1)

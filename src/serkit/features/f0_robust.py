@@ -1,0 +1,26 @@
+"""F0 of noisy, expressive or pauseless recordings: `f0_egg` with other choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from serkit.features.f0_egg import F0Egg
+
+
+@dataclass(frozen=True)
+class F0Robust(F0Egg):
+    """F0 over time as `F0Egg` computes it, with the options that are most often right.
+
+    A frame is voiced if it is periodic, not because it is louder than the pauses: noise down to 10 dB, and
+    recordings without pauses, do no harm. Jumps of the voice are followed where the reconstruction of the
+    published smoothing ends a run. `docs/systems/chen2022.md` has both beside each other.
+    """
+
+    above_noise: float = -100.0
+    periodicity: float = 0.6
+    estimator: str = "normalised"
+    interpolate: bool = True
+    breaks: str = "restart"
+
+    name: ClassVar[str] = "f0_robust"

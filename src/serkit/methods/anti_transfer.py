@@ -1,0 +1,260 @@
+"""Learning features unlike those of a network trained on another task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from serkit.errors import UserError, unknown
+from serkit.methods.method import Method
+from serkit.methods.supervised import Supervised
+from serkit.networks.network import Batch, Model, Output
+
+if TYPE_CHECKING:
+    from serkit.systems.stages import Stages
+
+_FORMS = ("paper", "reference")
+_ACTIVATIONS = ("post", "pre")
+
+#: Keeps a map of zeros from being divided by its length.
+_EPS = 1e-8
+
+
+class AntiTransfer(Method):
+    """Cross-entropy plus `beta` times the likeness of a layer's maps to those of a finished stage.
+
+    The likeness of an item is the squared cosine between the Gram matrices of its maps, 0 to 1 (see `likeness`).
+    The finished stage, the extractor, receives what the trained network receives: where another network is trained
+    along in front of it, what that one makes of the batch. It computes nothing behind the last of the layers, no
+    gradient enters it or its input, and it is no part of what is saved and exported. Where it sees an item alike in
+    all epochs (nothing trained along, no random changes of the batch), its Gram matrices are computed once.
+
+    Source: Guizzo et al. 2023, equations 1 and 2; Guizzo, Weyde & Tarroni 2021. The form `reference` is that of the
+    public code (see `reference_likeness`): what a layer receives is compared instead of what it puts out, so that the
+    term is constant at the first layer.
+
+    Args:
+        extractor: name of the finished stage; its network has the same layers.
+        layers: names of convolutions: `conv1`, `conv2`, ... Their terms are added up.
+        beta: factor of the likeness, >= 0.
+        form: `paper` or `reference`.
+        activation: whether maps are taken behind (`post`) or before (`pre`) the ReLU; form `paper` only.
+        validation: whether the term is part of the validation loss, by which epochs are chosen and training stops.
+        cache: GB of memory that the extractor's Gram matrices may take, 4 bytes * channels^2 an item and layer;
+            those of stages that need more are computed in every epoch. 0: always.
+    """
+
+    def __init__(
+        self,
+        extractor: str,
+        layers: Sequence[str],
+        beta: float = 1.0,
+        form: str = "paper",
+        activation: str = "post",
+        validation: bool = False,
+        cache: float = 1.0,
+    ) -> None:
+        if form not in _FORMS:
+            raise unknown("form", str(form), _FORMS)
+        if activation not in _ACTIVATIONS:
+            raise unknown("activation", str(activation), _ACTIVATIONS)
+        if not 0 <= beta < math.inf:
+            raise ValueError(f"beta must be 0 or more, not {beta}")
+        if isinstance(layers, str) or not layers:
+            raise ValueError('layers is a list of convolutions, such as ["conv2"]')
+        suffix = ".input" if form == "reference" else ".pre" if activation == "pre" else ""
+        #: The map to compare, by layer.
+        self.maps = {layer: layer + suffix for layer in layers}
+        self.extractor = extractor
+        self.beta = beta
+        self.form = form
+        self.validation = validation
+        self.cache = cache
+        self.supervised = Supervised()
+        self._source: Model | None = None
+        self._grams: _Grams | None = None
+        self._views: dict[str, str] = {}
+
+    def prepare(self, model: Model, stages: Stages) -> None:
+        if self.extractor not in stages.finished:
+            raise unknown("earlier stage", self.extractor, stages.finished)
+        source = stages.finished[self.extractor].model
+        for network in (model.network, source.network):
+            for layer, name in self.maps.items():
+                if name not in network.map_names:
+                    known = [known for known in network.map_names if known.startswith("conv") and "." not in known]
+                    raise unknown(f"layer of {type(network).__name__}", layer, known)
+        own, others = list(model.network.inputs.items()), list(source.network.inputs.items())
+        if [shape for _, shape in own] != [shape for _, shape in others]:
+            raise UserError(
+                f"method 'anti_transfer': extractor '{self.extractor}' reads {dict(others)}, "
+                f"the network to train {dict(own)}; both need the same input"
+            )
+        self._views = {name: view for (name, _), (view, _) in zip(others, own, strict=True)}
+        # Without the networks in front of it: their output comes from the trained network.
+        self._source = Model(source.network, {view: source.normalisation(view) for view in source.normalisations})
+        self._source.eval()
+        repeated = not model.upstream and not (stages.stage and stages.stage.trainer.perturb)
+        if self.form == "paper" and repeated:
+            self._grams = _Grams(len(stages.items), self.cache * 1e9)
+        self._keep(model, self.validation)
+
+    def forward(self, model: Model, batch: Batch) -> Output:
+        self._keep(model, True)
+        output = model(batch)
+        self._keep(model, self.validation)
+        return output
+
+    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        terms = self.supervised.loss(output, batch)
+        if not all(name in output.maps for name in self.maps.values()):
+            return terms  # of the validation part
+        found = {layer: output.maps[name].float() for layer, name in self.maps.items()}
+        if self.form == "reference":
+            others = self._extract(output, batch)
+            likeness = {layer: reference_likeness(others[layer], maps) for layer, maps in found.items()}
+        else:
+            grams = {layer: gram(maps) for layer, maps in found.items()}
+            others = self._extracted_grams(output, batch, grams)
+            likeness = {layer: squared_cosine(others[layer], own).mean() for layer, own in grams.items()}
+        for layer, value in likeness.items():
+            terms["anti_transfer" if len(found) == 1 else f"anti_transfer_{layer}"] = self.beta * value
+        return terms
+
+    def finish(self, model: Model, batches: Iterable[Batch], held: Iterable[Batch] = ()) -> Model:
+        self._keep(model, False)
+        if self._source is not None:
+            self._source.cpu()
+        return model
+
+    def report(self) -> dict[str, Any]:
+        return {"grams_computed_once": bool(self._grams is not None and self._grams.kept)}
+
+    def _keep(self, model: Model, wanted: bool) -> None:
+        """Make the network's output hold the maps to compare, and what another network in front of it has made."""
+        model.network.keep = (*self.maps.values(), *self._views.values()) if wanted else ()
+
+    def _extracted_grams(self, output: Output, batch: Batch, grams: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the Gram matrices of the extractor's maps, of the same shapes as the trained network's."""
+
+        def compute(output: Output, batch: Batch) -> dict[str, Tensor]:
+            return {layer: gram(maps.float()) for layer, maps in self._extract(output, batch).items()}
+
+        if self._grams is None or batch.index is None or not self._grams.fits(grams):
+            found = compute(output, batch)
+        else:
+            for row in self._grams.missing(batch.index):
+                # One by one: in a batch the last digits depend on the other items, and so on what was missing.
+                one = slice(row, row + 1)
+                self._grams.save(batch.index[one], compute(output, item_of(batch, row)))
+            found = self._grams.of(batch.index, next(iter(grams.values())))
+        for layer, own in grams.items():
+            if found[layer].shape != own.shape:
+                raise UserError(
+                    f"method 'anti_transfer': {layer} of extractor '{self.extractor}' has {found[layer].shape[1]} "
+                    f"channels, that of the network to train {own.shape[1]}; give both the same"
+                )
+        return found
+
+    def _extract(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Return the extractor's maps by layer."""
+        if self._source is None:
+            raise TypeError("anti-transfer needs prepare() first")
+        views, lengths = {}, {}
+        for name, view in self._views.items():
+            views[name] = output.maps[view].detach() if view in output.maps else batch.views[view]
+            if view in batch.lengths:
+                lengths[name] = batch.lengths[view]
+        precision = next(iter(output.predictions.values()))
+        device = precision.device
+        self._source.to(device)
+        # As precise as the trained network was.
+        with torch.no_grad(), torch.autocast(device.type, precision.dtype, precision.dtype != torch.float32):
+            prepared = self._source.prepared(Batch(views, lengths))
+            found = self._source.network.maps(prepared, set(self.maps.values()))
+        return {layer: found[name] for layer, name in self.maps.items()}
+
+
+class _Grams:
+    """The extractor's Gram matrices of all items, filled as they are asked for.
+
+    Args:
+        items: number of them.
+        limit: of memory, in bytes.
+    """
+
+    def __init__(self, items: int, limit: float) -> None:
+        self.items, self.limit = items, limit
+        self.known = torch.zeros(items, dtype=torch.bool)
+        self.kept: dict[str, Tensor] = {}
+
+    def fits(self, like: dict[str, Tensor]) -> bool:
+        return self.items * sum(4 * gram[0].numel() for gram in like.values()) <= self.limit
+
+    def missing(self, index: Tensor) -> list[int]:
+        """Return which rows of a batch are not there yet."""
+        return (~self.known[index.cpu()]).nonzero()[:, 0].tolist()
+
+    def save(self, index: Tensor, grams: dict[str, Tensor]) -> None:
+        for layer, values in grams.items():
+            if layer not in self.kept:
+                self.kept[layer] = torch.empty(self.items, *values.shape[1:])
+            self.kept[layer][index.cpu()] = values.cpu()
+        self.known[index.cpu()] = True
+
+    def of(self, index: Tensor, like: Tensor) -> dict[str, Tensor]:
+        return {layer: values[index.cpu()].to(like.device) for layer, values in self.kept.items()}
+
+
+def gram(maps: Tensor) -> Tensor:
+    """Return the Gram matrix of each item's maps: (batch, channels, ...) to (batch, channels, channels).
+
+    Divided by the size of an item's maps, which keeps the numbers in range and changes no cosine.
+    """
+    return _Gram.apply(maps.flatten(2)) / maps[0].numel()
+
+
+class _Gram(torch.autograd.Function):
+    """F F^T of (batch, channels, places); its gradient takes one matrix product, where autograd takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        ctx.save_for_backward(maps)
+        return maps @ maps.transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (maps,) = ctx.saved_tensors
+        return (gradient + gradient.transpose(1, 2)) @ maps
+
+
+def squared_cosine(first: Tensor, second: Tensor) -> Tensor:
+    """Return the squared cosine between each item's numbers, (batch,), 0 where one of them has none but 0."""
+    return F.cosine_similarity(first.flatten(1), second.flatten(1), eps=_EPS).square()
+
+
+def reference_likeness(first: Tensor, second: Tensor) -> Tensor:
+    """Compare maps (batch, channels, ...) as the public code does.
+
+    One Gram matrix is made of the channels of all items, so that different items are compared as well; the
+    likeness is the square of the mean of the absolute cosine between its rows.
+    """
+    grams = [maps.flatten(0, 1).flatten(1) for maps in (first, second)]
+    first, second = (rows @ rows.T / (rows.numel() * 0.001) for rows in grams)
+    return F.cosine_similarity(first, second, eps=_EPS).abs().mean().square()
+
+
+def item_of(batch: Batch, row: int) -> Batch:
+    """Return one item of a batch, without the padding that the others made necessary."""
+    views = {}
+    for view, x in batch.views.items():
+        one = x[row : row + 1]
+        if view in batch.lengths:
+            one = one[..., : int(batch.lengths[view][row])]
+        views[view] = one
+    return Batch(views)

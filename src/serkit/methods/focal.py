@@ -1,0 +1,47 @@
+"""Cross-entropy that counts less for items that are right already."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from serkit.methods.supervised import Supervised
+from serkit.networks.network import Batch
+
+# Of 1 - p: a power below 1 has no finite slope at 0, where p is 1 as far as float32 can tell.
+_LEAST = 1e-12
+
+
+class Focal(Supervised):
+    """Cross-entropy of each item times (1 - p)^gamma, p being the probability of its class.
+
+    The factor is trained through, as in the source; gamma = 0 is cross-entropy.
+
+    Source: Lin et al., Focal loss for dense object detection, ICCV 2017, equation 4 (gamma 2). Their alpha, a
+    weight of the class, is `class_weights` here, and not used by default.
+
+    Args:
+        gamma: power, >= 0.
+        class_weights: see `Supervised`.
+    """
+
+    term = "focal"
+
+    def __init__(self, gamma: float = 2.0, class_weights: str | None = None) -> None:
+        super().__init__(class_weights=class_weights)
+        if not 0 <= gamma < math.inf:
+            raise ValueError(f"gamma must be 0 or more, not {gamma}")
+        self.gamma = gamma
+
+    def losses(self, target: str, logits: Tensor, batch: Batch) -> Tensor:
+        return self.weighted(focal_loss(logits, batch.targets[target], self.gamma), target, batch)
+
+
+def focal_loss(logits: Tensor, truth: Tensor, gamma: float) -> Tensor:
+    """Return -(1 - p)^gamma log p of each item (items,), from logits (items, classes) and class indices (items,)."""
+    losses = F.cross_entropy(logits, truth, reduction="none")
+    wrong = -torch.expm1(-losses)  # 1 - p, without the cancellation of a subtraction
+    return wrong.clamp_min(_LEAST) ** gamma * losses

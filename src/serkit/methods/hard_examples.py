@@ -1,0 +1,202 @@
+"""Training again on what an earlier stage got wrong most often."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from serkit.errors import UserError, unknown
+from serkit.items import Item
+from serkit.methods.supervised import Supervised, class_counts
+from serkit.networks.network import Batch, Model
+
+if TYPE_CHECKING:
+    from serkit.systems.stages import Stages
+
+#: Bins of the reported histogram: most indices are small (an item that was wrong in 40 of 800 epochs, where the
+#: hardest was wrong in all but one, has 0.008).
+BINS = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+# Batch norm cannot train on one item: it has no variance.
+_FEWEST = 2
+
+
+class HardExamples(Supervised):
+    """Cross-entropy on the hard items of a finished stage, weighted by hardness and against common classes.
+
+    An item is hard if its index h (see `hard_index`) reaches a threshold; the others are not trained on. Its loss
+    is -h (1 - alpha) log p (see `he_loss`), where alpha is the share of its class. Validation items have no index:
+    there h is 1.
+
+    Source: Zhong, Yu & Zhang 2020, equations 1 to 3. Paper: p is "the classification error probability", whose
+    logarithm would reward being wrong for certain. Here: the probability of the true class, as in the focal loss
+    the paper starts from.
+
+    Args:
+        record: name of the finished stage whose training record is mined; None: the stage this one starts from.
+        beta: threshold, in [0, 1); 0 keeps everything.
+        hard_fraction: share of the items that is hard, in (0, 1], instead of `beta`: the threshold is the index of
+            the last one of them. All that tie with it are hard too, so it may be more. Without either it is 0.5
+            (the paper's beta is not published; it made 50.6 % of IEMOCAP hard).
+        alpha: what the classes' shares are counted in: the `hard` items, or `all` training items.
+    """
+
+    term = "hard_examples"
+
+    def __init__(
+        self,
+        record: str | None = None,
+        beta: float | None = None,
+        hard_fraction: float | None = None,
+        alpha: str = "hard",
+    ) -> None:
+        super().__init__()
+        if beta is not None and hard_fraction is not None:
+            raise ValueError(f"give beta or hard_fraction, not both (received {beta} and {hard_fraction})")
+        if beta is not None and not 0 <= beta < 1:
+            raise ValueError(f"beta must lie in [0, 1), not {beta}")
+        if hard_fraction is not None and not 0 < hard_fraction <= 1:
+            raise ValueError(f"hard_fraction must lie in (0, 1], not {hard_fraction}")
+        if alpha not in ("hard", "all"):
+            raise unknown("alpha", str(alpha), ["hard", "all"])
+        self.record = record
+        self.beta = beta
+        self.hard_fraction = 0.5 if hard_fraction is None else hard_fraction
+        self.alpha = alpha
+        self.shares: dict[str, Tensor] = {}
+        self.hard = torch.empty(0)
+        self._mined: dict[str, Any] = {}
+
+    def select(self, items: Sequence[Item], stages: Stages) -> Sequence[Item]:
+        name, passes = self._passes(items, stages)
+        wrong = np.array([np.count_nonzero(~right) for right in passes])
+        index = hard_index(wrong, np.array([len(right) for right in passes]))
+        beta = self.beta if self.beta is not None else threshold(index, self.hard_fraction)
+        chosen = np.flatnonzero(index >= beta).tolist()
+        _check(index, chosen, name, beta)
+        hard = [items[row] for row in chosen]
+        self.hard = torch.from_numpy(index[chosen].astype(np.float32))
+        counted = hard if self.alpha == "hard" else items
+        self.shares = {t: torch.from_numpy(class_shares(counted, t, c)) for t, c in stages.classes.items()}
+        self._mined = {
+            "record": name,
+            "beta": beta,
+            "items": len(items),
+            "hard": len(hard),
+            "hard_fraction": len(hard) / len(items),
+            "never_right": sum(not right.any() for right in passes),
+            "shares_before": _named(items, stages),
+            "shares_after": _named(hard, stages),
+            "histogram": {"edges": list(BINS), "counts": np.histogram(index, BINS)[0].tolist()},
+        }
+        return hard
+
+    def prepare(self, model: Model, stages: Stages) -> None:
+        held = len(stages.items) - len(self.hard)
+        self.hard = torch.cat([self.hard, torch.ones(held)])
+        size = stages.stage.trainer.batch_size if stages.stage else 0
+        if self._mined["hard"] < size:
+            warnings.warn(
+                f"method 'hard_examples': {self._mined['hard']} hard items are less than a batch of {size}: "
+                "one step an epoch",
+                stacklevel=2,
+            )
+
+    def losses(self, target: str, logits: Tensor, batch: Batch) -> Tensor:
+        if batch.index is None:
+            raise TypeError("hard examples need batches that say which items they hold")
+        hard = self.hard[batch.index.to(self.hard.device)].to(logits)
+        return he_loss(logits, batch.targets[target], hard, self.shares[target].to(logits))
+
+    def report(self) -> dict[str, Any]:
+        return self._mined
+
+    def _passes(self, items: Sequence[Item], stages: Stages) -> tuple[str, list[np.ndarray]]:
+        """Return the name of the mined stage and, for each item, whether each of its training passes was right."""
+        name = self.record or (stages.stage and stages.stage.start_from)
+        if self.record is None and name not in stages.finished:
+            raise UserError("method 'hard_examples' starts from no earlier stage; name the one to mine: record = ...")
+        if name not in stages.finished:
+            raise unknown("earlier stage", str(name), stages.finished)
+        record = stages.finished[name].record()
+        missing = [item.id for item in items if item.id not in record]
+        if missing:
+            raise UserError(
+                f"method 'hard_examples': {len(missing)} of {len(items)} items are not in the training record of "
+                f"stage '{name}' (first: '{missing[0]}'); give both stages the same data"
+            )
+        return name, [record[item.id] for item in items]
+
+
+def hard_index(wrong: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+    """Return how hard each item is, in [0, 1]: -log2 of the share of epochs it was right, scaled to that range.
+
+    Source: Zhong, Yu & Zhang 2020, equations 1 and 2. An item that was never right has the index 1 (footnote 1)
+    and does not count in the scaling, whose bounds have to be finite; where all others are alike, they have 0. One
+    that no epoch held was never right.
+
+    Args:
+        wrong: how often each item was misclassified, (items,).
+        epochs: in how many epochs it was trained on, (items,).
+    """
+    if np.any(wrong < 0) or np.any(wrong > epochs):
+        raise ValueError("an item cannot be wrong less often than never, or more often than it was trained on")
+    index = np.ones(len(wrong))
+    some = wrong < epochs
+    if some.any():
+        information = -np.log2(1 - wrong[some] / epochs[some])
+        low, high = information.min(), information.max()
+        index[some] = (information - low) / (high - low) if high > low else 0.0
+    return index
+
+
+def threshold(index: np.ndarray, fraction: float) -> float:
+    """Return the index of the last of the hardest `fraction` of the items (one at least)."""
+    count = max(1, round(fraction * len(index)))
+    return float(np.sort(index)[len(index) - count])
+
+
+def class_shares(items: Sequence[Item], target: str, classes: Sequence[str]) -> np.ndarray:
+    """Return the share of each class among the items that have a label of the target, (classes,)."""
+    counts = np.array(class_counts(items, target, classes), dtype=np.float64)
+    return counts / max(1.0, counts.sum())
+
+
+def he_loss(logits: Tensor, truth: Tensor, hard: Tensor, shares: Tensor) -> Tensor:
+    """Return -h (1 - alpha) log p of each item (items,).
+
+    Args:
+        logits: (items, classes).
+        truth: class indices, (items,).
+        hard: the items' index h, (items,).
+        shares: alpha of each class, (classes,).
+    """
+    return hard * (1 - shares[truth]) * F.cross_entropy(logits, truth, reduction="none")
+
+
+def _check(index: np.ndarray, chosen: Sequence[int], stage: str, beta: float) -> None:
+    """Refuse hard items from which nothing can be learned."""
+    if len(chosen) < _FEWEST:
+        raise UserError(
+            f"method 'hard_examples': {len(chosen)} of {len(index)} items are hard by the record of stage '{stage}' "
+            f"(h >= {beta:.4g}), {_FEWEST} are needed; set a lower beta, or a higher hard_fraction"
+        )
+    if not index[chosen].any():
+        raise UserError(
+            f"method 'hard_examples': stage '{stage}' got each of {len(index)} items wrong equally often, so none is "
+            "harder than another; train it for more epochs"
+        )
+
+
+def _named(items: Sequence[Item], stages: Stages) -> dict[str, dict[str, float]]:
+    """Return the share of each class by its name, for each target."""
+    return {
+        target: dict(zip(classes, class_shares(items, target, classes).tolist(), strict=True))
+        for target, classes in stages.classes.items()
+    }

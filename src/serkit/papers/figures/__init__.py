@@ -1,0 +1,66 @@
+"""Kinds of published figures: each draws finished runs of one corpus as a PNG file and returns what it drew.
+
+A kind is a function `draw(ran, path, **options) -> dict` that needs no more than the runs' folders and the
+corpora they name. To add one, write its file and add its line to `FIGURES`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serkit.errors import unknown
+
+FIGURES = {
+    "attention": "serkit.papers.figures.attention:draw",
+    "confusion": "serkit.papers.figures.confusion:draw",
+    "embedding": "serkit.papers.figures.embedding:draw",
+    "fold_scores": "serkit.papers.figures.fold_scores:draw",
+    "learning_curves": "serkit.papers.figures.learning_curves:draw",
+    "sweep": "serkit.papers.figures.sweep:draw",
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished run that a figure shows.
+
+    Args:
+        label: of the figure's row.
+        corpus: on which it was run.
+        folder: of the run.
+        scores: content of its `scores.json`.
+        at: the row's value on the axis of a sweep.
+    """
+
+    label: str
+    corpus: str
+    folder: Path
+    scores: Mapping[str, Any]
+    at: float | None = None
+
+
+def drawing(kind: str, options: Mapping[str, Any]) -> Callable[[Sequence[Ran], Path], dict[str, Any]]:
+    """Return what draws a kind of figure, with its options filled in.
+
+    Args:
+        kind: a key of `FIGURES`.
+        options: of that kind.
+
+    Raises:
+        UserError: unknown kind or option.
+    """
+    if kind not in FIGURES:
+        raise unknown("kind of figure", kind, FIGURES)
+    module, _, attribute = FIGURES[kind].partition(":")
+    draw = getattr(importlib.import_module(module), attribute)
+    known = [name for name in inspect.signature(draw).parameters if name not in ("ran", "path")]
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of figure '{kind}'", option, known)
+    return functools.partial(draw, **options)

@@ -1,0 +1,62 @@
+"""Confusion matrices side by side, each row of a matrix in shares of the true class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.errors import UserError, unknown
+from serkit.papers.figures import Ran
+from serkit.papers.figures.picture import save
+from serkit.reports.plots import confusion_side, paint_confusion, shares_of
+
+
+def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> dict[str, Any]:
+    """Draw one matrix for each run: rows true, columns predicted, the same order of classes in all.
+
+    Args:
+        ran: what is shown.
+        path: of the picture.
+        classes: their order; as in the scores if empty.
+
+    Returns:
+        `classes`, and by row label `counts`, `shares` and the share on the diagonal of each class (`recalls`).
+
+    Raises:
+        UserError: the runs do not have the same classes, or not those that are named.
+    """
+    order = list(classes) or list(ran[0].scores["classes"])
+    counts = {}
+    for one in ran:
+        found = list(one.scores["classes"])
+        for name in order:
+            if name not in found:
+                raise unknown(f"class of row '{one.label}'", name, found)
+        if len(order) != len(found):
+            left_out = ", ".join(sorted(set(found) - set(order)))
+            raise UserError(f"a confusion matrix needs all classes; of row '{one.label}' these are missing: {left_out}")
+        places = [found.index(name) for name in order]
+        counts[one.label] = np.array(one.scores["confusion"])[np.ix_(places, places)]
+
+    side = confusion_side(len(order))
+
+    def paint(figure: Any) -> None:
+        panels = figure.subplots(1, len(counts), squeeze=False)[0]
+        for axes, (label, matrix) in zip(panels, counts.items(), strict=True):
+            paint_confusion(axes, matrix, order)
+            axes.set_title(label)
+
+    save(path, side * len(counts), side, paint)
+    shares = {label: shares_of(matrix) for label, matrix in counts.items()}
+    rows = {
+        label: {
+            "counts": matrix.tolist(),
+            "shares": shares[label].tolist(),
+            "recalls": dict(zip(order, np.diag(shares[label]).tolist(), strict=True)),
+        }
+        for label, matrix in counts.items()
+    }
+    return {"classes": order, "rows": rows}

@@ -1,0 +1,92 @@
+"""The deep features of the test items of the first fold, laid out in a plane by t-SNE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit import training
+from serkit.errors import UserError, unknown
+from serkit.papers.figures import Ran
+from serkit.papers.figures.picture import line, save
+from serkit.papers.figures.tested import Tested
+
+
+def draw(
+    ran: Sequence[Ran], path: Path, classes: Sequence[str] = (), perplexity: float = 30.0, seed: int = 0
+) -> dict[str, Any]:
+    """Draw a panel for each run: a dot for each item, its colour and shape the true class.
+
+    Places in the plane have no scale, and their distances little meaning; the silhouette is computed from the
+    features themselves: the mean over items of (b - a) / max(a, b), a being the mean distance to the items of
+    the same class and b to those of the nearest other one (Rousseeuw 1987). 1: classes are apart; 0: they lie
+    on each other.
+
+    Args:
+        ran: what is shown.
+        path: of the picture.
+        classes: those to show; all if empty.
+        perplexity: of t-SNE; less where there are few items.
+        seed: of t-SNE.
+
+    Returns:
+        By row label: `silhouette`, by class too, number of items `n`, and `points`: id, class and place of each.
+
+    Raises:
+        UserError: an unknown class, or not two classes with enough items.
+    """
+    numbers = {one.label: _lay_out(one, classes, perplexity, seed) for one in ran}
+    shown = list(classes) or sorted({point["class"] for row in numbers.values() for point in row["points"]})
+
+    def paint(figure: Any) -> None:
+        for axes, (label, row) in zip(figure.subplots(1, len(numbers), squeeze=False)[0], numbers.items(), strict=True):
+            for number, name in enumerate(shown):
+                places = np.array([[p["x"], p["y"]] for p in row["points"] if p["class"] == name]).reshape(-1, 2)
+                look = line(number)
+                axes.scatter(
+                    *places.T, s=18, color=look["color"], marker=look["marker"], alpha=0.75, linewidths=0, label=name
+                )
+            axes.set_title(f"{label}\nsilhouette {row['silhouette']:.2f}, {row['n']} items")
+            axes.set(xticks=[], yticks=[])
+            axes.set_box_aspect(1)
+            axes.spines[:].set_visible(True)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=8.5)
+
+    save(path, max(4.0, 3.3 * len(numbers)), 4.2, paint)
+    return numbers
+
+
+def _lay_out(one: Ran, classes: Sequence[str], perplexity: float, seed: int) -> dict[str, Any]:
+    from sklearn.manifold import TSNE
+    from sklearn.metrics import silhouette_samples
+
+    tested = Tested.load(one.folder)
+    for name in classes:
+        if name not in tested.experiment.labels:
+            raise unknown("class", name, tested.experiment.labels)
+    items = [item for item in tested.items(tested.split.test) if not classes or tested.label(item) in classes]
+    labels = np.array([tested.label(item) for item in items])
+    if not 1 < len(set(labels)) < len(items):
+        raise UserError(
+            f"row '{one.label}': {len(items)} test items of {len(set(labels))} classes; "
+            "a silhouette needs two classes and more items than classes"
+        )
+    found = training.outputs(tested.finished.model, tested.data(items), "features")
+    # t-SNE looks at three times as many neighbours as its perplexity; fewer items have not as many.
+    effective = min(perplexity, (len(items) - 1) / 3)
+    places = TSNE(perplexity=effective, init="pca", random_state=seed).fit_transform(found)
+    silhouettes = silhouette_samples(found, labels)
+    return {
+        "silhouette": float(silhouettes.mean()),
+        "silhouettes": {name: float(silhouettes[labels == name].mean()) for name in sorted(set(labels))},
+        "n": len(items),
+        "perplexity": effective,
+        "points": [
+            {"id": item.id, "class": str(label), "x": float(x), "y": float(y)}
+            for item, label, (x, y) in zip(items, labels, places, strict=True)
+        ],
+    }

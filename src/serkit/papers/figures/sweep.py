@@ -1,0 +1,94 @@
+"""A score against a swept setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.errors import UserError, unknown
+from serkit.evaluation.metrics import METRICS
+from serkit.papers.figures import Ran
+from serkit.papers.figures.picture import save
+from serkit.reports.plots import TRAINING
+from serkit.reports.run_folder import RunFolder
+
+_PARTS = ("test", "validation")
+
+
+def draw(
+    ran: Sequence[Ran],
+    path: Path,
+    setting: str = "value",
+    metric: str = "uar",
+    part: str = "test",
+    logarithmic: bool = False,
+) -> dict[str, Any]:
+    """Draw one point for each run at its row's `at`.
+
+    Args:
+        ran: what is shown.
+        path: of the picture.
+        setting: what the axis is called.
+        metric: `accuracy`, `uar` or `macro_f1`.
+        part: `test`: the score over all folds, the bar its 95 % interval; `validation`: the mean over the folds
+            of the value that the kept weights had, the bar from the worst fold to the best.
+        logarithmic: whether the axis of the setting is.
+
+    Returns:
+        `metric`, `part`, what the bar is, and `points` by row label: `at`, `estimate`, `low`, `high`.
+
+    Raises:
+        UserError: a row without `at`, or without a validation part.
+    """
+    if part not in _PARTS:
+        raise unknown("part", part, _PARTS)
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS)
+    points = {}
+    for one in ran:
+        if one.at is None:
+            raise UserError(f"row '{one.label}' has no place on the axis; give it `at = ...`")
+        found = one.scores[metric] if part == "test" else _validation(one, metric)
+        points[one.label] = {"at": one.at, **{key: found[key] for key in ("estimate", "low", "high")}}
+    ordered = sorted(points.values(), key=lambda point: point["at"])
+    at, estimate, low, high = (np.array([point[key] for point in ordered]) for key in ("at", "estimate", "low", "high"))
+    bar = "95 % interval" if part == "test" else "worst to best fold"
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot()
+        # An interval need not lie around the estimate, nor a rounding error be positive.
+        bars = 100 * np.maximum([estimate - low, high - estimate], 0)
+        axes.errorbar(at, 100 * estimate, bars, color=TRAINING, marker="o", markersize=5, capsize=3, linewidth=1.5)
+        if logarithmic:
+            axes.set_xscale("log")
+        axes.set_xticks(at, [f"{value:g}" for value in at])
+        axes.minorticks_off()
+        axes.set_xlabel(setting)
+        axes.set_ylabel(f"{part} {'UAR' if metric == 'uar' else metric.replace('_', ' ')} (%); bar: {bar}")
+        axes.grid(axis="y", alpha=0.25, linewidth=0.6)
+
+    save(path, 4.7, 3.4, paint)
+    return {"metric": metric, "part": part, "bar": bar, "points": points}
+
+
+def _validation(one: Ran, metric: str) -> dict[str, float]:
+    """Return mean, least and largest value of the folds at the epoch whose weights were kept."""
+    key, run, values = f"validation_{metric}", RunFolder.load(one.folder), []
+    for _, stage, history in run.trained(run.deployed):
+        records = [record for record in history if key in record]
+        if records:
+            values.append(_kept(records, stage["stage"]["trainer"]["select"])[key])
+    if not values:
+        raise UserError(f"row '{one.label}': nothing recorded {key}; set the protocol's validation share")
+    return {"estimate": float(np.mean(values)), "low": min(values), "high": max(values)}
+
+
+def _kept(records: Sequence[Mapping[str, float]], select: str) -> Mapping[str, float]:
+    if select == "last":
+        return records[-1]
+    if select == "loss":
+        return min(records, key=lambda record: record["validation_loss"])
+    return max(records, key=lambda record: record[f"validation_{select}"])

@@ -1,0 +1,108 @@
+"""What was made of a table or figure, as a Markdown page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from serkit.papers import Paper
+
+
+def page(paper: Paper, result: Mapping[str, Any]) -> str:
+    """Lay out a reproduced table or figure.
+
+    Args:
+        paper: the publication.
+        result: content of the artefact's JSON file.
+    """
+    return figure(paper, result) if "kind" in result else table(paper, result)
+
+
+def table(paper: Paper, result: Mapping[str, Any]) -> str:
+    """Lay out a reproduced table: published and measured side by side, with intervals and flags."""
+    protocols, metrics = result["protocols"], result["metrics"]
+    has_macs = any(row["published_macs"] is not None for row in result["rows"])
+    called = [f'{metric} ("{name}" in the paper)' if name else metric for metric, name in metrics.items()]
+    lines = _head(paper, result)
+    lines += [f"Metric: {', '.join(called)}, in %, with 95 % interval. Seed {result['seed']}."]
+    lines += _changes(result)
+    columns = ["row", "corpus", "metric", "published", *protocols, *(["MACs published", "MACs"] if has_macs else [])]
+    lines += ["", _line(columns), "|---|---|---|" + "---:|" * (len(columns) - 3)]
+    for row in result["rows"]:
+        macs = _macs(row) if has_macs else []
+        for name in dict.fromkeys([*metrics, *(key for cell in row["measured"].values() for key in cell["recalls"])]):
+            cells = [_cell(row["measured"].get(protocol), name) for protocol in protocols]
+            published = row["published"].get(name)
+            shown = [name if name in metrics else f"recall of {name}", "" if published is None else f"{published:.2f}"]
+            lines.append(_line([row["label"], row["corpus"], *shown, *cells, *macs]))
+    for corpus, metric, values in _majority(result):
+        lines.append(_line(["majority class", corpus, metric, "", *values, *(["", ""] if has_macs else [])]))
+    if has_macs:
+        lines += ["", "MACs: multiply-adds of one item, convolutions and matrix products, each counted once."]
+    by_protocol = {
+        protocol: {flag for row in result["rows"] for flag in row["measured"].get(protocol, {}).get("flags", ())}
+        for protocol in protocols
+    }
+    return "\n".join([*lines, "", *_notes(paper, result, by_protocol)])
+
+
+def figure(paper: Paper, result: Mapping[str, Any]) -> str:
+    """Lay out a reproduced figure: its pictures, and what was run for them."""
+    lines = _head(paper, result)
+    lines += [f"Protocol `{result['protocol']}`. Seed {result['seed']}. Numbers: `{result['artefact']}.json`."]
+    lines += _changes(result)
+    for corpus, picture in result["pictures"].items():
+        lines += ["", f"## {corpus}", "", f"![{result['title']}, {corpus}]({picture})", ""]
+        lines += [f"- {row['label']}: `{row['command']}`" for row in result["rows"] if row["corpus"] == corpus]
+    flags = {flag for row in result["rows"] for flag in row["flags"]}
+    return "\n".join([*lines, "", *_notes(paper, result, {result["protocol"]: flags})])
+
+
+def _head(paper: Paper, result: Mapping[str, Any]) -> list[str]:
+    return [f"# {paper.paper.name} {result['artefact']}: {result['title']}", "", paper.paper.citation, ""]
+
+
+def _changes(result: Mapping[str, Any]) -> list[str]:
+    if not result["sets"]:
+        return []
+    return [f"Changed from the paper's settings: {', '.join(f'`{change}`' for change in result['sets'])}."]
+
+
+def _notes(paper: Paper, result: Mapping[str, Any], flags: Mapping[str, set[str]]) -> list[str]:
+    notes = [f"- {label}: not run: {reason}" for label, reason in result["not_run"].items()]
+    notes += [f"- `{protocol}`: {flag}" for protocol, found in flags.items() for flag in sorted(found)]
+    return [*notes, *[f"- {remark}" for remark in paper.paper.remarks], ""]
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(measured: Mapping[str, Any] | None, name: str) -> str:
+    """Return the text of a metric with its interval, or of a class's recall."""
+    if measured is None:
+        return "not run"
+    if name in measured["values"]:
+        value = measured["values"][name]
+        return f"{100 * value['estimate']:.1f} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"
+    recall = measured["recalls"].get(name)
+    return "" if recall is None else f"{100 * recall:.1f}"
+
+
+def _majority(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield corpus, metric and, by protocol, what always answering the commonest class scores."""
+    for corpus in dict.fromkeys(row["corpus"] for row in result["rows"]):
+        measured = [row["measured"] for row in result["rows"] if row["corpus"] == corpus]
+        for metric in result["metrics"]:
+            values = [
+                next((cells[protocol]["majority"][metric] for cells in measured if protocol in cells), None)
+                for protocol in result["protocols"]
+            ]
+            if any(value is not None for value in values):
+                yield corpus, metric, ["" if value is None else f"{100 * value:.1f}" for value in values]
+
+
+def _macs(row: Mapping[str, Any]) -> list[str]:
+    published = "" if row["published_macs"] is None else f"{row['published_macs']:.2f} G"
+    measured = next((cell["macs"] for cell in row["measured"].values()), None)
+    return [published, "" if measured is None else f"{measured / 1e9:.4g} G"]
