@@ -56,8 +56,8 @@ def train(corpus, folder, *sets):
 
 def test_a_missing_channel_is_named_before_anything_is_trained(synthetic):
     message = (
-        r"view 'functionals': 40 of 40 utterances have no channel 'egg' \"
-        r"\(first: 'synthetic/s01_t1_anger_1', which has: speech\)\. .*flagged: --set views\.functionals\.fallback=speech"
+        r"view 'functionals': 40 of 40 utterances have no channel 'egg' "
+        r"\(first: 'synthetic/s01_t1_anger_1', which has: speech\)\. .*: --set views\.functionals\.fallback=speech"
     )
     with pytest.raises(UserError, match=message):
         prepare(load(), [without(synthetic)], "clean", Store())

@@ -218,7 +218,8 @@ def _settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance
             there = ", ".join(["speech", *heard[missing[0]].channels])
             raise UserError(
                 f"view '{name}': {lack} (first: '{missing[0]}', which has: {there}). Name corpora that "
-                f"have it, or let the view read the speech instead, which is flagged: --set views.{name}.fallback=speech"
+                "have it, or let the view read the speech instead, which is flagged: "
+                f"--set views.{name}.fallback=speech"
             )
         views[name] = view.model_copy(update={"channel": None, "fallback": None})
         flags.append(f"not {str(view.channel).upper()}: view '{name}' reads the speech, since {lack}")
