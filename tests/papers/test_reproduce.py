@@ -96,6 +96,19 @@ def test_an_override_holds_for_the_papers_rows_and_is_named(paper, synthetic, tm
     assert "Changed from the paper's settings: `stages.*.trainer.epochs=1`" in (tmp_path / "table1.md").read_text()
 
 
+def test_an_override_holds_for_the_rows_that_have_its_stage(synthetic, tmp_path):
+    path = tmp_path / "two.toml"
+    other = '[[tables.rows]]\nlabel = "Other"\nsystem = "compact-cnn"\n'
+    path.write_text(PAPER.replace("[[tables.rows]]", other + "[[tables.rows]]", 1), encoding="utf-8")
+    found = papers.load(path)
+    sets = ["stages.main.trainer.epochs=2", "views.functionals.normalise=global", "data.target=emotion"]
+    changes = reproducing._by_row(found.artefact("table1"), sets)
+    assert changes["Linear, long"] == ["stages.main.trainer.epochs=3", *sets]
+    assert "views.functionals.normalise=global" not in changes["Other"] and "data.target=emotion" in changes["Other"]
+    with pytest.raises(UserError, match=r"--set stages\.teacher\.seed=1: no row of table1 has this stage or view"):
+        reproduce(found, found.artefact("table1"), [synthetic], tmp_path, sets=["stages.teacher.seed=1"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -14,7 +14,7 @@ def reproduce(
     corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER; each is run by itself. Repeatable.")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="Instead of its own. Repeatable for a table.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override for all rows, e.g. stages.*.trainer.epochs=5.")
+        list[str] | None, typer.Option("--set", help="Override for the rows that have it, e.g. stages.*.trainer.epochs=5.")
     ] = None,
     rows: Annotated[list[str] | None, typer.Option(help="LABEL of a row to run; none: all. Repeatable.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for runs, tables and pictures. Default: runs/PAPER.")] = None,

@@ -54,7 +54,8 @@ def reproduce(
         corpora: each is run by itself.
         folder: receives the runs, `<artefact>.json`, `<artefact>.md` and a figure's pictures,
             `<artefact>-<corpus>.png`.
-        sets: overrides for the paper's rows, e.g. `stages.*.trainer.epochs=5` for a shorter schedule.
+        sets: overrides for the paper's rows, e.g. `stages.*.trainer.epochs=5` for a shorter schedule. One of a
+            stage or view that some rows lack holds for the others.
         protocols: instead of the artefact's; a figure has one.
         seed: of the first repeat.
         jobs: folds trained at the same time; 0: as many as there are cores.
@@ -70,8 +71,9 @@ def reproduce(
         UserError: unknown row, protocol or override; a figure under several protocols; a run that cannot be made.
     """
     chosen = artefact.chosen(list(rows))
-    loaded = {row.label: systems.load(row.system, [*row.set, *sets]) for row in artefact.rows if row.system}
-    frame = _Frame(artefact, loaded, folder, tuple(sets), seed, jobs, threads, store, report)
+    changes = _by_row(artefact, sets)
+    loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
+    frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, store, report)
     common: dict[str, Any] = {"paper": paper.paper.name, "artefact": artefact.name, "title": artefact.title}
     common |= {"sets": list(sets), "seed": seed}
     common["not_run"] = {row.label: row.not_run for row in artefact.rows if row.not_run}
@@ -84,14 +86,41 @@ def reproduce(
     return result
 
 
+def _by_row(artefact: Artefact, sets: Sequence[str]) -> dict[str, list[str]]:
+    """Return each row's overrides: its own, and of those asked for the ones whose stage or view its system has.
+
+    Raises:
+        UserError: no row has it.
+    """
+    found: dict[str, list[str]] = {}
+    used: set[str] = set()
+    for row in artefact.rows:
+        if row.system:
+            system = systems.load(row.system, row.set)
+            mine = [override for override in sets if _concerns(system, override)]
+            used.update(mine)
+            found[row.label] = [*row.set, *mine]
+    for override in sets:
+        if override not in used:
+            raise UserError(f"--set {override}: no row of {artefact.name} has this stage or view")
+    return found
+
+
+def _concerns(system: System, override: str) -> bool:
+    """Say whether a system has the stage or view that an override is about."""
+    table, _, rest = override.partition("=")[0].strip().partition(".")
+    known = {"stages": {"*", *(stage.name for stage in system.stages)}, "views": set(system.views)}
+    return table not in known or rest.partition(".")[0] in known[table]
+
+
 @dataclass(frozen=True)
 class _Frame:
-    """How the rows of an artefact are run: the arguments of `reproduce`, and its systems by row label."""
+    """How the rows of an artefact are run: the arguments of `reproduce`, and systems and overrides by row label."""
 
     artefact: Artefact
     systems: Mapping[str, System]
+    sets: Mapping[str, Sequence[str]]
     folder: Path
-    sets: Sequence[str]
     seed: int
     jobs: int
     threads: int
@@ -107,7 +136,7 @@ class _Frame:
             row.system or "",
             [corpus],
             protocol,
-            [*row.set, *self._changes(row, protocol)],
+            self._changes(row, protocol),
             seed=self.seed,
             final=False,
             jobs=self.jobs,
@@ -116,8 +145,8 @@ class _Frame:
         return place, run(request, place, True, self.folder / "stages", self.store, self.report)
 
     def _changes(self, row: Row, protocol: str) -> list[str]:
-        """Return overrides: those asked for, and the definition of a protocol that only other rows' systems have."""
-        changes = self._data(protocol) if row in BASELINES else list(self.sets)
+        """Return a row's overrides, and the definition of a protocol that only other rows' systems have."""
+        changes = self._data(protocol) if row in BASELINES else list(self.sets[row.label])
         own = systems.load(row.system or "") if row in BASELINES else self.systems[row.label]
         defined = {name: found for system in self.systems.values() for name, found in system.protocols.items()}
         if protocol in defined and protocol not in own.protocols:
@@ -161,7 +190,14 @@ def _table(
                 sizes = sizes or size(system, system.deployed.name, len(scores["classes"]))
                 entry["measured"][protocol] = {**_cell(scores, table, place), **sizes}
             rows.append(entry)
-    return {"metrics": dict(table.metrics), "protocols": list(protocols), "rows": rows}
+    ran = {corpus.name for corpus in corpora}
+    elsewhere = [
+        {"label": row.label, "corpus": name, "published": table.published(row, name)}
+        for row in table.rows
+        for name in row.published
+        if name not in ran
+    ]
+    return {"metrics": dict(table.metrics), "protocols": list(protocols), "rows": rows, "elsewhere": elsewhere}
 
 
 def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path) -> dict[str, Any]:

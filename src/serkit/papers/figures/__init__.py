@@ -22,6 +22,7 @@ FIGURES = {
     "embedding": "serkit.papers.figures.embedding:draw",
     "fold_scores": "serkit.papers.figures.fold_scores:draw",
     "learning_curves": "serkit.papers.figures.learning_curves:draw",
+    "mining": "serkit.papers.figures.mining:draw",
     "sweep": "serkit.papers.figures.sweep:draw",
 }
 

@@ -16,7 +16,12 @@ from serkit.papers.figures.tested import Tested
 
 
 def draw(
-    ran: Sequence[Ran], path: Path, classes: Sequence[str] = (), perplexity: float = 30.0, seed: int = 0
+    ran: Sequence[Ran],
+    path: Path,
+    classes: Sequence[str] = (),
+    hardest: int = 0,
+    perplexity: float = 30.0,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Draw a panel for each run: a dot for each item, its colour and shape the true class.
 
@@ -29,6 +34,7 @@ def draw(
         ran: what is shown.
         path: of the picture.
         classes: those to show; all if empty.
+        hardest: instead of `classes`, show this many: those of least recall in the first run.
         perplexity: of t-SNE; less where there are few items.
         seed: of t-SNE.
 
@@ -38,6 +44,9 @@ def draw(
     Raises:
         UserError: an unknown class, or not two classes with enough items.
     """
+    if hardest:
+        recalls = {name: recall for name, recall in ran[0].scores["recalls"].items() if recall is not None}
+        classes = sorted(sorted(recalls, key=lambda name: recalls[name])[:hardest])
     numbers = {one.label: _lay_out(one, classes, perplexity, seed) for one in ran}
     shown = list(classes) or sorted({point["class"] for row in numbers.values() for point in row["points"]})
 

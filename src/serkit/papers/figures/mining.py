@@ -1,0 +1,113 @@
+"""What hard-example mining kept: how many items of each class are easy and hard, and how hard they all are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.errors import UserError, unknown
+from serkit.papers.figures import Ran
+from serkit.papers.figures.picture import line, save
+from serkit.reports.plots import BALANCED, TRAINING
+from serkit.reports.run_folder import RunFolder
+
+
+def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str, Any]:
+    """Draw, for each stage that mined, the easy and hard items of each class and the distribution of h.
+
+    Numbers are means over the folds of one run.
+
+    Args:
+        ran: what is shown: one run.
+        path: of the picture.
+        stages: which, in this order; all that mined if empty.
+
+    Returns:
+        By stage: `items`, `hard`, `hard_fraction` (and the least and greatest of a fold), `beta`, `never_right`,
+        `classes` with `before` and `after` (shares in %), `easy` and `hard` (counts), and `histogram` of h.
+
+    Raises:
+        UserError: several runs, no stage that mined, or a stage that did not.
+    """
+    if len(ran) != 1:
+        raise UserError(f"mining is drawn of one row; received {', '.join(one.label for one in ran)}")
+    run = RunFolder.load(ran[0].folder)
+    mined: dict[str, list[Mapping[str, Any]]] = {}
+    for stage in run.system["stages"]:
+        reports = [described.get("method", {}) for _, described, _ in run.trained(stage["name"])]
+        if reports and all("hard_fraction" in report for report in reports):
+            mined[stage["name"]] = reports
+    for name in stages:
+        if name not in mined:
+            raise unknown("stage that mined", name, mined)
+    if not mined:
+        raise UserError(f"no stage of row '{ran[0].label}' mined hard examples")
+    numbers = {name: _average(mined[name]) for name in stages or mined}
+
+    def paint(figure: Any) -> None:
+        panels = figure.subplots(1, len(numbers) + 1, squeeze=False)[0]
+        for axes, (name, found) in zip(panels, numbers.items(), strict=False):
+            _bars(axes, found)
+            axes.set_title(f"stage {name}: {100 * found['hard_fraction']:.1f} % hard")
+        panels[0].set_ylabel("items")
+        panels[0].legend(fontsize=8.5, frameon=False)
+        for row, (name, found) in enumerate(numbers.items()):
+            edges, counts = found["histogram"]["edges"], np.array(found["histogram"]["counts"])
+            share = 100 * np.cumsum(counts) / counts.sum()
+            panels[-1].plot(range(len(counts)), share, **line(row), markersize=4.5, label=name)
+            panels[-1].set_xticks(range(len(counts)), [f"{edge:g}" for edge in edges[1:]], rotation=45, ha="right")
+        panels[-1].set_xlabel("h up to")
+        panels[-1].set_ylabel("% of items")
+        panels[-1].set_ylim(0, 102)
+        panels[-1].legend(fontsize=8.5, frameon=False)
+
+    save(path, 3.6 * (len(numbers) + 1), 3.6, paint)
+    return numbers
+
+
+def _bars(axes: Any, found: Mapping[str, Any]) -> None:
+    names = list(found["classes"])
+    easy = [found["classes"][name]["easy"] for name in names]
+    hard = [found["classes"][name]["hard"] for name in names]
+    axes.bar(names, hard, color=BALANCED, label="hard")
+    axes.bar(names, easy, bottom=hard, color=TRAINING, alpha=0.45, label="easy")
+    axes.tick_params(axis="x", rotation=45)
+
+
+def _average(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the mean over the folds of what they mined, for the target that is recognised (the first)."""
+
+    def mean(key: str) -> float:
+        return float(np.mean([report[key] for report in reports]))
+
+    target = next(iter(reports[0]["shares_before"]))
+    classes: dict[str, Any] = {}
+    for name in dict.fromkeys(name for report in reports for name in report["shares_before"][target]):
+        before = [report["shares_before"][target].get(name, 0.0) for report in reports]
+        after = [report["shares_after"][target].get(name, 0.0) for report in reports]
+        kept = [share * report["hard"] for share, report in zip(after, reports, strict=True)]
+        there = [share * report["items"] for share, report in zip(before, reports, strict=True)]
+        classes[name] = {
+            "before": 100 * float(np.mean(before)),
+            "after": 100 * float(np.mean(after)),
+            "hard": float(np.mean(kept)),
+            "easy": float(np.mean(there) - np.mean(kept)),
+        }
+    fractions = [report["hard_fraction"] for report in reports]
+    return {
+        "folds": len(reports),
+        "items": mean("items"),
+        "hard": mean("hard"),
+        "hard_fraction": mean("hard_fraction"),
+        "hard_fraction_range": [min(fractions), max(fractions)],
+        "beta": mean("beta"),
+        "never_right": mean("never_right"),
+        "classes": classes,
+        "histogram": {
+            "edges": reports[0]["histogram"]["edges"],
+            "counts": np.mean([report["histogram"]["counts"] for report in reports], axis=0).tolist(),
+        },
+    }
