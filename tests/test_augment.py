@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from serkit import augment
-from serkit.augment import Noise, Shift, Speed
+from serkit.augment import Noise, Pair, Pitch, Shift, Speed, Stretch
 from serkit.corpora import Channel, Utterance
 from serkit.errors import UserError
 from serkit.items import Item, Windowing, copies
@@ -171,3 +171,52 @@ def test_a_further_channel_is_moved_with_the_speech(tmp_path, name, until):
         together = slice(0, round(until * RATE))  # before the shorter one ends, at any speed or shift
         np.testing.assert_allclose(egg[together], speech[together] / 2, atol=1e-3)
         assert np.abs(egg[together]).max() > 0.1
+
+
+def loudest(signal):
+    """Frequency of the strongest line of the spectrum in Hz."""
+    return np.abs(np.fft.rfft(signal * np.hanning(len(signal)))).argmax() * RATE / len(signal)
+
+
+@pytest.mark.parametrize("semitones", [-2, 1, 2])
+def test_pitch_changes_the_frequency_and_not_the_duration(semitones):
+    changed = Pitch((semitones,))(padded(sine(1.5, 400), 2 * RATE), RATE, round(1.5 * RATE), chance())
+    assert changed.dtype == np.float32
+    assert len(changed) == 1.5 * RATE
+    assert loudest(changed) == pytest.approx(400 * 2 ** (semitones / 12), rel=0.01)
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.25])
+def test_stretch_changes_the_duration_and_not_the_frequency(factor):
+    changed = Stretch((factor,))(padded(sine(1.5, 400), 2 * RATE), RATE, round(1.5 * RATE), chance())
+    assert changed.dtype == np.float32
+    assert len(changed) == pytest.approx(1.5 * RATE / factor, abs=1)
+    assert loudest(changed) == pytest.approx(400, rel=0.01)
+
+
+def test_values_of_the_paper():
+    assert Pitch().semitones == (-2, -1, 1, 2)
+    assert Stretch().factors == (0.75, 0.80, 0.85, 0.90, 1.05, 1.10, 1.20, 1.25)
+    assert Pair().ratios == (7, 8, 11, 12, 14, 15, 17, 18, 20)
+
+
+def test_a_pair_is_two_of_three_changes():
+    signal = sine(1.0, 400)
+    found = set()
+    for seed in range(40):
+        changed = Pair()(signal, RATE, len(signal), chance(seed))
+        shifted = abs(loudest(changed) / 400 - 1) > 0.03
+        stretched = len(changed) != len(signal)
+        quiet = np.abs(np.fft.rfft(changed * np.hanning(len(changed))))[len(changed) // 4 :]
+        noisy = np.median(quiet) > 0.1
+        assert [shifted, stretched, noisy].count(True) == 2
+        found.add((bool(shifted), stretched, bool(noisy)))
+    assert len(found) == 3
+
+
+def test_a_pair_repeats_with_its_seed_and_hears_only_the_speech():
+    signal = padded(sine(1.0, 400), 3 * RATE)
+    first, second = (Pair()(signal, RATE, RATE, chance(5)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert len(first) <= RATE / 0.75 + 1
+    assert not np.array_equal(first[:RATE], Pair()(signal, RATE, RATE, chance(6))[:RATE])

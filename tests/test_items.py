@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from serkit import audio, corpora, items
 from serkit.corpora import Channel, Utterance
 from serkit.errors import UserError
-from serkit.items import TAILS, Item, Windowing, copies, cut, label, select
+from serkit.items import TAILS, Item, Windowing, copies, cut, draw, label, replaced, select
 
 RATE = 16000
 NOTHING = 1e-4
@@ -370,3 +370,96 @@ def test_labels():
     assert label(utterances()[5], "emotion") is None
     own = Utterance("x/a", Path("a.wav"), speaker="x/1", targets={"speaker": "renamed"})
     assert items.label(own, "speaker") == "renamed"
+
+
+def crowd():
+    """60 utterances: 20 of each of two classes in `x`, 10 of each in `y`."""
+    return [
+        Utterance(f"{corpus}/{name}{number:02}", Path("a.wav"), targets={"emotion": name})
+        for corpus, count in (("x", 20), ("y", 10))
+        for name in ("anger", "neutral")
+        for number in range(count)
+    ]
+
+
+def counted(utterances):
+    found = {}
+    for utterance in utterances:
+        key = (utterance.corpus, utterance.targets["emotion"])
+        found[key] = found.get(key, 0) + 1
+    return found
+
+
+def test_so_many_of_each_class_are_drawn():
+    everyone = crowd()
+    found = draw(everyone, "emotion", {"x": {"neutral": 5, "*": 3}, "z": {"*": 1}}, 0)
+    assert counted(found) == {("x", "anger"): 3, ("x", "neutral"): 5, ("y", "anger"): 10, ("y", "neutral"): 10}
+    assert found == [utterance for utterance in everyone if utterance in found]
+    assert counted(draw(everyone, "emotion", {"y": {"anger": 0}}, 0)) == {
+        ("x", "anger"): 20,
+        ("x", "neutral"): 20,
+        ("y", "neutral"): 10,
+    }
+    assert draw(everyone, "emotion", {}, 0) == everyone
+
+
+def test_the_draw_depends_on_the_seed_and_not_on_the_order_nor_on_others():
+    numbers, everyone = {"x": {"*": 5}}, crowd()
+    found = {utterance.id for utterance in draw(everyone, "emotion", numbers, 0)}
+    assert {utterance.id for utterance in draw(everyone[::-1], "emotion", numbers, 0)} == found
+    alone = draw([u for u in everyone if u.corpus == "x"], "emotion", numbers, 0)
+    assert {utterance.id for utterance in alone} == {name for name in found if name.startswith("x/")}
+    assert {utterance.id for utterance in draw(everyone, "emotion", numbers, 1)} != found
+    # Classes are drawn apart: not the same places of each.
+    places = {name: {u.id[-2:] for u in alone if u.targets["emotion"] == name} for name in ("anger", "neutral")}
+    assert places["anger"] != places["neutral"]
+
+
+def test_no_more_can_be_drawn_than_there_are():
+    with pytest.raises(UserError, match="data.sample: y has 10 utterances of 'anger'; 11 are wanted"):
+        draw(crowd(), "emotion", {"y": {"anger": 11}}, 0)
+
+
+def test_copies_in_place_of_originals():
+    originals = [Item(utterance) for utterance in crowd()]
+    found = replaced(originals, "noise", ["x"], 1.0, 7)
+    assert [item.utterance for item in found] == [item.utterance for item in originals]
+    assert {(item.utterance.corpus, item.copy, item.seed) for item in found} == {("x", "noise", 7), ("y", None, 0)}
+    assert {item.copy for item in replaced(originals, "noise", [], 1.0, 7)} == {"noise"}
+    assert replaced(originals, "noise", [], 0.0, 7) == originals
+    # A copy stays the copy it is.
+    copied = [Item(utterance, copy="shift") for utterance in crowd()]
+    assert replaced(copied, "noise", [], 1.0, 7) == copied
+
+
+def test_a_share_is_replaced_whatever_else_there_is():
+    originals = [Item(Utterance(f"x/{number}", Path("a.wav"))) for number in range(1000)]
+    found = replaced(originals, "noise", [], 0.3, 0)
+    assert 250 < sum(item.copy is not None for item in found) < 350
+    assert replaced(originals[500:], "noise", [], 0.3, 0) == found[500:]
+    assert [item.copy for item in replaced(originals, "noise", [], 0.3, 1)] != [item.copy for item in found]
+    # All windows of an utterance share its fate.
+    windows = [Item(item.utterance, start, start + 1) for item in originals[:50] for start in (0, 1)]
+    fate = [item.copy for item in replaced(windows, "noise", [], 0.5, 0)]
+    assert fate[::2] == fate[1::2]
+
+
+def test_several_targets_of_which_one_is_enough():
+    utterances = [
+        Utterance("x/0", Path("0.wav"), targets={"emotion": "anger", "valence": 0.1}),
+        Utterance("x/1", Path("1.wav"), targets={"emotion": "serene", "valence": 0.2}),
+        Utterance("x/2", Path("2.wav"), targets={"valence": 0.3}),
+        Utterance("x/3", Path("3.wav"), targets={"emotion": "fear"}),
+        Utterance("x/4", Path("4.wav"), targets={"emotion": "serene"}),
+        Utterance("x/5", Path("5.wav"), targets={"emotion": "joy", "arousal": 0.0}),
+    ]
+    chosen = items.select_any(utterances, ["emotion", "valence"], ["anger", "fear"], {"serene": "drop"})
+    found = [(u.id, dict(u.targets)) for u in chosen]
+    assert found == [
+        (utterances[0].id, {"emotion": "anger", "valence": 0.1}),
+        (utterances[1].id, {"valence": 0.2}),
+        (utterances[2].id, {"valence": 0.3}),
+        (utterances[3].id, {"emotion": "fear"}),
+    ]
+    where = {"id": [utterances[1].id, utterances[3].id]}
+    assert [u.id for u in items.select_any(utterances, ["emotion", "valence"], where=where)] == where["id"]

@@ -1,4 +1,4 @@
-"""Augmented copies of a recording: noise, time shift, speed.
+"""Augmented copies of a recording: noise, time shift, speed, pitch, duration.
 
 Each takes `(signal, rate, speech, generator)`: float32 samples, their rate in Hz, how many of them are
 the recording (the rest is zero padding), and the NumPy generator all chance comes from. To add one, write
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from serkit.audio import resample
-from serkit.errors import unknown
+from serkit.errors import UserError, unknown
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,71 @@ class Speed:
         return resample(signal[:speech], round(rate * factor), rate)
 
 
-Augmentation = Noise | Shift | Speed
+@dataclass(frozen=True)
+class Pitch:
+    """Higher or lower, of the same duration.
+
+    Args:
+        semitones: drawn from; below 0 is lower.
+    """
+
+    semitones: tuple[float, ...] = (-2, -1, 1, 2)
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        steps = float(generator.choice(self.semitones))
+        change = _library().PitchShift(min_semitones=steps, max_semitones=steps, p=1.0)
+        return change(np.ascontiguousarray(signal[:speech]), rate)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Slower or faster, at the same pitch.
+
+    Args:
+        factors: speeds drawn from; above 1 is faster and shorter.
+    """
+
+    factors: tuple[float, ...] = (0.75, 0.80, 0.85, 0.90, 1.05, 1.10, 1.20, 1.25)
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        factor = float(generator.choice(self.factors))
+        change = _library().TimeStretch(min_rate=factor, max_rate=factor, leave_length_unchanged=False, p=1.0)
+        return change(np.ascontiguousarray(signal[:speech]), rate)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two of: another pitch, another duration, noise; which two, and how much, is drawn for each recording.
+
+    Source: Skoulidis et al. 2023, "Speech Manipulation Techniques"; the values are its grids, and the defaults of
+    `Pitch` and `Stretch`.
+
+    Args:
+        ratios: signal-to-noise ratios drawn from, in dB.
+    """
+
+    ratios: tuple[float, ...] = (7, 8, 11, 12, 14, 15, 17, 18, 20)
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        left_out = generator.integers(3)
+        ratio = float(generator.choice(self.ratios))
+        signal = signal[:speech]
+        for number, change in enumerate((Pitch(), Stretch(), Noise(ratio, ratio))):
+            if number != left_out:
+                signal = change(signal, rate, len(signal), generator)
+        return signal
+
+
+def _library() -> Any:
+    """Import what changes pitch and duration: with its own imports it takes a second."""
+    try:
+        import audiomentations
+    except ImportError:
+        raise UserError("copies with another pitch or duration need the lab extra: pip install 'serkit[lab]'") from None
+    return audiomentations
+
+
+Augmentation = Noise | Shift | Speed | Pitch | Stretch | Pair
 
 AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
     "noise": Noise,
@@ -77,6 +142,9 @@ AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
     "speed": Speed,
     "slower": lambda: Speed((0.9,)),
     "faster": lambda: Speed((1.1,)),
+    "pitch": Pitch,
+    "stretch": Stretch,
+    "pair": Pair,
 }
 
 

@@ -199,6 +199,29 @@ def select(
     return labelled
 
 
+def select_any(
+    utterances: Iterable[Utterance],
+    targets: Sequence[str],
+    classes: str | Sequence[str] = "all",
+    mapping: Mapping[str, str] | None = None,
+    where: Mapping[str, Any] | None = None,
+) -> list[Utterance]:
+    """Choose as `select` does by the first target, and keep those that have one of the other targets as well.
+
+    The latter have no label of the first target. Arguments and errors are those of `select`.
+    """
+    utterances = list(utterances)
+    chosen = {utterance.id: utterance for utterance in select(utterances, targets[0], classes, mapping, where)}
+    found = []
+    for utterance in utterances:
+        if utterance.id in chosen:
+            found.append(chosen[utterance.id])
+        elif _matches(utterance, where or {}) and any(label(utterance, other) is not None for other in targets[1:]):
+            rest = {name: value for name, value in utterance.targets.items() if name != targets[0]}
+            found.append(dataclasses.replace(utterance, targets=rest))
+    return found
+
+
 def label(utterance: Utterance, target: str) -> str | float | None:
     """Return an utterance's value for a target; its speaker, sentence and sex serve as targets too."""
     if target in utterance.targets:
@@ -225,6 +248,59 @@ def copies(items: Sequence[Item], names: Sequence[str], seed: int) -> list[Item]
             raise UserError(f"copies: '{name}' is listed {names.count(name)} times; the copies would all be the same")
     made = [dataclasses.replace(item, copy=name, seed=seed) for name in names for item in items]
     return [*items, *made]
+
+
+def replaced(items: Sequence[Item], name: str, corpora: Sequence[str], share: float, seed: int) -> list[Item]:
+    """Return the items with augmented copies in place of some originals.
+
+    Which ones is drawn for each utterance by its id, whatever other items there are.
+
+    Args:
+        items: those that are copies already stay.
+        name: of the augmentation.
+        corpora: whose items may be replaced; all if empty.
+        share: of their utterances.
+        seed: what both the choice and the copies are drawn from.
+    """
+
+    def chosen(item: Item) -> bool:
+        if item.copy is not None or (corpora and item.utterance.corpus not in corpora):
+            return False
+        return _digest("replaced", seed, item.utterance.id) < share * 2**64
+
+    return [dataclasses.replace(item, copy=name, seed=seed) if chosen(item) else item for item in items]
+
+
+def draw(
+    utterances: Sequence[Utterance], target: str, numbers: Mapping[str, Mapping[str, int]], seed: int
+) -> list[Utterance]:
+    """Keep so many utterances of some corpora, drawn at random class by class.
+
+    Args:
+        utterances: in any order; the choice does not depend on it, nor on other corpora.
+        target: whose values are the classes.
+        numbers: by corpus and class; `*` stands for every class that is not named. Corpora that are not named
+            are kept whole, and so are classes where there is no `*`.
+        seed: what is drawn depends on.
+
+    Returns:
+        Those that are left, in the given order.
+
+    Raises:
+        UserError: a class has fewer than are wanted.
+    """
+    classes: dict[tuple[str, str], list[str]] = {}
+    for utterance in utterances:
+        if utterance.corpus in numbers:
+            classes.setdefault((utterance.corpus, str(label(utterance, target))), []).append(utterance.id)
+    dropped: set[str] = set()
+    for (corpus, name), ids in classes.items():
+        wanted = numbers[corpus].get(name, numbers[corpus].get("*", len(ids)))
+        if wanted > len(ids):
+            raise UserError(f"data.sample: {corpus} has {len(ids)} utterances of '{name}'; {wanted} are wanted")
+        generator = np.random.default_rng(_digest("sample", seed, corpus, name))
+        dropped |= set(generator.permutation(sorted(ids))[wanted:].tolist())
+    return [utterance for utterance in utterances if utterance.id not in dropped]
 
 
 def _read_beside(source: Channel, begin: float, samples: int, rate: int) -> np.ndarray:

@@ -3,11 +3,16 @@
 A rule sees the history after each epoch and says `go`, `stop` (keep what is there) or `abandon` (this
 configuration is not worth more; outside cross-validation the same as stop). To add one, write its class
 and add its line to `RULES`.
+
+Epochs count from 0, as in the history: epoch 20 is judged after the 21st pass. The training loop asks
+`after_epoch`. Who cross-validates a configuration asks the same rule `after_fold` once a fold is done, and
+`later_epochs` after a fold that was stopped: the most epochs that the folds behind it are worth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,8 +29,20 @@ class Stopping:
         return "go"
 
     def after_fold(self, scores: Sequence[dict[str, float]]) -> Verdict:
-        """Judge after a fold of a cross-validation; `scores` has one record per finished fold."""
+        """Judge after a fold of a cross-validation.
+
+        Args:
+            scores: one record per finished fold, the latest last: `accuracy`, `uar`, `macro_f1` (shares, not %)
+                of the fold's validation part with the weights it ended with.
+
+        Returns:
+            `go`, or `abandon`: the folds that are left need not be trained.
+        """
         return "go"
+
+    def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
+        """Return the most epochs of later folds, after `after_epoch` said `stop` to this history; None: no limit."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -42,15 +59,181 @@ class Patience(Stopping):
     monitor: str = "validation_loss"
 
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
-        if self.monitor not in history[-1]:
-            raise UserError(f"stopping rule watches '{self.monitor}'; the history has: {', '.join(history[-1])}")
-        sign = 1 if self.monitor.endswith("loss") else -1
-        values = [sign * record[self.monitor] for record in history]
+        values = [-_goodness(record, self.monitor) for record in history]
         best = values.index(min(values))
         return "stop" if len(values) - 1 - best >= self.epochs else "go"
 
 
-RULES = {"patience": Patience}
+@dataclass(frozen=True)
+class Floor(Stopping):
+    """Abandon a training that is too poor at certain epochs.
+
+    Args:
+        at: pairs of an epoch and the value that is to be reached in it.
+        monitor: key of the history.
+    """
+
+    at: Sequence[tuple[int, float]]
+    monitor: str = "validation_macro_f1"
+
+    def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
+        sign = _sign(self.monitor)
+        for epoch, least in self.at:
+            if history[-1]["epoch"] == epoch and _goodness(history[-1], self.monitor) < sign * least:
+                return "abandon"
+        return "go"
+
+
+@dataclass(frozen=True)
+class Stalled(Stopping):
+    """Stop when a value has gained too little several times in a row.
+
+    Args:
+        after: epochs up to this one are not judged.
+        every: epochs divisible by this are judged; the gain is from one of them to the next.
+        times: how many gains in a row.
+        gain: each below this; with 0, each a loss.
+        monitor: key of the history. A key ending in `loss` should fall, any other rise.
+    """
+
+    after: int = 50
+    every: int = 4
+    times: int = 4
+    gain: float = 0.0
+    monitor: str = "validation_loss"
+
+    def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
+        epoch = history[-1]["epoch"]
+        if epoch <= self.after or epoch % self.every or epoch < self.times * self.every:
+            return "go"
+        steps = [_goodness(record, self.monitor) for record in history[:: -self.every][: self.times + 1]]
+        gains = [later - earlier for later, earlier in itertools.pairwise(steps)]
+        return "stop" if all(gain < self.gain for gain in gains) else "go"
+
+    def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
+        # The window begins where the value last gained: so many passes, counting epoch 0.
+        return history[-1]["epoch"] - self.times * self.every + 1
+
+
+@dataclass(frozen=True)
+class FoldFloor(Stopping):
+    """Abandon a cross-validation whose latest fold was too poor.
+
+    Args:
+        below: score -> the value it should reach.
+        need: `all` of them, or `any`, must be missed.
+    """
+
+    below: Mapping[str, float]
+    need: str = "all"
+
+    def __post_init__(self) -> None:
+        if self.need not in ("all", "any"):
+            raise unknown("need", self.need, ["all", "any"])
+
+    def after_fold(self, scores: Sequence[dict[str, float]]) -> Verdict:
+        missed = [scores[-1][name] < least for name, least in self.below.items()]
+        return "abandon" if (all if self.need == "all" else any)(missed) else "go"
+
+
+class Combined(Stopping):
+    """Several rules: to abandon weighs more than to stop, and to stop more than to go on.
+
+    Args:
+        rules: tables such as `{ name = "patience", epochs = 5 }`.
+    """
+
+    def __init__(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        self.rules = [build(**rule) for rule in rules]
+
+    def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
+        return _gravest(rule.after_epoch(history) for rule in self.rules)
+
+    def after_fold(self, scores: Sequence[dict[str, float]]) -> Verdict:
+        return _gravest(rule.after_fold(scores) for rule in self.rules)
+
+    def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
+        limits = [rule.later_epochs(history) for rule in self.rules if rule.after_epoch(history) == "stop"]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+
+#: Epochs of class A's conditions; A4 has two.
+_CLASS_A_EPOCHS = ((20,), (50,), (75,), (100, 125), (150,), (200,), (250,))
+
+
+class Qualification(Combined):
+    """The conditions A, B and C of Skoulidis et al. 2023, for at most 300 epochs with a validation part.
+
+    A abandons by macro F1 at seven points of the training, B stops where the validation loss rises or macro F1
+    stands still, C abandons a cross-validation after a poor fold. Defaults are the thresholds of the paper's first
+    qualification stage; `qualification_2` has those of the second. All are shares, not %.
+
+    Args:
+        classes: which of the conditions hold, e.g. `AC` for pruning only.
+        a: least macro F1 of A1 to A7.
+        b2: least gain of macro F1 over 4 epochs; four smaller ones in a row stop.
+        b3: least gain of macro F1 over 40 epochs. Paper: no value. Here: that of B2.
+        c_macro_f1: least macro F1 of a fold. Paper: "45% and 42%"; macro F1 is taken for the smaller, which it
+            mostly is.
+        c_accuracy: least accuracy of a fold.
+        c_need: `all`: both are missed, as the paper's list says; `any`, as its text says.
+    """
+
+    def __init__(
+        self,
+        classes: str = "ABC",
+        a: Sequence[float] = (0.17, 0.20, 0.24, 0.27, 0.36, 0.39, 0.42),
+        b2: float = 0.01,
+        b3: float = 0.01,
+        c_macro_f1: float = 0.42,
+        c_accuracy: float = 0.45,
+        c_need: str = "all",
+    ) -> None:
+        if set(classes) - set("ABC") or not classes:
+            raise unknown("classes", classes, "ABC")
+        if len(a) != len(_CLASS_A_EPOCHS):
+            raise TypeError(f"a wants {len(_CLASS_A_EPOCHS)} thresholds, not {len(a)}")
+        f1 = "validation_macro_f1"
+        points = [(epoch, least) for epochs, least in zip(_CLASS_A_EPOCHS, a, strict=True) for epoch in epochs]
+        conditions: dict[str, list[dict[str, Any]]] = {
+            "A": [{"name": "floor", "at": points, "monitor": f1}],
+            "B": [
+                {"name": "stalled", "after": 50, "every": 4, "times": 4, "monitor": "validation_loss"},
+                {"name": "stalled", "after": 50, "every": 4, "times": 4, "gain": b2, "monitor": f1},
+                {"name": "stalled", "after": 110, "every": 40, "times": 1, "gain": b3, "monitor": f1},
+            ],
+            "C": [
+                {"name": "fold_floor", "below": {"macro_f1": c_macro_f1, "accuracy": c_accuracy}, "need": c_need},
+            ],
+        }
+        super().__init__([rule for letter in sorted(set(classes)) for rule in conditions[letter]])
+
+
+class Qualification2(Qualification):
+    """The same with the stricter thresholds of the second qualification stage; arguments are those of the first."""
+
+    def __init__(
+        self,
+        classes: str = "ABC",
+        a: Sequence[float] = (0.42, 0.45, 0.48, 0.51, 0.54, 0.56, 0.58),
+        b2: float = 0.01,
+        b3: float = 0.01,
+        c_macro_f1: float = 0.60,
+        c_accuracy: float = 0.60,
+        c_need: str = "all",
+    ) -> None:
+        super().__init__(classes, a, b2, b3, c_macro_f1, c_accuracy, c_need)
+
+
+RULES: dict[str, Callable[..., Stopping]] = {
+    "combined": Combined,
+    "floor": Floor,
+    "fold_floor": FoldFloor,
+    "patience": Patience,
+    "qualification": Qualification,
+    "qualification_2": Qualification2,
+    "stalled": Stalled,
+}
 
 
 def build(name: str, **options: Any) -> Stopping:
@@ -65,3 +248,19 @@ def build(name: str, **options: Any) -> Stopping:
         return RULES[name](**options)
     except TypeError as error:
         raise UserError(f"stopping rule '{name}': {error}") from None
+
+
+def _sign(monitor: str) -> int:
+    return -1 if monitor.endswith("loss") else 1
+
+
+def _goodness(record: Mapping[str, Any], monitor: str) -> float:
+    """Return a value of the history such that more is better."""
+    if monitor not in record:
+        raise UserError(f"stopping rule watches '{monitor}'; the history has: {', '.join(record)}")
+    return _sign(monitor) * record[monitor]
+
+
+def _gravest(verdicts: Iterable[Verdict]) -> Verdict:
+    order: tuple[Verdict, ...] = ("go", "stop", "abandon")
+    return max(verdicts, key=order.index, default="go")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from serkit import perturb, schedules, stopping
 from serkit.batches import ItemData
 from serkit.checkpoint import UNSEEN, Average, Progress, keep_best, load_weights, resume, save_checkpoint, write_history
 from serkit.errors import UserError
-from serkit.evaluation.metrics import accuracy, uar
+from serkit.evaluation.metrics import accuracy, macro_f1, uar
 from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output, output_of
 from serkit.progress import bar
@@ -177,7 +178,7 @@ def _fabric(accelerator: str, precision: str) -> Any:
 def evaluate(
     model: Any, method: Method, data: ItemData, positions: Sequence[int], batch_size: int, fabric: Any
 ) -> dict[str, float]:
-    """Score a model on some items: mean loss, and accuracy and UAR of the first target."""
+    """Score a model on some items: mean loss, and accuracy, UAR and macro F1 of the first target."""
     model.eval()
     total, right, truth = 0.0, [], []
     target = next(iter(data.classes), None)
@@ -195,30 +196,62 @@ def evaluate(
         labels, guesses = torch.cat(truth).numpy(), torch.cat(right).numpy()
         record["validation_accuracy"] = accuracy(labels, guesses)
         record["validation_uar"] = uar(labels, guesses)
+        record["validation_macro_f1"] = macro_f1(labels, guesses)
     return record
 
 
-def probabilities(model: Model, data: ItemData, target: str, batch_size: int = 64) -> np.ndarray:
+def probabilities(
+    model: Model, data: ItemData, target: str, batch_size: int = 64, accelerator: str = "cpu"
+) -> np.ndarray:
     """Return class probabilities of all items: (items, classes) float64."""
-    return _all_items(model, data, batch_size, lambda output: output.predictions[target].double().softmax(1))
+    return _all_items(
+        model, data, batch_size, accelerator, lambda output: output.predictions[target].double().softmax(1)
+    )
 
 
-def outputs(model: Model, data: ItemData, what: str, batch_size: int = 64) -> np.ndarray:
+def outputs(model: Model, data: ItemData, what: str, batch_size: int = 64, accelerator: str = "cpu") -> np.ndarray:
     """Return a model's `features` or `predictions` of all items: (items, *shape)."""
     if what == "features":
         model = model.headless()
-    return _all_items(model, data, batch_size, lambda output: output_of(output, what))
+    return _all_items(model, data, batch_size, accelerator, lambda output: output_of(output, what))
 
 
-def _all_items(model: Model, data: ItemData, batch_size: int, read: Callable[[Output], Tensor]) -> np.ndarray:
-    model.eval()
+def each_output(model: Model, data: ItemData, what: str, accelerator: str = "cpu") -> Iterator[np.ndarray]:
+    """Yield a model's `features` or `predictions` of one item after the other: (*shape) each.
+
+    Each is computed by itself: in a batch the last digits depend on the other items.
+    """
+    if what == "features":
+        model = model.headless()
+    with _placed(model, accelerator) as fabric:
+        for batch in data.batches(range(len(data)), 1):
+            with torch.inference_mode():
+                values = output_of(model(_to(fabric, batch)), what)[0].cpu().numpy()
+            yield values
+
+
+def _all_items(
+    model: Model, data: ItemData, batch_size: int, accelerator: str, read: Callable[[Output], Tensor]
+) -> np.ndarray:
     # Items of like length share a batch: less padding. The order of the rows is the caller's.
     order = sorted(range(len(data)), key=lambda row: sum(arrays[row].size for arrays in data.arrays.values()))
-    with torch.inference_mode():
-        found = torch.cat([read(model(batch)) for batch in data.batches(order, batch_size)]).numpy()
+    with _placed(model, accelerator) as fabric, torch.inference_mode():
+        batches = data.batches(order, batch_size)
+        found = torch.cat([read(model(_to(fabric, batch))).cpu() for batch in batches]).numpy()
     result = np.empty_like(found)
     result[order] = found
     return result
+
+
+@contextmanager
+def _placed(model: Model, accelerator: str) -> Iterator[Any]:
+    """While the block runs, a model is on the accelerator; it evaluates from here on."""
+    fabric = _fabric(accelerator, "32-true")
+    try:
+        model.to(fabric.device).eval()
+        yield fabric
+    finally:
+        model.to("cpu")
 
 
 class _averaged:

@@ -190,3 +190,28 @@ def test_an_empty_folder_and_a_wrong_layout_are_named(tmp_path, capsys):
         assert run(["train", "compact-cnn", "--corpus", f"{name}={tmp_path / 'empty'}"]) == 2
         printed = capsys.readouterr().err
         assert "no recording" in printed and printed.count("\n") == 1
+
+
+def test_a_corpus_that_is_only_learned_from(table, synthetic, tmp_path, capsys):
+    system = tmp_path / "two.toml"
+    first = '[[stages]]\nname = "before"\nview = "functionals"\nnetwork = "linear"\ntrainer = { epochs = 1 }\n'
+    first += 'data = { corpora = ["synthetic"], target = "sentence" }\n'
+    last = '[[stages]]\nname = "main"\ntrainer = { epochs = 1 }\n'
+    system.write_text(f'extends = "linear-baseline"\n{first}{last}[protocols.clean]\nfolds = 2\n', encoding="utf-8")
+    command = ["train", str(system), "--corpus", f"table={table}", "--no-baseline", "--jobs", "1"]
+    command += ["--out", str(tmp_path / "run")]
+    assert run(command) == 2
+    assert "'synthetic', which is not among those given (table): --also synthetic=FOLDER" in capsys.readouterr().err
+    assert run([*command, "--also", f"synthetic={synthetic.folder}"]) == 0
+    described = json.loads((tmp_path / "run/run.json").read_text())
+    assert list(described["folders"]) == ["table"] and described["also"] == {"synthetic": str(synthetic.folder)}
+    scores = json.loads((tmp_path / "run/scores.json").read_text())
+    assert scores["n"] == 40 and list(scores["content"]) == ["table"]
+    assert "earlier stages on <b>synthetic</b> too" in (tmp_path / "run/report.html").read_text()
+    # The same recordings: a leak that only the earlier stage made.
+    assert run(["audit", str(tmp_path / "run")]) in (0, 1)
+    assert any("bit-identical" in flag for flag in scores["flags"])
+    assert run(["export", str(tmp_path / "run"), "--out", str(tmp_path / "bundle")]) == 0
+    bundle = json.loads((tmp_path / "bundle/bundle.json").read_text())
+    assert bundle["trained_on"]["corpora"] == ["synthetic", "table"]
+    assert "synthetic: Apache-2.0" in bundle["licence"] and "table: the user's own" in bundle["licence"]

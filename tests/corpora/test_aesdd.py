@@ -1,6 +1,7 @@
 import pytest
 
 from serkit.corpora import aesdd
+from serkit.corpora.aesdd import FACTS
 from serkit.corpora.verify import Count, verify
 
 LETTERS = {"a": "anger", "d": "disgust", "f": "fear", "h": "happiness", "s": "sadness"}
@@ -37,3 +38,20 @@ def test_missing_recordings_are_counted_and_the_broken_one_reported(tree):
     assert report.classes["sadness"] == Count(2, 122)
     assert report.speakers == Count(2, 6)
     assert list(report.unreadable) == ["aesdd/s05 (3)"]
+
+
+def test_the_604_files_of_the_current_version(tree):
+    """As many of each emotion as there are, by six speakers, five of them second takes with two figures."""
+    names = []
+    for letter, emotion in LETTERS.items():
+        for number in range(FACTS.counts[emotion] - 1):
+            names.append(f"{emotion}/{letter}{number // 6 + 1:02} ({number % 6 + 1}).wav")
+        names.append(f"{emotion}/{letter}05 (01).wav")
+    corpus = aesdd.read(tree(*names))
+    assert len(corpus) == len(names) == 604 and not corpus.skipped
+    report = verify(corpus)
+    assert report.classes == {name: Count(count, count) for name, count in FACTS.counts.items()}
+    assert report.speakers == Count(6, 6) and not report.unreadable
+    assert sum(utterance.id.endswith("(01)") for utterance in corpus.utterances) == 5
+    first = [utterance for utterance in corpus.utterances if utterance.speaker == "aesdd/1"]
+    assert len(first) == 5 + sum((count - 2) // 6 + 1 for count in FACTS.counts.values())

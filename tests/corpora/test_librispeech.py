@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from serkit import corpora
 from serkit.corpora import librispeech
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.librispeech import Word, parse_alignment, vocabulary, words
@@ -137,3 +138,15 @@ def test_a_broken_line_is_named_with_file_and_number(aligned):
     (aligned / "train-clean-100/26/495/26-495.alignment.txt").write_text("\n26-495-0000 nonsense\n")
     with pytest.raises(UserError, match=r"26-495\.alignment\.txt, line 2: not a line"):
         words(aligned)
+
+
+def test_words_are_a_corpus_of_their_own(aligned):
+    corpus = corpora.load("librispeech-words", aligned)
+    assert corpus.name == "librispeech-words" == corpora.facts("librispeech-words").name
+    of_sentences = {u.id.partition("/")[2]: u for u in words(aligned).utterances}
+    assert {u.id.partition("/")[2] for u in corpus.utterances} == set(of_sentences)
+    for utterance in corpus.utterances:
+        same = of_sentences[utterance.id.partition("/")[2]]
+        assert utterance.corpus == "librispeech-words" and utterance.speaker == same.speaker
+        assert (utterance.start, utterance.end, utterance.targets) == (same.start, same.end, same.targets)
+    assert "word" in corpus.utterances[0].targets and corpus.facts.target == "word"

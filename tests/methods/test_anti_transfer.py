@@ -327,3 +327,28 @@ def test_networks_that_do_not_fit():
     for index in (None, torch.tensor([0, 1])):
         with pytest.raises(UserError, match="conv2 of extractor 'word' has 8 channels, that of the network to train 4"):
             term(prepared(model, extractor), model, batch_of(images(), index))
+
+
+def started(**start_from):
+    """Finished stages, each with its method's options and what it starts from; the next one starts from `second`."""
+    finished = {
+        name: SimpleNamespace(stage=SimpleNamespace(method=SimpleNamespace(options=options), start_from=before))
+        for name, (options, before) in start_from.items()
+    }
+    finished["word"] = SimpleNamespace(model=vgg(1))
+    return SimpleNamespace(
+        finished=finished, stage=SimpleNamespace(start_from="second", trainer=SimpleNamespace(perturb=[])), items=[0]
+    )
+
+
+def test_layers_are_those_of_the_stage_it_starts_from():
+    first = ({"extractor": "word", "layers": ["conv3", "conv5"]}, None)
+    second = ({"extractor": "speaker"}, "first")
+    method = methods.build("anti_transfer", extractor="word")
+    method.prepare(vgg(0), started(first=first, second=second))
+    assert method.maps == {"conv3": "conv3", "conv5": "conv5"}
+    method = methods.build("anti_transfer", extractor="word", form="reference")
+    method.prepare(vgg(0), started(first=first, second=({"layers": ["conv4"]}, "first")))
+    assert method.maps == {"conv4": "conv4.input"}
+    with pytest.raises(UserError, match="layers is missing, and the stage starts from second, which has none either"):
+        methods.build("anti_transfer", extractor="word").prepare(vgg(0), started(second=({}, "a run")))

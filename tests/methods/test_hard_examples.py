@@ -66,7 +66,9 @@ def test_counts_that_cannot_be(wrong, epochs):
 
 def test_threshold_of_a_share():
     values = np.array([0.1, 0.5, 0.0, 1.0, 0.3])
-    assert [threshold(values, share) for share in (0.001, 0.2, 0.4, 0.6, 0.8, 1.0)] == [1.0, 1.0, 0.5, 0.3, 0.1, 0.0]
+    assert [threshold(values, share) for share in (0.001, 0.2, 0.4, 0.6, 0.8, 1.0)] == [1.0, 1.0, 0.5, 0.3, 0.1, 0.1]
+    # The easiest have no weight; where only they are left, nothing else can be said.
+    assert threshold(np.array([0.0, 0.0, 0.0, 0.2]), 0.5) == 0.2 and threshold(np.zeros(3), 0.5) == 0.0
 
 
 # --- the loss
@@ -141,7 +143,7 @@ def loss(method, rows, truth, masks=None):
         ({"hard_fraction": 0.25}, [3, 4], 1.0),
         ({"hard_fraction": 0.375}, [2, 3, 4, 6], 0.5),  # the third and the fourth are alike
         ({"hard_fraction": 0.6}, [1, 2, 3, 4, 6, 7], H[1]),
-        ({"hard_fraction": 1.0}, [0, 1, 2, 3, 4, 5, 6, 7], 0.0),
+        ({"hard_fraction": 1.0}, [1, 2, 3, 4, 6, 7], H[1]),  # the others were never wrong
     ],
 )
 def test_what_is_hard(options, chosen, beta):

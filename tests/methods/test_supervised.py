@@ -45,6 +45,27 @@ def test_cross_entropy():
     assert found["cross_entropy"].item() == pytest.approx((FIRST + SECOND) / 2)
 
 
+@pytest.mark.parametrize(
+    ("classes", "right", "wrong", "even"), [(7, 1.16542, 2.16542, 1.94591), (5, 0.90483, 1.90483, 1.60944)]
+)
+def test_a_softmax_taken_for_logits_has_a_floor(classes, right, wrong, even):
+    method = methods.build("supervised", loss_input="softmax")
+    sure = [[100.0] + [0.0] * (classes - 1)]
+    assert loss(method, sure, [0])["cross_entropy"].item() == pytest.approx(right, abs=1e-5)
+    assert loss(method, sure, [1])["cross_entropy"].item() == pytest.approx(wrong, abs=1e-5)
+    assert loss(method, [[3.0] * classes], [0])["cross_entropy"].item() == pytest.approx(even, abs=1e-5)
+    # ln(e + classes - 1) - 1; with logits a sure right answer costs nothing.
+    assert right == pytest.approx(math.log(math.e + classes - 1) - 1, abs=1e-5)
+    assert loss(Supervised(), sure, [0])["cross_entropy"].item() == pytest.approx(0, abs=1e-5)
+
+
+def test_a_softmax_taken_for_logits_by_hand():
+    shares = [math.e**2 / (math.e**2 + 2), 1 / (math.e**2 + 2)]
+    expected = math.log(math.exp(shares[0]) + 2 * math.exp(shares[1])) - shares[0]
+    found = loss(methods.build("supervised", loss_input="softmax"), LOGITS[:1], TRUTH[:1])
+    assert found["cross_entropy"].item() == pytest.approx(expected)
+
+
 def test_label_smoothing():
     # The log-sum is the same for every class: only the logit that is taken off becomes a mean.
     spread = [FIRST + 2 - 2 / 3, SECOND - 1 / 3]
@@ -104,6 +125,7 @@ def test_one_term_for_each_target():
             "unknown option of method 'supervised' 'smoothing'. Did you mean 'label_smo",
         ),
         ("supervised", {"class_weights": "balance"}, "unknown class_weights 'balance'. Did you mean 'balanced'"),
+        ("supervised", {"loss_input": "softmx"}, "unknown loss_input 'softmx'. Did you mean 'softmax'"),
         ("supervised", {"label_smoothing": 1.5}, r"label_smoothing must lie in \[0, 1\), not 1.5"),
         ("supervised", {"label_smoothing": "much"}, "method 'supervised': "),
     ],

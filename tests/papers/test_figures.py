@@ -229,6 +229,11 @@ def test_an_embedding_shows_the_test_items_of_the_first_fold(ran, tmp_path):
         assert found["silhouette"] == pytest.approx(silhouette_score(_normalised(one, tested), labels), abs=1e-4)
     assert draw(ran, tmp_path / "y.png") == numbers
     assert (tmp_path / "y.png").read_bytes() == (tmp_path / "x.png").read_bytes()
+    recalls = ran[0].scores["recalls"]
+    least = sorted(sorted(recalls, key=recalls.get)[:2])
+    assert recalls[least[0]] < max(recalls.values())
+    hardest = drawing("embedding", {"hardest": 2, "seed": 3})(ran, tmp_path / "z.png")
+    assert hardest == drawing("embedding", {"classes": least, "seed": 3})(ran, tmp_path / "z.png")
     with pytest.raises(UserError, match="unknown class 'joy'"):
         drawing("embedding", {"classes": ["joy"]})(ran, tmp_path / "x.png")
     with pytest.raises(UserError, match="a silhouette needs two classes"):
@@ -406,3 +411,101 @@ def test_patches_are_laid_over_the_image():
     smooth = seen("original", range(64), [[0.0] * 32 + [1.0] + [0.0] * 31]).mask(3.0)
     # A Gaussian of 3 columns falls to exp(-1/2) after 3 columns.
     assert smooth[0, 35] / smooth[0, 32] == pytest.approx(np.exp(-0.5), rel=1e-3)
+
+
+# --- maps, and corpora together
+
+
+GRID = """
+[paper]
+name = "toy2026"
+title = "A toy"
+citation = "Nobody 2026."
+
+[[figures]]
+name = "maps"
+title = "Two settings"
+kind = "grid"
+together = true
+options = { settings = ["rate", "size"], metric = "uar" }
+
+[[figures.rows]]
+label = "plain"
+system = "linear-baseline"
+set = ["stages.main.trainer.epochs=1"]
+grid = { "stages.main.trainer.learning_rate" = [0.1, 0.001], "stages.main.trainer.batch_size" = [8, 4] }
+
+[[figures.rows]]
+label = "heavy, one"
+system = "linear-baseline"
+set = ["stages.main.trainer.epochs=1", "stages.main.trainer.weight_decay=1"]
+at = [0.1, 8]
+"""
+
+
+def test_a_grid_is_a_map_with_a_cell_for_each_pair_of_values(synthetic, tmp_path):
+    path = tmp_path / "toy2026.toml"
+    path.write_text(GRID, encoding="utf-8")
+    paper = papers.load(path)
+    rows = paper.artefact("maps").rows
+    assert [(row.label, row.at) for row in rows] == [
+        ("plain, 0.1, 8", [0.1, 8]),
+        ("plain, 0.1, 4", [0.1, 4]),
+        ("plain, 0.001, 8", [0.001, 8]),
+        ("plain, 0.001, 4", [0.001, 4]),
+        ("heavy, one", [0.1, 8]),
+    ]
+    assert rows[1].set[1:] == ["stages.main.trainer.learning_rate=0.1", "stages.main.trainer.batch_size=4"]
+    other = dataclasses.replace(synthetic, facts=dataclasses.replace(synthetic.facts, name="second"))
+    half = len(synthetic) // 2
+    own = dataclasses.replace(synthetic, utterances=synthetic.utterances[:half])
+    more = tuple(
+        dataclasses.replace(each, id=f"second/{each.id[10:]}", speaker=f"second/{each.speaker}")
+        for each in synthetic.utterances[half:]
+    )
+    both = [dataclasses.replace(other, utterances=more), own]
+    result = reproduce(paper, paper.artefact("maps"), both, tmp_path, jobs=1, threads=1)
+    assert list(result["pictures"]) == ["second+synthetic"]
+    assert is_picture(tmp_path / "maps-second+synthetic.png")
+    found = result["numbers"]["second+synthetic"]["maps"]
+    assert list(found) == ["plain", "heavy"]
+    assert (found["plain"]["first"], found["plain"]["second"]) == ([0.001, 0.1], [4, 8])
+
+    def score(place):
+        scores = json.loads((tmp_path / "runs" / f"maps-{place}-second+synthetic-clean/scores.json").read_text())
+        assert scores["n"] == len(synthetic)  # both corpora are scored as one
+        return scores["uar"]["estimate"]
+
+    cells = [[score("plain-0-001-4"), score("plain-0-001-8")], [score("plain-0-1-4"), score("plain-0-1-8")]]
+    assert found["plain"]["estimates"] == cells
+    assert found["plain"]["mean"] == pytest.approx(np.mean(cells))
+    assert found["heavy"]["estimates"] == [[None, None], [None, score("heavy-one")]]
+    assert found["heavy"]["mean"] == score("heavy-one")
+
+
+@pytest.mark.parametrize("grid", ["{ a = [1] }", "{ a = [1], b = 2 }", "3"])
+def test_a_grid_has_two_lists(tmp_path, grid):
+    path = tmp_path / "toy2026.toml"
+    path.write_text(GRID.partition("grid = ")[0] + f"grid = {grid}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="grid is a table of two overrides, each with a list of values"):
+        papers.load(path)
+
+
+def test_a_map_wants_two_places_and_a_sweep_one(ran, tmp_path):
+    with pytest.raises(UserError, match="row 'short' has no place in the map"):
+        drawing("grid", {})(ran, tmp_path / "x.png")
+    with pytest.raises(UserError, match="unknown metric 'f1'"):
+        drawing("grid", {"metric": "f1"})(ran, tmp_path / "x.png")
+    both = [dataclasses.replace(one, at=[1.0, 2.0]) for one in ran]
+    with pytest.raises(UserError, match="row 'short' has no place on the axis"):
+        drawing("sweep", {})(both, tmp_path / "x.png")
+
+
+def test_printed_values_are_drawn_into_the_learning_curves(ran, tmp_path):
+    plain, dotted = tmp_path / "plain.png", tmp_path / "dotted.png"
+    curves = drawing("learning_curves", {"metric": "macro_f1"})(ran, plain)
+    options = {"metric": "macro_f1", "published": {"main": [[0, 0.2], [3, 0.9]], "elsewhere": [[0, 1.0]]}}
+    assert drawing("learning_curves", options)(ran, dotted) == curves
+    assert plain.read_bytes() != dotted.read_bytes()
+    recorded = [[record["validation_macro_f1"] for record in fold] for fold in histories(ran[0])]
+    assert curves["main"]["short"]["validation"]["mean"] == pytest.approx(np.mean(recorded, axis=0))

@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 
 import pytest
@@ -161,6 +162,40 @@ def test_rows_not_asked_for_keep_what_was_published(paper, synthetic, tmp_path):
         reproduce(paper, more, [synthetic], tmp_path, rows=["Othr"], **settings)
     with pytest.raises(UserError, match="row 'Pretrained' of table1 cannot be run: its weights"):
         reproduce(paper, more, [synthetic], tmp_path, rows=["Pretrained"], **settings)
+
+
+def test_values_of_corpora_that_were_not_run_are_listed(paper, synthetic, tmp_path):
+    row = paper.artefact("table1").rows[1]
+    published = {"synthetic": 99.0, "emodb": 61.5, "cdesd": {"uar": 70.0, "anger": 81.25}}
+    table = paper.artefact("table1").model_copy(update={"rows": [row.model_copy(update={"published": published})]})
+    result = reproduce(paper, table, [synthetic], tmp_path, protocols=["random"])
+    assert result["elsewhere"] == [
+        {"label": "Pretrained", "corpus": "emodb", "published": {"accuracy": 61.5}},
+        {"label": "Pretrained", "corpus": "cdesd", "published": {"uar": 70.0, "anger": 81.25}},
+    ]
+    lines = (tmp_path / "table1.md").read_text(encoding="utf-8").splitlines()
+    begin = lines.index("Published for corpora that were not run:") + 2
+    assert lines[begin : begin + 6] == [
+        "| row | corpus | metric | published |",
+        "|---|---|---|---:|",
+        "| Pretrained | emodb | accuracy | 61.50 |",
+        "| Pretrained | cdesd | uar | 70.00 |",
+        "| Pretrained | cdesd | recall of anger | 81.25 |",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("name", papers.available())
+def test_no_published_value_of_any_paper_is_lost(name, tmp_path):
+    paper = papers.load(name)
+    for table in paper.tables:
+        # No corpus, so nothing is trained; together they would be an empty one.
+        reproduce(paper, table.model_copy(update={"together": False}), [], tmp_path)
+        text = (tmp_path / f"{table.name}.md").read_text(encoding="utf-8")
+        for row in table.rows:
+            for corpus in row.published:
+                for value in table.published(row, corpus).values():
+                    assert re.search(rf"\| {re.escape(row.label)} \| {re.escape(corpus)} \| .+ \| {value:.2f} \|", text)
 
 
 POOLED = """

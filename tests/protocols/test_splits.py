@@ -307,3 +307,26 @@ def test_group_assignment_follows_the_ids_not_the_place():
     (first, *_) = splits(Protocol(kind="group_kfold", folds=5), utterances, "emotion", 0)
     assert speakers_of(first.test, utterances) == {"table/s1"}
     assert np.all(np.diff([int(id[-3:]) for id in first.test]) == 1)
+
+
+@given(st.lists(st.integers(2, 9), min_size=3, max_size=24), st.sampled_from([0.05, 0.1, 0.4]), seeds)
+@settings(max_examples=40, deadline=None)
+def test_a_random_draw_of_groups_keeps_them_whole(sizes, share, seed):
+    utterances = corpus(sizes)
+    protocol = Protocol(kind="group_random", test=share, validation=0.3)
+    (split,) = splits(protocol, utterances, "emotion", seed)
+    parts = [speakers_of(part, utterances) for part in (split.train, split.validation, split.test)]
+    assert sum(len(part) for part in parts) == len(sizes) == len(set().union(*parts))
+    assert sum(len(part) for part in (split.train, split.validation, split.test)) == len(utterances)
+    assert splits(protocol, utterances[::-1], "emotion", seed) == [split]
+
+
+def test_a_random_draw_of_24_actors():
+    utterances = corpus([6] * 24)
+    protocol = Protocol(kind="group_random", test=0.1, validation=0.2222, repeats=3)
+    found = splits(protocol, utterances, "emotion")
+    for split in found:
+        parts = [speakers_of(part, utterances) for part in (split.train, split.validation, split.test)]
+        assert [len(part) for part in parts] == [17, 5, 2]
+    assert len({split.test for split in found}) == 3
+    assert [split.name for split in found] == ["seed-0-fold-1", "seed-1-fold-1", "seed-2-fold-1"]

@@ -109,6 +109,15 @@ def test_a_system_that_has_another_stage_now_is_inexact():
     assert not found.exact and "--set" not in found.text
 
 
+def test_a_view_that_fell_back_on_the_speech_does_so_again():
+    description = described(["stages.student.trainer.epochs=5"], name="egg-student")
+    wanted = description["system"][0]["views"]["f0"]
+    description["system"][0]["views"]["f0"] = {**wanted, "channel": None, "fallback": None}
+    found = command(description)
+    assert found.exact and options(found.text, "--set") == ["stages.student.trainer.epochs=5"]
+    assert made_by(found.text)[0]["views"]["f0"] == wanted and wanted["fallback"] == "speech"
+
+
 def test_rows_are_named_by_what_differs():
     grid = [
         [f"stages.main.trainer.epochs={epochs}", f"stages.main.method.class_weights={weights}"]
@@ -123,3 +132,12 @@ def test_rows_are_named_by_what_differs():
 def test_rows_with_keys_of_one_name_are_told_apart():
     grid = [[f"views.functionals.feature.width={a}", f"stages.main.network.width={b}"] for a in (1, 2) for b in (3, 4)]
     assert rows(described([], *grid)["system"])[1] == "views.functionals.feature.width=1, stages.main.network.width=4"
+
+
+def test_corpora_that_are_only_learned_from():
+    description = {**described(), "also": {"tava": "/more/tava"}}
+    found = command(description)
+    assert options(found.text, "--corpus") == ["emodb=/my data/emodb", "savee=/savee"]
+    assert options(found.text, "--also") == ["tava=/more/tava"] and found.exact
+    assert options(command(description, {}).text, "--also") == ["tava=FOLDER"]
+    assert "--also" not in command(described()).text

@@ -66,11 +66,11 @@ def fits(monkeypatch):
 @pytest.fixture
 def computed(monkeypatch):
     """How many items each call computed a stage's outputs for."""
-    found, original = [], training.outputs
+    found, original = [], training.each_output
 
-    def outputs(model, data, what, **options):
+    def each_output(model, data, what, accelerator):
         found.append(len(data))
-        return original(model, data, what, **options)
+        return original(model, data, what, accelerator)
 
-    monkeypatch.setattr(training, "outputs", outputs)
+    monkeypatch.setattr(training, "each_output", each_output)
     return found

@@ -304,3 +304,30 @@ def test_files_that_extend_each_other(write, tmp_path):
 def test_unknown_system():
     with pytest.raises(UserError, match=r"unknown system 'compct-cnn'\. Did you mean 'compact-cnn'"):
         systems.load("compct-cnn")
+
+
+def test_a_new_stage_stands_before_the_one_that_follows_it(plain, write):
+    own = write(
+        """
+        extends = "own.toml"
+        [[stages]]
+        name = "zeroth"
+        view = "mel"
+        network = "cnn"
+        [[stages]]
+        name = "half"
+        view = "mel"
+        network = "cnn"
+        [[stages]]
+        name = "second"
+        network = { dropout = 0.4 }
+        [[stages]]
+        name = "third"
+        view = "mel"
+        network = "cnn"
+        """,
+        "variant.toml",
+    )
+    system = systems.load(own)
+    assert [stage.name for stage in system.stages] == ["first", "zeroth", "half", "second", "third"]
+    assert system.stages[3].network.options == {"dropout": 0.4} and system.deployed.name == "third"

@@ -12,6 +12,7 @@ from serkit.errors import UserError
 from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.protocols import Protocol
 from serkit.systems import runner
+from serkit.systems.export import export
 from serkit.systems.models import rebuild
 from serkit.systems.runner import Request, run
 from serkit.systems.schema import System
@@ -250,6 +251,21 @@ trainer = { epochs = 2, batch_size = 8 }
 """
 
 
+def test_weights_that_know_the_test_part_are_flagged(finished, synthetic, tmp_path):
+    folder = finished[0]
+    bundle = tmp_path / "bundle"
+    export(folder, bundle, recordings=2)
+    stage = tmp_path / "stage"
+    shutil.copytree(folder / read(folder / "final.json")["stage"], stage)
+    leak = "recording leak: stage 'main' starts from {}, which was trained on 40 of the 40 recordings that are scored"
+    unknown = "stage 'main' starts from stage: what that was trained on is not known"
+    for place, expected in ((folder, leak.format("linear")), (bundle, leak.format("bundle")), (stage, unknown)):
+        asked = request(synthetic, sets=[f"stages.main.start_from={place}", "stages.main.trainer.epochs=1"])
+        scores = run(asked, tmp_path / f"from-{place.name}")
+        assert expected in scores["flags"]
+    assert read(tmp_path / "from-linear/final.json")["recordings"] != []
+
+
 @pytest.fixture
 def other(synthetic):
     """The same recordings under other names."""
@@ -447,3 +463,17 @@ def test_the_linear_baseline_runs_on_the_same_folds_and_classes(synthetic, tmp_p
     # Itself has no baseline.
     request = dataclasses.replace(request, system="linear-baseline", sets=sets[:2] + sets[3:])
     assert "baseline" not in run(request, tmp_path / "itself")
+
+
+def test_a_run_of_before_a_setting_existed_is_taken_up(synthetic, tmp_path):
+    asked = request(synthetic, final=False)
+    scores = run(asked, tmp_path / "run")
+    described = read(tmp_path / "run/run.json")
+    del described["also"]
+    for row in described["system"]:
+        for setting in ("corpora", "labels", "validation"):
+            del row["data"][setting]
+    (tmp_path / "run/run.json").write_text(json.dumps(described))
+    assert run(asked, tmp_path / "run", resume=True) == scores
+    with pytest.raises(UserError, match="differs in: splits, seed;"):
+        run(dataclasses.replace(asked, seed=1), tmp_path / "run", resume=True)

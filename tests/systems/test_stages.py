@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 import json
 import threading
 import time
@@ -13,7 +14,9 @@ from serkit.batches import ItemData
 from serkit.corpora.corpus import Channel
 from serkit.errors import UserError
 from serkit.items import cut
+from serkit.methods import method_class
 from serkit.methods.supervised import Supervised
+from serkit.networks import network_class
 from serkit.protocols import Protocol
 from serkit.systems import stages as stages_module
 from serkit.systems.models import leaves, rebuild
@@ -217,6 +220,31 @@ def test_what_decides_nothing_does_not(keys, bench, tmp_path):
     assert keys(change=moved) == keys()
 
 
+def test_a_default_counts_like_an_option_that_is_written_out(keys):
+    network = {"name": "cnn", "channels": [4], "strides": [[4, 2]], "residual": [0]}
+    spelled = {**network, "dropout": inspect.signature(network_class("cnn")).parameters["dropout"].default}
+    method = {"name": "supervised", "label_smoothing": 0.0}
+    assert keys([{**MAIN, "network": spelled, "method": method}]) == keys([{**MAIN, "network": network}])
+
+
+@pytest.mark.parametrize("kind", [network_class("cnn"), method_class("supervised")])
+def test_a_version_changes_the_key(keys, monkeypatch, kind):
+    before = keys()
+    monkeypatch.setattr(kind, "version", 2)
+    assert keys() != before
+
+
+def test_the_groups_of_a_machine_change_its_key(keys):
+    def renamed(corpus):
+        changed = (dataclasses.replace(u, speaker=f"{u.corpus}/{u.sentence}") for u in corpus.utterances)
+        return dataclasses.replace(corpus, utterances=tuple(changed))
+
+    by_chance = {"protocol": "random", "definitions": {"random": Protocol(kind="random", test=0.2)}}
+    machine = {**LINEAR, "method": "svm"}
+    assert keys([machine], change=renamed, **by_chance) != keys([machine], **by_chance)
+    assert keys([LINEAR], change=renamed, **by_chance) == keys([LINEAR], **by_chance)
+
+
 def test_a_stage_before_changes_the_key(keys):
     usual = keys(TWO, views=DEEP)
     other = keys([{**FRONT, "trainer": {"epochs": 3}}, TWO[1]], views=DEEP)
@@ -404,6 +432,15 @@ def test_outputs_are_those_of_the_weights_that_are_there(bench, computed):
     after = again.item_data(again.finished["main"], again.items).arrays["deep"][0]
     assert not np.allclose(before, after)
     assert sum(computed) == 2 * len(made.items)
+
+
+def test_outputs_of_like_weights_are_told_apart(bench, computed, monkeypatch):
+    first = bench.train(FRONT, ON_DEEP, views=DEEP)
+    # As if an option chose another layer's output, which leaves the weights as they are.
+    monkeypatch.setattr(network_class("cnn"), "version", 2)
+    again = bench.train(FRONT, ON_DEEP, views=DEEP)
+    assert again.finished["front"].content == first.finished["front"].content
+    assert again.finished["front"].key != first.finished["front"].key and sum(computed) == 2 * len(first.items)
 
 
 def test_a_stage_that_is_trained_along(bench):

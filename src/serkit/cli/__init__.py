@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
     "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
     "train": ("serkit.cli.train:train", "Train and score a system."),
+    "tune": ("serkit.cli.tune:tune", "Search the hyper-parameters of a system."),
     "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recogniser on labelled recordings."),
     "compare": ("serkit.cli.compare:compare", "Compare runs, with a paired test."),
     "audit": ("serkit.cli.audit:audit", "Look for leaks between training and test."),
@@ -51,6 +52,9 @@ LAB = frozenset(
         "torch",
     }
 )
+
+#: What the tune extra brings besides.
+TUNE = frozenset({"optuna", "sqlalchemy"})
 
 
 class _Commands(TyperGroup):
@@ -113,9 +117,11 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in LAB:
+        library = (error.name or "").partition(".")[0]
+        if library not in LAB | TUNE:
             raise
-        return _fail(f"`serkit {' '.join(arguments[:1])}` needs {error.name}: pip install 'serkit[lab]'")
+        extra = "tune" if library in TUNE else "lab"
+        return _fail(f"`serkit {' '.join(arguments[:1])}` needs {error.name}: pip install 'serkit[{extra}]'")
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except Exception as error:

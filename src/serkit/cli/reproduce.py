@@ -12,9 +12,14 @@ def reproduce(
     paper: Annotated[str | None, typer.Argument(help="Name of a paper, or a TOML file; none: list them.")] = None,
     artefact: Annotated[str | None, typer.Argument(help="A table or figure; none: list those of the paper.")] = None,
     corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER; each is run by itself. Repeatable.")] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: for stages that learn from further corpora; not scored. Repeatable."),
+    ] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="Instead of its own. Repeatable for a table.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override for the rows that have it, e.g. stages.*.trainer.epochs=5.")
+        list[str] | None,
+        typer.Option("--set", help="Override for the rows that have it, e.g. stages.*.trainer.epochs=5."),
     ] = None,
     rows: Annotated[list[str] | None, typer.Option(help="LABEL of a row to run; none: all. Repeatable.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for runs, tables and pictures. Default: runs/PAPER.")] = None,
@@ -62,5 +67,6 @@ def reproduce(
         threads,
         report=lambda line: print(line, file=sys.stderr),
         rows=rows or (),
+        also=corpora.load_all(also) if also else (),
     )
     print_json(result) if format == "json" else print(page(loaded, result))

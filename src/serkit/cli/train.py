@@ -16,6 +16,10 @@ def train(
         list[str],
         typer.Option(help="NAME=FOLDER; your own data: table=my.csv, folder=my_folder. Repeatable."),
     ],
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: for stages that learn from further corpora; not scored. Repeatable."),
+    ] = None,
     protocol: Annotated[str, typer.Option(help="How speakers and recordings are kept apart.")] = "clean",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
@@ -56,6 +60,7 @@ def train(
         threads,
         accelerator,
         baseline=baseline,
+        also=corpora.load_all(also) if also else (),
         command=shlex.join(["serkit", *sys.argv[1:]]),
     )
     scores = run(request, folder, resume, report=lambda line: print(line, file=sys.stderr))

@@ -23,6 +23,7 @@ READERS = {
     "folder": "serkit.corpora.folder",
     "iemocap": "serkit.corpora.iemocap",
     "librispeech": "serkit.corpora.librispeech",
+    "librispeech-words": "serkit.corpora.librispeech_words",
     "ravdess": "serkit.corpora.ravdess",
     "savee": "serkit.corpora.savee",
     "synthetic": "serkit.corpora.synthetic",

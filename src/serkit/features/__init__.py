@@ -15,6 +15,7 @@ import numpy as np
 from serkit.errors import UserError, unknown
 
 FEATURES = {
+    "chroma_square": "serkit.features.square:ChromaSquare",
     "f0_egg": "serkit.features.f0_egg:F0Egg",
     "f0_robust": "serkit.features.f0_robust:F0Robust",
     "is09": "serkit.features.is09:Is09",
@@ -22,7 +23,9 @@ FEATURES = {
     "log_mel": "serkit.features.log_mel:LogMel",
     "log_mel_functionals": "serkit.features.log_mel_functionals:LogMelFunctionals",
     "logmel_image": "serkit.features.logmel_image:LogmelImage",
+    "mel_square": "serkit.features.square:MelSquare",
     "mfcc": "serkit.features.mfcc:Mfcc",
+    "mfcc_square": "serkit.features.square:MfccSquare",
     "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
     "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
 }

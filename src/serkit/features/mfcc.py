@@ -77,7 +77,7 @@ class Mfcc:
         emphasised[1:] -= np.float32(self.preemphasis) * signal[:-1]
         levels = self._log_mel()(emphasised)
         cepstrum = np.empty((levels.shape[1], self.coefficients), dtype=np.float32)
-        spectrum.apply_filters(levels.T, _cosines(self.bands, self.coefficients, self.lifter), out=cepstrum)
+        spectrum.apply_filters(levels.T, cosines(self.bands, self.coefficients, self.lifter), out=cepstrum)
         return np.ascontiguousarray(cepstrum.T)
 
     def _log_mel(self) -> LogMel:
@@ -86,7 +86,7 @@ class Mfcc:
 
 
 @functools.lru_cache(maxsize=32)
-def _cosines(bands: int, coefficients: int, lifter: float) -> np.ndarray:
+def cosines(bands: int, coefficients: int, lifter: float) -> np.ndarray:
     """Orthonormal DCT-II with the lifter's factors in it, float32 (bands, coefficients)."""
     order = np.arange(coefficients)
     basis = np.sqrt(2 / bands) * np.cos(np.pi * order * (np.arange(bands)[:, None] + 0.5) / bands)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import UserError, unknown
@@ -26,16 +27,35 @@ METHODS = {
 }
 
 
+def method_class(name: str) -> type[Method]:
+    """Return the class of a method by name."""
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    module, _, attribute = METHODS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def config(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything about a method that decides what it trains: name, version and all options, defaults too."""
+    kind = method_class(name)
+    parameters = inspect.signature(kind).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    return {"name": name, "version": kind.version, **defaults, **options}
+
+
+def earlier(name: str, options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the earlier stages that a method's options name."""
+    found = [options[option] for option in method_class(name).stage_options if options.get(option)]
+    return [stage for value in found for stage in ([value] if isinstance(value, str) else value)]
+
+
 def build(name: str, **options: Any) -> Method:
     """Make a method from its name and options.
 
     Raises:
         UserError: unknown name or option, or a value that cannot be.
     """
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
-    module, _, attribute = METHODS[name].partition(":")
-    kind = getattr(importlib.import_module(module), attribute)
+    kind = method_class(name)
     for option in options:
         if option not in inspect.signature(kind).parameters:
             raise unknown(f"option of method '{name}'", option, inspect.signature(kind).parameters)

@@ -40,7 +40,8 @@ class AntiTransfer(Method):
 
     Args:
         extractor: name of the finished stage; its network has the same layers.
-        layers: names of convolutions: `conv1`, `conv2`, ... Their terms are added up.
+        layers: names of convolutions: `conv1`, `conv2`, ... Their terms are added up. None: those of the stage that
+            this one starts from.
         beta: factor of the likeness, >= 0.
         form: `paper` or `reference`.
         activation: whether maps are taken behind (`post`) or before (`pre`) the ReLU; form `paper` only.
@@ -49,10 +50,12 @@ class AntiTransfer(Method):
             those of stages that need more are computed in every epoch. 0: always.
     """
 
+    stage_options = ("extractor",)
+
     def __init__(
         self,
         extractor: str,
-        layers: Sequence[str],
+        layers: Sequence[str] | None = None,
         beta: float = 1.0,
         form: str = "paper",
         activation: str = "post",
@@ -65,11 +68,12 @@ class AntiTransfer(Method):
             raise unknown("activation", str(activation), _ACTIVATIONS)
         if not 0 <= beta < math.inf:
             raise ValueError(f"beta must be 0 or more, not {beta}")
-        if isinstance(layers, str) or not layers:
+        if isinstance(layers, str) or (layers is not None and not layers):
             raise ValueError('layers is a list of convolutions, such as ["conv2"]')
-        suffix = ".input" if form == "reference" else ".pre" if activation == "pre" else ""
+        self.layers = layers
+        self.suffix = ".input" if form == "reference" else ".pre" if activation == "pre" else ""
         #: The map to compare, by layer.
-        self.maps = {layer: layer + suffix for layer in layers}
+        self.maps: dict[str, str] = {}
         self.extractor = extractor
         self.beta = beta
         self.form = form
@@ -83,6 +87,7 @@ class AntiTransfer(Method):
     def prepare(self, model: Model, stages: Stages) -> None:
         if self.extractor not in stages.finished:
             raise unknown("earlier stage", self.extractor, stages.finished)
+        self.maps = {layer: layer + self.suffix for layer in self.layers or _layers_before(stages)}
         source = stages.finished[self.extractor].model
         for network in (model.network, source.network):
             for layer, name in self.maps.items():
@@ -178,6 +183,19 @@ class AntiTransfer(Method):
             prepared = self._source.prepared(Batch(views, lengths))
             found = self._source.network.maps(prepared, set(self.maps.values()))
         return {layer: found[name] for layer, name in self.maps.items()}
+
+
+def _layers_before(stages: Stages) -> Sequence[str]:
+    """Return the layers of the nearest stage with some, among those a stage starts from."""
+    name = start = stages.stage.start_from if stages.stage else None
+    while name in stages.finished:
+        source = stages.finished[name].stage
+        if layers := source.method.options.get("layers"):
+            return layers
+        name = source.start_from
+    raise UserError(
+        f"method 'anti_transfer': layers is missing, and the stage starts from {start or 'none'}, which has none either"
+    )
 
 
 class _Grams:

@@ -42,12 +42,15 @@ class HardExamples(Supervised):
         record: name of the finished stage whose training record is mined; None: the stage this one starts from.
         beta: threshold, in [0, 1); 0 keeps everything.
         hard_fraction: share of the items that is hard, in (0, 1], instead of `beta`: the threshold is the index of
-            the last one of them. All that tie with it are hard too, so it may be more. Without either it is 0.5
+            the last one of them. All that tie with it are hard too, so it may be more; where fewer were ever
+            wrong it is less. Without either it is 0.5
             (the paper's beta is not published; it made 50.6 % of IEMOCAP hard).
         alpha: what the classes' shares are counted in: the `hard` items, or `all` training items.
     """
 
     term = "hard_examples"
+
+    stage_options = ("record",)
 
     def __init__(
         self,
@@ -157,9 +160,13 @@ def hard_index(wrong: np.ndarray, epochs: np.ndarray) -> np.ndarray:
 
 
 def threshold(index: np.ndarray, fraction: float) -> float:
-    """Return the index of the last of the hardest `fraction` of the items (one at least)."""
+    """Return the index of the last of the hardest `fraction` of the items (one at least).
+
+    It is above 0 if any index is: the easiest items have no weight, and would only be counted.
+    """
     count = max(1, round(fraction * len(index)))
-    return float(np.sort(index)[len(index) - count])
+    last = float(np.sort(index)[len(index) - count])
+    return last if last > 0 or not index.any() else float(index[index > 0].min())
 
 
 def class_shares(items: Sequence[Item], target: str, classes: Sequence[str]) -> np.ndarray:

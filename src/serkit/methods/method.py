@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -21,8 +21,18 @@ class Method:
     epochs sets `by_epochs = False` and makes all of what is deployed in `finish`.
     """
 
+    #: Raised whenever the same options train otherwise: it is part of every stage's key.
+    version: ClassVar[int] = 1
+
+    #: Options that name an earlier stage, or several.
+    stage_options: ClassVar[tuple[str, ...]] = ()
+
     #: Whether the loop runs; without it there is neither a history nor a training record.
     by_epochs = True
+
+    def identity(self, items: Sequence[Item]) -> Any:
+        """Return what of the training items, besides samples and labels, decides what is trained (JSON only)."""
+        return None
 
     def select(self, items: Sequence[Item], stages: Stages) -> Sequence[Item]:
         """Choose which of the training items this stage trains on, e.g. by an earlier stage's record."""

@@ -25,18 +25,27 @@ class Supervised(Method):
         label_smoothing: share of the target probability spread evenly over all classes, in [0, 1).
         class_weights: `balanced` weighs each item by items / (classes * items of its class), counted in
             the training part; None weighs all alike.
+        loss_input: what the cross-entropy takes for logits: the network's `logits`, or their `softmax`, as in
+            networks that end in a softmax before a loss with another inside (Skoulidis et al. 2023). Its
+            smallest value for C classes is then ln(e + C - 1) - 1, and right answers hardly move the weights.
+            Probabilities are the softmax of the network's logits either way.
     """
 
     #: What the loss's term is called; with several targets `_target` follows.
     term = "cross_entropy"
 
-    def __init__(self, label_smoothing: float = 0.0, class_weights: str | None = None) -> None:
+    def __init__(
+        self, label_smoothing: float = 0.0, class_weights: str | None = None, loss_input: str = "logits"
+    ) -> None:
         if class_weights not in (None, "balanced"):
             raise unknown("class_weights", str(class_weights), ["balanced"])
+        if loss_input not in ("logits", "softmax"):
+            raise unknown("loss_input", str(loss_input), ["logits", "softmax"])
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), not {label_smoothing}")
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
+        self.loss_input = loss_input
         self.weights: dict[str, Tensor] = {}
 
     def prepare(self, model: Model, stages: Stages) -> None:
@@ -56,6 +65,8 @@ class Supervised(Method):
 
     def losses(self, target: str, logits: Tensor, batch: Batch) -> Tensor:
         """Return the loss of each item in a target, (batch,); where its label is unknown it does not count."""
+        if self.loss_input == "softmax":
+            logits = logits.softmax(1)
         losses = F.cross_entropy(logits, batch.targets[target], reduction="none", label_smoothing=self.label_smoothing)
         return self.weighted(losses, target, batch)
 

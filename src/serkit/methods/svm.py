@@ -13,6 +13,7 @@ from torch import nn
 from serkit.errors import UserError, unknown
 from serkit.evaluation.calibration import temperature
 from serkit.evaluation.metrics import uar
+from serkit.items import Item
 from serkit.methods.method import Method
 from serkit.networks.linear import Linear
 from serkit.networks.network import Batch, Model
@@ -68,15 +69,18 @@ class Svm(Method):
         self.groups = np.empty(0)
         self._found: dict[str, Any] = {}
 
+    def identity(self, items: Sequence[Item]) -> list[str]:
+        """Return the group of each item."""
+        utterances = [item.utterance for item in items]
+        groups = [utterance.speaker or utterance.id for utterance in utterances]
+        return groups if len(set(groups)) > 1 else [utterance.id for utterance in utterances]
+
     def prepare(self, model: Model, stages: Stages) -> None:
         if not isinstance(model.network, Linear):
             kind = type(model.network).__name__
             raise UserError(f"method 'svm' makes the weights of network 'linear'; the stage's is {kind}")
         self.seed = stages.seed
-        utterances = [item.utterance for item in stages.training]
-        self.groups = np.array([utterance.speaker or utterance.id for utterance in utterances])
-        if len(set(self.groups)) < 2:
-            self.groups = np.array([utterance.id for utterance in utterances])
+        self.groups = np.array(self.identity(stages.training))
 
     def finish(self, model: Model, batches: Iterable[Batch], held: Iterable[Batch] = ()) -> Model:
         learned, tested = gather(model, batches), gather(model, held)

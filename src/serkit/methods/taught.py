@@ -29,6 +29,8 @@ class Taught(Method):
     #: What the method is called in errors.
     name = ""
 
+    stage_options = ("teacher",)
+
     def __init__(self, teacher: str, what: str = "features") -> None:
         self.teacher = teacher
         self.what = what

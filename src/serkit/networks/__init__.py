@@ -19,6 +19,8 @@ NETWORKS = {
     "acln": "serkit.networks.acln:Acln",
     "ast": "serkit.networks.ast:Ast",
     "bilstm": "serkit.networks.bilstm:BiLstm",
+    "bulba": "serkit.networks.spectral_cnn:Bulba",
+    "charma": "serkit.networks.spectral_cnn:Charma",
     "cnn": "serkit.networks.cnn:Cnn",
     "crnn": "serkit.networks.crnn:Crnn",
     "fcn": "serkit.networks.fcn:Fcn",
@@ -27,6 +29,7 @@ NETWORKS = {
     "resnet18": "serkit.networks.resnet18:Resnet18",
     "septr": "serkit.networks.septr:Septr",
     "rh_emo": "serkit.networks.rh_emo:RhEmo",
+    "squirtle": "serkit.networks.spectral_cnn:Squirtle",
     "vgg16": "serkit.networks.vgg16:Vgg16",
     "vit": "serkit.networks.vit:Vit",
 }
@@ -38,6 +41,14 @@ def network_class(name: str) -> type[Network]:
         raise unknown("network", name, NETWORKS)
     module, _, attribute = NETWORKS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def config(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything about a network that decides its weights: name, version and all options, defaults too."""
+    kind = network_class(name)
+    parameters = inspect.signature(kind).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    return {"name": name, "version": kind.version, **defaults, **options}
 
 
 def build(

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,9 @@ class Network(nn.Module):
     A network of convolutions names each one's maps in `map_names` and defines `compute`: `conv2` is the second
     convolution's output behind its activation, `conv2.pre` before it, `conv2.input` what the layer receives.
     """
+
+    #: Raised whenever the same options give other numbers: it is part of every stage's key.
+    version: ClassVar[int] = 1
 
     #: Names of the intermediate maps there are.
     map_names: Sequence[str] = ()

@@ -41,7 +41,7 @@ class Row(_Table):
         published: values in % by corpus: one number for a table's first metric, or a table of numbers by
             metric, or by class where recalls are printed.
         published_macs: multiply-adds of one item as printed, in 10^9; papers call them FLOPs.
-        at: the value this row has on the axis of a sweep.
+        at: the value this row has on the axis of a sweep, or on the two of a grid.
         system: what computes it; None: the row cannot be run, for the reason in `not_run`.
         set: overrides of the system.
         not_run: why there is only the published value.
@@ -50,7 +50,7 @@ class Row(_Table):
     label: str
     published: dict[str, float | dict[str, float]] = {}
     published_macs: float | None = None
-    at: float | None = None
+    at: float | list[float] | None = None
     system: str | None = None
     set: list[str] = []
     not_run: str | None = None
@@ -73,12 +73,22 @@ class _Artefact(_Table):
     Args:
         name: as in `serkit reproduce PAPER NAME`.
         title: what it shows.
-        rows: each is a run on each corpus.
+        together: whether the given corpora are learned from and scored as one, called `a+b` in alphabetical order.
+        rows: each is a run on each corpus, or on all of them together. One with `grid`, a table of two overrides and
+            their values, stands for a row for each pair of values: `label, first, second`.
     """
 
     name: str
     title: str
+    together: bool = False
     rows: list[Row]
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _unfold_grids(cls, rows: Any) -> Any:
+        if not isinstance(rows, list):
+            return rows
+        return [one for row in rows for one in (_unfold(row) if isinstance(row, dict) and "grid" in row else [row])]
 
     @model_validator(mode="after")
     def _labels_differ(self) -> _Artefact:
@@ -118,6 +128,15 @@ class PublishedTable(_Artefact):
     metrics: dict[Literal["accuracy", "uar", "macro_f1"], str] = Field({"accuracy": ""}, min_length=1)
     recalls: bool = False
     protocols: list[str] = ["clean"]
+
+    @model_validator(mode="after")
+    def _published_is_printed(self) -> PublishedTable:
+        for row in self.rows:
+            for corpus in row.published:
+                for name in self.published(row, corpus):
+                    if name not in self.metrics and not self.recalls:
+                        raise ValueError(str(unknown(f"metric of row '{row.label}'", name, self.metrics)))
+        return self
 
     def published(self, row: Row, corpus: str) -> dict[str, float]:
         """Return a row's published values by metric or class; none if the paper has none for the corpus."""
@@ -177,6 +196,25 @@ class Paper(_Table):
         raise unknown(f"artefact of {self.paper.name}", name, [artefact.name for artefact in self.artefacts])
 
 
+def _unfold(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each pair of values of a row's `grid`."""
+    row = dict(row)
+    grid = row.pop("grid")
+    if not isinstance(grid, dict) or len(grid) != 2 or not all(isinstance(values, list) for values in grid.values()):
+        raise ValueError("grid is a table of two overrides, each with a list of values")
+    (first, across), (second, along) = grid.items()
+    return [
+        row
+        | {
+            "label": f"{row.get('label')}, {x:g}, {y:g}",
+            "at": [x, y],
+            "set": [*row.get("set", []), f"{first}={x}", f"{second}={y}"],
+        }
+        for x in across
+        for y in along
+    ]
+
+
 def available() -> list[str]:
     """Return the names of the papers that come with serkit."""
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
@@ -193,7 +231,7 @@ def load(paper: str | Path) -> Paper:
         raise unknown("paper", str(paper), available())
     try:
         return Paper.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML ({error})") from None
     except ValidationError as error:
         problem = error.errors()[0]

@@ -39,6 +39,7 @@ def table(paper: Paper, result: Mapping[str, Any]) -> str:
         lines.append(_line(["majority class", corpus, metric, "", *values, *(["", ""] if has_macs else [])]))
     if has_macs:
         lines += ["", "MACs: multiply-adds of one item, convolutions and matrix products, each counted once."]
+    lines += _elsewhere(result)
     by_protocol = {
         protocol: {flag for row in result["rows"] for flag in row["measured"].get(protocol, {}).get("flags", ())}
         for protocol in protocols
@@ -100,6 +101,19 @@ def _majority(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]
             ]
             if any(value is not None for value in values):
                 yield corpus, metric, ["" if value is None else f"{100 * value:.1f}" for value in values]
+
+
+def _elsewhere(result: Mapping[str, Any]) -> list[str]:
+    """Lay out the values published for corpora that were not run, which may be all that the paper has."""
+    if not result["elsewhere"]:
+        return []
+    lines = ["", "Published for corpora that were not run:", "", _line(["row", "corpus", "metric", "published"])]
+    lines.append("|---|---|---|---:|")
+    for row in result["elsewhere"]:
+        for name, value in row["published"].items():
+            shown = name if name in result["metrics"] else f"recall of {name}"
+            lines.append(_line([row["label"], row["corpus"], shown, f"{value:.2f}"]))
+    return lines
 
 
 def _macs(row: Mapping[str, Any]) -> list[str]:

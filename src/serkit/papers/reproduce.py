@@ -43,6 +43,7 @@ def reproduce(
     store: Store | None = None,
     report: Callable[[str], None] = lambda line: None,
     rows: Sequence[str] = (),
+    also: Sequence[Corpus] = (),
 ) -> dict[str, Any]:
     """Run every row of a table or figure on every corpus, or take up what was run before.
 
@@ -51,9 +52,9 @@ def reproduce(
     Args:
         paper: the publication.
         artefact: one of its tables or figures.
-        corpora: each is run by itself.
+        corpora: each is run by itself, unless the artefact wants them together.
         folder: receives the runs, `<artefact>.json`, `<artefact>.md` and a figure's pictures,
-            `<artefact>-<corpus>.png`.
+            `<artefact>-<corpus>.png`; corpora that are run together are called `a+b`.
         sets: overrides for the paper's rows, e.g. `stages.*.trainer.epochs=5` for a shorter schedule. One of a
             stage or view that some rows lack holds for the others.
         protocols: instead of the artefact's; a figure has one.
@@ -63,6 +64,7 @@ def reproduce(
         store: where features are kept.
         report: receives a line for each step done.
         rows: labels of those to run; all if empty. A table shows the others with their published values.
+        also: corpora that stages of every row may learn from; they are not scored.
 
     Returns:
         What `<artefact>.json` holds.
@@ -73,14 +75,18 @@ def reproduce(
     chosen = artefact.chosen(list(rows))
     changes = _by_row(artefact, sets)
     loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
-    frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, store, report)
+    frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, store, report, also)
     common: dict[str, Any] = {"paper": paper.paper.name, "artefact": artefact.name, "title": artefact.title}
     common |= {"sets": list(sets), "seed": seed}
     common["not_run"] = {row.label: row.not_run for row in artefact.rows if row.not_run}
+    ordered = sorted(corpora, key=lambda corpus: corpus.name)
+    groups = {"+".join(corpus.name for corpus in ordered): ordered}
+    if not artefact.together:
+        groups = {corpus.name: [corpus] for corpus in corpora}
     if isinstance(artefact, Figure):
-        result = common | _figure(artefact, chosen, corpora, protocols, frame)
+        result = common | _figure(artefact, chosen, groups, protocols, frame)
     else:
-        result = common | _table(artefact, chosen, corpora, protocols or artefact.protocols, frame)
+        result = common | _table(artefact, chosen, groups, protocols or artefact.protocols, frame)
     write_json(folder / f"{artefact.name}.json", result)
     write_text(folder / f"{artefact.name}.md", page(paper, result))
     return result
@@ -126,21 +132,22 @@ class _Frame:
     threads: int
     store: Store | None
     report: Callable[[str], None]
+    also: Sequence[Corpus]
 
-    def run(self, row: Row, corpus: Corpus, protocol: str) -> tuple[Path, dict[str, Any]]:
-        """Run a row; returns the run's folder and its scores."""
-        name = f"{self.artefact.name}-{row.place}-{corpus.name}-{protocol}"
-        place = self.folder / "runs" / name
-        self.report(f"{row.label} on {corpus.name} under {protocol}")
+    def run(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, dict[str, Any]]:
+        """Run a row on corpora that are called `corpus`; returns the run's folder and its scores."""
+        place = self.folder / "runs" / f"{self.artefact.name}-{row.place}-{corpus}-{protocol}"
+        self.report(f"{row.label} on {corpus} under {protocol}")
         request = Request(
             row.system or "",
-            [corpus],
+            corpora,
             protocol,
             self._changes(row, protocol),
             seed=self.seed,
             final=False,
             jobs=self.jobs,
             threads=self.threads,
+            also=() if row in BASELINES else self.also,
         )
         return place, run(request, place, True, self.folder / "stages", self.store, self.report)
 
@@ -164,38 +171,41 @@ class _Frame:
             cut: Protocol = {**STANDARD, **system.protocols}.get(protocol, STANDARD["clean"])
             if cut.unit != "item":
                 # It has windows and copies of its own; what is scored are whole utterances.
-                chosen = {key: value for key, value in chosen.items() if key not in ("items", "copies")}
+                chosen = {key: value for key, value in chosen.items() if key not in ("items", "copies", "replace")}
             return [f"data={toml({**chosen, 'target': data.target[:1]})}"]
         return []
 
 
 def _table(
-    table: PublishedTable, chosen: Sequence[Row], corpora: Sequence[Corpus], protocols: Sequence[str], frame: _Frame
+    table: PublishedTable,
+    chosen: Sequence[Row],
+    groups: Mapping[str, Sequence[Corpus]],
+    protocols: Sequence[str],
+    frame: _Frame,
 ) -> dict[str, Any]:
     rows = []
     for row in [*table.rows, *BASELINES]:
-        for corpus in corpora:
+        for corpus, corpora in groups.items():
             entry: dict[str, Any] = {
                 "label": row.label,
-                "corpus": corpus.name,
-                "published": table.published(row, corpus.name),
+                "corpus": corpus,
+                "published": table.published(row, corpus),
                 "published_macs": row.published_macs,
                 "not_run": row.not_run,
                 "measured": {},
             }
             sizes: dict[str, int] = {}
             for protocol in protocols if row in chosen or row in BASELINES else ():
-                place, scores = frame.run(row, corpus, protocol)
+                place, scores = frame.run(row, corpus, corpora, protocol)
                 system = System.model_validate(RunFolder.load(place).system)
                 sizes = sizes or size(system, system.deployed.name, len(scores["classes"]))
                 entry["measured"][protocol] = {**_cell(scores, table, place), **sizes}
             rows.append(entry)
-    ran = {corpus.name for corpus in corpora}
     elsewhere = [
         {"label": row.label, "corpus": name, "published": table.published(row, name)}
         for row in table.rows
         for name in row.published
-        if name not in ran
+        if name not in groups
     ]
     return {"metrics": dict(table.metrics), "protocols": list(protocols), "rows": rows, "elsewhere": elsewhere}
 
@@ -225,7 +235,11 @@ def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path) -> dict
 
 
 def _figure(
-    figure: Figure, chosen: Sequence[Row], corpora: Sequence[Corpus], protocols: Sequence[str], frame: _Frame
+    figure: Figure,
+    chosen: Sequence[Row],
+    groups: Mapping[str, Sequence[Corpus]],
+    protocols: Sequence[str],
+    frame: _Frame,
 ) -> dict[str, Any]:
     if len(protocols) > 1:
         raise UserError(f"a figure is drawn under one protocol; received {', '.join(protocols)}")
@@ -234,22 +248,22 @@ def _figure(
     protocol = protocols[0] if protocols else figure.protocol
     draw = drawing(figure.kind, figure.options)
     rows, pictures, numbers = [], {}, {}
-    for corpus in corpora:
+    for corpus, corpora in groups.items():
         ran = []
         for row in chosen:
-            place, scores = frame.run(row, corpus, protocol)
-            ran.append(Ran(row.label, corpus.name, place, scores, row.at))
+            place, scores = frame.run(row, corpus, corpora, protocol)
+            ran.append(Ran(row.label, corpus, place, scores, row.at))
             rows.append(
                 {
                     "label": row.label,
-                    "corpus": corpus.name,
+                    "corpus": corpus,
                     "flags": scores["flags"],
                     "command": command(RunFolder.load(place).description).text,
                 }
             )
-        pictures[corpus.name] = f"{figure.name}-{corpus.name}.png"
-        frame.report(f"drawing {pictures[corpus.name]}")
-        numbers[corpus.name] = draw(ran, frame.folder / pictures[corpus.name])
+        pictures[corpus] = f"{figure.name}-{corpus}.png"
+        frame.report(f"drawing {pictures[corpus]}")
+        numbers[corpus] = draw(ran, frame.folder / pictures[corpus])
     return {
         "kind": figure.kind,
         "options": dict(figure.options),

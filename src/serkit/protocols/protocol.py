@@ -7,29 +7,31 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Kind = Literal["random", "kfold", "group_kfold", "leave_one_group_out", "fixed"]
+Kind = Literal["random", "group_random", "kfold", "group_kfold", "leave_one_group_out", "fixed"]
 #: Folds where a protocol does not say how many.
 DEFAULT_FOLDS = 5
 
-GROUPED = frozenset({"group_kfold", "leave_one_group_out"})
+GROUPED = frozenset({"group_random", "group_kfold", "leave_one_group_out"})
 
 
 class Protocol(BaseModel):
     """How utterances are cut into training, validation and test part.
 
     Args:
-        kind: `random` (one test part of share `test`), `kfold`, `group_kfold` (as scikit-learn's
-            GroupKFold), `leave_one_group_out`, or `fixed` (parts listed in a file).
+        kind: `random` (one test part of share `test`), `group_random` (the same of whole groups), `kfold`,
+            `group_kfold` (as scikit-learn's GroupKFold), `leave_one_group_out`, or `fixed` (parts listed in a file).
         group: what the grouped kinds keep apart: `speaker`, `sentence`, `corpus`, `language`, `sex`, or
             an attribute of the utterances such as `session`.
         folds: number of folds of `kfold` and `group_kfold`; None: 5, or as many as there are groups if
             those are fewer.
-        test: share of the test part of `random`.
+        test: share of the test part of `random`, or of the groups of `group_random` (at least one).
         stratify: whether `random`, `kfold` and their validation part keep the shares of the classes.
         validation: share of the training part set aside for validation, by the same rule: whole groups
             (at least one) for the grouped kinds, otherwise at random.
-        repeats: how often all is repeated, each time with the next seed. The folds of the grouped kinds
-            do not depend on the seed; only their validation parts and the training do.
+        validate_on_test: whether the test part is the validation part too, as in papers that keep the epoch with
+            the best test score. Scores are flagged.
+        repeats: how often all is repeated, each time with the next seed. The folds of `group_kfold` and
+            `leave_one_group_out` do not depend on the seed; only their validation parts and the training do.
         unit: what is cut. `item` (pieces and augmented copies) is for reproducing papers that did so.
         lists: for `fixed`: CSV or JSON lines file with the columns `id` or `path`, `part` and
             optionally `fold` (see `lists.read`).
@@ -43,6 +45,7 @@ class Protocol(BaseModel):
     test: float = Field(default=0.2, gt=0, lt=1)
     stratify: bool = True
     validation: float = Field(default=0.0, ge=0, lt=1)
+    validate_on_test: bool = False
     repeats: int = Field(default=1, ge=1)
     unit: Literal["utterance", "item"] = "utterance"
     lists: Path | None = None
@@ -51,6 +54,12 @@ class Protocol(BaseModel):
     def _lists_belong_to_fixed(self) -> Protocol:
         if (self.kind == "fixed") != (self.lists is not None):
             raise ValueError("kind 'fixed' needs 'lists', the path of a CSV or JSON lines file; no other kind takes it")
+        return self
+
+    @model_validator(mode="after")
+    def _one_validation_part(self) -> Protocol:
+        if self.validate_on_test and self.validation:
+            raise ValueError("validate_on_test makes the test part the validation part; leave validation out")
         return self
 
     @property
@@ -81,6 +90,8 @@ def flags(protocol: Protocol) -> list[str]:
         found.append("speakers may be in both parts")
     elif protocol.group != "speaker":
         found.append(f"speakers are kept apart only where each belongs to one {protocol.group}")
+    if protocol.validate_on_test:
+        found.append("the test part is the validation part: what is chosen by it is chosen on the test part")
     if protocol.unit == "item":
         found.append("pieces and augmented copies of one utterance may be in both parts")
     return found

@@ -62,6 +62,8 @@ def splits(
             if protocol.validation:
                 # The fold is part of the seed: otherwise every fold would draw from the same places.
                 train, validation = cutter.carve(train, [repeat, fold])
+            elif protocol.validate_on_test:
+                validation = test
             names = (cutter.names(train), cutter.names(validation), cutter.names(test))
             found.append(Split(f"seed-{repeat}-fold-{fold}", *names, fold=fold, seed=repeat))
     return found
@@ -72,8 +74,11 @@ def everything(
 ) -> Split:
     """Return the split of a final training: all utterances are learned from, none is kept for a test.
 
-    A validation part is carved as the protocol says. Arguments and errors are those of `splits`.
+    A validation part is carved as the protocol says; of the size of its test part if that was the validation part.
+    Arguments and errors are those of `splits`.
     """
+    if protocol.validate_on_test:
+        protocol = protocol.model_copy(update={"validation": protocol.test})
     cutter = _Cutter(protocol, sorted(utterances, key=lambda utterance: utterance.id), target, name)
     train, validation = np.arange(len(cutter.utterances)), np.array([], dtype=int)
     if protocol.validation:
@@ -112,6 +117,10 @@ class _Cutter:
             train, test = self._draw(everything, protocol.test, "test", seed)
             yield train, none, test
             return
+        if protocol.kind == "group_random":
+            train, test = self._draw_groups(everything, protocol.test, np.random.default_rng(seed))
+            yield train, none, test
+            return
         if protocol.kind == "kfold":
             self.needs.check_folds(self.labels)
             kind = StratifiedKFold if protocol.stratify else KFold
@@ -129,11 +138,18 @@ class _Cutter:
         share = self.protocol.validation
         if self.groups is None:
             return self._draw(train, share, "validation", int(generator.integers(2**31)))
-        groups = np.unique(self.groups[train])
-        self.needs.check_training_groups(groups)
+        self.needs.check_training_groups(np.unique(self.groups[train]))
+        return self._draw_groups(train, share, generator)
+
+    def _draw_groups(
+        self, positions: np.ndarray, share: float, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a share of the groups, at least one and not all; returns what is left and what was drawn."""
+        assert self.groups is not None
+        groups = np.unique(self.groups[positions])
         count = min(len(groups) - 1, max(1, round(share * len(groups))))
-        taken = np.isin(self.groups[train], generator.choice(groups, count, replace=False))
-        return train[~taken], train[taken]
+        drawn = np.isin(self.groups[positions], generator.choice(groups, count, replace=False))
+        return positions[~drawn], positions[drawn]
 
     def _draw(self, positions: np.ndarray, share: float, part: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw a share of positions; returns what is left and what was drawn."""

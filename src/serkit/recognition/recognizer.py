@@ -184,6 +184,10 @@ class Recognizer:
         except OSError as error:
             return Failure(str(path), f"{path}: {error.strerror or error}")
 
+    @property
+    def _hears_egg_only(self) -> bool:
+        return set(self._channels.values()) == {"egg"}
+
     def _choose_channels(self, name: str, count: int, channel: Channel) -> dict[str, int | None]:
         """Return the channel index (None: the mean of all) each input reads."""
         if isinstance(channel, int):
@@ -192,12 +196,13 @@ class Recognizer:
             return dict.fromkeys(self._channels, channel)
         if "egg" not in self._channels.values():
             return dict.fromkeys(self._channels, None)
-        if channel == "egg" and count == 1 and set(self._channels.values()) == {"egg"}:
+        if channel == "egg" and count == 1 and self._hears_egg_only:
             return dict.fromkeys(self._channels, 0)
         if count != 2:
+            alone = " If the file is nothing but that, name channel 'egg'." if self._hears_egg_only else ""
             raise audio.AudioError(
                 f"{name}: has {count} channel(s); bundle '{self.bundle.name}' reads the electroglottograph "
-                "from channel 1 of two. If it is in another, give that one's number"
+                f"from channel 1 of two.{alone} If it is in another, give that one's number"
             )
         return {entry: 1 if kind == "egg" else 0 for entry, kind in self._channels.items()}
 

@@ -63,7 +63,7 @@ def audit_run(run: Path, store: Store | None = None) -> Leakage:
     """
     description, parts = read_description(run), read_splits(run)
     utterances: list[Utterance] = []
-    for name, folder in description["folders"].items():
+    for name, folder in {**description["folders"], **description.get("also", {})}.items():
         if not Path(folder).exists():
             raise UserError(
                 f"{run}: corpus '{name}' is no longer in {folder}; put it back, or write its new place into "

@@ -36,7 +36,9 @@ def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = 
         folders: folder of each corpus; None: where they lay. `{}` writes the word FOLDER, for what is
             given to others.
     """
-    folders = description["folders"] if folders is None else folders
+    given = {"--corpus": description["folders"], "--also": description.get("also", {})}
+    if folders is None:
+        folders = {**given["--corpus"], **given["--also"]}
     name = description["system"][0]["system"]["name"]
     sets: list[str] = []
     sweeps: list[tuple[str, list[str]]] = []
@@ -44,7 +46,7 @@ def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = 
     try:
         base = systems.load(name).model_dump(mode="json")
         # Through the schema, which fills in what was not there yet when the run was made.
-        grid = [systems.parse(row, name).model_dump(mode="json") for row in description["system"]]
+        grid = [_unsettled(systems.parse(row, name).model_dump(mode="json"), base) for row in description["system"]]
         sweeps = _sweeps(grid)
         swept = {key for key, _ in sweeps}
         sets = [f"{key}={_text(value)}" for key, value in _changes(base, grid[0]) if key not in swept]
@@ -54,13 +56,26 @@ def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = 
     if not exact:
         sets, sweeps = [], []
     words = ["serkit", "train", name if name in systems.available() else f"{name}.toml"]
-    for corpus in description["folders"]:
-        words += ["--corpus", f"{corpus}={folders.get(corpus, 'FOLDER')}"]
+    for option, corpora in given.items():
+        for corpus in corpora:
+            words += [option, f"{corpus}={folders.get(corpus, 'FOLDER')}"]
     words += ["--protocol", description["protocol"]["name"]]
     words += [word for text in sets for word in ("--set", text)]
     words += [word for key, values in sweeps for word in ("--sweep", f"{key}={','.join(values)}")]
     words += ["--seed", str(description["seed"]), "--threads", str(description["threads"])]
     return Command(shlex.join(words), exact)
+
+
+def _unsettled(row: dict[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's system with the channels of views that fell back on the speech, as they do again.
+
+    Only a fallback takes a view's channel away: `--set` cannot.
+    """
+    for name, view in row["views"].items():
+        channel = base["views"].get(name, {}).get("channel")
+        if channel and view["channel"] is None:
+            view |= {"channel": channel, "fallback": "speech"}
+    return row
 
 
 def rows(grid: Sequence[Mapping[str, Any]]) -> list[str]:

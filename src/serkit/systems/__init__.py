@@ -19,6 +19,9 @@ from serkit.systems.schema import System
 
 _FOLDER = Path(__file__).parent
 
+#: Tables of a file that say how the system may be searched (see `serkit.tuning.rounds`), and nothing about it.
+SEARCH_TABLES = ("search", "rounds")
+
 
 def available() -> list[str]:
     """Return the names of the systems that come with serkit."""
@@ -42,7 +45,13 @@ def load(system: str | Path, sets: Iterable[str] = ()) -> System:
         if not equals:
             raise UserError(f"--set {override}: write KEY=VALUE, e.g. stages.main.trainer.epochs=5")
         _set(table, key.strip(), key.strip().split("."), parse_value(value))
-    return parse(table, str(system))
+    return parse({key: value for key, value in table.items() if key not in SEARCH_TABLES}, str(system))
+
+
+def search_tables(system: str | Path) -> dict[str, Any]:
+    """Return the tables of a system's file, and of those it extends, that say how it may be searched."""
+    table = _resolve(system, ())
+    return {key: table[key] for key in SEARCH_TABLES if key in table}
 
 
 def parse(table: dict[str, Any], where: str) -> System:
@@ -113,13 +122,21 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge_stages(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Merge stages by name. A new one stands before the base's stage that is listed after it, or at the end."""
     if not all(isinstance(stage, dict) for stage in [*base, *changes]):
         return changes  # what is wrong with it, the schema says
-    by_name = {stage.get("name"): stage for stage in base}
+    changed = {stage.get("name"): stage for stage in changes}
+    before: dict[Any, list[dict[str, Any]]] = {}
+    new: list[dict[str, Any]] = []
     for stage in changes:
-        name = stage.get("name")
-        by_name[name] = _merge(by_name[name], stage) if name in by_name else stage
-    return list(by_name.values())
+        if any(stage.get("name") == other.get("name") for other in base):
+            before[stage.get("name")], new = new, []
+        else:
+            new.append(stage)
+    merged = []
+    for stage in base:
+        merged += [*before.get(stage.get("name"), []), _merge(stage, changed.get(stage.get("name"), {}))]
+    return [*merged, *new]
 
 
 def _set(table: Any, key: str, path: list[str], value: Any) -> None:
@@ -173,7 +190,7 @@ def _known_keys(location: Sequence[int | str]) -> list[str]:
     for part in location[:-1]:
         if isinstance(part, str) and part in model.model_fields:
             model = _table_type(model.model_fields[part].annotation) or model
-    return [*model.model_fields, "extends"] if model is System else list(model.model_fields)
+    return [*model.model_fields, "extends", *SEARCH_TABLES] if model is System else list(model.model_fields)
 
 
 def _table_type(annotation: Any) -> type[BaseModel] | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from serkit import items
 from serkit.corpora.corpus import Corpus, Utterance
 from serkit.errors import UserError, unknown
@@ -23,7 +25,9 @@ class Experiment:
 
     Args:
         system: the resolved system.
-        protocol: how the deployed stage's utterances are cut.
+        protocol: how the scored utterances are cut.
+        scored: the utterances the protocol cuts and the scores are about: the deployed stage's with its target, but
+            for those of corpora that are only learned from.
         utterances: by stage name, those with the stage's target, renamed and selected.
         classes: by stage name and target, the class names, sorted; of all parts, so that every fold has
             the same outputs.
@@ -37,6 +41,7 @@ class Experiment:
 
     system: System
     protocol: Protocol
+    scored: Sequence[Utterance]
     utterances: Mapping[str, Sequence[Utterance]]
     classes: Mapping[str, Mapping[str, Sequence[str]]]
     hashes: Mapping[Path, str]
@@ -44,11 +49,6 @@ class Experiment:
     skipped: Mapping[str, str]
     pieces: Mapping[str, Item] = field(default_factory=dict)
     flags: Sequence[str] = ()
-
-    @property
-    def scored(self) -> Sequence[Utterance]:
-        """The utterances the protocol cuts and the scores are about: the deployed stage's."""
-        return self.utterances[self.system.deployed.name]
 
     @property
     def target(self) -> str:
@@ -110,10 +110,12 @@ class Experiment:
 
         No stage sees the test part: not its utterances, and nothing else of its groups either (an utterance
         of a test speaker that the scored selection leaves out, say). What a list of parts leaves out on
-        purpose, no stage sees.
+        purpose, no stage sees. A stage with a validation share of its own holds it out of its training part, and has
+        nothing to do with the split's validation part.
         """
         places: dict[str, str] = {}
-        for part in ("train", "validation", "test"):
+        # Last: where a protocol validates on the test part, it is not hidden from validation.
+        for part in ("train", "test", "validation"):
             places |= dict.fromkeys(getattr(split, part), part)
         around: dict[str, set[str]] = {}
         for utterance in self.scored:
@@ -130,7 +132,16 @@ class Experiment:
                 training.append(utterance)
             elif place == "validation":
                 validation.append(utterance)
-        return training, validation
+        data = self.system.stage_data(stage)
+        if data.validation is None:
+            return training, validation
+        held = _draw(training, data.target[0], data.validation, [split.seed, split.fold])
+        if len(held) >= len(training):
+            raise UserError(
+                f"stage '{stage.name}': validation = {data.validation:g} of {len(training)} utterances leaves none "
+                "to learn from"
+            )
+        return [u for u in training if u.id not in held], [u for u in training if u.id in held]
 
 
 def prepare(
@@ -140,28 +151,34 @@ def prepare(
     store: Store,
     jobs: int = 1,
     definitions: Mapping[str, Protocol] | None = None,
+    also: Sequence[Corpus] = (),
 ) -> Experiment:
     """Select the utterances of every stage and read every recording once.
 
     Args:
         system: what is to be trained.
-        corpora: what it learns from; several are merged.
+        corpora: what it learns from and is scored on; several are merged.
         protocol: name of one of the system's protocols or of a standard one.
         store: where features are kept.
         jobs: threads that read.
         definitions: further protocols by name.
+        also: corpora that are learned from, by the stages whose `data.corpora` asks for them, and not scored.
 
     Raises:
         UserError: unknown protocol; a stage without utterances or with a single class; two corpora of one
-            name; no readable recording; a channel that utterances do not have.
+            name; a corpus that a stage asks for and that is not given; no readable recording; a channel that
+            utterances do not have.
     """
     protocols = {**STANDARD, **(definitions or {}), **system.protocols}
     if protocol not in protocols:
         raise unknown("protocol", protocol, protocols)
-    names = [corpus.name for corpus in corpora]
+    names = [corpus.name for corpus in (*corpora, *also)]
     if len(set(names)) < len(names):
         raise UserError(f"a corpus is given twice: {', '.join(names)}")
-    everything = [utterance for corpus in corpora for utterance in corpus.utterances]
+    tables = [system.stage_data(stage) for stage in system.stages]
+    sources = [_sources(stage, data, corpora, also) for stage, data in zip(system.stages, tables, strict=True)]
+    wanted = [corpus for corpus in (*corpora, *also) if any(corpus in chosen for chosen in sources)]
+    everything = [utterance for corpus in wanted for utterance in corpus.utterances]
     channels = {view.channel for view in system.views.values() if view.channel}
 
     def files(utterance: Utterance) -> list[Path]:
@@ -174,7 +191,6 @@ def prepare(
     if not readable:
         raise UserError(f"none of {len(everything)} recordings can be read; the first: {next(iter(skipped.values()))}")
 
-    tables = [system.stage_data(stage) for stage in system.stages]
     cuts_items = protocols[protocol].unit == "item"
     if cuts_items and any((table.items, table.copies) != (tables[0].items, tables[0].copies) for table in tables):
         # Otherwise an earlier stage could learn from what is another stage's test item.
@@ -182,8 +198,14 @@ def prepare(
     utterances: dict[str, Sequence[Utterance]] = {}
     classes: dict[str, dict[str, list[str]]] = {}
     pieces: dict[str, Item] = {}
-    for stage, data in zip(system.stages, tables, strict=True):
-        chosen = items.select(readable, data.target[0], data.classes, data.map, data.where)
+    missing: list[str] = []
+    given = {utterance.id for corpus in corpora for utterance in corpus.utterances}
+    for stage, data, own in zip(system.stages, tables, sources, strict=True):
+        ids = {utterance.id for corpus in own for utterance in corpus.utterances}
+        chosen = _select([utterance for utterance in readable if utterance.id in ids], data)
+        chosen = items.draw(chosen, data.target[0], data.sample, data.sample_seed)
+        if stage == system.deployed:
+            scored = {u.id for u in chosen if u.id in given and items.label(u, data.target[0]) is not None}
         if cuts_items:
             pooled = _pool(chosen, data)
             pieces |= pooled
@@ -192,6 +214,9 @@ def prepare(
         classes[stage.name] = {}
         for target in data.target:
             found = {str(value) for u in chosen if (value := items.label(u, target)) is not None}
+            if not found and data.labels == "any":
+                missing.append(f"stage '{stage.name}' learns no {target}: no utterance has it")
+                continue
             if len(found) < 2:
                 raise UserError(
                     f"stage '{stage.name}': only one class of '{target}' is left ({', '.join(found) or 'none'}); "
@@ -199,7 +224,54 @@ def prepare(
                 )
             classes[stage.name][target] = sorted(found)
     system, flags = _settle_channels(system, utterances)
-    return Experiment(system, protocols[protocol], utterances, classes, hashes, store, skipped, pieces, flags)
+    tested = [
+        u for u in utterances[system.deployed.name] if (pieces[u.id].utterance if u.id in pieces else u).id in scored
+    ]
+    return Experiment(
+        system, protocols[protocol], tested, utterances, classes, hashes, store, skipped, pieces, [*flags, *missing]
+    )
+
+
+def _sources(stage: Stage, data: Data, corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
+    """Return the corpora a stage learns from."""
+    if data.corpora == "scored":
+        return list(corpora)
+    given = {corpus.name: corpus for corpus in (*corpora, *also)}
+    if data.corpora == "all":
+        return list(given.values())
+    for name in data.corpora:
+        if name not in given:
+            raise UserError(
+                f"stage '{stage.name}' learns from corpus '{name}', which is not among those given "
+                f"({', '.join(given)}): --also {name}=FOLDER"
+            )
+    return [given[name] for name in dict.fromkeys(data.corpora)]
+
+
+def _select(utterances: Sequence[Utterance], data: Data) -> list[Utterance]:
+    """Return what a data table chooses, with its labels."""
+    if data.labels == "any":
+        return items.select_any(utterances, data.target, data.classes, data.map, data.where)
+    return items.select(utterances, data.target[0], data.classes, data.map, data.where)
+
+
+def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequence[int]) -> set[str]:
+    """Return the ids of a share of the utterances, at least one: drawn at random, the same share of each class.
+
+    The labels of `target` are classes; numbers are one class.
+    """
+    generator = np.random.default_rng(seed)
+    by_class: dict[str, list[str]] = {}
+    for utterance in sorted(utterances, key=lambda utterance: utterance.id):
+        value = items.label(utterance, target)
+        by_class.setdefault(value if isinstance(value, str) else "", []).append(utterance.id)
+    places: dict[str, float] = {}
+    for _, ids in sorted(by_class.items()):
+        # A class is spread evenly over 0 to 1, in random order: a share of that holds the same share of every class.
+        spread = (generator.permutation(len(ids)) + generator.random()) / len(ids)
+        places |= dict(zip(ids, spread.tolist(), strict=True))
+    count = max(1, round(share * len(places)))
+    return set(sorted(places, key=lambda id: (places[id], id))[:count])
 
 
 def _settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance]]) -> tuple[System, list[str]]:

@@ -21,6 +21,7 @@ from serkit import audio, corpora, features
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import hear
+from serkit.evaluation.predictions import Predictions
 from serkit.items import Windowing
 from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Shape
@@ -81,7 +82,8 @@ def export(
         out: the bundle's folder; its name is the bundle's name.
         licence: of the weights; None: composed of the corpora's licences.
         recordings: on how many of the run's recordings torch and ONNX are compared.
-        weights: whether the weights go along, so that training can continue from the bundle.
+        weights: whether the weights go along, so that training can continue from the bundle; not those of a
+            stage that reads the output of frozen ones.
 
     Raises:
         UserError: the run is unfinished or has no final model, `out` exists, or the exported network
@@ -106,7 +108,8 @@ def export(
     deployed = Deployed(finished.model, names, target, final["temperature"]).eval()
     model = to_onnx(deployed, names, shapes)
 
-    corpora_facts = [corpora.facts(name) for name in described["folders"]]
+    learned_from = sorted({**described["folders"], **described.get("also", {})})
+    corpora_facts = [corpora.facts(name) for name in learned_from]
     bundle = Bundle(
         name=out.name,
         serkit=version("serkit"),
@@ -117,9 +120,7 @@ def export(
         inputs=inputs,
         windowing=data.items.windowing,
         calibration=Calibration(temperature=final["temperature"], fitted_on="test parts of the run's folds"),
-        trained_on=TrainedOn(
-            corpora=sorted(described["folders"]), recordings=[digest[:16] for digest in final["recordings"]]
-        ),
+        trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final["recordings"]]),
         scores=_scores(scores, described),
         licence=licence or licence_of(corpora_facts),
         languages=sorted({facts.language for facts in corpora_facts if facts.language}),
@@ -131,9 +132,11 @@ def export(
     )
     with tempfile.TemporaryDirectory() as trial:
         recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card=""))
-        parity = _parity(recognizer, deployed, data.items.windowing, _sample(described, recordings))
+        parity = _parity(recognizer, deployed, data.items.windowing, _sample(run, described, recordings))
     bundle = bundle.model_copy(update={"parity": parity})
-    tensors = (finished.folder / WEIGHTS).read_bytes() if weights else None
+    # Those of a stage that reads frozen ones are its own layer only: nothing to go on from.
+    frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
+    tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
     page = card(bundle.model_dump(mode="json"), system.model_dump(mode="json"), scores, len(model))
     return bundle.save(out, model, page, tensors)
 
@@ -211,11 +214,14 @@ def _read(run: Path, name: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _sample(described: dict[str, Any], count: int) -> list[Utterance]:
-    """Draw some of the run's recordings, spread evenly over each corpus."""
+def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]:
+    """Draw some of the recordings that a run scored, spread evenly over each corpus."""
     found: list[Utterance] = []
+    scored = set(Predictions.load(run / "predictions.csv").ids)
     for name, folder in described["folders"].items():
-        utterances = corpora.load(name, folder).utterances
+        readable = [u for u in corpora.load(name, folder).utterances if u.id not in described["skipped"]]
+        # A protocol that cuts items scores pieces and copies, whose names are not the utterances'.
+        utterances = [utterance for utterance in readable if utterance.id in scored] or readable
         share = max(1, count // len(described["folders"]))
         found += utterances[:: max(1, len(utterances) // share)][:share]
     return found

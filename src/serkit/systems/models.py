@@ -181,6 +181,19 @@ def resolve(system: System, name: str) -> Stage:
     return stage.model_copy(update=changes)
 
 
+def learned_from(place: str) -> set[str] | None:
+    """Return the hashes, cut to 16 digits, of what a run's or bundle's weights were trained on; None: not known."""
+    for name, read in (("final.json", lambda found: found["recordings"]), ("bundle.json", _of_bundle)):
+        path = Path(place) / name
+        if path.exists():
+            return {digest[:16] for digest in read(json.loads(path.read_text(encoding="utf-8")))}
+    return None
+
+
+def _of_bundle(described: Mapping[str, Any]) -> Sequence[str]:
+    return described["trained_on"]["recordings"]
+
+
 def weights_file(place: str) -> Path:
     """Return the weights of a run, stage or bundle folder.
 

@@ -14,7 +14,6 @@ report.html       all of it to look at
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import multiprocessing
 import os
@@ -44,15 +43,18 @@ from serkit.progress import bar
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
+from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
+from serkit.systems.models import learned_from
 from serkit.systems.schema import Data, System
 from serkit.systems.stages import Stages
+from serkit.tuning.space import grid, overrides, parse_sweep
 
 #: The system every other has to beat.
 BASELINE = "linear-baseline"
 
 #: What may differ when a run is taken up again: where things lie and what they run on.
-_MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "machine", "versions"})
+_MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Request:
 
     Args:
         system: name of a system or path of its TOML file.
-        corpora: what it learns from.
+        corpora: what it learns from and is scored on.
         protocol: name of a protocol.
         sets: `key=value` overrides.
         sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR is taken.
@@ -73,6 +75,7 @@ class Request:
         command: the command line that asked for it; kept with the scores.
         protocols: definitions by name, besides the standard ones and the system's own.
         baseline: whether the linear baseline is trained on the same folds, to be shown beside the scores.
+        also: corpora that stages may learn from (`data.corpora`), and that are not scored.
     """
 
     system: str | Path
@@ -88,6 +91,7 @@ class Request:
     command: str | None = None
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
     baseline: bool = False
+    also: Sequence[Corpus] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,8 @@ def run(
     parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
     if len(grid) > 1 and not all(split.validation for split in parts):
         raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
+    for experiment in experiments:
+        check(experiment.system, parts, len(experiment.labels))
     shared = (stages or folder / "stages").absolute()
     cores = os.cpu_count() or 1
     jobs = min(request.jobs or cores, len(parts))
@@ -195,7 +201,8 @@ def _prepare_all(
     """Prepare each row of the grid; all have to score the same."""
     cores = os.cpu_count() or 1
     experiments = [
-        prepare(system, request.corpora, request.protocol, store, cores, request.protocols) for system in grid
+        prepare(system, request.corpora, request.protocol, store, cores, request.protocols, request.also)
+        for system in grid
     ]
     first = experiments[0]
     if any((other.scored, other.labels) != (first.scored, first.labels) for other in experiments):
@@ -223,7 +230,7 @@ def _baseline(experiment: Experiment) -> System:
     """Return the linear baseline for what an experiment scores: same target, classes and utterances."""
     data = experiment.system.stage_data(experiment.system.deployed)
     same: dict[str, Any] = {"target": [experiment.target], "classes": data.classes, "map": data.map}
-    same["where"] = data.where
+    same |= {"where": data.where, "sample": data.sample, "sample_seed": data.sample_seed}
     if experiment.protocol.unit == "item":
         same |= {"items": data.items, "copies": data.copies}
     return systems.load(BASELINE).model_copy(update={"data": Data(**same)})
@@ -231,25 +238,8 @@ def _baseline(experiment: Experiment) -> System:
 
 def rows(request: Request) -> list[System]:
     """Return the systems of a sweep's grid, in the order of its keys; one without a sweep."""
-    choices = []
-    for sweep in request.sweep:
-        key, equals, values = sweep.partition("=")
-        if not equals or not values:
-            raise UserError(f"--sweep {sweep}: write KEY=A,B,..., e.g. stages.main.trainer.learning_rate=1e-3,1e-4")
-        choices.append([f"{key}={value}" for value in _alternatives(values)])
-    return [systems.load(request.system, [*request.sets, *row]) for row in itertools.product(*choices)]
-
-
-def _alternatives(values: str) -> list[str]:
-    """Split at the commas that stand in no bracket: `[8, 16],[32]` is two lists."""
-    found, depth = [""], 0
-    for character in values:
-        depth += (character in "[{") - (character in "]}")
-        if character == "," and depth == 0:
-            found.append("")
-        else:
-            found[-1] += character
-    return found
+    points = grid(parse_sweep(request.sweep))
+    return [systems.load(request.system, [*request.sets, *overrides(point)]) for point in points]
 
 
 def _work(tasks: Sequence[_Task], jobs: int):
@@ -262,7 +252,7 @@ def _work(tasks: Sequence[_Task], jobs: int):
             return
         # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
             futures = [pool.submit(_fold, task) for task in tasks]
             try:
                 for future in as_completed(futures):
@@ -273,7 +263,7 @@ def _work(tasks: Sequence[_Task], jobs: int):
                 raise
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this worker as soon as the process that started it has ended, however that came.
 
     Otherwise a killed run would train on unseen, beside the run that takes up its work.
@@ -298,13 +288,13 @@ def _fold(task: _Task) -> tuple[str, float]:
         finished = stages.train()
         score = 0.0
         if len(task.experiments) > 1:
-            held = _predict(experiment, stages, finished, split.validation, split)
+            held = predict(experiment, stages, finished, split.validation, split)
             score = uar(held.truth, held.predicted)
         candidates.append((score, stages, finished, experiment))
     # The first of equals wins: the order of the grid is the user's.
     chosen = max(range(len(candidates)), key=lambda row: candidates[row][0])
     _, stages, finished, experiment = candidates[chosen]
-    predictions = _predict(experiment, stages, finished, split.test, split)
+    predictions = predict(experiment, stages, finished, split.test, split)
     folds = task.folder / "folds"
     folds.mkdir(parents=True, exist_ok=True)
     predictions.save(folds / f"{split.name}.csv")
@@ -320,7 +310,8 @@ def _fold(task: _Task) -> tuple[str, float]:
     return split.name, value
 
 
-def _predict(experiment: Experiment, stages: Stages, finished, ids: Sequence[str], split: Split) -> Predictions:
+def predict(experiment: Experiment, stages: Stages, finished, ids: Sequence[str], split: Split) -> Predictions:
+    """Predict some scored utterances with a finished stage."""
     by_id = {utterance.id: utterance for utterance in experiment.scored}
     utterances = [by_id[name] for name in ids]
     labels = list(experiment.labels)
@@ -353,12 +344,14 @@ def _train_final(
     finished = stages.train()
     # Fitted on what the folds predicted of their test parts: recordings no fold has learned from.
     logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
+    recordings = {experiment.hash_of(u) for chosen in experiment.utterances.values() for u in chosen}
+    before = [learned_from(place) or set() for place in _origins(experiment.system).values()]
     description = {
         "stage": os.path.relpath(finished.folder, folder),
         "key": finished.key,
         "row": row,
         "temperature": temperature(logarithms, predictions.truth),
-        "recordings": sorted({experiment.hash_of(u) for chosen in experiment.utterances.values() for u in chosen}),
+        "recordings": sorted(recordings.union(*before)),
     }
     write_json(folder / "final.json", description)
 
@@ -374,7 +367,7 @@ def _score(
     everyone = {utterance.id: utterance for chosen in experiment.utterances.values() for utterance in chosen}
     hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
     findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
-    found = [*flags(experiment.protocol), *experiment.flags, *summary(findings)]
+    found = [*flags(experiment.protocol), *experiment.flags, *_inherited(experiment), *summary(findings)]
     by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
     learned = [by_id[name] for split in parts for name in split.train]
     result = scores(predictions, found, training_labels=learned)
@@ -388,6 +381,28 @@ def _score(
         "recipe": experiment.system.system.chosen,
         **result,
     }
+
+
+def _inherited(experiment: Experiment) -> list[str]:
+    """Return flags of stages that start from weights trained elsewhere, perhaps on what is scored here."""
+    found = []
+    scored = {experiment.hash_of(utterance)[:16] for utterance in experiment.scored}
+    for name, place in _origins(experiment.system).items():
+        learned = learned_from(place)
+        if learned is None:
+            found.append(f"stage '{name}' starts from {Path(place).name}: what that was trained on is not known")
+        elif scored & learned:
+            found.append(
+                f"recording leak: stage '{name}' starts from {Path(place).name}, which was trained on "
+                f"{len(scored & learned)} of the {len(scored)} recordings that are scored"
+            )
+    return found
+
+
+def _origins(system: System) -> dict[str, str]:
+    """Return, by stage, the folder of weights that it starts from; not those that start from an earlier stage."""
+    names = [stage.name for stage in system.stages]
+    return {s.name: s.start_from for s in system.stages if s.start_from and s.start_from not in names}
 
 
 def _of_all_stages(experiment: Experiment, split: Split) -> Split:
@@ -420,6 +435,7 @@ def _begin(
         "seed": request.seed,
         "threads": threads,
         "folders": {corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
+        "also": {corpus.name: str(corpus.folder.absolute()) for corpus in request.also},
         "skipped": dict(experiment.skipped),
         "stages": os.path.relpath(stages, folder),
         "command": request.command,
@@ -430,6 +446,8 @@ def _begin(
     path = folder / "run.json"
     if path.exists():
         old = json.loads(path.read_text(encoding="utf-8"))
+        # Through the schema, which fills in what was not there yet when the run was made.
+        old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
         wanted = json.loads(json.dumps(description))
         if not request.threads:
             wanted["threads"] = old.get("threads")

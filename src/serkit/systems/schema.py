@@ -47,6 +47,19 @@ class Items(Table):
         return Windowing(**self.model_dump())
 
 
+class Replacement(Table):
+    """Augmented copies in place of originals (see `serkit.items.replaced`).
+
+    `name` is the augmentation, `corpora` says whose utterances (all if empty), `share` how many of them.
+    `validation` says whether those of the validation part are replaced too, as a paper may do.
+    """
+
+    name: str
+    corpora: list[str] = []
+    share: float = Field(1.0, ge=0, le=1)
+    validation: bool = False
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -55,15 +68,28 @@ class Data(Table):
     """What is learned, and from which items.
 
     `target` is one or several targets of the utterances; `classes`, `map` and `where` choose and rename
-    (see `serkit.items.select`); `copies` are augmented copies, made of the training part only.
+    (see `serkit.items.select`); `copies` are augmented copies, made of the training part only, and `replace`
+    puts some in place of originals. `sample` keeps so many utterances of a corpus and class
+    (`{ cremad = { neutral = 509, "*" = 273 } }`), drawn with `sample_seed`.
+
+    `corpora` says whose utterances: of those that are `scored`, of `all` (those that are only learned from too), or
+    of the corpora that are listed. An utterance must have the `first` target, or `any` of them. `validation` is a
+    share of what the stage learns from, set aside for it alone, instead of the protocol's validation part: for a
+    target whose classes a protocol keeps apart, or for corpora the protocol does not cut.
     """
 
     target: Annotated[list[str], BeforeValidator(_as_list)] = ["emotion"]
+    corpora: Literal["scored", "all"] | list[str] = "scored"
+    labels: Literal["first", "any"] = "first"
+    validation: float | None = Field(None, gt=0, lt=1)
     classes: list[str] | Literal["all"] = "all"
     map: dict[str, str] = {}
     where: dict[str, Any] = {}
     items: Items = Items()
     copies: list[str] = []
+    replace: Replacement | None = None
+    sample: dict[str, dict[str, Annotated[int, Field(ge=0)]]] = {}
+    sample_seed: int = Field(0, ge=0)
 
 
 class View(Table):
@@ -112,7 +138,7 @@ class Trainer(Table):
     decay: Literal["all", "matrices"] = "all"
     schedule: Named = Named(name="constant")
     stopping: Named | None = None
-    select: Literal["last", "loss", "accuracy", "uar"] = "last"
+    select: Literal["last", "loss", "accuracy", "uar", "macro_f1"] = "last"
     clip: float | None = Field(None, gt=0)
     perturb: list[Named] = []
     average: float = Field(0.0, ge=0, lt=1)
@@ -183,6 +209,10 @@ class About(Table):
     deploy: str | None = None
 
 
+def _named(stages: list[Stage], name: str) -> Stage:
+    return next(stage for stage in stages if stage.name == name)
+
+
 class System(Table):
     """An ordered list of stages, which of them is deployed, and its protocols."""
 
@@ -207,12 +237,16 @@ class System(Table):
                 raise ValueError(f"stage '{stage.name}' names no view")
             if stage.network is None and stage.start_from is None:
                 raise ValueError(f"stage '{stage.name}' names no network and starts from none")
+            data = self.stage_data(stage)
             for view in stage.inputs:
                 if view not in self.views:
                     raise ValueError(f"stage '{stage.name}': no view '{view}'. Views: {', '.join(self.views)}")
                 source = self.views[view].stage
                 if source is not None and source not in seen:
                     raise ValueError(f"view '{view}' of stage '{stage.name}': no earlier stage '{source}'")
+                # A view is computed of its reader's items: a stage trained on other lengths would not know them.
+                if source is not None and self.stage_data(_named(self.stages, source)).items != data.items:
+                    raise ValueError(f"stage '{stage.name}' reads stage '{source}', so both need the same data.items")
             seen.append(stage.name)
         if self.system.deploy is not None and self.system.deploy not in seen:
             raise ValueError(f"deploy = '{self.system.deploy}' names no stage. Stages: {', '.join(seen)}")

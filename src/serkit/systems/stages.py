@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from serkit import checkpoint, features, methods, training
+from serkit import checkpoint, features, methods, networks, training
 from serkit.atomic import write_json
 from serkit.batches import ItemData
 from serkit.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError, unknown
 from serkit.features.store import Arrays, digest
-from serkit.items import Item, copies, label
+from serkit.items import Item, copies, label, replaced
 from serkit.methods.method import Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
@@ -32,8 +32,9 @@ from serkit.systems.schema import Data, Stage
 #: What decides nothing about the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}
 
-#: Longest wait for another process that trains the same stage, in s.
-_LONGEST_WAIT = 14 * 24 * 3600.0
+#: Time between two looks whether another process has trained a stage, in s. SQLite's own waiting would not be
+#: interrupted by Ctrl-C.
+_LOOK = 0.5
 
 
 @dataclass
@@ -92,7 +93,8 @@ class Stages:
             (row, item) for row, u in enumerate(utterances) for item in self.experiment.cut(u, table.items.windowing)
         ]
         data = self._item_data(finished.stage, [item for _, item in pieces], table, finished.classes)
-        found = training.probabilities(finished.model, data, target)
+        size = finished.stage.trainer.batch_size
+        found = training.probabilities(finished.model, data, target, size, self.accelerator)
         rows = np.array([row for row, _ in pieces])
         total = np.zeros((len(utterances), found.shape[1]))
         np.add.at(total, rows, found)
@@ -111,16 +113,20 @@ class Stages:
             raise UserError(f"stage '{stage.name}': no utterance is left to train on in {self.split.name}")
         method = methods.build(stage.method.name, **stage.method.options)
         pieces = [item for utterance in learned for item in self.experiment.cut(utterance, table.items.windowing)]
+        held = [item for utterance in validated for item in self.experiment.cut(utterance, table.items.windowing)]
+        if swap := table.replace:
+            pieces = replaced(pieces, swap.name, swap.corpora, swap.share, self.seed)
+            if swap.validation:
+                held = replaced(held, swap.name, swap.corpora, swap.share, self.seed)
         # Where a protocol cuts items, their copies stand among them.
         made = () if self.experiment.pieces else table.copies
         self.training = self.items = copies(pieces, made, self.seed)
         self.training = list(method.select(self.training, self))
         if not self.training:
             raise UserError(f"stage '{stage.name}': method '{stage.method.name}' selects no item to train on")
-        held = [item for utterance in validated for item in self.experiment.cut(utterance, table.items.windowing)]
         self.items = [*self.training, *held]
 
-        key = self._key(stage, table, held)
+        key = self._key(stage, table, method, held)
         folder = self.folder / f"{stage.name}-{key[:16]}"
         shapes = {view: self._shape(view) for view in stage.inputs}
         torch.manual_seed(self.seed)
@@ -236,13 +242,14 @@ class Stages:
         """Return a frozen stage's output for each item, computing only what the store does not have."""
         store = self.experiment.store
         identities = [self._identity(finished.stage, item, table) for item in items]
-        keys = [digest([finished.content, what, identity]) for identity in identities]
+        # The key as well as the weights: options such as which layer is the feature may leave the weights alike.
+        keys = [digest([finished.key, finished.content, what, identity]) for identity in identities]
         missing = [row for row, key in enumerate(keys) if key not in store]
         if missing:
             wanted = [items[row] for row in missing]
             data = self._item_data(finished.stage, wanted, table, finished.classes)
-            # One by one: in a batch the last digits depend on the other items, and so on what was missing.
-            found = training.outputs(finished.model, data, what, batch_size=1)
+            # Kept as they come: a kill costs one. Each by itself, so that they do not depend on what was missing.
+            found = training.each_output(finished.model, data, what, self.accelerator)
             for row, values in zip(missing, found, strict=True):
                 store.save(keys[row], values)
         return Arrays(store, keys)
@@ -254,7 +261,7 @@ class Stages:
         identity, windowing = self.experiment.store.identity, table.items.windowing
         return [identity(item, self.experiment.hashes, windowing, channel) for channel in channels]
 
-    def _key(self, stage: Stage, table: Data, held: Sequence[Item]) -> str:
+    def _key(self, stage: Stage, table: Data, method: Method, held: Sequence[Item]) -> str:
         """Hash everything that decides the stage's weights; `held` are its validation items."""
         system = self.experiment.system
 
@@ -275,11 +282,16 @@ class Stages:
             start = (
                 self.finished[start].key if start in self.finished else digest(weights_file(start).read_bytes().hex())
             )
-        own = stage.model_dump(exclude={"name", "view", "views", "data", "start_from", "trainer"})
+        own = stage.model_dump(exclude={"name", "view", "views", "network", "method", "data", "start_from", "trainer"})
+        network = stage.network and networks.config(stage.network.name, stage.network.options)
+        # Any text that is a stage's name, whatever the option: a key must not hang on a method's author.
         teachers = sorted(_texts(stage.method.options) & set(self.finished))
         return digest(
             {
                 "stage": own,
+                "network": network,
+                "method": methods.config(stage.method.name, stage.method.options),
+                "identity": method.identity(self.training),
                 "trainer": stage.trainer.model_dump(exclude=_NOT_IN_KEY),
                 "views": views,
                 "start": start,
@@ -329,9 +341,16 @@ def _alone(folder: Path) -> Iterator[None]:
     A lock of SQLite's, which ends with its process however that ends, on every system.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = sqlite3.connect(folder / "lock", timeout=_LONGEST_WAIT, isolation_level=None)
+    lock = sqlite3.connect(folder / "lock", timeout=0, isolation_level=None)
     try:
-        lock.execute("BEGIN EXCLUSIVE")
+        while True:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                time.sleep(_LOOK)
         yield
     finally:
         lock.close()

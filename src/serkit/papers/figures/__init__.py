@@ -21,8 +21,10 @@ FIGURES = {
     "confusion": "serkit.papers.figures.confusion:draw",
     "embedding": "serkit.papers.figures.embedding:draw",
     "fold_scores": "serkit.papers.figures.fold_scores:draw",
+    "grid": "serkit.papers.figures.grid:draw",
     "learning_curves": "serkit.papers.figures.learning_curves:draw",
     "mining": "serkit.papers.figures.mining:draw",
+    "probe": "serkit.papers.figures.probe:draw",
     "sweep": "serkit.papers.figures.sweep:draw",
 }
 
@@ -36,14 +38,14 @@ class Ran:
         corpus: on which it was run.
         folder: of the run.
         scores: content of its `scores.json`.
-        at: the row's value on the axis of a sweep.
+        at: the row's value on the axis of a sweep, or on the two of a grid.
     """
 
     label: str
     corpus: str
     folder: Path
     scores: Mapping[str, Any]
-    at: float | None = None
+    at: float | Sequence[float] | None = None
 
 
 def drawing(kind: str, options: Mapping[str, Any]) -> Callable[[Sequence[Ran], Path], dict[str, Any]]:

@@ -156,7 +156,8 @@ class _Looker:
                 "to patches of one image; 'vit' does"
             )
         network.keep_attention = True
-        [(self.view, (_, self.feature))] = self.tested.views.items()
+        [(self.view, (table, self.feature))] = self.tested.views.items()
+        self.channel = table.channel
         _, self.height, self.width = (int(length or 0) for length in self.feature.shape)
         self.patch: tuple[int, int] = network.patch
 
@@ -172,7 +173,7 @@ class _Looker:
         from serkit.networks.network import Batch
 
         rate = self.feature.rate
-        recording = item.signal(rate, Windowing())
+        recording = item.signal(rate, Windowing(), self.channel)
         signal = self.tested.windowing.fit(recording, rate)
         made = versions(signal, rate, min(len(recording), len(signal)), self.width, *self.strengths, self.seed)
         images = np.stack([self.feature(version.signal) for version in made])

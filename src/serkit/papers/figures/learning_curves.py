@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,16 @@ from serkit.papers.figures.picture import line, save
 from serkit.reports.plots import by_epoch, percent_axis
 from serkit.reports.run_folder import RunFolder
 
-_METRICS = ("loss", "accuracy", "uar")
+_METRICS = ("loss", "accuracy", "uar", "macro_f1")
 
 
-def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = (), metric: str = "loss") -> dict[str, Any]:
+def draw(
+    ran: Sequence[Ran],
+    path: Path,
+    stages: Sequence[str] = (),
+    metric: str = "loss",
+    published: Mapping[str, Sequence[tuple[int, float]]] | None = None,
+) -> dict[str, Any]:
     """Draw a panel for each stage and a line for each run; that of the validation part is thin.
 
     The lines are means over the folds as far as half of them were trained, the bands one standard deviation
@@ -27,7 +33,8 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = (), metric: str
         ran: what is shown.
         path: of the picture.
         stages: which, in this order; all that the runs have if empty. A run that lacks one has no line there.
-        metric: `loss`, `accuracy` or `uar` (of the validation part only).
+        metric: `loss`, `accuracy`, or `uar` or `macro_f1` (of the validation part only).
+        published: by stage, printed values of the validation part as pairs of epoch, from 0, and value; drawn as dots.
 
     Returns:
         By stage, row label and part (`training`, `validation`): `mean` and `sd` of each epoch, number of `folds`.
@@ -48,14 +55,17 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = (), metric: str
         }
     numbers = {stage: rows for stage, rows in numbers.items() if any(rows.values())}
     if not numbers:
-        raise UserError(f"no stage of {ran[0].corpus} has recorded {metric}; 'uar' needs a protocol with validation")
+        raise UserError(f"no stage of {ran[0].corpus} has recorded {metric}; some need a protocol with validation")
 
     def paint(figure: Any) -> None:
         panels = figure.subplots(1, len(numbers), squeeze=False)[0]
         for axes, (stage, rows) in zip(panels, numbers.items(), strict=True):
             _panel(axes, rows, list(runs), metric)
+            if points := (published or {}).get(stage):
+                at, printed = np.array(points).T
+                axes.plot(at + 1, printed, "k.", markersize=6, label="published")
             axes.set_title(f"stage {stage}")
-        figure.axes[0].set_ylabel({"uar": "UAR"}.get(metric, metric))
+        figure.axes[0].set_ylabel({"uar": "UAR", "macro_f1": "macro F1"}.get(metric, metric))
         handles, labels = _legend(figure.axes)
         figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), fontsize=8.5)
 

@@ -49,7 +49,7 @@ def draw(
         raise unknown("metric", metric, METRICS)
     points = {}
     for one in ran:
-        if one.at is None:
+        if not isinstance(one.at, (int, float)):
             raise UserError(f"row '{one.label}' has no place on the axis; give it `at = ...`")
         found = one.scores[metric] if part == "test" else _validation(one, metric)
         points[one.label] = {"at": one.at, **{key: found[key] for key in ("estimate", "low", "high")}}
@@ -67,7 +67,7 @@ def draw(
         axes.set_xticks(at, [f"{value:g}" for value in at])
         axes.minorticks_off()
         axes.set_xlabel(setting)
-        axes.set_ylabel(f"{part} {'UAR' if metric == 'uar' else metric.replace('_', ' ')} (%); bar: {bar}")
+        axes.set_ylabel(f"{part} {'UAR' if metric == 'uar' else metric.replace('_', ' ')} (%)\nbar: {bar}")
         axes.grid(axis="y", alpha=0.25, linewidth=0.6)
 
     save(path, 4.7, 3.4, paint)

@@ -49,8 +49,11 @@ class Tested:
         system = System.model_validate(run.description["system"][note["chosen"]])
         protocol: dict[str, Any] = dict(run.description["protocol"])
         name = protocol.pop("name")
-        found = [corpora.load(corpus, place) for corpus, place in run.description["folders"].items()]
-        experiment = prepare(system, found, name, Store(), definitions={name: Protocol(**protocol)})
+        found, also = (
+            [corpora.load(corpus, place) for corpus, place in run.description.get(key, {}).items()]
+            for key in ("folders", "also")
+        )
+        experiment = prepare(system, found, name, Store(), definitions={name: Protocol(**protocol)}, also=also)
         return cls(experiment, split, rebuild(run.stages / note["stage"], system))
 
     @property

@@ -1,12 +1,15 @@
 """The systems of Chen et al. 2022: what their files say, and small runs of them."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from safetensors.numpy import load_file
 
-from serkit import systems
+from serkit import cli, systems
 from serkit.errors import UserError
 from serkit.features.log_mel import LogMel
 from serkit.features.store import Store
@@ -66,7 +69,7 @@ def test_the_student_reads_whole_utterances_of_the_egg():
         student = system.deployed
         assert student.name == "student" and student.network.options["layers"] == 4
         view = system.views[student.view]
-        assert (view.feature.name, view.channel) == ("f0_egg", "egg")
+        assert (view.feature.name, view.channel, view.fallback) == ("f0_egg", "egg", "speech")
         assert system.stage_data(student).items.windowing.windows(5.0) == [(0.0, 5.0)]
     assert student.method.options == {"teacher": "teacher", "alpha": 0.6, "tau": 2.0}
 
@@ -167,7 +170,7 @@ def test_a_resnet_teaches_a_vit_by_logits(synthetic, tmp_path):
         train(classes=["anger", "neutral"])
 
 
-def test_from_sound_to_bundle(synthetic, tmp_path):
+def test_from_sound_to_bundle(synthetic, tmp_path, monkeypatch, capsys):
     sets = (*SMALL, "protocols.clean.folds=2")
     scores = run(
         Request("egg-distillation", [synthetic], sets=sets, jobs=1, threads=1, accelerator="cpu"), tmp_path / "run"
@@ -178,3 +181,22 @@ def test_from_sound_to_bundle(synthetic, tmp_path):
     # What is shipped is the student, which listens to the EGG.
     assert [(entry.name, entry.channel) for entry in bundle.inputs] == [("f0", "egg")]
     assert bundle.network["name"] == "bilstm"
+    # Each direction: 4 gates of 16 cells, 1 input or both directions below, and two biases. 4 classes.
+    count = 2 * (64 * (1 + 16) + 128) + 2 * (64 * (32 + 16) + 128) + 32 * 4 + 4
+    weights = load_file(bundle.folder / "weights.safetensors")
+    assert bundle.size.parameters == sum(values.size for values in weights.values()) == count
+    assert {".".join(name.split(".")[:2]) for name in weights} == {"network.lstm", "network.head"}
+    # The teacher would have added another 175,000 numbers of 4 bytes.
+    assert 4 * count < (bundle.folder / "model.onnx").stat().st_size < 4 * count + 40_000
+
+    # An EGG in a file of its own is heard like the second channel of a stereo recording.
+    stereo = synthetic.utterances[3].path
+    signal, rate = soundfile.read(stereo, dtype="float32")
+    soundfile.write(tmp_path / "egg.wav", signal[:, 1], rate, subtype="FLOAT")
+    command = ["predict", "--model", str(tmp_path / "student"), "--channel", "egg", "--format", "jsonl"]
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    assert cli.run([*command, str(tmp_path / "egg.wav"), str(stereo)]) == 0
+    alone, second = (json.loads(line)["probabilities"] for line in capsys.readouterr().out.splitlines())
+    assert alone == pytest.approx(second, abs=1e-6) and len(set(second.values())) == 4
+    assert cli.run([*command[:3], str(tmp_path / "egg.wav")]) == 1
+    assert "name channel 'egg'" in capsys.readouterr().err

@@ -1,0 +1,171 @@
+"""`serkit tune`: search the hyper-parameters of a system."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from serkit.tuning.results import Search
+    from serkit.tuning.rounds import Recipe
+
+_SHOWN = 10
+
+
+def tune(
+    system: Annotated[
+        str | None, typer.Argument(help="A system of serkit, or a TOML file; without one, --out's search is shown.")
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER; your own data: table=my.csv, folder=my_folder. Repeatable."),
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Option(help="TOML file with [search], or [[rounds]]; default: the system's file.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Finished trials in total; default: 50, or all of a grid.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="random (default), tpe, grid, qmc, gp.")] = None,
+    pruner: Annotated[
+        str | None, typer.Option(help="none (default), median, percentile, halving, wilcoxon: compare after each fold.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="uar, accuracy or macro_f1: mean over the inner folds.")] = "uar",
+    protocol: Annotated[str, typer.Option(help="Its first fold's test part is never touched.")] = "clean",
+    folds: Annotated[int | None, typer.Option(min=2, help="Folds inside the training part. Default: 5.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Keep no test part back: search on everything.")] = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The search's folder. Default: runs/SYSTEM-search.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
+    storage: Annotated[
+        str | None, typer.Option(help="URL of a database that several machines reach. Default: a file in --out.")
+    ] = None,
+    study: Annotated[str, typer.Option(help="Name of the search in the database.")] = "search",
+    seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
+    heartbeat: Annotated[int, typer.Option(min=1, help="Seconds; a trial silent for three of them is redone.")] = 10,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """Search hyper-parameters inside the training part; the same command joins a search or takes it up.
+
+    Example: serkit tune linear-baseline --corpus table=calls.csv --space space.toml --trials 40 --workers 2
+    """
+    from serkit import corpora
+    from serkit.cli.tables import choose_format, print_json
+    from serkit.errors import UserError
+    from serkit.tuning import results
+    from serkit.tuning.rounds import read
+    from serkit.tuning.search import Request, run, url_of
+    from serkit.tuning.study import open_storage
+    from serkit.tuning.trial import Task
+
+    choose_format(format)
+    if system is None:
+        if out is None:
+            raise UserError("name a system to search, or the folder of a search to show: serkit tune --out FOLDER")
+        if not (out / "search.json").exists():
+            raise UserError(f"{out}: no search in it (search.json is missing)")
+        found = results.write(out, open_storage(url_of(out, storage), heartbeat))
+    else:
+        folder = out or Path("runs") / f"{Path(system).stem}-search"
+        task = Task(
+            system, corpora.load_all(corpus or []), tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator
+        )
+        recipe = _with_options(read(space, system), sampler, pruner, trials)
+        request = Request(task, recipe, workers, threads, storage, study, heartbeat)
+        found = run(request, folder, report=_say)
+        out = folder
+    if format == "json":
+        print_json(_as_json(found))
+    else:
+        _print(found, out)
+
+
+def _with_options(recipe: Recipe, sampler: str | None, pruner: str | None, trials: int | None) -> Recipe:
+    """Return a recipe with at least one round."""
+    from pydantic import ValidationError
+
+    from serkit.errors import UserError
+    from serkit.tuning.rounds import DEFAULT_TRIALS, Recipe, Round
+
+    if recipe.rounds:
+        if sampler or pruner or trials:
+            raise UserError("the file has [[rounds]], which say sampler, pruner and trials themselves; leave them out")
+        return recipe
+    options: dict[str, Any] = {"sampler": sampler or "random", "pruner": pruner or "none"}
+    options["trials"] = trials or (None if sampler == "grid" else DEFAULT_TRIALS)
+    try:
+        return Recipe(recipe.search, [Round(**options)])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise UserError(f"--{problem['loc'][0]} {problem['input']}: {problem['msg'].lower()}") from None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _as_json(found: Search) -> dict[str, Any]:
+    rows = [
+        {
+            "round": row.round,
+            "trial": row.slot,
+            "state": row.state,
+            "value": row.value,
+            "folds": row.folds,
+            "point": row.point,
+            "seconds": row.seconds,
+            "reason": row.reason,
+        }
+        for row in found.rows
+    ]
+    return {"metric": found.definition["metric"], "total": found.total, "trials": rows}
+
+
+def _print(found: Search, folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from serkit.tuning.results import HELD_OUT, short_names
+
+    console = Console()
+    metric = found.definition["metric"]
+    for name, total in reversed(list(found.total.items())):
+        rows = [row for row in found.rows if row.round == name]
+        states = [row.state for row in rows]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        names = short_names(list(dict.fromkeys(key for row in rows for key in row.point)))
+        table = Table(title=f"{name}: {sum(row.finished for row in rows)} of {total} trials ({counts or 'none yet'})")
+        for column in ("trial", f"{metric} %", "folds", "seconds", *names.values()):
+            table.add_column(column, justify="right")
+        for row in [row for row in rows if row.value is not None][:_SHOWN]:
+            state = "" if row.state == "done" else f" {row.state}"
+            chosen = [_shown(row.point[key]) if key in row.point else "" for key in names]
+            table.add_row(
+                str(row.slot),
+                f"{100 * (row.value or 0):.1f}{state}",
+                " ".join(f"{100 * fold[metric]:.0f}" for fold in row.folds),
+                f"{row.seconds or 0:.0f}",
+                *chosen,
+            )
+        console.print(table)
+        reasons = [row.reason for row in rows if row.state == "infeasible"]
+        if reasons:
+            console.print(f"{len(reasons)} infeasible; the first: {reasons[0]}", highlight=False, markup=False)
+    if found.best is None:
+        return
+    print(f"\ntable: {folder / 'trials.csv'}   pictures: {folder / 'history.png'}")
+    held_out = f" --protocol {HELD_OUT}" if (folder / "held-out.csv").exists() else ""
+    print(f"next: serkit train {folder / 'best.toml'} --corpus NAME=FOLDER{held_out}")
+
+
+def _shown(value: Any) -> str:
+    from serkit.tuning.space import toml
+
+    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else toml(value)

@@ -1,0 +1,217 @@
+"""Three convolutional networks on small square pictures: SquirtleNET, CharmaNET and BulbaNET.
+
+Source: Skoulidis et al. 2023, figure 2. All have three convolutions, each followed by a pooling, and three linear
+layers; they differ in activation, kind of pooling, and in what regularises them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from serkit.networks.network import Batch, Network, Output, Shape, maps_of
+
+#: Of the convolutions: a kernel of 3 keeps the size, one of 2 adds a row and a column.
+PADDING = 1
+
+
+class SpectralCnn(Network):
+    """What the three have in common. The feature is what the second linear layer puts out behind its ReLU.
+
+    Predictions are logits. The networks of the paper end in a softmax, and its loss takes that for logits: this is
+    `loss_input = "softmax"` of the method `supervised`, so that probabilities are the same everywhere in serkit.
+
+    Args:
+        inputs: one view of shape (channels, rows, columns), all fixed.
+        outputs: number of outputs by target.
+        channels: put out by each convolution.
+        kernels: side of each convolution's kernel; stride 1, padding 1.
+        pools: side of what each pooling joins; no padding.
+        pool_strides: of each pooling.
+        hidden: sizes of the first two linear layers.
+        momentum: weight of a new batch in the running statistics of the batch norm.
+    """
+
+    #: Kind of each pooling.
+    poolings: Sequence[Callable[..., nn.Module]] = ()
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        outputs: Mapping[str, int],
+        channels: Sequence[int],
+        kernels: Sequence[int],
+        pools: Sequence[int],
+        pool_strides: Sequence[int],
+        hidden: Sequence[int],
+        momentum: float,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        shape = self.inputs[self.only]
+        if len(shape) != 3 or None in shape:
+            raise TypeError(f"view '{self.only}' has shape {shape}; (channels, rows, columns) of fixed size is wanted")
+        lists = {"channels": channels, "kernels": kernels, "pools": pools, "pool_strides": pool_strides}
+        for name, values in {**lists, "hidden": hidden}.items():
+            _check(name, values, 2 if name == "hidden" else 3)
+        if not 0 < momentum <= 1:
+            raise ValueError(f"momentum must lie above 0 and up to 1, not {momentum:g}")
+        width, *size = [length or 0 for length in shape]
+        for number, (out, kernel, pool, stride) in enumerate(zip(*lists.values(), strict=True), start=1):
+            setattr(self, f"conv{number}", nn.Conv2d(width, out, kernel, padding=PADDING))
+            setattr(self, f"pool{number}", self.poolings[number - 1](pool, stride))
+            width, size = out, [smaller(number, side, kernel, pool, stride) for side in size]
+        self.fc1 = nn.Linear(width * size[0] * size[1], hidden[0])
+        self.fc2 = nn.Linear(hidden[0], hidden[1])
+        self.head = self.heads(hidden[1])
+        self.map_names = [name for number in (1, 2, 3) for name in maps_of(number)]
+
+    def activate(self, x: Tensor) -> Tensor:
+        """Apply what follows each convolution."""
+        return F.relu(x)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Apply what follows the first convolution's activation."""
+        return x
+
+    def regularise(self, x: Tensor) -> Tensor:
+        """Apply what follows the first linear layer."""
+        raise NotImplementedError
+
+    def compute(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        x = batch.views[self.only]
+        for number in (1, 2, 3):
+            names = maps_of(number)
+            yield names[0], x
+            x = getattr(self, f"conv{number}")(x)
+            yield names[1], x
+            x = self.activate(x)
+            yield names[2], x
+            x = getattr(self, f"pool{number}")(self.normalise(x) if number == 1 else x)
+        yield "", x
+
+    def forward(self, batch: Batch) -> Output:
+        x, maps = self.run(batch)
+        features = F.relu(self.fc2(self.regularise(self.fc1(x.flatten(1)))))
+        return Output({target: head(features) for target, head in self.head.items()}, features, maps)
+
+
+class Squirtle(SpectralCnn):
+    """SquirtleNET: ReLU, then batch norm behind the first convolution; one maximum, two averages; dropout.
+
+    The defaults are the paper's best network, ID 110 (table 4). Arguments are those of `SpectralCnn`, and
+    `dropout` behind the first linear layer.
+    """
+
+    poolings = (nn.MaxPool2d, nn.AvgPool2d, nn.AvgPool2d)
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        outputs: Mapping[str, int],
+        channels: Sequence[int] = (188, 156, 340),
+        kernels: Sequence[int] = (3, 3, 3),
+        pools: Sequence[int] = (2, 3, 3),
+        pool_strides: Sequence[int] = (2, 2, 2),
+        hidden: Sequence[int] = (3634, 2816),
+        momentum: float = 0.4,
+        dropout: float = 0.4,
+    ) -> None:
+        super().__init__(inputs, outputs, channels, kernels, pools, pool_strides, hidden, momentum)
+        self.norm = nn.BatchNorm2d(channels[0], momentum=momentum)
+        self.dropout = nn.Dropout(dropout)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        return self.norm(x)
+
+    def regularise(self, x: Tensor) -> Tensor:
+        return self.dropout(F.relu(x))
+
+
+class Charma(Squirtle):
+    """CharmaNET: as SquirtleNET, but leaky ReLU behind the convolutions, and two maxima before one average.
+
+    The defaults are those of ID 000, the best of its kind (table 2). `slope` is the leaky ReLU's below 0; the
+    paper tries two more for some features, and does not say which.
+    """
+
+    poolings = (nn.MaxPool2d, nn.MaxPool2d, nn.AvgPool2d)
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        outputs: Mapping[str, int],
+        channels: Sequence[int] = (388, 116, 116),
+        kernels: Sequence[int] = (3, 2, 2),
+        pools: Sequence[int] = (2, 3, 2),
+        pool_strides: Sequence[int] = (2, 2, 2),
+        hidden: Sequence[int] = (1664, 2688),
+        momentum: float = 0.1,
+        dropout: float = 0.3,
+        slope: float = 0.01,
+    ) -> None:
+        super().__init__(inputs, outputs, channels, kernels, pools, pool_strides, hidden, momentum, dropout)
+        self.slope = slope
+
+    def activate(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.slope)
+
+
+class Bulba(SpectralCnn):
+    """BulbaNET: ReLU and averages only; batch norm in place of activation and dropout behind the first linear layer.
+
+    The paper prints no configuration of it: the defaults are those of its best network, ID 110.
+    """
+
+    poolings = (nn.AvgPool2d, nn.AvgPool2d, nn.AvgPool2d)
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        outputs: Mapping[str, int],
+        channels: Sequence[int] = (188, 156, 340),
+        kernels: Sequence[int] = (3, 3, 3),
+        pools: Sequence[int] = (2, 3, 3),
+        pool_strides: Sequence[int] = (2, 2, 2),
+        hidden: Sequence[int] = (3634, 2816),
+        momentum: float = 0.4,
+    ) -> None:
+        super().__init__(inputs, outputs, channels, kernels, pools, pool_strides, hidden, momentum)
+        self.norm = nn.BatchNorm1d(hidden[0], momentum=momentum)
+
+    def regularise(self, x: Tensor) -> Tensor:
+        return self.norm(x)
+
+
+def smaller(number: int, side: int, kernel: int, pool: int, stride: int) -> int:
+    """Return a map's side behind a convolution and the pooling that follows it.
+
+    Args:
+        number: of the convolution, for the error.
+        side: before it.
+        kernel: of the convolution (stride 1).
+        pool: kernel of the pooling.
+        stride: of the pooling.
+
+    Raises:
+        ValueError: nothing would be left.
+    """
+    filtered = side + 2 * PADDING + 1 - kernel
+    if filtered < 1:
+        raise ValueError(f"conv{number} with kernel {kernel} leaves nothing of a side of {side}")
+    if filtered < pool:
+        raise ValueError(
+            f"pool{number} with kernel {pool} does not fit on a side of {filtered}, which is left behind conv{number}; "
+            "larger pictures, or smaller pools and pool_strides, would do"
+        )
+    return (filtered - pool) // stride + 1
+
+
+def _check(name: str, values: Any, count: int) -> None:
+    if not isinstance(values, Sequence) or len(values) != count:
+        raise TypeError(f"{name} wants {count} numbers, not {values!r}")
+    for value in values:
+        if not isinstance(value, int) or value < 1:
+            raise TypeError(f"{name} are whole numbers of 1 or more, not {value!r}")

@@ -1,0 +1,56 @@
+"""Making every part of a system once before anything is trained, so that a mistake in its last stage costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from serkit import methods, perturb, schedules, stopping
+from serkit.errors import UserError, unknown
+from serkit.networks.network import layer_of
+from serkit.protocols.splits import Split
+from serkit.systems.models import assemble, resolve
+from serkit.systems.schema import Stage, System
+
+
+def check(system: System, splits: Sequence[Split], classes: int) -> None:
+    """Check what can be known of all stages before the first is trained.
+
+    Args:
+        system: to be trained.
+        splits: on which.
+        classes: number of classes, of every target.
+
+    Raises:
+        UserError: a method, network, schedule or rule that cannot be made, an earlier stage or a layer that is not
+            there, a choice of epoch without a validation part.
+    """
+    for place, named in enumerate(system.stages):
+        stage = resolve(system, named.name)
+        earlier = [before.name for before in system.stages[:place]]
+        methods.build(stage.method.name, **stage.method.options)
+        for name in methods.earlier(stage.method.name, stage.method.options):
+            if name not in earlier:
+                raise UserError(f"stage '{stage.name}': {unknown('earlier stage', name, earlier)}")
+        has_own = system.stage_data(stage).validation is not None
+        _check_trainer(stage, has_own or all(split.validation for split in splits))
+        # On torch's meta device: nothing is drawn or computed, whatever the size.
+        with torch.device("meta"):
+            model, _ = assemble(system, stage.name, classes)
+        for layer in [*stage.freeze, *stage.reset]:
+            layer_of(model.network, layer)
+
+
+def _check_trainer(stage: Stage, validated: bool) -> None:
+    trainer = stage.trainer
+    schedules.build(trainer.schedule.name, **trainer.schedule.options)
+    if trainer.stopping:
+        stopping.build(trainer.stopping.name, **trainer.stopping.options)
+    for change in trainer.perturb:
+        perturb.build(change.name, **change.options)
+    if trainer.select != "last" and not validated:
+        raise UserError(
+            f"stage '{stage.name}': trainer.select = '{trainer.select}' needs a validation part; set the protocol's "
+            "validation share"
+        )

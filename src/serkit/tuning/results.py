@@ -1,0 +1,362 @@
+"""What came out of a search: a ranked table, pictures, and the best point as a system."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from serkit import systems
+from serkit.atomic import write_text
+from serkit.errors import UserError
+from serkit.papers.figures.picture import save
+from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH
+from serkit.systems.schema import System
+from serkit.tuning.space import Point, overrides, toml, toml_key
+from serkit.tuning.study import current
+from serkit.tuning.trial import Task
+
+#: The protocol of `best.toml` whose test part no trial has seen.
+HELD_OUT = "held-out"
+#: Finished trials below which nothing is said about importance.
+_ENOUGH = 10
+_STATES = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One slot of a round.
+
+    Args:
+        round: name of the round.
+        slot: number in it.
+        state: `done`, `abandoned` (by a stopping rule), `pruned` (by comparison), `infeasible`, `running`, `waiting`.
+        value: mean of the metric over the folds that were scored.
+        folds: scores of each fold.
+        point: what was chosen.
+        seconds: what it took.
+        reason: why it ended early.
+        ended: when.
+    """
+
+    round: str
+    slot: int
+    state: str
+    value: float | None
+    folds: Sequence[Mapping[str, float]]
+    point: Point
+    seconds: float | None
+    reason: str
+    ended: datetime | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do for it."""
+        return self.state not in _STATES.values()
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search as its folder and its database hold it.
+
+    Args:
+        definition: what was asked for, as in `search.json`.
+        studies: of the rounds begun, by the rounds' names.
+        rows: of all rounds: the latest round first, in it the best first.
+        total: number of trials of each round begun.
+    """
+
+    definition: Mapping[str, Any]
+    studies: Mapping[str, optuna.Study]
+    rows: Sequence[Row]
+    total: Mapping[str, int]
+
+    @property
+    def best(self) -> Row | None:
+        """The best row of the latest round that has one: rounds may train for different times."""
+        return next((row for row in self.rows if row.state == "done"), None)
+
+
+def rows(study: optuna.Study, name: str, total: int) -> list[Row]:
+    """Return a round's slots, the best first, what was not finished last."""
+    found = []
+    for slot, trial in current(study.get_trials(deepcopy=False), total).items():
+        notes = trial.user_attrs
+        state = _STATES.get(trial.state) or notes["outcome"]
+        value = trial.value if trial.state.is_finished() else None
+        point, folds = notes.get("point", {}), notes.get("folds", [])
+        row = Row(
+            name, slot, state, value, folds, point, notes.get("seconds"), notes.get("reason", ""),
+            trial.datetime_complete,
+        )  # fmt: skip
+        found.append(row)
+    order = ["done", "pruned", "abandoned", "infeasible", "running", "waiting"]
+    return sorted(found, key=lambda row: (order.index(row.state), -(row.value or 0.0), row.slot))
+
+
+def load(folder: Path, storage: RDBStorage) -> Search:
+    """Read a search.
+
+    Raises:
+        UserError: there is none in the folder.
+    """
+    path = folder / "search.json"
+    if not path.exists():
+        raise UserError(f"{folder}: no search in it (search.json is missing)")
+    definition = json.loads(path.read_text(encoding="utf-8"))
+    known = set(optuna.get_all_study_names(storage))
+    studies, total, found = {}, {}, []
+    for entry in reversed(definition["rounds"]):
+        name = f"{definition['study']}/{entry['name']}"
+        if name in known:
+            study = optuna.load_study(study_name=name, storage=storage)
+            total[entry["name"]] = study.user_attrs.get("total", 0)
+            studies[entry["name"]] = study
+            found += rows(study, entry["name"], total[entry["name"]])
+    return Search(definition, studies, found, total)
+
+
+def write(folder: Path, storage: RDBStorage) -> Search:
+    """Write table, pictures and best system of a search as far as it is."""
+    search = load(folder, storage)
+    _write_table(folder / "trials.csv", search)
+    if search.best is not None:
+        _write_best(folder, search, search.best)
+        _draw_history(folder / "history.png", search)
+        found = importances(search)
+        if found:
+            _draw_importances(folder / "importance.png", found, search)
+    return search
+
+
+def write_held_out(folder: Path, task: Task) -> None:
+    """Write the parts of the search: what it learned from and scored (`train`), and what no trial saw (`test`)."""
+    if task.outer.test:
+        parts = {"train": [*task.outer.train, *task.outer.validation], "test": task.outer.test}
+        lines = [_line([name, part]) for part, names in parts.items() for name in names]
+        write_text(folder / "held-out.csv", "id,part\n" + "".join(lines))
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Return the shortest ends of dotted keys that tell them apart.
+
+    >>> short_names(["stages.a.trainer.epochs", "stages.b.trainer.epochs", "stages.b.network"])
+    {'stages.a.trainer.epochs': 'a.trainer.epochs', 'stages.b.trainer.epochs': 'b.trainer.epochs', \
+'stages.b.network': 'network'}
+    """
+
+    def end(key: str, parts: int) -> str:
+        return ".".join(key.split(".")[-parts:])
+
+    found = {}
+    for key in keys:
+        others = [other for other in keys if other != key]
+        length = len(key.split("."))
+        parts = next((n for n in range(1, length) if all(end(other, n) != end(key, n) for other in others)), length)
+        found[key] = end(key, parts)
+    return found
+
+
+def _line(cells: Sequence[Any]) -> str:
+    with io.StringIO() as file:
+        csv.writer(file, lineterminator="\n").writerow(cells)
+        return file.getvalue()
+
+
+def _write_table(path: Path, search: Search) -> None:
+    keys = list(dict.fromkeys(key for row in search.rows for key in row.point))
+    metric = search.definition["metric"]
+    count = len(search.definition["folds"])
+    header = ["round", "trial", "state", metric, *[f"{metric}_fold_{n + 1}" for n in range(count)], "seconds", "reason"]
+    lines = [_line([*header, *keys])]
+    for row in search.rows:
+        folds = [fold[metric] for fold in row.folds] + [""] * (count - len(row.folds))
+        value = "" if row.value is None else row.value
+        chosen = [_cell(row.point[key]) if key in row.point else "" for key in keys]
+        lines.append(_line([row.round, row.slot, row.state, value, *folds, row.seconds, row.reason, *chosen]))
+    write_text(path, "".join(lines))
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else toml(value)
+
+
+# --- the best point as a system
+
+
+def _write_best(folder: Path, search: Search, best: Row) -> None:
+    definition = search.definition
+    entry = next(entry for entry in definition["rounds"] if entry["name"] == best.round)
+    sets = [*definition["sets"], *entry["set"], *overrides(best.point)]
+    source = definition["system"]
+    # Without what the folder lists, the system's own protocols do.
+    wanted = systems.load(source, sets)
+    changes = _changes(wanted, sets)
+    base = source
+    if source.endswith(".toml"):
+        base = Path(os.path.relpath(Path(source).expanduser().resolve(), folder.resolve())).as_posix()
+    done = sum(row.finished for row in search.rows)
+    about = {
+        "name": f"{wanted.system.name}-tuned",
+        "chosen": f"{_sentence(wanted.system.chosen)}Best of {done} trials of a search ({entry['sampler']}): "
+        f"{definition['metric']} {best.value:.1%} over {len(best.folds)} folds inside the training part of fold 1 of "
+        f"protocol '{definition['protocol']['name']}'. Only protocol '{HELD_OUT}' tests on recordings the search has "
+        "not seen."
+        if not definition["whole"]
+        else f"{_sentence(wanted.system.chosen)}Best of {done} trials of a search ({entry['sampler']}) that saw all "
+        f"recordings: {definition['metric']} {best.value:.1%} over {len(best.folds)} folds.",
+    }
+    held_out = {}
+    # Items have ids of their own, which a list of recordings does not hold.
+    if (folder / "held-out.csv").exists() and definition["protocol"]["unit"] == "utterance":
+        held_out = {HELD_OUT: {"kind": "fixed", "lists": str((folder / "held-out.csv").absolute())}}
+    path = folder / "best.toml"
+    write_text(path, _document({"extends": base}, about, changes, held_out))
+    if not _same(systems.load(path), wanted):
+        # What a change cannot say, e.g. that options of the base are gone: then in full.
+        table = wanted.model_dump(mode="json", exclude_unset=True, exclude_none=True, exclude={"system"})
+        own = table.pop("protocols", {})
+        about = {**wanted.system.model_dump(exclude_unset=True, exclude_none=True), **about}
+        table["stages"] = {stage.pop("name"): stage for stage in table["stages"]}
+        write_text(path, _document({}, about, table, {**own, **held_out}))
+
+
+def _sentence(text: str) -> str:
+    return f"{text.strip()} " if text.strip() else ""
+
+
+def _same(one: System, other: System) -> bool:
+    return one.model_copy(update={"system": None, "protocols": None}) == other.model_copy(
+        update={"system": None, "protocols": None}
+    )
+
+
+def _changes(system: System, sets: Sequence[str]) -> dict[str, Any]:
+    """Return overrides as nested tables; stages by name."""
+    table: dict[str, Any] = {}
+    for override in sets:
+        key, _, text = override.partition("=")
+        first, *path = key.strip().split(".")
+        value = systems.parse_value(text)
+        if first == "stages" and path[0] == "*":
+            for stage in system.stages:
+                _place(table, [first, stage.name, *path[1:]], value)
+        else:
+            _place(table, [first, *path], value)
+    return table
+
+
+def _place(table: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for part in path[:-1]:
+        inner = table.get(part, {})
+        # A part chosen by its name alone, which now gets options.
+        table[part] = inner if isinstance(inner, dict) else {"name": inner}
+        table = table[part]
+    table[path[-1]] = value
+
+
+def _document(
+    head: Mapping[str, Any], about: Mapping[str, Any], table: Mapping[str, Any], protocols: Mapping[str, Any]
+) -> str:
+    """Write a system's file; `table` has its stages by name."""
+    lines = [f"{key} = {toml(value)}" for key, value in head.items()]
+    sections = {"system": about, **{key: value for key, value in table.items() if key != "stages"}}
+    if protocols:
+        sections["protocols"] = {**sections.get("protocols", {}), **protocols}
+    for section, values in sections.items():
+        lines += ["", f"[{section}]", *[f"{toml_key(key)} = {toml(value)}" for key, value in values.items()]]
+    for name, stage in table.get("stages", {}).items():
+        lines += ["", "[[stages]]", f"name = {toml(name)}"]
+        lines += [f"{toml_key(key)} = {toml(value)}" for key, value in stage.items()]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+# --- pictures
+
+
+def importances(search: Search) -> dict[str, float]:
+    """Return how much each parameter decides whether a point is among the best, after Optuna's PED-ANOVA.
+
+    Of the round with most finished trials; the entries of a list count together. Empty where too little is known.
+    """
+    done = {name: sum(row.state == "done" and row.round == name for row in search.rows) for name in search.studies}
+    name = max(done, key=lambda name: done[name])
+    if done[name] < _ENOUGH:
+        return {}
+    try:
+        found = optuna.importance.get_param_importances(search.studies[name])
+    except (ValueError, RuntimeError):
+        return {}
+    if len(found) < 2 or not np.isfinite(list(found.values())).all():
+        return {}
+    summed: dict[str, float] = {}
+    for key, value in found.items():
+        summed[key.partition("[")[0]] = summed.get(key.partition("[")[0], 0.0) + value
+    return dict(sorted(summed.items(), key=lambda pair: -pair[1]))
+
+
+def best_over_time(search: Search) -> dict[str, list[tuple[int, float, float, str]]]:
+    """Return each round's finished trials in the order in which they ended: number, value, best so far, state."""
+    found: dict[str, list[tuple[int, float, float, str]]] = {}
+    for name in search.studies:
+        best = -np.inf
+        ended = [row for row in search.rows if row.round == name and row.finished and row.value is not None]
+        for number, row in enumerate(sorted(ended, key=lambda row: row.ended or datetime.min), start=1):
+            value = float(row.value or 0.0)
+            best = max(best, value) if row.state == "done" else best
+            found.setdefault(name, []).append((number, value, best, row.state))
+    return found
+
+
+def _draw_history(path: Path, search: Search) -> None:
+    history = best_over_time(search)
+    metric = search.definition["metric"].replace("_", " ")
+
+    def paint(figure: Any) -> None:
+        several = figure.subplots(1, len(history), sharey=True, squeeze=False)[0]
+        # The rounds come latest first.
+        for axes, (name, trials) in zip(several, reversed(history.items()), strict=True):
+            for done, style in ((True, {"color": TRAINING}), (False, {"color": VALIDATION, "fillstyle": "none"})):
+                some = [(number, value) for number, value, _, state in trials if (state == "done") is done]
+                label = "done" if done else "ended early"
+                axes.plot(*zip(*some, strict=True), "o", markersize=4, label=label, **style) if some else None
+            known = [(number, best) for number, _, best, _ in trials if np.isfinite(best)]
+            if known:
+                axes.step(*zip(*known, strict=True), where="post", color=INK, linewidth=1.5, label="best")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+            axes.locator_params(axis="x", integer=True, nbins=6)
+            axes.set_xlabel("trial, in the order of their ends")
+            if len(history) > 1:
+                axes.set_title(name)
+        several[0].set_ylabel(f"mean {metric} of the inner folds")
+        several[-1].legend(loc="lower right")
+
+    save(path, max(WIDTH, 3.0 * len(history)), 3.2, paint)
+
+
+def _draw_importances(path: Path, found: Mapping[str, float], search: Search) -> None:
+    names = short_names(list(found))
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot(xlim=(0, 1), ylim=(len(found) - 0.5, -0.5))
+        for row, value in enumerate(found.values()):
+            axes.barh(row, value, height=0.62, color=TRAINING)
+            axes.text(1.02, row, f"{100 * value:.0f}%", va="center")
+        axes.set_yticks(range(len(found)), [names[key] for key in found])
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("share in what tells the best points from the others (PED-ANOVA)")
+
+    save(path, WIDTH + 1.0, 0.9 + 0.3 * len(found), paint)

@@ -1,0 +1,279 @@
+"""A search as a folder that any number of workers share, and that can be killed and taken up again.
+
+search.json      what was asked for
+study.db         all trials (SQLite), unless another database is named
+stages/          stages of trials under way and of the best one
+held-out.csv     which recordings no trial has seen
+trials.csv, best.toml, history.png, importance.png: see `results`
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+from optuna.trial import TrialState
+
+from serkit.atomic import write_json
+from serkit.errors import UserError, unknown
+from serkit.evaluation.metrics import METRICS
+from serkit.features.store import digest
+from serkit.systems.runner import end_with_parent
+from serkit.tuning import results, trial
+from serkit.tuning.rounds import Plan, Recipe, Scored, plan
+from serkit.tuning.space import overrides
+from serkit.tuning.study import Queue, current, draw, encoded, open_storage, sampler
+from serkit.tuning.trial import Pruned, Task
+
+Report = Callable[[str], None]
+
+#: Points tried for one that the networks take, before any is trained.
+_PROBES = 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a search is asked to do.
+
+    Args:
+        task: what is searched and what a point is scored on.
+        recipe: the space and the rounds; at least one round.
+        workers: processes that work on trials.
+        threads: of each.
+        storage: URL of a database; None: SQLite in the folder.
+        study: its name in the database; the rounds' names follow it.
+        heartbeat: seconds between two signs of life of a trial.
+    """
+
+    task: Task
+    recipe: Recipe
+    workers: int = 1
+    threads: int = 1
+    storage: str | None = None
+    study: str = "search"
+    heartbeat: int = 10
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A round, as a worker receives it."""
+
+    task: Task
+    plan: Plan
+    folder: Path
+    url: str
+    study: str
+    heartbeat: int
+    threads: int
+    report: Report
+
+
+def silent(line: str) -> None:
+    """Report nothing. Unlike a lambda it can be sent to workers."""
+
+
+def run(request: Request, folder: Path, report: Report = silent) -> results.Search:
+    """Work through all rounds until each has its number of finished trials, or go on with them.
+
+    The same call on a folder that is there joins the search, or takes it up where it stopped.
+
+    Args:
+        request: what to do.
+        folder: of the search.
+        report: receives a line for each step done; a function of a module where there are several workers.
+
+    Returns:
+        What came out; the files in the folder say it too.
+
+    Raises:
+        UserError: the request cannot be met, the folder or the study holds another search, or no point can be.
+    """
+    task = request.task
+    if task.metric not in METRICS:
+        raise unknown("metric", task.metric, METRICS)
+    inner = task.inner
+    report(f"{len(inner)} folds inside the training part; {len(task.outer.test)} utterances are kept back for a test")
+    definition = _definition(request)
+    _check_file(folder / "search.json", definition)
+    _probe(request)
+    folder.mkdir(parents=True, exist_ok=True)
+    url = url_of(folder, request.storage)
+    storage = open_storage(url, request.heartbeat)
+    _check_study(Queue(storage, request.study, _empty(request), request.heartbeat).study(), definition)
+    write_json(folder / "search.json", definition)
+    results.write_held_out(folder, task)
+    found: list[Scored] = []
+    for entry in request.recipe.rounds:
+        settled = plan(request.recipe, entry, found, task.seed)
+        name = study_name(request.study, entry.name)
+        work = _Work(task, settled, folder, url, name, request.heartbeat, request.threads, report)
+        queue = Queue(storage, name, settled, request.heartbeat)
+        queue.study().set_user_attr("total", settled.total)
+        _work_together(work, request.workers)
+        rows = results.rows(queue.study(), entry.name, settled.total)
+        if sum(row.finished for row in rows) < settled.total:
+            raise UserError(f"round '{entry.name}': workers have ended before all trials were done; run again to go on")
+        if all(row.state == "infeasible" for row in rows):
+            raise UserError(f"round '{entry.name}': no point can be; the first: {rows[0].reason}")
+        found += [Scored(row.point, row.value) for row in rows if row.state == "done" and row.value is not None]
+    return results.write(folder, storage)
+
+
+def url_of(folder: Path, storage: str | None) -> str:
+    """Return the URL of a search's database."""
+    return storage or f"sqlite:///{(folder / 'study.db').absolute().as_posix()}"
+
+
+def study_name(study: str, entry: str) -> str:
+    """Return the name of a round's study."""
+    return f"{study}/{entry}"
+
+
+def _empty(request: Request) -> Plan:
+    return Plan(request.recipe.rounds[0], {}, [{}], [{}], 0, request.task.seed)
+
+
+def _definition(request: Request) -> dict[str, Any]:
+    """Describe all that decides what a trial is and what it is worth; the number of trials may grow."""
+    task, experiment = request.task, request.task.base
+    return {
+        "system": str(task.system),
+        "study": request.study,
+        "resolved": experiment.system.model_dump(mode="json"),
+        "sets": list(task.sets),
+        "search": request.recipe.search,
+        "rounds": [entry.model_dump(mode="json") for entry in request.recipe.rounds],
+        "protocol": {"name": task.protocol, **experiment.protocol.model_dump(mode="json")},
+        "folds": [asdict(split) for split in task.inner],
+        "whole": task.whole,
+        "metric": task.metric,
+        "seed": task.seed,
+        "material": experiment.material,
+    }
+
+
+def _marks(definition: dict[str, Any]) -> dict[str, str]:
+    """Hash each part of a definition that must not change."""
+    rounds = [{key: value for key, value in entry.items() if key != "trials"} for entry in definition["rounds"]]
+    fixed = {**definition, "rounds": rounds, "folds": [fold["validation"] for fold in definition["folds"]]}
+    return {key: digest(value) for key, value in fixed.items() if key not in ("system", "study")}
+
+
+def _check_file(path: Path, definition: dict[str, Any]) -> None:
+    if path.exists():
+        _compare(_marks(json.loads(path.read_text(encoding="utf-8"))), definition, f"{path.parent}: holds")
+
+
+def _check_study(study: optuna.Study, definition: dict[str, Any]) -> None:
+    """Refuse to add to the study of another search; the first to come says what it is."""
+    if "marks" in study.user_attrs:
+        _compare(study.user_attrs["marks"], definition, f"study '{study.study_name}' is")
+    study.set_user_attr("marks", _marks(definition))
+
+
+def _compare(old: dict[str, str], definition: dict[str, Any], what: str) -> None:
+    new = _marks(json.loads(json.dumps(definition)))
+    differing = [key for key in new if new[key] != old.get(key)]
+    if differing:
+        raise UserError(f"{what} a search that differs in: {', '.join(differing)}; choose another --out or --study")
+
+
+def _probe(request: Request) -> None:
+    """Find a point that system and networks take before any is trained: a wrong key is wrong in all of them."""
+    first: UserError | None = None
+    sampled = request.recipe.rounds[0]
+    settled = plan(request.recipe, sampled, [], request.task.seed)
+    for slot in range(min(_PROBES, settled.total)):
+        probe = optuna.create_study(sampler=sampler(settled, slot))
+        probe.enqueue_trial(encoded(settled, slot))
+        point = draw(probe.ask(), settled, slot)
+        try:
+            trial.check(request.task, [*sampled.set, *overrides(point)])
+            return
+        except UserError as error:
+            first = first or error
+    raise UserError(f"no point of {min(_PROBES, settled.total)} tried can be; the first: {first}")
+
+
+def _work_together(work: _Work, workers: int) -> None:
+    """Let some processes work on a round until it is done; one works in this process."""
+    if workers == 1:
+        _worker(work)
+        return
+    # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
+    context = multiprocessing.get_context("spawn")
+    errors = context.SimpleQueue()
+    processes = [context.Process(target=_guarded, args=(work, errors)) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    try:
+        for process in processes:
+            process.join()
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    if not errors.empty():
+        raise UserError(errors.get())
+
+
+def _guarded(work: _Work, errors: Any) -> None:
+    """Work in a process of its own; a user's mistake is told by the one that started it."""
+    end_with_parent()
+    try:
+        _worker(work)
+    except UserError as error:
+        errors.put(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _worker(work: _Work) -> None:
+    """Work on trials until all are finished."""
+    torch.set_num_threads(work.threads)
+    queue = Queue(open_storage(work.url, work.heartbeat), work.study, work.plan, work.heartbeat)
+    while (taken := queue.next()) is not None:
+        with queue.alive(taken[0]):
+            _try(work, queue, *taken)
+
+
+def _try(work: _Work, queue: Queue, running: optuna.trial.Trial, slot: int) -> None:
+    """Score one point and write down what came of it."""
+    stages = work.folder / "stages" / work.plan.round.name
+    study = running.study
+    try:
+        point = draw(running, work.plan, slot)
+        running.set_user_attr("point", point)
+        try:
+            value = trial.run(running, work.task, [*work.plan.round.set, *overrides(point)], stages / str(slot))
+        except Pruned as pruned:
+            running.set_user_attr("outcome", pruned.outcome)
+            running.set_user_attr("reason", str(pruned))
+            study.tell(running, state=TrialState.PRUNED)
+            work.report(f"{work.plan.round.name} {slot}: {pruned.outcome} ({pruned})")
+        else:
+            running.set_user_attr("outcome", "done")
+            study.tell(running, value)
+            work.report(f"{work.plan.round.name} {slot}: {work.task.metric} {value:.1%}")
+    except BaseException as error:
+        lost = isinstance(error, (optuna.exceptions.UpdateFinishedTrialError, ValueError))
+        if not lost or study.get_trials(deepcopy=False)[running.number].state != TrialState.FAIL:
+            study.tell(running, state=TrialState.FAIL, skip_if_finished=True)
+            raise
+        # Taken for dead: it gave no sign of life for too long, and its slot is another's now.
+        work.report(f"{work.plan.round.name} {slot}: held up for too long, begun anew")
+        return
+    found = current(study.get_trials(deepcopy=False), work.plan.total)
+    trial.tidy(stages, [other for other, made in found.items() if made.state.is_finished()], _best(found))
+
+
+def _best(found: dict[int, optuna.trial.FrozenTrial]) -> int | None:
+    done = [slot for slot, made in found.items() if made.state == TrialState.COMPLETE]
+    return max(done, key=lambda slot: (found[slot].value or 0.0, -slot), default=None)

@@ -1,0 +1,230 @@
+"""What a search or a sweep may choose, and how a choice becomes `key=value` overrides of a system.
+
+A point is a table of dotted keys, as after `--set`, and their values. Nothing here needs Optuna.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from serkit.errors import UserError, unknown
+from serkit.systems import parse_value
+from serkit.systems.schema import Table
+
+Point = dict[str, Any]
+
+#: Keys of a data table that a search may not change: it would compare scores of different things.
+_FIXED = frozenset({"target", "classes", "map", "where", "sample", "sample_seed"})
+
+
+class Parameter(Table):
+    """What one key may be: one of some values, or a number between two.
+
+    Whole `low`, `high` and `step` give whole numbers.
+
+    Args:
+        values: to choose from.
+        low: least number.
+        high: greatest number, reached where `step` leads to it.
+        step: distance of the numbers counted from `low`; None: 1 for whole numbers, otherwise none.
+        log: whether the logarithm is drawn evenly.
+        each: for a key that holds a list: its length; every entry is drawn by itself.
+        when: the parameter is there only where these keys have one of these values:
+            `{ "stages.main.network" = ["squirtle", "charma"] }`.
+    """
+
+    values: list[Any] | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = None
+    log: bool = False
+    each: int | None = None
+    when: dict[str, list[Any]] = Field(default_factory=dict)
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _quoted_or_not(cls, when: Any) -> Any:
+        return dict(flatten(when)) if isinstance(when, dict) else when
+
+    @model_validator(mode="after")
+    def _agree(self) -> Parameter:
+        if (self.values is None) == (self.low is None and self.high is None):
+            raise ValueError("give either values, or low and high")
+        if self.each is not None and self.each < 1:
+            raise ValueError(f"each = {self.each}; the list has at least one entry")
+        if self.values is not None:
+            if not self.values:
+                raise ValueError("values is empty")
+            if self.log or self.step is not None:
+                raise ValueError("log and step belong to low and high, not to values")
+            return self
+        if self.low is None or self.high is None or self.low > self.high:
+            raise ValueError(f"low = {self.low}, high = {self.high}; low <= high is wanted")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log needs low > 0, and takes no step")
+        if self.step is not None and self.step <= 0:
+            raise ValueError(f"step = {self.step}; a number > 0 is wanted")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether the numbers are whole."""
+        return all(isinstance(value, int) for value in (self.low, self.high, self.step) if value is not None)
+
+    @property
+    def choices(self) -> list[Any] | None:
+        """All values of one entry, or None where they are not countable."""
+        if self.values is not None:
+            return self.values
+        if self.low is None or self.high is None or not (self.whole or self.step):
+            return None
+        step = self.step or 1
+        count = int((self.high - self.low) / step + 1e-9) + 1
+        # Rounded: 0.25 + 3 * 0.05 is to be 0.4.
+        return [self.low + row * step if self.whole else round(self.low + row * step, 12) for row in range(count)]
+
+    def applies(self, point: Mapping[str, Any]) -> bool:
+        """Tell whether the parameter is there, given what has been chosen before it."""
+        return all(key in point and point[key] in values for key, values in self.when.items())
+
+
+Space = dict[str, Parameter]
+
+
+def parse_space(table: Any, where: str, above: Iterable[str] = ()) -> Space:
+    """Read a search space: each key a list of values, or a table as `Parameter`.
+
+    Keys are quoted (`"stages.main.trainer.epochs" = [1, 2]`) or not.
+
+    Args:
+        table: as read from a file.
+        where: it stands, for errors.
+        above: further keys that `when` may name.
+
+    Raises:
+        UserError: a parameter that cannot be, or a key that a search may not change.
+    """
+    if not isinstance(table, dict):
+        raise UserError(f"{where}: a search space is a table of keys, each a list of values or {{ low, high }}")
+    space = {}
+    for key, value in flatten(table):
+        path = key.split(".")
+        if path[0] in ("system", "protocols") or ("data" in path and _FIXED & set(path)):
+            raise UserError(f"{where}: {key}: a search cannot change what is scored")
+        try:
+            space[key] = Parameter.model_validate({"values": value} if isinstance(value, list) else value)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            if problem["type"] == "extra_forbidden":
+                wrong = unknown("key", str(problem["loc"][-1]), Parameter.model_fields)
+                raise UserError(f"{where}: {key}: {wrong}") from None
+            if not isinstance(value, (dict, list)):
+                problem["msg"] = f"write a list of values, or {{ low, high }} (received {value!r})"
+            raise UserError(f"{where}: {key}: {problem['msg'].removeprefix('Value error, ')}") from None
+    before = list(above)
+    for key, parameter in space.items():
+        for other in parameter.when:
+            if other not in before:
+                raise UserError(f"{where}: {key}: when names '{other}', which is no key above it")
+        before.append(key)
+    return space
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield dotted keys and what they hold; a table without values, low or high leads on to further keys."""
+    for part, value in table.items():
+        key = f"{prefix}{part}"
+        if isinstance(value, dict) and not {"values", "low", "high"} & set(value):
+            yield from flatten(value, f"{key}.")
+        else:
+            yield key, value
+
+
+def parse_sweep(sweeps: Iterable[str]) -> dict[str, list[Any]]:
+    """Read `KEY=A,B,...` texts: the values of each key, written as in TOML.
+
+    >>> parse_sweep(["stages.main.network.channels=[8, 16],[32]"])
+    {'stages.main.network.channels': [[8, 16], [32]]}
+    """
+    choices = {}
+    for sweep in sweeps:
+        key, equals, values = sweep.partition("=")
+        if not equals or not values:
+            raise UserError(f"--sweep {sweep}: write KEY=A,B,..., e.g. stages.main.trainer.learning_rate=1e-3,1e-4")
+        choices[key.strip()] = [parse_value(value) for value in _alternatives(values)]
+    return choices
+
+
+def _alternatives(values: str) -> list[str]:
+    """Split at the commas that stand in no bracket: `[8, 16],[32]` is two lists."""
+    found, depth = [""], 0
+    for character in values:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return found
+
+
+def grid(choices: Mapping[str, Sequence[Any]]) -> list[Point]:
+    """Return all combinations, the last key changing fastest.
+
+    >>> grid({"a": [1, 2], "b": [3]})
+    [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]
+    """
+    return [dict(zip(choices, row, strict=True)) for row in itertools.product(*choices.values())]
+
+
+def full_grid(space: Space, begin: Sequence[Point] = ({},)) -> list[Point]:
+    """Return all points of a space, without the parameters that do not apply; `begin` are points to add to.
+
+    Raises:
+        UserError: a parameter without countable values.
+    """
+    points = list(begin)
+    for key, parameter in space.items():
+        values = parameter.choices
+        if values is None:
+            raise UserError(f"{key}: a grid needs values, or low and high with a step")
+        rows = [list(row) for row in itertools.product(values, repeat=parameter.each)] if parameter.each else values
+        points = [
+            extended
+            for point in points
+            for extended in ([{**point, key: row} for row in rows] if parameter.applies(point) else [point])
+        ]
+    return points
+
+
+def overrides(point: Mapping[str, Any]) -> list[str]:
+    """Return a point as `key=value` texts, for `serkit.systems.load` and for `--set`.
+
+    >>> overrides({"stages.main.network": "cnn", "stages.main.network.channels": [8, 16]})
+    ['stages.main.network="cnn"', 'stages.main.network.channels=[8, 16]']
+    """
+    return [f"{key}={toml(value)}" for key, value in point.items()]
+
+
+def toml(value: Any) -> str:
+    """Write a value as TOML does, in one line.
+
+    >>> toml({"name": "cnn", "channels": [8, 16], "bias": True})
+    '{ name = "cnn", channels = [8, 16], bias = true }'
+    """
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{toml_key(key)} = {toml(item)}' for key, item in value.items())} }}" if value else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return "inf" if value > 0 else "-inf"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def toml_key(key: str) -> str:
+    """Write a key as TOML does: quoted where it is not plain."""
+    return key if key.replace("-", "").replace("_", "").isalnum() and key.isascii() else json.dumps(key)

@@ -1,0 +1,269 @@
+"""A round as a study of Optuna's, shared by any number of workers that may be killed at any moment.
+
+Every slot of a round is worked on by one worker at a time and counted once. A worker takes a slot's trial out of
+the queue in one transaction; while it works it gives signs of life (Optuna's heartbeat); a trial without them is
+set to FAIL, and its slot goes back into the queue with the same parameters. Which slots are open is read from the
+trials themselves, so that no step needs two writes to succeed together.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from serkit.errors import UserError
+from serkit.tuning.rounds import Plan
+from serkit.tuning.space import Parameter, Point, toml
+
+# What it reports of every trial, the search reports itself; heartbeats have been experimental for years.
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+#: Without as many signs of life a trial is taken for dead.
+_MISSED = 3
+#: How long a process waits for another's transaction on a SQLite file, in s.
+_PATIENCE = 120
+
+PRUNERS: dict[str, Callable[[], BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=5),
+    "percentile": lambda: optuna.pruners.PercentilePruner(25.0, n_startup_trials=5),
+    "halving": optuna.pruners.SuccessiveHalvingPruner,
+    "wilcoxon": optuna.pruners.WilcoxonPruner,
+}
+
+
+class Drawn(BaseSampler):
+    """Random search whose draws depend on the seed, the slot and the parameter's name only.
+
+    Optuna's own random sampler draws from one stream per process: resumed, it would begin the stream again.
+    """
+
+    def __init__(self, plan: Plan, slot: int) -> None:
+        self.plan, self.slot = plan, slot
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        sampler = optuna.samplers.RandomSampler(seed=self.plan.stream(self.slot, param_name))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+
+def sampler(plan: Plan, slot: int) -> BaseSampler:
+    """Make a slot's sampler; its seed is the slot's, so that one worker draws the same whether interrupted or not."""
+    kind = plan.round.sampler
+    if kind == "tpe":
+        return optuna.samplers.TPESampler(seed=plan.stream(slot))
+    if kind == "gp":
+        return optuna.samplers.GPSampler(seed=plan.stream(slot), warn_independent_sampling=False)
+    if kind == "qmc":
+        # One sequence for all slots; how far it is, the study knows.
+        return optuna.samplers.QMCSampler(scramble=True, seed=plan.seed, warn_independent_sampling=False)
+    return Drawn(plan, slot)
+
+
+def open_storage(url: str, heartbeat: int) -> RDBStorage:
+    """Open a database, making its tables where they are missing.
+
+    Args:
+        url: as SQLAlchemy takes it: `sqlite:///study.db`, `postgresql://...`.
+        heartbeat: seconds between two signs of life.
+
+    Raises:
+        UserError: no such database, or no driver for it.
+    """
+    lite = url.startswith("sqlite")
+    options = {"connect_args": {"timeout": _PATIENCE}} if lite else {"pool_pre_ping": True}
+    for attempt in range(5):
+        try:
+            storage = RDBStorage(url, options, heartbeat_interval=heartbeat, grace_period=_MISSED * heartbeat)
+            break
+        except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
+            # Two that open a new database at once may both want to make its tables.
+            if attempt == 4 or not any(word in str(error) for word in ("exists", "locked", "UNIQUE")):
+                shown = sqlalchemy.engine.make_url(url).render_as_string() if "://" in url else url
+                raise UserError(f"{shown}: cannot be opened ({str(error).splitlines()[0]})") from None
+            time.sleep(0.2 * (attempt + 1))
+    if lite:
+        _make_transactions_exclusive(storage.engine)
+    return storage
+
+
+def _make_transactions_exclusive(engine: sqlalchemy.Engine) -> None:
+    """Let SQLite's transactions begin with the lock for writing.
+
+    Optuna locks the row it is about to change (`SELECT ... FOR UPDATE`), which SQLite passes over: two workers
+    then take the same trial. sqlite3 would begin no transaction before the first change.
+    """
+
+    def prepare(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        # Waits for the disk far less often; a power cut can then cost the last moments, but breaks nothing.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    def begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    sqlalchemy.event.listen(engine, "connect", prepare)
+    sqlalchemy.event.listen(engine, "begin", begin)
+    engine.dispose()  # connections made before know nothing of it
+
+
+def current(trials: list[FrozenTrial], total: int) -> dict[int, FrozenTrial]:
+    """Return the trial that counts for each slot: the first that has not failed."""
+    found: dict[int, FrozenTrial] = {}
+    for trial in trials:
+        slot = trial.user_attrs.get("slot")
+        if slot is not None and slot < total and trial.state != TrialState.FAIL:
+            found.setdefault(slot, trial)
+    return found
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The slots of a round, as one worker sees them.
+
+    Args:
+        storage: the database.
+        name: of the study.
+        plan: of the round.
+        heartbeat: seconds between two signs of life.
+    """
+
+    storage: RDBStorage
+    name: str
+    plan: Plan
+    heartbeat: int
+
+    @cached_property
+    def _shared(self) -> BaseStorage:
+        """The database as all study objects of this worker use it: they remember what is finished together."""
+        return optuna.storages.get_storage(self.storage)
+
+    def study(self, slot: int = 0) -> optuna.Study:
+        """Open the study with a slot's sampler, making it if it is new."""
+        return optuna.create_study(
+            study_name=self.name,
+            storage=self._shared,
+            sampler=sampler(self.plan, slot),
+            pruner=PRUNERS[self.plan.round.pruner](),
+            direction="maximize",
+            load_if_exists=True,
+        )
+
+    def next(self) -> tuple[Trial, int] | None:
+        """Take the next slot; wait while the last ones are being worked on, since their workers may die.
+
+        Returns:
+            A running trial and its slot, or None when all are finished.
+        """
+        study = self.study()
+        while True:
+            optuna.storages.fail_stale_trials(study)
+            trials = study.get_trials(deepcopy=False)
+            found = current(trials, self.plan.total)
+            for slot, trial in sorted(found.items()):
+                if trial.state == TrialState.WAITING and self._take(trial):
+                    return Trial(self.study(slot), trial._trial_id), slot
+            missing = next((slot for slot in range(self.plan.total) if slot not in found), None)
+            if missing is not None:
+                known = encoded(self.plan, missing)
+                for trial in trials:
+                    if trial.user_attrs.get("slot") == missing:
+                        known |= trial.params  # a worker died over it: the same point again
+                study.enqueue_trial(known, user_attrs={"slot": missing})
+            elif any(trial.state == TrialState.RUNNING for trial in found.values()):
+                time.sleep(self.heartbeat / 2)
+            elif len(found) == self.plan.total and all(trial.state.is_finished() for trial in found.values()):
+                return None
+
+    def _take(self, trial: FrozenTrial) -> bool:
+        # The first sign of life before the trial runs: killed in between, it would be missed by nobody.
+        self.storage.record_heartbeat(trial._trial_id)
+        try:
+            return self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
+
+    @contextmanager
+    def alive(self, trial: Trial) -> Iterator[None]:
+        """Give signs of life while the block runs."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self.heartbeat):
+                self.storage.record_heartbeat(trial._trial_id)
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def encoded(plan: Plan, slot: int) -> dict[str, Any]:
+    """Return what a slot is given, as Optuna's parameters."""
+    given = plan.given(slot)
+    found: dict[str, Any] = {}
+    for key, parameter in plan.space.items():
+        if key in given:
+            entries = given[key] if parameter.each else [given[key]]
+            found |= {name: _encode(entry) for name, entry in zip(_names(key, parameter), entries, strict=True)}
+    return found
+
+
+def draw(trial: Trial, plan: Plan, slot: int) -> Point:
+    """Draw a slot's point: what it is given, and the rest from its sampler."""
+    point = {key: value for key, value in plan.given(slot).items() if key not in plan.space}
+    for key, parameter in plan.left(slot).items():
+        if parameter.applies(point):
+            entries = [_suggest(trial, name, parameter) for name in _names(key, parameter)]
+            point[key] = entries if parameter.each else entries[0]
+    return point
+
+
+def _names(key: str, parameter: Parameter) -> list[str]:
+    return [f"{key}[{entry}]" for entry in range(parameter.each)] if parameter.each else [key]
+
+
+def _encode(value: Any) -> Any:
+    """Return what stands for a value in the database, which holds numbers and texts only."""
+    return value if isinstance(value, (bool, int, float, str)) else toml(value)
+
+
+def _suggest(trial: Trial, name: str, parameter: Parameter) -> Any:
+    if parameter.values is not None:
+        shown = [_encode(value) for value in parameter.values]
+        return parameter.values[shown.index(trial.suggest_categorical(name, shown))]
+    low, high, log = parameter.low or 0, parameter.high or 0, parameter.log
+    if parameter.choices is not None and not log:
+        high = parameter.choices[-1]  # Optuna warns where no step leads to the end
+    if parameter.whole:
+        return trial.suggest_int(name, int(low), int(high), step=int(parameter.step or 1), log=log)
+    value = trial.suggest_float(name, low, high, step=parameter.step, log=log)
+    return round(value, 12) if parameter.step else value

@@ -1,0 +1,211 @@
+"""One trial: a point of the space, trained and scored on the folds inside the training part."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from serkit import stopping, systems
+from serkit.corpora.corpus import Corpus
+from serkit.errors import UserError
+from serkit.evaluation.metrics import METRICS, confusion, score
+from serkit.features.store import Store
+from serkit.protocols import Protocol
+from serkit.protocols.splits import Split, everything, splits
+from serkit.systems.experiment import Experiment, prepare
+from serkit.systems.models import assemble
+from serkit.systems.runner import predict
+from serkit.systems.schema import Stage, System
+from serkit.systems.stages import Stages
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+#: Protocols whose folds inside the training part are drawn at random, as they draw the test part.
+_AT_RANDOM = frozenset({"random", "kfold"})
+
+
+class Pruned(Exception):
+    """A trial that is not worth more: its `outcome` is `abandoned` (by a rule), `pruned` or `infeasible`."""
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is searched, and what a point is scored on. Picklable: workers are processes of their own.
+
+    The first fold of the protocol gives the test part, which no trial sees; folds inside its training part, cut
+    by the same rule, are learned from and scored in turn.
+
+    Args:
+        system: name of a system or path of its TOML file.
+        corpora: what it learns from.
+        sets: `key=value` overrides of all points.
+        protocol: name of a protocol.
+        whole: whether all utterances are used, and none is kept back for a test.
+        folds: inside the training part; None: 5, or as many as there are groups if those are fewer.
+        metric: mean over the folds that is maximised: `uar`, `accuracy` or `macro_f1`.
+        seed: of the split and the trainings.
+        accelerator: handed to Lightning Fabric.
+        protocols: definitions by name, besides the standard ones and the system's own.
+        store: where features are kept; None: the default store.
+    """
+
+    system: str | Path
+    corpora: Sequence[Corpus]
+    sets: Sequence[str] = ()
+    protocol: str = "clean"
+    whole: bool = False
+    folds: int | None = None
+    metric: str = "uar"
+    seed: int = 0
+    accelerator: str = "auto"
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    store: Path | None = None
+
+    def load(self, sets: Sequence[str]) -> System:
+        """Return the system of a point."""
+        return systems.load(self.system, [*self.sets, *sets])
+
+    def prepare(self, system: System) -> Experiment:
+        """Select the utterances for a point's system."""
+        return prepare(system, self.corpora, self.protocol, Store(self.store), os.cpu_count() or 1, self.protocols)
+
+    @cached_property
+    def base(self) -> Experiment:
+        """The experiment without any choice."""
+        return self.prepare(self.load(()))
+
+    @cached_property
+    def outer(self) -> Split:
+        """The split whose test part no trial sees; empty under `whole`."""
+        experiment = self.base
+        if self.whole:
+            protocol = experiment.protocol.model_copy(update={"validation": 0.0})
+            return everything(protocol, experiment.scored, experiment.target, self.seed, self.protocol)
+        return splits(experiment.protocol, experiment.scored, experiment.target, self.seed, self.protocol)[0]
+
+    @cached_property
+    def inner(self) -> list[Split]:
+        """The folds inside the training part: what is scored is the validation part."""
+        outer, experiment = self.outer, self.base
+        # A protocol may validate on its test part, as a paper did; a search does not.
+        learned = {*outer.train, *outer.validation} - {*outer.test}
+        utterances = [utterance for utterance in experiment.scored if utterance.id in learned]
+        kind = "kfold" if experiment.protocol.kind in _AT_RANDOM else "group_kfold"
+        protocol = Protocol(
+            kind=kind,
+            group=experiment.protocol.group,
+            folds=self.folds,
+            stratify=experiment.protocol.stratify,
+            unit=experiment.protocol.unit,
+        )
+        cut = splits(protocol, utterances, experiment.target, self.seed, f"{self.protocol}, inside its training part")
+        # The test part is named so that no stage takes it for its own.
+        return [replace(split, validation=split.test, test=outer.test) for split in cut]
+
+
+def check(task: Task, sets: Sequence[str]) -> None:
+    """Make the networks of a point, without training them.
+
+    Raises:
+        UserError: a key, or a value, that the system or one of its networks refuses.
+    """
+    system = task.load(sets)
+    for stage in system.stages:
+        target = system.stage_data(stage).target[0]
+        assemble(system, stage.name, len(task.base.classes[stage.name][target]))
+
+
+def run(trial: Trial, task: Task, sets: Sequence[str], folder: Path) -> float:
+    """Train and score a point on all inner folds; returns the mean of the metric.
+
+    Scores are written down with the trial after each fold. Stages lie in the folder: taken up again, those that
+    are there are not trained again.
+
+    Raises:
+        Pruned: the point cannot be, or is not worth more.
+    """
+    began = time.monotonic()
+    try:
+        check(task, sets)
+        return _folds(trial, task, task.prepare(task.load(sets)), folder)
+    except UserError as error:
+        raise Pruned("infeasible", str(error)) from None
+    except torch.OutOfMemoryError as error:
+        raise Pruned("infeasible", f"out of memory: {str(error).splitlines()[0]}") from None
+    finally:
+        trial.set_user_attr("seconds", round(time.monotonic() - began, 2))
+
+
+def _folds(trial: Trial, task: Task, experiment: Experiment, folder: Path) -> float:
+    found: list[dict[str, float]] = []
+    mean = 0.0
+    for number, split in enumerate(task.inner, start=1):
+        stages = Stages(experiment, split, folder, split.seed, 1, task.accelerator)
+        finished = stages.train()
+        experiment = _shortened(experiment, stages, number)
+        predictions = predict(experiment, stages, finished, split.validation, split)
+        counts = confusion(predictions.truth, predictions.predicted, len(predictions.classes))
+        found.append({metric: float(score(metric, counts)) for metric in METRICS})
+        trial.set_user_attr("folds", found)
+        mean = sum(fold[task.metric] for fold in found) / len(found)
+        # Means so far: trials are compared over the same folds.
+        trial.report(mean, number)
+        rule = _rule(finished.stage)
+        if rule is not None and rule.after_fold(found) == "abandon":
+            raise Pruned("abandoned", f"after fold {number}")
+        if number < len(task.inner) and trial.should_prune():
+            raise Pruned("pruned", f"after fold {number}")
+    return mean
+
+
+def _rule(stage: Stage) -> stopping.Stopping | None:
+    named = stage.trainer.stopping
+    return stopping.build(named.name, **named.options) if named else None
+
+
+def _shortened(experiment: Experiment, stages: Stages, number: int) -> Experiment:
+    """Ask the stages' rules what they said last, and shorten later folds as they want.
+
+    Raises:
+        Pruned: a rule has given the point up.
+    """
+    limits: dict[str, int] = {}
+    for name, finished in stages.finished.items():
+        rule = _rule(finished.stage)
+        path = finished.folder / "history.jsonl"
+        if rule is None or not path.exists():
+            continue
+        history = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        verdict = rule.after_epoch(history) if history else "go"
+        if verdict == "abandon":
+            raise Pruned("abandoned", f"stage '{name}', epoch {history[-1]['epoch']} of fold {number}")
+        if verdict == "stop" and (limit := rule.later_epochs(history)) is not None:
+            limits[name] = min(max(1, limit), finished.stage.trainer.epochs)
+
+    def shorten(stage: Stage) -> Stage:
+        trainer = stage.trainer.model_copy(update={"epochs": limits.get(stage.name, stage.trainer.epochs)})
+        return stage.model_copy(update={"trainer": trainer})
+
+    system = experiment.system.model_copy(update={"stages": [shorten(stage) for stage in experiment.system.stages]})
+    return replace(experiment, system=system)
+
+
+def tidy(folder: Path, finished: Sequence[int], best: int | None) -> None:
+    """Remove the stages of finished slots but the best's. Slots have folders of their own: none is another's."""
+    for slot in finished:
+        if slot != best and (folder / str(slot)).exists():
+            shutil.rmtree(folder / str(slot), ignore_errors=True)

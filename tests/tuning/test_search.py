@@ -1,0 +1,376 @@
+"""Whole searches on generated speech, with the linear baseline."""
+
+import csv
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+
+from serkit import stopping, systems
+from serkit.cli import run as command
+from serkit.errors import UserError
+from serkit.systems import runner
+from serkit.tuning import results, search
+from serkit.tuning.rounds import Recipe, Round, plan
+from serkit.tuning.search import Request
+from serkit.tuning.study import Queue, draw, open_storage
+from serkit.tuning.trial import Task
+
+RATE, SIZE = "stages.main.trainer.learning_rate", "stages.main.trainer.batch_size"
+SPACE = {RATE: {"low": 1e-4, "high": 0.1, "log": True}, SIZE: [8, 16]}
+SETS = ("stages.main.trainer.epochs=2", "views.functionals.feature.bands=8")
+CNN = ("stages.main.network=cnn", "views.functionals.feature={name='log_mel', bands=8, hop=800, length=512}")
+
+
+def request(corpus, space=SPACE, rounds=(), sets=(), **options):
+    own = {name: options.pop(name) for name in ("workers", "heartbeat", "study") if name in options}
+    entry = {name: options.pop(name) for name in ("trials", "sampler", "pruner") if name in options}
+    task = Task("linear-baseline", [corpus], (*SETS, *sets), **{"folds": 2, **options})
+    return Request(task, Recipe(space, rounds or [Round(**{"trials": 4, **entry})]), **own)
+
+
+def test_a_search(synthetic, tmp_path):
+    asked = request(synthetic)
+    found = search.run(asked, tmp_path / "search")
+    assert [row.state for row in found.rows] == ["done"] * 4
+    values = [row.value for row in found.rows]
+    assert values == sorted(values, reverse=True) and values[0] > values[-1]
+    for row in found.rows:
+        assert row.value == pytest.approx(sum(fold["uar"] for fold in row.folds) / 2)
+    # The table says the same.
+    with open(tmp_path / "search" / "trials.csv", newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [float(line["uar"]) for line in table] == values
+    assert [float(line[RATE]) for line in table] == [row.point[RATE] for row in found.rows]
+    assert float(table[0]["uar_fold_2"]) == found.rows[0].folds[1]["uar"] and float(table[0]["seconds"]) > 0
+    assert (tmp_path / "search" / "history.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "search" / "importance.png").exists()  # four trials say nothing about it
+    # Of the stages only the best trial's are left, one for each fold.
+    kept = list((tmp_path / "search" / "stages").glob("*/*"))
+    assert [folder.name for folder in kept] == [str(found.rows[0].slot)]
+    # No trial has learned from, or was scored on, the test part of the protocol's first fold.
+    outer = asked.task.outer
+    assert len(outer.test) == 8
+    learned = [json.loads(path.read_text())["items"] for path in kept[0].glob("*/stage.json")]
+    assert len(learned) == 2 and not set(outer.test) & {name for items in learned for name in items}
+    inner = asked.task.inner
+    assert sorted(name for split in inner for name in split.validation) == sorted(outer.train)
+    speakers = {u.id: u.speaker for u in synthetic.utterances}
+    for split in inner:
+        assert not {speakers[name] for name in split.train} & {speakers[name] for name in split.validation}
+
+
+def test_the_same_values_as_a_run_would_give(synthetic, tmp_path):
+    """The objective of a point is the UAR of runs on the inner folds."""
+    asked = request(synthetic, {RATE: [0.05]}, sampler="grid", trials=1)
+    row = search.run(asked, tmp_path / "search").rows[0]
+    experiment = asked.task.prepare(asked.task.load([f"{RATE}=0.05"]))
+    for split, fold in zip(asked.task.inner, row.folds, strict=True):
+        stages = runner.Stages(experiment, split, tmp_path / "stages", split.seed)
+        finished = stages.train()
+        predictions = runner.predict(experiment, stages, finished, split.validation, split)
+        assert fold["uar"] == runner.uar(predictions.truth, predictions.predicted)
+
+
+def test_stopped_and_gone_on_with_it_draws_what_it_would_have_drawn(synthetic, tmp_path):
+    whole = {row.slot: (row.point, row.value) for row in search.run(request(synthetic), tmp_path / "whole").rows}
+    search.run(request(synthetic, trials=2), tmp_path / "parts")
+    later = search.run(request(synthetic), tmp_path / "parts")
+    assert {row.slot: (row.point, row.value) for row in later.rows} == whole
+    assert later.total == {"search": 4}
+
+
+def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path):
+    space = {"stages.*.trainer.batch_size": [8, 16], "stages.main.method": ["supervised"], RATE: [0.05, 1e-6]}
+    asked = request(synthetic, space, sampler="grid", trials=4)
+    best = search.run(asked, tmp_path / "search").best
+    assert best.point[RATE] == 0.05
+    file = tmp_path / "search" / "best.toml"
+    system = systems.load(file)
+    stage = system.stages[0]
+    assert (stage.trainer.learning_rate, stage.trainer.epochs) == (0.05, 2)
+    assert stage.trainer.batch_size == best.point["stages.*.trainer.batch_size"]
+    # `--set stages.main.method=supervised` takes the base's options away, which changes of a table cannot say.
+    assert stage.method.options == {}
+    assert system.system.name == "linear-baseline-tuned"
+    assert "Best of 4 trials" in system.system.chosen and "protocol 'clean'" in system.system.chosen
+    # What is tested there is what no trial has seen.
+    asked = runner.Request(file, [synthetic], "held-out", final=False)
+    scores = runner.run(asked, tmp_path / "run")
+    assert scores["n"] == 8 and "Best of 4 trials" in scores["recipe"]
+
+
+def test_best_toml_extends_the_system_where_that_will_do(synthetic, tmp_path):
+    (tmp_path / "mine.toml").write_text('extends = "linear-baseline"\n[system]\nname = "mine"\nchosen = "By hand."\n')
+    asked = request(synthetic, {SIZE: [8]}, sampler="grid", trials=1)
+    asked = replace(asked, task=replace(asked.task, system=str(tmp_path / "mine.toml")))
+    search.run(asked, tmp_path / "search")
+    text = (tmp_path / "search" / "best.toml").read_text()
+    assert text.startswith('extends = "../mine.toml"\n')
+    system = systems.load(tmp_path / "search" / "best.toml")
+    assert system.stages[0].trainer.batch_size == 8 and system.system.chosen.startswith("By hand. Best of 1")
+
+
+def test_what_a_network_refuses_is_infeasible(synthetic, tmp_path):
+    lists = "stages.main.network.channels"
+    space = {lists: [[4, 4], [4, 4, 4], [4]]}
+    sets = (*CNN, "stages.main.network.attention=3")
+    found = search.run(request(synthetic, space, sampler="grid", trials=3, sets=sets), tmp_path / "search")
+    states = {str(row.point[lists]): row for row in found.rows}
+    assert [states[key].state for key in ("[4, 4, 4]", "[4, 4]", "[4]")] == ["done", "infeasible", "infeasible"]
+    assert "channels, strides and residual need one entry for each block" in states["[4]"].reason
+    assert states["[4]"].value is None and states["[4]"].folds == []
+
+
+def test_a_training_that_diverges_is_infeasible(synthetic, tmp_path):
+    asked = request(synthetic, {RATE: [0.01, 1e30]}, sampler="grid", trials=2, sets=("stages.main.trainer.epochs=4",))
+    found = search.run(asked, tmp_path / "search")
+    assert [(row.point[RATE], row.state) for row in found.rows] == [(0.01, "done"), (1e30, "infeasible")]
+    assert "nan" in found.rows[1].reason or "inf" in found.rows[1].reason
+
+
+@dataclass(frozen=True)
+class Picky(stopping.Stopping):
+    """Gives up after an epoch, or after a fold, if the rate is not the wanted one."""
+
+    rate: float
+    when: str
+
+    def after_epoch(self, history):
+        return "abandon" if self.when == "epoch" and history[-1]["learning_rate"] < self.rate else "go"
+
+    def after_fold(self, scores):
+        assert set(scores[-1]) == {"uar", "accuracy", "macro_f1"}
+        return "abandon" if self.when == "fold" and scores[-1]["accuracy"] < self.rate else "go"
+
+
+@pytest.mark.parametrize(("when", "least", "folds"), [("epoch", 1e-5, 0), ("fold", 0.4, 1)])
+def test_a_stopping_rule_abandons_a_trial(synthetic, tmp_path, monkeypatch, when, least, folds):
+    monkeypatch.setitem(stopping.RULES, "picky", Picky)
+    rule = f"stages.main.trainer.stopping={{ name = 'picky', rate = {least}, when = '{when}' }}"
+    constant = ("stages.main.trainer.schedule=constant", "stages.main.trainer.epochs=6", rule)
+    found = search.run(
+        request(synthetic, {RATE: [1e-9, 0.1]}, sampler="grid", trials=2, sets=constant), tmp_path / "search"
+    )
+    assert [(row.point[RATE], row.state) for row in found.rows] == [(0.1, "done"), (1e-9, "abandoned")]
+    assert len(found.rows[1].folds) == folds
+    assert found.rows[1].reason == ("stage 'main', epoch 0 of fold 1" if when == "epoch" else "after fold 1")
+
+
+@dataclass(frozen=True)
+class Short(stopping.Stopping):
+    """Stops after two epochs, and wants one in later folds."""
+
+    def after_epoch(self, history):
+        return "stop" if len(history) == 2 else "go"
+
+    def later_epochs(self, history):
+        return len(history) - 1
+
+
+def test_a_rule_shortens_later_folds(synthetic, tmp_path, monkeypatch):
+    monkeypatch.setitem(stopping.RULES, "short", Short)
+    sets = ("stages.main.trainer.epochs=5", "stages.main.trainer.stopping=short")
+    search.run(request(synthetic, {SIZE: [8]}, sampler="grid", trials=1, sets=sets), tmp_path / "search")
+    stages = (tmp_path / "search" / "stages").glob("*/*/*/stage.json")
+    assert sorted(json.loads(path.read_text())["epochs"] for path in stages) == [1, 2]
+
+
+def test_a_pruner_compares_means_after_each_fold(synthetic, tmp_path):
+    entry = Round(sampler="grid", pruner="median")
+    # The median of five is known when the sixth comes.
+    found = search.run(request(synthetic, {RATE: [0.1, 1e-9], SIZE: [4, 5, 6, 7, 8]}, [entry]), tmp_path / "s")
+    pruned = [row for row in found.rows if row.state == "pruned"]
+    assert len(pruned) >= 4 and {row.point[RATE] for row in pruned} == {1e-9}
+    assert all(len(row.folds) == 1 and row.value == row.folds[0]["uar"] for row in pruned)
+
+
+def test_the_whole_corpus_on_request(synthetic, tmp_path):
+    asked = request(synthetic, {SIZE: [8]}, sampler="grid", trials=1, whole=True)
+    search.run(asked, tmp_path / "search")
+    assert not asked.task.outer.test and len(asked.task.outer.train) == 40
+    assert not (tmp_path / "search" / "held-out.csv").exists()
+    assert "saw all recordings" in systems.load(tmp_path / "search" / "best.toml").system.chosen
+
+
+def test_a_random_protocol_draws_its_inner_folds_too(synthetic):
+    task = request(synthetic, protocol="random", folds=4).task
+    assert len(task.outer.test) == 8 and len(task.inner) == 4
+    assert sorted(name for split in task.inner for name in split.validation) == sorted(task.outer.train)
+
+
+def test_rounds_build_on_each_other(synthetic, tmp_path):
+    rounds = [
+        Round(name="wide", trials=2, shared=1, primary=[{SIZE: [8, 16]}]),
+        Round(name="near", trials=2, from_best=1, around={RATE: {"step": 1e-4, "within": 2e-4}}),
+        Round(name="long", from_best=2, set=["stages.main.trainer.epochs=3"]),
+    ]
+    space = {RATE: {"low": 0.01, "high": 0.1}}
+    found = search.run(request(synthetic, space, rounds), tmp_path / "search")
+    by_round = {name: [row for row in found.rows if row.round == name] for name in ("wide", "near", "long")}
+    assert [len(rows) for rows in by_round.values()] == [4, 2, 2]
+    wide = {row.slot: row.point for row in by_round["wide"]}
+    assert wide[0][RATE] == wide[1][RATE] and wide[2][RATE] != wide[3][RATE]
+    best = by_round["wide"][0].point
+    for row in by_round["near"]:
+        assert row.point[SIZE] == best[SIZE] and 0 <= abs(row.point[RATE] - best[RATE]) < 2.1e-4
+    # The last round is the one that counts, with its own settings.
+    assert found.best.round == "long"
+    assert systems.load(tmp_path / "search" / "best.toml").stages[0].trainer.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"space": {"stages.main.trainer.epoch": [1]}}, "Did you mean 'epochs'?"),
+        ({"space": {"stages.main.network.dropuot": [1]}, "sets": CNN}, "unknown option of network 'cnn'"),
+        ({"space": {"stages.mian.trainer.epochs": [1]}}, "Did you mean 'main'?"),
+        ({"metric": "ura"}, "unknown metric 'ura'. Did you mean 'uar'?"),
+        ({"protocol": "celan"}, "Did you mean 'clean'?"),
+        ({"folds": 9}, "has 4 for 9 folds; set folds = 4"),
+    ],
+)
+def test_searches_that_cannot_be(synthetic, tmp_path, options, message):
+    with pytest.raises(UserError) as caught:
+        search.run(request(synthetic, **options), tmp_path / "search")
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "search" / "study.db").exists()
+
+
+def test_a_folder_holds_one_search(synthetic, tmp_path):
+    small = {SIZE: [8]}
+    search.run(request(synthetic, small, sampler="grid", trials=1), tmp_path / "search")
+    for options in ({"space": {SIZE: [16]}}, {"seed": 1}, {"metric": "accuracy"}, {"sets": (f"{RATE}=0.5",)}):
+        asked = request(synthetic, **{"space": small, "sampler": "grid", "trials": 1, **options})
+        with pytest.raises(UserError, match="holds a search that differs in: "):
+            search.run(asked, tmp_path / "search")
+    # A database that several machines share knows it too.
+    asked = replace(request(synthetic, trials=1), storage=search.url_of(tmp_path / "search", None))
+    with pytest.raises(UserError, match="study 'search' is a search that differs in: search, rounds"):
+        search.run(asked, tmp_path / "elsewhere")
+
+
+def test_importances_name_what_decides(tmp_path):
+    settled = plan(Recipe(SPACE | {"x": {"low": 0, "high": 9, "each": 2}}, []), Round(trials=24), [], 0)
+    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}", 10)
+    queue = Queue(storage, "search/search", settled, 10)
+    while (taken := queue.next()) is not None:
+        point = draw(taken[0], settled, taken[1])
+        taken[0].set_user_attr("point", point)
+        taken[0].set_user_attr("outcome", "done")
+        queue.study().tell(taken[0], point["x"][1] / 10)
+    queue.study().set_user_attr("total", 24)
+    definition = {"study": "search", "rounds": [{"name": "search"}], "metric": "uar", "folds": []}
+    (tmp_path / "search.json").write_text(json.dumps(definition))
+    found = results.load(tmp_path, storage)
+    importances = results.importances(found)
+    assert next(iter(importances)) == "x" and importances["x"] > 0.5
+    assert sum(importances.values()) == pytest.approx(1) and set(importances) == {*SPACE, "x"}
+    (history,) = results.best_over_time(found).values()
+    assert [best for _, _, best, _ in history] == [max(value for _, value, _, _ in history[: n + 1]) for n in range(24)]
+    assert results.short_names(["a.x.rate", "b.x.rate", "b.y"]) == {
+        "a.x.rate": "a.x.rate",
+        "b.x.rate": "b.x.rate",
+        "b.y": "y",
+    }
+
+
+# --- killed
+
+
+@pytest.fixture
+def table(synthetic, tmp_path):
+    lines = [f"{u.path},{u.targets['emotion']},{u.speaker.partition('/')[2]}" for u in synthetic.utterances]
+    (tmp_path / "calls.csv").write_text("\n".join(["path,emotion,speaker", *lines]))
+    (tmp_path / "space.toml").write_text(f"[search]\n{RATE} = {{ low = 1e-4, high = 0.1, log = true }}\n")
+    return tmp_path
+
+
+def tune(folder, *options):
+    arguments = ["tune", "linear-baseline", "--corpus", f"table={folder / 'calls.csv'}"]
+    arguments += ["--space", str(folder / "space.toml"), "--folds", "2", "--out", str(folder / "search")]
+    return [*arguments, "--heartbeat", "1", "--set", "stages.main.trainer.epochs=60", *options]
+
+
+def states(folder):
+    try:
+        with sqlite3.connect(folder / "search" / "study.db", timeout=10) as database:
+            return [row[0] for row in database.execute("SELECT state FROM trials")]
+    except sqlite3.OperationalError:
+        return []
+
+
+def test_two_killed_workers_lose_nothing_and_do_nothing_twice(table, capsys):
+    program = subprocess.Popen([sys.executable, "-m", "serkit", *tune(table, "--trials", "5", "--workers", "2")])
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not {"RUNNING", "COMPLETE"} <= set(states(table)):
+        time.sleep(0.02)
+    program.kill()
+    program.wait()
+    before = states(table)
+    assert "RUNNING" in before and before.count("COMPLETE") < 5
+    assert command(tune(table, "--trials", "5", "--format", "json")) == 0
+    shown = capsys.readouterr()
+    after = json.loads(shown.out)
+    assert sorted(row["trial"] for row in after["trials"]) == list(range(5))
+    assert [row["state"] for row in after["trials"]] == ["done"] * 5
+    assert states(table).count("COMPLETE") == 5 and "FAIL" in states(table)
+    # What was finished before was not done again.
+    assert len(re.findall(r"^search \d+: uar", shown.err, re.MULTILINE)) == 5 - before.count("COMPLETE")
+    # Undisturbed, the same comes out.
+    shutil.rmtree(table / "search")
+    assert command(tune(table, "--trials", "5", "--format", "json")) == 0
+    undisturbed = json.loads(capsys.readouterr().out)
+    assert [[row["trial"], row["point"], row["value"]] for row in after["trials"]] == [
+        [row["trial"], row["point"], row["value"]] for row in undisturbed["trials"]
+    ]
+
+
+# --- the command
+
+
+def test_the_command_shows_a_search(table, capsys):
+    assert command(tune(table, "--trials", "2", "--set", "stages.main.trainer.epochs=1")) == 0
+    printed = capsys.readouterr().out
+    assert "search: 2 of 2 trials (2 done)" in printed and "best.toml" in printed and "--protocol held-out" in printed
+    (table / "search" / "trials.csv").unlink()
+    assert command(["tune", "--out", str(table / "search")]) == 0
+    assert "search: 2 of 2 trials (2 done)" in capsys.readouterr().out and (table / "search" / "trials.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tune"], "name a system to search, or the folder of a search to show"),
+        (["tune", "--out", "nowhere"], "nowhere: no search in it"),
+        (["tune", "linear-baseline"], "no corpus given; write --corpus NAME=FOLDER"),
+    ],
+)
+def test_commands_that_cannot_be(arguments, message, capsys):
+    assert command(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_options_that_cannot_be(table, capsys):
+    assert command(tune(table, "--sampler", "tep")) == 2
+    assert "--sampler tep: input should be 'random'" in capsys.readouterr().err
+    (table / "space.toml").write_text("[search]\nx = [1]\n[[rounds]]\ntrials = 2\n")
+    assert command(tune(table, "--trials", "3")) == 2
+    assert "the file has [[rounds]], which say sampler, pruner and trials themselves" in capsys.readouterr().err
+
+
+def test_without_optuna_the_command_says_what_to_install(table):
+    code = (
+        "import sys\nsys.modules['optuna'] = None\nfrom serkit.cli import run\n"
+        f"sys.exit(run({tune(table)!r}))"
+    )  # fmt: skip
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr == "serkit: error: `serkit tune` needs optuna: pip install 'serkit[tune]'\n"

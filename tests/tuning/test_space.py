@@ -1,0 +1,97 @@
+import tomllib
+
+import pytest
+
+from serkit import systems
+from serkit.errors import UserError
+from serkit.tuning.space import Parameter, full_grid, grid, overrides, parse_space, parse_sweep, toml
+
+RATE = "stages.main.trainer.learning_rate"
+CHANNELS = "stages.main.network.channels"
+
+
+def test_keys_may_be_quoted_or_not():
+    table = tomllib.loads(
+        f"""
+        stages.main.trainer.learning_rate = {{ low = 1e-4, high = 1e-2, log = true }}
+        "{CHANNELS}" = {{ low = 100, high = 420, step = 16, each = 3 }}
+        "stages.main.network" = ["cnn", "linear"]
+        """
+    )
+    space = parse_space(table, "space.toml")
+    assert space[RATE] == Parameter(low=1e-4, high=1e-2, log=True)
+    assert space[CHANNELS].each == 3 and space[CHANNELS].whole
+    assert space["stages.main.network"].values == ["cnn", "linear"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ({"low": 1, "hihg": 2, "high": 3}, "key 'hihg'. Did you mean 'high'? Available: each, high, log"),
+        ({"low": 1}, "low = 1, high = None; low <= high is wanted"),
+        ({"low": 3, "high": 2}, "low = 3, high = 2; low <= high is wanted"),
+        ({"low": 0, "high": 2, "log": True}, "log needs low > 0"),
+        ({"low": 1, "high": 2, "log": True, "step": 1}, "takes no step"),
+        ({"low": 1, "high": 2, "step": 0}, "step = 0"),
+        ({"values": [1], "low": 1, "high": 2}, "give either values, or low and high"),
+        ({"values": [1, 2], "log": True}, "log and step belong to low and high"),
+        ({"values": [1, 2], "each": 0}, "each = 0"),
+        ([], "values is empty"),
+        (5, "write a list of values, or { low, high } (received 5)"),
+        ({"values": [1], "when": {"stages.main.network": ["cnn"]}}, "'stages.main.network', which is no key above it"),
+    ],
+)
+def test_parameters_that_cannot_be(parameter, message):
+    with pytest.raises(UserError) as caught:
+        parse_space({RATE: parameter}, "space.toml")
+    assert str(caught.value).startswith(f"space.toml: {RATE}: ") and message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["data.classes", "data.map.calm", "stages.main.data.target", "protocols.clean.folds", "system.deploy"]
+)
+def test_what_is_scored_cannot_be_searched(key):
+    with pytest.raises(UserError, match="cannot change what is scored"):
+        parse_space({key: [1, 2]}, "space.toml")
+    assert parse_space({"data.items.seconds": [1, 2], "views.mel.feature.target": [1]}, "space.toml")
+
+
+def test_choices():
+    assert Parameter(low=100, high=150, step=16).choices == [100, 116, 132, 148]
+    assert Parameter(low=0.25, high=0.5, step=0.05).choices == [0.25, 0.3, 0.35, 0.4, 0.45, 0.5]
+    assert Parameter(low=2, high=4).choices == [2, 3, 4]
+    assert Parameter(low=0.0, high=1.0).choices is None
+
+
+def test_a_grid_leaves_out_what_does_not_apply():
+    space = parse_space(
+        {"a": ["x", "y"], "b": {"values": [1, 2], "when": {"a": ["y"]}}, "c": {"low": 1, "high": 2, "each": 2}}, "s"
+    )
+    points = full_grid(space)
+    assert len(points) == 4 + 2 * 4
+    assert points[0] == {"a": "x", "c": [1, 1]} and points[-1] == {"a": "y", "b": 2, "c": [2, 2]}
+    with pytest.raises(UserError, match="b: a grid needs values"):
+        full_grid(parse_space({"b": {"low": 0.1, "high": 0.2}}, "s"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1, 1e-7, 2.5, True, "vit", 'say "a"\n', [8, 16], {"name": "a b", "list": [{"x": 1}], "a b": False}, [], {}, -0.0],
+)
+def test_what_is_written_as_toml_is_read_again(value):
+    assert tomllib.loads(f"value = {toml(value)}")["value"] == value
+    (override,) = overrides({"some.key": value})
+    assert override.partition("=")[0] == "some.key" and systems.parse_value(override.partition("=")[2]) == value
+
+
+def test_a_point_overrides_a_system():
+    point = {"stages.main.network": "cnn", CHANNELS: [8, 16, 24], RATE: 3e-5, "stages.main.method.name": "supervised"}
+    stage = systems.load("linear-baseline", overrides(point)).stages[0]
+    assert stage.network.name == "cnn" and stage.network.options == {"channels": [8, 16, 24]}
+    assert stage.trainer.learning_rate == 3e-5 and stage.method.options == {"class_weights": "balanced"}
+
+
+def test_a_sweep_is_a_grid():
+    found = grid(parse_sweep(["a=[8, 16],[4]", "b=x,{c = 1}"]))
+    assert found == [{"a": a, "b": b} for a in ([8, 16], [4]) for b in ("x", {"c": 1})]
+    assert grid(parse_sweep([])) == [{}]
