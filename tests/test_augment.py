@@ -173,11 +173,6 @@ def test_a_further_channel_is_moved_with_the_speech(tmp_path, name, until):
         assert np.abs(egg[together]).max() > 0.1
 
 
-def loudest(signal):
-    """Frequency of the strongest line of the spectrum in Hz."""
-    return np.abs(np.fft.rfft(signal * np.hanning(len(signal)))).argmax() * RATE / len(signal)
-
-
 @pytest.mark.parametrize("semitones", [-2, 1, 2])
 def test_pitch_changes_the_frequency_and_not_the_duration(semitones):
     changed = Pitch((semitones,))(padded(sine(1.5, 400), 2 * RATE), RATE, round(1.5 * RATE), chance())

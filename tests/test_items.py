@@ -416,7 +416,7 @@ def test_the_draw_depends_on_the_seed_and_not_on_the_order_nor_on_others():
 
 
 def test_no_more_can_be_drawn_than_there_are():
-    with pytest.raises(UserError, match="data.sample: y has 10 utterances of 'anger'; 11 are wanted"):
+    with pytest.raises(UserError, match=r"data\.sample: y has 10 utterances of 'anger'; 11 are wanted"):
         draw(crowd(), "emotion", {"y": {"anger": 11}}, 0)
 
 

@@ -119,7 +119,8 @@ class Pair:
         left_out = generator.integers(3)
         ratio = float(generator.choice(self.ratios))
         signal = signal[:speech]
-        for number, change in enumerate((Pitch(), Stretch(), Noise(ratio, ratio))):
+        changes: tuple[Augmentation, ...] = (Pitch(), Stretch(), Noise(ratio, ratio))
+        for number, change in enumerate(changes):
             if number != left_out:
                 signal = change(signal, rate, len(signal), generator)
         return signal

@@ -103,10 +103,12 @@ def test_an_override_holds_for_the_rows_that_have_its_stage(synthetic, tmp_path)
     path.write_text(PAPER.replace("[[tables.rows]]", other + "[[tables.rows]]", 1), encoding="utf-8")
     found = papers.load(path)
     sets = ["stages.main.trainer.epochs=2", "views.functionals.normalise=global", "data.target=emotion"]
-    changes = reproducing._by_row(found.artefact("table1"), sets)
+    changes = reproducing._by_row(found.artefact("table1"), sets, found.artefact("table1").rows)
     assert changes["Linear, long"] == ["stages.main.trainer.epochs=3", *sets]
     assert "views.functionals.normalise=global" not in changes["Other"] and "data.target=emotion" in changes["Other"]
-    with pytest.raises(UserError, match=r"--set stages\.teacher\.seed=1: no row of table1 has this stage or view"):
+    with pytest.raises(
+        UserError, match=r"--set stages\.teacher\.seed=1: no row of table1 that is run has this stage or view"
+    ):
         reproduce(found, found.artefact("table1"), [synthetic], tmp_path, sets=["stages.teacher.seed=1"])
 
 
@@ -156,6 +158,9 @@ def test_rows_not_asked_for_keep_what_was_published(paper, synthetic, tmp_path):
         row.label: {"random"} for row in BASELINES
     }
     assert "| Linear, long | synthetic | accuracy | 91.25 | not run |" in (tmp_path / "table1.md").read_text()
+    # What was run is not forgotten when another row is.
+    again = reproduce(paper, more, [synthetic], tmp_path, rows=["Linear, long"], **settings)
+    assert again["rows"][2]["measured"] == result["rows"][2]["measured"] and again["rows"][0]["measured"]
     with pytest.raises(
         UserError, match=r"unknown row of table1 'Othr'. Did you mean 'Other'\? Available: Linear, long, "
     ):

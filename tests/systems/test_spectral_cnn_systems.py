@@ -183,5 +183,7 @@ def test_every_row_of_the_paper_is_a_system():
             if row.at:
                 trainer = system.deployed.trainer
                 assert (trainer.learning_rate, trainer.batch_size) == tuple(row.at)
-    frozen = {row.label[0]: systems.load(row.system, row.set).deployed.freeze for row in paper.artefact("transfer").rows}
+    frozen = {
+        row.label[0]: systems.load(row.system, row.set).deployed.freeze for row in paper.artefact("transfer").rows
+    }
     assert {name: frozen[name] for name in VARIANTS} == VARIANTS

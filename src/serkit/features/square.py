@@ -69,12 +69,10 @@ class _Square(ABC):
         signal = np.trim_zeros(_emphasise(signal, self.preemphasis))
         if not len(signal):
             # Digital silence has no maximum to relate to.
-            return np.full(self.shape, -1, dtype=np.float32)
+            return np.full((1, self.size, self.size), -1, dtype=np.float32)
         values = self.values(signal)
-        levels = (self.strict(values) if self.strict_units else self._decibels(values**2, _LEAST_AMPLITUDE**2)) / (
-            np.float32(self.top_db)
-        )
-        picture = Image.fromarray(np.ascontiguousarray(levels, dtype=np.float32))
+        levels = self.strict(values) if self.strict_units else self._decibels(values**2, _LEAST_AMPLITUDE**2)
+        picture = Image.fromarray(np.ascontiguousarray(levels / np.float32(self.top_db), dtype=np.float32))
         for columns, rows in ((len(levels), len(levels)), (self.size, self.size)):
             # In mode "F" Pillow keeps floats; it widens the triangle of its bilinear filter by the factor of shrinking.
             picture = picture.resize((columns, rows), Image.Resampling.BILINEAR)
@@ -94,8 +92,16 @@ class _Square(ABC):
         return np.maximum(levels - levels.max(), np.float32(-self.top_db))
 
     def _mel(self, bands: int) -> LogMel:
-        shared = {"rate": self.rate, "fft": self.fft, "length": self.fft, "hop": self.hop, "bands": bands}
-        return LogMel(**shared, scale="slaney", norm="slaney", level="linear")
+        return LogMel(
+            rate=self.rate,
+            fft=self.fft,
+            length=self.fft,
+            hop=self.hop,
+            bands=bands,
+            scale="slaney",
+            norm="slaney",
+            level="linear",
+        )
 
 
 @dataclass(frozen=True)

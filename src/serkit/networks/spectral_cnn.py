@@ -105,7 +105,7 @@ class Squirtle(SpectralCnn):
     `dropout` behind the first linear layer.
     """
 
-    poolings = (nn.MaxPool2d, nn.AvgPool2d, nn.AvgPool2d)
+    poolings: Sequence[Callable[..., nn.Module]] = (nn.MaxPool2d, nn.AvgPool2d, nn.AvgPool2d)
 
     def __init__(
         self,

@@ -63,7 +63,8 @@ def reproduce(
         threads: of each.
         store: where features are kept.
         report: receives a line for each step done.
-        rows: labels of those to run; all if empty. A table shows the others with their published values.
+        rows: labels of those to run; all if empty. A table shows the others with their published values, and
+            with what was measured if they were run before with the same settings.
         also: corpora that stages of every row may learn from; they are not scored.
 
     Returns:
@@ -73,7 +74,7 @@ def reproduce(
         UserError: unknown row, protocol or override; a figure under several protocols; a run that cannot be made.
     """
     chosen = artefact.chosen(list(rows))
-    changes = _by_row(artefact, sets)
+    changes = _by_row(artefact, sets, chosen)
     loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
     frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, store, report, also)
     common: dict[str, Any] = {"paper": paper.paper.name, "artefact": artefact.name, "title": artefact.title}
@@ -92,11 +93,11 @@ def reproduce(
     return result
 
 
-def _by_row(artefact: Artefact, sets: Sequence[str]) -> dict[str, list[str]]:
+def _by_row(artefact: Artefact, sets: Sequence[str], chosen: Sequence[Row]) -> dict[str, list[str]]:
     """Return each row's overrides: its own, and of those asked for the ones whose stage or view its system has.
 
     Raises:
-        UserError: no row has it.
+        UserError: none of the rows to be run has it.
     """
     found: dict[str, list[str]] = {}
     used: set[str] = set()
@@ -104,11 +105,11 @@ def _by_row(artefact: Artefact, sets: Sequence[str]) -> dict[str, list[str]]:
         if row.system:
             system = systems.load(row.system, row.set)
             mine = [override for override in sets if _concerns(system, override)]
-            used.update(mine)
+            used.update(mine if row in chosen else ())
             found[row.label] = [*row.set, *mine]
     for override in sets:
         if override not in used:
-            raise UserError(f"--set {override}: no row of {artefact.name} has this stage or view")
+            raise UserError(f"--set {override}: no row of {artefact.name} that is run has this stage or view")
     return found
 
 
@@ -134,9 +135,24 @@ class _Frame:
     report: Callable[[str], None]
     also: Sequence[Corpus]
 
+    def place(self, row: Row, corpus: str, protocol: str) -> Path:
+        """Return the folder of a row's run."""
+        return self.folder / "runs" / f"{self.artefact.name}-{row.place}-{corpus}-{protocol}"
+
+    def before(
+        self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str
+    ) -> tuple[Path, dict[str, Any]] | None:
+        """Return what `run` does for a row that was run before with the same settings; None for another."""
+        if not (self.place(row, corpus, protocol) / "scores.json").exists():
+            return None
+        try:
+            return self.run(row, corpus, corpora, protocol)
+        except UserError:  # the folder holds a run with other settings
+            return None
+
     def run(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, dict[str, Any]]:
         """Run a row on corpora that are called `corpus`; returns the run's folder and its scores."""
-        place = self.folder / "runs" / f"{self.artefact.name}-{row.place}-{corpus}-{protocol}"
+        place = self.place(row, corpus, protocol)
         self.report(f"{row.label} on {corpus} under {protocol}")
         request = Request(
             row.system or "",
@@ -195,8 +211,12 @@ def _table(
                 "measured": {},
             }
             sizes: dict[str, int] = {}
-            for protocol in protocols if row in chosen or row in BASELINES else ():
-                place, scores = frame.run(row, corpus, corpora, protocol)
+            for protocol in protocols:
+                asked = row in chosen or row in BASELINES
+                found = (frame.run if asked else frame.before)(row, corpus, corpora, protocol)
+                if found is None:
+                    continue
+                place, scores = found
                 system = System.model_validate(RunFolder.load(place).system)
                 sizes = sizes or size(system, system.deployed.name, len(scores["classes"]))
                 entry["measured"][protocol] = {**_cell(scores, table, place), **sizes}
