@@ -143,6 +143,8 @@ def test_b3_looks_at_forty_epochs_from_120_on():
     stalled = build("stalled", after=110, every=40, times=1, gain=0.01, monitor="validation_macro_f1")
     assert fired(stalled, [0.5] * 200) == ("stop", 120)
     assert fired(stalled, [0.5] * 120 + [0.6] * 80) == ("stop", 160)
+    edge = build("stalled", after=80, every=40, times=1, gain=0.01, monitor="validation_macro_f1")
+    assert fired(edge, [0.5] * 200) == ("stop", 120)  # not in epoch 80 itself
     late = build("stalled", after=0, every=40, times=2, gain=0.01, monitor="validation_macro_f1")
     assert fired(late, [0.5] * 200) == ("stop", 80)  # before it there are no two gains
 

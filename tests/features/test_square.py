@@ -62,6 +62,14 @@ def test_it_is_the_chain_of_librosa_and_pillow(name, size, strict):
     np.testing.assert_allclose(found[0], by_librosa(name, signal, size, strict), atol=tolerance)
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_quiet_signals_meet_librosas_floor(strict):
+    signal = np.float32(1e-4) * speech_like()
+    found = features.build("mel_square", strict_units=strict)(signal)[0]
+    np.testing.assert_allclose(found, by_librosa("mel_square", signal, 60, strict), atol=2e-4)
+    assert found.min() > -0.9  # the floor, not 80 dB below the maximum
+
+
 @pytest.mark.parametrize("length", [2, 100, 511, 4000])
 def test_short_signals(length):
     signal = speech_like()[:length]

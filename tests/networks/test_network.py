@@ -68,6 +68,15 @@ def test_features_are_the_default_source(cnn):
     assert torch.equal(model(batch).features, cnn(batch).features)
 
 
+def test_what_stands_before_is_among_the_maps_only_when_asked_for(cnn):
+    model = Model(Linear({"front": (20,)}, {"word": 2}), upstream={"front": cnn.eval()}).eval()
+    batch = Batch({"mel": torch.randn(2, 8, 20)})
+    assert model(batch).maps == {}
+    model.network.keep = ("front",)
+    maps = model(batch).maps
+    assert list(maps) == ["front"] and torch.equal(maps["front"], cnn(batch).features)
+
+
 def test_predictions_of_all_targets_side_by_side():
     output = Output({"a": torch.zeros(2, 3), "b": torch.ones(2, 1)}, torch.full((2, 5), 7.0))
     assert torch.equal(output_of(output, "predictions"), torch.tensor([[0.0, 0, 0, 1]] * 2))

@@ -50,6 +50,17 @@ def test_parameters(shape, classes, options, expected):
     assert sum(parameter.numel() for parameter in network.parameters()) == expected
 
 
+def test_an_adaptive_pool_stands_before_the_linear_layers():
+    network = make((1, 64, 96), adaptive_pool=True, channels=[2, 2, 2, 2, 3], hidden=5)
+    assert network.hidden[0].in_features == 3 * 7 * 7
+    x = batch(2, 1, 64, 96)
+    with torch.no_grad():
+        before, _ = network.run(x)
+        assert before.shape == (2, 3, 2, 3)
+        hidden = F.relu(network.hidden[0](F.adaptive_avg_pool2d(before, (7, 7)).flatten(1)))
+        torch.testing.assert_close(network(x).features, F.relu(network.hidden[1](hidden)))
+
+
 def test_thirteen_convolutions_five_pools():
     network = make((3, 96, 64), channels=[2, 3, 4, 5, 6], hidden=7)
     x = Batch({"image": torch.randn(2, 3, 96, 64)})

@@ -206,6 +206,10 @@ def test_rh_emo_by_itself_is_scored_where_there_are_classes(synthetic):
         u.id for u in experiment.utterances["rh-emo"] if u.corpus == "tava" and "anger" in u.id
     }
     assert all(u.targets.get("emotion") for u in experiment.scored)
+    # Where the same corpus is given to learn from only, the deployed stage learns from it, and it is not scored.
+    experiment, _ = prepared("rh-emo", [synthetic], also=[tava(synthetic)])
+    assert {u.id for u in experiment.scored} == {u.id for u in synthetic.utterances}
+    assert {u.corpus for u in experiment.utterances["rh-emo"]} == {"synthetic", "tava"}
 
 
 @pytest.mark.parametrize(("task", "corpus"), [("speaker", "librispeech"), ("word", "librispeech-words")])

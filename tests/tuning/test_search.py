@@ -87,7 +87,7 @@ def test_stopped_and_gone_on_with_it_draws_what_it_would_have_drawn(synthetic, t
 
 
 def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path):
-    space = {"stages.*.trainer.batch_size": [8, 16], "stages.main.method": ["supervised"], RATE: [0.05, 1e-6]}
+    space = {"stages.*.trainer.batch_size": [8, 16], "stages.main.method": [{"name": "supervised"}], RATE: [0.05, 1e-6]}
     asked = request(synthetic, space, sampler="grid", trials=4)
     best = search.run(asked, tmp_path / "search").best
     assert best.point[RATE] == 0.05
@@ -96,7 +96,7 @@ def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path):
     stage = system.stages[0]
     assert (stage.trainer.learning_rate, stage.trainer.epochs) == (0.05, 2)
     assert stage.trainer.batch_size == best.point["stages.*.trainer.batch_size"]
-    # `--set stages.main.method=supervised` takes the base's options away, which changes of a table cannot say.
+    # A table set as a whole takes the base's options away, which changes of a table cannot say.
     assert stage.method.options == {}
     assert system.system.name == "linear-baseline-tuned"
     assert "Best of 4 trials" in system.system.chosen and "protocol 'clean'" in system.system.chosen
@@ -318,7 +318,7 @@ def test_two_killed_workers_lose_nothing_and_do_nothing_twice(table, capsys):
     assert command(tune(table, "--trials", "4", "--format", "json")) == 0
     shown = capsys.readouterr()
     after = json.loads(shown.out)
-    assert sorted(row["trial"] for row in after["trials"]) == list(range(5))
+    assert sorted(row["trial"] for row in after["trials"]) == list(range(4))
     assert [row["state"] for row in after["trials"]] == ["done"] * 4
     assert states(table).count("COMPLETE") == 4 and "FAIL" in states(table)
     # What was finished before was not done again.

@@ -131,7 +131,8 @@ def _probe(one: Ran, target: str, learn: str, seed: int) -> Predictions:
         probabilities = machine.predict_proba(test.features)
     return Predictions(
         ids=tuple(utterance.id for utterance in test.utterances),
-        speakers=tuple(utterance.speaker for utterance in test.utterances),
+        # Where speakers are the classes, the interval is about other recordings of these, not about other speakers.
+        speakers=tuple(None if target == "speaker" else utterance.speaker for utterance in test.utterances),
         truth=np.searchsorted(classes, test.labels),
         probabilities=probabilities,
         classes=tuple(classes.tolist()),
