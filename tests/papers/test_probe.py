@@ -97,13 +97,10 @@ def test_the_probe_is_tested_on_what_it_was_not_fitted_on(folders, features, tmp
 
 
 def test_windows_of_a_recording_are_averaged(folders, features, tmp_path):
-    """What differs from window to window and cancels out in the mean does no harm; no window is scored by itself."""
-
-    def of(item):
-        return one_hot(item) + (1000.0 if item.start else 0.0)
-
-    features.of = of
-    assert draw(folders["halves"], tmp_path / "x.png")["plain"]["n"] == 20
+    """The first window holds nothing; what the others hold reaches the probe, and a recording is scored once."""
+    features.of = lambda item: one_hot(item) * (item.start > 0)
+    found = draw(folders["halves"], tmp_path / "x.png")["plain"]
+    assert found["accuracy"]["estimate"] == 1 and found["n"] == 20
     assert len(features.seen) > 2 * len({item.utterance.id for item in features.seen})
 
 
@@ -158,3 +155,14 @@ def test_real_features_of_a_real_run(folders, tmp_path):
     found = draw(folders["halves"], tmp_path / "x.png")["plain"]
     assert found["accuracy"]["low"] <= found["accuracy"]["estimate"] <= found["accuracy"]["high"]
     assert found["accuracy"]["estimate"] > found["chance"]
+
+
+def test_a_class_of_one_recording_is_left_out(folders, features, tmp_path, monkeypatch):
+    rare = RunFolder.load(folders["halves"]).splits[0].test[0]
+    monkeypatch.setattr(
+        "serkit.papers.figures.probe.label",
+        lambda utterance, target: "rare" if utterance.id == rare else utterance.speaker,
+    )
+    features.of = one_hot
+    found = draw(folders["halves"], tmp_path / "x.png", learn="test")["plain"]
+    assert found["n"] == 19 and found["classes"] == 5 and found["accuracy"]["estimate"] == 1

@@ -321,7 +321,7 @@ def best_over_time(search: Search) -> dict[str, list[tuple[int, float, float, st
 
 def _draw_history(path: Path, search: Search) -> None:
     history = best_over_time(search)
-    metric = search.definition["metric"].replace("_", " ")
+    metric = {"uar": "UAR", "macro_f1": "macro F1"}.get(search.definition["metric"], search.definition["metric"])
 
     def paint(figure: Any) -> None:
         several = figure.subplots(1, len(history), sharey=True, squeeze=False)[0]
@@ -340,7 +340,9 @@ def _draw_history(path: Path, search: Search) -> None:
             if len(history) > 1:
                 axes.set_title(name)
         several[0].set_ylabel(f"mean {metric} of the inner folds")
-        several[-1].legend(loc="lower right")
+        labelled = dict(zip(*reversed(several[0].get_legend_handles_labels()), strict=True))
+        # Above, where no trial is.
+        figure.legend(labelled.values(), labelled.keys(), loc="outside upper right", ncols=len(labelled))
 
     save(path, max(WIDTH, 3.0 * len(history)), 3.2, paint)
 
