@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -307,11 +309,13 @@ def states(folder):
 
 
 def test_two_killed_workers_lose_nothing_and_do_nothing_twice(table, capsys):
-    program = subprocess.Popen([sys.executable, "-m", "serkit", *tune(table, "--trials", "4", "--workers", "2")])
+    arguments = tune(table, "--trials", "4", "--workers", "2")
+    program = subprocess.Popen([sys.executable, "-m", "serkit", *arguments], start_new_session=True)
     end = time.monotonic() + 60
     while time.monotonic() < end and not {"RUNNING", "COMPLETE"} <= set(states(table)):
         time.sleep(0.02)
-    program.kill()
+    # Workers and all, at once: one that outlived its parent for a moment could still finish a trial.
+    os.killpg(program.pid, signal.SIGKILL)
     program.wait()
     before = states(table)
     assert "RUNNING" in before and before.count("COMPLETE") < 4
