@@ -28,7 +28,13 @@ class Attention(nn.Module):
         """Return (batch, tokens, width) of tokens (batch, tokens, width)."""
         query, key, value = self._split(x)
         dropout = self.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        if x.is_cuda:
+            mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        else:
+            # torch's fused kernel for the CPU takes, for a few hundred tokens, longer than the weights written out: in
+            # bfloat16 four times as long, most of it in its backward pass.
+            weights = (query * self.head_size**-0.5 @ key.transpose(2, 3)).softmax(3)
+            mixed = F.dropout(weights, dropout) @ value
         return self.dropout(self.projection(mixed.transpose(1, 2).flatten(2)))
 
     def of_class_token(self, x: Tensor) -> Tensor:
