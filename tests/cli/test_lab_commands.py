@@ -120,6 +120,15 @@ def test_features_writes_a_table(table, tmp_path, capsys):
     assert "either recordings or --corpus" in capsys.readouterr().err
 
 
+def test_reproduce_lists_a_large_grid_by_its_ends(capsys):
+    assert run(["reproduce", "skoulidis2023"]) == 0
+    out = capsys.readouterr().out
+    assert "    g, 5 epochs: spectral-cnn-transfer\n" in out
+    assert "figure8: " in out
+    assert "    32 rows: c, 1e-06, 16  to  c, 0.0001, 64\n" in out
+    assert "c, 1e-06, 32" not in out
+
+
 def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
     paper = tmp_path / "toy.toml"
     paper.write_text(

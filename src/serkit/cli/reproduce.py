@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+# Tables and figures with more rows are listed by the first and last of them.
+_MOST_ROWS = 20
+
 
 def reproduce(
     paper: Annotated[str | None, typer.Argument(help="Name of a paper, or a TOML file; none: list them.")] = None,
@@ -48,6 +51,9 @@ def reproduce(
     if artefact is None:
         for found in loaded.artefacts:
             print(f"{found.name}: {found.title}")
+            if len(found.rows) > _MOST_ROWS:  # a grid: its ends tell what lies between
+                print(f"    {len(found.rows)} rows: {found.rows[0].label}  to  {found.rows[-1].label}")
+                continue
             for row in found.rows:
                 print(f"    {row.label}: {row.system or 'not run'}")
         return
