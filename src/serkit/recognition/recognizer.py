@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import itertools
 import signal
-import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -28,9 +25,6 @@ BATCH = 16
 
 #: How far probabilities may be from adding up to 1: rounding of float32, or of 8-bit weights.
 _SUM_TOLERANCE = 1e-3
-
-# Python's record of warnings belongs to the process: two threads would collect each other's.
-_COLLECTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -114,7 +108,7 @@ class Recognizer:
         def read(rate: int, index: int | None) -> Iterator[np.ndarray]:
             return windows(path, self.bundle.windowing, rate, index)
 
-        with _audio_warnings() as texts:
+        with audio.collecting_warnings() as texts:
             info = audio.info(path)
             channels = self._choose_channels(str(path), info.channels, channel)
             prediction = self._predict(str(path), info.duration, channels, read)
@@ -140,7 +134,7 @@ class Recognizer:
             mono = samples.mean(axis=1) if index is None else np.ascontiguousarray(samples[:, index])
             return cut([audio.resample(mono, rate, wanted)], wanted, duration, self.bundle.windowing)
 
-        with _audio_warnings() as texts:
+        with audio.collecting_warnings() as texts:
             channels = self._choose_channels("signal", samples.shape[1], channel)
             prediction = self._predict("signal", duration, channels, read)
         return replace(prediction, warnings=tuple(texts))
@@ -235,8 +229,7 @@ class Recognizer:
         if count == 0:
             raise audio.AudioError(f"{name}: too short: nothing is left of {duration:g} s after resampling")
         if peak < audio.SILENCE_PEAK:
-            text = f"{name}: silent (no sample above -96 dB of full scale)"
-            warnings.warn(text, audio.AudioWarning, stacklevel=4)
+            audio.warn(f"{name}: silent (no sample above -96 dB of full scale)")
         mean = dict(zip(self.bundle.labels, (total / count).tolist(), strict=True))
         label = max(mean, key=mean.__getitem__)
         return Prediction(name, label, mean[label], mean, duration)
@@ -287,20 +280,6 @@ def _as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
     if not np.isfinite(signal).all():
         raise UserError(f"signal: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
     return signal.astype(np.float32, copy=False).reshape(len(signal), -1)
-
-
-@contextmanager
-def _audio_warnings() -> Iterator[list[str]]:
-    """Keep AudioWarnings from being shown; the list holds their texts once the block is over."""
-    texts: list[str] = []
-    with _COLLECTING, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", audio.AudioWarning)
-        yield texts
-    for warning in caught:
-        if not issubclass(warning.category, audio.AudioWarning):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        elif str(warning.message) not in texts:
-            texts.append(str(warning.message))
 
 
 def _in_processes(
