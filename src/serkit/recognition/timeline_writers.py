@@ -115,9 +115,15 @@ class Table:
                 table.add_row(file, "", "", "-", "", RichText(remarks, "yellow"))
             for number, one in enumerate(result.segments):
                 # What is the same on every line stands on the first.
-                name, remark = (file, RichText(remarks, "yellow")) if number == 0 else (RichText(), RichText())
-                times = clock(one.start), clock(one.end)
-                table.add_row(name, *times, RichText(one.label), f"{one.confidence:.2f}", remark)
+                first = number == 0
+                table.add_row(
+                    file if first else "",
+                    clock(one.start),
+                    clock(one.end),
+                    RichText(one.label),
+                    f"{one.confidence:.2f}",
+                    RichText(remarks, "yellow") if first else "",
+                )
         # Into a file or a pipe the lines go unbroken.
         Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
 
@@ -162,10 +168,9 @@ def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:
     """
     found = {file: folder / f"{Path(file).stem}{suffix}" for file in files}
     for place, count in Counter(found.values()).items():
-        if count == 1:
-            continue
-        both = [file for file in files if found[file] == place]
-        raise UserError(f"{place}: would be the file of {both[0]} and of {both[1]}; recognise them apart")
+        if count > 1:
+            first, second, *_ = (file for file in files if found[file] == place)
+            raise UserError(f"{place}: would be the file of {first} and of {second}; recognise them apart")
     for place in found.values():
         if place.exists():
             raise UserError(f"{place}: exists already; remove it or choose another folder")
