@@ -6,7 +6,8 @@ import json
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated
+from io import BufferedReader
+from typing import Annotated, cast
 
 import typer
 
@@ -91,7 +92,7 @@ def _chunks(source: str, rate: int, channels: int, device: str | None, fast: boo
     if source == "mic":
         return live.from_microphone(rate, channels, int(device) if device and device.isdecimal() else device)
     if source == "-":
-        return live.from_pipe(sys.stdin.buffer, rate, channels)
+        return live.from_pipe(cast(BufferedReader, sys.stdin.buffer), rate, channels)
     return live.from_file(source, fast)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -40,13 +41,12 @@ def from_file(path: str | Path, fast: bool = False) -> Iterator[Chunk]:
         yield Chunk(frames, due)
 
 
-def from_pipe(pipe: BinaryIO, rate: int, channels: int = 1) -> Iterator[Chunk]:
+def from_pipe(pipe: BufferedReader, rate: int, channels: int = 1) -> Iterator[Chunk]:
     """Read signed 16-bit little-endian samples, interleaved, as they come: int16 (samples, channels)."""
     frame = 2 * channels
-    # What has come is given at once, even if it is less than a chunk.
-    read = getattr(pipe, "read1", pipe.read)
     rest = b""
-    while data := read(round(CHUNK * rate) * frame):
+    # read1: what has come is given at once, even if it is less than a chunk.
+    while data := pipe.read1(round(CHUNK * rate) * frame):
         data = rest + data
         whole = len(data) - len(data) % frame
         rest = data[whole:]
