@@ -17,7 +17,7 @@ from serkit.features.speech_log_mel import relative, spoken
 #: Statistics over time of each contour, in this order.
 STATISTICS = (
     *("mean", "deviation", "p5", "p25", "median", "p75", "p95", "skewness", "kurtosis"),
-    *("slope_deviation", "bend_deviation", "rise"),
+    *("slope_deviation", "bend_deviation", "rise", "course", "arch"),
 )
 
 #: Edges in Hz of the bands of the modulation spectrum: phrases, words, syllables (3 to 8 Hz), sounds, roughness.
@@ -31,6 +31,10 @@ _MIDDLE = 200.0
 
 # Voicing and pitch are looked for in every second frame: they take as long as all the rest together.
 _VOICE_STEP = 2
+
+# Voicing of a voiced frame at least. Windows of 25 ms hold so few periods that a steady voice of 100 Hz reaches 0.39,
+# one of 250 Hz 0.84; white noise stays at 0.15.
+_VOICED = 0.3
 
 # Power of the loud frames when the pitch is looked for, whose cepstrum adds 1 to the power.
 _LOUD = 1e5
@@ -127,7 +131,7 @@ class SpeechFunctionals:
         """Return the voicing of each frame, and the pitch in semitones of those that are voiced."""
         loud = float(np.percentile(power.max(axis=1), 95)) or 1.0
         voicing, pitch = cepstral_pitch.voicing_and_pitch(power * np.float32(_LOUD / loud), self.rate)
-        voiced = pitch[(voicing >= cepstral_pitch.VOICED) & (pitch > 0)]
+        voiced = pitch[(voicing >= _VOICED) & (pitch > 0)]
         return voicing, 12 * np.log2(voiced / _MIDDLE)
 
     def _modulation(self, levels: np.ndarray) -> np.ndarray:
@@ -150,14 +154,20 @@ def statistics(contours: np.ndarray) -> np.ndarray:
     """Describe contours (contours, frames) by `STATISTICS`: (contours, statistics); zeros if there are no frames.
 
     Kurtosis is 3 for a normal distribution; slope and bend are first and second differences of neighbouring
-    frames, and the rise is the mean of the slopes that are positive, others counting as 0.
+    frames, and the rise is the mean of the slopes that are positive, others counting as 0. The course is the mean of
+    the last third of the frames less that of the first, the arch that of the middle third less half of both.
     """
-    if not contours.shape[1]:
+    frames = contours.shape[1]
+    if not frames:
         return np.zeros((len(contours), len(STATISTICS)))
     slope = np.diff(contours, prepend=contours[:, :1])
     mean, deviation = contours.mean(axis=1), contours.std(axis=1)
     standard = (contours - mean[:, None]) / np.maximum(deviation, 1e-6)[:, None]
     square = standard * standard
+    # At least a frame each: of one or two frames the thirds overlap.
+    third = -(-frames // 3)
+    first, last = contours[:, :third].mean(axis=1), contours[:, -third:].mean(axis=1)
+    middle = contours[:, (frames - third) // 2 :][:, :third].mean(axis=1)
     return np.column_stack(
         [
             mean,
@@ -168,6 +178,8 @@ def statistics(contours: np.ndarray) -> np.ndarray:
             slope.std(axis=1),
             np.diff(slope, prepend=slope[:, :1]).std(axis=1),
             np.maximum(slope, 0).mean(axis=1),
+            last - first,
+            middle - (first + last) / 2,
         ]
     )
 

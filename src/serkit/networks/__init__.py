@@ -27,6 +27,7 @@ NETWORKS = {
     "fcn": "serkit.networks.fcn:Fcn",
     "fused": "serkit.networks.fused:Fused",
     "linear": "serkit.networks.linear:Linear",
+    "mlp": "serkit.networks.mlp:Mlp",
     "resnet18": "serkit.networks.resnet18:Resnet18",
     "septr": "serkit.networks.septr:Septr",
     "rh_emo": "serkit.networks.rh_emo:RhEmo",
