@@ -208,7 +208,7 @@ class Stream:
         detector = activity.build(self.options.detector)
         self._activity = activity.Activity(detector, self.options.pause, self.window)
         lookahead = round(self.options.lookahead / self.options.hop)
-        self._segmenter = Segmenter(self.labels, lookahead, self.options.change)
+        self._segmenter = Segmenter(self.labels, lookahead, self.options.change, recognizer.is_sure)
         self._segmented: activity.Region | None = None
 
     def push(self, samples: np.ndarray, arrived: float | None = None) -> list[Event]:

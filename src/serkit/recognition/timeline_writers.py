@@ -120,7 +120,7 @@ class Table:
                     file if first else "",
                     clock(one.start),
                     clock(one.end),
-                    RichText(one.label),
+                    RichText(one.label if one.sure else f"{one.label}? (unsure)"),
                     f"{one.confidence:.2f}",
                     RichText(remarks, "yellow") if first else "",
                 )
