@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -83,14 +83,15 @@ class Csv:
 
 
 class Json:
-    """One document: the list of what `JsonLines` writes."""
+    """One document: the list of all results, each as `as_dict` has it."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, as_dict: Callable[[Any], dict[str, Any]]) -> None:
         self._stream = stream
+        self._as_dict = as_dict
         self._results: list[dict[str, Any]] = []
 
-    def write(self, result: Result) -> None:
-        self._results.append(as_dict(result))
+    def write(self, result: Any) -> None:
+        self._results.append(self._as_dict(result))
 
     def finish(self) -> None:
         self._stream.write(json.dumps(self._results, indent=1, ensure_ascii=False) + "\n")
@@ -140,7 +141,7 @@ def writer(
         return Csv(stream, labels, header=not begun)
     if format is Format.jsonl:
         return JsonLines(stream)
-    return Json(stream) if format is Format.json else Table(stream)
+    return Json(stream, as_dict) if format is Format.json else Table(stream)
 
 
 def as_dict(result: Result) -> dict[str, Any]:
