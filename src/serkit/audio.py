@@ -10,6 +10,8 @@ import hashlib
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +39,36 @@ _CORRECTED = re.compile(r"^\s*(?:data|data size|SSND)\s*:\s*(\d+)\s*\(should be 
 _NO_LENGTH = 0x7FFFF000
 
 
+# Python's own record of warnings belongs to the process: two threads would collect each other's.
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+
+
 class AudioError(UserError):
     """A recording that cannot be used; the message begins with its path."""
 
 
 class AudioWarning(UserWarning):
     """A recording that can be used but looks wrong: silent or truncated."""
+
+
+@contextmanager
+def collecting_warnings() -> Iterator[list[str]]:
+    """Put the texts of this thread's AudioWarnings into a list, each once, instead of showing them."""
+    texts: list[str] = []
+    token = _collected.set(texts)
+    try:
+        yield texts
+    finally:
+        _collected.reset(token)
+
+
+def warn(text: str, stacklevel: int = 2) -> None:
+    """Warn of a recording that looks wrong; `stacklevel` counts from the caller, as in `warnings.warn`."""
+    texts = _collected.get()
+    if texts is None:
+        warnings.warn(text, AudioWarning, stacklevel=stacklevel + 1)
+    elif text not in texts:
+        texts.append(text)
 
 
 @dataclass(frozen=True)
@@ -97,7 +123,7 @@ def read(
     parts = list(blocks(path, rate, channel, start, end))
     signal = np.concatenate([part for part, _ in parts]) if len(parts) > 1 else parts[0][0]
     if np.abs(signal).max(initial=0.0) < SILENCE_PEAK:
-        warnings.warn(f"{path}: silent (no sample above -96 dB of full scale)", AudioWarning, stacklevel=2)
+        warn(f"{path}: silent (no sample above -96 dB of full scale)")
     return signal, parts[0][1]
 
 
@@ -124,25 +150,30 @@ def blocks(
             raise AudioError(f"{path}: no channel {channel}; it has {file.channels}, counted from 0")
         rate = rate or file.samplerate
         stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32") if rate != file.samplerate else None
-        _seek(path, file, begin)
-        position = begin
-        while position < stop:
-            wanted = min(stop - position, max(1, int(seconds * file.samplerate)))
-            block = _decode(path, file, wanted)
-            _check_finite(path, block, position, file.samplerate)
-            short = len(block) < wanted
-            if short and position + len(block) == begin:
-                raise AudioError(f"{path}: no audio in it (0 samples could be decoded)")
-            if short:
-                found, wanted_end = (position + len(block)) / file.samplerate, stop / file.samplerate
-                _warn_truncated(path, f"{found:.2f} s of {wanted_end:.2f} s could be read")
-            position = stop if short else position + wanted
-            mono = block[:, 0 if channel is None else channel]
-            if channel is None and block.shape[1] > 1:
-                mono = block.mean(axis=1)
-            if stream is not None:
-                mono = stream.resample_chunk(np.ascontiguousarray(mono), last=position >= stop)
-            yield np.ascontiguousarray(mono, dtype=np.float32), rate
+        for block, last in _decoded(path, file, begin, stop, seconds):
+            mono = mix(block, channel)
+            yield mono if stream is None else stream.resample_chunk(mono, last=last), rate
+
+
+def frames(path: str | Path, seconds: float = _BLOCK_SECONDS) -> Iterator[np.ndarray]:
+    """Read a recording as it is, block by block, in memory that does not grow with its length.
+
+    Errors and warnings are those of `read`.
+
+    Yields:
+        float32 of shape (samples, channels), full scale 1.0, at the file's own rate.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        for block, _ in _decoded(path, file, 0, file.frames, seconds):
+            yield block
+
+
+def mix(frames: np.ndarray, channel: int | None = None) -> np.ndarray:
+    """Return one channel, or the mean of all, of float32 (samples, channels): float32 (samples,)."""
+    if channel is None and frames.shape[1] > 1:
+        return frames.mean(axis=1)
+    return np.ascontiguousarray(frames[:, channel or 0])
 
 
 def resample(signal: np.ndarray, rate: int, wanted: int) -> np.ndarray:
@@ -202,6 +233,26 @@ def _seek(path: Path, file: soundfile.SoundFile, begin: int) -> None:
         raise AudioError(f"{path}: cannot go to {place} ({error.error_string.strip().rstrip('.')})") from None
 
 
+def _decoded(
+    path: Path, file: soundfile.SoundFile, begin: int, stop: int, seconds: float
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield float32 (samples, channels) blocks of an interval in samples, and whether each is the last."""
+    _seek(path, file, begin)
+    position = begin
+    while position < stop:
+        wanted = min(stop - position, max(1, int(seconds * file.samplerate)))
+        block = _decode(path, file, wanted)
+        _check_finite(path, block, position, file.samplerate)
+        short = len(block) < wanted
+        if short and position + len(block) == begin:
+            raise AudioError(f"{path}: no audio in it (0 samples could be decoded)")
+        if short:
+            found, wanted_end = (position + len(block)) / file.samplerate, stop / file.samplerate
+            _warn_truncated(path, f"{found:.2f} s of {wanted_end:.2f} s could be read")
+        position = stop if short else position + wanted
+        yield block, position >= stop
+
+
 def _decode(path: Path, file: soundfile.SoundFile, frames: int) -> np.ndarray:
     try:
         return file.read(frames, dtype="float32", always_2d=True)
@@ -233,4 +284,4 @@ def _check_finite(path: Path, block: np.ndarray, position: int, rate: int) -> No
 
 
 def _warn_truncated(path: Path, what: str) -> None:
-    warnings.warn(f"{path}: truncated ({what})", AudioWarning, stacklevel=3)
+    warn(f"{path}: truncated ({what})", stacklevel=3)
