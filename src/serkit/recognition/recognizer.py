@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import itertools
 import signal
-import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -28,9 +25,6 @@ BATCH = 16
 
 #: How far probabilities may be from adding up to 1: rounding of float32, or of 8-bit weights.
 _SUM_TOLERANCE = 1e-3
-
-# Python's record of warnings belongs to the process: two threads would collect each other's.
-_COLLECTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
 
 
 class Recognizer:
-    """A bundle, ready to run.
+    """A bundle, ready to run, in several threads at once if need be.
 
     A channel is an index from 0, which every input of the network then reads, `"egg"`, or None: what the
     bundle was made for. Speech is the mean of all channels. The electroglottograph is channel 1 of a file
@@ -98,11 +92,11 @@ class Recognizer:
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
         self._session = open_session(bundle, self._features, threads)
 
-    def __call__(self, path: str | Path, channel: Channel = None) -> Prediction:
+    def __call__(self, path: audio.Recording, channel: Channel = None) -> Prediction:
         return self.predict_file(path, channel)
 
-    def predict_file(self, path: str | Path, channel: Channel = None) -> Prediction:
-        """Recognise a recording, reading it window by window.
+    def predict_file(self, path: audio.Recording, channel: Channel = None) -> Prediction:
+        """Recognise a recording, a file or the content of one, reading it window by window.
 
         Raises:
             AudioError: it cannot be read, has no such channel, or the network fails on it.
@@ -111,14 +105,14 @@ class Recognizer:
         """
         self.check_channel(channel)
 
-        def read(rate: int, index: int | None) -> Iterator[np.ndarray]:
-            return windows(path, self.bundle.windowing, rate, index)
+        texts: list[str] = []
 
-        with _audio_warnings() as texts:
-            info = audio.info(path)
-            channels = self._choose_channels(str(path), info.channels, channel)
-            prediction = self._predict(str(path), info.duration, channels, read)
-        return replace(prediction, warnings=tuple(texts))
+        def read(rate: int, index: int | None) -> Iterator[np.ndarray]:
+            return windows(path, self.bundle.windowing, rate, index, texts.append)
+
+        info = audio.info(path, texts.append)
+        channels = self._choose_channels(str(path), info.channels, channel)
+        return self._predict(str(path), info.duration, channels, read, texts)
 
     def predict_signal(self, signal: np.ndarray, rate: int, channel: Channel = None) -> Prediction:
         """Recognise samples.
@@ -140,10 +134,8 @@ class Recognizer:
             mono = samples.mean(axis=1) if index is None else np.ascontiguousarray(samples[:, index])
             return cut([audio.resample(mono, rate, wanted)], wanted, duration, self.bundle.windowing)
 
-        with _audio_warnings() as texts:
-            channels = self._choose_channels("signal", samples.shape[1], channel)
-            prediction = self._predict("signal", duration, channels, read)
-        return replace(prediction, warnings=tuple(texts))
+        channels = self._choose_channels("signal", samples.shape[1], channel)
+        return self._predict("signal", duration, channels, read, [])
 
     def predict_files(
         self, paths: Iterable[str | Path], channel: Channel = None, jobs: int = 1
@@ -212,8 +204,9 @@ class Recognizer:
         duration: float,
         channels: dict[str, int | None],
         read: Callable[[int, int | None], Iterator[np.ndarray]],
+        warnings: list[str],
     ) -> Prediction:
-        """Average over the windows; `read(rate, channel index)` yields their samples."""
+        """Average over the windows; `read(rate, channel index)` yields their samples, and may add warnings."""
         # Inputs that hear the same samples share one reading.
         sources = {entry: (feature.rate, channels[entry]) for entry, feature in self._features.items()}
         order = list(dict.fromkeys(sources.values()))
@@ -235,11 +228,11 @@ class Recognizer:
         if count == 0:
             raise audio.AudioError(f"{name}: too short: nothing is left of {duration:g} s after resampling")
         if peak < audio.SILENCE_PEAK:
-            text = f"{name}: silent (no sample above -96 dB of full scale)"
-            warnings.warn(text, audio.AudioWarning, stacklevel=4)
+            warnings.append(f"{name}: silent (no sample above -96 dB of full scale)")
         mean = dict(zip(self.bundle.labels, (total / count).tolist(), strict=True))
         label = max(mean, key=mean.__getitem__)
-        return Prediction(name, label, mean[label], mean, duration)
+        # Each reading of a recording finds the same.
+        return Prediction(name, label, mean[label], mean, duration, tuple(dict.fromkeys(warnings)))
 
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
         """Run the network on (batch, ...) arrays in the inputs' order: (batch, labels)."""
@@ -287,20 +280,6 @@ def _as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
     if not np.isfinite(signal).all():
         raise UserError(f"signal: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
     return signal.astype(np.float32, copy=False).reshape(len(signal), -1)
-
-
-@contextmanager
-def _audio_warnings() -> Iterator[list[str]]:
-    """Keep AudioWarnings from being shown; the list holds their texts once the block is over."""
-    texts: list[str] = []
-    with _COLLECTING, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", audio.AudioWarning)
-        yield texts
-    for warning in caught:
-        if not issubclass(warning.category, audio.AudioWarning):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        elif str(warning.message) not in texts:
-            texts.append(str(warning.message))
 
 
 def _in_processes(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -13,7 +12,11 @@ from serkit.items import Windowing
 
 
 def windows(
-    path: str | Path, windowing: Windowing, rate: int | None = None, channel: int | None = None
+    path: audio.Recording,
+    windowing: Windowing,
+    rate: int | None = None,
+    channel: int | None = None,
+    warn: Callable[[str], None] = audio.issue_warning,
 ) -> Iterator[np.ndarray]:
     """Read a recording window by window.
 
@@ -22,12 +25,13 @@ def windows(
         windowing: how it is cut; without `seconds` the one window is the whole recording, in memory.
         rate: wanted sampling rate in Hz; None keeps the file's.
         channel: channel from 0; None mixes all channels down.
+        warn: told in words what looks wrong; default: an `AudioWarning` each.
 
     Yields:
         float32 (samples,): what cutting the whole recording at that rate gives.
     """
-    info = audio.info(path)
-    samples = (block for block, _ in audio.blocks(path, rate, channel))
+    info = audio.info(path, warn)
+    samples = (block for block, _ in audio.blocks(path, rate, channel, warn=warn))
     yield from cut(samples, rate or info.rate, info.duration, windowing)
 
 
