@@ -10,7 +10,9 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,12 +44,36 @@ _NO_LENGTH = 0x7FFFF000
 _UNKNOWN_FRAMES = 2**63 - 1
 
 
+# Python's own record of warnings belongs to the process: two threads would collect each other's.
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+
+
 class AudioError(UserError):
     """A recording that cannot be used; the message begins with its path."""
 
 
 class AudioWarning(UserWarning):
     """A recording that can be used but looks wrong: silent or truncated."""
+
+
+@contextmanager
+def collecting_warnings() -> Iterator[list[str]]:
+    """Put the texts of this thread's AudioWarnings into a list, each once, instead of showing them."""
+    texts: list[str] = []
+    token = _collected.set(texts)
+    try:
+        yield texts
+    finally:
+        _collected.reset(token)
+
+
+def warn(text: str, stacklevel: int = 2) -> None:
+    """Warn of a recording that looks wrong; `stacklevel` counts from the caller, as in `warnings.warn`."""
+    texts = _collected.get()
+    if texts is None:
+        warnings.warn(text, AudioWarning, stacklevel=stacklevel + 1)
+    elif text not in texts:
+        texts.append(text)
 
 
 @dataclass(frozen=True)
@@ -72,11 +98,6 @@ class InMemory:
 Recording = str | Path | InMemory
 
 
-def issue_warning(text: str) -> None:
-    """Give an `AudioWarning`, in the name of the code that reads."""
-    warnings.warn(text, AudioWarning, stacklevel=4)
-
-
 @dataclass(frozen=True)
 class Info:
     """What the header says: `rate` in Hz, number of `channels`, length in `frames` (samples per channel)."""
@@ -91,17 +112,13 @@ class Info:
         return self.frames / self.rate
 
 
-def info(path: Recording, warn: Callable[[str], None] = issue_warning) -> Info:
+def info(path: Recording) -> Info:
     """Read rate, channels and length without decoding.
-
-    Args:
-        path: the recording.
-        warn: told in words what looks wrong; default: an `AudioWarning` each.
 
     Raises:
         AudioError: the file is missing, empty, or not audio.
     """
-    with _open(path, warn) as file:
+    with _open(path) as file:
         return Info(file.samplerate, file.channels, file.frames)
 
 
@@ -133,7 +150,7 @@ def read(
     parts = list(blocks(path, rate, channel, start, end))
     signal = np.concatenate([part for part, _ in parts]) if len(parts) > 1 else parts[0][0]
     if np.abs(signal).max(initial=0.0) < SILENCE_PEAK:
-        warnings.warn(f"{path}: silent (no sample above -96 dB of full scale)", AudioWarning, stacklevel=2)
+        warn(f"{path}: silent (no sample above -96 dB of full scale)")
     return signal, parts[0][1]
 
 
@@ -144,43 +161,45 @@ def blocks(
     start: float | None = None,
     end: float | None = None,
     seconds: float = _BLOCK_SECONDS,
-    warn: Callable[[str], None] = issue_warning,
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Read a recording block by block, in memory that does not grow with its length.
 
     The blocks joined are what `read` returns; arguments and errors are the same. `seconds` is the length
     of a block in the file, which is shorter where there are very many channels; resampling moves some samples
-    from one block into the next. `warn` is told in words that the recording is truncated; default: an
-    `AudioWarning`.
+    from one block into the next.
 
     Yields:
         float32 samples of shape (samples,) and their rate in Hz.
     """
-    with _open(path, warn) as file:
+    with _open(path) as file:
         begin, stop = _interval(path, file, start, end)
         if channel is not None and not 0 <= channel < file.channels:
             raise AudioError(f"{path}: no channel {channel}; it has {file.channels}, counted from 0")
         rate = rate or file.samplerate
         stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32") if rate != file.samplerate else None
-        _seek(path, file, begin)
-        position = begin
-        while position < stop:
-            wanted = min(stop - position, _block_frames(file, seconds))
-            block = _decode(path, file, wanted)
-            _check_finite(path, block, position, file.samplerate)
-            short = len(block) < wanted
-            if short and position + len(block) == begin:
-                raise AudioError(f"{path}: no audio in it (0 samples could be decoded)")
-            if short:
-                found, wanted_end = (position + len(block)) / file.samplerate, stop / file.samplerate
-                _truncated(path, f"{found:.2f} s of {wanted_end:.2f} s could be read", warn)
-            position = stop if short else position + wanted
-            mono = block[:, 0 if channel is None else channel]
-            if channel is None and block.shape[1] > 1:
-                mono = block.mean(axis=1)
-            if stream is not None:
-                mono = stream.resample_chunk(np.ascontiguousarray(mono), last=position >= stop)
-            yield np.ascontiguousarray(mono, dtype=np.float32), rate
+        for block, last in _decoded(path, file, begin, stop, seconds):
+            mono = mix(block, channel)
+            yield mono if stream is None else stream.resample_chunk(mono, last=last), rate
+
+
+def frames(path: Recording, seconds: float = _BLOCK_SECONDS) -> Iterator[np.ndarray]:
+    """Read a recording as it is, block by block, in memory that does not grow with its length.
+
+    Errors and warnings are those of `read`.
+
+    Yields:
+        float32 of shape (samples, channels), full scale 1.0, at the file's own rate.
+    """
+    with _open(path) as file:
+        for block, _ in _decoded(path, file, 0, file.frames, seconds):
+            yield block
+
+
+def mix(frames: np.ndarray, channel: int | None = None) -> np.ndarray:
+    """Return one channel, or the mean of all, of float32 (samples, channels): float32 (samples,)."""
+    if channel is None and frames.shape[1] > 1:
+        return frames.mean(axis=1)
+    return np.ascontiguousarray(frames[:, channel or 0])
 
 
 def resample(signal: np.ndarray, rate: int, wanted: int) -> np.ndarray:
@@ -197,14 +216,14 @@ def content_hash(path: Recording) -> str:
         32 hexadecimal digits (BLAKE2b).
     """
     digest = hashlib.blake2b(digest_size=16)
-    with _open(path, issue_warning) as file:
+    with _open(path) as file:
         digest.update(f"{file.samplerate} {file.channels} ".encode())
         while len(block := _decode(path, file, _block_frames(file, _BLOCK_SECONDS))):
             digest.update(block.tobytes())
     return digest.hexdigest()
 
 
-def _open(path: Recording, warn: Callable[[str], None]) -> soundfile.SoundFile:
+def _open(path: Recording) -> soundfile.SoundFile:
     try:
         file = soundfile.SoundFile(_source(path))
     except (soundfile.LibsndfileError, TypeError, OSError) as error:
@@ -213,24 +232,11 @@ def _open(path: Recording, warn: Callable[[str], None]) -> soundfile.SoundFile:
             reason = "Format not recognised"
         raise AudioError(f"{path}: not audio that libsndfile can read ({reason.strip().rstrip('.')})") from None
     try:
-        _check_length(path, file, warn)
+        _check_length(path, file)
     except AudioError:
         file.close()
         raise
     return file
-
-
-def _check_length(path: Recording, file: soundfile.SoundFile, warn: Callable[[str], None]) -> None:
-    if file.frames == 0:
-        raise AudioError(f"{path}: no audio in it (0 samples)")
-    if file.frames == _UNKNOWN_FRAMES:
-        raise AudioError(f"{path}: its header says no length, as that of a FLAC from a pipe; write it to a file first")
-    found = file.frames / file.samplerate
-    cut = _CORRECTED.search(file.extra_info)
-    if cut and _NO_LENGTH > int(cut[1]) > int(cut[2]) > 0:
-        _truncated(path, f"{found:.2f} s of {found * int(cut[1]) / int(cut[2]):.2f} s could be read", warn)
-    elif "Last page lacks an end-of-stream bit" in file.extra_info:
-        _truncated(path, f"{found:.2f} s could be read, then its end mark is missing", warn)
 
 
 def _source(path: Recording) -> Path | io.BytesIO:
@@ -249,6 +255,19 @@ def _source(path: Recording) -> Path | io.BytesIO:
     return file
 
 
+def _check_length(path: Recording, file: soundfile.SoundFile) -> None:
+    if file.frames == 0:
+        raise AudioError(f"{path}: no audio in it (0 samples)")
+    if file.frames == _UNKNOWN_FRAMES:
+        raise AudioError(f"{path}: its header says no length, as that of a FLAC from a pipe; write it to a file first")
+    found = file.frames / file.samplerate
+    cut = _CORRECTED.search(file.extra_info)
+    if cut and _NO_LENGTH > int(cut[1]) > int(cut[2]) > 0:
+        _truncated(path, f"{found:.2f} s of {found * int(cut[1]) / int(cut[2]):.2f} s could be read")
+    elif "Last page lacks an end-of-stream bit" in file.extra_info:
+        _truncated(path, f"{found:.2f} s could be read, then its end mark is missing")
+
+
 def _block_frames(file: soundfile.SoundFile, seconds: float) -> int:
     return max(1, min(int(seconds * file.samplerate), _BLOCK_SAMPLES // file.channels))
 
@@ -260,6 +279,26 @@ def _seek(path: Recording, file: soundfile.SoundFile, begin: int) -> None:
     except soundfile.LibsndfileError as error:
         place = f"{begin / file.samplerate:.3f} s"
         raise AudioError(f"{path}: cannot go to {place} ({error.error_string.strip().rstrip('.')})") from None
+
+
+def _decoded(
+    path: Recording, file: soundfile.SoundFile, begin: int, stop: int, seconds: float
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield float32 (samples, channels) blocks of an interval in samples, and whether each is the last."""
+    _seek(path, file, begin)
+    position = begin
+    while position < stop:
+        wanted = min(stop - position, _block_frames(file, seconds))
+        block = _decode(path, file, wanted)
+        _check_finite(path, block, position, file.samplerate)
+        short = len(block) < wanted
+        if short and position + len(block) == begin:
+            raise AudioError(f"{path}: no audio in it (0 samples could be decoded)")
+        if short:
+            found, wanted_end = (position + len(block)) / file.samplerate, stop / file.samplerate
+            _truncated(path, f"{found:.2f} s of {wanted_end:.2f} s could be read")
+        position = stop if short else position + wanted
+        yield block, position >= stop
 
 
 def _decode(path: Recording, file: soundfile.SoundFile, frames: int) -> np.ndarray:
@@ -292,8 +331,8 @@ def _check_finite(path: Recording, block: np.ndarray, position: int, rate: int) 
         raise AudioError(f"{path}: not a number or infinite at {(position + bad[0]) / rate:.3f} s")
 
 
-def _truncated(path: Recording, what: str, warn: Callable[[str], None]) -> None:
+def _truncated(path: Recording, what: str) -> None:
     text = f"{path}: truncated ({what})"
     if isinstance(path, InMemory) and path.whole:
         raise AudioError(text)
-    warn(text)
+    warn(text, stacklevel=3)

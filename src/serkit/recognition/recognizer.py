@@ -6,7 +6,7 @@ import itertools
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -105,14 +105,14 @@ class Recognizer:
         """
         self.check_channel(channel)
 
-        texts: list[str] = []
-
         def read(rate: int, index: int | None) -> Iterator[np.ndarray]:
-            return windows(path, self.bundle.windowing, rate, index, texts.append)
+            return windows(path, self.bundle.windowing, rate, index)
 
-        info = audio.info(path, texts.append)
-        channels = self._choose_channels(str(path), info.channels, channel)
-        return self._predict(str(path), info.duration, channels, read, texts)
+        with audio.collecting_warnings() as texts:
+            info = audio.info(path)
+            channels = self._choose_channels(str(path), info.channels, channel)
+            prediction = self._predict(str(path), info.duration, channels, read)
+        return replace(prediction, warnings=tuple(texts))
 
     def predict_signal(self, signal: np.ndarray, rate: int, channel: Channel = None) -> Prediction:
         """Recognise samples.
@@ -134,8 +134,10 @@ class Recognizer:
             mono = samples.mean(axis=1) if index is None else np.ascontiguousarray(samples[:, index])
             return cut([audio.resample(mono, rate, wanted)], wanted, duration, self.bundle.windowing)
 
-        channels = self._choose_channels("signal", samples.shape[1], channel)
-        return self._predict("signal", duration, channels, read, [])
+        with audio.collecting_warnings() as texts:
+            channels = self._choose_channels("signal", samples.shape[1], channel)
+            prediction = self._predict("signal", duration, channels, read)
+        return replace(prediction, warnings=tuple(texts))
 
     def predict_files(
         self, paths: Iterable[str | Path], channel: Channel = None, jobs: int = 1
@@ -204,9 +206,8 @@ class Recognizer:
         duration: float,
         channels: dict[str, int | None],
         read: Callable[[int, int | None], Iterator[np.ndarray]],
-        warnings: list[str],
     ) -> Prediction:
-        """Average over the windows; `read(rate, channel index)` yields their samples, and may add warnings."""
+        """Average over the windows; `read(rate, channel index)` yields their samples."""
         # Inputs that hear the same samples share one reading.
         sources = {entry: (feature.rate, channels[entry]) for entry, feature in self._features.items()}
         order = list(dict.fromkeys(sources.values()))
@@ -228,11 +229,10 @@ class Recognizer:
         if count == 0:
             raise audio.AudioError(f"{name}: too short: nothing is left of {duration:g} s after resampling")
         if peak < audio.SILENCE_PEAK:
-            warnings.append(f"{name}: silent (no sample above -96 dB of full scale)")
+            audio.warn(f"{name}: silent (no sample above -96 dB of full scale)")
         mean = dict(zip(self.bundle.labels, (total / count).tolist(), strict=True))
         label = max(mean, key=mean.__getitem__)
-        # Each reading of a recording finds the same.
-        return Prediction(name, label, mean[label], mean, duration, tuple(dict.fromkeys(warnings)))
+        return Prediction(name, label, mean[label], mean, duration)
 
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
         """Run the network on (batch, ...) arrays in the inputs' order: (batch, labels)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -12,11 +12,7 @@ from serkit.items import Windowing
 
 
 def windows(
-    path: audio.Recording,
-    windowing: Windowing,
-    rate: int | None = None,
-    channel: int | None = None,
-    warn: Callable[[str], None] = audio.issue_warning,
+    path: audio.Recording, windowing: Windowing, rate: int | None = None, channel: int | None = None
 ) -> Iterator[np.ndarray]:
     """Read a recording window by window.
 
@@ -25,13 +21,12 @@ def windows(
         windowing: how it is cut; without `seconds` the one window is the whole recording, in memory.
         rate: wanted sampling rate in Hz; None keeps the file's.
         channel: channel from 0; None mixes all channels down.
-        warn: told in words what looks wrong; default: an `AudioWarning` each.
 
     Yields:
         float32 (samples,): what cutting the whole recording at that rate gives.
     """
-    info = audio.info(path, warn)
-    samples = (block for block, _ in audio.blocks(path, rate, channel, warn=warn))
+    info = audio.info(path)
+    samples = (block for block, _ in audio.blocks(path, rate, channel))
     yield from cut(samples, rate or info.rate, info.duration, windowing)
 
 
