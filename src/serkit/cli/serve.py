@@ -67,9 +67,8 @@ def serve(
     models = Models.load(model or ["default"])
     app = create(models, limits, token, threads or cores())
     with listen(host, port) as listening:
-        names = ", ".join(models.recognizers)
-        print(f"serkit: {names} on {url(listening)} (Ctrl-C stops)", file=sys.stderr, flush=True)
-        run(app, listening, limits, log_requests)
+        line = f"serkit: {', '.join(models.recognizers)} on {url(listening)} (Ctrl-C stops)"
+        run(app, listening, limits, log_requests, lambda: print(line, file=sys.stderr, flush=True))
 
 
 def _token(file: Path | None) -> str | None:
