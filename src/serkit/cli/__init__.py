@@ -21,6 +21,7 @@ from serkit.errors import UserError
 #: Name -> where it is (a function, or a typer app of several), and what `serkit --help` says of it.
 COMMANDS = {
     "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
+    "stream": ("serkit.cli.stream:stream", "Recognise a sound while it arrives: microphone, pipe or file."),
     "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
     "serve": ("serkit.cli.serve:serve", "Serve recognisers over HTTP, with a page."),
     "train": ("serkit.cli.train:train", "Train and score a system."),
