@@ -1,10 +1,11 @@
 import json
 import threading
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from serkit.app.recordings import TimelineFormat
+from serkit.app.recordings import AnswerFormat
 from serkit.recognition import load
 from serkit.recognition.formats import as_dict
 from serkit.recognition.timeline_formats import FORMATS, render
@@ -92,7 +93,7 @@ def test_a_timeline_is_that_of_its_file(client, file):
     assert answer.json() == {"model": "toy", **named(timeline_as_dict(load("toy").timeline(file)), "recording")}
 
 
-@pytest.mark.parametrize("name", [name for name in TimelineFormat if name != "json"])
+@pytest.mark.parametrize("name", [name for name in get_args(AnswerFormat) if name != "json"])
 def test_formats_of_a_timeline(client, file, name):
     answer = client.post("/v1/timeline", params={"format": name}, files={"file": (file.name, file.read_bytes())})
     assert answer.headers["content-type"].partition(";")[0] == FORMATS[name].content_type
@@ -101,7 +102,7 @@ def test_formats_of_a_timeline(client, file, name):
 
 def test_every_format_of_one_recording_is_offered():
     # JSON lines are for several.
-    assert set(TimelineFormat) == set(FORMATS) - {"jsonl"}
+    assert set(get_args(AnswerFormat)) == set(FORMATS) - {"jsonl"}
 
 
 def test_when_all_places_are_taken_the_answer_is_503(serve, sound, models, monkeypatch):

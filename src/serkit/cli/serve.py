@@ -14,13 +14,17 @@ from serkit.app.models import Models
 from serkit.app.run import listen, run, url
 from serkit.app.server import create
 from serkit.cli.doctor import cores
+from serkit.cli.predict import complete_model
 from serkit.errors import UserError
 
 _DEFAULT = Limits()
 
 Model = Annotated[
     list[str] | None,
-    typer.Option(help="Name of a recogniser, or its folder. Repeatable; the first answers by default."),
+    typer.Option(
+        help="Name of a recogniser, or its folder. Repeatable; the first answers by default.",
+        autocompletion=complete_model,
+    ),
 ]
 TokenFile = Annotated[
     Path | None,
