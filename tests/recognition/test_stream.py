@@ -1,6 +1,7 @@
 import itertools
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_a_window_does_not_hear_the_speech_before_the_pause(shelf, tmp_path, net
 
     bundle = description(windowing=Windowing(seconds=8.0, tail="keep"))
     long = Recognizer(bundle.save(tmp_path / "long", network({"mel": 64})[0], "# Long\n"))
-    timeline = long.timeline_signal(scene(), 16000, options=OPTIONS)
+    timeline = long.timeline_signal(scene(), 16000, options=replace(OPTIONS, window=3.0))
     windows = {window.end: window for window in timeline.windows}
     assert windows[2.25].start == pytest.approx(0.5, abs=0.1)  # where the first voice begins
     assert windows[4.5].start == pytest.approx(3.0, abs=0.1)  # where the second does
