@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
     "stream": ("serkit.cli.stream:stream", "Recognise a sound while it arrives: microphone, pipe or file."),
     "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
+    "serve": ("serkit.cli.serve:serve", "Serve recognisers over HTTP, with a page."),
     "train": ("serkit.cli.train:train", "Train and score a system."),
     "tune": ("serkit.cli.tune:tune", "Search the hyper-parameters of a system."),
     "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recogniser on labelled recordings."),
@@ -57,20 +58,32 @@ LAB = frozenset(
 #: What the tune extra brings besides.
 TUNE = frozenset({"optuna", "sqlalchemy"})
 
+#: What the app extra brings.
+APP = frozenset({"fastapi", "multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"})
+
+_EXTRAS = {"lab": LAB, "tune": TUNE, "app": APP}
+
 
 class _Commands(TyperGroup):
-    """Imports a command when it is run; until then, and for the help, its line in `COMMANDS` will do."""
+    """Imports a command when it is run or completed; until then, and for the help, its line in `COMMANDS` will do."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, _import_command(name) if name in COMMANDS else command, rest
+        if name not in COMMANDS:
+            return name, command, rest
+        try:
+            return name, _import_command(name), rest
+        except ModuleNotFoundError:
+            # A shell that completes a line cannot show an advice.
+            if ctx.resilient_parsing:
+                return name, command, rest
+            raise
 
 
 app = typer.Typer(
     cls=_Commands,
     help="Speech emotion recognition: train, compare, reproduce, ship and use recognisers.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -119,9 +132,9 @@ def run(arguments: list[str]) -> int:
         return 1
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
-        if library not in LAB | TUNE:
+        extra = next((name for name, brought in _EXTRAS.items() if library in brought), None)
+        if extra is None:
             raise
-        extra = "tune" if library in TUNE else "lab"
         return _fail(f"`serkit {' '.join(arguments[:1])}` needs {error.name}: pip install 'serkit[{extra}]'")
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from serkit.app import PAGE
 from serkit.errors import UserError
 
 
@@ -24,7 +25,10 @@ class Format(StrEnum):
 
 
 def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Format.table) -> None:
-    """Show what is installed and whether it works. The exit code is 1 if a recogniser is broken."""
+    """Show what is installed and whether it works. The exit code is 1 if a recogniser is broken.
+
+    Example: serkit doctor
+    """
     found = examine()
     if format is Format.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
@@ -42,11 +46,12 @@ def examine() -> dict[str, Any]:
         "serkit": metadata.version("serkit"),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cores": _cores(),
+        "cores": cores(),
         "libraries": {name: _version(name) for name in core},
         "extras": {extra: {name: _version(name) for name in names} for extra, names in extras.items()},
         "store": _store(),
         "bundles": _bundles(),
+        "page": (PAGE / "index.html").is_file(),
     }
 
 
@@ -70,7 +75,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _cores() -> int:
+def cores() -> int:
     """Processors this process may use, where the system says so."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -113,7 +118,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines.append(f"store      {store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB")
     for bundle in found["bundles"]:
         lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
-    return lines if found["bundles"] else [*lines, "bundle     none found"]
+    if not found["bundles"]:
+        lines.append("bundle     none found")
+    lines.append(f"page       of `serkit serve`: {'built' if found['page'] else 'not built: make page'}")
+    return lines
 
 
 def _listed(versions: dict[str, str | None]) -> str:

@@ -14,7 +14,7 @@ import typer
 from serkit import audio
 from serkit.cli import output, timeline_options, timelines
 from serkit.errors import UserError
-from serkit.recognition import Failure, TimelineOptions, formats, load
+from serkit.recognition import Failure, TimelineOptions, available, formats, load
 from serkit.recognition.formats import Format
 from serkit.recognition.recognizer import Channel
 from serkit.recognition.timeline_writers import TimelineFormat
@@ -27,7 +27,17 @@ Paths = Annotated[
         show_default=False,
     ),
 ]
-Model = Annotated[str, typer.Option(help="Name of a recogniser (see `serkit models`), or its folder.")]
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Return the names of recognisers that begin so, for a shell that completes a line."""
+    return [folder.name for folder in available() if folder.name.startswith(incomplete)]
+
+
+Model = Annotated[
+    str,
+    typer.Option(help="Name of a recogniser (see `serkit models`), or its folder.", autocompletion=complete_model),
+]
 ChannelText = Annotated[
     str | None,
     typer.Option(

@@ -70,7 +70,7 @@ def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
 
 
 class Recognizer:
-    """A bundle, ready to run.
+    """A bundle, ready to run, in several threads at once if need be.
 
     A channel is an index from 0, which every input of the network then reads, `"egg"`, or None: what the
     bundle was made for. Speech is the mean of all channels. The electroglottograph is channel 1 of a file
@@ -92,11 +92,11 @@ class Recognizer:
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
         self._session = open_session(bundle, self._features, threads)
 
-    def __call__(self, path: str | Path, channel: Channel = None) -> Prediction:
+    def __call__(self, path: audio.Recording, channel: Channel = None) -> Prediction:
         return self.predict_file(path, channel)
 
-    def predict_file(self, path: str | Path, channel: Channel = None) -> Prediction:
-        """Recognise a recording, reading it window by window.
+    def predict_file(self, path: audio.Recording, channel: Channel = None) -> Prediction:
+        """Recognise a recording, a file or the content of one, reading it window by window.
 
         Raises:
             AudioError: it cannot be read, has no such channel, or the network fails on it.
@@ -157,7 +157,9 @@ class Recognizer:
         self.check_channel(channel)
         return each(self, "predict_file", paths, jobs, channel=channel)
 
-    def timeline(self, path: str | Path, channel: Channel = None, options: TimelineOptions | None = None) -> Timeline:
+    def timeline(
+        self, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
+    ) -> Timeline:
         """Recognise a recording over time, reading it block by block.
 
         >>> for segment in serkit.load().timeline("call.wav").segments:    # doctest: +SKIP
