@@ -22,7 +22,7 @@ setup: .venv/lab.stamp  ## everything: train, test, export
 	command -v nvidia-smi > /dev/null \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==$(TORCH)+cpu" 2> /dev/null \
 	  || true
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==$(TORCH)" --editable ".[lab,tune,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==$(TORCH)" --editable ".[lab,tune,app,dev]"
 	touch $@
 
 demo: .venv/core.stamp  ## recognise made-up clips, and AUDIO=file, folder or pattern

@@ -290,6 +290,66 @@ def test_a_wav_from_a_pipe_is_not_truncated(write, strict, size):
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
+def test_the_content_of_a_file_is_read_as_the_file(write, strict, suffix):
+    path = write(suffix)
+    memory = audio.InMemory(path.read_bytes())
+    assert audio.info(memory) == audio.info(path)
+    np.testing.assert_array_equal(audio.read(memory, 8000)[0], audio.read(path, 8000)[0])
+    assert audio.content_hash(memory) == audio.content_hash(path)
+
+
+def test_errors_call_a_recording_in_memory_by_its_name(write):
+    for content, message in [(b"", "call: empty"), (b"hello", "call: not audio"), (b"\0" * 100, "call: not audio")]:
+        with pytest.raises(AudioError, match=message):
+            audio.info(audio.InMemory(content, "call"))
+    with pytest.raises(AudioError, match="call: no channel 1"):
+        audio.read(audio.InMemory(write().read_bytes(), "call"), channel=1)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "mp3", "ogg"])
+def test_a_recording_in_memory_may_have_to_be_whole(write, strict, suffix):
+    path = write(suffix, np.tile(NOISE, 6))
+    audio.read(audio.InMemory(path.read_bytes(), whole=True))
+    cut(path)
+    with pytest.raises(AudioError, match="recording: truncated"):
+        audio.read(audio.InMemory(path.read_bytes(), whole=True))
+    with pytest.warns(AudioWarning, match="recording: truncated"):
+        audio.read(audio.InMemory(path.read_bytes()))
+
+
+def test_warnings_can_be_collected(write, strict):
+    path = write()
+    cut(path)
+    with audio.collecting_warnings() as texts:
+        audio.info(path)
+        list(audio.blocks(path))
+    assert texts == [f"{path}: truncated (0.30 s of 0.50 s could be read)"]
+
+
+def test_a_flac_without_a_length_is_refused(write):
+    content = bytearray(write("flac").read_bytes())
+    # The lowest 36 bits of the 18 bytes from the 9th on: number of samples; 0 is unknown.
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    with pytest.raises(AudioError, match="header says no length"):
+        audio.info(audio.InMemory(bytes(content)))
+
+
+def test_many_channels_make_no_larger_blocks(tmp_path):
+    path = tmp_path / "eight.flac"
+    with soundfile.SoundFile(path, "w", 384000, 8, "PCM_16") as file:
+        file.write(np.zeros((10 * 384000, 8), dtype=np.int16))
+    content = path.read_bytes()
+    assert len(content) < 2_000_000
+    tracemalloc.start()
+    samples = sum(len(block) for block, _ in audio.blocks(audio.InMemory(content), rate=16000))
+    highest = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert samples == 10 * 16000
+    assert highest < 40_000_000  # decoded it is 123 MB
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_a_whole_recording_gives_no_warning(write, strict, suffix):
     path = write(suffix)
     audio.info(path)

@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -161,6 +162,27 @@ def test_warnings_are_part_of_the_prediction(recognizer, tmp_path, noise, recwar
     assert text.startswith(f"{tmp_path / 'cut.wav'}: truncated")
     assert recognizer.predict_signal(np.zeros(16000), 16000).warnings[0].startswith("signal: silent")
     assert len(recwarn) == 0
+
+
+def test_a_recording_in_memory_is_recognised_as_its_file(recognizer, tmp_path, noise):
+    noise(tmp_path / "long.wav", seconds=2.5, rate=22050)
+    prediction = recognizer(audio.InMemory((tmp_path / "long.wav").read_bytes(), "long"))
+    assert prediction.file == "long"
+    assert prediction.probabilities == recognizer(tmp_path / "long.wav").probabilities
+
+
+def test_threads_predict_at_the_same_time(recognizer, tmp_path, noise, monkeypatch):
+    noise(tmp_path / "good.wav")
+    both, info = threading.Barrier(2, timeout=20), audio.info
+
+    def wait_for_the_other(*arguments):
+        both.wait()
+        return info(*arguments)
+
+    monkeypatch.setattr(audio, "info", wait_for_the_other)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(recognizer, [tmp_path / "good.wav"] * 2)
+    assert first == second
 
 
 def test_threads_do_not_collect_each_others_warnings(recognizer, tmp_path):

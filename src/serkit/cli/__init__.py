@@ -22,6 +22,7 @@ from serkit.errors import UserError
 COMMANDS = {
     "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
     "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
+    "serve": ("serkit.cli.serve:serve", "Serve recognisers over HTTP, with a page."),
     "train": ("serkit.cli.train:train", "Train and score a system."),
     "tune": ("serkit.cli.tune:tune", "Search the hyper-parameters of a system."),
     "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recogniser on labelled recordings."),
@@ -55,6 +56,11 @@ LAB = frozenset(
 
 #: What the tune extra brings besides.
 TUNE = frozenset({"optuna", "sqlalchemy"})
+
+#: What the app extra brings.
+APP = frozenset({"fastapi", "multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"})
+
+_EXTRAS = {"lab": LAB, "tune": TUNE, "app": APP}
 
 
 class _Commands(TyperGroup):
@@ -118,9 +124,9 @@ def run(arguments: list[str]) -> int:
         return 1
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
-        if library not in LAB | TUNE:
+        extra = next((name for name, brought in _EXTRAS.items() if library in brought), None)
+        if extra is None:
             raise
-        extra = "tune" if library in TUNE else "lab"
         return _fail(f"`serkit {' '.join(arguments[:1])}` needs {error.name}: pip install 'serkit[{extra}]'")
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))

@@ -42,7 +42,7 @@ def examine() -> dict[str, Any]:
         "serkit": metadata.version("serkit"),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cores": _cores(),
+        "cores": cores(),
         "libraries": {name: _version(name) for name in core},
         "extras": {extra: {name: _version(name) for name in names} for extra, names in extras.items()},
         "store": _store(),
@@ -70,7 +70,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _cores() -> int:
+def cores() -> int:
     """Processors this process may use, where the system says so."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from serkit.errors import UserError
-from serkit.recognition.recognizer import Failure, Prediction
+from serkit.recognition.jobs import Failure
+from serkit.recognition.recognizer import Prediction
 
 Result = Prediction | Failure
 

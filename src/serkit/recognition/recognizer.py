@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import itertools
-import signal
-import threading
-import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError
 from serkit.recognition.bundle import Bundle, BundleError, find
+from serkit.recognition.jobs import Failure, each
 from serkit.recognition.session import open_session, reason
 from serkit.recognition.windows import cut, windows
 
+if TYPE_CHECKING:
+    from serkit.recognition.stream import Stream, TimelineOptions
+    from serkit.recognition.timeline import Timeline
+
 Channel = int | Literal["egg"] | None
+
+#: What an input of the network hears: rate in Hz, and channel index (None: the mean of all).
+Source = tuple[int, int | None]
 
 #: Windows run at once: enough to keep the processor busy, few enough for an hour of sound.
 BATCH = 16
 
 #: How far probabilities may be from adding up to 1: rounding of float32, or of 8-bit weights.
 _SUM_TOLERANCE = 1e-3
-
-# Python's record of warnings belongs to the process: two threads would collect each other's.
-_COLLECTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,6 @@ class Prediction:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A recording that could not be used, and why."""
-
-    file: str
-    error: str
-
-
 def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
     """Make a recogniser.
 
@@ -76,7 +68,7 @@ def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
 
 
 class Recognizer:
-    """A bundle, ready to run.
+    """A bundle, ready to run, in several threads at once if need be.
 
     A channel is an index from 0, which every input of the network then reads, `"egg"`, or None: what the
     bundle was made for. Speech is the mean of all channels. The electroglottograph is channel 1 of a file
@@ -93,31 +85,30 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.bundle = bundle
-        self._threads = threads
+        self.threads = threads
         self._features = bundle.features()
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
         self._session = open_session(bundle, self._features, threads)
 
-    def __call__(self, path: str | Path, channel: Channel = None) -> Prediction:
+    def __call__(self, path: audio.Recording, channel: Channel = None) -> Prediction:
         return self.predict_file(path, channel)
 
-    def predict_file(self, path: str | Path, channel: Channel = None) -> Prediction:
-        """Recognise a recording, reading it window by window.
+    def predict_file(self, path: audio.Recording, channel: Channel = None) -> Prediction:
+        """Recognise a recording, a file or the content of one, reading it window by window.
 
         Raises:
             AudioError: it cannot be read, has no such channel, or the network fails on it.
             UserError: the bundle does not listen to such a channel.
             BundleError: what the network gives is not probabilities.
         """
-        self.check_channel(channel)
 
         def read(rate: int, index: int | None) -> Iterator[np.ndarray]:
             return windows(path, self.bundle.windowing, rate, index)
 
-        with _audio_warnings() as texts:
+        with audio.collecting_warnings() as texts:
             info = audio.info(path)
-            channels = self._choose_channels(str(path), info.channels, channel)
-            prediction = self._predict(str(path), info.duration, channels, read)
+            sources = self.sources(str(path), info.channels, channel)
+            prediction = self._predict(str(path), info.duration, sources, read)
         return replace(prediction, warnings=tuple(texts))
 
     def predict_signal(self, signal: np.ndarray, rate: int, channel: Channel = None) -> Prediction:
@@ -132,17 +123,16 @@ class Recognizer:
         Raises:
             UserError: empty, non-finite, or of a wrong shape or type.
         """
-        self.check_channel(channel)
-        samples = _as_samples(signal, rate)
+        samples = as_samples(signal, rate)
         duration = len(samples) / rate
 
         def read(wanted: int, index: int | None) -> Iterator[np.ndarray]:
             mono = samples.mean(axis=1) if index is None else np.ascontiguousarray(samples[:, index])
             return cut([audio.resample(mono, rate, wanted)], wanted, duration, self.bundle.windowing)
 
-        with _audio_warnings() as texts:
-            channels = self._choose_channels("signal", samples.shape[1], channel)
-            prediction = self._predict("signal", duration, channels, read)
+        with audio.collecting_warnings() as texts:
+            sources = self.sources("signal", samples.shape[1], channel)
+            prediction = self._predict("signal", duration, sources, read)
         return replace(prediction, warnings=tuple(texts))
 
     def predict_files(
@@ -163,9 +153,69 @@ class Recognizer:
             BundleError: what the network gives is not probabilities, or a process has ended.
         """
         self.check_channel(channel)
-        if jobs > 1:
-            return _in_processes(self.bundle.folder, self._threads, paths, channel, jobs)
-        return (self._attempt(path, channel) for path in paths)
+        return each(self, "predict_file", paths, jobs, channel=channel)
+
+    def timeline(self, path: str | Path, channel: Channel = None, options: TimelineOptions | None = None) -> Timeline:
+        """Recognise a recording over time, reading it block by block.
+
+        >>> for segment in serkit.load().timeline("call.wav").segments:    # doctest: +SKIP
+        ...     print(segment.start, segment.end, segment.label, segment.confidence)
+
+        Args:
+            path: the recording.
+            channel: as in `predict_file`.
+            options: windows, voice activity, smoothing; None: the defaults of `TimelineOptions`.
+
+        Raises:
+            AudioError: it cannot be read, has no such channel, or the network fails on it.
+            UserError: options or a channel that the bundle cannot do.
+            BundleError: what the network gives is not probabilities.
+        """
+        from serkit.recognition import timeline
+
+        return timeline.of_file(self, path, channel, options)
+
+    def timeline_signal(
+        self, signal: np.ndarray, rate: int, channel: Channel = None, options: TimelineOptions | None = None
+    ) -> Timeline:
+        """Recognise samples over time; arguments and errors as in `predict_signal` and `timeline`."""
+        from serkit.recognition import timeline
+
+        return timeline.of_signal(self, signal, rate, channel, options)
+
+    def timelines(
+        self,
+        paths: Iterable[str | Path],
+        channel: Channel = None,
+        options: TimelineOptions | None = None,
+        jobs: int = 1,
+    ) -> Iterator[Timeline | Failure]:
+        """Recognise many recordings over time; arguments and errors as in `predict_files` and `timeline`."""
+        from serkit.recognition.stream import TimelineOptions
+
+        self.check_channel(channel)
+        (options or TimelineOptions()).check(self.bundle)
+        return each(self, "timeline", paths, jobs, channel=channel, options=options)
+
+    def stream(self, rate: int, channel: Channel = None, options: TimelineOptions | None = None) -> Stream:
+        """Begin to recognise a sound that arrives bit by bit.
+
+        >>> stream = serkit.load().stream(rate=16000)                      # doctest: +SKIP
+        >>> for samples in microphone:                                     # doctest: +SKIP
+        ...     for event in stream.push(samples):
+        ...         print(event)
+
+        Args:
+            rate: of the samples that will come, in Hz.
+            channel: as in `predict_file`.
+            options: as in `timeline`.
+
+        Raises:
+            UserError: options or a channel that the bundle cannot do.
+        """
+        from serkit.recognition.stream import Stream
+
+        return Stream(self, rate, options, channel)
 
     def check_channel(self, channel: Channel) -> None:
         """Raise UserError if no recording whatever could be recognised with this channel."""
@@ -174,15 +224,38 @@ class Recognizer:
         if channel == "egg" and "egg" not in self._channels.values():
             raise UserError(f"bundle '{self.bundle.name}' listens to speech only: channel 'egg' is not for it")
 
-    def _attempt(self, path: str | Path, channel: Channel) -> Prediction | Failure:
-        try:
-            return self.predict_file(path, channel)
-        except BundleError:  # every other recording would fail as well
-            raise
-        except UserError as error:
-            return Failure(str(path), str(error))
-        except OSError as error:
-            return Failure(str(path), f"{path}: {error.strerror or error}")
+    def sources(self, name: str, count: int, channel: Channel = None) -> dict[str, Source]:
+        """Return what each input of the network hears of a recording with `count` channels.
+
+        Raises:
+            AudioError: it has no such channel; the message begins with `name`.
+            UserError: the bundle does not listen to such a channel.
+        """
+        self.check_channel(channel)
+        indices = self._choose_channels(name, count, channel)
+        return {entry: (feature.rate, indices[entry]) for entry, feature in self._features.items()}
+
+    def recognize_window(self, name: str, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> np.ndarray:
+        """Recognise one window.
+
+        Args:
+            name: of the recording, for messages.
+            sources: what each input hears.
+            heard: float32 (samples,) of each source.
+
+        Returns:
+            Probabilities (labels,), in the bundle's order.
+
+        Raises:
+            AudioError: the network fails on it.
+            BundleError: what the network gives is not probabilities.
+        """
+        [probabilities] = self._run(name, [array[None] for array in self._compute_features(sources, heard)])
+        return probabilities
+
+    def _compute_features(self, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> list[np.ndarray]:
+        """Compute what each input is given, in the inputs' order."""
+        return [feature(heard[sources[entry]]) for entry, feature in self._features.items()]
 
     @property
     def _hears_egg_only(self) -> bool:
@@ -210,12 +283,11 @@ class Recognizer:
         self,
         name: str,
         duration: float,
-        channels: dict[str, int | None],
+        sources: dict[str, Source],
         read: Callable[[int, int | None], Iterator[np.ndarray]],
     ) -> Prediction:
         """Average over the windows; `read(rate, channel index)` yields their samples."""
         # Inputs that hear the same samples share one reading.
-        sources = {entry: (feature.rate, channels[entry]) for entry, feature in self._features.items()}
         order = list(dict.fromkeys(sources.values()))
         peak = 0.0
 
@@ -224,8 +296,7 @@ class Recognizer:
             # Not strict: of a truncated recording one rate may give a last window the other does not.
             for heard in zip(*(read(*source) for source in order), strict=False):
                 peak = max(peak, *(float(np.abs(window).max()) for window in heard))
-                samples = dict(zip(order, heard, strict=True))
-                yield [feature(samples[sources[entry]]) for entry, feature in self._features.items()]
+                yield self._compute_features(sources, dict(zip(order, heard, strict=True)))
 
         total = np.zeros(len(self.bundle.labels))
         count = 0
@@ -235,8 +306,7 @@ class Recognizer:
         if count == 0:
             raise audio.AudioError(f"{name}: too short: nothing is left of {duration:g} s after resampling")
         if peak < audio.SILENCE_PEAK:
-            text = f"{name}: silent (no sample above -96 dB of full scale)"
-            warnings.warn(text, audio.AudioWarning, stacklevel=4)
+            audio.warn(f"{name}: silent (no sample above -96 dB of full scale)")
         mean = dict(zip(self.bundle.labels, (total / count).tolist(), strict=True))
         label = max(mean, key=mean.__getitem__)
         return Prediction(name, label, mean[label], mean, duration)
@@ -267,7 +337,7 @@ def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]
             yield [np.stack(arrays) for arrays in zip(*batch, strict=True)]
 
 
-def _as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
+def as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
     """Check samples, and turn them into float32 (samples, channels) of full scale 1.0."""
     signal = np.asarray(signal)
     if rate <= 0:
@@ -278,69 +348,21 @@ def _as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
         raise UserError(f"signal: no samples in it (shape {signal.shape})")
     if signal.ndim == 2 and signal.shape[1] > signal.shape[0]:
         raise UserError(f"signal: shape {signal.shape} has more channels than samples; transpose it")
+    return full_scale("signal", signal).reshape(len(signal), -1)
+
+
+def full_scale(name: str, signal: np.ndarray) -> np.ndarray:
+    """Turn floats, or integers of up to 32 bits, into float32 of full scale 1.0.
+
+    Raises:
+        UserError: of another type, or non-finite; the message begins with `name`.
+    """
     kind, bits = signal.dtype.kind, 8 * signal.dtype.itemsize
     if kind in "iu" and bits <= 32:
         half = 2.0 ** (bits - 1)
         signal = (signal - (half if kind == "u" else 0.0)) / half
     elif kind != "f":
-        raise UserError(f"signal: samples of type {signal.dtype}; floats or integers of up to 32 bits are wanted")
+        raise UserError(f"{name}: samples of type {signal.dtype}; floats or integers of up to 32 bits are wanted")
     if not np.isfinite(signal).all():
-        raise UserError(f"signal: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
-    return signal.astype(np.float32, copy=False).reshape(len(signal), -1)
-
-
-@contextmanager
-def _audio_warnings() -> Iterator[list[str]]:
-    """Keep AudioWarnings from being shown; the list holds their texts once the block is over."""
-    texts: list[str] = []
-    with _COLLECTING, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", audio.AudioWarning)
-        yield texts
-    for warning in caught:
-        if not issubclass(warning.category, audio.AudioWarning):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        elif str(warning.message) not in texts:
-            texts.append(str(warning.message))
-
-
-def _in_processes(
-    folder: Path, threads: int, paths: Iterable[str | Path], channel: Channel, jobs: int
-) -> Iterator[Prediction | Failure]:
-    """Predict in several processes, a few recordings ahead of the one that is asked for."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    # Spawned on every system: a fork would copy the network's threads in whatever state they are.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=(folder, threads))
-    try:
-        waiting: deque = deque()
-        for path in paths:
-            waiting.append(pool.submit(_predict_in_worker, path, channel))
-            if len(waiting) > 4 * jobs:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        raise BundleError(
-            f"{folder}: a process that recognises has ended (out of memory?); use one job. In a script, "
-            "several jobs need `if __name__ == '__main__':`"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_worker: Recognizer | None = None
-
-
-def _start_worker(folder: Path, threads: int) -> None:
-    global _worker
-    # Ctrl-C reaches every process of a terminal; the parent alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = load(folder, threads)
-
-
-def _predict_in_worker(path: str | Path, channel: Channel) -> Prediction | Failure:
-    assert _worker is not None
-    return _worker._attempt(path, channel)
+        raise UserError(f"{name}: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
+    return signal.astype(np.float32, copy=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from serkit.items import Windowing
 
 
 def windows(
-    path: str | Path, windowing: Windowing, rate: int | None = None, channel: int | None = None
+    path: audio.Recording, windowing: Windowing, rate: int | None = None, channel: int | None = None
 ) -> Iterator[np.ndarray]:
     """Read a recording window by window.
 

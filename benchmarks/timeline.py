@@ -1,0 +1,257 @@
+"""How well timelines find who sounds how, when: on joined recordings, whose changes are known.
+
+    python benchmarks/timeline.py half train.csv        # write the table of the speakers to train on
+    serkit train compact-cnn --corpus table=train.csv --protocol random --no-baseline --out half
+    serkit export half --out half-bundle
+    python benchmarks/timeline.py choose half-bundle    # windows, hops, smoothing: with the other speakers
+    python benchmarks/timeline.py report MODEL          # the defaults, with recordings nobody learned from
+
+SERKIT_CORPORA names the folder with emodb, ravdess, savee and tava. Scenes are drawn from a fixed seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+import serkit
+from serkit import audio, corpora, emotions
+from serkit.recognition import Recognizer, Segment, TimelineOptions
+from serkit.recognition.segments import Segmenter
+from serkit.recognition.stream import Stream
+
+RATE = 16000
+FRAME = 0.01  # s: what is compared
+MERGED = {"calm": "neutral", "boredom": "drop"}
+
+# TAVA's affects that have a name in the default recogniser.
+TAVA = {
+    "enraged": "anger", "annoyed": "anger", "frightened": "fear", "worried": "fear", "joyful": "happiness",
+    "happy": "happiness", "thrilled": "happiness", "miserable": "sadness", "depressed": "sadness",
+    "tranquil": "neutral", "serene": "neutral", "mellow": "neutral",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """An utterance: its path, emotion and speaker."""
+
+    path: Path
+    emotion: str
+    speaker: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Joined utterances: float32 (samples,) at 16 kHz; start, end in s and emotion of each."""
+
+    signal: np.ndarray
+    truth: tuple[tuple[float, float, str], ...]
+
+
+def spoken(name: str) -> list[Spoken]:
+    """Read a corpus with the labels of the default recogniser."""
+    found = []
+    for utterance in corpora.load(name, Path(os.environ["SERKIT_CORPORA"]) / name).utterances:
+        if name == "tava":
+            label = TAVA.get(str(utterance.targets["affect"]))
+        else:
+            label = emotions.merge(str(utterance.targets["emotion"]), MERGED)
+        if label:
+            found.append(Spoken(utterance.path, label, utterance.speaker))
+    return sorted(found, key=lambda one: str(one.path))
+
+
+def halves() -> tuple[list[Spoken], list[Spoken]]:
+    """Part the speakers of the three corpora: every second pair of RAVDESS, every second of the others."""
+    learned, held = [], []
+    for name, together in (("emodb", 1), ("ravdess", 2), ("savee", 1)):
+        utterances = spoken(name)
+        order = sorted({one.speaker for one in utterances})
+        for one in utterances:
+            (held if order.index(one.speaker) // together % 2 else learned).append(one)
+    return learned, held
+
+
+def trimmed(path: Path) -> np.ndarray:
+    """Read from the first to the last 10 ms within 35 dB of the loudest."""
+    signal, _ = audio.read(path, RATE)
+    frames = signal[: len(signal) // 160 * 160].reshape(-1, 160)
+    level = 10 * np.log10((frames**2).mean(axis=1) + 1e-10)
+    loud = np.flatnonzero(level > level.max() - 35)
+    return signal[loud[0] * 160 : (loud[-1] + 1) * 160]
+
+
+def scenes(utterances: Sequence[Spoken], kind: str, count: int, seed: int) -> Iterator[Scene]:
+    """Join eight utterances of one corpus.
+
+    Args:
+        utterances: to draw from.
+        kind: `turns`: any speakers, pauses of 0.3 to 1.5 s; `breaths`: one speaker, pauses of 0 to 0.3 s,
+            which no voice activity detector parts.
+        count: how many scenes per corpus.
+        seed: of what is drawn.
+    """
+    generator = np.random.default_rng(seed)
+    by_corpus = {
+        name: list(group) for name, group in itertools.groupby(utterances, lambda one: one.speaker.split("/")[0])
+    }
+    for group in by_corpus.values():
+        for _ in range(count):
+            speaker = group[generator.integers(len(group))].speaker
+            choice = [one for one in group if kind == "turns" or one.speaker == speaker]
+            drawn = [choice[place] for place in generator.choice(len(choice), 8, replace=len(choice) < 8)]
+            yield join(drawn, (0.3, 1.5) if kind == "turns" else (0.0, 0.3), generator)
+
+
+def join(drawn: Sequence[Spoken], pauses: tuple[float, float], generator: np.random.Generator) -> Scene:
+    """Put utterances one after the other, over faint noise."""
+    parts, truth, at = [], [], 0
+    for one in drawn:
+        pause = np.zeros(round(generator.uniform(*pauses) * RATE), dtype=np.float32)
+        signal = trimmed(one.path)
+        begin, at = at + len(pause), at + len(pause) + len(signal)
+        parts += [pause, signal]
+        truth.append((begin / RATE, at / RATE, one.emotion))
+    joined = np.concatenate([*parts, np.zeros(RATE, dtype=np.float32)])
+    # -80 dB: the noise of a quiet room; digital silence would make it too easy to hear the pauses.
+    return Scene(joined + generator.normal(0, 1e-4, len(joined)).astype(np.float32), tuple(truth))
+
+
+class Recorder(Segmenter):
+    """Notes what a segmenter is told, so that it can be told again with other settings."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__(labels, 0, 0.0)
+        self.calls: list[tuple] = []
+
+    def add(self, start: float, end: float, probabilities: np.ndarray) -> list[Segment]:
+        self.calls.append((start, end, probabilities))
+        return []
+
+    def finish(self, end: float) -> list[Segment]:
+        self.calls.append((end,))
+        return []
+
+    def preview(self, end: float) -> list[Segment]:
+        return []
+
+
+def listen(recognizer: Recognizer, scene: Scene, options: TimelineOptions) -> list[tuple]:
+    """Recognise the windows of a scene; return what the segmenter is told."""
+    stream = Stream(recognizer, RATE, options)
+    stream._segmenter = recorder = Recorder(stream.labels)
+    stream.push(scene.signal)
+    stream.finish()
+    return recorder.calls
+
+
+def segments(labels: Sequence[str], calls: list[tuple], options: TimelineOptions) -> list[Segment]:
+    """Segment with other settings what was recognised before."""
+    segmenter = Segmenter(labels, round(options.lookahead / options.hop), options.change)
+    return [one for call in calls for one in (segmenter.finish if len(call) == 1 else segmenter.add)(*call)]
+
+
+class Tally:
+    """Counts frames by emotion, and changes.
+
+    `uar` is over 10 ms frames of the utterances, a frame in no segment being wrong; `f1` is of changes found
+    within half a second; `pieces` are segments per utterance.
+    """
+
+    def __init__(self) -> None:
+        self.right: dict[str, int] = {}
+        self.all: dict[str, int] = {}
+        self.matched = self.found = self.true = self.pieces = self.utterances = 0
+
+    def add(self, scene: Scene, found: Sequence[Segment]) -> None:
+        count = round(scene.truth[-1][1] / FRAME)
+        heard = np.full(count, "", dtype=object)
+        for one in found:
+            heard[round(one.start / FRAME) : round(one.end / FRAME)] = one.label
+        for start, end, emotion in scene.truth:
+            part = heard[round(start / FRAME) : round(end / FRAME)]
+            self.right[emotion] = self.right.get(emotion, 0) + int((part == emotion).sum())
+            self.all[emotion] = self.all.get(emotion, 0) + len(part)
+        changes = [b[0] for a, b in itertools.pairwise(scene.truth) if a[2] != b[2]]
+        guesses = [b.start for a, b in itertools.pairwise(found) if a.label != b.label]
+        self.true += len(changes)
+        self.found += len(guesses)
+        for guess in guesses:
+            near = [change for change in changes if abs(change - guess) <= 0.5]
+            if near:
+                changes.remove(min(near, key=lambda change: abs(change - guess)))
+                self.matched += 1
+        self.pieces += len(found)
+        self.utterances += len(scene.truth)
+
+    @property
+    def uar(self) -> float:
+        return 100 * float(np.mean([self.right[label] / self.all[label] for label in self.all]))
+
+    @property
+    def f1(self) -> float:
+        return 100 * 2 * self.matched / max(1, self.found + self.true)
+
+
+def known(recognizer: Recognizer, drawn: Sequence[Scene]) -> float:
+    """UAR over frames if every utterance's start and end were given."""
+    tally = Tally()
+    for scene in drawn:
+        cut = [(a, b, recognizer.predict_signal(scene.signal[round(a * RATE) : round(b * RATE)], RATE))
+               for a, b, _ in scene.truth]  # fmt: skip
+        tally.add(scene, [Segment(a, b, p.label, p.confidence, p.probabilities) for a, b, p in cut])
+    return tally.uar
+
+
+def choose(model: str, count: int) -> None:
+    recognizer = serkit.load(model)
+    labels = recognizer.bundle.labels
+    for kind in ("turns", "breaths"):
+        drawn = list(scenes(halves()[1], kind, count, seed=0))
+        print(f"{kind}: UAR with known utterances {known(recognizer, drawn):.1f}")
+        for window, hop in itertools.product((1.0, 1.5, 2.0, 3.0, 4.0), (0.25, 0.5, 1.0)):
+            base = TimelineOptions(window=window, hop=hop, pause=max(0.6, hop))
+            told = [listen(recognizer, scene, base) for scene in drawn]
+            for lookahead, change in itertools.product((0.0, 0.5, 1.0, 1.5, 2.0), (0.0, 0.25, 0.5, 1.0, 2.0)):
+                if lookahead % hop or lookahead >= window:
+                    continue
+                options = replace(base, lookahead=lookahead, change=change)
+                tally = Tally()
+                for scene, calls in zip(drawn, told, strict=True):
+                    tally.add(scene, segments(labels, calls, options))
+                print(
+                    f"{kind} window {window:g} hop {hop:g} lookahead {lookahead:g} change {change:g}: "
+                    f"uar {tally.uar:.1f} f1 {tally.f1:.1f} pieces {tally.pieces / tally.utterances:.2f}",
+                    flush=True,
+                )
+
+
+def write_half(path: str) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "emotion", "speaker"])
+        rows.writerows([one.path, one.emotion, one.speaker] for one in halves()[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["half", "choose", "report"])
+    parser.add_argument("argument")
+    parser.add_argument("--count", type=int, default=12)
+    arguments = parser.parse_args()
+    if arguments.what == "half":
+        write_half(arguments.argument)
+    elif arguments.what == "choose":
+        choose(arguments.argument, arguments.count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Every error is `{"error": "one line"}` with its status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from serkit.app.answers import Problem
+from serkit.errors import UserError
+from serkit.recognition.bundle import BundleError
+
+_LOG = logging.getLogger("serkit.app")
+
+#: The errors OpenAPI names for what takes a recording.
+OPENAPI_ERRORS: dict[int | str, dict] = {
+    400: {"model": Problem, "description": "The request is malformed."},
+    401: {"model": Problem, "description": "The token is missing or wrong."},
+    404: {"model": Problem, "description": "No such model."},
+    408: {"model": Problem, "description": "The body arrives too slowly."},
+    413: {"model": Problem, "description": "The body is too large, or the recording too long."},
+    422: {"model": Problem, "description": "The recording, or a parameter, cannot be used."},
+    503: {"model": Problem, "description": "Busy; `Retry-After` says when to try again."},
+}
+
+
+def install(app: FastAPI) -> None:
+    """Give an application the answers of this page."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return _answer(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        problem = error.errors()[0]
+        return _answer(422, f"{problem['loc'][-1]} is {problem.get('input')!r}: {problem['msg']}")
+
+    @app.exception_handler(UserError)
+    async def unusable(request: Request, error: UserError) -> JSONResponse:
+        if isinstance(error, BundleError):  # nothing the client could do otherwise
+            return await broken(request, error)
+        return _answer(422, str(error))
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> JSONResponse:
+        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _answer(500, "internal error; the server's log says more")
+
+
+def _answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": " ".join(text.split())}, status, headers)

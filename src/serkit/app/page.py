@@ -1,0 +1,38 @@
+"""The page at `/`: static files that `make page` builds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+#: Where the page is built.
+FOLDER = Path(__file__).parent / "page" / "dist"
+
+_NOT_BUILT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>serkit</title>
+<body style="font: 1rem/1.5 system-ui; max-width: 40rem; margin: 3rem auto; padding: 0 1rem">
+<h1>serkit</h1>
+<p>The server works. Its page has not been built: run <code>make page</code> in serkit's sources
+(it needs Node.js), then start the server again.</p>
+<p>The API is described in <a href="/openapi.json">/openapi.json</a>:</p>
+<pre>curl --data-binary @call.wav http://127.0.0.1:8000/v1/predict</pre>
+</body>
+</html>
+"""
+
+
+def install(app: FastAPI, folder: Path = FOLDER) -> None:
+    """Serve the page, or a word on how to build it."""
+    if (folder / "index.html").is_file():
+        app.mount("/", StaticFiles(directory=folder, html=True), name="page")
+        return
+
+    @app.get("/", include_in_schema=False)
+    async def not_built() -> HTMLResponse:
+        return HTMLResponse(_NOT_BUILT)

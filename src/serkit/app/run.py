@@ -1,0 +1,66 @@
+"""Listening: the socket, uvicorn, and a graceful stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from serkit.app.limits import Limits
+from serkit.errors import UserError
+
+#: Once told to stop, requests in flight have so many s to finish.
+GRACE = 30
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket; port 0 is any that is free.
+
+    Raises:
+        UserError: the address is taken, not allowed, or none of this computer.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        # Not strerror: Python puts the address into it once more.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise UserError(f"cannot listen on {host}:{port}: {why}; try another --port or --host") from None
+
+
+def url(listening: socket.socket) -> str:
+    """Return the address to open in a browser."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(app: FastAPI, listening: socket.socket, limits: Limits, log_requests: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM; what is in flight is then finished.
+
+    Args:
+        app: what to serve.
+        listening: where.
+        limits: of connections and messages.
+        log_requests: whether to write a line per request to stderr.
+    """
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
+    logging.getLogger("uvicorn.access").setLevel(logging.INFO if log_requests else logging.WARNING)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=limits.message,
+        # A compressed message may be a thousand times its size.
+        ws_per_message_deflate=False,
+        log_config=None,
+        log_level=None,
+        access_log=log_requests,
+        server_header=False,
+        limit_concurrency=limits.connections,
+        timeout_graceful_shutdown=GRACE,
+    )
+    uvicorn.Server(config).run([listening])

@@ -1,0 +1,79 @@
+"""`serkit serve`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serkit.app import access
+from serkit.app.limits import Limits
+from serkit.app.models import Models
+from serkit.app.run import listen, run, url
+from serkit.app.server import create
+from serkit.cli.doctor import cores
+from serkit.errors import UserError
+
+_DEFAULT = Limits()
+
+Model = Annotated[
+    list[str] | None,
+    typer.Option(help="Name of a recogniser, or its folder. Repeatable; the first answers by default."),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=f"File with the token that requests must carry. Without it: the variable {access.TOKEN_VARIABLE}.",
+        show_default=False,
+    ),
+]
+
+
+def serve(
+    model: Model = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    token_file: TokenFile = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Predictions at the same time. Default: one per core.")
+    ] = None,
+    queue: Annotated[int, typer.Option(min=0, help="Requests that wait; those beyond get 503.")] = _DEFAULT.queue,
+    streams: Annotated[int, typer.Option(min=0, help="Live streams at the same time.")] = _DEFAULT.streams,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Largest body.")] = _DEFAULT.body / 1e6,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = _DEFAULT.longest,
+    max_channels: Annotated[int, typer.Option(min=1, help="Most channels of a recording.")] = _DEFAULT.channels,
+    timeout: Annotated[float, typer.Option(min=1, help="Longest time to an answer, in s.")] = _DEFAULT.answer,
+    log_requests: Annotated[bool, typer.Option("--log-requests", help="Write a line per request to stderr.")] = False,
+) -> None:
+    """Serve recognisers over HTTP: REST, live streams, and a page at /.
+
+    It stops on Ctrl-C or SIGTERM, once what is in flight is finished. docs/server.md says more.
+
+    Example: serkit serve --model default --model emodb --port 8080
+    """
+    token = _token(token_file)
+    access.check_address(host, token)
+    limits = Limits(
+        body=round(max_megabytes * 1e6),
+        longest=max_seconds,
+        channels=max_channels,
+        answer=timeout,
+        queue=queue,
+        streams=streams,
+    )
+    models = Models.load(model or ["default"])
+    app = create(models, limits, token, threads or cores())
+    with listen(host, port) as listening:
+        names = ", ".join(models.recognizers)
+        print(f"serkit: {names} on {url(listening)} (Ctrl-C stops)", file=sys.stderr, flush=True)
+        run(app, listening, limits, log_requests)
+
+
+def _token(file: Path | None) -> str | None:
+    try:
+        return access.read_token(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--token-file {file}: {getattr(error, 'strerror', None) or 'not text'}") from None

@@ -1,0 +1,104 @@
+"""Timelines as the files of players and annotation tools; each function returns the text of a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from serkit.recognition.segments import Segment
+from serkit.recognition.timeline import Timeline
+
+
+def subrip(timeline: Timeline) -> str:
+    """SubRip subtitles (.srt): numbered, a comma before the milliseconds."""
+    return "".join(
+        f"{number}\n{_clock(one.start, ',')} --> {_clock(one.end, ',')}\n{_caption(one)}\n\n"
+        for number, one in enumerate(timeline.segments, 1)
+    )
+
+
+def webvtt(timeline: Timeline) -> str:
+    """WebVTT captions: https://www.w3.org/TR/webvtt1/."""
+    cues = [f"{_clock(one.start)} --> {_clock(one.end)}\n{_caption(one)}\n\n" for one in timeline.segments]
+    return "WEBVTT\n\n" + "".join(cues)
+
+
+def audacity(timeline: Timeline) -> str:
+    """A label track of Audacity: start, end and text between tabs."""
+    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{one.label}\n" for one in timeline.segments)
+
+
+def rttm(timeline: Timeline) -> str:
+    """Rich Transcription Time Marked, the label in place of the speaker's name.
+
+    Source: NIST, RT-09 evaluation plan, appendix A. Fields are parted by spaces, so that names have none.
+    """
+    file = _joined(Path(timeline.file).stem)
+    return "".join(
+        # Of the rounded ends: rounded by itself, it could reach into the next segment.
+        f"SPEAKER {file} 1 {one.start:.3f} {round(one.end, 3) - round(one.start, 3):.3f} <NA> <NA> "
+        f"{_joined(one.label)} {one.confidence:.3f} <NA>\n"
+        for one in timeline.segments
+    )
+
+
+def audformat_head(labels: Sequence[str]) -> str:
+    """Names of the columns of `audformat`."""
+    return "file,start,end,emotion,confidence\n"
+
+
+def audformat(timeline: Timeline) -> str:
+    """Rows of a table with segmented index: https://audeering.github.io/audformat/data-tables.html."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    for one in timeline.segments:
+        times = (f"0 days {_clock(time)}" for time in (one.start, one.end))
+        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}"])
+    return text.getvalue()
+
+
+def textgrid(timeline: Timeline) -> str:
+    """A TextGrid of Praat (long form) with a tier of labels and one of confidences."""
+    end = f"{timeline.duration:.3f}"
+    intervals = list(_filled(timeline))
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
+    lines += ["tiers? <exists>", "size = 2", "item []:"]
+    for number, tier in enumerate(("emotion", "confidence"), 1):
+        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{tier}"']
+        lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
+        for place, (start, stop, segment) in enumerate(intervals, 1):
+            text = "" if segment is None else segment.label if tier == "emotion" else f"{segment.confidence:.3f}"
+            lines += [f"        intervals [{place}]:", f"            xmin = {start}", f"            xmax = {stop}"]
+            lines += ['            text = "' + text.replace('"', '""') + '"']
+    return "\n".join(lines) + "\n"
+
+
+def _filled(timeline: Timeline) -> Iterator[tuple[str, str, Segment | None]]:
+    """Yield start, end and segment of intervals that leave nothing out: None where there is no speech."""
+    at, end = "0.000", f"{timeline.duration:.3f}"
+    for segment in timeline.segments:
+        start, stop = f"{segment.start:.3f}", f"{segment.end:.3f}"
+        if start != at:
+            yield at, start, None
+        yield start, stop, segment
+        at = stop
+    if at != end:
+        yield at, end, None
+
+
+def _caption(segment: Segment) -> str:
+    return f"{segment.label} {segment.confidence:.0%}"
+
+
+def _clock(seconds: float, point: str = ".") -> str:
+    """Return `HH:MM:SS.mmm`."""
+    whole, milliseconds = divmod(round(1000 * seconds), 1000)
+    minutes, second = divmod(whole, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}{point}{milliseconds:03d}"
+
+
+def _joined(name: str) -> str:
+    return re.sub(r"\s+", "_", name)

@@ -1,0 +1,294 @@
+"""The timeline of a sound as it comes: samples in, windows and segments out as soon as they are known."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+import soxr
+
+from serkit import audio
+from serkit.errors import UserError
+from serkit.recognition import activity
+from serkit.recognition.bundle import Bundle
+from serkit.recognition.recognizer import Channel, Recognizer, full_scale
+from serkit.recognition.segments import Segment, Segmenter, Window
+
+Event = Window | Segment
+
+
+@dataclass(frozen=True)
+class TimelineOptions:
+    """How a timeline is made. The defaults were chosen by measurement (docs/timeline.md).
+
+    Args:
+        window: longest stretch recognised at once, in s; None: 3, or less if the bundle was trained on less.
+        hop: s from result to result.
+        detector: of voice activity: `webrtc`, `silero` (an extra) or `none` (all is speech).
+        pause: s without speech that end a segment; not less than `hop`.
+        lookahead: s that are heard beyond a moment before it is decided.
+        change: price of a change of emotion, in nats times seconds; more gives fewer segments.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    window: float | None = None
+    hop: float = 0.5
+    detector: str = "webrtc"
+    pause: float = 0.6
+    lookahead: float = 1.0
+    change: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("window", "hop", "pause", "lookahead", "change"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise UserError(f"{name} {value}: a number from 0 is wanted")
+        if self.hop < _SHORTEST_HOP:
+            raise UserError(f"hop {self.hop:g} s: at least {_SHORTEST_HOP:g} s is wanted")
+        if self.pause < self.hop:
+            raise UserError(f"pause {self.pause:g} s is shorter than hop {self.hop:g} s")
+        if self.window is not None and self.window < self.hop:
+            raise UserError(f"window {self.window:g} s is shorter than hop {self.hop:g} s")
+
+    def check(self, bundle: Bundle) -> None:
+        """Raise UserError if no recording whatever could be recognised with a bundle."""
+        self.window_for(bundle)
+        activity.build(self.detector)
+
+    def window_for(self, bundle: Bundle) -> float:
+        """Return the length of a window of a bundle in s.
+
+        Raises:
+            UserError: the bundle recognises no stretch that long.
+        """
+        longest = bundle.windowing.seconds or math.inf
+        if self.window is None:
+            return min(_WINDOW, longest)
+        if self.window > longest:
+            raise UserError(f"window {self.window:g} s: bundle '{bundle.name}' hears {longest:g} s at once at most")
+        return self.window
+
+
+_WINDOW = 3.0
+_SHORTEST_HOP = 0.05
+
+# A network hears at least this much, even if speech has only just begun: from less it cannot tell.
+_SHORTEST_WINDOW = 1.0
+
+# A last window this much longer than nothing is rounding.
+_NO_TAIL = 1e-4
+
+#: Latencies kept for the percentiles.
+_LATENCIES = 4096
+
+
+@dataclass
+class Statistics:
+    """Counters of a stream.
+
+    Args:
+        received: s of sound that came.
+        dropped: s of sound that were lost, in whose place silence was heard.
+        windows: how many came out.
+        latencies: of the last windows, in s.
+    """
+
+    received: float = 0.0
+    dropped: float = 0.0
+    windows: int = 0
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES))
+
+    def latency(self, percent: float) -> float | None:
+        """Return a percentile of the latencies in s; None before the first window."""
+        return float(np.percentile(self.latencies, percent)) if self.latencies else None
+
+
+class _Heard:
+    """The latest samples of one source, by their time since the beginning of the stream."""
+
+    def __init__(self, rate: int, wanted: int, channel: int | None) -> None:
+        self._wanted = wanted
+        self._channel = channel
+        # Its output does not depend on how the input is cut.
+        self._resampler = soxr.ResampleStream(rate, wanted, 1, dtype="float32") if rate != wanted else None
+        self._samples = np.empty(0, dtype=np.float32)
+        self._begin = 0
+
+    def hear(self, frames: np.ndarray, last: bool = False) -> None:
+        mono = audio.mix(frames, self._channel)
+        if self._resampler is not None:
+            mono = self._resampler.resample_chunk(mono, last=last)
+        self._samples = np.concatenate([self._samples, mono])
+
+    @property
+    def end(self) -> int:
+        """Position behind the last sample."""
+        return self._begin + len(self._samples)
+
+    def reaches(self, end: float) -> bool:
+        return self.end >= round(end * self._wanted)
+
+    def between(self, start: float, end: float) -> np.ndarray:
+        first, last = (max(0, round(second * self._wanted) - self._begin) for second in (start, end))
+        return self._samples[first:last]
+
+    def forget(self, before: float) -> None:
+        cut = max(0, min(round(before * self._wanted) - self._begin, len(self._samples)))
+        self._samples = self._samples[cut:]
+        self._begin += cut
+
+
+class Stream:
+    """Recognises a sound while it arrives.
+
+    Every `hop` a window ends: the speech of the last seconds, from where it began. What comes out does not
+    depend on how the samples are cut into chunks; the timeline of a file is made by the same code.
+
+    Args:
+        recognizer: what recognises the windows.
+        rate: of the samples that will come, in Hz.
+        options: how the timeline is made.
+        channel: what to listen to, as in `Recognizer`.
+        channels: how many the samples have.
+        name: of the sound, for messages.
+
+    Raises:
+        UserError: options or a channel that the bundle cannot do.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        rate: int,
+        options: TimelineOptions | None = None,
+        channel: Channel = None,
+        channels: int = 1,
+        name: str = "stream",
+    ) -> None:
+        if rate <= 0:
+            raise UserError(f"{name}: a rate of {rate} Hz cannot be")
+        self.options = options or TimelineOptions()
+        self.labels = recognizer.bundle.labels
+        self.window = self.options.window_for(recognizer.bundle)
+        self.statistics = Statistics()
+        #: Largest sample so far; full scale is 1.0.
+        self.peak = 0.0
+        self._recognizer = recognizer
+        self._rate = rate
+        self._channels = channels
+        self._name = name
+        self._received = 0
+        self._end = 0.0  # of the last window
+        self._windows = 0
+        self._sources = recognizer.sources(name, channels, channel)
+        speech = [self._sources[entry.name] for entry in recognizer.bundle.inputs if entry.channel is None]
+        self._spoken = (activity.RATE, speech[0][1] if speech else next(iter(self._sources.values()))[1])
+        self._heard = {source: _Heard(rate, *source) for source in {*self._sources.values(), self._spoken}}
+        detector = activity.build(self.options.detector)
+        self._activity = activity.Activity(detector, self.options.pause, self.window)
+        lookahead = round(self.options.lookahead / self.options.hop)
+        self._segmenter = Segmenter(self.labels, lookahead, self.options.change)
+        self._segmented: activity.Region | None = None
+
+    def push(self, samples: np.ndarray, arrived: float | None = None) -> list[Event]:
+        """Take the next samples.
+
+        Args:
+            samples: (samples,), or (samples, channels) as announced; floats of full scale 1.0, or integers.
+            arrived: when they did, by `time.perf_counter()`; None: now.
+
+        Returns:
+            What is known now, in order: windows, segments that are final, and segments that go on, which take
+            the place of those that went on before.
+
+        Raises:
+            UserError: non-finite samples, or of a wrong shape or type.
+        """
+        arrived = time.perf_counter() if arrived is None else arrived
+        frames = full_scale(self._name, self._as_frames(np.asarray(samples)))
+        if not len(frames):
+            return []
+        self.peak = max(self.peak, float(frames.max()), -float(frames.min()))
+        self._received += len(frames)
+        self.statistics.received = self._received / self._rate
+        for heard in self._heard.values():
+            heard.hear(frames)
+        return self._advance(arrived)
+
+    def skip(self, samples: int) -> list[Event]:
+        """Take silence in place of samples that were lost, and count them as dropped."""
+        self.statistics.dropped += samples / self._rate
+        return self.push(np.zeros((samples, self._channels), dtype=np.float32))
+
+    def finish(self) -> list[Event]:
+        """End the sound; return its last windows and segments."""
+        arrived = time.perf_counter()
+        nothing = np.empty((0, self._channels), dtype=np.float32)
+        for heard in self._heard.values():
+            heard.hear(nothing, last=True)
+        events = self._advance(arrived)
+        duration = self._received / self._rate
+        if duration - self._end > _NO_TAIL:
+            events += self._step(duration, arrived)
+        for ended in self._activity.finish():
+            events += self._segmenter.finish(ended.end)
+        return events
+
+    def _as_frames(self, samples: np.ndarray) -> np.ndarray:
+        """Return samples as (samples, channels)."""
+        frames = samples[:, None] if samples.ndim == 1 else samples
+        if frames.ndim != 2 or frames.shape[1] != self._channels:
+            raise UserError(f"{self._name}: samples of shape {samples.shape}; (samples, {self._channels}) is wanted")
+        return frames
+
+    def _advance(self, arrived: float) -> list[Event]:
+        """Make every window that has come whole."""
+        events: list[Event] = []
+        while all(heard.reaches(end := (self._windows + 1) * self.options.hop) for heard in self._heard.values()):
+            events += self._step(end, arrived)
+        for heard in self._heard.values():
+            heard.forget(self._end - self.window - _SHORTEST_WINDOW)
+        return events
+
+    def _step(self, end: float, arrived: float) -> list[Event]:
+        """Go on to the window that ends at `end` s."""
+        begin, self._end = self._end, end
+        self._windows += 1
+        events: list[Event] = []
+        for ended in self._activity.hear(self._heard[self._spoken].between(begin, end)):
+            events += self._segmenter.finish(ended.end)
+        start, probabilities = self._recognize(begin, end)
+        window = self._window(start, end, probabilities, arrived)
+        events.append(window)
+        if probabilities is not None and (region := self._activity.region) is not None:
+            first = region is not self._segmented
+            self._segmented = region
+            events += self._segmenter.add(region.start if first else begin, end, probabilities)
+            events += self._segmenter.preview(region.end)
+        return events
+
+    def _recognize(self, begin: float, end: float) -> tuple[float, np.ndarray | None]:
+        """Recognise the window that ends at `end`, if something was said since `begin`; return its start too."""
+        start = max(0.0, end - self.window)
+        region = self._activity.region
+        if region is None or region.end <= begin:
+            return start, None
+        start = max(start, min(region.start, end - _SHORTEST_WINDOW))
+        windowing = self._recognizer.bundle.windowing
+        heard = {
+            source: windowing.fit(self._heard[source].between(start, end), source[0])
+            for source in self._sources.values()
+        }
+        return start, self._recognizer.recognize_window(self._name, self._sources, heard)
+
+    def _window(self, start: float, end: float, probabilities: np.ndarray | None, arrived: float) -> Window:
+        latency = time.perf_counter() - arrived
+        self.statistics.windows += 1
+        self.statistics.latencies.append(latency)
+        named = None if probabilities is None else dict(zip(self.labels, probabilities.tolist(), strict=True))
+        return Window(start, end, self._activity.share(start, end), named, latency)

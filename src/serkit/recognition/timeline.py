@@ -1,0 +1,84 @@
+"""The timeline of a recording: which emotion when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from serkit import audio
+from serkit.recognition.recognizer import Channel, Recognizer, as_samples
+from serkit.recognition.segments import Segment, Window
+from serkit.recognition.stream import Event, Stream, TimelineOptions
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What was recognised in one recording, over time.
+
+    Args:
+        file: its path as it was given; `signal` for samples.
+        duration: in s.
+        labels: of the recogniser.
+        windows: one every hop.
+        segments: of speech only, in order, without overlap.
+        warnings: what looked wrong with the recording: silent, truncated, without speech.
+    """
+
+    file: str
+    duration: float
+    labels: tuple[str, ...]
+    windows: tuple[Window, ...]
+    segments: tuple[Segment, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def of_file(
+    recognizer: Recognizer, path: str | Path, channel: Channel = None, options: TimelineOptions | None = None
+) -> Timeline:
+    """Make the timeline of a recording, reading it block by block; see `Recognizer.timeline`."""
+    with audio.collecting_warnings() as texts:
+        info = audio.info(path)
+        stream = Stream(recognizer, info.rate, options, channel, info.channels, str(path))
+        timeline = _collect(stream, str(path), audio.frames(path))
+    return replace(timeline, warnings=tuple(texts))
+
+
+def of_signal(
+    recognizer: Recognizer,
+    signal: np.ndarray,
+    rate: int,
+    channel: Channel = None,
+    options: TimelineOptions | None = None,
+) -> Timeline:
+    """Make the timeline of samples; see `Recognizer.timeline_signal`."""
+    samples = as_samples(signal, rate)
+    with audio.collecting_warnings() as texts:
+        stream = Stream(recognizer, rate, options, channel, samples.shape[1], "signal")
+        timeline = _collect(stream, "signal", [samples])
+    return replace(timeline, warnings=tuple(texts))
+
+
+def _collect(stream: Stream, name: str, chunks: Iterable[np.ndarray]) -> Timeline:
+    """Push all chunks, and keep what is final."""
+    windows: list[Window] = []
+    segments: list[Segment] = []
+
+    def keep(events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Window):
+                windows.append(event)
+            elif event.final:
+                segments.append(event)
+
+    for chunk in chunks:
+        keep(stream.push(chunk))
+    keep(stream.finish())
+    if stream.peak < audio.SILENCE_PEAK:
+        audio.warn(f"{name}: silent (no sample above -96 dB of full scale)")
+    elif not segments:
+        audio.warn(f"{name}: no speech found (detector '{stream.options.detector}')")
+    duration = stream.statistics.received
+    return Timeline(name, duration, tuple(stream.labels), tuple(windows), tuple(segments))

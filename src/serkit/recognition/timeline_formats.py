@@ -1,0 +1,155 @@
+"""What a timeline is written as: for people, programs, players and annotation tools."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from serkit.recognition import annotation_formats as tools
+from serkit.recognition.jobs import Failure
+from serkit.recognition.segments import Segment, Window
+from serkit.recognition.stream import Event, Statistics
+from serkit.recognition.timeline import Timeline
+
+Result = Timeline | Failure
+
+#: Digits after the point of a time in s and of a probability.
+TIME_DIGITS = 3
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """A format of a timeline.
+
+    Args:
+        suffix: of a file in it.
+        content_type: as HTTP names it.
+        body: text of a recording.
+        head: text before the first recording, from the labels.
+        failure: text of a recording that could not be used; nothing where the format has no place for it.
+        joined: whether one file can hold several recordings.
+    """
+
+    suffix: str
+    content_type: str
+    body: Callable[[Timeline], str]
+    head: Callable[[Sequence[str]], str] = lambda labels: ""
+    failure: Callable[[Failure, Sequence[str]], str] = lambda failure, labels: ""
+    joined: bool = False
+
+
+def render(timeline: Timeline, format: str) -> str:
+    """Return a timeline as the text of a file in one of `FORMATS`."""
+    chosen = FORMATS[format]
+    return chosen.head(timeline.labels) + chosen.body(timeline)
+
+
+def as_dict(result: Result) -> dict[str, Any]:
+    """Return a result as JSON can hold it."""
+    if isinstance(result, Failure):
+        return {"file": result.file, "error": result.error}
+    return {
+        "file": result.file,
+        "duration": round(result.duration, TIME_DIGITS),
+        "labels": list(result.labels),
+        "windows": [_window(window) for window in result.windows],
+        "segments": [_segment(segment) for segment in result.segments],
+        "warnings": list(result.warnings),
+    }
+
+
+def event_as_dict(event: Event) -> dict[str, Any]:
+    """Return an event of a stream as JSON can hold it; `type` is `window` or `segment`."""
+    if isinstance(event, Window):
+        return {"type": "window", **_window(event), "latency_ms": round(1000 * event.latency, 1)}
+    return {"type": "segment", **_segment(event), "final": event.final}
+
+
+def statistics_as_dict(statistics: Statistics) -> dict[str, Any]:
+    """Return the counters of a stream as JSON can hold them."""
+    latency = {f"p{percent}": statistics.latency(percent) for percent in (50, 95)}
+    return {
+        "type": "statistics",
+        "received_s": round(statistics.received, TIME_DIGITS),
+        "dropped_s": round(statistics.dropped, TIME_DIGITS),
+        "windows": statistics.windows,
+        "latency_ms": {name: None if value is None else round(1000 * value, 1) for name, value in latency.items()},
+    }
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {
+        "start": round(window.start, TIME_DIGITS),
+        "end": round(window.end, TIME_DIGITS),
+        "speech": round(window.speech, TIME_DIGITS),
+        "probabilities": window.probabilities and _rounded(window.probabilities),
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "start": round(segment.start, TIME_DIGITS),
+        "end": round(segment.end, TIME_DIGITS),
+        "label": segment.label,
+        "confidence": round(segment.confidence, DIGITS),
+        "probabilities": _rounded(segment.probabilities),
+    }
+
+
+def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
+    return {label: round(value, DIGITS) for label, value in probabilities.items()}
+
+
+def _json(timeline: Timeline) -> str:
+    return json.dumps(as_dict(timeline), indent=1, ensure_ascii=False) + "\n"
+
+
+def _json_line(result: Result) -> str:
+    return json.dumps(as_dict(result), ensure_ascii=False) + "\n"
+
+
+def segment_columns(labels: Sequence[str]) -> str:
+    """Return the names of the columns of CSV, one row per segment."""
+    return _row(["file", "start", "end", "label", "confidence", *(f"p_{label}" for label in labels), "error"])
+
+
+def segment_row(file: str, segment: Segment) -> str:
+    """Return a segment as a row of CSV."""
+    entry = _segment(segment)
+    numbers = [entry["confidence"], *entry["probabilities"].values()]
+    return _row([file, entry["start"], entry["end"], entry["label"], *numbers, ""])
+
+
+def _row(values: Sequence[Any]) -> str:
+    """Return values as a line of CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
+
+
+def _csv(timeline: Timeline) -> str:
+    return "".join(segment_row(timeline.file, segment) for segment in timeline.segments)
+
+
+def _csv_failure(failure: Failure, labels: Sequence[str]) -> str:
+    return _row([failure.file, "", "", "", "", *("" for _ in labels), failure.error])
+
+
+FORMATS = {
+    "json": TextFormat(".json", "application/json", _json),
+    "jsonl": TextFormat(
+        ".jsonl", "application/x-ndjson", _json_line, failure=lambda failure, labels: _json_line(failure), joined=True
+    ),
+    "csv": TextFormat(".csv", "text/csv", _csv, segment_columns, _csv_failure, joined=True),
+    "srt": TextFormat(".srt", "application/x-subrip", tools.subrip),
+    "vtt": TextFormat(".vtt", "text/vtt", tools.webvtt),
+    "textgrid": TextFormat(".TextGrid", "text/plain", tools.textgrid),
+    "audacity": TextFormat(".txt", "text/plain", tools.audacity),
+    "rttm": TextFormat(".rttm", "text/plain", tools.rttm, joined=True),
+    "audformat": TextFormat(".csv", "text/csv", tools.audformat, tools.audformat_head, joined=True),
+}
