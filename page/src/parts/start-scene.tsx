@@ -5,7 +5,7 @@ export function StartScene({ workspace }: { workspace: Workspace }) {
   return (
     <section class="start" aria-labelledby="start">
       <h2 id="start">Drop a recording of speech here</h2>
-      <p>WAV, FLAC, OGG, MP3 and others, of any length. Or record, or listen live: results come while you speak.</p>
+      <p>WAV, FLAC, OGG, MP3 and others. Or record, or listen live: results come while you speak.</p>
       <Sources workspace={workspace} first />
       <p class="note">The sound goes to this server only, and is not kept.</p>
     </section>
