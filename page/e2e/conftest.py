@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from serkit.corpora import synthetic
 
@@ -126,5 +126,5 @@ def open_file(page: Page, path: Path) -> None:
 def settle(page: Page) -> None:
     """Wait until no model is at work and the pictures are drawn."""
     page.locator(".summary").first.wait_for()
-    page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     page.wait_for_timeout(200)

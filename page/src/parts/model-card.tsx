@@ -9,5 +9,12 @@ export function ModelCard({ model }: { model: Model }) {
     () => micromark(model.card, { extensions: [gfmTable()], htmlExtensions: [gfmTableHtml()] }),
     [model],
   );
-  return <article class="card-text" aria-label={`Card of ${model.name}`} dangerouslySetInnerHTML={{ __html: html }} />;
+  return (
+    <article
+      class="card-text"
+      aria-label={`Card of ${model.name}`}
+      tabIndex={0} // wide tables scroll sideways
+      dangerouslySetInnerHTML={{ __html: html }}
+    />
+  );
 }

@@ -20,7 +20,7 @@ export function SegmentTable({ analysis, onPick }: { analysis: Analysis; onPick:
 /** Rows of segments. With `onPick` the start is a button that takes the position there. */
 export function Segments({ segments, onPick }: { segments: readonly Segment[]; onPick?: (time: number) => void }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Rows of segments">
+    <div class="scroll" tabIndex={0} role="group" aria-label="Rows of segments">
       <table>
         <thead>
           <tr>
