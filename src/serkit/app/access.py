@@ -61,6 +61,12 @@ def is_allowed(connection: HTTPConnection, token: str | None) -> bool:
     return any(_equal(name, SUBPROTOCOL + token) for name in offered)
 
 
+def offered_subprotocol(connection: HTTPConnection) -> str | None:
+    """Return the subprotocol that carries a token: a browser wants to hear it again."""
+    offered = connection.scope.get("subprotocols", [])
+    return next((name for name in offered if name.startswith(SUBPROTOCOL)), None)
+
+
 def _equal(given: str, wanted: str) -> bool:
     # Takes the same time wherever they differ.
     return hmac.compare_digest(given.encode(), wanted.encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from serkit.recognition import Prediction, Recognizer
+from serkit.recognition import Recognizer, TimelineOptions
 from serkit.recognition.bundle import CARD, Score
 
 
@@ -20,14 +20,14 @@ class ModelAnswer(BaseModel):
     parameters: int
     megabytes: float
     scores: list[Score]
-    window: float | None = Field(description="Seconds it hears at a time; null: the whole recording.")
-    hop: float | None = Field(description="Seconds from window to window; null: no overlap.")
+    window: float = Field(description="Longest window of a timeline, in seconds.")
+    hop: float = Field(description="Seconds from window to window of a timeline.")
     card: str = Field(description="Its model card, Markdown: intended use and limits.")
 
     @classmethod
     def of(cls, name: str, recognizer: Recognizer, default: bool) -> ModelAnswer:
         """Describe a recogniser."""
-        bundle = recognizer.bundle
+        bundle, options = recognizer.bundle, TimelineOptions()
         return cls(
             name=name,
             default=default,
@@ -38,8 +38,8 @@ class ModelAnswer(BaseModel):
             parameters=bundle.size.parameters,
             megabytes=bundle.model_path.stat().st_size / 1e6,
             scores=bundle.scores,
-            window=bundle.windowing.seconds,
-            hop=bundle.windowing.hop,
+            window=options.window_for(bundle),
+            hop=options.hop,
             card=(bundle.folder / CARD).read_text(encoding="utf-8"),
         )
 
@@ -55,18 +55,36 @@ class PredictionAnswer(BaseModel):
     duration: float = Field(description="Of the recording, in seconds.")
     warnings: list[str] = Field(description="What looks wrong with the recording: silent.")
 
-    @classmethod
-    def of(cls, model: str, prediction: Prediction) -> PredictionAnswer:
-        """Put a prediction into words."""
-        return cls(
-            file=prediction.file,
-            model=model,
-            label=prediction.label,
-            confidence=prediction.confidence,
-            probabilities=prediction.probabilities,
-            duration=prediction.duration,
-            warnings=list(prediction.warnings),
-        )
+
+class WindowAnswer(BaseModel):
+    """What was recognised in one window."""
+
+    start: float = Field(description="In seconds.")
+    end: float
+    speech: float = Field(description="Which part of it is speech, from 0 to 1.")
+    probabilities: dict[str, float] | None = Field(description="null: nothing new was said.")
+
+
+class SegmentAnswer(BaseModel):
+    """A stretch of speech in one emotion."""
+
+    start: float = Field(description="In seconds.")
+    end: float
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+
+
+class TimelineAnswer(BaseModel):
+    """What was recognised in one recording over time."""
+
+    file: str
+    model: str
+    duration: float = Field(description="Of the recording, in seconds.")
+    labels: list[str]
+    windows: list[WindowAnswer] = Field(description="One every hop.")
+    segments: list[SegmentAnswer] = Field(description="Of speech only, in order, without overlap.")
+    warnings: list[str] = Field(description="What looks wrong with the recording: silent, without speech.")
 
 
 class Problem(BaseModel):

@@ -16,6 +16,9 @@ from serkit.recognition.bundle import BundleError
 
 _LOG = logging.getLogger("serkit.app")
 
+#: All a client hears of what is not its fault.
+INTERNAL = "internal error; the server's log says more"
+
 #: The errors OpenAPI names for what takes a recording.
 OPENAPI_ERRORS: dict[int | str, dict] = {
     400: {"model": Problem, "description": "The request is malformed."},
@@ -49,7 +52,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> JSONResponse:
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return _answer(500, "internal error; the server's log says more")
+        return _answer(500, INTERNAL)
 
 
 def _answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

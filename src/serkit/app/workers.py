@@ -21,13 +21,13 @@ class Workers:
 
     Args:
         threads: at work at the same time.
-        queue: requests that may wait for one.
+        places: requests that may be there, at work or waiting.
     """
 
-    def __init__(self, threads: int, queue: int) -> None:
+    def __init__(self, threads: int, places: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="serkit")
         self._threads = threads
-        self._places = threads + queue
+        self._places = places
         self._taken = 0
 
     @property
@@ -48,7 +48,7 @@ class Workers:
             HTTPException: 503 with Retry-After: none is free.
         """
         if self._taken == self._places:
-            raise busy("all places in the queue are taken")
+            raise busy("all places are taken")
         self._taken += 1
         try:
             yield

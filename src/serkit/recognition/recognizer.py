@@ -155,7 +155,9 @@ class Recognizer:
         self.check_channel(channel)
         return each(self, "predict_file", paths, jobs, channel=channel)
 
-    def timeline(self, path: str | Path, channel: Channel = None, options: TimelineOptions | None = None) -> Timeline:
+    def timeline(
+        self, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
+    ) -> Timeline:
         """Recognise a recording over time, reading it block by block.
 
         >>> for segment in serkit.load().timeline("call.wav").segments:    # doctest: +SKIP

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class Timeline:
 
 
 def of_file(
-    recognizer: Recognizer, path: str | Path, channel: Channel = None, options: TimelineOptions | None = None
+    recognizer: Recognizer, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
 ) -> Timeline:
     """Make the timeline of a recording, reading it block by block; see `Recognizer.timeline`."""
     with audio.collecting_warnings() as texts:
