@@ -2,7 +2,7 @@ import { computed, signal } from "@preact/signals";
 import { announce } from "./announce";
 import type { Client } from "./api/client";
 import { Stream } from "./api/stream";
-import type { Segment, StreamMessage, Window } from "./api/types";
+import type { LiveSegment, StreamMessage, Window } from "./api/types";
 import { Envelope } from "./draw/envelope";
 import type { Picture } from "./draw/picture";
 import { percent } from "./format";
@@ -21,7 +21,7 @@ const RECENT = 50;
 export interface LiveFigures {
   /** Sound that the server has taken, in s. */
   received: number;
-  /** Sound that was lost on the way or left out by a busy server, in s. */
+  /** Sound that was left out because the line was too slow, in s. */
   dropped: number;
   /** From the end of a window to its result, inside the server, in ms. */
   server: { p50: number; p95: number } | null;
@@ -33,7 +33,7 @@ export class Live {
   readonly error = signal<string | null>(null);
   readonly labels = signal<string[]>([]);
   readonly windows = signal<Window[]>([]);
-  readonly segments = signal<Segment[]>([]);
+  readonly segments = signal<LiveSegment[]>([]);
   readonly picture = signal<Picture | null>(null);
   readonly now = signal(0);
   readonly figures = signal<LiveFigures>({ received: 0, dropped: 0, server: null });
@@ -48,7 +48,6 @@ export class Live {
   private readonly rolling: Rolling;
   private readonly timer: number;
   private readonly latencies: number[] = [];
-  private settled: Segment[] = [];
   private started = 0;
 
   private constructor(
@@ -116,11 +115,11 @@ export class Live {
   private take(message: StreamMessage): void {
     if (message.type === "ready") this.labels.value = message.labels;
     else if (message.type === "window") this.takeWindow(message);
-    else if (message.type === "segment") this.takeSegment(message, message.final);
+    else if (message.type === "segment") this.takeSegment(message);
     else if (message.type === "statistics")
       this.figures.value = {
         received: message.received_s,
-        dropped: message.dropped_s + (this.stream?.dropped ?? 0),
+        dropped: message.dropped_s,
         server: message.latency_ms,
       };
     else this.error.value = message.error;
@@ -134,11 +133,11 @@ export class Live {
     this.latency.value = median(this.latencies);
   }
 
-  /** A segment that is not final replaces the one before that was not either. */
-  private takeSegment(segment: Segment, final: boolean): void {
-    if (final) this.settled = [...this.settled, segment];
-    this.segments.value = final ? this.settled : [...this.settled, segment];
-    if (final) announce(`${segment.label}, ${percent(segment.confidence)}`);
+  /** It takes the place of those that were not final; several of one moment follow each other. */
+  private takeSegment(segment: LiveSegment): void {
+    const before = this.segments.peek().filter(({ final, end }) => final || end <= segment.start);
+    this.segments.value = [...before, segment];
+    if (segment.final) announce(`${segment.label}, ${percent(segment.confidence)}`);
   }
 
   private lost(): void {

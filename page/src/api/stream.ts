@@ -8,8 +8,8 @@ const FINISH_MS = 5000;
 
 /** A live stream to the server: samples in, messages out. */
 export class Stream {
-  /** Sound that the line was too slow for, in s. */
-  dropped = 0;
+  /** Samples left out that the server has not been told of. */
+  private skipped = 0;
   /** Set once the end was asked for: a closed connection is then no loss. */
   private onClosed: (() => void) | null = null;
 
@@ -61,9 +61,12 @@ export class Stream {
   send(samples: Float32Array): void {
     if (this.socket.readyState !== WebSocket.OPEN) return;
     if (this.socket.bufferedAmount > WAITING_S * this.rate * BYTES_PER_SAMPLE) {
-      this.dropped += samples.length / this.rate;
+      this.skipped += samples.length;
       return;
     }
+    // The server hears silence instead, so that its times stay right, and counts it as dropped.
+    if (this.skipped) this.socket.send(JSON.stringify({ type: "skip", samples: this.skipped }));
+    this.skipped = 0;
     this.socket.send(toInt16(samples));
   }
 

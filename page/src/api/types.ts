@@ -30,7 +30,8 @@ export interface Prediction {
   model: string;
   label: string;
   confidence: number;
-  sure: boolean;
+  /** False if the confidence is below the threshold of the model. */
+  sure?: boolean;
   probabilities: Probabilities;
   duration: number;
   warnings: string[];
@@ -63,10 +64,15 @@ export interface Timeline {
   warnings: string[];
 }
 
+export interface LiveSegment extends Segment {
+  /** False while it goes on and may still change. */
+  final: boolean;
+}
+
 /** Messages of the live stream. */
 export type StreamMessage =
   | { type: "ready"; model: string; labels: string[]; rate: number; window: number; hop: number }
   | ({ type: "window"; latency_ms: number } & Window)
-  | ({ type: "segment"; final: boolean } & Segment)
+  | ({ type: "segment" } & LiveSegment)
   | { type: "statistics"; received_s: number; dropped_s: number; latency_ms: { p50: number; p95: number } }
   | { type: "error"; error: string };

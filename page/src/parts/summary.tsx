@@ -35,7 +35,8 @@ function Verdict({ prediction }: { prediction: Prediction }) {
         <strong>
           <Emotion label={overall(prediction)} />
         </strong>
-        <span class="note">{sure ? percent(confidence) : `most probable: ${label}, ${percent(confidence)}`}</span>
+        <span class="note">{sure === false && `most probable: ${label}, `}
+          {percent(confidence)}</span>
       </p>
       <ul class="bars" aria-label="Probabilities">
         {Object.entries(probabilities).map(([label, probability]) => (
