@@ -57,7 +57,7 @@ def test_use_limits_and_card_are_one_click_away(page, server):
 
 
 def test_a_card_can_hold_no_script(page, server):
-    hostile = "# x\n<img src=x onerror=alert(1)>\n[link](javascript:alert(1))\n"
+    hostile = "# x\n<img src=x onerror=alert(1)>\n\n[link](javascript:alert(1))\n"
     models = httpx.get(f"{server}/v1/models").json()
     page.route("**/v1/models", lambda route: route.fulfill(json=[{**model, "card": hostile} for model in models]))
     page.reload()

@@ -17,7 +17,9 @@ def test_no_file_names_another_address():
             assert set(re.findall(r"https?://[\w./-]+", path.read_text())) <= NAMESPACES, path.name
 
 
-def test_the_browser_is_told_to_refuse_other_origins(page):
+def test_the_browser_is_told_to_refuse_other_origins(context, server):
+    page = context.new_page()
+    page.goto(server)
     refused = page.evaluate(
         """() => new Promise((resolve) => {
             document.addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));

@@ -90,7 +90,7 @@ export class Live {
 
   /** Stops at once, whatever was still to come. */
   close(): void {
-    this.stopHearing();
+    if (this.status.peek() === "listening") this.stopHearing();
     this.stream?.close();
   }
 

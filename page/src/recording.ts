@@ -24,8 +24,8 @@ export class Recording {
     return new Recording(await Microphone.open());
   }
 
-  finish(): Sound {
-    this.close();
+  /** What was recorded so far. */
+  sound(): Sound {
     const time = new Date().toTimeString().slice(0, 8).replaceAll(":", "-");
     return { blob: wav(this.chunks, this.microphone.rate), name: `recording ${time}.wav` };
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Segment, Window } from "../src/api/types";
+import { runs } from "../src/draw/probability";
 import { clock, spoken } from "../src/time/clock";
 import { agreement, segmentAt, windowAt } from "../src/time/lookup";
 import { TimeView } from "../src/time/range";
@@ -25,15 +26,34 @@ test("ticks are round, inside the range and not too close", () => {
   assert.deepEqual(ticks({ start: 0, end: 3600 }, 400, 72), [0, 1800, 3600]);
 });
 
-const window = (start: number, speech = 1): Window => ({ start, end: start + 2, speech, probabilities: null });
+const window = (end: number, anger: number | null): Window => ({
+  start: Math.max(0, end - 2),
+  end,
+  speech: 1,
+  probabilities: anger === null ? null : { anger },
+});
 
-test("the window at a time is the one with the nearest middle", () => {
-  const windows = [window(0), window(0.5), window(1)]; // middles 1, 1.5, 2
-  assert.equal(windowAt(windows, 0), windows[0]);
-  assert.equal(windowAt(windows, 1.3), windows[1]);
-  assert.equal(windowAt(windows, 1.76), windows[2]);
-  assert.equal(windowAt(windows, 99), windows[2]);
+test("a window stands for the time since the end of the one before", () => {
+  const windows = [window(0.5, 1), window(1, 0), window(1.5, 1)];
+  assert.deepEqual(
+    [0, 0.4, 0.5, 1.2, 99].map((time) => windows.indexOf(windowAt(windows, time)!)),
+    [0, 0, 1, 2, 2],
+  );
   assert.equal(windowAt([], 1), undefined);
+});
+
+test("cells that follow each other are one run; a window without speech ends it", () => {
+  const found = runs([window(0.5, 0.1), window(1, 0.2), window(1.5, null), window(2, 0.3)]);
+  assert.deepEqual(
+    found.map((run) => run.map(({ begin, end }) => [begin, end])),
+    [
+      [
+        [0, 0.5],
+        [0.5, 1],
+      ],
+      [[1.5, 2]],
+    ],
+  );
 });
 
 const segment = (start: number, end: number, label: string): Segment => ({

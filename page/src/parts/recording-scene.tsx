@@ -10,7 +10,7 @@ export function RecordingScene({ workspace, recording }: { workspace: Workspace;
       <p class="time">{clock(recording.length.value)}</p>
       <meter class="level" min={0} max={1} value={recording.level.value} aria-label="Level of the microphone" />
       <div class="sources">
-        <button type="button" class="primary" onClick={() => void workspace.open(recording.finish())}>
+        <button type="button" class="primary" onClick={() => void workspace.open(recording.sound())}>
           <Icon name="stop" />
           Stop and open
         </button>

@@ -1,21 +1,18 @@
 import type { Segment, Window } from "../api/types";
 
-/** The window whose middle is nearest: what the model heard around this time. */
+/**
+ * The window that stands for a time. Windows overlap; each stands for what it adds to the one before, as in the
+ * segments: the time from that one's end to its own.
+ */
 export function windowAt(windows: readonly Window[], time: number): Window | undefined {
   let low = 0;
-  let high = windows.length;
+  let high = windows.length - 1;
   while (low < high) {
     const half = (low + high) >> 1;
-    if (middle(windows[half]!) < time) low = half + 1;
+    if (windows[half]!.end <= time) low = half + 1;
     else high = half;
   }
-  const [before, after] = [windows[low - 1], windows[low]];
-  if (!before || !after) return before ?? after;
-  return time - middle(before) <= middle(after) - time ? before : after;
-}
-
-export function middle({ start, end }: { start: number; end: number }): number {
-  return (start + end) / 2;
+  return windows[low];
 }
 
 /** Index of the segment that a time lies in, or -1. */
