@@ -95,6 +95,8 @@ def test_a_file_can_be_dropped_anywhere(page, sounds):
 def test_silence_has_no_segments(page, sounds):
     open_file(page, sounds / "silence.wav")
     expect(page.get_by_text("No speech was found.")).to_have_count(2)
+    # Both answers warn of it, in the same words.
+    expect(page.locator(".warning").filter(has_text="silent")).to_have_count(1)
 
 
 def test_a_broken_file_is_a_line_and_can_be_tried_again(page, sounds):

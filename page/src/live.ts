@@ -24,7 +24,7 @@ export interface LiveFigures {
   /** Sound that was left out because the line was too slow, in s. */
   dropped: number;
   /** From the end of a window to its result, inside the server, in ms. */
-  server: { p50: number; p95: number } | null;
+  server: { p50: number; p95: number };
 }
 
 /** A microphone that a model listens to. Keeps results, and of the sound what is on the screen. */
@@ -36,7 +36,8 @@ export class Live {
   readonly segments = signal<LiveSegment[]>([]);
   readonly picture = signal<Picture | null>(null);
   readonly now = signal(0);
-  readonly figures = signal<LiveFigures>({ received: 0, dropped: 0, server: null });
+  /** Null until the server has said them. */
+  readonly figures = signal<LiveFigures | null>(null);
   /** From the last sample of a window in the microphone to its result on the screen, in ms. */
   readonly latency = signal<number | null>(null);
   readonly range = computed<Range>(() => ({
@@ -48,7 +49,8 @@ export class Live {
   private readonly rolling: Rolling;
   private readonly timer: number;
   private readonly latencies: number[] = [];
-  private started = 0;
+  /** When the first sample was spoken, on the clock of the page; each chunk that comes with less delay corrects it. */
+  private started = Infinity;
 
   private constructor(
     readonly model: string,
@@ -103,7 +105,7 @@ export class Live {
   private hear(samples: Float32Array): void {
     this.rolling.push(samples);
     this.stream?.send(samples);
-    this.started ||= performance.now() - 1000 * this.rolling.now;
+    this.started = Math.min(this.started, performance.now() - 1000 * this.rolling.now);
   }
 
   private draw(): void {

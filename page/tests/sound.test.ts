@@ -43,6 +43,7 @@ test("the envelope holds every extreme, near and far", () => {
   assert.deepEqual(envelope.between(2, 6.096), [-0.25, 0.5]); // by blocks
   assert.deepEqual(envelope.between(2.999, 3.002), [0, 0.5]); // by samples
   assert.equal(envelope.between(0, 1), null);
+  assert.equal(envelope.peak, 0.5);
 });
 
 test("mel edges: the ends, and a middle that is the mean in mel", () => {

@@ -7,6 +7,8 @@ const BLOCK = 256;
 export class Envelope {
   private readonly lows: Float32Array;
   private readonly highs: Float32Array;
+  /** Largest absolute value. */
+  readonly peak: number;
 
   constructor(readonly samples: Samples) {
     const { values } = samples;
@@ -18,6 +20,7 @@ export class Envelope {
       this.lows[block] = low;
       this.highs[block] = high;
     }
+    this.peak = this.highs.reduce((peak, high, block) => Math.max(peak, high, -this.lows[block]!), 0);
   }
 
   /** @param start in s @param end in s @returns null where there is no sound */

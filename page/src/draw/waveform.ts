@@ -5,7 +5,10 @@ import type { Size } from "./canvas";
 import type { Envelope } from "./envelope";
 import { INK } from "./ink";
 
-/** Draws from the smallest to the largest value under each pixel. */
+/** A sound that is quieter than this does not fill the height: silence stays a line. */
+const QUIETEST_PEAK = 0.02;
+
+/** Draws from the smallest to the largest value under each pixel; the peak of the sound fills the height. */
 export function drawWaveform(
   context: CanvasRenderingContext2D,
   { width, height }: Size,
@@ -14,6 +17,7 @@ export function drawWaveform(
   theme: Theme,
 ): void {
   const middle = height / 2;
+  const scale = (0.95 * middle) / Math.max(QUIETEST_PEAK, envelope.peak);
   context.fillStyle = INK[theme].grid;
   context.fillRect(0, middle - 0.5, width, 1);
   context.fillStyle = INK[theme].wave;
@@ -21,7 +25,6 @@ export function drawWaveform(
     const extremes = envelope.between(timeAt(x / width, range), timeAt((x + 1) / width, range));
     if (!extremes) continue;
     const [low, high] = extremes;
-    const top = middle - high * middle;
-    context.fillRect(x, top, 1, Math.max(1, (high - low) * middle));
+    context.fillRect(x, middle - high * scale, 1, Math.max(1, (high - low) * scale));
   }
 }

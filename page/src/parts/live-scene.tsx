@@ -66,14 +66,14 @@ function Now({ live }: { live: Live }) {
 }
 
 function Figures({ live }: { live: Live }) {
-  const { received, dropped, server } = live.figures.value;
+  const said = live.figures.value;
   const latency = live.latency.value;
   const figures = [
     ["Time", clock(live.now.value, 0)],
     ["Latency", latency === null ? "–" : `${Math.round(latency)} ms`],
-    ["of it in the server", server ? `${server.p50.toFixed(0)} ms, p95 ${server.p95.toFixed(0)} ms` : "–"],
-    ["Received", `${received.toFixed(1)} s`],
-    ["Dropped", `${dropped.toFixed(1)} s`],
+    ["of it in the server", said ? `${said.server.p50.toFixed(0)} ms, p95 ${said.server.p95.toFixed(0)} ms` : "–"],
+    ["Received", said ? `${said.received.toFixed(1)} s` : "–"],
+    ["Dropped", said ? `${said.dropped.toFixed(1)} s` : "–"],
   ];
   return (
     <dl class="figures">

@@ -1,6 +1,6 @@
 import type { Analysis } from "../analysis";
 import { overall } from "../analysis";
-import type { Model, Prediction } from "../api/types";
+import type { Model, Prediction, Timeline } from "../api/types";
 import { emotionColour } from "../emotions";
 import { percent, thousands } from "../format";
 import { theme } from "../theme";
@@ -22,13 +22,18 @@ export function Summary({ analysis, model }: { analysis: Analysis; model: Model 
       </div>
       {state.status === "busy" && <Busy text="Listening" />}
       {state.status === "failed" && <Problem text={state.error} onRetry={() => void analysis.start()} />}
-      {state.status === "done" && <Verdict prediction={state.prediction} />}
+      {state.status === "done" && (
+        <>
+          <Verdict prediction={state.prediction} />
+          <Warnings {...state} />
+        </>
+      )}
     </section>
   );
 }
 
 function Verdict({ prediction }: { prediction: Prediction }) {
-  const { label, confidence, sure, probabilities, warnings } = prediction;
+  const { label, confidence, sure, probabilities } = prediction;
   return (
     <>
       <p class="verdict">
@@ -49,13 +54,18 @@ function Verdict({ prediction }: { prediction: Prediction }) {
           </li>
         ))}
       </ul>
-      {warnings.map((warning) => (
-        <p key={warning} class="warning">
-          {warning}
-        </p>
-      ))}
     </>
   );
+}
+
+/** What looked wrong with the sound; both answers may say the same of it. */
+function Warnings({ prediction, timeline }: { prediction: Prediction; timeline: Timeline }) {
+  const warnings = new Set([...prediction.warnings, ...timeline.warnings]);
+  return [...warnings].map((warning) => (
+    <p key={warning} class="warning">
+      {warning}
+    </p>
+  ));
 }
 
 function facts({ languages, parameters, megabytes }: Model): string {
