@@ -385,3 +385,25 @@ def test_memory_does_not_grow_with_length(tmp_path):
     tracemalloc.stop()
     assert samples == minutes * 60 * 4000
     assert highest < 8_000_000  # decoded it is 38 MB
+
+
+@pytest.mark.parametrize("channel", [None, 0, 1])
+def test_frames_are_what_blocks_mix(tmp_path, noise, channel):
+    noise(tmp_path / "stereo.wav", seconds=0.5, rate=22050, channels=2)
+    parts = list(audio.frames(tmp_path / "stereo.wav", seconds=0.1))
+    assert [part.shape for part in parts] == [(2205, 2)] * 5
+    mixed = np.concatenate([audio.mix(part, channel) for part in parts])
+    np.testing.assert_array_equal(mixed, audio.read(tmp_path / "stereo.wav", channel=channel)[0])
+
+
+def test_warnings_are_collected_or_shown(tmp_path, recwarn):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(800), 8000)
+    with audio.collecting_warnings() as texts:
+        audio.read(tmp_path / "silent.wav")
+        audio.read(tmp_path / "silent.wav")
+    assert [text.partition(": ")[2][:6] for text in texts] == ["silent"]
+    assert not recwarn.list
+    with pytest.warns(AudioWarning, match="silent") as caught:
+        audio.read(tmp_path / "silent.wav")
+    assert len(texts) == 1
+    assert caught[0].filename == __file__

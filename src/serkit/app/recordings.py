@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.exceptions import HTTPException
@@ -32,21 +31,10 @@ ChannelText = Annotated[
     ),
 ]
 
+#: What a timeline can be asked for as.
+AnswerFormat = Literal["json", "csv", "srt", "vtt", "textgrid", "audacity", "rttm", "audformat"]
 
-class TimelineFormat(StrEnum):
-    """What a timeline is written as."""
-
-    json = "json"
-    csv = "csv"
-    srt = "srt"
-    vtt = "vtt"
-    textgrid = "textgrid"
-    audacity = "audacity"
-    rttm = "rttm"
-    audformat = "audformat"
-
-
-_TIMELINE_CONTENT: dict[str, Any] = {FORMATS[name].content_type: {} for name in TimelineFormat if name != "json"}
+_TEXTS: dict[str, Any] = {FORMATS[name].content_type: {} for name in get_args(AnswerFormat) if name != "json"}
 
 router = APIRouter(dependencies=[Depends(require_token)])
 
@@ -68,14 +56,14 @@ async def predict(
     "/v1/timeline",
     openapi_extra=uploads.OPENAPI_BODY,
     response_class=Response,
-    responses={200: {"model": TimelineAnswer, "content": _TIMELINE_CONTENT}, **OPENAPI_ERRORS},
+    responses={200: {"model": TimelineAnswer, "content": _TEXTS}, **OPENAPI_ERRORS},
 )
 async def timeline(
     request: Request,
     service: Shared,
     model: ModelName = None,
     channel: ChannelText = None,
-    format: TimelineFormat = TimelineFormat.json,
+    format: AnswerFormat = "json",
 ) -> Response:
     """Recognise the emotions in a recording over time."""
     name, recognizer = _find(service, model)

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -38,7 +39,23 @@ def url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(app: FastAPI, listening: socket.socket, limits: Limits, log_requests: bool = False) -> None:
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started()
+
+
+def run(
+    app: FastAPI,
+    listening: socket.socket,
+    limits: Limits,
+    log_requests: bool = False,
+    started: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until SIGINT or SIGTERM; what is in flight is then finished.
 
     Args:
@@ -46,9 +63,12 @@ def run(app: FastAPI, listening: socket.socket, limits: Limits, log_requests: bo
         listening: where.
         limits: of connections and messages.
         log_requests: whether to write a line per request to stderr.
+        started: called once requests are answered.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if log_requests else logging.WARNING)
+    # Forms are the client's: what is wrong with one, the client is told.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
         http="h11",
@@ -63,4 +83,4 @@ def run(app: FastAPI, listening: socket.socket, limits: Limits, log_requests: bo
         limit_concurrency=limits.connections,
         timeout_graceful_shutdown=GRACE,
     )
-    uvicorn.Server(config).run([listening])
+    _Server(config, started).run([listening])

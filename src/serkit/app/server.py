@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, FastAPI, Response
 
 import serkit
-from serkit.app import errors, live, page, recordings
+from serkit.app import PAGE, errors, live, page, recordings
 from serkit.app.answers import ModelAnswer
 from serkit.app.limits import Limits
 from serkit.app.metrics import CountRequests, Metrics
@@ -25,7 +25,7 @@ def create(
     limits: Limits | None = None,
     token: str | None = None,
     threads: int = 1,
-    page_folder: Path = page.FOLDER,
+    page_folder: Path = PAGE,
 ) -> FastAPI:
     """Make the application.
 

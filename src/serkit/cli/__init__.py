@@ -21,6 +21,7 @@ from serkit.errors import UserError
 #: Name -> where it is (a function, or a typer app of several), and what `serkit --help` says of it.
 COMMANDS = {
     "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
+    "stream": ("serkit.cli.stream:stream", "Recognise a sound while it arrives: microphone, pipe or file."),
     "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
     "serve": ("serkit.cli.serve:serve", "Serve recognisers over HTTP, with a page."),
     "train": ("serkit.cli.train:train", "Train and score a system."),
@@ -64,18 +65,25 @@ _EXTRAS = {"lab": LAB, "tune": TUNE, "app": APP}
 
 
 class _Commands(TyperGroup):
-    """Imports a command when it is run; until then, and for the help, its line in `COMMANDS` will do."""
+    """Imports a command when it is run or completed; until then, and for the help, its line in `COMMANDS` will do."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, _import_command(name) if name in COMMANDS else command, rest
+        if name not in COMMANDS:
+            return name, command, rest
+        try:
+            return name, _import_command(name), rest
+        except ModuleNotFoundError:
+            # A shell that completes a line cannot show an advice.
+            if ctx.resilient_parsing:
+                return name, command, rest
+            raise
 
 
 app = typer.Typer(
     cls=_Commands,
     help="Speech emotion recognition: train, compare, reproduce, ship and use recognisers.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

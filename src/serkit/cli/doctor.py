@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from serkit.app import PAGE
 from serkit.errors import UserError
 
 
@@ -47,6 +48,7 @@ def examine() -> dict[str, Any]:
         "extras": {extra: {name: _version(name) for name in names} for extra, names in extras.items()},
         "store": _store(),
         "bundles": _bundles(),
+        "page": (PAGE / "index.html").is_file(),
     }
 
 
@@ -113,7 +115,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines.append(f"store      {store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB")
     for bundle in found["bundles"]:
         lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
-    return lines if found["bundles"] else [*lines, "bundle     none found"]
+    if not found["bundles"]:
+        lines.append("bundle     none found")
+    lines.append(f"page       of `serkit serve`: {'built' if found['page'] else 'not built: make page'}")
+    return lines
 
 
 def _listed(versions: dict[str, str | None]) -> str:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import glob
 import itertools
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
 from serkit import audio
-from serkit.atomic import writing
-from serkit.cli import report, warn
+from serkit.cli import output, timeline_options, timelines
 from serkit.errors import UserError
-from serkit.progress import bar
-from serkit.recognition import Failure, formats, load
+from serkit.recognition import Failure, TimelineOptions, available, formats, load
 from serkit.recognition.formats import Format
 from serkit.recognition.recognizer import Channel
+from serkit.recognition.timeline_writers import TimelineFormat
 
 Paths = Annotated[
     list[str],
@@ -30,7 +27,17 @@ Paths = Annotated[
         show_default=False,
     ),
 ]
-Model = Annotated[str, typer.Option(help="Name of a recogniser (see `serkit models`), or its folder.")]
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Return the names of recognisers that begin so, for a shell that completes a line."""
+    return [folder.name for folder in available() if folder.name.startswith(incomplete)]
+
+
+Model = Annotated[
+    str,
+    typer.Option(help="Name of a recogniser (see `serkit models`), or its folder.", autocompletion=complete_model),
+]
 ChannelText = Annotated[
     str | None,
     typer.Option(
@@ -42,7 +49,12 @@ ChannelText = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Write there, not to stdout: jsonl and csv line by line.", show_default=False),
+    typer.Option(
+        metavar="PATH",
+        help="Write to this file, not to stdout: jsonl and csv line by line. For timelines of several recordings in "
+        "srt, vtt, textgrid or audacity: to this folder.",
+        show_default=False,
+    ),
 ]
 Resume = Annotated[
     bool,
@@ -54,20 +66,66 @@ Resume = Annotated[
 ]
 
 
+ByTime = Annotated[
+    bool,
+    typer.Option("--timeline", help="Say which emotion when: segments of speech.", rich_help_panel="Timeline"),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Draw the timeline into this PNG; of several recordings into this folder.",
+        show_default=False,
+        rich_help_panel="Timeline",
+    ),
+]
+
+
 def predict(
     paths: Paths,
     model: Model = "default",
     channel: ChannelText = None,
-    format: Annotated[Format, typer.Option(help="How to write.")] = Format.table,
+    format: Annotated[
+        TimelineFormat, typer.Option(help="How to write; srt and those after it are for timelines.")
+    ] = TimelineFormat.table,
     out: Out = None,
     resume: Resume = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at work.")] = 1,
+    timeline: ByTime = False,
+    plot: Plot = None,
+    window: timeline_options.Window = None,
+    hop: timeline_options.Hop = None,
+    detector: timeline_options.Detector = None,
+    pause: timeline_options.Pause = None,
+    lookahead: timeline_options.Lookahead = None,
+    change: timeline_options.Change = None,
 ) -> None:
     """Recognise the emotion in recordings.
 
     A recording that cannot be used is reported and left out; the exit code is then 1.
+
+    Example: serkit predict calls/ --format csv --out answers.csv
+
+    Example: serkit predict call.wav --timeline --format srt --out call.srt --plot call.png
     """
-    _check_out(out, format, resume)
+    given = timeline_options.given(
+        window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
+    )
+    if timeline:
+        request = timelines.Request(TimelineOptions(**given), format, out, plot, resume)
+        timelines.predict(find_recordings(paths), model, parse_channel(channel), jobs, request)
+    else:
+        timeline_options.refuse(given | timeline_options.given(plot=plot))
+        _predict(paths, model, parse_channel(channel), _whole(format), out, resume, jobs)
+
+
+def _predict(
+    paths: list[str], model: str, channel: Channel, format: Format, out: Path | None, resume: bool, jobs: int
+) -> None:
+    """Recognise each recording as a whole."""
+    if resume and not (out and format.by_line):
+        raise UserError("--resume goes on with a file: it wants --out FILE and --format jsonl or csv")
+    output.check(out, resume, format.by_line)
     files, failures = find_recordings(paths)
     recognizer = load(model)
     labels = recognizer.bundle.labels
@@ -75,27 +133,20 @@ def predict(
     begun = bool(out and resume and out.exists() and out.stat().st_size)
     files = [file for file in files if file not in answers]
     failures = [failure for failure in failures if failure.file not in answers]
-    results = itertools.chain(failures, recognizer.predict_files(files, parse_channel(channel), jobs))
-    total = len(files) + len(failures)
-    failed = list(answers.values()).count(False)
-    with _destination(out, format) as stream:
-        writer = formats.writer(format, stream, labels, begun)
+    results = itertools.chain(failures, recognizer.predict_files(files, channel, jobs))
+    with output.destination(out, format.by_line) as stream:
         # Lines on a terminal are progress enough, and would break the bar.
-        quiet = total == 1 or (format.by_line and stream.isatty())
-        with nullcontext(lambda steps: None) if quiet else bar("predict", total) as advance:
-            for result in results:
-                writer.write(result)
-                if isinstance(result, Failure):
-                    failed += 1
-                    report(result.error)
-                else:
-                    for text in result.warnings:
-                        warn(text)
-                advance(1)
-        writer.finish()
-    if failed:
-        print(f"serkit: {failed} of {total + len(answers)} recordings failed", file=sys.stderr)
-        raise typer.Exit(1)
+        quiet = len(files) + len(failures) == 1 or (format.by_line and stream.isatty())
+        total = len(files) + len(failures) + len(answers)
+        writer = formats.writer(format, stream, labels, begun)
+        output.write(results, writer, total, quiet, list(answers.values()).count(False))
+
+
+def _whole(format: TimelineFormat) -> Format:
+    """Return the format of answers about whole recordings."""
+    if format not in list(Format):
+        raise UserError(f"--format {format} is for timelines: add --timeline")
+    return Format(format)
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
@@ -155,29 +206,3 @@ def parse_channel(text: str | None) -> Channel:
     if not text.isdecimal():
         raise UserError(f"--channel {text}: neither a number from 0 nor 'egg'")
     return int(text)
-
-
-def _check_out(out: Path | None, format: Format, resume: bool) -> None:
-    if resume and not (out and format.by_line):
-        raise UserError("--resume goes on with a file: it wants --out FILE and --format jsonl or csv")
-    if out is None:
-        return
-    if not out.absolute().parent.is_dir():
-        raise UserError(f"{out}: its folder does not exist")
-    if out.is_dir():
-        raise UserError(f"{out}: is a folder; --out wants a file")
-    if out.exists() and not resume:
-        way_out = "go on with it by --resume, or" if format.by_line else "remove it, or"
-        raise UserError(f"{out}: exists already; {way_out} choose another --out")
-
-
-@contextmanager
-def _destination(out: Path | None, format: Format) -> Iterator[TextIO]:
-    """Open where the results go: stdout, a file that grows by lines, or one that appears when whole."""
-    if out is None:
-        yield sys.stdout
-        return
-    place = nullcontext(out) if format.by_line else writing(out)
-    # newline="": the csv module and JSON lines end their lines themselves, on every system alike.
-    with place as target, open(target, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-        yield stream

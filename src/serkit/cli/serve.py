@@ -14,13 +14,17 @@ from serkit.app.models import Models
 from serkit.app.run import listen, run, url
 from serkit.app.server import create
 from serkit.cli.doctor import cores
+from serkit.cli.predict import complete_model
 from serkit.errors import UserError
 
 _DEFAULT = Limits()
 
 Model = Annotated[
     list[str] | None,
-    typer.Option(help="Name of a recogniser, or its folder. Repeatable; the first answers by default."),
+    typer.Option(
+        help="Name of a recogniser, or its folder. Repeatable; the first answers by default.",
+        autocompletion=complete_model,
+    ),
 ]
 TokenFile = Annotated[
     Path | None,
@@ -67,9 +71,8 @@ def serve(
     models = Models.load(model or ["default"])
     app = create(models, limits, token, threads or cores())
     with listen(host, port) as listening:
-        names = ", ".join(models.recognizers)
-        print(f"serkit: {names} on {url(listening)} (Ctrl-C stops)", file=sys.stderr, flush=True)
-        run(app, listening, limits, log_requests)
+        line = f"serkit: {', '.join(models.recognizers)} on {url(listening)} (Ctrl-C stops)"
+        run(app, listening, limits, log_requests, lambda: print(line, file=sys.stderr, flush=True))
 
 
 def _token(file: Path | None) -> str | None:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from serkit.errors import UserError
 from serkit.recognition.jobs import Failure
@@ -36,13 +36,6 @@ class Format(StrEnum):
     def by_line(self) -> bool:
         """Whether each result is written as soon as it is known."""
         return self in (Format.jsonl, Format.csv)
-
-
-class Writer(Protocol):
-    """Takes results one by one; `finish` is called once after the last."""
-
-    def write(self, result: Result) -> None: ...
-    def finish(self) -> None: ...
 
 
 class JsonLines:
@@ -138,7 +131,9 @@ class Table:
         Console(file=self._stream, width=width).print(table)
 
 
-def writer(format: Format, stream: TextIO, labels: Sequence[str], begun: bool = False) -> Writer:
+def writer(
+    format: Format, stream: TextIO, labels: Sequence[str], begun: bool = False
+) -> JsonLines | Csv | Json | Table:
     """Make the writer of a format. `begun`: the stream has its first lines already."""
     if format is Format.csv:
         return Csv(stream, labels, header=not begun)
@@ -220,7 +215,9 @@ def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str,
     answer = json.loads(line)
     if "error" in answer:
         return {answer["file"]: False}
-    return {answer["file"]: True} if list(answer["probabilities"]) == list(labels) else None
+    # A timeline names its labels; a prediction has a probability for each.
+    found = list(answer["labels"] if "labels" in answer else answer["probabilities"])
+    return {answer["file"]: True} if found == list(labels) else None
 
 
 def _answer_of_csv(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,6 +107,21 @@ class Statistics:
     def latency(self, percent: float) -> float | None:
         """Return a percentile of the latencies in s; None before the first window."""
         return float(np.percentile(self.latencies, percent)) if self.latencies else None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Samples as they came.
+
+    Args:
+        samples: (samples,) or (samples, channels), as `Stream.push` takes them.
+        arrived: when they did, by `time.perf_counter()`; None: when they are asked for.
+        lost: how many samples were lost before these.
+    """
+
+    samples: np.ndarray
+    arrived: float | None = None
+    lost: int = 0
 
 
 class _Heard:
@@ -238,6 +254,19 @@ class Stream:
         for ended in self._activity.finish():
             events += self._segmenter.finish(ended.end)
         return events
+
+    def events(self, chunks: Iterable[np.ndarray | Chunk]) -> Iterator[Event]:
+        """Push all chunks and finish; yield each event as soon as it is known.
+
+        Raises:
+            UserError: as `push` does.
+        """
+        for chunk in chunks:
+            one = chunk if isinstance(chunk, Chunk) else Chunk(chunk)
+            if one.lost:
+                yield from self.skip(one.lost)
+            yield from self.push(one.samples, one.arrived)
+        yield from self.finish()
 
     def _as_frames(self, samples: np.ndarray) -> np.ndarray:
         """Return samples as (samples, channels)."""

@@ -10,7 +10,7 @@ import numpy as np
 from serkit import audio
 from serkit.recognition.recognizer import Channel, Recognizer, as_samples
 from serkit.recognition.segments import Segment, Window
-from serkit.recognition.stream import Event, Stream, TimelineOptions
+from serkit.recognition.stream import Stream, TimelineOptions
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,14 @@ def of_signal(
 
 
 def _collect(stream: Stream, name: str, chunks: Iterable[np.ndarray]) -> Timeline:
-    """Push all chunks, and keep what is final."""
+    """Hear all chunks, and keep what is final."""
     windows: list[Window] = []
     segments: list[Segment] = []
-
-    def keep(events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Window):
-                windows.append(event)
-            elif event.final:
-                segments.append(event)
-
-    for chunk in chunks:
-        keep(stream.push(chunk))
-    keep(stream.finish())
+    for event in stream.events(chunks):
+        if isinstance(event, Window):
+            windows.append(event)
+        elif event.final:
+            segments.append(event)
     if stream.peak < audio.SILENCE_PEAK:
         audio.warn(f"{name}: silent (no sample above -96 dB of full scale)")
     elif not segments:

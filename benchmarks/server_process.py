@@ -1,0 +1,69 @@
+"""A server as its users start it, in a process of its own on the loopback interface, and its memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that runs.
+
+    Args:
+        process: it.
+        host: its address.
+        port: its port.
+    """
+
+    process: subprocess.Popen[str]
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://{self.host}:{self.port}"
+
+    def memory(self) -> float:
+        """Return its resident memory in MB (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) / 1000
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time it has spent (Linux)."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+
+@contextmanager
+def served(*options: str) -> Iterator[Served]:
+    """Run `serkit serve` with options on 127.0.0.1 and a free port; stop it at the end."""
+    command = [sys.executable, "-m", "serkit", "serve", "--port", "0", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"http://([\d.]+):(\d+)", line)
+        if found is None:
+            raise SystemExit(f"the server did not start: {line.strip()}")
+        # libmpg123 writes what it thinks of broken MP3 files to stderr; a full pipe would stop the server.
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield Served(process, found[1], int(found[2]))
+    finally:
+        process.terminate()
+        process.wait(60)

@@ -1,0 +1,179 @@
+"""`serkit stream`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from io import BufferedReader
+from typing import Annotated, cast
+
+import typer
+
+from serkit import audio
+from serkit.cli import timeline_options
+from serkit.cli.predict import ChannelText, Model, parse_channel
+from serkit.errors import UserError
+from serkit.recognition import Segment, Statistics, Stream, TimelineOptions, Window, live, load
+from serkit.recognition.stream import Chunk, Event
+from serkit.recognition.timeline_formats import event_as_dict, segment_columns, segment_row, statistics_as_dict
+from serkit.recognition.timeline_writers import clock
+
+
+class Format(StrEnum):
+    """How to write."""
+
+    table = "table"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def stream(
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="mic|-|FILE",
+            help="The microphone (extra `mic`), raw 16-bit little-endian samples on standard input, or a recording, "
+            "played at its own speed.",
+        ),
+    ] = "mic",
+    model: Model = "default",
+    rate: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of microphone or standard input, in Hz. Default: 16000.", show_default=False),
+    ] = None,
+    channels: Annotated[int, typer.Option(min=1, help="Of microphone or standard input.")] = 1,
+    channel: ChannelText = None,
+    device: Annotated[
+        str | None, typer.Option(help="Microphone: number or part of the name.", show_default=False)
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Read a recording as fast as it goes.")] = False,
+    format: Annotated[Format, typer.Option(help="How to write; jsonl: all windows too.")] = Format.table,
+    window: timeline_options.Window = None,
+    hop: timeline_options.Hop = None,
+    detector: timeline_options.Detector = None,
+    pause: timeline_options.Pause = None,
+    lookahead: timeline_options.Lookahead = None,
+    change: timeline_options.Change = None,
+) -> None:
+    """Recognise a sound while it arrives.
+
+    Each segment is written as soon as it is known; Ctrl-C ends the microphone. What comes out is what
+    `serkit predict --timeline` says of the same sound.
+
+    Example: serkit stream
+
+    Example: arecord -q -t raw -f S16_LE -r 16000 | serkit stream --source - --format jsonl
+    """
+    options = TimelineOptions(
+        **timeline_options.given(
+            window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
+        )
+    )
+    is_file = source not in ("mic", "-")
+    if is_file and (rate or channels > 1 or device):
+        raise UserError("--rate, --channels and --device are of microphone or standard input; a recording has its own")
+    if fast and not is_file:
+        raise UserError("--fast is for a recording")
+    recognizer = load(model)
+    if is_file:
+        info = audio.info(source)
+        rate, channels = info.rate, info.channels
+    rate = rate or 16000
+    heard = Stream(recognizer, rate, options, parse_channel(channel), channels, source)
+    printer = _PRINTERS[format](source, heard.labels)
+    for event in _until_interrupted(heard, _chunks(source, rate, channels, device, fast)):
+        printer.write(event)
+    printer.finish(heard.statistics)
+
+
+def _chunks(source: str, rate: int, channels: int, device: str | None, fast: bool) -> Iterator[Chunk]:
+    if source == "mic":
+        return live.from_microphone(rate, channels, int(device) if device and device.isdecimal() else device)
+    if source == "-":
+        return live.from_pipe(cast(BufferedReader, sys.stdin.buffer), rate, channels)
+    return live.from_file(source, fast)
+
+
+def _until_interrupted(heard: Stream, chunks: Iterator[Chunk]) -> Iterator[Event]:
+    """Yield all events; Ctrl-C ends the sound, not the command."""
+    try:
+        yield from heard.events(chunks)
+    except KeyboardInterrupt:
+        yield from heard.finish()
+
+
+class _Lines:
+    """For the eye: a line per segment, and on a terminal what is heard just now."""
+
+    def __init__(self, source: str, labels: list[str]) -> None:
+        self._live = sys.stderr.isatty()
+
+    def write(self, event: Event) -> None:
+        if isinstance(event, Segment) and event.final:
+            self._show("")
+            line = f"{clock(event.start):>9}  {clock(event.end):>9}  {event.label:<12} {event.confidence:.2f}"
+            print(line, flush=True)
+        elif isinstance(event, Window) and event.probabilities is None:
+            self._show(f"{clock(event.end):>9}  ...")
+        elif isinstance(event, Window):
+            assert event.probabilities is not None
+            label = max(event.probabilities, key=event.probabilities.__getitem__)
+            share = event.probabilities[label]
+            self._show(f"{clock(event.end):>9}  {label} {share:.2f} {'▇' * round(20 * share)}")
+
+    def finish(self, statistics: Statistics) -> None:
+        self._show("")
+        _report(statistics)
+
+    def _show(self, text: str) -> None:
+        """Put a text in place of the last one."""
+        if self._live:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+class _JsonLines:
+    """All events, then the counters."""
+
+    def __init__(self, source: str, labels: list[str]) -> None:
+        pass
+
+    def write(self, event: Event) -> None:
+        print(json.dumps(event_as_dict(event), ensure_ascii=False), flush=True)
+
+    def finish(self, statistics: Statistics) -> None:
+        print(json.dumps(statistics_as_dict(statistics)), flush=True)
+
+
+class _Csv:
+    """A row per segment that is final."""
+
+    def __init__(self, source: str, labels: list[str]) -> None:
+        self._source = source
+        print(segment_columns(labels), end="", flush=True)
+
+    def write(self, event: Event) -> None:
+        if isinstance(event, Segment) and event.final:
+            print(segment_row(self._source, event), end="", flush=True)
+
+    def finish(self, statistics: Statistics) -> None:
+        _report(statistics)
+
+
+_PRINTERS: dict[Format, type[_Lines] | type[_JsonLines] | type[_Csv]] = {
+    Format.table: _Lines,
+    Format.jsonl: _JsonLines,
+    Format.csv: _Csv,
+}
+
+
+def _report(statistics: Statistics) -> None:
+    """Print the counters as one line on stderr."""
+    latency = ", ".join(
+        f"p{percent} {1000 * value:.0f} ms"
+        for percent in (50, 95)
+        if (value := statistics.latency(percent)) is not None
+    )
+    heard = f"{statistics.received:.1f} s heard, {statistics.dropped:.1f} s lost, {statistics.windows} windows"
+    print(f"serkit: {heard}{f', latency {latency}' if latency else ''}", file=sys.stderr)

@@ -1,0 +1,82 @@
+"""`serkit predict --timeline`."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from serkit.cli import output
+from serkit.errors import UserError
+from serkit.recognition import Failure, Timeline, TimelineOptions, formats, load, timeline_writers
+from serkit.recognition.recognizer import Channel
+from serkit.recognition.timeline_writers import TimelineFormat
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is made of the recordings.
+
+    Args:
+        options: of the timelines.
+        format: how they are written.
+        out: where to; None: stdout.
+        plot: where they are drawn; None: nowhere.
+        resume: whether to go on with `out`.
+    """
+
+    options: TimelineOptions
+    format: TimelineFormat
+    out: Path | None
+    plot: Path | None
+    resume: bool
+
+
+def predict(found: tuple[list[str], list[Failure]], model: str, channel: Channel, jobs: int, request: Request) -> None:
+    """Recognise recordings over time; `found` are those, and what stands for none."""
+    files, failures = found
+    out, format = request.out, request.format
+    several = len(files) + len(failures) > 1
+    folder = out if several and format.by_recording else None
+    if several and format.by_recording and out is None:
+        raise UserError(f"--format {format} holds one recording: name a folder with --out for {len(files)}")
+    if request.resume and not (out and format is TimelineFormat.jsonl):
+        raise UserError("--resume goes on with a file of timelines: it wants --out FILE and --format jsonl")
+    if folder is None:
+        output.check(out, request.resume, format is TimelineFormat.jsonl)
+    recognizer = load(model)
+    labels = recognizer.bundle.labels
+    answers = formats.resume(out, formats.Format.jsonl, labels) if out and request.resume else {}
+    files = [file for file in files if file not in answers]
+    failures = [failure for failure in failures if failure.file not in answers]
+    results = itertools.chain(failures, recognizer.timelines(files, channel, request.options, jobs))
+    pictures = _pictures(request.plot, files, several)
+
+    def draw(timeline: Timeline) -> None:
+        from serkit.recognition.timeline_picture import draw
+
+        draw(timeline, pictures[timeline.file], channel)
+
+    with nullcontext(None) if folder else output.destination(out, format.by_line) as stream:
+        writer: output.Writer
+        if folder is not None:
+            writer = timeline_writers.Folder(folder, format, files)
+        elif stream is not None:
+            writer = timeline_writers.writer(stream, format, labels, begun=bool(answers))
+        quiet = len(files) + len(failures) == 1 or bool(stream and format.by_line and stream.isatty())
+        total = len(files) + len(failures) + len(answers)
+        output.write(results, writer, total, quiet, list(answers.values()).count(False), draw if pictures else None)
+
+
+def _pictures(plot: Path | None, files: list[str], several: bool) -> dict[str, Path]:
+    """Return the picture of each recording."""
+    if plot is None:
+        return {}
+    if several:
+        return timeline_writers.places(plot, files, ".png")
+    if plot.suffix.lower() != ".png":
+        raise UserError(f"--plot {plot}: a name that ends in .png is wanted")
+    if not plot.absolute().parent.is_dir():
+        raise UserError(f"{plot}: its folder does not exist")
+    return {files[0]: plot}

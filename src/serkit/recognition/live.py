@@ -1,0 +1,98 @@
+"""Where live sound comes from: the microphone, raw samples in a pipe, a file played at its own speed."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit import audio
+from serkit.errors import UserError
+from serkit.recognition.stream import Chunk
+
+#: Length of a chunk in s: what the end of a window waits for at most before it is heard.
+CHUNK = 0.02
+
+# How far recognition may fall behind the microphone before sound is dropped, in s.
+_PATIENCE = 10.0
+
+
+def from_file(path: str | Path, fast: bool = False) -> Iterator[Chunk]:
+    """Play a recording: float32 (samples, channels) when each chunk would have been spoken, or at once if `fast`.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    rate = audio.info(path).rate
+    began = time.perf_counter()
+    position = 0
+    for frames in audio.frames(path, seconds=CHUNK):
+        position += len(frames)
+        if fast:
+            yield Chunk(frames)
+            continue
+        due = began + position / rate
+        time.sleep(max(0.0, due - time.perf_counter()))
+        yield Chunk(frames, due)
+
+
+def from_pipe(pipe: BufferedReader, rate: int, channels: int = 1) -> Iterator[Chunk]:
+    """Read signed 16-bit little-endian samples, interleaved, as they come: int16 (samples, channels)."""
+    frame = 2 * channels
+    rest = b""
+    # read1: what has come is given at once, even if it is less than a chunk.
+    while data := pipe.read1(round(CHUNK * rate) * frame):
+        data = rest + data
+        whole = len(data) - len(data) % frame
+        rest = data[whole:]
+        yield Chunk(np.frombuffer(data[:whole], dtype="<i2").reshape(-1, channels))
+
+
+def from_microphone(rate: int, channels: int = 1, device: str | int | None = None) -> Iterator[Chunk]:
+    """Record until the generator is closed: float32 (samples, channels).
+
+    Args:
+        rate: in Hz.
+        channels: how many to record.
+        device: number or part of the name of the input; None: the system's default.
+
+    Raises:
+        UserError: sounddevice or PortAudio is missing, or there is no such input.
+    """
+    sounddevice = _sounddevice()
+    size = round(CHUNK * rate)
+    waiting: queue.Queue[Chunk] = queue.Queue(maxsize=round(_PATIENCE / CHUNK))
+    lost = 0
+
+    def hear(samples: np.ndarray, frames: int, times: Any, status: Any) -> None:
+        # Runs in PortAudio's own thread, and must never wait.
+        nonlocal lost
+        try:
+            waiting.put_nowait(Chunk(samples.copy(), time.perf_counter(), lost))
+            lost = 0
+        except queue.Full:
+            lost += frames
+
+    try:
+        with sounddevice.InputStream(
+            samplerate=rate, blocksize=size, device=device, channels=channels, dtype="float32", callback=hear
+        ):
+            while True:
+                yield waiting.get()
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise UserError(f"microphone: {str(error).splitlines()[0]}") from None
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except ModuleNotFoundError:
+        raise UserError("the microphone needs sounddevice: pip install 'serkit[mic]'") from None
+    except OSError as error:  # the library it wraps is not installed
+        raise UserError(f"microphone: {error}; install PortAudio (Debian: libportaudio2)") from None
+    return sounddevice

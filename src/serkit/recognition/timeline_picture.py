@@ -1,0 +1,240 @@
+"""A picture of a timeline: waveform, log-mel, probabilities as stacked areas, segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from serkit import audio
+from serkit.atomic import writing
+from serkit.features.log_mel import LogMel
+from serkit.recognition.recognizer import Channel
+from serkit.recognition.timeline import Timeline
+from serkit.recognition.timeline_writers import clock
+
+#: Colour of each emotion; others take one of `SPARE` in turn.
+COLOURS = {
+    "anger": "#d1453b",
+    "boredom": "#a08060",
+    "calm": "#7fb8c9",
+    "contempt": "#8a6d9f",
+    "disgust": "#7a9a3a",
+    "fear": "#7d5ba6",
+    "happiness": "#f0b429",
+    "neutral": "#a9b1bb",
+    "sadness": "#4a7fb5",
+    "surprise": "#e5849f",
+}
+SPARE = ("#3d9a8b", "#c97b3c", "#5d6ac0", "#b0589a", "#6f7d2f", "#4f97c4")
+
+_WIDTH, _LEFT, _RIGHT = 1600, 112, 32
+_COLUMNS = _WIDTH - _LEFT - _RIGHT
+
+# How much larger areas are drawn before they are reduced.
+_FINER = 3
+
+_INK, _FAINT, _PAPER = "#22262b", "#c9ced4", "#ffffff"
+_WAVE = "#3f5873"
+
+# Levels of the log-mel in dB below the loudest that are drawn.
+_RANGE = 70.0
+
+# Dark blue over violet and orange to light yellow, even in lightness.
+_HEAT = ("#0b0d24", "#2f1654", "#6b1f6f", "#a92e64", "#df5042", "#f78f30", "#fbd25d", "#fcfdc4")
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A band of the picture, `top` and `bottom` in pixels."""
+
+    title: str
+    top: int
+    bottom: int
+
+
+_PANELS = {
+    "wave": _Panel("waveform", 96, 196),
+    "mel": _Panel("log-mel", 212, 392),
+    "probabilities": _Panel("probability", 408, 608),
+    "segments": _Panel("segments", 624, 692),
+}
+_HEIGHT = 748
+
+
+def draw(timeline: Timeline, out: Path, channel: Channel = None) -> None:
+    """Draw a timeline of a file into a PNG of 1600 x 748 pixels.
+
+    Args:
+        timeline: what to draw; its file is read again for waveform and log-mel.
+        out: where to.
+        channel: what is shown; None and "egg": the mean of all.
+
+    Raises:
+        AudioError: the file cannot be read any more.
+    """
+    lows, highs, mel = _overview(timeline, channel if isinstance(channel, int) else None, _COLUMNS)
+    colours = colours_of(timeline.labels)
+    image = Image.new("RGB", (_WIDTH, _HEIGHT), _PAPER)
+    image.paste(_heat(mel, _PANELS["mel"]), (_LEFT, _PANELS["mel"].top))
+    _draw_probabilities(image, timeline, colours)
+    _draw_segments(image, timeline, colours)
+    pen = ImageDraw.Draw(image)
+    _draw_wave(pen, lows, highs)
+    _draw_frame(pen, timeline, colours)
+    with writing(out) as temporary:
+        image.save(temporary, "PNG", optimize=True)
+
+
+def colours_of(labels: Sequence[str]) -> dict[str, str]:
+    """Return a colour for each label."""
+    others = [label for label in labels if label not in COLOURS]
+    return {label: COLOURS[label] if label in COLOURS else SPARE[others.index(label) % len(SPARE)] for label in labels}
+
+
+def _overview(timeline: Timeline, channel: int | None, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read the file once: lowest and highest sample (columns,), log-mel in dB (bands, at most columns)."""
+    front_end = LogMel(bands=80)
+    lows, highs = np.zeros(columns), np.zeros(columns)
+    frames = max(1, min(columns, round(timeline.duration * front_end.rate / front_end.hop)))
+    energy, counts = np.zeros((frames, 80)), np.zeros(frames)
+    position = 0
+    with audio.collecting_warnings():
+        for block, rate in audio.blocks(timeline.file, front_end.rate, channel):
+            if not len(block):
+                continue
+            seen = (position + np.arange(len(block))) / (timeline.duration * rate)
+            places = (seen * columns).astype(int).clip(0, columns - 1)
+            np.minimum.at(lows, places, block)
+            np.maximum.at(highs, places, block)
+            levels = front_end(block)
+            seen = (position + np.linspace(0, len(block), levels.shape[1])) / (timeline.duration * rate)
+            places = (seen * frames).astype(int).clip(0, frames - 1)
+            np.add.at(energy, places, 10 ** (levels.T / 10))
+            np.add.at(counts, places, 1)
+            position += len(block)
+    return lows, highs, 10 * np.log10(energy / np.maximum(counts, 1)[:, None] + 1e-12).T
+
+
+def _heat(mel: np.ndarray, panel: _Panel) -> Image.Image:
+    """Colour levels relative to the loudest; lowest band at the bottom."""
+    share = ((mel - mel.max() + _RANGE) / _RANGE).clip(0, 1)
+    stops = np.array([ImageColor.getrgb(colour) for colour in _HEAT], dtype=float)
+    place = share[::-1] * (len(stops) - 1)
+    colours = np.stack([np.interp(place, np.arange(len(stops)), stops[:, one]) for one in range(3)], axis=-1)
+    image = Image.fromarray(colours.round().astype(np.uint8))
+    return image.resize((_COLUMNS, panel.bottom - panel.top), Image.Resampling.BILINEAR)
+
+
+def _draw_wave(pen: ImageDraw.ImageDraw, lows: np.ndarray, highs: np.ndarray) -> None:
+    panel = _PANELS["wave"]
+    middle, half = (panel.top + panel.bottom) / 2, (panel.bottom - panel.top) / 2
+    # Quiet recordings are drawn as large as loud ones.
+    scale = half / max(-lows.min(), highs.max(), 1e-6)
+    for column, (low, high) in enumerate(zip(lows, highs, strict=True)):
+        pen.line((_LEFT + column, middle - high * scale, _LEFT + column, middle - low * scale), _WAVE)
+
+
+def _shares(timeline: Timeline, columns: int) -> np.ndarray:
+    """Return (labels, columns): the mean over the windows that hear a moment, not a number between segments."""
+    times = (np.arange(columns) + 0.5) * timeline.duration / columns
+    heard = [window for window in timeline.windows if window.probabilities]
+    shares = np.full((len(timeline.labels), columns), np.nan)
+    if not heard:
+        return shares
+    values = np.array([list(window.probabilities.values()) for window in heard if window.probabilities])
+    starts, ends = np.array([[window.start, window.end] for window in heard]).T
+    for segment in timeline.segments:
+        inside = np.flatnonzero((times >= segment.start) & (times < segment.end))
+        near = (ends > segment.start) & (starts < segment.end)
+        held = ((starts[near, None] <= times[inside]) & (times[inside] < ends[near, None])).astype(float)
+        shares[:, inside] = values[near].T @ held / np.maximum(held.sum(axis=0), 1e-9)
+    return shares
+
+
+def _draw_probabilities(image: Image.Image, timeline: Timeline, colours: dict[str, str]) -> None:
+    """Stack the labels' probabilities, the first at the bottom."""
+    large, pen = _enlarged(_PANELS["probabilities"])
+    width, height = large.size
+    shares = _shares(timeline, width)
+    tops = np.vstack([np.zeros(width), np.cumsum(shares, axis=0)])
+    known = np.flatnonzero(~np.isnan(tops[-1]))
+    for stretch in np.split(known, np.flatnonzero(np.diff(known) > 1) + 1):
+        for label, below, above in zip(timeline.labels, tops[:-1], tops[1:], strict=True):
+            if len(stretch) > 1:
+                upper = [(x, height * (1 - above[x])) for x in stretch]
+                lower = [(x, height * (1 - below[x])) for x in stretch[::-1]]
+                pen.polygon([*upper, *lower], colours[label])
+    _paste_reduced(image, large, _PANELS["probabilities"])
+
+
+def _draw_segments(image: Image.Image, timeline: Timeline, colours: dict[str, str]) -> None:
+    """Draw a box per segment, with its label and confidence where they have room."""
+    panel = _PANELS["segments"]
+    large, pen = _enlarged(panel)
+    for one in timeline.segments:
+        left, right = (time / timeline.duration * large.width for time in (one.start, one.end))
+        box = (left, 4 * _FINER, max(left + _FINER, right - _FINER), large.height - 4 * _FINER)
+        pen.rounded_rectangle(box, min(8.0 * _FINER, (box[2] - left) / 2), colours[one.label])
+    _paste_reduced(image, large, panel)
+    pen = ImageDraw.Draw(image)
+    for one in timeline.segments:
+        left, right = (_LEFT + time / timeline.duration * _COLUMNS for time in (one.start, one.end))
+        if pen.textlength(one.label, _font(19)) < right - left - 8:
+            middle, ink = (left + right) / 2, _readable(colours[one.label])
+            pen.text((middle, panel.top + 25), one.label, ink, _font(19), anchor="mm")
+            pen.text((middle, panel.top + 47), f"{one.confidence:.0%}", ink, _font(16), anchor="mm")
+
+
+def _enlarged(panel: _Panel) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """Make what is drawn larger and then reduced, so that its edges are smooth."""
+    image = Image.new("RGB", (_COLUMNS * _FINER, (panel.bottom - panel.top) * _FINER), _PAPER)
+    return image, ImageDraw.Draw(image)
+
+
+def _paste_reduced(image: Image.Image, large: Image.Image, panel: _Panel) -> None:
+    small = large.resize((_COLUMNS, panel.bottom - panel.top), Image.Resampling.LANCZOS)
+    image.paste(small, (_LEFT, panel.top))
+
+
+def _draw_frame(pen: ImageDraw.ImageDraw, timeline: Timeline, colours: dict[str, str]) -> None:
+    """Write title, legend, names and borders of the panels, and the axis of time."""
+    pen.text((_LEFT, 34), Path(timeline.file).name, _INK, _font(26), anchor="lm")
+    x = float(_LEFT)
+    for label, colour in colours.items():
+        pen.rounded_rectangle((x, 62, x + 16, 78), 4, colour)
+        pen.text((x + 23, 70), label, _INK, _font(18), anchor="lm")
+        x += 23 + pen.textlength(label, _font(18)) + 26
+    for panel in _PANELS.values():
+        pen.rectangle((_LEFT - 1, panel.top - 1, _WIDTH - _RIGHT, panel.bottom), outline=_FAINT)
+        pen.multiline_text((_LEFT - 10, (panel.top + panel.bottom) / 2), panel.title, _INK, _font(15), anchor="rm")
+    bottom = _PANELS["segments"].bottom
+    step = _tick_step(timeline.duration)
+    for number in range(int(timeline.duration / step + 1e-6) + 1):
+        x = _LEFT + number * step / timeline.duration * _COLUMNS
+        pen.line((x, bottom, x, bottom + 7), _INK)
+        pen.text((x, bottom + 12), _tick(number * step, step), _INK, _font(17), anchor="mt")
+
+
+def _tick_step(duration: float) -> float:
+    """Return the s between two ticks: the smallest that needs no more than fourteen."""
+    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    return next((step for step in steps if duration / step <= 14), 7200)
+
+
+def _tick(seconds: float, step: float) -> str:
+    text = clock(seconds)
+    return text[:-3] if step >= 1 else text[:-1]
+
+
+def _readable(colour: str) -> str:
+    """Return dark ink for light colours, white for dark ones."""
+    red, green, blue = ImageColor.getrgb(colour)[:3]
+    return _INK if 0.299 * red + 0.587 * green + 0.114 * blue > 150 else _PAPER
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -1,0 +1,185 @@
+"""Where timelines are written to: one file for all recordings, or a folder with a file for each."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TextIO
+
+from serkit.atomic import write_text
+from serkit.errors import UserError
+from serkit.recognition.jobs import Failure
+from serkit.recognition.timeline_formats import FORMATS, Result, as_dict
+
+
+class TimelineFormat(StrEnum):
+    """How timelines are written: `table`, or one of `timeline_formats.FORMATS`."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    srt = "srt"
+    vtt = "vtt"
+    textgrid = "textgrid"
+    audacity = "audacity"
+    rttm = "rttm"
+    audformat = "audformat"
+
+    @property
+    def by_recording(self) -> bool:
+        """Whether each recording needs a file of its own."""
+        return self not in (TimelineFormat.table, TimelineFormat.json) and not FORMATS[self].joined
+
+    @property
+    def by_line(self) -> bool:
+        """Whether each recording is written as soon as it is known."""
+        return self is not TimelineFormat.table and FORMATS[self].joined
+
+
+class Text:
+    """Writes each recording as soon as it is known.
+
+    Args:
+        stream: opened with newline="".
+        format: one of `FORMATS`.
+        labels: of the bundle.
+        begun: the stream has its first lines already.
+    """
+
+    def __init__(self, stream: TextIO, format: str, labels: Sequence[str], begun: bool = False) -> None:
+        self._stream = stream
+        self._format = FORMATS[format]
+        self._labels = labels
+        if not begun:
+            stream.write(self._format.head(labels))
+
+    def write(self, result: Result) -> None:
+        if isinstance(result, Failure):
+            self._stream.write(self._format.failure(result, self._labels))
+        else:
+            self._stream.write(self._format.body(result))
+        self._stream.flush()
+
+    def finish(self) -> None:
+        self._stream.flush()
+
+
+class Json:
+    """One document: the list of all recordings."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._results: list[dict] = []
+
+    def write(self, result: Result) -> None:
+        self._results.append(as_dict(result))
+
+    def finish(self) -> None:
+        self._stream.write(json.dumps(self._results, indent=1, ensure_ascii=False) + "\n")
+
+
+class Table:
+    """For the eye: a line per segment."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._results: list[Result] = []
+
+    def write(self, result: Result) -> None:
+        self._results.append(result)
+
+    def finish(self) -> None:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text as RichText
+
+        table = RichTable(box=box.SIMPLE_HEAD)
+        table.add_column("file", overflow="fold")
+        for name in ("start", "end"):
+            table.add_column(name, justify="right")
+        table.add_column("label")
+        table.add_column("confidence", justify="right")
+        table.add_column("remarks", overflow="fold")
+        for result in self._results:
+            file = RichText(result.file)
+            if isinstance(result, Failure):
+                table.add_row(file, "", "", "-", "", RichText(result.error.removeprefix(f"{result.file}: "), "red"))
+                continue
+            remarks = "; ".join(text.removeprefix(f"{result.file}: ") for text in result.warnings)
+            if not result.segments:
+                table.add_row(file, "", "", "-", "", RichText(remarks, "yellow"))
+            for number, one in enumerate(result.segments):
+                # What is the same on every line stands on the first.
+                first = number == 0
+                table.add_row(
+                    file if first else "",
+                    clock(one.start),
+                    clock(one.end),
+                    RichText(one.label),
+                    f"{one.confidence:.2f}",
+                    RichText(remarks, "yellow") if first else "",
+                )
+        # Into a file or a pipe the lines go unbroken.
+        Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
+
+
+class Folder:
+    """Writes a file for each recording, named after it.
+
+    Args:
+        folder: made if it is not there.
+        format: one of `FORMATS`.
+        files: the recordings that will come.
+
+    Raises:
+        UserError: two recordings would have the same file, or one is there already.
+    """
+
+    def __init__(self, folder: Path, format: str, files: Sequence[str]) -> None:
+        self._format = FORMATS[format]
+        self._places = places(folder, files, self._format.suffix)
+
+    def write(self, result: Result) -> None:
+        if not isinstance(result, Failure):
+            text = self._format.head(result.labels) + self._format.body(result)
+            write_text(self._places[result.file], text)
+
+    def finish(self) -> None:
+        pass
+
+
+def writer(stream: TextIO, format: TimelineFormat, labels: Sequence[str], begun: bool = False) -> Text | Json | Table:
+    """Make the writer of a format into one file. `begun`: the stream has its first lines already."""
+    if format is TimelineFormat.table:
+        return Table(stream)
+    return Json(stream) if format is TimelineFormat.json else Text(stream, format, labels, begun)
+
+
+def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:
+    """Return the file in a folder for each recording, and make the folder.
+
+    Raises:
+        UserError: two recordings would have the same file, or one is there already.
+    """
+    found = {file: folder / f"{Path(file).stem}{suffix}" for file in files}
+    for place, count in Counter(found.values()).items():
+        if count > 1:
+            first, second, *_ = (file for file in files if found[file] == place)
+            raise UserError(f"{place}: would be the file of {first} and of {second}; recognise them apart")
+    for place in found.values():
+        if place.exists():
+            raise UserError(f"{place}: exists already; remove it or choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def clock(seconds: float) -> str:
+    """Return a time to read: `1:02:03.45`, `2:03.45`."""
+    minutes, rest = divmod(round(100 * seconds), 6000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest / 100:05.2f}" if hours else f"{minutes}:{rest / 100:05.2f}"

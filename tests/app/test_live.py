@@ -1,0 +1,186 @@
+import json
+import threading
+
+import numpy as np
+import pytest
+from starlette.websockets import WebSocketDisconnect
+
+from serkit.recognition import Segment, activity, load
+from serkit.recognition.timeline_formats import event_as_dict
+
+TOKEN = "0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def all_is_speech(monkeypatch):
+    """Take the noise of these tests for speech."""
+    monkeypatch.setattr(activity, "build", lambda name: activity.Everything())
+
+
+@pytest.fixture
+def samples():
+    """Three seconds of noise as 16-bit integers."""
+    generator = np.random.default_rng(0)
+    return (3000 * generator.standard_normal(3 * 16000)).astype("<i2")
+
+
+def received(websocket):
+    """All messages until the server closes, and the code it closes with."""
+    messages = []
+    while True:
+        try:
+            messages.append(websocket.receive_json())
+        except WebSocketDisconnect as closed:
+            return messages, closed.code
+
+
+def of_type(messages, kind):
+    return [{**message, "latency_ms": 0.0} for message in messages if message["type"] == kind]
+
+
+@pytest.mark.parametrize("chunk", [160, 4096, 48000])
+def test_a_stream_says_what_the_recogniser_says(client, samples, chunk):
+    stream = load("toy").stream(16000)
+    expected = [event_as_dict(event) for event in [*stream.push(samples), *stream.finish()]]
+    with client.websocket_connect("/v1/stream?model=toy") as websocket:
+        for begin in range(0, len(samples), chunk):
+            websocket.send_bytes(samples[begin : begin + chunk].tobytes())
+        websocket.send_json({"type": "finish"})
+        messages, code = received(websocket)
+    assert code == 1000
+    assert messages[0] == {
+        "type": "ready",
+        "model": "toy",
+        "labels": ["anger", "joy", "neutral", "sadness"],
+        "rate": 16000,
+        "window": 1.0,
+        "hop": 0.5,
+    }
+    for kind in ("window", "segment"):
+        assert of_type(messages, kind) == of_type(expected, kind)
+    assert len(of_type(messages, "window")) == 6
+    assert messages[-1]["type"] == "statistics"
+    assert (messages[-1]["received_s"], messages[-1]["dropped_s"], messages[-1]["windows"]) == (3.0, 0.0, 6)
+
+
+def test_windows_come_before_the_sound_ends(client, samples):
+    with client.websocket_connect("/v1/stream") as websocket:
+        websocket.receive_json()
+        websocket.send_bytes(samples[:8000].tobytes())
+        assert websocket.receive_json()["type"] == "window"
+        segment = websocket.receive_json()
+        assert (segment["type"], segment["final"], segment["end"]) == ("segment", False, 0.5)
+
+
+def test_lost_samples_are_silence(client, samples):
+    stream = load("toy").stream(16000)
+    events = [*stream.push(samples[:16000]), *stream.skip(8000), *stream.push(samples[24000:]), *stream.finish()]
+    final = [event_as_dict(event) for event in events if isinstance(event, Segment) and event.final]
+    with client.websocket_connect("/v1/stream") as websocket:
+        websocket.send_bytes(samples[:16000].tobytes())
+        websocket.send_json({"type": "skip", "samples": 8000})
+        websocket.send_bytes(samples[24000:].tobytes())
+        websocket.send_json({"type": "finish"})
+        messages, _ = received(websocket)
+    assert messages[-1]["dropped_s"] == 0.5
+    assert [message for message in messages if message.get("final")] == final
+
+
+def test_counters_come_every_five_seconds(client, samples):
+    with client.websocket_connect("/v1/stream") as websocket:
+        for _ in range(4):
+            websocket.send_bytes(samples.tobytes())
+        websocket.send_json({"type": "finish"})
+        messages, _ = received(websocket)
+    assert [message["received_s"] for message in messages if message["type"] == "statistics"] == [6.0, 12.0, 12.0]
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "error"),
+    [
+        ("?model=toi", None, "unknown model 'toi'. Did you mean 'toy'? Available: toy, twin"),
+        ("?rate=384000", None, "rate 384000: 4000 to 192000 Hz are taken"),
+        ("?rate=-1", None, "rate -1: 4000 to 192000 Hz are taken"),
+        ("", b"\0\0\0", "a message of 3 bytes holds no whole number of 16-bit samples"),
+        ("", "hello", "a text of 5 characters is neither"),
+        ("", "[1]", "a text of 3 characters is neither"),
+        ("", '{"type": "begin"}', "a text of 17 characters is neither"),
+        ("", '{"type": "skip", "samples": 0}', "a text of 30 characters is neither"),
+        ("", '{"type": "skip", "samples": 1000001}', "a text of 36 characters is neither"),
+        ("", '{"type": "skip", "samples": "1"}', "a text of 32 characters is neither"),
+    ],
+)
+def test_mistakes_end_a_stream(client, query, message, error):
+    with client.websocket_connect(f"/v1/stream{query}") as websocket:
+        if message is not None:
+            websocket.send_text(message) if isinstance(message, str) else websocket.send_bytes(message)
+        messages, code = received(websocket)
+    assert code == 1008
+    assert messages[-1]["type"] == "error"
+    assert messages[-1]["error"].startswith(error)
+
+
+def test_a_client_that_says_nothing_is_left(serve):
+    with serve(idle=0.1).websocket_connect("/v1/stream") as websocket:
+        messages, code = received(websocket)
+    assert (messages[-1], code) == ({"type": "error", "error": "nothing was sent for 0.1 s"}, 1008)
+
+
+def test_a_stream_has_an_end(serve, samples):
+    with serve(stream=2.0).websocket_connect("/v1/stream") as websocket:
+        websocket.send_bytes(samples.tobytes())
+        messages, code = received(websocket)
+    assert (messages[-1], code) == ({"type": "error", "error": "a stream may last 2 s; begin another"}, 1008)
+
+
+def test_streams_are_bounded_in_number(serve):
+    client = serve(streams=1)
+    with client.websocket_connect("/v1/stream") as first:
+        assert first.receive_json()["type"] == "ready"
+        assert "serkit_streams 1.0" in client.get("/metrics").text
+        with client.websocket_connect("/v1/stream") as second:
+            messages, code = received(second)
+        assert (code, messages) == (
+            1013,
+            [{"type": "error", "error": "the server is busy: all places are taken; try again"}],
+        )
+    # A client that goes away without a word gives its place back.
+    with client.websocket_connect("/v1/stream") as third:
+        assert third.receive_json()["type"] == "ready"
+
+
+@pytest.mark.parametrize("protocols", [[], ["bearer.wrong"], ["bearer."], [TOKEN]])
+def test_without_the_token_there_is_no_stream(serve, protocols):
+    client = serve(token=TOKEN)
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/v1/stream", subprotocols=protocols):
+        pass
+
+
+def test_the_token_is_a_subprotocol_or_a_header(serve):
+    client = serve(token=TOKEN)
+    with client.websocket_connect("/v1/stream", subprotocols=["other", f"bearer.{TOKEN}"]) as websocket:
+        assert websocket.accepted_subprotocol == f"bearer.{TOKEN}"
+        assert websocket.receive_json()["type"] == "ready"
+    with client.websocket_connect("/v1/stream", headers={"Authorization": f"Bearer {TOKEN}"}) as websocket:
+        assert websocket.receive_json()["type"] == "ready"
+
+
+def test_streams_do_not_wait_behind_recordings(serve, sound, samples, models, monkeypatch):
+    client = serve(threads=1)
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(*arguments):
+        begun.set()
+        assert go.wait(20)
+        raise RuntimeError("never mind")
+
+    monkeypatch.setattr(type(models.find("toy")[1]), "predict_file", wait)
+    thread = threading.Thread(target=client.post, args=("/v1/predict",), kwargs={"content": sound()})
+    thread.start()
+    assert begun.wait(20)
+    with client.websocket_connect("/v1/stream") as websocket:
+        websocket.receive_json()
+        websocket.send_bytes(samples.tobytes())
+        assert json.loads(websocket.receive_text())["type"] == "window"
+    go.set()
+    thread.join()

@@ -1,0 +1,91 @@
+import pytest
+
+from serkit.app.models import Models
+from serkit.errors import UserError
+
+
+def test_models_are_described(client):
+    toy, twin = client.get("/v1/models").json()
+    assert (toy["name"], toy["default"], twin["name"], twin["default"]) == ("toy", True, "twin", False)
+    assert toy["labels"] == ["anger", "joy", "neutral", "sadness"]
+    assert (toy["licence"], toy["languages"], toy["trained_on"]) == ("CC-BY-4.0", ["de"], ["emodb"])
+    assert (toy["parameters"], toy["window"], toy["hop"], toy["card"]) == (260, 1.0, 0.5, "# Toy\n")
+    assert 0 < toy["megabytes"] < 0.1
+    assert [score["value"] for score in toy["scores"]] == [0.5, 0.9]
+    assert "folder" not in str(toy)
+
+
+def test_the_same_name_twice(toy):
+    with pytest.raises(UserError, match="a model 'toy' is there already"):
+        Models.load(["toy", str(toy)])
+
+
+def test_an_unknown_model_is_named(toy):
+    with pytest.raises(UserError, match="unknown bundle 'toi'"):
+        Models.load(["toi"])
+
+
+def test_health(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_metrics_count_requests_and_sound(client, sound):
+    client.post("/v1/predict", content=sound(2.0))
+    client.post("/v1/predict?model=twin", content=sound(1.0))
+    client.post("/v1/predict", content=b"no sound")
+    client.get("/made/up/path")
+    text = client.get("/metrics").text
+    for line in (
+        'serkit_requests_total{endpoint="/v1/predict",status="200"} 2.0',
+        'serkit_requests_total{endpoint="/v1/predict",status="422"} 1.0',
+        'serkit_requests_total{endpoint="other",status="404"} 1.0',
+        'serkit_request_seconds_count{endpoint="/v1/predict"} 3.0',
+        'serkit_audio_seconds_total{model="toy"} 2.0',
+        'serkit_audio_seconds_total{model="twin"} 1.0',
+        "serkit_running 0.0",
+        "serkit_waiting 0.0",
+    ):
+        assert line in text.splitlines()
+    assert "/made/up/path" not in text
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/v1/predict", 405)])
+def test_errors_are_json(client, method, path, status):
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert list(answer.json()) == ["error"]
+
+
+def test_openapi_describes_the_endpoints(client):
+    described = client.get("/openapi.json").json()
+    assert set(described["paths"]) == {"/healthz", "/metrics", "/v1/models", "/v1/predict", "/v1/timeline"}
+    predict = described["paths"]["/v1/predict"]["post"]
+    assert set(predict["requestBody"]["content"]) == {"application/octet-stream", "multipart/form-data"}
+    assert {"200", "400", "401", "404", "408", "413", "422", "503"} <= set(predict["responses"])
+    assert predict["responses"]["422"]["content"]["application/json"]["schema"]["$ref"].endswith("/Problem")
+    assert predict["security"] == [{"HTTPBearer": []}]
+    assert "text/vtt" in described["paths"]["/v1/timeline"]["post"]["responses"]["200"]["content"]
+
+
+def test_there_are_no_pages_that_fetch_from_elsewhere(client):
+    assert [client.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
+
+
+def test_without_a_page_there_is_a_word_on_it(serve, tmp_path):
+    answer = serve(page_folder=tmp_path).get("/")
+    assert "make page" in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "http://127.0.0.1:8000/v1/predict" in answer.text and "src=" not in answer.text
+
+
+def test_the_page_is_served(serve, tmp_path):
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<!doctype html><title>The page</title>")
+    (tmp_path / "assets" / "page.js").write_text("'use strict'")
+    (tmp_path.parent / "secret").write_text("secret")
+    client = serve(page_folder=tmp_path)
+    assert "The page" in client.get("/").text
+    assert client.get("/assets/page.js").headers["content-type"].startswith("text/javascript")
+    assert client.get("/healthz").json() == {"status": "ok"}
+    for path in ("/../secret", "/%2e%2e/secret", "/none.js"):
+        assert client.get(path).status_code == 404

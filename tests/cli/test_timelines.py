@@ -1,0 +1,118 @@
+import csv
+import json
+import warnings
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from serkit import cli
+from serkit.recognition import load
+from voices import scene
+
+
+@pytest.fixture
+def run(toy, tmp_path, monkeypatch):
+    """Run `serkit predict --timeline --model toy` in a folder with recordings, and return the exit code."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "calls").mkdir()
+    for name, level in (("a.wav", 1.0), ("b.flac", 0.5)):
+        soundfile.write(tmp_path / "calls" / name, level * scene(), 16000)
+    return lambda *arguments: cli.run(["predict", "--timeline", "--model", "toy", *map(str, arguments)])
+
+
+def test_what_is_written_is_the_timeline(run, capsys):
+    assert run("calls/a.wav", "--format", "json", "--hop", 0.25, "--pause", 0.3) == 0
+    out, err = capsys.readouterr()
+    [document] = json.loads(out)
+    assert err == ""
+    from serkit.recognition import TimelineOptions
+    from serkit.recognition.timeline_formats import as_dict
+
+    assert document == as_dict(load("toy").timeline("calls/a.wav", options=TimelineOptions(hop=0.25, pause=0.3)))
+
+
+def test_several_recordings_in_one_file(run, capsys):
+    assert run("calls", "--format", "csv") == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["file"].replace("\\", "/") for row in rows} == {"calls/a.wav", "calls/b.flac"}
+    assert all(float(row["start"]) < float(row["end"]) for row in rows)
+    assert run("calls") == 0
+    assert "calls" in capsys.readouterr().out
+
+
+def test_a_file_for_each_recording(run, tmp_path, capsys):
+    (tmp_path / "calls" / "broken.wav").write_bytes(b"no sound at all")
+    assert run("calls", "--format", "textgrid", "--out", "grids", "--plot", "pictures") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "broken.wav: not audio" in err
+    assert "serkit: 1 of 3 recordings failed" in err
+    assert sorted(path.name for path in (tmp_path / "grids").iterdir()) == ["a.TextGrid", "b.TextGrid"]
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["a.png", "b.png"]
+
+
+def test_one_recording_to_stdout_or_a_file(run, tmp_path, capsys):
+    assert run("calls/a.wav", "--format", "vtt") == 0
+    text = capsys.readouterr().out
+    assert text.startswith("WEBVTT\n\n00:00:00.")
+    assert run("calls/a.wav", "--format", "vtt", "--out", "a.vtt", "--plot", "a.png") == 0
+    assert (tmp_path / "a.vtt").read_text() == text
+    assert Image.open(tmp_path / "a.png").size == (1600, 748)
+
+
+def test_resume(run, tmp_path, capsys):
+    assert run("calls/a.wav", "--format", "jsonl", "--out", "all.jsonl") == 0
+    with open(tmp_path / "all.jsonl", "a") as file:
+        file.write('{"file": "calls/b.flac", "torn')
+    assert run("calls", "--format", "jsonl", "--out", "all.jsonl", "--resume") == 0
+    lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert [line["file"].replace("\\", "/") for line in lines] == ["calls/a.wav", "calls/b.flac"]
+
+
+def test_a_silent_recording(run, tmp_path, capsys):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    assert run("silent.wav", "--format", "srt") == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "serkit: warning: silent.wav: silent (no sample above -96 dB of full scale)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["calls", "--format", "srt"], "--format srt holds one recording: name a folder with --out for 2"),
+        (["calls", "--hop", "0"], "hop 0 s: at least 0.05 s is wanted"),
+        (["calls", "--window", "5"], "window 5 s: bundle 'toy' hears 1 s at once at most"),
+        (["calls", "--detector", "ear"], "unknown detector 'ear'"),
+        (["calls/a.wav", "--plot", "a.jpg"], "--plot a.jpg: a name that ends in .png is wanted"),
+        (["calls/a.wav", "--plot", "none/a.png"], "a.png: its folder does not exist"),
+        (["calls", "--out", "x.csv", "--format", "csv", "--resume"], "--out FILE and --format jsonl"),
+        (["calls", "--out", "calls", "--format", "csv"], "calls: is a folder"),
+        (["gone.wav"], "gone.wav: no such file or folder"),
+    ],
+)
+def test_wrong_requests(run, tmp_path, capsys, arguments, text):
+    before = sorted(tmp_path.rglob("*"))
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("serkit: error: ")
+    assert text in err
+    assert err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--hop", "1"], "--hop is an option of the timeline: add --timeline"),
+        (["--plot", "a.png"], "--plot is an option of the timeline: add --timeline"),
+        (["--format", "srt"], "--format srt is for timelines: add --timeline"),
+    ],
+)
+def test_options_of_the_timeline_want_it(run, capsys, arguments, text):
+    assert cli.run(["predict", "--model", "toy", "calls", *arguments]) == 2
+    assert text in capsys.readouterr().err

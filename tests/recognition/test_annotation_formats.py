@@ -1,0 +1,188 @@
+"""Each format beside a text written by hand, and read by a library that is not ours where there is one."""
+
+import datetime
+import io
+
+import pytest
+
+from serkit.recognition import Segment, Timeline, Window
+from serkit.recognition.annotation_formats import (
+    audacity,
+    audformat,
+    audformat_head,
+    rttm,
+    subrip,
+    textgrid,
+    webvtt,
+)
+
+
+def segment(start, end, label, confidence):
+    return Segment(start, end, label, confidence, {"anger": confidence, "no joy": 1 - confidence})
+
+
+SEGMENTS = (
+    segment(0.56, 3.18, "anger", 0.7236),
+    segment(3.18, 4.0004, "no joy", 0.5),
+    segment(3661.5, 3662.0, "anger", 1.0),
+)
+
+
+@pytest.fixture
+def timeline():
+    windows = (Window(0.0, 0.5, 0.0, None), Window(0.0, 1.0, 0.44, {"anger": 0.7236, "no joy": 0.2764}))
+    return Timeline("calls/my call.wav", 3662.25, ("anger", "no joy"), windows, SEGMENTS)
+
+
+@pytest.fixture
+def silent():
+    return Timeline("silent.wav", 2.5, ("anger", "no joy"), (), ())
+
+
+def test_subrip(timeline, silent):
+    expected = """\
+1
+00:00:00,560 --> 00:00:03,180
+anger 72%
+
+2
+00:00:03,180 --> 00:00:04,000
+no joy 50%
+
+3
+01:01:01,500 --> 01:01:02,000
+anger 100%
+
+"""
+    assert subrip(timeline) == expected
+    assert subrip(silent) == ""
+    srt = pytest.importorskip("srt")
+    read = list(srt.parse(subrip(timeline)))
+    assert [one.content for one in read] == ["anger 72%", "no joy 50%", "anger 100%"]
+    assert read[2].start == datetime.timedelta(seconds=3661.5)
+
+
+def test_webvtt(timeline, silent):
+    expected = """\
+WEBVTT
+
+00:00:00.560 --> 00:00:03.180
+anger 72%
+
+00:00:03.180 --> 00:00:04.000
+no joy 50%
+
+01:01:01.500 --> 01:01:02.000
+anger 100%
+
+"""
+    assert webvtt(timeline) == expected
+    assert webvtt(silent) == "WEBVTT\n\n"
+    library = pytest.importorskip("webvtt")
+    read = library.from_string(webvtt(timeline))
+    assert [(one.start, one.end, one.text) for one in read][2] == ("01:01:01.500", "01:01:02.000", "anger 100%")
+
+
+def test_audacity(timeline):
+    expected = "0.560000\t3.180000\tanger\n3.180000\t4.000400\tno joy\n3661.500000\t3662.000000\tanger\n"
+    assert audacity(timeline) == expected
+
+
+def test_rttm(timeline):
+    # Fields are parted by spaces: names have none.
+    expected = """\
+SPEAKER my_call 1 0.560 2.620 <NA> <NA> anger 0.724 <NA>
+SPEAKER my_call 1 3.180 0.820 <NA> <NA> no_joy 0.500 <NA>
+SPEAKER my_call 1 3661.500 0.500 <NA> <NA> anger 1.000 <NA>
+"""
+    assert rttm(timeline) == expected
+
+
+def test_audformat(timeline):
+    expected = """\
+file,start,end,emotion,confidence
+calls/my call.wav,0 days 00:00:00.560,0 days 00:00:03.180,anger,0.723600
+calls/my call.wav,0 days 00:00:03.180,0 days 00:00:04.000,no joy,0.500000
+calls/my call.wav,0 days 01:01:01.500,0 days 01:01:02.000,anger,1.000000
+"""
+    assert audformat_head(timeline.labels) + audformat(timeline) == expected
+
+
+def test_audformat_as_audformat_reads_it(timeline):
+    library = pytest.importorskip("audformat")
+    table = library.utils.read_csv(io.StringIO(audformat_head(()) + audformat(timeline)))
+    assert library.is_segmented_index(table.index)
+    assert table["emotion"].tolist() == ["anger", "no joy", "anger"]
+    assert table.index.get_level_values("start").total_seconds().tolist() == [0.56, 3.18, 3661.5]
+
+
+def test_textgrid_of_silence(silent):
+    expected = """\
+File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = 2.500
+tiers? <exists>
+size = 2
+item []:
+    item [1]:
+        class = "IntervalTier"
+        name = "emotion"
+        xmin = 0
+        xmax = 2.500
+        intervals: size = 1
+        intervals [1]:
+            xmin = 0.000
+            xmax = 2.500
+            text = ""
+    item [2]:
+        class = "IntervalTier"
+        name = "confidence"
+        xmin = 0
+        xmax = 2.500
+        intervals: size = 1
+        intervals [1]:
+            xmin = 0.000
+            xmax = 2.500
+            text = ""
+"""
+    assert textgrid(silent) == expected
+
+
+def test_textgrid(tmp_path):
+    named = Timeline("x.wav", 2.0, ("a",), (), (Segment(0.5, 1.25, 'so-called "joy"', 0.5, {}),))
+    lines = textgrid(named).splitlines()
+    first = lines.index("        intervals: size = 3")
+    assert lines[first + 1 : first + 13] == [
+        "        intervals [1]:",
+        "            xmin = 0.000",
+        "            xmax = 0.500",
+        '            text = ""',
+        "        intervals [2]:",
+        "            xmin = 0.500",
+        "            xmax = 1.250",
+        '            text = "so-called ""joy"""',
+        "        intervals [3]:",
+        "            xmin = 1.250",
+        "            xmax = 2.000",
+        '            text = ""',
+    ]
+
+
+def test_textgrid_as_praatio_reads_it(timeline, tmp_path):
+    library = pytest.importorskip("praatio.textgrid")
+    (tmp_path / "call.TextGrid").write_text(textgrid(timeline))
+    grid = library.openTextgrid(str(tmp_path / "call.TextGrid"), includeEmptyIntervals=True)
+    assert grid.tierNames == ("emotion", "confidence")
+    assert grid.maxTimestamp == 3662.25
+    entries = [(one.start, one.end, one.label) for one in grid.getTier("emotion").entries]
+    assert entries == [
+        (0.0, 0.56, ""),
+        (0.56, 3.18, "anger"),
+        (3.18, 4.0, "no joy"),
+        (4.0, 3661.5, ""),
+        (3661.5, 3662.0, "anger"),
+        (3662.0, 3662.25, ""),
+    ]
+    assert [one.label for one in grid.getTier("confidence").entries if one.label] == ["0.724", "0.500", "1.000"]
