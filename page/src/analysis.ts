@@ -50,5 +50,5 @@ export class Analysis {
 
 /** The label to show: `unsure` where the model says that it is. */
 export function overall({ label, sure }: Prediction): string {
-  return sure === false ? "unsure" : label;
+  return sure ? label : "unsure";
 }

@@ -31,7 +31,7 @@ export interface Prediction {
   label: string;
   confidence: number;
   /** False if the confidence is below the threshold of the model. */
-  sure?: boolean;
+  sure: boolean;
   probabilities: Probabilities;
   duration: number;
   warnings: string[];

@@ -40,7 +40,7 @@ function Verdict({ prediction }: { prediction: Prediction }) {
         <strong>
           <Emotion label={overall(prediction)} />
         </strong>
-        <span class="note">{sure === false && `most probable: ${label}, `}
+        <span class="note">{!sure && `most probable: ${label}, `}
           {percent(confidence)}</span>
       </p>
       <ul class="bars" aria-label="Probabilities">
