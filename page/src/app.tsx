@@ -13,7 +13,7 @@ import type { Workspace } from "./workspace";
 
 export function App({ workspace }: { workspace: Workspace }) {
   const models = workspace.models.value;
-  const dropping = useFileDrop((file) => void workspace.open({ blob: file, name: file.name }));
+  const dropping = useFileDrop(workspace);
   return (
     <>
       <a class="skip" href="#main">

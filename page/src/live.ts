@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { announce } from "./announce";
 import type { Client } from "./api/client";
-import { Stream } from "./api/stream";
+import { Stream, withSegment } from "./api/stream";
 import type { LiveSegment, StreamMessage, Window } from "./api/types";
 import { Envelope } from "./draw/envelope";
 import type { Picture } from "./draw/picture";
@@ -135,10 +135,8 @@ export class Live {
     this.latency.value = median(this.latencies);
   }
 
-  /** It takes the place of those that were not final; several of one moment follow each other. */
   private takeSegment(segment: LiveSegment): void {
-    const before = this.segments.peek().filter(({ final, end }) => final || end <= segment.start);
-    this.segments.value = [...before, segment];
+    this.segments.value = withSegment(this.segments.peek(), segment);
     if (segment.final) announce(`${segment.label}, ${percent(segment.confidence)}`);
   }
 

@@ -48,6 +48,10 @@ export class Workspace {
     return models.status === "done" ? models.list.find((model) => model.name === name) : undefined;
   }
 
+  openFile(file: File): Promise<void> {
+    return this.open({ blob: file, name: file.name });
+  }
+
   open(sound: Sound): Promise<void> {
     return this.turnTo(`Reading ${sound.name}`, async () => ({
       kind: "sound",
@@ -73,27 +77,32 @@ export class Workspace {
 
   /** Back to the beginning. */
   restart(): void {
-    this.leave();
+    leave(this.scene.peek());
     this.problem.value = null;
     this.scene.value = { kind: "start" };
   }
 
   private async turnTo(text: string, next: () => Promise<Scene>): Promise<void> {
-    this.leave();
+    leave(this.scene.peek());
     this.problem.value = null;
-    this.scene.value = { kind: "waiting", text };
+    const waiting: Scene = { kind: "waiting", text };
+    this.scene.value = waiting;
+    const overtaken = () => this.scene.peek() !== waiting;
     try {
-      this.scene.value = await next();
+      const scene = await next();
+      if (overtaken()) leave(scene);
+      else this.scene.value = scene;
     } catch (error) {
+      if (overtaken()) return;
       this.scene.value = { kind: "start" };
       this.problem.value = (error as Error).message;
     }
   }
+}
 
-  private leave(): void {
-    const scene = this.scene.peek();
-    if (scene.kind === "recording") scene.recording.close();
-    else if (scene.kind === "sound") scene.open.close();
-    else if (scene.kind === "live") scene.live.close();
-  }
+/** Lets go of the microphone, the connections and the memory of a scene. */
+function leave(scene: Scene): void {
+  if (scene.kind === "recording") scene.recording.close();
+  else if (scene.kind === "sound") scene.open.close();
+  else if (scene.kind === "live") scene.live.close();
 }

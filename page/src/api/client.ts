@@ -1,15 +1,5 @@
 import type { Model, Prediction, Timeline } from "./types";
 
-/** The server said no, or nothing. `message` is one line to show. */
-export class ApiError extends Error {
-  constructor(
-    message: string,
-    readonly status: number = 0,
-  ) {
-    super(message);
-  }
-}
-
 export interface Sound {
   blob: Blob;
   name: string;
@@ -20,7 +10,10 @@ export type AskForToken = (refused: boolean) => Promise<string | null>;
 
 const STORED = "serkit.token";
 
-/** The server's HTTP interface. A request that is answered 401 asks for the token and is sent again. */
+/**
+ * The server's HTTP interface. A request that is answered 401 asks for the token and is sent again. Where there is no
+ * answer, or the answer is no, an Error says why in one line to show.
+ */
 export class Client {
   /** Kept until the tab is closed. */
   token: string | null = sessionStorage.getItem(STORED);
@@ -68,9 +61,9 @@ export class Client {
     const response = await this.fetch(path, init);
     if (response.status === 401) {
       if (await this.newToken(used)) return this.send(path, init);
-      throw new ApiError("The server wants a token.", 401);
+      throw new Error("The server wants a token.");
     }
-    if (!response.ok) throw new ApiError(await reason(response), response.status);
+    if (!response.ok) throw new Error(await reason(response));
     return response;
   }
 
@@ -80,7 +73,7 @@ export class Client {
       return await fetch(new URL(path, this.base), { ...init, headers });
     } catch (error) {
       if (init.signal?.aborted) throw error;
-      throw new ApiError("The server does not answer. Is `serkit serve` running?");
+      throw new Error("The server does not answer. Is `serkit serve` running?");
     }
   }
 

@@ -1,4 +1,4 @@
-import type { StreamMessage } from "./types";
+import type { LiveSegment, StreamMessage } from "./types";
 
 /** Sound that may wait in the browser for a slow line; what comes on top is dropped. */
 const WAITING_S = 2;
@@ -95,4 +95,12 @@ export function toInt16(samples: Float32Array): ArrayBuffer {
     bytes.setInt16(index * BYTES_PER_SAMPLE, Math.round(clipped * 32767), true);
   });
   return bytes.buffer;
+}
+
+/**
+ * Segments after one more has come. It takes the place of those that were not final; of those, several can come for one
+ * moment, one after the other.
+ */
+export function withSegment(segments: readonly LiveSegment[], next: LiveSegment): LiveSegment[] {
+  return [...segments.filter(({ final, end }) => final || end <= next.start), next];
 }

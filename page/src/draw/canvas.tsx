@@ -15,7 +15,9 @@ export function Canvas({ draw, label, className }: { draw: Draw; label?: string;
   useEffect(() => {
     const canvas = reference.current!;
     const size = signal<Size>({ width: 0, height: 0 });
-    const observer = new ResizeObserver(() => (size.value = { width: canvas.clientWidth, height: canvas.clientHeight }));
+    const observer = new ResizeObserver(
+      () => (size.value = { width: canvas.clientWidth, height: canvas.clientHeight }),
+    );
     observer.observe(canvas);
     const stop = effect(() => paint(canvas, size.value, draw));
     return () => {
@@ -24,7 +26,13 @@ export function Canvas({ draw, label, className }: { draw: Draw; label?: string;
     };
   }, [draw]);
   return (
-    <canvas ref={reference} class={className} role={label ? "img" : undefined} aria-label={label} aria-hidden={!label} />
+    <canvas
+      ref={reference}
+      class={className}
+      role={label ? "img" : undefined}
+      aria-label={label}
+      aria-hidden={!label}
+    />
   );
 }
 

@@ -24,7 +24,10 @@ export class LogMel {
   constructor(private readonly rate: number) {
     this.size = 2 ** Math.round(Math.log2(FRAME_S * rate));
     this.fft = new FFT(this.size);
-    this.window = Float32Array.from({ length: this.size }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / this.size));
+    this.window = Float32Array.from(
+      { length: this.size },
+      (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / this.size),
+    );
     this.spectrum = this.fft.createComplexArray();
     this.frame = new Array(this.size).fill(0);
     this.edges = melEdges().map((hertz) => (hertz * this.size) / rate);

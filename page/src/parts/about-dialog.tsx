@@ -28,8 +28,8 @@ export function AboutDialog({ workspace }: { workspace: Workspace }) {
             courts, and not for watching anyone without their knowledge and consent.
           </li>
           <li>
-            It has learned from actors in few languages. On everyday speech, other languages and in noise it is wrong
-            more often than the scores say.
+            The models that come with serkit have learned from actors, in English and German. On everyday speech, in
+            other languages and in noise they are wrong more often than their scores say.
           </li>
           <li>The sound goes to the server that gave you this page, and nowhere else. The server does not keep it.</li>
         </ul>
@@ -37,7 +37,11 @@ export function AboutDialog({ workspace }: { workspace: Workspace }) {
           <>
             <div class="field">
               <label for="card">Card of the model</label>
-              <select id="card" value={model.name} onChange={({ currentTarget }) => (shown.value = currentTarget.value)}>
+              <select
+                id="card"
+                value={model.name}
+                onChange={({ currentTarget }) => (shown.value = currentTarget.value)}
+              >
                 {list.map(({ name }) => (
                   <option key={name}>{name}</option>
                 ))}

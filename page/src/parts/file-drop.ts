@@ -1,9 +1,10 @@
 import type { ReadonlySignal } from "@preact/signals";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import type { Workspace } from "../workspace";
 
-/** Takes a file dropped anywhere on the page. @returns whether one is being held over it */
-export function useFileDrop(onFile: (file: File) => void): ReadonlySignal<boolean> {
+/** Opens a file dropped anywhere on the page. @returns whether one is being held over it */
+export function useFileDrop(workspace: Workspace): ReadonlySignal<boolean> {
   const held = useSignal(false);
   useEffect(() => {
     const over = (event: DragEvent) => {
@@ -18,12 +19,12 @@ export function useFileDrop(onFile: (file: File) => void): ReadonlySignal<boolea
       event.preventDefault();
       held.value = false;
       const file = event.dataTransfer?.files[0];
-      if (file) onFile(file);
+      if (file) void workspace.openFile(file);
     };
     const listeners = { dragover: over, dragleave: leave, drop };
     Object.entries(listeners).forEach(([name, listener]) => addEventListener(name, listener as EventListener));
     return () =>
       Object.entries(listeners).forEach(([name, listener]) => removeEventListener(name, listener as EventListener));
-  }, []);
+  }, [workspace]);
   return held;
 }

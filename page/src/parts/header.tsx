@@ -14,7 +14,14 @@ export function Header() {
       <button type="button" class="quiet" onClick={() => openAbout()}>
         Use and limits
       </button>
-      <button type="button" class="quiet square" aria-pressed={dark} aria-label="Dark theme" title="Dark theme" onClick={toggleTheme}>
+      <button
+        type="button"
+        class="quiet square"
+        aria-pressed={dark}
+        aria-label="Dark theme"
+        title="Dark theme"
+        onClick={toggleTheme}
+      >
         <Icon name={dark ? "sun" : "moon"} />
       </button>
     </header>

@@ -14,7 +14,12 @@ export function ModelChoice({ workspace, models }: { workspace: Workspace; model
     <section class="models" aria-label="Models">
       <div class="field">
         <label for="first">Model</label>
-        <select id="first" value={first.value} disabled={live} onChange={({ currentTarget }) => choose(currentTarget.value)}>
+        <select
+          id="first"
+          value={first.value}
+          disabled={live}
+          onChange={({ currentTarget }) => choose(currentTarget.value)}
+        >
           {models.map(({ name }) => (
             <option key={name}>{name}</option>
           ))}

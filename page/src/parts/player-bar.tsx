@@ -11,7 +11,12 @@ export function PlayerBar({ player, view, playable }: { player: Player; view: Ti
   return (
     <div class="player">
       {playable ? (
-        <button type="button" class="primary square" aria-label={playing ? "Pause" : "Play"} onClick={() => player.toggle()}>
+        <button
+          type="button"
+          class="primary square"
+          aria-label={playing ? "Pause" : "Play"}
+          onClick={() => player.toggle()}
+        >
           <Icon name={playing ? "pause" : "play"} />
         </button>
       ) : (

@@ -62,7 +62,14 @@ function SegmentList({ voice: { model, segments }, range, control: { view, playe
   // The Tab key needs a stop on the screen, also after the last one used has left it.
   const stop = shown.some(([index]) => index === active.value) ? active.value : shown[0]?.[0];
   return (
-    <div ref={list} class="segments" role="listbox" aria-orientation="horizontal" aria-label={`Segments of ${model}`} onKeyDown={onKeyDown}>
+    <div
+      ref={list}
+      class="segments"
+      role="listbox"
+      aria-orientation="horizontal"
+      aria-label={`Segments of ${model}`}
+      onKeyDown={onKeyDown}
+    >
       {shown.map(([index, segment]) => (
         <div
           key={index}

@@ -18,7 +18,7 @@ import { Tracks } from "./tracks";
 export function SoundScene({ workspace, open }: { workspace: Workspace; open: OpenSound }) {
   const analyses = workspace.chosen.value.map((model) => open.analysis(model));
   const duration = open.duration ?? measured(analyses);
-  const view = useMemo(() => duration === null ? null : new TimeView(duration), [open, duration]);
+  const view = useMemo(() => (duration === null ? null : new TimeView(duration)), [open, duration]);
   useFollow(open, view);
   const picture = useSignal(open.picture);
   return (

@@ -7,7 +7,7 @@ export function Sources({ workspace, first = false }: { workspace: Workspace; fi
   const input = useRef<HTMLInputElement>(null);
   const take = (files: FileList | null) => {
     const file = files?.[0];
-    if (file) void workspace.open({ blob: file, name: file.name });
+    if (file) void workspace.openFile(file);
   };
   return (
     <div class="sources">

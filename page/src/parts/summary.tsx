@@ -12,7 +12,11 @@ import { Busy, Problem } from "./notices";
 export function Summary({ analysis, model }: { analysis: Analysis; model: Model | undefined }) {
   const state = analysis.state.value;
   return (
-    <section class="panel summary" aria-label={`${analysis.model}: the whole sound`} aria-busy={state.status === "busy"}>
+    <section
+      class="panel summary"
+      aria-label={`${analysis.model}: the whole sound`}
+      aria-busy={state.status === "busy"}
+    >
       <div class="summary-head">
         <h3>{analysis.model}</h3>
         {model && <p class="note">{facts(model)}</p>}
@@ -40,8 +44,10 @@ function Verdict({ prediction }: { prediction: Prediction }) {
         <strong>
           <Emotion label={overall(prediction)} />
         </strong>
-        <span class="note">{!sure && `most probable: ${label}, `}
-          {percent(confidence)}</span>
+        <span class="note">
+          {!sure && `most probable: ${label}, `}
+          {percent(confidence)}
+        </span>
       </p>
       <ul class="bars" aria-label="Probabilities">
         {Object.entries(probabilities).map(([label, probability]) => (

@@ -44,7 +44,10 @@ export function Tracks({ picture, range, time, voices, control }: Props) {
         {control && <Playhead range={range} time={time} />}
       </div>
       <Track name="">
-        <Canvas className="axis" draw={useCallback<Draw>((to, size) => drawAxis(to, size, range.value, theme.value), [range])} />
+        <Canvas
+          className="axis"
+          draw={useCallback<Draw>((to, size) => drawAxis(to, size, range.value, theme.value), [range])}
+        />
       </Track>
       <SoundTracks picture={picture} range={range} />
       {voices.map((voice) => (

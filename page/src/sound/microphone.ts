@@ -16,7 +16,11 @@ export class Microphone {
     });
     const context = new AudioContext();
     await context.audioWorklet.addModule(new URL("capture.js", document.baseURI));
-    const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+    const capture = new AudioWorkletNode(context, "capture", {
+      numberOfOutputs: 0,
+      channelCount: 1,
+      channelCountMode: "explicit",
+    });
     context.createMediaStreamSource(media).connect(capture);
     return new Microphone(context, media, capture);
   }

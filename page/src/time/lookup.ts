@@ -28,7 +28,7 @@ export function segmentAt(segments: readonly Segment[], time: number): number {
 export function agreement(first: readonly Segment[], second: readonly Segment[]): number | null {
   let together = 0;
   let same = 0;
-  for (let i = 0, j = 0; i < first.length && j < second.length; ) {
+  for (let i = 0, j = 0; i < first.length && j < second.length;) {
     const [a, b] = [first[i]!, second[j]!];
     const overlap = Math.max(0, Math.min(a.end, b.end) - Math.max(a.start, b.start));
     together += overlap;
