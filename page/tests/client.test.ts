@@ -3,7 +3,7 @@ import { beforeEach, test } from "node:test";
 import { Client } from "../src/api/client";
 
 const sent: { url: string; token: string | null }[] = [];
-let answers: Response[] = [];
+let answers: (Response | Promise<Response>)[] = [];
 
 const stored = new Map<string, string>();
 globalThis.sessionStorage = {
@@ -50,6 +50,22 @@ test("requests that are refused together ask once", async () => {
   });
   answers = [json({}, 401), json({}, 401), json([]), json([])];
   await Promise.all([shared.models(), shared.models()]);
+  assert.equal(asked, 1);
+});
+
+test("a refusal that comes after the token was given does not ask again", async () => {
+  let asked = 0;
+  const shared = new Client("http://here/", async () => {
+    asked++;
+    return "secret";
+  });
+  let refuse!: (response: Response) => void;
+  const late = new Promise<Response>((resolve) => (refuse = resolve));
+  answers = [late, json({}, 401), json([]), json([])];
+  const first = shared.models();
+  await shared.models();
+  refuse(json({}, 401));
+  await first;
   assert.equal(asked, 1);
 });
 

@@ -31,12 +31,13 @@ test("a rolling sound keeps the newest samples and their time", () => {
 test("the envelope holds every extreme, near and far", () => {
   const values = new Float32Array(4096);
   values[1000] = 0.5;
-  values[3000] = -0.25;
+  values[3000] = -0.75;
   const envelope = new Envelope({ rate: 1000, from: 2, values });
-  assert.deepEqual(envelope.between(2, 6.096), [-0.25, 0.5]); // by blocks
+  assert.deepEqual(envelope.between(2, 6.096), [-0.75, 0.5]); // by blocks
   assert.deepEqual(envelope.between(2.999, 3.002), [0, 0.5]); // by samples
+  assert.deepEqual(envelope.between(3.0002, 3.0004), [0.5, 0.5]); // closer than a sample
   assert.equal(envelope.between(0, 1), null);
-  assert.equal(envelope.peak, 0.5);
+  assert.equal(envelope.peak, 0.75);
 });
 
 test("mel edges: the ends, and a middle that is the mean in mel", () => {

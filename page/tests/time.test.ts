@@ -78,6 +78,8 @@ test("agreement counts only the time in which both found speech", () => {
   // Together 1-4 and 7-8; the same in 1-2 and 7-8.
   assert.equal(agreement(first, second), 2 / 4);
   assert.equal(agreement(first, [segment(4, 6, "anger")]), null);
+  // One that lies beside two of the other.
+  assert.equal(agreement([segment(0, 1, "anger"), segment(1, 4, "fear")], [segment(0, 4, "fear")]), 3 / 4);
 });
 
 test("zooming leaves the time under the pointer in its place and stops at the ends", () => {
