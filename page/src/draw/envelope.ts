@@ -26,9 +26,8 @@ export class Envelope {
   /** @param start in s @param end in s @returns null where there is no sound */
   between(start: number, end: number): [low: number, high: number] | null {
     const { rate, from, values } = this.samples;
-    const under = Math.floor((start - from) * rate); // a pixel of a close view can lie between two samples
-    const first = Math.max(0, under);
-    const last = Math.min(values.length, Math.max(under + 1, Math.ceil((end - from) * rate)));
+    const first = Math.max(0, Math.floor((start - from) * rate));
+    const last = Math.min(values.length, Math.ceil((end - from) * rate));
     if (first >= last) return null;
     if (last - first < 2 * BLOCK) return extremes(values, first, last);
     const [firstBlock, lastBlock] = [Math.floor(first / BLOCK), Math.ceil(last / BLOCK)];
