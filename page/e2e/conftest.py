@@ -18,6 +18,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from serkit.corpora import synthetic
 
 HERE = Path(__file__).parent
+# Machines that test are busy.
+expect.set_options(timeout=30_000)
+
 TOKEN = "a-token-for-the-tests"
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}

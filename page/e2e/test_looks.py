@@ -43,7 +43,7 @@ def recording(page, sounds):
 
 def live(page, sounds):
     page.get_by_role("button", name="Listen live").click()
-    page.locator("tbody tr").nth(3).wait_for(timeout=30_000)
+    page.locator("tbody tr").nth(3).wait_for(timeout=60_000)
 
 
 SCENES = [start, sound, compare, problem, about, recording, live]

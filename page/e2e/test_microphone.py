@@ -27,13 +27,13 @@ def test_a_recording_can_be_discarded(page):
 def test_live_results_come_while_it_listens(page):
     page.get_by_role("button", name="Listen live").click()
     figure = page.locator(".figures dd")
-    expect(figure.nth(3)).to_have_text(re.compile(r"^([6-9]|\d\d)\.\d s$"), timeout=20_000)
+    expect(figure.nth(3)).to_have_text(re.compile(r"^([6-9]|\d\d)\.\d s$"))
     latency, received, dropped = (figure.nth(index).inner_text() for index in (1, 3, 4))
     assert int(latency.removesuffix(" ms")) > 0
     assert float(received.removesuffix(" s")) > 5
     assert dropped == "0.0 s"
-    probabilities = page.locator(".track", has=page.locator(".probability")).locator(".figure").all_inner_texts()
-    assert any(text != "–" for text in probabilities)
+    first_label = page.locator(".track", has=page.locator(".probability")).first.locator(".figure")
+    expect(first_label).to_have_text(re.compile("%"))  # with the next word, should it be silent now
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("heading", name="Live stream, stopped")).to_be_visible()
     assert page.locator("tbody tr").count() > 0

@@ -15,13 +15,22 @@ export function Dialog({
   children: ComponentChildren;
 }) {
   const reference = useRef<HTMLDialogElement>(null);
+  const closedByPage = useRef(false);
   useEffect(() => {
     const dialog = reference.current!;
     if (open && !dialog.open) dialog.showModal();
-    else if (!open && dialog.open) dialog.close();
+    else if (!open && dialog.open) {
+      closedByPage.current = true;
+      dialog.close();
+    }
   }, [open]);
+  // The event comes a moment after the dialog was closed, when it may be open again for the next question.
+  const closed = () => {
+    if (!closedByPage.current) onClose();
+    closedByPage.current = false;
+  };
   return (
-    <dialog ref={reference} aria-label={title} onClose={onClose}>
+    <dialog ref={reference} aria-label={title} onClose={closed}>
       <div class="dialog-head">
         <h2>{title}</h2>
         <button type="button" class="quiet square" aria-label="Close" onClick={onClose}>
