@@ -15,11 +15,13 @@ import argparse
 import csv
 import itertools
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 import serkit
 from serkit import audio, corpora, emotions
@@ -37,6 +39,13 @@ TAVA = {
     "happy": "happiness", "thrilled": "happiness", "miserable": "sadness", "depressed": "sadness",
     "tranquil": "neutral", "serene": "neutral", "mellow": "neutral",
 }  # fmt: skip
+
+
+# What `choose` tries.
+WINDOWS = (1.5, 2.0, 3.0, 4.0)
+HOPS = (0.25, 0.5, 1.0)
+LOOKAHEADS = (0.0, 0.5, 1.0, 2.0)
+CHANGES = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class Scene:
 def spoken(name: str) -> list[Spoken]:
     """Read a corpus with the labels of the default recogniser."""
     found = []
-    for utterance in corpora.load(name, Path(os.environ["SERKIT_CORPORA"]) / name).utterances:
+    for utterance in _corpus(name).utterances:
         if name == "tava":
             label = TAVA.get(str(utterance.targets["affect"]))
         else:
@@ -67,6 +76,10 @@ def spoken(name: str) -> list[Spoken]:
         if label:
             found.append(Spoken(utterance.path, label, utterance.speaker))
     return sorted(found, key=lambda one: str(one.path))
+
+
+def _corpus(name: str) -> corpora.Corpus:
+    return corpora.load(name, Path(os.environ["SERKIT_CORPORA"]) / name)
 
 
 def halves() -> tuple[list[Spoken], list[Spoken]]:
@@ -200,6 +213,9 @@ class Tally:
     def f1(self) -> float:
         return 100 * 2 * self.matched / max(1, self.found + self.true)
 
+    def __str__(self) -> str:
+        return f"uar {self.uar:.1f} f1 {self.f1:.1f} pieces {self.pieces / self.utterances:.2f}"
+
 
 def known(recognizer: Recognizer, drawn: Sequence[Scene]) -> float:
     """UAR over frames if every utterance's start and end were given."""
@@ -217,21 +233,32 @@ def choose(model: str, count: int) -> None:
     for kind in ("turns", "breaths"):
         drawn = list(scenes(halves()[1], kind, count, seed=0))
         print(f"{kind}: UAR with known utterances {known(recognizer, drawn):.1f}")
-        for window, hop in itertools.product((1.0, 1.5, 2.0, 3.0, 4.0), (0.25, 0.5, 1.0)):
+        for window, hop in itertools.product(WINDOWS, HOPS):
             base = TimelineOptions(window=window, hop=hop, pause=max(0.6, hop))
             told = [listen(recognizer, scene, base) for scene in drawn]
-            for lookahead, change in itertools.product((0.0, 0.5, 1.0, 1.5, 2.0), (0.0, 0.25, 0.5, 1.0, 2.0)):
+            for lookahead, change in itertools.product(LOOKAHEADS, CHANGES):
                 if lookahead % hop or lookahead >= window:
                     continue
                 options = replace(base, lookahead=lookahead, change=change)
                 tally = Tally()
                 for scene, calls in zip(drawn, told, strict=True):
                     tally.add(scene, segments(labels, calls, options))
-                print(
-                    f"{kind} window {window:g} hop {hop:g} lookahead {lookahead:g} change {change:g}: "
-                    f"uar {tally.uar:.1f} f1 {tally.f1:.1f} pieces {tally.pieces / tally.utterances:.2f}",
-                    flush=True,
-                )
+                named = f"window {window:g} hop {hop:g} lookahead {lookahead:g} change {change:g}"
+                print(f"{kind} {named}: {tally}", flush=True)
+
+
+def report(model: str, count: int) -> None:
+    """Score the defaults, beside no smoothing at all, on a corpus that neither training nor `choose` has seen."""
+    recognizer = serkit.load(model)
+    rough = replace(TimelineOptions(), lookahead=0.0, change=0.0)
+    for kind in ("turns", "breaths"):
+        drawn = list(scenes(spoken("tava"), kind, count, seed=1))
+        print(f"tava, {kind}: UAR with known utterances {known(recognizer, drawn):.1f}")
+        for name, options in (("defaults", TimelineOptions()), ("no smoothing", rough)):
+            tally = Tally()
+            for scene in drawn:
+                tally.add(scene, recognizer.timeline_signal(scene.signal, RATE, options=options).segments)
+            print(f"tava, {kind}, {name}: {tally}")
 
 
 def write_half(path: str) -> None:
@@ -241,16 +268,45 @@ def write_half(path: str) -> None:
         rows.writerows([one.path, one.emotion, one.speaker] for one in halves()[0])
 
 
+def write_hour(path: str) -> None:
+    """Join recordings of all four corpora, in an order drawn from a seed, to an hour of sound."""
+    paths = [utterance.path for name in ("emodb", "ravdess", "savee", "tava") for utterance in _corpus(name).utterances]
+    np.random.default_rng(0).shuffle(paths)
+    left = 3600 * RATE
+    with soundfile.SoundFile(path, "w", RATE, 1) as file:
+        for one in paths:
+            signal = audio.read(one, RATE)[0][:left]
+            file.write(signal)
+            left -= len(signal)
+
+
+def measure_speed(model: str, path: str) -> None:
+    """Time predict and timeline of a recording on one core, and what a live stream waits for its windows."""
+    recognizer = serkit.load(model)
+    duration = audio.info(path).duration
+    for name, work in (("predict", recognizer.predict_file), ("timeline", recognizer.timeline)):
+        began = time.process_time()
+        work(path)
+        spent = time.process_time() - began
+        print(f"{name}: {duration:.0f} s in {spent:.1f} s of processor time, {duration / spent:.0f} times real time")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["half", "choose", "report"])
+    parser.add_argument("what", choices=["half", "choose", "report", "hour", "speed"])
     parser.add_argument("argument")
     parser.add_argument("--count", type=int, default=12)
     arguments = parser.parse_args()
-    if arguments.what == "half":
+    if arguments.what == "hour":
+        write_hour(arguments.argument)
+    elif arguments.what == "speed":
+        measure_speed("default", arguments.argument)
+    elif arguments.what == "half":
         write_half(arguments.argument)
     elif arguments.what == "choose":
         choose(arguments.argument, arguments.count)
+    else:
+        report(arguments.argument, arguments.count)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
-from serkit.recognition import Segment, activity, load
+from serkit.recognition import Segment, Stream, activity, load
+from serkit.recognition.bundle import BundleError
 from serkit.recognition.timeline_formats import event_as_dict
 
 TOKEN = "0123456789abcdef"
@@ -163,6 +164,18 @@ def test_the_token_is_a_subprotocol_or_a_header(serve):
         assert websocket.receive_json()["type"] == "ready"
     with client.websocket_connect("/v1/stream", headers={"Authorization": f"Bearer {TOKEN}"}) as websocket:
         assert websocket.receive_json()["type"] == "ready"
+
+
+def test_a_broken_model_is_not_the_clients_fault(client, samples, monkeypatch, caplog):
+    def fail(*arguments):
+        raise BundleError("/secret/path: broken")
+
+    monkeypatch.setattr(Stream, "push", fail)
+    with client.websocket_connect("/v1/stream") as websocket:
+        websocket.send_bytes(samples.tobytes())
+        messages, code = received(websocket)
+    assert (code, messages[-1]["error"]) == (1011, "internal error; the server's log says more")
+    assert "/secret/path: broken" in caplog.text
 
 
 def test_streams_do_not_wait_behind_recordings(serve, sound, samples, models, monkeypatch):

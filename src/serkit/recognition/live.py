@@ -31,7 +31,7 @@ def from_file(path: str | Path, fast: bool = False) -> Iterator[Chunk]:
     rate = audio.info(path).rate
     began = time.perf_counter()
     position = 0
-    for frames in audio.frames(path, seconds=CHUNK):
+    for frames in audio.frames(path, seconds=1.0 if fast else CHUNK):
         position += len(frames)
         if fast:
             yield Chunk(frames)
