@@ -4,7 +4,10 @@
     serkit train compact-cnn --corpus table=train.csv --protocol random --no-baseline --out half
     serkit export half --out half-bundle
     python benchmarks/timeline.py choose half-bundle    # windows, hops, smoothing: with the other speakers
-    python benchmarks/timeline.py report MODEL          # the defaults, with recordings nobody learned from
+    python benchmarks/timeline.py report                # the defaults, with recordings nobody learned from
+    python benchmarks/timeline.py detectors             # what is found as speech
+    python benchmarks/timeline.py hour hour.flac        # an hour of sound
+    python benchmarks/timeline.py speed hour.flac
 
 SERKIT_CORPORA names the folder with emodb, ravdess, savee and tava. Scenes are drawn from a fixed seed.
 """
@@ -16,8 +19,9 @@ import csv
 import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +29,7 @@ import soundfile
 
 import serkit
 from serkit import audio, corpora, emotions
-from serkit.recognition import Recognizer, Segment, TimelineOptions
+from serkit.recognition import Recognizer, Segment, TimelineOptions, activity
 from serkit.recognition.segments import Segmenter
 from serkit.recognition.stream import Stream
 
@@ -247,6 +251,29 @@ def choose(model: str, count: int) -> None:
                 print(f"{kind} {named}: {tally}", flush=True)
 
 
+def detectors(count: int) -> None:
+    """Say how much of the utterances, and of the pauses, each detector calls speech, at three levels."""
+    drawn = list(scenes(halves()[1], "turns", count, seed=0))
+    made: dict[str, Callable[[], activity.Detector]] = {
+        f"webrtc, strictness {number}": partial(activity.WebRtc, number) for number in range(4)
+    }
+    made["silero"] = activity.Silero
+    for (name, make), gain in itertools.product(made.items(), (1.0, 0.1, 0.01)):
+        heard = np.zeros((2, 2), dtype=int)  # frames by truth and answer
+        for scene in drawn:
+            found = activity.Activity(make(), TimelineOptions().pause, 3.0)
+            regions = found.hear(np.float32(gain) * scene.signal) + found.finish()
+            times = np.arange(0, len(scene.signal) / RATE, FRAME)
+            truth, answer = np.zeros(len(times), int), np.zeros(len(times), int)
+            for start, end, _ in scene.truth:
+                truth[(times >= start) & (times < end)] = 1
+            for region in regions:
+                answer[(times >= region.start) & (times < region.end)] = 1
+            np.add.at(heard, (truth, answer), 1)
+        speech, pauses = heard[1, 1] / heard[1].sum(), heard[0, 1] / heard[0].sum()
+        print(f"{name}, gain {gain:g}: of speech {speech:.3f}, of pauses {pauses:.3f}", flush=True)
+
+
 def report(model: str, count: int) -> None:
     """Score the defaults, beside no smoothing at all, on a corpus that neither training nor `choose` has seen."""
     recognizer = serkit.load(model)
@@ -293,12 +320,14 @@ def measure_speed(model: str, path: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["half", "choose", "report", "hour", "speed"])
-    parser.add_argument("argument")
+    parser.add_argument("what", choices=["half", "choose", "report", "hour", "speed", "detectors"])
+    parser.add_argument("argument", nargs="?", default="default")
     parser.add_argument("--count", type=int, default=12)
     arguments = parser.parse_args()
     if arguments.what == "hour":
         write_hour(arguments.argument)
+    elif arguments.what == "detectors":
+        detectors(arguments.count)
     elif arguments.what == "speed":
         measure_speed("default", arguments.argument)
     elif arguments.what == "half":

@@ -83,6 +83,11 @@ anger 100%
     assert [(one.start, one.end, one.text) for one in read][2] == ("01:01:01.500", "01:01:02.000", "anger 100%")
 
 
+def test_captions_show_what_is_unsure():
+    unsure = Segment(0.0, 1.0, "anger", 0.3, {}, sure=False)
+    assert "anger? 30%" in subrip(Timeline("x.wav", 1.0, ("anger",), (), (unsure,)))
+
+
 def test_audacity(timeline):
     expected = "0.560000\t3.180000\tanger\n3.180000\t4.000400\tno joy\n3661.500000\t3662.000000\tanger\n"
     assert audacity(timeline) == expected

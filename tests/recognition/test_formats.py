@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 
@@ -27,6 +28,7 @@ def test_jsonl_is_one_object_per_line():
     assert json.loads(first) == {
         "file": 'a/ä, "b".wav',
         "label": "joy",
+        "sure": True,
         "confidence": 0.75,
         "probabilities": {"anger": 0.25, "joy": 0.75},
         "duration": 1.5,
@@ -44,11 +46,19 @@ def test_json_is_one_document():
 def test_csv_has_a_column_per_label():
     rows = list(csv.reader(io.StringIO(written(Format.csv, GOOD, BAD), newline="")))
     assert rows == [
-        ["file", "label", "confidence", "duration", "p_anger", "p_joy", "error"],
-        ['a/ä, "b".wav', "joy", "0.75", "1.5", "0.25", "0.75", ""],
-        ["bad.wav", "", "", "", "", "", "bad.wav: empty file (0 bytes)"],
+        ["file", "label", "sure", "confidence", "duration", "p_anger", "p_joy", "error"],
+        ['a/ä, "b".wav', "joy", "true", "0.75", "1.5", "0.25", "0.75", ""],
+        ["bad.wav", "", "", "", "", "", "", "bad.wav: empty file (0 bytes)"],
     ]
     assert written(Format.csv, BAD, begun=True).count("\n") == 1
+
+
+def test_what_is_unsure_keeps_its_label_and_is_marked():
+    doubtful = dataclasses.replace(GOOD, sure=False)
+    assert json.loads(written(Format.jsonl, doubtful))["sure"] is False
+    assert list(csv.reader(io.StringIO(written(Format.csv, doubtful), newline="")))[1][1:3] == ["joy", "false"]
+    assert "joy? (unsure)" in written(Format.table, doubtful)
+    assert "unsure" not in written(Format.table, GOOD)
 
 
 def test_the_table_shows_names_as_they_are():

@@ -53,6 +53,19 @@ def egg_bundle(tmp_path, network, description):
     return description(inputs=inputs).save(tmp_path / "both", content, "# Both\n"), weights, bias
 
 
+@pytest.mark.parametrize(("offset", "sure"), [(-1e-4, True), (1e-4, False)])
+def test_an_answer_below_the_bundles_threshold_is_unsure(offset, sure, tmp_path, network, description, noise):
+    content = network({"mel": 64})[0]
+    noise(tmp_path / "short.wav", seconds=0.8)
+    plain = Recognizer(description().save(tmp_path / "plain", content, "# Plain\n"))(tmp_path / "short.wav")
+    assert plain.sure
+    limit = {"threshold": plain.confidence + offset, "rule": "a test's"}
+    careful = Recognizer(description(unsure=limit).save(tmp_path / "careful", content, "# Careful\n"))
+    prediction = careful(tmp_path / "short.wav")
+    assert prediction.sure is sure
+    assert prediction.label == plain.label
+
+
 def test_one_window_by_hand(recognizer, parameters, tmp_path, noise):
     noise(tmp_path / "short.wav", seconds=0.8)
     prediction = recognizer(tmp_path / "short.wav")

@@ -113,3 +113,9 @@ def test_a_decision_does_not_wait_for_ever():
         segmenter.add(index * 0.5, (index + 1) * 0.5, np.array([0.49, 0.49, 0.02]))
         assert len(segmenter._steps) <= segments._LONGEST_WAIT
     assert spans(segmenter.finish(500.0)) == [(0, 500.0, "anger")]
+
+
+def test_segments_below_the_threshold_are_unsure():
+    segmenter = Segmenter(LABELS, 0, 0.0, lambda confidence: confidence >= 0.8)
+    found = [one for cell in cells(ANGRY, [0.3, 0.6, 0.1]) for one in segmenter.add(*cell)] + segmenter.finish(1.0)
+    assert [(one.label, one.sure) for one in found] == [("anger", True), ("joy", False)]

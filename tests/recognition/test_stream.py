@@ -240,4 +240,4 @@ def test_wrong_streams(recognizer):
 
 def test_the_window_is_the_bundles_where_that_is_less(recognizer):
     assert recognizer.stream(16000).window == 1.0
-    assert TimelineOptions().window_for(load("default").bundle) == 3.0
+    assert TimelineOptions().window_for(load("default").bundle) == 1.5

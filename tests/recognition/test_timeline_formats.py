@@ -32,6 +32,7 @@ DOCUMENT = {
             "start": 0.56,
             "end": 3.18,
             "label": "anger",
+            "sure": True,
             "confidence": 0.723457,
             "probabilities": {"anger": 0.723457, "joy": 0.276543},
         }
@@ -55,8 +56,8 @@ def test_json_lines():
 
 def test_csv():
     expected = """\
-file,start,end,label,confidence,p_anger,p_joy,error
-"a,b.wav",0.56,3.18,anger,0.723457,0.723457,0.276543,
+file,start,end,label,sure,confidence,p_anger,p_joy,error
+"a,b.wav",0.56,3.18,anger,true,0.723457,0.723457,0.276543,
 """
     assert render(TIMELINE, "csv") == expected
     failed = FORMATS["csv"].failure(Failure("x.wav", "x.wav: broken"), TIMELINE.labels)

@@ -96,6 +96,17 @@ def test_measured_scores_add_recalls_and_the_majority_class(bundle):
     assert "Configurations tried: 4; chosen on: validation part of each fold. Intervals: a method." in text
 
 
+def test_the_threshold_of_unsure_answers_and_what_it_is_worth(bundle):
+    assert "unsure" not in card(bundle(), SYSTEM)
+    limit = {"threshold": 0.4321, "rule": "below it < half is right"}
+    text = section(card(bundle(unsure=limit), SYSTEM), "Calibration")
+    assert "below 0.432 is marked as unsure: below it &lt; half is right." in text
+    assert "are sure" not in text
+    measured = {"coverage": 0.85, "accuracy": 0.75, "accuracy_unsure": 0.4}
+    text = section(card(bundle(unsure=limit | measured), SYSTEM), "Calibration")
+    assert "85.0% of the answers are sure, and 75.0% of those are right; of the others, 40.0% would have been" in text
+
+
 def test_calibration_size_and_parity(bundle):
     text = card(bundle(), SYSTEM)
     assert "not calibrated" in section(text, "Calibration")

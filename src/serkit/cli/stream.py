@@ -113,8 +113,8 @@ class _Lines:
     def write(self, event: Event) -> None:
         if isinstance(event, Segment) and event.final:
             self._show("")
-            line = f"{clock(event.start):>9}  {clock(event.end):>9}  {event.label:<12} {event.confidence:.2f}"
-            print(line, flush=True)
+            label = event.label if event.sure else f"{event.label}?"
+            print(f"{clock(event.start):>9}  {clock(event.end):>9}  {label:<12} {event.confidence:.2f}", flush=True)
         elif isinstance(event, Window) and event.probabilities is None:
             self._show(f"{clock(event.end):>9}  ...")
         elif isinstance(event, Window):

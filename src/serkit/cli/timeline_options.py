@@ -17,7 +17,7 @@ def _option(help: str, metavar: str = "S") -> Any:
 
 
 Window = Annotated[
-    float | None, _option("Longest stretch recognised at once, in s. Default: 3, or what the recogniser can.")
+    float | None, _option("Longest stretch recognised at once, in s. Default: 1.5, or what the recogniser can.")
 ]
 Hop = Annotated[float | None, _option(f"From result to result, in s. Default: {_DEFAULTS.hop:g}.")]
 Detector = Annotated[

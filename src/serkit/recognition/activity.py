@@ -35,8 +35,8 @@ class WebRtc:
     """The detector of the WebRTC project: Gaussian mixtures on the energy of six bands.
 
     Args:
-        strictness: 0 calls most speech, 3 least. 2 finds nearly as much as 0 in clean recordings and calls
-            a third as many pauses speech (docs/timeline.md).
+        strictness: 0 calls most speech, 3 least. 2 finds nearly as much as 0 and calls fewer pauses speech
+            (docs/timeline.md).
     """
 
     frame = 320
@@ -53,7 +53,7 @@ class WebRtc:
 
 
 class Silero:
-    """Silero's network (extra `silero`): surer in noise and music, about 200 times the computation.
+    """Silero's network (extra `silero`): closer to the speech, at some hundred times the computation.
 
     Args:
         threshold: probability from which a frame is speech.

@@ -90,7 +90,7 @@ def _filled(timeline: Timeline) -> Iterator[tuple[str, str, Segment | None]]:
 
 
 def _caption(segment: Segment) -> str:
-    return f"{segment.label} {segment.confidence:.0%}"
+    return f"{segment.label}{'' if segment.sure else '?'} {segment.confidence:.0%}"
 
 
 def _clock(seconds: float, point: str = ".") -> str:

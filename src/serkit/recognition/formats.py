@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -53,7 +53,7 @@ class JsonLines:
 
 
 class Csv:
-    """Columns file, label, confidence, duration, one `p_LABEL` per label, error.
+    """Columns file, label, sure, confidence, duration, one `p_LABEL` per label, error.
 
     Args:
         stream: opened with newline="".
@@ -70,11 +70,11 @@ class Csv:
 
     def write(self, result: Result) -> None:
         if isinstance(result, Failure):
-            row = [result.file, "", "", "", *("" for _ in self._labels), result.error]
+            row = [result.file, "", "", "", "", *("" for _ in self._labels), result.error]
         else:
             numbers = [result.probabilities[label] for label in self._labels]
             numbers = [round(number, DIGITS) for number in (result.confidence, result.duration, *numbers)]
-            row = [result.file, result.label, *map(str, numbers), ""]
+            row = [result.file, result.label, str(result.sure).lower(), *map(str, numbers), ""]
         self._rows.writerow(row)
         self._stream.flush()
 
@@ -83,14 +83,15 @@ class Csv:
 
 
 class Json:
-    """One document: the list of what `JsonLines` writes."""
+    """One document: the list of all results, each as `as_dict` has it."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, as_dict: Callable[[Any], dict[str, Any]]) -> None:
         self._stream = stream
+        self._as_dict = as_dict
         self._results: list[dict[str, Any]] = []
 
-    def write(self, result: Result) -> None:
-        self._results.append(as_dict(result))
+    def write(self, result: Any) -> None:
+        self._results.append(self._as_dict(result))
 
     def finish(self) -> None:
         self._stream.write(json.dumps(self._results, indent=1, ensure_ascii=False) + "\n")
@@ -125,7 +126,8 @@ class Table:
             else:
                 remarks = "; ".join(_without_file(text, result.file) for text in result.warnings)
                 numbers = f"{result.confidence:.2f}", f"{result.duration:.2f}"
-                table.add_row(file, Text(result.label), *numbers, Text(remarks, style="yellow"))
+                label = Text(result.label if result.sure else f"{result.label}? (unsure)")
+                table.add_row(file, label, *numbers, Text(remarks, style="yellow"))
         # Into a file or a pipe the lines go unbroken.
         width = None if self._stream.isatty() else 10_000
         Console(file=self._stream, width=width).print(table)
@@ -139,7 +141,7 @@ def writer(
         return Csv(stream, labels, header=not begun)
     if format is Format.jsonl:
         return JsonLines(stream)
-    return Json(stream) if format is Format.json else Table(stream)
+    return Json(stream, as_dict) if format is Format.json else Table(stream)
 
 
 def as_dict(result: Result) -> dict[str, Any]:
@@ -149,6 +151,7 @@ def as_dict(result: Result) -> dict[str, Any]:
     return {
         "file": result.file,
         "label": result.label,
+        "sure": result.sure,
         "confidence": round(result.confidence, DIGITS),
         "probabilities": {label: round(value, DIGITS) for label, value in result.probabilities.items()},
         "duration": round(result.duration, DIGITS),
@@ -158,7 +161,7 @@ def as_dict(result: Result) -> dict[str, Any]:
 
 def csv_columns(labels: Iterable[str]) -> list[str]:
     """Names of the columns of CSV."""
-    return ["file", "label", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
+    return ["file", "label", "sure", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
 
 
 def resume(path: Path, format: Format, labels: Sequence[str]) -> dict[str, bool]:
@@ -224,7 +227,7 @@ def _answer_of_csv(line: str, labels: Sequence[str], number: int) -> dict[str, b
     [row] = csv.reader(io.StringIO(line, newline=""))
     columns = csv_columns(labels)
     if number == 1:
-        if row[:4] != columns[:4]:
+        if row[:5] != columns[:5]:
             raise ValueError("no header")
         return {} if row == columns else None
     if len(row) != len(columns):

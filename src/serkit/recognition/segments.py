@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -46,6 +46,7 @@ class Segment:
         confidence: the label's probability, averaged over the segment.
         probabilities: label -> probability, averaged over the segment.
         final: False while it goes on and may still change.
+        sure: whether the confidence reaches the bundle's threshold, which was chosen for whole recordings.
     """
 
     start: float
@@ -54,6 +55,7 @@ class Segment:
     confidence: float
     probabilities: dict[str, float]
     final: bool = True
+    sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,20 @@ class Segmenter:
         labels: in the order of the probabilities.
         lookahead: windows.
         change: price of a change, in nats times seconds: 1 is paid by a label e times as probable for 1 s.
+        is_sure: which confidences are sure.
     """
 
-    def __init__(self, labels: Sequence[str], lookahead: int, change: float) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        lookahead: int,
+        change: float,
+        is_sure: Callable[[float], bool] = lambda confidence: True,
+    ) -> None:
         self._labels = list(labels)
         self._lookahead = lookahead
         self._change = change
+        self._is_sure = is_sure
         self._reset()
 
     def add(self, start: float, end: float, probabilities: np.ndarray) -> list[Segment]:
@@ -181,4 +191,5 @@ class Segmenter:
         mean = np.average([cell.probabilities for cell in self._open], axis=0, weights=weights)
         probabilities = dict(zip(self._labels, mean.tolist(), strict=True))
         label = self._labels[self._label]
-        return Segment(self._open[0].start, end, label, probabilities[label], probabilities)
+        confidence = probabilities[label]
+        return Segment(self._open[0].start, end, label, confidence, probabilities, sure=self._is_sure(confidence))

@@ -26,7 +26,7 @@ class TimelineOptions:
     """How a timeline is made. The defaults were chosen by measurement (docs/timeline.md).
 
     Args:
-        window: longest stretch recognised at once, in s; None: 3, or less if the bundle was trained on less.
+        window: longest stretch recognised at once, in s; None: 1.5, or less if the bundle was trained on less.
         hop: s from result to result.
         detector: of voice activity: `webrtc`, `silero` (an extra) or `none` (all is speech).
         pause: s without speech that end a segment; not less than `hop`.
@@ -42,7 +42,7 @@ class TimelineOptions:
     detector: str = "webrtc"
     pause: float = 0.6
     lookahead: float = 1.0
-    change: float = 0.5
+    change: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("window", "hop", "pause", "lookahead", "change"):
@@ -75,7 +75,7 @@ class TimelineOptions:
         return self.window
 
 
-_WINDOW = 3.0
+_WINDOW = 1.5
 _SHORTEST_HOP = 0.05
 
 # A network hears at least this much, even if speech has only just begun: from less it cannot tell.
@@ -208,7 +208,7 @@ class Stream:
         detector = activity.build(self.options.detector)
         self._activity = activity.Activity(detector, self.options.pause, self.window)
         lookahead = round(self.options.lookahead / self.options.hop)
-        self._segmenter = Segmenter(self.labels, lookahead, self.options.change)
+        self._segmenter = Segmenter(self.labels, lookahead, self.options.change, recognizer.is_sure)
         self._segmented: activity.Region | None = None
 
     def push(self, samples: np.ndarray, arrived: float | None = None) -> list[Event]:

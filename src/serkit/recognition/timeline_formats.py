@@ -96,6 +96,7 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "start": round(segment.start, TIME_DIGITS),
         "end": round(segment.end, TIME_DIGITS),
         "label": segment.label,
+        "sure": segment.sure,
         "confidence": round(segment.confidence, DIGITS),
         "probabilities": _rounded(segment.probabilities),
     }
@@ -115,14 +116,14 @@ def _json_line(result: Result) -> str:
 
 def segment_columns(labels: Sequence[str]) -> str:
     """Return the names of the columns of CSV, one row per segment."""
-    return _row(["file", "start", "end", "label", "confidence", *(f"p_{label}" for label in labels), "error"])
+    return _row(["file", "start", "end", "label", "sure", "confidence", *(f"p_{label}" for label in labels), "error"])
 
 
 def segment_row(file: str, segment: Segment) -> str:
     """Return a segment as a row of CSV."""
     entry = _segment(segment)
     numbers = [entry["confidence"], *entry["probabilities"].values()]
-    return _row([file, entry["start"], entry["end"], entry["label"], *numbers, ""])
+    return _row([file, entry["start"], entry["end"], entry["label"], str(segment.sure).lower(), *numbers, ""])
 
 
 def _row(values: Sequence[Any]) -> str:
@@ -137,7 +138,7 @@ def _csv(timeline: Timeline) -> str:
 
 
 def _csv_failure(failure: Failure, labels: Sequence[str]) -> str:
-    return _row([failure.file, "", "", "", "", *("" for _ in labels), failure.error])
+    return _row([failure.file, "", "", "", "", "", *("" for _ in labels), failure.error])
 
 
 FORMATS = {

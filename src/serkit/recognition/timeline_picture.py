@@ -183,9 +183,10 @@ def _draw_segments(image: Image.Image, timeline: Timeline, colours: dict[str, st
     pen = ImageDraw.Draw(image)
     for one in timeline.segments:
         left, right = (_LEFT + time / timeline.duration * _COLUMNS for time in (one.start, one.end))
-        if pen.textlength(one.label, _font(19)) < right - left - 8:
+        label = one.label if one.sure else f"{one.label}?"
+        if pen.textlength(label, _font(19)) < right - left - 8:
             middle, ink = (left + right) / 2, _readable(colours[one.label])
-            pen.text((middle, panel.top + 25), one.label, ink, _font(19), anchor="mm")
+            pen.text((middle, panel.top + 25), label, ink, _font(19), anchor="mm")
             pen.text((middle, panel.top + 47), f"{one.confidence:.0%}", ink, _font(16), anchor="mm")
 
 

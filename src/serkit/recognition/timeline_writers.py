@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import TextIO
 
 from serkit.atomic import write_text
 from serkit.errors import UserError
+from serkit.recognition.formats import Json
 from serkit.recognition.jobs import Failure
 from serkit.recognition.timeline_formats import FORMATS, Result, as_dict
 
@@ -68,20 +68,6 @@ class Text:
         self._stream.flush()
 
 
-class Json:
-    """One document: the list of all recordings."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._results: list[dict] = []
-
-    def write(self, result: Result) -> None:
-        self._results.append(as_dict(result))
-
-    def finish(self) -> None:
-        self._stream.write(json.dumps(self._results, indent=1, ensure_ascii=False) + "\n")
-
-
 class Table:
     """For the eye: a line per segment."""
 
@@ -120,7 +106,7 @@ class Table:
                     file if first else "",
                     clock(one.start),
                     clock(one.end),
-                    RichText(one.label),
+                    RichText(one.label if one.sure else f"{one.label}? (unsure)"),
                     f"{one.confidence:.2f}",
                     RichText(remarks, "yellow") if first else "",
                 )
@@ -157,7 +143,7 @@ def writer(stream: TextIO, format: TimelineFormat, labels: Sequence[str], begun:
     """Make the writer of a format into one file. `begun`: the stream has its first lines already."""
     if format is TimelineFormat.table:
         return Table(stream)
-    return Json(stream) if format is TimelineFormat.json else Text(stream, format, labels, begun)
+    return Json(stream, as_dict) if format is TimelineFormat.json else Text(stream, format, labels, begun)
 
 
 def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from serkit.evaluation import unsure
+from serkit.evaluation.calibration import ece, sharpened
+
+
+def test_the_threshold_by_hand():
+    # From the surest on, right less wrong is 1, 2, 3, 2, 1, 2, 1: most above 0.7, halfway to the next.
+    confidence = np.array([0.9, 0.5, 0.8, 0.4, 0.7, 0.6, 0.3])
+    right = np.array([1, 0, 1, 1, 1, 0, 0], dtype=bool)
+    assert unsure.threshold(confidence, right) == pytest.approx(0.65)
+
+
+def test_of_equal_surpluses_the_one_that_answers_more():
+    # Right less wrong: 1, 0, 1.
+    assert unsure.threshold(np.array([0.9, 0.8, 0.7]), np.array([True, False, True])) == 0.0
+
+
+def test_answers_of_equal_confidence_are_sure_or_unsure_together():
+    # The right one of the two at 0.6 cannot be had without the wrong one.
+    confidence = np.array([0.9, 0.6, 0.6, 0.6, 0.2])
+    right = np.array([True, True, False, False, False])
+    assert unsure.threshold(confidence, right) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(("right", "sure"), [(True, 3), (False, 0)])
+def test_all_or_none(right, sure):
+    confidence = np.array([0.5, 1.0, 0.7])
+    limit = unsure.threshold(confidence, np.full(3, right))
+    assert (confidence >= limit).sum() == sure
+
+
+def test_calibrated_answers_are_unsure_below_a_half():
+    generator = np.random.default_rng(0)
+    confidence = generator.uniform(0, 1, 200_000)
+    assert unsure.threshold(confidence, generator.random(200_000) < confidence) == pytest.approx(0.5, abs=0.02)
+
+
+def drawn(n=4000, scale=3.0):
+    """Answers three times as sharp as they should be, in four folds."""
+    generator = np.random.default_rng(1)
+    logits = generator.normal(0, 1.5, (n, 3))
+    truth = (logits + generator.gumbel(size=logits.shape)).argmax(axis=1)
+    weights = np.exp(scale * logits)
+    return weights / weights.sum(axis=1, keepdims=True), truth, np.arange(n) % 4
+
+
+def test_what_is_fitted_on_other_folds_mends_the_error():
+    probabilities, truth, folds = drawn()
+    found = unsure.held_out(probabilities, truth, folds)
+    assert found["ece_before"] == pytest.approx(ece(probabilities, truth))
+    assert found["ece_before"] > 0.15
+    assert found["ece_after"] < 0.04
+    accuracy = found["accuracy"]
+    assert accuracy["unsure"] < 0.5 < accuracy["all"] < accuracy["sure"]
+    total = found["coverage"] * accuracy["sure"] + (1 - found["coverage"]) * accuracy["unsure"]
+    assert total == pytest.approx(accuracy["all"])
+    assert found["curve"][0] == [1.0, pytest.approx(accuracy["all"])]
+    shares, rights = zip(*found["curve"], strict=True)
+    assert list(shares) == sorted(shares, reverse=True)
+    assert rights[-1] > rights[0] + 0.2
+
+
+def test_a_fold_is_not_measured_with_what_was_fitted_on_it():
+    # Fold 0 is all wrong and learns from fold 1 that every answer is sure; fold 1 learns that none is.
+    probabilities = np.tile([0.9, 0.1], (6, 1))
+    found = unsure.held_out(probabilities, np.array([1, 1, 0, 0, 0, 0]), np.array([0, 0, 1, 1, 1, 1]))
+    assert found["coverage"] == pytest.approx(1 / 3)
+    assert found["accuracy"] == {"all": pytest.approx(2 / 3), "sure": 0.0, "unsure": 1.0}
+
+
+def test_a_single_fold_has_no_others():
+    probabilities, truth, _ = drawn(20)
+    assert unsure.held_out(probabilities, truth, np.zeros(20)) is None
+
+
+def test_sharpened_is_the_softmax_of_divided_logits():
+    logits = np.array([[2.0, 1.0, -1.0], [0.0, 0.5, 3.0]])
+    weights = np.exp(logits)
+    halved = np.exp(logits / 2)
+    np.testing.assert_allclose(
+        sharpened(weights / weights.sum(axis=1, keepdims=True), 2.0), halved / halved.sum(axis=1, keepdims=True)
+    )
+    np.testing.assert_allclose(sharpened(np.array([[1.0, 0.0]]), 0.5), [[1.0, 0.0]], atol=1e-12)
