@@ -1,7 +1,7 @@
 import type { LiveSegment, StreamMessage } from "./types";
 
 /** Sound that may wait in the browser for a slow line; what comes on top is dropped. */
-const WAITING_S = 2;
+const WAITING_S = 5;
 const BYTES_PER_SAMPLE = 2;
 /** How long the last results may take after the end of the sound. */
 const FINISH_MS = 5000;
