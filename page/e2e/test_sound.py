@@ -23,7 +23,7 @@ def test_label_and_segments_are_the_servers(opened, told):
     shown = [row.locator("td").all_inner_texts() for row in rows.all()]
     segments = told["timeline"]["segments"]
     assert len(segments) > 0
-    assert [[_clock(s["start"]), _clock(s["end"]), s["label"], f"{100 * s['confidence']:.0f} %"] for s in segments] == [
+    assert [[_clock(s["start"]), _clock(s["end"]), _named(s), f"{100 * s['confidence']:.0f} %"] for s in segments] == [
         [cell.strip() for cell in row] for row in shown
     ]
 
@@ -136,6 +136,10 @@ def test_a_server_that_has_gone_is_a_line(opened, sounds):
     opened.get_by_role("button", name="Try again").click()
     settle(opened)
     expect(opened.get_by_role("alert")).to_have_count(0)
+
+
+def _named(segment: dict) -> str:
+    return segment["label"] if segment["sure"] else f"{segment['label']} unsure"
 
 
 def _clock(seconds: float) -> str:

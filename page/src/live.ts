@@ -137,7 +137,7 @@ export class Live {
 
   private takeSegment(segment: LiveSegment): void {
     this.segments.value = withSegment(this.segments.peek(), segment);
-    if (segment.final) announce(`${segment.label}, ${percent(segment.confidence)}`);
+    if (segment.final) announce(`${segment.label}, ${segment.sure ? "" : "unsure, "}${percent(segment.confidence)}`);
   }
 
   private lost(): void {

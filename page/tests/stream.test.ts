@@ -15,6 +15,7 @@ const segment = (start: number, end: number, final: boolean): LiveSegment => ({
   final,
   label: "anger",
   confidence: 1,
+  sure: true,
   probabilities: {},
 });
 

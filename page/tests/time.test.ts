@@ -61,6 +61,7 @@ const segment = (start: number, end: number, label: string): Segment => ({
   end,
   label,
   confidence: 1,
+  sure: true,
   probabilities: {},
 });
 

@@ -50,6 +50,8 @@ export interface Segment {
   start: number;
   end: number;
   label: string;
+  /** False if the confidence is below the threshold of the model. */
+  sure: boolean;
   confidence: number;
   probabilities: Probabilities;
 }

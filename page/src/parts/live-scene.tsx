@@ -60,7 +60,12 @@ function Now({ live }: { live: Live }) {
   return (
     <p class="verdict">
       <strong>{speaking ? <Emotion label={segment.label} /> : window ? "no speech" : "…"}</strong>
-      {speaking && <span class="note">{percent(segment.confidence)}</span>}
+      {speaking && (
+        <span class="note">
+          {percent(segment.confidence)}
+          {!segment.sure && ", unsure"}
+        </span>
+      )}
     </p>
   );
 }

@@ -31,7 +31,7 @@ export function Segments({ segments, onPick }: { segments: readonly Segment[]; o
           </tr>
         </thead>
         <tbody>
-          {segments.map(({ start, end, label, confidence }) => (
+          {segments.map(({ start, end, label, sure, confidence }) => (
             <tr key={start}>
               <td>
                 {onPick ? (
@@ -45,6 +45,7 @@ export function Segments({ segments, onPick }: { segments: readonly Segment[]; o
               <td>{clock(end)}</td>
               <td>
                 <Emotion label={label} />
+                {!sure && <span class="note"> unsure</span>}
               </td>
               <td>{percent(confidence)}</td>
             </tr>

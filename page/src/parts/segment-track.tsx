@@ -27,8 +27,8 @@ export function SegmentTrack({ voice, range, control }: Props) {
   return (
     <div class="segments" aria-hidden="true">
       {visible(voice.segments, range.value).map(([index, segment]) => (
-        <div key={index} class="segment" style={look(segment, range.value)}>
-          <span>{segment.label}</span>
+        <div key={index} class={kind(segment)} style={look(segment, range.value)}>
+          <span>{inShort(segment)}</span>
         </div>
       ))}
     </div>
@@ -74,7 +74,7 @@ function SegmentList({ voice: { model, segments }, range, control: { view, playe
         <div
           key={index}
           data-index={index}
-          class="segment"
+          class={kind(segment)}
           role="option"
           tabIndex={index === stop ? 0 : -1}
           aria-selected={index === playing.value}
@@ -86,7 +86,7 @@ function SegmentList({ voice: { model, segments }, range, control: { view, playe
           onClick={() => go(index)}
           onFocus={() => (active.value = index)}
         >
-          <span>{segment.label}</span>
+          <span>{inShort(segment)}</span>
         </div>
       ))}
     </div>
@@ -102,6 +102,14 @@ function look({ start, end, label }: Segment, range: Range) {
   return { left: `${100 * left}%`, width: `${100 * (right - left)}%`, "--emotion": emotionColour(label, theme.value) };
 }
 
-function inWords({ label, start, end, confidence }: Segment): string {
-  return `${label}, ${percent(confidence)}, ${spoken(start)} to ${spoken(end)}`;
+function kind({ sure }: Segment): string {
+  return sure ? "segment" : "segment unsure";
+}
+
+function inShort({ label, sure }: Segment): string {
+  return sure ? label : `${label}?`;
+}
+
+function inWords({ label, sure, start, end, confidence }: Segment): string {
+  return `${label}, ${sure ? "" : "unsure, "}${percent(confidence)}, ${spoken(start)} to ${spoken(end)}`;
 }
