@@ -93,7 +93,7 @@ async def watch(server: Served, end: float) -> list[float]:
 async def load(server: Served, clients: int, seconds: float, files: list[Path]) -> dict[str, Any]:
     """Run all clients and return what they saw."""
     recognizer = serkit.load()
-    sounds = [(file.read_bytes(), {"model": "default", "sure": True, **as_dict(recognizer(file))}) for file in files]
+    sounds = [(file.read_bytes(), {"model": "default", **as_dict(recognizer(file))}) for file in files]
     tally = Tally()
     before, cpu = server.memory(), server.cpu_seconds()
     began = time.perf_counter()

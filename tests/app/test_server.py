@@ -12,6 +12,7 @@ def test_models_are_described(client):
     assert (toy["parameters"], toy["window"], toy["hop"], toy["card"]) == (260, 1.0, 0.5, "# Toy\n")
     assert 0 < toy["megabytes"] < 0.1
     assert [score["value"] for score in toy["scores"]] == [0.5, 0.9]
+    assert toy["unsure"] is None
     assert "folder" not in str(toy)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from serkit.recognition import Recognizer, TimelineOptions
-from serkit.recognition.bundle import CARD, Score
+from serkit.recognition.bundle import CARD, Score, Unsure
 
 
 class ModelAnswer(BaseModel):
@@ -20,6 +20,7 @@ class ModelAnswer(BaseModel):
     parameters: int
     megabytes: float
     scores: list[Score]
+    unsure: Unsure | None = Field(description="Below which confidence an answer is not sure; null: no threshold.")
     window: float = Field(description="Longest window of a timeline, in seconds.")
     hop: float = Field(description="Seconds from window to window of a timeline.")
     card: str = Field(description="Its model card, Markdown: intended use and limits.")
@@ -38,6 +39,7 @@ class ModelAnswer(BaseModel):
             parameters=bundle.size.parameters,
             megabytes=bundle.model_path.stat().st_size / 1e6,
             scores=bundle.scores,
+            unsure=bundle.unsure,
             window=options.window_for(bundle),
             hop=options.hop,
             card=(bundle.folder / CARD).read_text(encoding="utf-8"),
@@ -51,7 +53,7 @@ class PredictionAnswer(BaseModel):
     model: str
     label: str = Field(description="The most probable label.")
     confidence: float = Field(description="Its probability.")
-    sure: bool = Field(True, description="Whether the confidence reaches the model's threshold, where it has one.")
+    sure: bool = Field(description="Whether the confidence reaches the model's threshold, where it has one.")
     probabilities: dict[str, float]
     duration: float = Field(description="Of the recording, in seconds.")
     warnings: list[str] = Field(description="What looks wrong with the recording: silent.")
@@ -73,6 +75,7 @@ class SegmentAnswer(BaseModel):
     end: float
     label: str
     confidence: float
+    sure: bool = Field(description="Whether the confidence reaches the model's threshold, where it has one.")
     probabilities: dict[str, float]
 
 
