@@ -8,7 +8,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: setup demo test lint bench docs wheel
+.PHONY: setup demo test lint bench docs page e2e wheel
 
 setup: .venv/lab.stamp  ## everything: train, test, export
 
@@ -43,5 +43,29 @@ docs: .venv/lab.stamp  ## API reference in site/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pdoc>=15"
 	$(BIN)/pdoc serkit --output-directory site
 
+page/node_modules/.stamp: page/package-lock.json
+	cd page && npm ci --silent
+	touch $@
+
+page: page/node_modules/.stamp  ## the page of `serkit serve`, into src/serkit/app/page/dist; needs npm
+	cd page && npm run --silent build
+
+# Debian's Chromium; no browser is downloaded.
+CHROMIUM := $(firstword $(shell command -v chromium chromium-browser google-chrome 2> /dev/null))
+
+e2e: .venv/lab.stamp  ## the page in a real Chromium; needs npm and chromium
+ifeq ($(shell command -v npm 2> /dev/null),)
+	@echo "e2e: left out, there is no npm"
+else ifeq ($(CHROMIUM),)
+	@echo "e2e: left out, there is no chromium"
+else
+	$(MAKE) page
+	cd page && npm run --silent check && npm test --silent
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "playwright>=1.55"
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest page/e2e
+endif
+
+# With the page where there is npm; without it the server says how to build it.
 wheel: .venv/lab.stamp
+	if command -v npm > /dev/null; then $(MAKE) page; fi
 	$(BIN)/python -m build --wheel

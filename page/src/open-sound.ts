@@ -1,0 +1,56 @@
+import { signal } from "@preact/signals";
+import { Analysis } from "./analysis";
+import type { Client, Sound } from "./api/client";
+import { Envelope } from "./draw/envelope";
+import type { Picture } from "./draw/picture";
+import type { Decoded } from "./sound/samples";
+import { decode } from "./sound/samples";
+import { Player } from "./sound/player";
+
+/** A sound on the page: what plays and draws it, and what the models said of it. */
+export class OpenSound {
+  readonly player: Player;
+  readonly channel = signal<number | null>(null);
+  /** Null if the browser cannot decode it; the server may. */
+  readonly picture: Picture | null;
+  private readonly analyses = new Map<string, Analysis>();
+
+  private constructor(
+    private readonly client: Client,
+    readonly sound: Sound,
+    private readonly decoded: Decoded | null,
+  ) {
+    this.player = new Player(sound.blob);
+    this.picture = decoded && { samples: decoded.samples, envelope: new Envelope(decoded.samples) };
+  }
+
+  static async open(client: Client, sound: Sound): Promise<OpenSound> {
+    return new OpenSound(client, sound, await decode(sound.blob));
+  }
+
+  get channels(): number {
+    return this.decoded?.channels ?? 1;
+  }
+
+  /** In s; null if the browser cannot decode it. */
+  get duration(): number | null {
+    return this.decoded && this.decoded.samples.values.length / this.decoded.samples.rate;
+  }
+
+  /** What a model says of the chosen channel; every question is asked once. */
+  analysis(model: string): Analysis {
+    const channel = this.channel.value;
+    const key = JSON.stringify([model, channel]);
+    let analysis = this.analyses.get(key);
+    if (!analysis) {
+      analysis = new Analysis(this.client, this.sound, model, channel);
+      this.analyses.set(key, analysis);
+    }
+    return analysis;
+  }
+
+  close(): void {
+    this.player.close();
+    this.analyses.forEach((analysis) => analysis.cancel());
+  }
+}

@@ -1,0 +1,57 @@
+import type { Analysis } from "../analysis";
+import type { Segment } from "../api/types";
+import { percent } from "../format";
+import { clock } from "../time/clock";
+import { Emotion } from "./emotion";
+
+/** The timeline as a table: the same for those who do not see the picture. */
+export function SegmentTable({ analysis, onPick }: { analysis: Analysis; onPick: (time: number) => void }) {
+  const state = analysis.state.value;
+  if (state.status !== "done") return null;
+  const { segments } = state.timeline;
+  return (
+    <section class="panel" aria-label={`Segments of ${analysis.model} as a table`}>
+      <h3>Segments of {analysis.model}</h3>
+      {segments.length ? <Segments segments={segments} onPick={onPick} /> : <p class="note">No speech was found.</p>}
+    </section>
+  );
+}
+
+/** Rows of segments. With `onPick` the start is a button that takes the position there. */
+export function Segments({ segments, onPick }: { segments: readonly Segment[]; onPick?: (time: number) => void }) {
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label="Rows of segments">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Start</th>
+            <th scope="col">End</th>
+            <th scope="col">Emotion</th>
+            <th scope="col">Confidence</th>
+          </tr>
+        </thead>
+        <tbody>
+          {segments.map(({ start, end, label, sure, confidence }) => (
+            <tr key={start}>
+              <td>
+                {onPick ? (
+                  <button type="button" class="link" aria-label={`Go to ${clock(start)}`} onClick={() => onPick(start)}>
+                    {clock(start)}
+                  </button>
+                ) : (
+                  clock(start)
+                )}
+              </td>
+              <td>{clock(end)}</td>
+              <td>
+                <Emotion label={label} />
+                {!sure && <span class="note"> unsure</span>}
+              </td>
+              <td>{percent(confidence)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

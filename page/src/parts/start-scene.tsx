@@ -1,0 +1,13 @@
+import type { Workspace } from "../workspace";
+import { Sources } from "./sources";
+
+export function StartScene({ workspace }: { workspace: Workspace }) {
+  return (
+    <section class="start drop" aria-labelledby="start">
+      <h2 id="start">Drop a recording of speech here</h2>
+      <p>WAV, FLAC, OGG, MP3 and others. Or record, or listen live: results come while you speak.</p>
+      <Sources workspace={workspace} first />
+      <p class="note">The sound goes to this server only, and is not kept.</p>
+    </section>
+  );
+}

@@ -1,0 +1,81 @@
+import type { Analysis } from "../analysis";
+import { overall } from "../analysis";
+import type { Model, Prediction, Timeline } from "../api/types";
+import { emotionColour } from "../emotions";
+import { percent, thousands } from "../format";
+import { theme } from "../theme";
+import { openAbout } from "./about-dialog";
+import { Emotion } from "./emotion";
+import { Busy, Problem } from "./notices";
+
+/** What a model says of the sound as a whole. */
+export function Summary({ analysis, model }: { analysis: Analysis; model: Model | undefined }) {
+  const state = analysis.state.value;
+  return (
+    <section
+      class="panel summary"
+      aria-label={`${analysis.model}: the whole sound`}
+      aria-busy={state.status === "busy"}
+    >
+      <div class="summary-head">
+        <h3>{analysis.model}</h3>
+        {model && <p class="note">{facts(model)}</p>}
+        <button type="button" class="link" onClick={() => openAbout(analysis.model)}>
+          Card
+        </button>
+      </div>
+      {state.status === "busy" && <Busy text="Listening" />}
+      {state.status === "failed" && <Problem text={state.error} onRetry={() => void analysis.start()} />}
+      {state.status === "done" && (
+        <>
+          <Verdict prediction={state.prediction} />
+          <Warnings {...state} />
+        </>
+      )}
+    </section>
+  );
+}
+
+function Verdict({ prediction }: { prediction: Prediction }) {
+  const { label, confidence, sure, probabilities } = prediction;
+  return (
+    <>
+      <p class="verdict">
+        <strong>
+          <Emotion label={overall(prediction)} />
+        </strong>
+        <span class="note">
+          {!sure && `most probable: ${label}, `}
+          {percent(confidence)}
+        </span>
+      </p>
+      <ul class="bars" aria-label="Probabilities">
+        {Object.entries(probabilities).map(([label, probability]) => (
+          <li key={label}>
+            <span class="bar-name">{label}</span>
+            <span class="bar">
+              <span style={{ width: `${100 * probability}%`, backgroundColor: emotionColour(label, theme.value) }} />
+            </span>
+            <span class="figure">{percent(probability)}</span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+/** What looked wrong with the sound; both answers may say the same of it. */
+function Warnings({ prediction, timeline }: { prediction: Prediction; timeline: Timeline }) {
+  const warnings = new Set([...prediction.warnings, ...timeline.warnings]);
+  return [...warnings].map((warning) => (
+    <p key={warning} class="warning">
+      {warning}
+    </p>
+  ));
+}
+
+function facts({ languages, parameters, megabytes }: Model): string {
+  return [languages.join(", "), `${thousands(parameters)} parameters`, `${megabytes.toFixed(1)} MB`]
+    .filter(Boolean)
+    .join(" · ");
+}
