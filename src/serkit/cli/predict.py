@@ -65,7 +65,8 @@ def predict(
 ) -> None:
     """Recognise the emotion in recordings.
 
-    A recording that cannot be used is reported and left out; the exit code is then 1.
+    An answer below the recogniser's threshold keeps its label and is marked as unsure. A recording that cannot be
+    used is reported and left out; the exit code is then 1.
     """
     _check_out(out, format, resume)
     files, failures = find_recordings(paths)
