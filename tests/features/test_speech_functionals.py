@@ -116,8 +116,15 @@ def test_columns_name_every_value_once():
 
 
 @pytest.mark.parametrize(
-    "options", [{"coefficients": 65}, {"groups": 7}, {"length": 513}, {"high": 9000.0}, {"low": 8000.0}]
+    ("options", "problem"),
+    [
+        ({"coefficients": 65}, r"speech_functionals: coefficients 65 must lie in 1..bands \(64\)"),
+        ({"groups": 7}, "groups 7 must divide the bands"),
+        ({"trim": 0.0}, "speech_functionals: trim 0"),
+        ({"length": 513}, "length 513"),
+        ({"high": 9000.0}, "60 to 9000"),
+    ],
 )
-def test_what_cannot_be(options):
-    with pytest.raises(UserError, match="speech_functionals"):
+def test_what_cannot_be(options, problem):
+    with pytest.raises(UserError, match=problem):
         SpeechFunctionals(**options)

@@ -57,7 +57,7 @@ def test_what_is_unsure_keeps_its_label_and_is_marked():
     doubtful = dataclasses.replace(GOOD, sure=False)
     assert json.loads(written(Format.jsonl, doubtful))["sure"] is False
     assert list(csv.reader(io.StringIO(written(Format.csv, doubtful), newline="")))[1][1:3] == ["joy", "false"]
-    assert "joy? (unsure)" in written(Format.table, doubtful)
+    assert "joy (unsure)" in written(Format.table, doubtful)
     assert "unsure" not in written(Format.table, GOOD)
 
 

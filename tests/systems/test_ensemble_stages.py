@@ -51,7 +51,7 @@ def test_the_rebuilt_ensemble_needs_features_only(bench):
     torch.testing.assert_close(found, torch.stack(members).mean(0))
 
 
-def test_the_default_recognisers_system():
+def test_cnn_and_functionals_reads_two_features():
     system = systems.load("cnn-and-functionals")
     assert system.deployed.name == "both"
     assert leaves(system, system.deployed) == ["speech", "functionals"]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 
 import numpy as np
 import onnx
@@ -12,7 +13,10 @@ import torch
 from serkit import audio, systems
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
+from serkit.evaluation.calibration import sharpened
 from serkit.evaluation.evaluate import evaluate
+from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.unsure import threshold
 from serkit.networks.network import Model, Network, Output
 from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer
@@ -56,6 +60,28 @@ def test_the_bundle_says_what_it_is(bundle, finished, synthetic):
         "weights.safetensors",
     }
     assert "Intended use" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
+
+
+def test_the_bundle_says_which_answers_are_unsure(bundle, finished, synthetic):
+    final = json.loads((finished / "final.json").read_text())
+    predictions = Predictions.load(finished / "predictions.csv")
+    confidence = sharpened(predictions.probabilities, final["temperature"]).max(axis=1)
+    assert bundle.unsure.threshold == final["unsure_below"]
+    assert bundle.unsure.threshold == threshold(confidence, predictions.predicted == predictions.truth)
+    measured = json.loads((finished / "scores.json").read_text())["calibration"]
+    assert (bundle.unsure.coverage, bundle.unsure.accuracy) == (measured["coverage"], measured["accuracy"]["sure"])
+    assert "is marked as unsure" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
+    answers = list(Recognizer(bundle).predict_files(utterance.path for utterance in synthetic.utterances[:10]))
+    assert [answer.sure for answer in answers] == [a.confidence >= final["unsure_below"] for a in answers]
+
+
+def test_a_run_of_before_has_no_threshold(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    final = json.loads((run / "final.json").read_text())
+    del final["unsure_below"]
+    (run / "final.json").write_text(json.dumps(final))
+    assert export(run, tmp_path / "old", recordings=2).unsure is None
 
 
 def test_nothing_of_this_machine_is_in_it(bundle, tmp_path_factory):

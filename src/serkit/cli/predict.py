@@ -102,7 +102,8 @@ def predict(
 ) -> None:
     """Recognise the emotion in recordings.
 
-    A recording that cannot be used is reported and left out; the exit code is then 1.
+    An answer below the recogniser's threshold keeps its label and is marked as unsure. A recording that cannot be
+    used is reported and left out; the exit code is then 1.
 
     Example: serkit predict calls/ --format csv --out answers.csv
 

@@ -12,7 +12,7 @@ import numpy as np
 from serkit.errors import UserError
 from serkit.features import cepstral_pitch, spectrum
 from serkit.features.mfcc import cosines
-from serkit.features.speech_log_mel import relative, spoken
+from serkit.features.speech_log_mel import SpeechLogMel, relative, spoken
 
 #: Statistics over time of each contour, in this order.
 STATISTICS = (
@@ -41,7 +41,7 @@ _LOUD = 1e5
 
 
 @dataclass(frozen=True)
-class SpeechFunctionals:
+class SpeechFunctionals(SpeechLogMel):
     """Statistics of cepstrum, voicing and pitch, and the modulation spectrum: a vector of fixed size.
 
     Levels are those of `SpeechLogMel`: without the silence around the speech, relative to the loud frames. The
@@ -51,30 +51,11 @@ class SpeechFunctionals:
     `MODULATION_EDGES`.
 
     Args:
-        rate: sampling rate in Hz.
-        fft: transform length in samples.
-        length: window length in samples.
-        hop: samples from frame to frame.
-        bands: number of mel bands (HTK scale).
-        low: lower edge of the first band in Hz.
-        high: upper edge of the last band in Hz.
-        trim: as in `SpeechLogMel`, in dB.
-        margin: as in `SpeechLogMel`, in frames.
-        range: as in `SpeechLogMel`, in dB.
+        rate, fft, length, hop, bands, low, high, trim, margin, range: as in `SpeechLogMel`.
         coefficients: of the cosine transform, the mean level among them.
         groups: of bands, for the modulation spectrum; divides `bands`.
     """
 
-    rate: int = 16000
-    fft: int = 512
-    length: int = 400
-    hop: int = 256
-    bands: int = 64
-    low: float = 60.0
-    high: float = 7800.0
-    trim: float = 40.0
-    margin: int = 3
-    range: float = 60.0
     coefficients: int = 24
     groups: int = 16
 
@@ -82,15 +63,11 @@ class SpeechFunctionals:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.coefficients <= self.bands or self.groups < 1 or self.bands % self.groups:
             raise UserError(
-                f"speech_functionals: coefficients {self.coefficients} must lie in 1..bands ({self.bands}), and "
+                f"{self.name}: coefficients {self.coefficients} must lie in 1..bands ({self.bands}), and "
                 f"groups {self.groups} must divide the bands"
-            )
-        if not 0 < self.length <= self.fft or self.hop < 1 or not 0 <= self.low < self.high <= self.rate / 2:
-            raise UserError(
-                f"speech_functionals: length {self.length} must lie in 1..fft ({self.fft}), hop {self.hop} be above "
-                f"0, and band edges {self.low:g} to {self.high:g} Hz lie in 0..{self.rate / 2:g} Hz"
             )
 
     @property
@@ -138,7 +115,7 @@ class SpeechFunctionals:
         """Return the modulation spectrum of levels (bands, frames): (groups * bands of modulation,)."""
         groups = levels.reshape(self.groups, -1, levels.shape[1]).mean(axis=1)
         moving = groups - groups.mean(axis=1, keepdims=True)
-        # A longer recording is folded to the transform's length: its power adds up, and nothing is cut off.
+        # A longer recording is folded to the transform's length: that gives the whole one's spectrum at these points.
         folded = _fold(moving, _MODULATION_FRAMES)
         power = np.abs(np.fft.rfft(folded)) ** 2 / levels.shape[1]
         frequency = np.fft.rfftfreq(_MODULATION_FRAMES, self.hop / self.rate)

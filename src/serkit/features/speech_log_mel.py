@@ -51,7 +51,7 @@ class SpeechLogMel:
         self._log_mel()
         if min(self.trim, self.range) <= 0 or self.margin < 0:
             raise UserError(
-                f"speech_log_mel: trim {self.trim:g} and range {self.range:g} must be above 0, "
+                f"{self.name}: trim {self.trim:g} and range {self.range:g} must be above 0, "
                 f"margin {self.margin} at least 0"
             )
 

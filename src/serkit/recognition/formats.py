@@ -126,7 +126,7 @@ class Table:
             else:
                 remarks = "; ".join(_without_file(text, result.file) for text in result.warnings)
                 numbers = f"{result.confidence:.2f}", f"{result.duration:.2f}"
-                label = Text(result.label if result.sure else f"{result.label}? (unsure)")
+                label = Text(result.label if result.sure else f"{result.label} (unsure)")
                 table.add_row(file, label, *numbers, Text(remarks, style="yellow"))
         # Into a file or a pipe the lines go unbroken.
         width = None if self._stream.isatty() else 10_000
