@@ -345,6 +345,57 @@ def test_a_sweep_is_chosen_on_validation(synthetic, tmp_path):
     assert described["stage"]["trainer"]["learning_rate"] == 1e-2
 
 
+NESTED = "nested-leave-one-speaker-out"
+
+
+def test_nothing_inside_a_fold_knows_the_test_speaker(synthetic, tmp_path):
+    asked = {
+        "protocol": NESTED,
+        "sets": ("stages.main.trainer.epochs=2", "stages.main.trainer.select=uar"),
+        "sweep": ("stages.main.trainer.learning_rate=1e-4,1e-2",),
+        "final": False,
+    }
+    scores = run(request(synthetic, **asked), tmp_path / "true")
+    parts = read(tmp_path / "true" / "splits.json")
+    speaker = {utterance.id: utterance.speaker for utterance in synthetic.utterances}
+    speakers = [{speaker[name] for name in parts[0][part]} for part in ("train", "validation", "test")]
+    assert [len(names) for names in speakers] == [len(parts) - 2, 1, 1] and len(set.union(*speakers)) == len(parts)
+
+    tested = set(parts[0]["test"])
+    turned = {"anger": "sadness", "sadness": "anger"}
+
+    def mislabel(utterance):
+        emotion = utterance.targets["emotion"]
+        new = turned.get(emotion, emotion) if utterance.id in tested else emotion
+        return dataclasses.replace(utterance, targets={"emotion": new})
+
+    run(request(changed(synthetic, mislabel), **asked), tmp_path / "turned")
+    true, other = (read(tmp_path / name / "folds" / "seed-0-fold-1.json") for name in ("true", "turned"))
+    assert true.pop("uar") != other.pop("uar")
+    # Weights (with their normalisation), epoch, row of the sweep and temperature.
+    assert true == other and true["temperature"] > 0
+    assert scores["chosen_on"] == "validation part of each fold; epochs on a validation part: main by uar"
+
+
+def test_each_fold_is_calibrated_on_its_validation_part(synthetic, tmp_path):
+    folder = tmp_path / "nested"
+    scores = run(request(synthetic, protocol=NESTED, final=False), folder)
+    notes = {path.stem: read(path) for path in (folder / "folds").glob("*.json")}
+    assert {name: fold["temperature"] for name, fold in scores["calibration"]["folds"].items()} == {
+        name: note["temperature"] for name, note in notes.items()
+    }
+    assert scores["calibration"]["ece"]["before"] == scores["ece"]
+    assert scores["calibration"]["log_loss"]["after"] != scores["calibration"]["log_loss"]["before"]
+
+
+def test_a_temperature_is_not_fitted_on_the_test_part(finished, synthetic, tmp_path):
+    assert "calibration" not in finished[1]
+    both = {"both": Protocol(kind="random", validate_on_test=True)}
+    scores = run(request(synthetic, protocol="both", protocols=both, final=False), tmp_path / "both")
+    assert "calibration" not in scores
+    assert "temperature" not in read(tmp_path / "both" / "folds" / "seed-0-fold-1.json")
+
+
 def test_a_grid():
     asked = request(sweep=("stages.main.trainer.epochs=1,2", "stages.main.network.dropout=0,0.5"))
     found = [(row.stages[0].trainer.epochs, row.stages[0].network.options["dropout"]) for row in runner.rows(asked)]

@@ -40,6 +40,22 @@ def temperature(logits: np.ndarray, truth: np.ndarray, smoothing: float = 0.0) -
     return float(np.exp(found.x))
 
 
+def rescale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return softmax(log(probabilities) / temperature), shape (n, classes): the likeliest class stays the same."""
+    powers = np.maximum(probabilities, np.exp(_LOWEST)) ** (1 / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean of -log p(right class), at most 100: 0 for what is sure and right.
+
+    Args:
+        probabilities: shape (n, classes).
+        truth: class indices, shape (n,).
+    """
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], np.exp(_LOWEST))).mean())
+
+
 def ece(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
     """Return the expected calibration error: how far sureness and accuracy lie apart on average.
 

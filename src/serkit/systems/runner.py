@@ -36,6 +36,7 @@ from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.evaluation.calibration import temperature
 from serkit.evaluation.metrics import METRICS, uar
+from serkit.evaluation.nested import calibration, fit_temperature
 from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.evaluation.scores import scores
 from serkit.features.store import Store, digest
@@ -43,6 +44,7 @@ from serkit.progress import bar
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
+from serkit.reports.run_folder import read_json
 from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.models import learned_from
@@ -279,21 +281,19 @@ def end_with_parent() -> None:
 
 
 def _fold(task: _Task) -> tuple[str, float]:
-    """Train one fold, choose the grid's row on its validation part, and predict its test part."""
+    """Train one fold, choose the grid's row and fit a temperature on its validation part, predict its test part."""
     torch.set_num_threads(task.threads)
     split = task.split
     candidates = []
     for experiment in task.experiments:
         stages = Stages(experiment, split, task.stages, split.seed, task.jobs, task.accelerator)
         finished = stages.train()
-        score = 0.0
-        if len(task.experiments) > 1:
-            held = predict(experiment, stages, finished, split.validation, split)
-            score = uar(held.truth, held.predicted)
-        candidates.append((score, stages, finished, experiment))
+        held = predict(experiment, stages, finished, split.validation, split) if split.validation else None
+        candidates.append((experiment, stages, finished, held))
+    validation = [uar(held.truth, held.predicted) if held else 0.0 for *_, held in candidates]
     # The first of equals wins: the order of the grid is the user's.
-    chosen = max(range(len(candidates)), key=lambda row: candidates[row][0])
-    _, stages, finished, experiment = candidates[chosen]
+    chosen = max(range(len(candidates)), key=lambda row: validation[row])
+    experiment, stages, finished, held = candidates[chosen]
     predictions = predict(experiment, stages, finished, split.test, split)
     folds = task.folder / "folds"
     folds.mkdir(parents=True, exist_ok=True)
@@ -304,8 +304,11 @@ def _fold(task: _Task) -> tuple[str, float]:
         "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
         "uar": value,
         "chosen": chosen,
-        "validation": [candidate[0] for candidate in candidates],
+        "validation": validation,
     }
+    # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
+    if held and not set(held.ids) & set(split.test):
+        note["temperature"] = fit_temperature(held)
     write_json(folds / f"{split.name}.json", note)
     return split.name, value
 
@@ -336,7 +339,7 @@ def _train_final(
 ) -> None:
     """Train on everything with the configuration that did best on the folds' validation parts."""
     torch.set_num_threads(threads)
-    notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "folds").glob("*.json"))]
+    notes = [read_json(path) for path in sorted((folder / "folds").glob("*.json"))]
     row = int(np.mean([note["validation"] for note in notes], axis=0).argmax())
     experiment = experiments[row]
     split = everything(experiment.protocol, experiment.scored, experiment.target, request.seed, request.protocol)
@@ -371,16 +374,27 @@ def _score(
     by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
     learned = [by_id[name] for split in parts for name in split.train]
     result = scores(predictions, found, training_labels=learned)
+    notes = {(part.seed, part.fold): read_json(folder / "folds" / f"{part.name}.json") for part in parts}
+    if all("temperature" in note for note in notes.values()):
+        result["calibration"] = calibration(predictions, {key: note["temperature"] for key, note in notes.items()})
     return {
         "system": experiment.system.system.name,
         "protocol": request.protocol,
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "folds": len(parts),
         "configurations": configurations,
-        "chosen_on": "validation part of each fold" if configurations > 1 else "nothing to choose",
+        "chosen_on": _chosen_on(experiment.system, configurations),
         "recipe": experiment.system.system.chosen,
         **result,
     }
+
+
+def _chosen_on(system: System, configurations: int) -> str:
+    """Say by what the row of a sweep was chosen, and the epoch of each stage that does not keep its last."""
+    rules = [f"{s.name} by {s.trainer.select}" for s in system.stages if s.trainer.select != "last"]
+    found = ["validation part of each fold"] if configurations > 1 else []
+    found += [f"epochs on a validation part: {', '.join(rules)}"] if rules else []
+    return "; ".join(found) or "nothing to choose"
 
 
 def _inherited(experiment: Experiment) -> list[str]:
@@ -445,7 +459,7 @@ def _begin(
     }
     path = folder / "run.json"
     if path.exists():
-        old = json.loads(path.read_text(encoding="utf-8"))
+        old = read_json(path)
         # Through the schema, which fills in what was not there yet when the run was made.
         old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
         wanted = json.loads(json.dumps(description))
