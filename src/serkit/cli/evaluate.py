@@ -1,23 +1,40 @@
-"""`serkit evaluate`: score a recogniser on a corpus."""
+"""`serkit evaluate`: score a recogniser on a corpus, or repeat a protocol card."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from serkit.corpora import Corpus
+
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A bundle (name or folder), or a run with a final model.")],
+    model: Annotated[
+        str, typer.Argument(help="A bundle (name or folder), a run with a final model, or a card (JSON file).")
+    ],
     corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER; your own data: table=my.csv. Repeatable.")],
     map_: Annotated[list[str] | None, typer.Option("--map", help="OLD=NEW label, or OLD=drop. Repeatable.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write each prediction to this CSV file.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER: for a card, what is only learned from. Repeatable.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="For a card: folder of the new run; goes on there. Default: runs/CARD-repeated.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="For a card: folds trained at the same time; 0: all cores.")] = 0,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
     """Score a finished recogniser on labelled recordings; those it was trained on are flagged.
 
+    A card is repeated: after its recordings are checked, the same folds and seeds are trained again. Exit code 1:
+    a score is not the same.
+
     Example: serkit evaluate default --corpus table=calls.csv --map annoyed=anger
+
+    Example: serkit evaluate runs/calls/card.json --corpus table=calls.csv
     """
     import sys
     import tempfile
@@ -30,6 +47,13 @@ def evaluate(
     from serkit.recognition.recognizer import load
 
     choose_format(format)
+    if Path(model).is_file():
+        if map_ or out:
+            raise UserError("--map and --out are for recognisers; a card says which labels, and its run keeps all")
+        _repeat(Path(model), corpora.load_all(corpus), corpora.load_all(also) if also else [], run, jobs, format)
+        return
+    if also or run or jobs:
+        raise UserError(f"--also, --run and --jobs are for cards; '{model}' is no file")
     mapping = dict(entry.partition("=")[::2] for entry in map_ or [])
     if not all(mapping.values()):
         raise UserError("--map: write OLD=NEW, e.g. calm=neutral, or OLD=drop")
@@ -60,4 +84,26 @@ def evaluate(
     for reason in result.failed.values():
         print(f"serkit: skipped: {reason}", file=sys.stderr)
     if result.failed:
+        raise typer.Exit(1)
+
+
+def _repeat(card: Path, corpora: list[Corpus], also: list[Corpus], folder: Path | None, jobs: int, format: str) -> None:
+    import sys
+
+    from serkit.cli.tables import print_json, print_scores
+    from serkit.systems.repetition import repeat
+
+    name = card.parent.resolve().name if card.name == "card.json" else card.stem
+    folder = folder or Path("runs") / f"{name}-repeated"
+    found = repeat(card, corpora, folder, also, jobs, report=lambda line: print(line, file=sys.stderr))
+    if format == "json":
+        differences = [{"value": value, "card": before, "here": now} for value, before, now in found.differences]
+        print_json({"equal": not found.differences, "compared": found.compared, "differences": differences})
+    else:
+        print_scores(found.scores)
+        for value, before, now in found.differences:
+            print(f"differs: {value}: {before} in the card, {now} here")
+        same = found.compared - len(found.differences)
+        print(f"\n{same} of {found.compared} values are equal to the card's   run: {folder}")
+    if found.differences:
         raise typer.Exit(1)

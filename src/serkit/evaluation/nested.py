@@ -1,4 +1,4 @@
-"""Calibration inside the folds: each fold's temperature is fitted on its validation part, and judged on its test part."""
+"""Calibration inside the folds: each temperature is fitted on a validation part and judged on the test part."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ folds/            predictions of each finished fold
 predictions.csv   all of them
 baseline/         the same for the linear baseline on the same folds
 scores.json       the scores, with their intervals and flags
+card.json         all that the scores depend on, and the scores: to be kept, and repeated by `serkit evaluate`
 final.json        the stage trained on everything, which `serkit export` ships
 report.html       all of it to look at
 """
@@ -44,16 +45,20 @@ from serkit.progress import bar
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
-from serkit.reports.run_folder import read_json
+from serkit.reports.run_folder import RunFolder, read_json
 from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.models import learned_from
+from serkit.systems.protocol_card import compose
 from serkit.systems.schema import Data, System
 from serkit.systems.stages import Stages
 from serkit.tuning.space import grid, overrides, parse_sweep
 
 #: The system every other has to beat.
 BASELINE = "linear-baseline"
+
+#: Whose versions may change the numbers.
+_LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
 
 #: What may differ when a run is taken up again: where things lie and what they run on.
 _MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
@@ -64,7 +69,7 @@ class Request:
     """What a run is asked to do.
 
     Args:
-        system: name of a system or path of its TOML file.
+        system: name of a system or path of its TOML file; or the resolved rows of a sweep's grid.
         corpora: what it learns from and is scored on.
         protocol: name of a protocol.
         sets: `key=value` overrides.
@@ -80,7 +85,7 @@ class Request:
         also: corpora that stages may learn from (`data.corpora`), and that are not scored.
     """
 
-    system: str | Path
+    system: str | Path | Sequence[System]
     corpora: Sequence[Corpus]
     protocol: str = "clean"
     sets: Sequence[str] = ()
@@ -194,6 +199,7 @@ def run(
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
     write_json(folder / "scores.json", result)
+    compose(RunFolder.load(folder), grid, first.recordings).save(folder / "card.json")
     return result
 
 
@@ -240,6 +246,8 @@ def _baseline(experiment: Experiment) -> System:
 
 def rows(request: Request) -> list[System]:
     """Return the systems of a sweep's grid, in the order of its keys; one without a sweep."""
+    if not isinstance(request.system, str | Path):
+        return list(request.system)
     points = grid(parse_sweep(request.sweep))
     return [systems.load(request.system, [*request.sets, *overrides(point)]) for point in points]
 
@@ -425,6 +433,16 @@ def _of_all_stages(experiment: Experiment, split: Split) -> Split:
     return dataclasses.replace(split, train=tuple(sorted(learned)))
 
 
+def folds_hash(parts: Sequence[Split]) -> str:
+    """Hash the folds: who is in which part of each."""
+    return digest([asdict(split) for split in parts])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what may change the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+
+
 def _begin(
     folder: Path,
     stages: Path,
@@ -444,7 +462,7 @@ def _begin(
         "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "material": experiment.material,
-        "splits": digest([asdict(split) for split in parts]),
+        "splits": folds_hash(parts),
         "classes": list(experiment.labels),
         "seed": request.seed,
         "threads": threads,
@@ -455,13 +473,15 @@ def _begin(
         "command": request.command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("serkit", "torch", "numpy", "lightning-fabric")},
+        "versions": versions(),
     }
     path = folder / "run.json"
     if path.exists():
         old = read_json(path)
         # Through the schema, which fills in what was not there yet when the run was made.
         old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
+        name = old["protocol"].pop("name")
+        old["protocol"] = {"name": name, **Protocol.model_validate(old["protocol"]).model_dump(mode="json")}
         wanted = json.loads(json.dumps(description))
         if not request.threads:
             wanted["threads"] = old.get("threads")
