@@ -19,7 +19,6 @@ from serkit.protocols import Protocol
 from serkit.reports.repeat import command
 from serkit.reports.run_folder import RunFolder, read_json
 from serkit.systems.schema import System
-from serkit.systems.sizes import size
 
 #: Raised when older cards can no longer be read.
 FORMAT = 1
@@ -137,6 +136,8 @@ def compose(run: RunFolder, grid: Sequence[System], recordings: Mapping[str, str
         grid: the rows of its sweep as they were asked for.
         recordings: fingerprints by id.
     """
+    from serkit.systems.sizes import size  # torch, which reading a card does not need
+
     description = {key: value for key, value in run.description.items() if key not in _PLACES}
     # The protocol that was used stands beside; other definitions, and their lists, decide nothing.
     description["system"] = [{**row.model_dump(mode="json"), "protocols": {}} for row in grid]
