@@ -56,7 +56,7 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     if calibration := scores.get("calibration"):
         before, after = calibration["ece"]["before"], calibration["ece"]["after"]
         console.print(
-            f"calibration error: {before:.1%}; with a temperature fitted on the {calibration['fitted_on']}: {after:.1%}",
+            f"calibration error: {before:.1%}; temperatures fitted on the {calibration['fitted_on']}: {after:.1%}",
             highlight=False,
         )
     if scores.get("recipe"):

@@ -35,13 +35,18 @@ COLUMNS = (
 _WORDS = frozenset({"system", "protocol", "UAR of each seed", "folds", "flags", "result"})
 
 #: What has to be known to read the tables.
-LEGEND = (
-    "In percent, with 95 % intervals for new speakers. Rows of one table score the same recordings with the same labels; "
-    "what is trained with speakers of its test parts stands apart. Parameters and MACs (multiply-adds of one item; "
-    "time axes: 300 frames) of the network that is scored; training: time of all folds. Folds: their number and the "
-    "beginning of the hash of who is in which part: rows with the same one can be compared pair by pair "
-    "(`serkit compare`). Tried: configurations of a sweep. Where a cell is empty, the result does not say."
-)
+LEGEND = """\
+In percent, with 95 % intervals for new speakers. Rows of one table score the same recordings with the same labels; what
+is trained with speakers of its test parts stands apart. Parameters and MACs (multiply-adds of one item; time axes: 300
+frames): of the network that is scored. Training: time of all folds. Folds: their number, and the beginning of the hash
+of who is in which part; rows with the same one can be compared pair by pair (`serkit compare`). Tried: configurations
+of a sweep. Where a cell is empty, the result does not say.
+
+The command of a row is below its table. `serkit evaluate RESULT.json --corpus NAME=FOLDER` with the file that is linked
+trains the same folds and seeds again and says whether every score is equal."""
+
+#: Libraries whose versions are shown.
+_LIBRARIES = ("serkit", "torch")
 
 #: Longest line of a command, in characters.
 _WIDTH = 116
@@ -62,6 +67,7 @@ def page(results: Results, folder: Path, preface: str = "") -> str:
         lines += ["## Leaderboard", "", LEGEND, ""]
     for group in _groups(results.cards):
         lines += _group(group, folder)
+    lines += _recipes(results.cards)
     if results.tables:
         lines += ["## Papers", "", "What was published beside what serkit measures, by protocol.", ""]
     for path, table in results.tables.items():
@@ -103,7 +109,7 @@ def _group(group: Mapping[Path, Card], folder: Path) -> list[str]:
     if leaky:
         lines += ["With leaks, and so no measure of new speakers:", "", *_rows(leaky, folder), ""]
     for path, card in group.items():
-        lines += _made(path, card, folder)
+        lines += _made(path, card)
     return lines
 
 
@@ -123,7 +129,7 @@ def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
         *(_interval(scores[metric]) for metric in ("uar", "accuracy")),
         ", ".join(seeds) if len(seeds) > 1 else "",
         f"{cost['parameters']:,}" if "parameters" in cost else "",
-        f"{cost['macs'] / 1e6:.4g} M" if "macs" in cost else "",
+        _operations(cost["macs"]) if "macs" in cost else "",
         duration(cost["seconds"]) if "seconds" in cost else "",
         f"{scores['folds']}, `{card.run['splits'][:8]}`" if card.run["splits"] else str(scores["folds"]),
         str(scores["configurations"]),
@@ -132,30 +138,36 @@ def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
     ]
     for corpus, part in scores.get("corpora", {}).items():
         values = [_interval(part[metric]) for metric in ("uar", "accuracy")]
-        yield [f"of it {corpus} ({part['n']})", "", *values, *[""] * (len(COLUMNS) - 4)]
+        yield [f"{corpus} of it ({part['n']})", "", *values, *[""] * (len(COLUMNS) - 4)]
 
 
-def _made(path: Path, card: Card, folder: Path) -> list[str]:
+def _made(path: Path, card: Card) -> list[str]:
     """Say how a row came about."""
-    parts = [card.note, card.scores.get("recipe", "")]
+    parts = [card.note]
     calibration = card.scores.get("calibration")
     if calibration:
         before, after = (_percent(calibration["ece"][when]) for when in ("before", "after"))
         parts.append(f"Calibration error {before} %, with temperatures fitted inside the folds {after} %.")
     if machine := card.run["machine"]:
-        torch = card.run["versions"].get("torch")
-        where = f"{machine['cores']} cores ({machine['processor']}), {card.run['threads']} threads per fold"
-        parts.append(f"{where}{f', torch {torch}' if torch else ''}.")
-    if not card.run["command"]:
-        parts.append("The command was not recorded.")
+        where = f"{machine['cores']} cores ({machine['processor']}), threads per fold: {card.run['threads']}"
+        libraries = [f"{name} {card.run['versions'][name]}" for name in _LIBRARIES if name in card.run["versions"]]
+        parts.append(f"{', '.join([where, *libraries])}.")
+    command = card.run["command"]
+    parts += [] if command else ["The command was not recorded."]
     text = " ".join(part.strip() for part in parts if part)
-    lines = [f"**{path.stem}**{': ' if text else ''}{text}", ""]
-    if command := card.run["command"]:
-        corpora = [("--corpus", name) for name in card.run["content"]] + [("--also", name) for name in card.run["also"]]
-        given = " ".join(f"{option} {name}=CORPORA/{name}" for option, name in corpora)
-        again = f"serkit evaluate {os.path.relpath(path, folder)} {given}"
-        lines += ["```console", *_wrapped(command), *(_wrapped(again) if card.recordings else []), "```", ""]
-    return lines
+    lines = [f"**{path.stem}**: {text}", ""]
+    return [*lines, "```console", *_wrapped(command), "```", ""] if command else lines
+
+
+def _recipes(cards: Mapping[Path, Card]) -> list[str]:
+    """Say how settings were found that no paper gives, once for all rows of a recipe."""
+    found: dict[str, list[str]] = {}
+    for path, card in cards.items():
+        if recipe := card.scores.get("recipe"):
+            found.setdefault(recipe, []).append(path.stem)
+    if not found:
+        return []
+    return ["### How recipes were found", "", *(f"- {', '.join(rows)}: {text}" for text, rows in found.items()), ""]
 
 
 def _table(result: Mapping[str, Any], link: str) -> list[str]:
@@ -185,16 +197,24 @@ def _reproduction(result: Mapping[str, Any]) -> str:
 
 def _wrapped(command: str) -> list[str]:
     """Break a command line before its options, as a shell reads it."""
-    lines: list[str] = []
+    parts: list[str] = []
     for word in (shlex.quote(word) for word in shlex.split(command)):
-        if not lines:
-            lines = [f"$ {word}"]
-        elif word.startswith("--") and len(lines[-1]) > _WIDTH * 2 / 3:
-            lines[-1] += " \\"
-            lines.append(f"      {word}")
+        if word.startswith("--") or not parts:
+            parts.append(word)
         else:
-            lines[-1] += f" {word}"
+            parts[-1] += f" {word}"
+    lines = [f"$ {parts[0]}"]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) > _WIDTH:
+            lines[-1] += " \\"
+            lines.append(f"      {part}")
+        else:
+            lines[-1] += f" {part}"
     return lines
+
+
+def _operations(macs: float) -> str:
+    return f"{macs:,}" if macs < 1e5 else f"{macs / 1e6:,.1f} M"
 
 
 def _interval(value: Mapping[str, Any]) -> str:
