@@ -55,7 +55,7 @@ def _print_table(rows: list[dict]) -> None:
     for row in rows:
         run, system, protocol, n, accuracy, uar, interval, f1, parameters, difference, its_interval, *p = cells(row)
         name = "\n".join(filter(None, [run, system, protocol]))
-        against = f"{difference}\n{its_interval}\np {p[0]}, Holm {p[1]}" if difference else ""
+        against = f"{difference}\n{its_interval}\np {p[0]}\nHolm {p[1]}" if difference else ""
         stacked = [f"{uar}\n{interval}", f1, parameters, against]
         # As Text: a folder's name may hold brackets, which rich would take for its markup.
         table.add_row(*map(Text, [name, n, accuracy, *stacked]))

@@ -177,7 +177,7 @@ def _overlap(run: RunFolder) -> float:
 
 
 def _table(effect: Effect | None) -> dict[str, Any] | None:
-    return effect and asdict(effect) | {"differences": list(effect.differences)}
+    return None if effect is None else {**asdict(effect), "differences": list(effect.differences)}
 
 
 def _p(value: float | None) -> str:

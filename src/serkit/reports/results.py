@@ -118,7 +118,7 @@ def _identity(card: Card) -> Sequence[Any]:
 
 def _of_scores(scores: Mapping[str, Any]) -> Card:
     """Make a card of scores alone: what else they depend on is not known."""
-    unknown = {"splits": None, "command": None, "machine": None, "versions": {}, "also": []}
+    unknown: dict[str, Any] = {"splits": None, "command": None, "machine": None, "versions": {}, "also": []}
     run = {
         "system": [{"system": {"name": scores["system"]}}],
         "protocol": {"name": scores["protocol"]},
