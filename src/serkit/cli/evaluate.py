@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from serkit.corpora import Corpus
 
 
 def evaluate(
@@ -36,6 +33,11 @@ def evaluate(
 
     Example: serkit evaluate runs/calls/card.json --corpus table=calls.csv
     """
+    if Path(model).is_file():
+        from serkit.cli.repeat_card import repeat_card
+
+        repeat_card(Path(model), corpus, also or [], run, jobs, format, refused={"--map": map_, "--out": out})
+        return
     import sys
     import tempfile
 
@@ -47,13 +49,6 @@ def evaluate(
     from serkit.recognition.recognizer import load
 
     choose_format(format)
-    if Path(model).is_file():
-        if map_ or out:
-            raise UserError("--map and --out are for recognisers; a card says which labels, and its run keeps all")
-        _repeat(Path(model), corpora.load_all(corpus), corpora.load_all(also) if also else [], run, jobs, format)
-        return
-    if also or run or jobs:
-        raise UserError(f"--also, --run and --jobs are for cards; '{model}' is no file")
     mapping = dict(entry.partition("=")[::2] for entry in map_ or [])
     if not all(mapping.values()):
         raise UserError("--map: write OLD=NEW, e.g. calm=neutral, or OLD=drop")
@@ -84,26 +79,4 @@ def evaluate(
     for reason in result.failed.values():
         print(f"serkit: skipped: {reason}", file=sys.stderr)
     if result.failed:
-        raise typer.Exit(1)
-
-
-def _repeat(card: Path, corpora: list[Corpus], also: list[Corpus], folder: Path | None, jobs: int, format: str) -> None:
-    import sys
-
-    from serkit.cli.tables import print_json, print_scores
-    from serkit.systems.repetition import repeat
-
-    name = card.parent.resolve().name if card.name == "card.json" else card.stem
-    folder = folder or Path("runs") / f"{name}-repeated"
-    found = repeat(card, corpora, folder, also, jobs, report=lambda line: print(line, file=sys.stderr))
-    if format == "json":
-        differences = [{"value": value, "card": before, "here": now} for value, before, now in found.differences]
-        print_json({"equal": not found.differences, "compared": found.compared, "differences": differences})
-    else:
-        print_scores(found.scores)
-        for value, before, now in found.differences:
-            print(f"differs: {value}: {before} in the card, {now} here")
-        same = found.compared - len(found.differences)
-        print(f"\n{same} of {found.compared} values are equal to the card's   run: {folder}")
-    if found.differences:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from serkit.evaluation.calibration import ece, log_loss, rescale, temperature
+from serkit.evaluation.calibration import ece, log_loss, sharpened, temperature
 from serkit.evaluation.predictions import Predictions
 
 
@@ -37,7 +37,7 @@ def calibration(predictions: Predictions, temperatures: Mapping[tuple[int, int],
     folds = {}
     for (seed, fold), value in temperatures.items():
         rows = (predictions.seeds == seed) & (predictions.folds == fold)
-        after[rows] = rescale(predictions.probabilities[rows], value)
+        after[rows] = sharpened(predictions.probabilities[rows], value)
         folds[f"seed-{seed}-fold-{fold}"] = {"temperature": value, **_judge(predictions, after, rows)}
     everything = np.ones(len(predictions), dtype=bool)
     return {"fitted_on": "validation part of each fold", **_judge(predictions, after, everything), "folds": folds}

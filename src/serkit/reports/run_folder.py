@@ -81,19 +81,6 @@ class RunFolder:
         """Size of the scored stage's model; None: its stages are not where the run is."""
         return next((stage["parameters"] for _, stage, _ in self.trained(self.deployed)), None)
 
-    @property
-    def seconds(self) -> float:
-        """Time that training the folds' stages took; of a sweep those of the rows that were chosen."""
-        stages = [found for stage in self.system["stages"] for found in self.trained(stage["name"])]
-        # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
-        return round(
-            sum(
-                max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history))
-                for _, stage, history in stages
-            ),
-            2,
-        )
-
     def majority(self) -> dict[str, float]:
         """Return each metric of always answering the commonest class of the training parts."""
         truth, classes = self.predictions.truth, self.predictions.classes
@@ -116,6 +103,19 @@ class RunFolder:
         if self.final:
             return (self.path / self.final["stage"]).parent
         return self.path / self.description.get("stages", "stages")
+
+    @property
+    def seconds(self) -> float:
+        """Time that training the folds' stages took; of a sweep those of the rows that were chosen."""
+        stages = [found for stage in self.system["stages"] for found in self.trained(stage["name"])]
+        # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
+        return round(
+            sum(
+                max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history))
+                for _, stage, history in stages
+            ),
+            2,
+        )
 
 
 def read_description(path: Path) -> Mapping[str, Any]:
