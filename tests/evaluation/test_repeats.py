@@ -60,6 +60,8 @@ def test_over_seeds_each_seed_is_scored_over_all_its_utterances(runs):
     assert found.differences == pytest.approx(expected)
     assert found.p == pytest.approx(stats.ttest_1samp(expected, 0).pvalue)
     assert found.overlap == 0
+    two = [run.select(run.seeds < np.unique(run.seeds)[2]) for run in runs]
+    assert over_seeds(*two).differences == pytest.approx(expected[:2])
 
 
 def test_over_folds_each_fold_of_each_seed_is_one(runs):

@@ -38,6 +38,8 @@ def evaluate(
 
         repeat_card(Path(model), corpus, also or [], run, jobs, format, refused={"--map": map_, "--out": out})
         return
+    if also or run or jobs:
+        raise typer.BadParameter(f"--also, --run and --jobs are for cards, and '{model}' is no file")
     import sys
     import tempfile
 
