@@ -66,3 +66,13 @@ def ece(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
     # |sum of right - sum of sureness| of a bin is its size times the gap of its means.
     gaps = np.bincount(numbers, weights=right - sure, minlength=bins)
     return float(np.abs(gaps).sum() / len(truth))
+
+
+def log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean of -log p(right class), at most 100: 0 for what is sure and right.
+
+    Args:
+        probabilities: shape (n, classes).
+        truth: class indices, shape (n,).
+    """
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], np.exp(_LOWEST))).mean())

@@ -7,6 +7,7 @@ folds/            predictions of each finished fold
 predictions.csv   all of them
 baseline/         the same for the linear baseline on the same folds
 scores.json       the scores, with their intervals and flags
+card.json         all that the scores depend on, and the scores: to be kept, and repeated by `serkit evaluate`
 final.json        the stage trained on everything, which `serkit export` ships
 report.html       all of it to look at
 """
@@ -37,6 +38,7 @@ from serkit.errors import UserError
 from serkit.evaluation import unsure
 from serkit.evaluation.calibration import sharpened, temperature
 from serkit.evaluation.metrics import METRICS, uar
+from serkit.evaluation.nested import calibration, fit_temperature
 from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.evaluation.scores import scores
 from serkit.features.store import Store, digest
@@ -44,15 +46,20 @@ from serkit.progress import bar
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
+from serkit.reports.run_folder import RunFolder, read_json
 from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.models import learned_from
+from serkit.systems.protocol_card import compose
 from serkit.systems.schema import Data, System
 from serkit.systems.stages import Stages
 from serkit.tuning.space import grid, overrides, parse_sweep
 
 #: The system every other has to beat.
 BASELINE = "linear-baseline"
+
+#: Whose versions may change the numbers.
+_LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
 
 #: What may differ when a run is taken up again: where things lie and what they run on.
 _MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
@@ -63,7 +70,7 @@ class Request:
     """What a run is asked to do.
 
     Args:
-        system: name of a system or path of its TOML file.
+        system: name of a system or path of its TOML file; or the resolved rows of a sweep's grid.
         corpora: what it learns from and is scored on.
         protocol: name of a protocol.
         sets: `key=value` overrides.
@@ -79,7 +86,7 @@ class Request:
         also: corpora that stages may learn from (`data.corpora`), and that are not scored.
     """
 
-    system: str | Path
+    system: str | Path | Sequence[System]
     corpora: Sequence[Corpus]
     protocol: str = "clean"
     sets: Sequence[str] = ()
@@ -193,6 +200,7 @@ def run(
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
     write_json(folder / "scores.json", result)
+    compose(RunFolder.load(folder), grid, first.recordings).save(folder / "card.json")
     return result
 
 
@@ -239,6 +247,8 @@ def _baseline(experiment: Experiment) -> System:
 
 def rows(request: Request) -> list[System]:
     """Return the systems of a sweep's grid, in the order of its keys; one without a sweep."""
+    if not isinstance(request.system, str | Path):
+        return list(request.system)
     points = grid(parse_sweep(request.sweep))
     return [systems.load(request.system, [*request.sets, *overrides(point)]) for point in points]
 
@@ -280,21 +290,19 @@ def end_with_parent() -> None:
 
 
 def _fold(task: _Task) -> tuple[str, float]:
-    """Train one fold, choose the grid's row on its validation part, and predict its test part."""
+    """Train one fold, choose the grid's row and fit a temperature on its validation part, predict its test part."""
     torch.set_num_threads(task.threads)
     split = task.split
     candidates = []
     for experiment in task.experiments:
         stages = Stages(experiment, split, task.stages, split.seed, task.jobs, task.accelerator)
         finished = stages.train()
-        score = 0.0
-        if len(task.experiments) > 1:
-            held = predict(experiment, stages, finished, split.validation, split)
-            score = uar(held.truth, held.predicted)
-        candidates.append((score, stages, finished, experiment))
+        held = predict(experiment, stages, finished, split.validation, split) if split.validation else None
+        candidates.append((experiment, stages, finished, held))
+    validation = [uar(held.truth, held.predicted) if held else 0.0 for *_, held in candidates]
     # The first of equals wins: the order of the grid is the user's.
-    chosen = max(range(len(candidates)), key=lambda row: candidates[row][0])
-    _, stages, finished, experiment = candidates[chosen]
+    chosen = max(range(len(candidates)), key=lambda row: validation[row])
+    experiment, stages, finished, held = candidates[chosen]
     predictions = predict(experiment, stages, finished, split.test, split)
     folds = task.folder / "folds"
     folds.mkdir(parents=True, exist_ok=True)
@@ -305,8 +313,11 @@ def _fold(task: _Task) -> tuple[str, float]:
         "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
         "uar": value,
         "chosen": chosen,
-        "validation": [candidate[0] for candidate in candidates],
+        "validation": validation,
     }
+    # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
+    if held and not set(held.ids) & set(split.test):
+        note["temperature"] = fit_temperature(held)
     write_json(folds / f"{split.name}.json", note)
     return split.name, value
 
@@ -337,7 +348,7 @@ def _train_final(
 ) -> None:
     """Train on everything with the configuration that did best on the folds' validation parts."""
     torch.set_num_threads(threads)
-    notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "folds").glob("*.json"))]
+    notes = [read_json(path) for path in sorted((folder / "folds").glob("*.json"))]
     row = int(np.mean([note["validation"] for note in notes], axis=0).argmax())
     experiment = experiments[row]
     split = everything(experiment.protocol, experiment.scored, experiment.target, request.seed, request.protocol)
@@ -375,17 +386,28 @@ def _score(
     by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
     learned = [by_id[name] for split in parts for name in split.train]
     result = scores(predictions, found, training_labels=learned)
+    notes = {(part.seed, part.fold): read_json(folder / "folds" / f"{part.name}.json") for part in parts}
+    if all("temperature" in note for note in notes.values()):
+        result["calibration"] = calibration(predictions, {key: note["temperature"] for key, note in notes.items()})
     return {
         "system": experiment.system.system.name,
         "protocol": request.protocol,
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "folds": len(parts),
         "configurations": configurations,
-        "chosen_on": "validation part of each fold" if configurations > 1 else "nothing to choose",
+        "chosen_on": _chosen_on(experiment.system, configurations),
         "recipe": experiment.system.system.chosen,
         **result,
         "calibration": unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds),
     }
+
+
+def _chosen_on(system: System, configurations: int) -> str:
+    """Say by what the row of a sweep was chosen, and the epoch of each stage that does not keep its last."""
+    rules = [f"{s.name} by {s.trainer.select}" for s in system.stages if s.trainer.select != "last"]
+    found = ["validation part of each fold"] if configurations > 1 else []
+    found += [f"epochs on a validation part: {', '.join(rules)}"] if rules else []
+    return "; ".join(found) or "nothing to choose"
 
 
 def _inherited(experiment: Experiment) -> list[str]:
@@ -416,6 +438,16 @@ def _of_all_stages(experiment: Experiment, split: Split) -> Split:
     return dataclasses.replace(split, train=tuple(sorted(learned)))
 
 
+def folds_hash(parts: Sequence[Split]) -> str:
+    """Hash the folds: who is in which part of each."""
+    return digest([asdict(split) for split in parts])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what may change the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+
+
 def _begin(
     folder: Path,
     stages: Path,
@@ -435,7 +467,7 @@ def _begin(
         "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "material": experiment.material,
-        "splits": digest([asdict(split) for split in parts]),
+        "splits": folds_hash(parts),
         "classes": list(experiment.labels),
         "seed": request.seed,
         "threads": threads,
@@ -446,13 +478,15 @@ def _begin(
         "command": request.command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("serkit", "torch", "numpy", "lightning-fabric")},
+        "versions": versions(),
     }
     path = folder / "run.json"
     if path.exists():
-        old = json.loads(path.read_text(encoding="utf-8"))
+        old = read_json(path)
         # Through the schema, which fills in what was not there yet when the run was made.
         old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
+        name = old["protocol"].pop("name")
+        old["protocol"] = {"name": name, **Protocol.model_validate(old["protocol"]).model_dump(mode="json")}
         wanted = json.loads(json.dumps(description))
         if not request.threads:
             wanted["threads"] = old.get("threads")
