@@ -1,0 +1,70 @@
+"""Near-duplicates among utterances: one recording under two names, louder, cut, coded or with noise."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from serkit import audio
+from serkit.corpora import Utterance
+from serkit.features.store import Store
+from serkit.items import Item, Windowing
+from serkit.progress import bar
+from serkit.protocols import fingerprint
+
+#: Waveforms kept at once while pairs are compared: 4 s of speech are 256 kB.
+_KEPT = 256
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Two utterances that are one recording.
+
+    Args:
+        first: id of an utterance.
+        second: id of the other, in the order of the utterances given.
+        coherence: how much their waveforms agree, above `fingerprint.COHERENT` and up to 1.
+    """
+
+    first: str
+    second: str
+    coherence: float
+
+
+def copies(
+    utterances: Sequence[Utterance], hashes: Mapping[Path, str], store: Store | None = None, jobs: int = 1
+) -> list[Copy]:
+    """Return all pairs of utterances that are one recording, bit-identical ones too.
+
+    Prints are kept in the store under the recording's content, so that a second call computes only pairs.
+
+    Args:
+        utterances: what to compare; ids are unique.
+        hashes: content hash by path (see `Store.hashes`); an utterance without one is passed over.
+        store: where prints are kept; None: the default store.
+        jobs: threads that compute prints.
+    """
+    readable = [utterance for utterance in utterances if utterance.path in hashes]
+    items = [Item(utterance) for utterance in readable]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", audio.AudioWarning)  # Silent or cut-off: other checks say so.
+        prints = (store or Store()).features(fingerprint.Fingerprint(), items, hashes, Windowing(), jobs=jobs)
+        pairs = fingerprint.similar(list(prints))
+
+        @functools.lru_cache(maxsize=_KEPT)
+        def waveform(row: int) -> np.ndarray:
+            return fingerprint.flatten(items[row].signal(fingerprint.RATE, Windowing()))
+
+        found = []
+        with bar("comparing", len(pairs)) as advance:
+            for first, second in pairs:
+                agreement = fingerprint.coherence(waveform(first), waveform(second))
+                if agreement > fingerprint.COHERENT:
+                    found.append(Copy(readable[first].id, readable[second].id, round(agreement, 3)))
+                advance(1)
+    return found
