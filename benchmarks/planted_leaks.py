@@ -50,9 +50,9 @@ def resampled(sound: np.ndarray, up: int, down: int) -> np.ndarray:
 
 
 def coded(sound: np.ndarray, rate: int, **options) -> Sound:
-    """Encode and decode; the codecs are those of libsndfile at their lowest rate."""
+    """Encode with a codec of libsndfile at a low rate, and decode."""
     file = io.BytesIO()
-    soundfile.write(file, sound, rate, compression_level=1.0, **options)
+    soundfile.write(file, sound, rate, **options)
     file.seek(0)
     return soundfile.read(file, dtype="float32")
 
@@ -70,6 +70,8 @@ def telephone(sound: np.ndarray, rate: int) -> Sound:
     return np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255, 8000
 
 
+MP3 = {"format": "MP3", "subtype": "MPEG_LAYER_III", "compression_level": 0.9, "bitrate_mode": "CONSTANT"}
+
 KINDS: dict[str, Callable[[np.ndarray, int, np.random.Generator], Sound]] = {
     "gain 0.9": lambda x, rate, chance: (0.9 * x, rate),
     "shifted by 50 ms": lambda x, rate, chance: (np.concatenate([np.zeros(rate // 20), x]), rate),
@@ -78,9 +80,9 @@ KINDS: dict[str, Callable[[np.ndarray, int, np.random.Generator], Sound]] = {
         rate,
     ),
     "resampled to 11025 Hz": lambda x, rate, chance: (resampled(x, 441, 640), 11025),
-    "MP3, lowest rate": lambda x, rate, chance: coded(x, rate, format="MP3", subtype="MPEG_LAYER_III"),
-    "Opus, 6 kbit/s": lambda x, rate, chance: coded(x, rate, format="OGG", subtype="OPUS"),
-    "Vorbis, lowest rate": lambda x, rate, chance: coded(x, rate, format="OGG", subtype="VORBIS"),
+    "MP3, 24 kbit/s": lambda x, rate, chance: coded(x, rate, **MP3),
+    "Opus, 7 kbit/s": lambda x, rate, chance: coded(x, rate, format="OGG", subtype="OPUS", compression_level=1.0),
+    "Vorbis, 29 kbit/s": lambda x, rate, chance: coded(x, rate, format="OGG", subtype="VORBIS", compression_level=1.0),
     "white noise, 20 dB": lambda x, rate, chance: (noisy(x, 20, chance), rate),
     "white noise, 10 dB": lambda x, rate, chance: (noisy(x, 10, chance), rate),
     "telephone": lambda x, rate, chance: telephone(x, rate),
@@ -131,7 +133,7 @@ def examine(corpus: str, paths: list[Path], each: int, seed: int, store: Store) 
     return {
         "corpus": corpus,
         "recordings": len(stems),
-        "planted": {kind: each for kind in KINDS},
+        "planted": dict.fromkeys(KINDS, each),
         "found": {kind: right[kind] for kind in KINDS},
         "twins": sorted(named & TWINS),
         "wrong": wrong,

@@ -29,11 +29,11 @@ RATE = 8000
 LOW, HIGH = 300.0, 3300.0
 
 #: Prints that agree more than this are compared as waveforms. Chosen on EMO-DB: prints of different speakers agree up
-#: to 0.29, those of Opus copies at 6 kbit/s by 0.67 or more.
+#: to 0.29, those of Opus copies at 7 kbit/s by 0.67 or more.
 SIMILAR = 0.5
 
 #: Waveforms that agree more than this are of one recording. Chosen on EMO-DB: two takes of one sentence by one speaker
-#: agree up to 0.13, Opus copies at 6 kbit/s by 0.38 or more.
+#: agree up to 0.13, Opus copies at 7 kbit/s by 0.38 or more.
 COHERENT = 0.25
 
 #: Two recordings must have this much speech in common, in s.
