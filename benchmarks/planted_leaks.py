@@ -14,6 +14,7 @@ import io
 import itertools
 import json
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -86,11 +87,12 @@ KINDS: dict[str, Callable[[np.ndarray, int, np.random.Generator], Sound]] = {
     "white noise, 20 dB": lambda x, rate, chance: (noisy(x, 20, chance), rate),
     "white noise, 10 dB": lambda x, rate, chance: (noisy(x, 10, chance), rate),
     "telephone": lambda x, rate, chance: telephone(x, rate),
-    "speed 1.02": lambda x, rate, chance: (resampled(x, 50, 51), rate),
+    "speed 0.9": lambda x, rate, chance: (resampled(x, 10, 9), rate),
     "speed 1.1": lambda x, rate, chance: (resampled(x, 10, 11), rate),
+    "speed 1.02": lambda x, rate, chance: (resampled(x, 50, 51), rate),
 }
-#: Not promised: waveforms of another speed have nothing in common with the original's.
-BEYOND = {"speed 1.02", "speed 1.1"}
+#: Not promised: the detector tries the speeds that training copies are made at, no other.
+BEYOND = {"speed 1.02"}
 
 
 def utterances(corpus: str, paths: list[Path]) -> list[Utterance]:
@@ -123,7 +125,11 @@ def examine(corpus: str, paths: list[Path], each: int, seed: int, store: Store) 
         planted = plant(paths, Path(place), each, np.random.default_rng(seed))
         everything = utterances(corpus, [*paths, *sorted(Path(place).glob("*.wav"))])
         hashes, _ = store.hashes([utterance.path for utterance in everything])
+        began = time.process_time()
+        copies(everything, hashes, store)
+        first = time.process_time() - began
         found = copies(everything, hashes, store)
+        again = time.process_time() - began - first
     named = {tuple(sorted(id.partition("/")[2] for id in (pair.first, pair.second))) for pair in found}
     origin = {stem: stem for stem in stems} | {name: original for name, (_, original) in planted.items()}
     twins = {stem: TWIN_OF.get(stem, stem) for stem in stems}
@@ -133,6 +139,7 @@ def examine(corpus: str, paths: list[Path], each: int, seed: int, store: Store) 
     return {
         "corpus": corpus,
         "recordings": len(stems),
+        "seconds of processor time": {"first": round(first, 1), "with prints in the store": round(again, 1)},
         "planted": dict.fromkeys(KINDS, each),
         "found": {kind: right[kind] for kind in KINDS},
         "twins": sorted(named & TWINS),
@@ -174,7 +181,7 @@ def main() -> None:
         "precision": (right + beyond) / max(1, right + beyond + wrong),
         "wrong": wrong,
     }
-    print(f"without other speeds: recall {summary['recall']:.1%} of {total}, precision {summary['precision']:.1%}")
+    print(f"all but speed 1.02: recall {summary['recall']:.1%} of {total}, precision {summary['precision']:.1%}")
     if arguments.json:
         document = {"seed": arguments.seed, **summary, "corpora": results}
         arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

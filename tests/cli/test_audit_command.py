@@ -78,7 +78,7 @@ def test_a_run_of_many_folds_shows_some_leaks_and_counts_the_rest(tables, tmp_pa
 @pytest.mark.parametrize("arguments", [[], ["run", "--train", "a.csv"], ["--train", "a.csv"], ["--test", "a.csv"]])
 def test_a_run_or_two_tables_are_needed(arguments):
     error = run(*arguments).exception
-    assert isinstance(error, UserError) and "either the folder of a run, or both" in str(error)
+    assert isinstance(error, UserError) and "give either the folder of a run, a table with" in str(error)
 
 
 def test_mistakes(tables, tmp_path):

@@ -1,4 +1,4 @@
-"""Near-duplicates among utterances: one recording under two names, louder, cut, coded or with noise."""
+"""Near-duplicates among utterances: one recording under two names, louder, cut, coded, faster or with noise."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ class Copy:
         first: id of an utterance.
         second: id of the other, in the order of the utterances given.
         coherence: how much their waveforms agree, above `fingerprint.COHERENT` and up to 1.
+        speed: how much faster one of them is, one of `fingerprint.SPEEDS` or 1.
     """
 
     first: str
     second: str
     coherence: float
+    speed: float = 1.0
 
 
 def copies(
@@ -51,20 +53,28 @@ def copies(
     """
     readable = [utterance for utterance in utterances if utterance.path in hashes]
     items = [Item(utterance) for utterance in readable]
+    store = store or Store()
+    found: dict[tuple[int, int], Copy] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", audio.AudioWarning)  # Silent or cut-off: other checks say so.
-        prints = (store or Store()).features(fingerprint.Fingerprint(), items, hashes, Windowing(), jobs=jobs)
-        pairs = fingerprint.similar(list(prints))
+
+        def prints(speed: float) -> list[np.ndarray]:
+            feature = fingerprint.Fingerprint(round(fingerprint.RATE * speed))
+            return list(store.features(feature, items, hashes, Windowing(), jobs=jobs))
 
         @functools.lru_cache(maxsize=_KEPT)
-        def waveform(row: int) -> np.ndarray:
-            return fingerprint.flatten(items[row].signal(fingerprint.RATE, Windowing()))
+        def waveform(row: int, speed: float) -> np.ndarray:
+            return fingerprint.flatten(items[row].signal(round(fingerprint.RATE * speed), Windowing()))
 
-        found = []
-        with bar("comparing", len(pairs)) as advance:
-            for first, second in pairs:
-                agreement = fingerprint.coherence(waveform(first), waveform(second))
-                if agreement > fingerprint.COHERENT:
-                    found.append(Copy(readable[first].id, readable[second].id, round(agreement, 3)))
-                advance(1)
-    return found
+        plain = prints(1.0)
+        for speed in (1.0, *fingerprint.SPEEDS):
+            pairs = fingerprint.similar(plain) if speed == 1 else fingerprint.similar(plain, prints(speed))
+            with bar("comparing", len(pairs)) as advance:
+                for first, second in pairs:
+                    agreement = fingerprint.coherence(waveform(first, 1.0), waveform(second, speed))
+                    if agreement > fingerprint.COHERENT:
+                        one, other = sorted((first, second))
+                        copy = Copy(readable[one].id, readable[other].id, round(agreement, 3), speed)
+                        found.setdefault((one, other), copy)
+                    advance(1)
+    return [found[pair] for pair in sorted(found)]

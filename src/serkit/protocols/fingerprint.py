@@ -36,6 +36,10 @@ SIMILAR = 0.5
 #: agree up to 0.13, Opus copies at 7 kbit/s by 0.38 or more.
 COHERENT = 0.25
 
+#: Speeds that training copies are commonly made at (Ko et al., "Audio augmentation for speech recognition", Interspeech
+#: 2015). Copies are looked for at these only: at a hundredth beside it, the waveforms have nothing in common.
+SPEEDS = (0.9, 1.1)
+
 #: Two recordings must have this much speech in common, in s.
 SHORTEST = 0.3
 
@@ -55,6 +59,10 @@ class Fingerprint:
 
     A frame's values are between -1 and 1 and its norm below 1; it is near 0 where nothing changes. `serkit.features`
     does not list it, since nothing is learned from it, but the store keeps it like any other feature.
+
+    Args:
+        rate: sampling rate of what it is given, in Hz. Another than `RATE` makes the print of the recording played
+            slower or faster: 8800 that of a recording slowed down by 1.1.
     """
 
     name: ClassVar[str] = "fingerprint"
@@ -85,32 +93,56 @@ def _bands() -> LogMel:
     )
 
 
-def similar(prints: Sequence[np.ndarray], threshold: float = SIMILAR) -> list[tuple[int, int]]:
-    """Return the pairs `(i, j)`, i < j, of prints that agree at some offset more than `threshold`, sorted.
+def similar(
+    prints: Sequence[np.ndarray], others: Sequence[np.ndarray] | None = None, threshold: float = SIMILAR
+) -> list[tuple[int, int]]:
+    """Return the pairs `(i, j)` of prints that agree at some offset more than `threshold`, sorted.
 
     Agreement is the largest cross-correlation over the energy of the shorter one: 1 for a copy or an excerpt.
 
     Args:
         prints: results of `Fingerprint`, (bands, frames) each.
+        others: the same recordings' at another speed: the second of each pair. None: pairs of `prints`, i < j.
         threshold: 0 to 1.
     """
-    pieces, owners = _pieces(prints)
-    energies = np.maximum(np.square(pieces).sum(axis=(1, 2)), 1e-12)
-    # A circular correlation of twice the length is one over all offsets. Frequencies stand first: one product each.
-    spectra = np.ascontiguousarray(np.fft.rfft(pieces, 2 * _PIECE, axis=2).transpose(2, 0, 1))
+    first = _Pieces.of(prints)
+    second = first if others is None else _Pieces.of(others)
     found: set[tuple[int, int]] = set()
-    for rows, columns in _blocks(len(pieces)):
-        product = spectra[:, rows].conj() @ spectra[:, columns].transpose(0, 2, 1)
+    for rows, columns in _blocks(len(first.owners), len(second.owners), half=others is None):
+        product = first.spectra[:, rows].conj() @ second.spectra[:, columns].transpose(0, 2, 1)
         peak = np.fft.irfft(product, 2 * _PIECE, axis=0).max(axis=0)
-        alike = peak / np.minimum(energies[rows, None], energies[columns])
+        alike = peak / np.minimum(first.energies[rows, None], second.energies[columns])
         for row, column in zip(*np.nonzero(alike > threshold), strict=True):
-            first, second = sorted((int(owners[rows][row]), int(owners[columns][column])))
-            if first < second:
-                found.add((first, second))
+            pair = int(first.owners[rows][row]), int(second.owners[columns][column])
+            if pair[0] != pair[1]:
+                found.add(pair if others is not None else (min(pair), max(pair)))
     return sorted(found)
 
 
-def _pieces(prints: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class _Pieces:
+    """Overlapping pieces of prints.
+
+    Args:
+        owners: whose each piece is, (pieces,).
+        energies: the sum of its squares, (pieces,).
+        spectra: of each band over time, (frequencies, pieces, bands): frequencies stand first, a product each.
+    """
+
+    owners: np.ndarray
+    energies: np.ndarray
+    spectra: np.ndarray
+
+    @classmethod
+    def of(cls, prints: Sequence[np.ndarray]) -> _Pieces:
+        pieces, owners = _cut(prints)
+        energies = np.maximum(np.square(pieces).sum(axis=(1, 2)), 1e-12)
+        # Of twice the length: then a circular correlation is one over all offsets.
+        spectra = np.fft.rfft(pieces, 2 * _PIECE, axis=2).transpose(2, 0, 1)
+        return cls(owners, energies, np.ascontiguousarray(spectra))
+
+
+def _cut(prints: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Cut prints into overlapping pieces (pieces, bands, frames), zero-padded, and say whose each is."""
     cut = [
         (owner, values[:, begin : begin + _PIECE])
@@ -125,11 +157,11 @@ def _pieces(prints: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return pieces, np.array([owner for owner, _ in cut], dtype=int)
 
 
-def _blocks(count: int) -> Iterator[tuple[slice, slice]]:
-    """Yield blocks of rows and columns that together hold every pair."""
-    for top in range(0, count, _BLOCK[0]):
-        for left in range(top, count, _BLOCK[1]):
-            yield slice(top, min(count, top + _BLOCK[0])), slice(left, min(count, left + _BLOCK[1]))
+def _blocks(rows: int, columns: int, half: bool) -> Iterator[tuple[slice, slice]]:
+    """Yield blocks of rows and columns that hold every pair; `half` leaves out those left of the diagonal."""
+    for top in range(0, rows, _BLOCK[0]):
+        for left in range(top if half else 0, columns, _BLOCK[1]):
+            yield slice(top, min(rows, top + _BLOCK[0])), slice(left, min(columns, left + _BLOCK[1]))
 
 
 def flatten(signal: np.ndarray) -> np.ndarray:

@@ -165,7 +165,7 @@ def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequenc
         names = _names(row)
         candidates = next((by_name[name] for name in names if name in by_name), [])
         if len(candidates) > 1:
-            candidates = [utterance for utterance in candidates if utterance.corpus == row.get("corpus")]
+            candidates = [u for u in candidates if u.corpus == row.get("corpus")] or candidates
         if len(candidates) != 1:
             missing = "of several recordings" if candidates else "of none of the recordings"
             raise UserError(

@@ -1,8 +1,8 @@
 """Features normalised before they were split: does a column's scaling know the test part?
 
 A column scaled to mean 0 and deviation 1 (or to 0..1) has exactly these values over what it was fitted on, and over
-nothing else. So the table itself tells: fitted on the training part it is clean, over all parts together or over the
-test part it is not. Scaling by speaker leaves no trace, since it has these values over every set of whole speakers.
+nothing else. So the table itself tells: over the training part it is clean, over all parts together it is not. What
+has these values over both cannot be told from a scaling of each speaker or each part by itself, and is not reported.
 """
 
 from __future__ import annotations
@@ -84,20 +84,20 @@ def check(split: Split, names: Sequence[str], values: Mapping[str, np.ndarray], 
     )
     if not train or not test:
         return None
+    everything = np.concatenate([*train, *held, *test])
     fair = [np.concatenate(rows) for rows in ([*train], [*train, *held])]
-    unfair = {"all parts together": np.concatenate([*train, *held, *test]), "the test part": np.concatenate(test)}
-    for where, rows in unfair.items():
-        for scaled, least in ((_standardised, 1), (_ranged, max(2, round(RANGES * len(names))))):
-            caught = scaled(rows) & ~np.any([scaled(of) for of in fair], axis=0)
-            if caught.sum() >= least:
-                found = tuple(name for name, hit in zip(names, caught, strict=True) if hit)
-                how = "mean 0 and deviation 1" if scaled is _standardised else "a range of 0 to 1 or -1 to 1"
-                message = (
-                    f"{len(found)} of {len(names)} columns of {title} have {how} over {where}, not over train: "
-                    "they were scaled by the test part"
-                )
-                ids = tuple(sorted(id for id in split.test if id in values))
-                return Finding("normalisation", ("train", "test"), ids, message, (title,), len(split.test))
+    for scaled, how, least in (
+        (_standardised, "mean 0 and deviation 1", 1),
+        (_ranged, "a range of 0 to 1 or -1 to 1", max(2, round(RANGES * len(names)))),
+    ):
+        caught = scaled(everything) & ~np.any([scaled(rows) for rows in fair], axis=0)
+        if caught.sum() >= least:
+            message = (
+                f"{caught.sum()} of {len(names)} columns of {title} have {how} over all parts together, not over "
+                "train: they were scaled by the test part too"
+            )
+            ids = tuple(sorted(id for id in split.test if id in values))
+            return Finding("normalisation", ("train", "test"), ids, message, (title,), len(split.test))
     return None
 
 
