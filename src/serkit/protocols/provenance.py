@@ -32,7 +32,7 @@ class Record:
         """Take it from the content of `stage.json`."""
         return cls(
             stage=description["name"],
-            learned=description["items"],
+            learned=description.get("items", ()),
             normalised=description.get("normalised_on"),
             selected=description.get("selected_on"),
         )
