@@ -39,7 +39,8 @@ TAKES: dict[str, Callable[[str], str]] = {
 SENTENCES: dict[str, Callable[[str], str]] = {
     "emodb": lambda stem: stem[:5],
     "ravdess": lambda stem: stem[12:14] + stem[17:],
-    "savee": lambda stem: stem,
+    # The first three sentences of every emotion are the same.
+    "savee": lambda stem: stem[:2] + stem[-2:] if int(stem[-2:]) <= 3 else stem,
 }
 #: One recording under two names, as RAVDESS was published.
 TWINS = {("03-01-03-01-02-01-07", "03-01-03-01-02-02-07")}
@@ -126,10 +127,8 @@ def examine(corpus: str, paths: list[Path], each: int, seed: int, store: Store) 
         everything = utterances(corpus, [*paths, *sorted(Path(place).glob("*.wav"))])
         hashes, _ = store.hashes([utterance.path for utterance in everything])
         began = time.process_time()
-        copies(everything, hashes, store)
-        first = time.process_time() - began
         found = copies(everything, hashes, store)
-        again = time.process_time() - began - first
+        seconds = round(time.process_time() - began, 1)
     named = {tuple(sorted(id.partition("/")[2] for id in (pair.first, pair.second))) for pair in found}
     origin = {stem: stem for stem in stems} | {name: original for name, (_, original) in planted.items()}
     twins = {stem: TWIN_OF.get(stem, stem) for stem in stems}
@@ -139,7 +138,7 @@ def examine(corpus: str, paths: list[Path], each: int, seed: int, store: Store) 
     return {
         "corpus": corpus,
         "recordings": len(stems),
-        "seconds of processor time": {"first": round(first, 1), "with prints in the store": round(again, 1)},
+        "seconds of processor time": seconds,
         "planted": dict.fromkeys(KINDS, each),
         "found": {kind: right[kind] for kind in KINDS},
         "twins": sorted(named & TWINS),
