@@ -73,6 +73,11 @@ def test_lists_of_emobox_are_read_from_the_folder_their_paths_begin_in(files, tm
     assert [utterance.index for utterance in found.utterances] == [None, None]
 
 
+def test_the_channel_of_a_table_is_the_one_that_holds_the_speech(files):
+    (first, _) = read_table(files("t.csv", ["path,channel,part", "a.wav,1,train", "b.wav,,test"])).utterances
+    assert first.index == 1
+
+
 def test_rows_may_stand_for_utterances_of_a_corpus(files):
     train = files("train.jsonl", [{"key": "emodb-03a01Fa", "wav": "downloads/emodb/wav/03a01Fa.wav"}])
     test = files("test.csv", ["id", "emodb/03a02Wb", "08a01Na"])

@@ -125,7 +125,7 @@ def test_a_changed_copy_across_tables_is_found(tmp_path, store):
     train = write_table(tmp_path / "train.csv", [("a.wav", "1", "x"), ("b.wav", "2", "x")])
     test = write_table(tmp_path / "test.csv", [("c.ogg", "3", "y")])
     (leak,) = audit_tables(train, test, store).leaks
-    assert leak[1].kind == "copy" and leak[1].shared == ("table/c ~ table/a",)
+    assert leak[1].kind == "copy" and leak[1].ids == ("table/a", "table/c")
 
 
 def test_features_scaled_over_all_parts_are_a_leak(tmp_path, store):

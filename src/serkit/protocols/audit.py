@@ -113,18 +113,22 @@ def _copied(copies: Sequence[Copy], part: str, parts: Mapping[str, Sequence[str]
     """Find recordings of the test part of which a changed copy is in another part."""
     learned, tested = set(parts[part]), set(parts["test"])
     across = {
-        (one, other)
+        (other, one): pair
         for pair in copies
         for one, other in ((pair.first, pair.second), (pair.second, pair.first))
         if one in learned and other in tested
     }
     if not across:
         return None
-    names = tuple(sorted(f"{other} ~ {one}" for one, other in across))
-    ids = tuple(sorted({id for pair in across for id in pair}))
-    copied = {other for _, other in across}
+    names = tuple(f"{tested_id} ~ {id} ({_how_alike(pair)})" for (tested_id, id), pair in sorted(across.items()))
+    ids = tuple(sorted({id for both in across for id in both}))
+    copied = {tested_id for tested_id, _ in across}
     message = f"{len(copied)} of {len(tested)} recordings in test have a changed copy in {part}: {_listed(names)}"
     return Finding("copy", (part, "test"), ids, message, names, len(tested))
+
+
+def _how_alike(pair: Copy) -> str:
+    return f"{pair.coherence:.2f}" + (f", speed {pair.speed:g}" if pair.speed != 1 else "")
 
 
 def _shared(kind: str, keys: Mapping[str, str | None], part: str, parts: Mapping[str, Sequence[str]]) -> Finding | None:
@@ -176,6 +180,8 @@ def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
     flat = [finding for of_split in found for finding in of_split]
     where = f"{len(found)} of {folds} folds"
     count = len({id for finding in flat for id in finding.ids})
+    if kind == "unknown training":
+        return f"{kind}: what was used to normalise and choose is not written down in {where}"
     if kind.startswith("unknown"):
         return f"{kind}: {count} utterances in {where}, not compared"
     if kind in _NOTES:

@@ -27,9 +27,10 @@ PARTS = {
 }
 
 _JSON = frozenset({".jsonl", ".ndjson"})
-# EmoBox's `channel` counts channels; every other name of its lists says nothing to the audit.
+# Names of EmoBox's lists. Their `channel` is the number of channels, ours the one that holds the speech.
 _EMOBOX = {"key": "id", "wav": "path", "dataset": "corpus", "start_time": "start", "end_time": "end"}
-_READ = frozenset({"id", "path", "corpus", "start", "end", "speaker", "sentence", "session", "sex", "part", "fold"})
+_PLACE = ("id", "path", "corpus", "start", "end", "channel")
+_READ = frozenset({*_PLACE, "speaker", "sentence", "session", "part", "fold"})
 
 
 @dataclass(frozen=True)
@@ -81,28 +82,31 @@ def read_table(path: Path, corpora: Sequence[Corpus] = ()) -> Given:
     columns, rows = _rows(path)
     if "part" not in columns and "fold" not in columns:
         raise UserError(f"{path}: no column 'part' or 'fold'; give one, or two tables with --train and --test")
-    # An utterance has a row in each fold where the table says its part there.
-    identities = {
-        n: tuple(value for name, value in row.items() if name not in ("part", "fold")) for n, row in rows.items()
-    }
+    # An utterance has a row in each fold where the table says its part there: what else its rows say is the same.
     first: dict[tuple[str, ...], int] = {}
-    for number, identity in identities.items():
-        first.setdefault(identity, number)
+    leader = {number: first.setdefault(_identity(row), number) for number, row in rows.items()}
     utterances = _utterances(path, columns, {number: rows[number] for number in first.values()}, corpora)
-    ids = {number: utterances[first[identity]].id for number, identity in identities.items()}
-    folds: dict[str, dict[str, list[str]]] = {}
-    if "part" in columns:
-        for number, row in rows.items():
-            folds.setdefault(row.get("fold", ""), {}).setdefault(_part(path, number, row["part"]), []).append(
-                ids[number]
-            )
-    else:
-        names = list(dict.fromkeys(row["fold"] for row in rows.values()))
-        for name in names:
-            parts = folds.setdefault(name, {"train": [], "test": []})
-            for number, row in rows.items():
-                parts["test" if row["fold"] == name else "train"].append(ids[number])
-    return Given([_split(path, name, parts) for name, parts in folds.items()], list(utterances.values()))
+    splits = []
+    for fold, parts in _folds(path, rows).items():
+        ids = {part: [utterances[leader[number]].id for number in numbers] for part, numbers in parts.items()}
+        splits.append(_split(path, fold, ids))
+    return Given(splits, list(utterances.values()))
+
+
+def _identity(row: Row) -> tuple[str, ...]:
+    return tuple(value for name, value in row.items() if name not in ("part", "fold"))
+
+
+def _folds(path: Path, rows: Rows) -> dict[str, dict[str, list[int]]]:
+    """Return the rows of each part of each fold; the fold of a table without that column has no name."""
+    folds: dict[str, dict[str, list[int]]] = {row.get("fold", ""): {} for row in rows.values()}
+    for number, row in rows.items():
+        if "part" in row:
+            folds[row.get("fold", "")].setdefault(_part(path, number, row["part"]), []).append(number)
+        else:
+            for fold, parts in folds.items():
+                parts.setdefault("test" if row["fold"] == fold else "train", []).append(number)
+    return folds
 
 
 def _part(path: Path, number: int, text: str) -> str:
@@ -136,9 +140,11 @@ def _json_rows(path: Path) -> tuple[list[str], Rows]:
     try:
         for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
             if line.strip():
-                found = {_EMOBOX.get(name, name): value for name, value in json.loads(line).items()}
+                found = json.loads(line)
+                if "wav" in found:
+                    found = {_EMOBOX.get(name, name): value for name, value in found.items() if name != "channel"}
                 rows[number] = {name: "" if value is None else str(value).strip() for name, value in found.items()}
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, TypeError) as error:
         raise UserError(f"{path}: not JSON lines, one object each ({error})") from None
     for number, row in rows.items():
         if row.get("path"):
