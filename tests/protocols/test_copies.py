@@ -9,6 +9,7 @@ from serkit.audio import resample
 from serkit.corpora import Utterance
 from serkit.corpora.synthetic import utterance
 from serkit.features.store import Store
+from serkit.protocols import fingerprint
 from serkit.protocols.copies import copies
 from serkit.protocols.fingerprint import Fingerprint
 
@@ -42,6 +43,16 @@ def test_copies_are_pairs_in_the_order_given(tmp_path, store, take):
         write(tmp_path / "m.mp3", 0.5 * take.speech, take.rate),
     ]
     assert compare(found, store) == [("table/z", "table/a"), ("table/z", "table/m"), ("table/a", "table/m")]
+
+
+def test_two_takes_whose_prints_agree_are_no_copies(tmp_path, store, take, monkeypatch):
+    again = utterance(1, 1, "anger", 2, seed=0)
+    found = [write(tmp_path / f"{name}.wav", each.speech, each.rate) for name, each in (("a", take), ("b", again))]
+    monkeypatch.setattr(fingerprint, "similar", lambda prints, others=None: [(0, 1)])
+    assert compare(found, store) == []
+    assert compare([found[0], write(tmp_path / "c.wav", 0.1 * take.speech, take.rate)], store) == [
+        ("table/a", "table/c")
+    ]
 
 
 def test_copies_at_the_usual_speeds_are_found(tmp_path, store, take):

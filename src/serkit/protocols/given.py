@@ -120,8 +120,8 @@ def _split(path: Path, fold: str, parts: Mapping[str, Sequence[str]]) -> Split:
     for part in ("train", "test"):
         if not parts.get(part):
             raise UserError(f"{where} has no {part} part")
-    ids = [tuple(sorted(parts.get(part, ()))) for part in ("train", "validation", "test")]
-    return Split(f"fold {fold}" if fold else path.name, *ids)
+    train, validation, test = (tuple(sorted(parts.get(part, ()))) for part in ("train", "validation", "test"))
+    return Split(f"fold {fold}" if fold else path.name, train, validation, test)
 
 
 def _rows(path: Path) -> tuple[list[str], Rows]:

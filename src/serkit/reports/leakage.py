@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +119,11 @@ def audit_table(
 
 def _of_utterances(part: Split) -> Split:
     """Return whose windows and augmented copies are in each part."""
-    ids = [tuple(sorted({utterance_id(id) for id in ids})) for ids in (part.train, part.validation, part.test)]
-    return Split(part.name, *ids, fold=part.fold, seed=part.seed)
+
+    def whose(items: Sequence[str]) -> tuple[str, ...]:
+        return tuple(sorted({utterance_id(item) for item in items}))
+
+    return replace(part, train=whose(part.train), validation=whose(part.validation), test=whose(part.test))
 
 
 def _records(run: Path, stages: Path, part: Split) -> list[Record]:
