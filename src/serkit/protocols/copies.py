@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,28 +53,34 @@ def copies(
     """
     readable = [utterance for utterance in utterances if utterance.path in hashes]
     items = [Item(utterance) for utterance in readable]
-    store = store or Store()
     found: dict[tuple[int, int], Copy] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", audio.AudioWarning)  # Silent or cut-off: other checks say so.
-
-        def prints(speed: float) -> list[np.ndarray]:
-            feature = fingerprint.Fingerprint(round(fingerprint.RATE * speed))
-            return list(store.features(feature, items, hashes, Windowing(), jobs=jobs))
-
-        @functools.lru_cache(maxsize=_KEPT)
-        def waveform(row: int, speed: float) -> np.ndarray:
-            return fingerprint.flatten(items[row].signal(round(fingerprint.RATE * speed), Windowing()))
-
-        plain = prints(1.0)
         for speed in (1.0, *fingerprint.SPEEDS):
-            pairs = fingerprint.similar(plain) if speed == 1 else fingerprint.similar(plain, prints(speed))
-            with bar("comparing", len(pairs)) as advance:
-                for first, second in pairs:
-                    agreement = fingerprint.coherence(waveform(first, 1.0), waveform(second, speed))
-                    if agreement > fingerprint.COHERENT:
-                        one, other = sorted((first, second))
-                        copy = Copy(readable[one].id, readable[other].id, round(agreement, 3), speed)
-                        found.setdefault((one, other), copy)
-                    advance(1)
+            for first, second, agreement in _pairs(items, hashes, store or Store(), jobs, speed):
+                one, other = sorted((first, second))
+                copy = Copy(readable[one].id, readable[other].id, round(agreement, 3), speed)
+                found.setdefault((one, other), copy)
     return [found[pair] for pair in sorted(found)]
+
+
+def _pairs(
+    items: Sequence[Item], hashes: Mapping[Path, str], store: Store, jobs: int, speed: float
+) -> Iterator[tuple[int, int, float]]:
+    """Yield positions of two items, of which the second is the first played at a speed, and how much they agree."""
+
+    def prints(speed: float) -> list[np.ndarray]:
+        feature = fingerprint.Fingerprint(round(fingerprint.RATE * speed))
+        return list(store.features(feature, items, hashes, Windowing(), jobs=jobs))
+
+    @functools.lru_cache(maxsize=_KEPT)
+    def waveform(row: int, speed: float) -> np.ndarray:
+        return fingerprint.flatten(items[row].signal(round(fingerprint.RATE * speed), Windowing()))
+
+    pairs = fingerprint.similar(prints(1.0), None if speed == 1 else prints(speed))
+    with bar("comparing", len(pairs)) as advance:
+        for first, second in pairs:
+            agreement = fingerprint.coherence(waveform(first, 1.0), waveform(second, speed))
+            if agreement > fingerprint.COHERENT:
+                yield first, second, agreement
+            advance(1)
