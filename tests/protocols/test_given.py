@@ -112,7 +112,7 @@ def test_mistakes_in_tables(files, lines, message):
 
 
 def test_mistakes_in_lists(files):
-    with pytest.raises(UserError, match="not JSON lines"):
+    with pytest.raises(UserError, match="line 1: not a JSON object"):
         read_table(files("t.jsonl", ["[1]"]))
     with pytest.raises(UserError, match=r"row 2: '03z\.wav' is the name of none of the recordings"):
         read_table(files("t.csv", ["path,part", "03z.wav,train"]), [CORPUS])

@@ -8,7 +8,6 @@ where the list says, and what the corpus knows of speakers and sentences counts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from serkit.corpora import Corpus, Utterance, table
 from serkit.corpora.table import Row, Rows
 from serkit.errors import UserError
+from serkit.protocols import lists
 from serkit.protocols.splits import Split
 
 #: What the columns `part` of other people's tables say.
@@ -26,7 +26,6 @@ PARTS = {
     "unused": "unused",
 }
 
-_JSON = frozenset({".jsonl", ".ndjson"})
 # Names of EmoBox's lists. Their `channel` is the number of channels, ours the one that holds the speech.
 _EMOBOX = {"key": "id", "wav": "path", "dataset": "corpus", "start_time": "start", "end_time": "end"}
 _PLACE = ("id", "path", "corpus", "start", "end", "channel")
@@ -128,7 +127,7 @@ def _rows(path: Path) -> tuple[list[str], Rows]:
     """Read the columns that the audit knows, under its names for them."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
-    columns, rows = _json_rows(path) if path.suffix.lower() in _JSON else table.read_rows(path)
+    columns, rows = _json_rows(path) if path.suffix.lower() in lists.JSON_SUFFIXES else table.read_rows(path)
     known = [name for name in columns if name in _READ]
     if not rows:
         raise UserError(f"{path}: no row in it")
@@ -137,15 +136,10 @@ def _rows(path: Path) -> tuple[list[str], Rows]:
 
 def _json_rows(path: Path) -> tuple[list[str], Rows]:
     rows: dict[int, Row] = {}
-    try:
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-            if line.strip():
-                found = json.loads(line)
-                if "wav" in found:
-                    found = {_EMOBOX.get(name, name): value for name, value in found.items() if name != "channel"}
-                rows[number] = {name: "" if value is None else str(value).strip() for name, value in found.items()}
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: not JSON lines, one object each ({error})") from None
+    for number, found in lists.rows(path):
+        if "wav" in found:
+            found = {_EMOBOX.get(name, name): value for name, value in found.items() if name != "channel"}
+        rows[number] = {name: "" if value is None else str(value).strip() for name, value in found.items()}
     for number, row in rows.items():
         if row.get("path"):
             rows[number] = {**row, "path": _upwards(path.parent, row["path"])}
