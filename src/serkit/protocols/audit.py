@@ -192,8 +192,8 @@ def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
     if kind == "speaker":
         return f"speaker leak: {where} share speakers{only}"
     if kind in {"training", "normalisation", "selection"}:
-        what = sorted({name for finding in flat for name in finding.shared})
-        return f"{kind} leak: the test part was used in {where}: {_listed(what)}"
+        names = sorted({name for finding in flat for name in finding.shared})
+        return f"{kind} leak: the test part was used in {where}: {_listed(names)}"
     if kind == "copy":
         return f"copy leak: {count} recordings are changed copies of one another across parts in {where}{only}"
     many = f"{count} {kind} is" if count == 1 else f"{count} {kind}s are"
