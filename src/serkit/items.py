@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ TAILS = ("pad", "keep", "drop", "last", "first")
 
 # What `where` can ask for besides attributes.
 _PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker"})
+
+# What `Item.id` writes behind the utterance's.
+_PIECE = re.compile(r"(\[[-+.e\d]+\])?(\+[a-z]+)?$")
 
 # A tail below 0.1 ms is the rounding of duration = samples / rate, or holds no whole sample of speech.
 _NO_TAIL = 1e-4
@@ -143,6 +147,15 @@ class Item:
             return signal
         generator = np.random.default_rng(_digest(self.seed, utterance.id, self.start, self.copy))
         return windowing.fit(augment.build(self.copy)(signal, rate, min(speech, len(signal)), generator), rate)
+
+
+def utterance_id(item: str) -> str:
+    """Return whose window or augmented copy an item is, from its id.
+
+    >>> utterance_id("emodb/03a01Fa[0-4]+noise"), utterance_id("emodb/03a01Fa")
+    ('emodb/03a01Fa', 'emodb/03a01Fa')
+    """
+    return _PIECE.sub("", item)
 
 
 def select(

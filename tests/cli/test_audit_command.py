@@ -47,6 +47,32 @@ def test_a_leak_is_told_and_is_the_exit_code(tables):
     assert result.stdout.splitlines()[-1].startswith("Leak found")
 
 
+def test_one_table_with_parts_and_features(tables, tmp_path):
+    tables(shared=False, count=2)
+    rows = [(f"{part}-{number}.wav", part) for part in ("train", "test") for number in range(2)]
+    lines = ["path,speaker,sentence,part", *(f"{name},{name},{name},{part}" for name, part in rows)]
+    (tmp_path / "parts.csv").write_text("\n".join(lines) + "\n")
+    assert run(str(tmp_path / "parts.csv")).exit_code == 0
+    # Mean 0 and deviation 1 over all four.
+    lines = ["file,f0", *(f"{name},{value}" for (name, _), value in zip(rows, (1, 1, -1, -1), strict=True))]
+    (tmp_path / "features.csv").write_text("\n".join(lines) + "\n")
+    result = run(str(tmp_path / "parts.csv"), "--features", str(tmp_path / "features.csv"))
+    assert result.exit_code == 1
+    assert "normalisation leak: the test part was used in 1 of 1 folds: features.csv" in result.stdout
+    assert "1 of 1 columns of features.csv have mean 0 and deviation 1 over all parts together" in result.stdout
+
+
+def test_lists_of_a_corpus(synthetic, tmp_path, monkeypatch):
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
+    for part, speaker in (("train", "s01"), ("test", "s02")):
+        rows = [json.dumps({"key": u.id, "wav": f"downloads/{u.path.name}"}) for u in synthetic.utterances]
+        (tmp_path / f"{part}.jsonl").write_text("\n".join(row for row in rows if speaker in row) + "\n")
+    tables = ["--train", str(tmp_path / "train.jsonl"), "--test", str(tmp_path / "test.jsonl")]
+    result = run(*tables, "--corpus", f"synthetic={synthetic.folder}")
+    assert result.exit_code == 0
+    assert "sentences shared: all" in result.stdout and "unknown" not in result.stdout
+
+
 def test_json(tables):
     result = run(*tables(shared=True), "--format", "json")
     assert result.exit_code == 1
@@ -78,7 +104,7 @@ def test_a_run_of_many_folds_shows_some_leaks_and_counts_the_rest(tables, tmp_pa
 @pytest.mark.parametrize("arguments", [[], ["run", "--train", "a.csv"], ["--train", "a.csv"], ["--test", "a.csv"]])
 def test_a_run_or_two_tables_are_needed(arguments):
     error = run(*arguments).exception
-    assert isinstance(error, UserError) and "either the folder of a run, or both" in str(error)
+    assert isinstance(error, UserError) and "give either the folder of a run, a table with" in str(error)
 
 
 def test_mistakes(tables, tmp_path):

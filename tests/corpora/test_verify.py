@@ -9,6 +9,7 @@ import soundfile
 from serkit import audio
 from serkit.corpora import load
 from serkit.corpora.corpus import Channel, Corpus, Facts, Utterance
+from serkit.corpora.synthetic import utterance
 from serkit.corpora.verify import Count, stats, verify
 
 FACTS = Facts("x", "X", "en", "", "", "", counts={"anger": 2, "neutral": 1}, speakers=2)
@@ -105,6 +106,16 @@ def test_identical_samples_are_found_in_whatever_container(tree):
     report = verify(corpus_of(root, *(say(root / name, name) for name in names)))
     assert report.identical == [["x/a.wav", "x/copy.flac"]]
     assert audio.content_hash(root / "a.wav") == audio.content_hash(root / "copy.flac")
+
+
+def test_changed_copies_are_found_where_asked_for(tmp_path):
+    take = utterance(1, 1, "anger", 1, seed=0)
+    for name, signal in (("a", take.speech), ("b", 0.5 * take.speech[800:]), ("c", take.speech)):
+        write(tmp_path / f"{name}.wav", signal, take.rate)
+    corpus = corpus_of(tmp_path, *(say(tmp_path / f"{name}.wav", name) for name in "abc"))
+    assert verify(corpus).copies == []
+    report = verify(corpus, copies=True)
+    assert (report.identical, report.copies) == ([["x/a", "x/c"]], [["x/a", "x/b"], ["x/b", "x/c"]])
 
 
 def test_intervals_are_checked_for_themselves(tmp_path):

@@ -7,7 +7,8 @@ from serkit import audio, corpora
 from serkit.corpora import Utterance
 from serkit.errors import UserError
 from serkit.protocols import Protocol, Split
-from serkit.protocols.audit import audit, summary
+from serkit.protocols.audit import Finding, audit, summary
+from serkit.protocols.copies import Copy
 from serkit.protocols.splits import splits
 
 
@@ -105,6 +106,55 @@ def test_the_summary_counts_folds_and_distinct_recordings():
         "recording leak: 1 recording is bit-identical across parts in 1 of 1 folds",
         "speaker leak: 1 of 1 folds share speakers",
         "sentences shared: all",
+    ]
+
+
+def test_changed_copies_are_a_leak_between_the_parts_they_are_in():
+    pairs = [Copy("table/1", "table/4", 0.9), Copy("table/1", "table/2", 0.8), Copy("table/3", "table/2", 0.7)]
+    (found,) = audit(split("12", "3", "4"), UTTERANCES, HASHES, pairs)
+    assert (found.kind, found.severity, found.parts) == ("copy", "leak", ("train", "test"))
+    assert (found.ids, found.shared, found.total) == (("table/1", "table/4"), ("table/4 ~ table/1 (0.90)",), 1)
+    assert found.message == "1 of 1 recordings in test have a changed copy in train: table/4 ~ table/1 (0.90)"
+    assert summary([[found], []]) == [
+        "copy leak: 2 recordings are changed copies of one another across parts in 1 of 2 folds"
+    ]
+
+
+def test_a_copy_at_another_speed_says_so():
+    (found,) = audit(split("1", "3", "4"), UTTERANCES, HASHES, [Copy("table/4", "table/3", 0.5, 1.1)])
+    assert (found.parts, found.shared) == (("validation", "test"), ("table/4 ~ table/3 (0.50, speed 1.1)",))
+
+
+def test_of_bit_identical_copies_only_that_is_said():
+    hashes = HASHES | {"table/4": "aa"}
+    (found,) = audit(split("1", "", "4"), UTTERANCES, hashes, [Copy("table/1", "table/4", 1.0)])
+    assert found.kind == "recording"
+
+
+def test_intervals_of_one_file_are_not_bit_identical():
+    turns = [dataclasses.replace(each, start=number) for number, each in enumerate(UTTERANCES)]
+    hashes = dict.fromkeys(HASHES, "aa")
+    assert audit(split("1", "", "4"), turns, hashes) == []
+    assert [each.kind for each in audit(split("1", "", "4"), UTTERANCES, hashes)] == ["recording"]
+
+
+def test_a_shared_session_is_a_note_and_none_is_no_finding():
+    utterances = [dataclasses.replace(each, attributes={"session": 1}) for each in UTTERANCES]
+    (found,) = audit(split("1", "", "4"), utterances, HASHES)
+    assert (found.kind, found.severity, found.shared) == ("session", "note", ("table/1",))
+    assert summary([[found], []]) == ["sessions shared: some, in 1 of 2 folds"]
+    assert summary([[found], [found]]) == ["sessions shared: all"]
+
+
+def test_what_the_test_part_was_used_for_is_summed_up():
+    view = Finding("normalisation", ("train", "test"), ("table/4",), "", ("view 'speech' of stage 'main'",), 1)
+    stage = Finding("training", ("train", "test"), ("table/4",), "", ("stage 'main'",), 1)
+    silent = Finding("unknown training", ("train",), ("table/4",), "")
+    line = "unknown training: what was used to normalise and choose is not written down in 1 of 2 folds"
+    assert summary([[silent], []]) == [line]
+    assert summary([[view], [stage, view]]) == [
+        "training leak: the test part was used in 1 of 2 folds: stage 'main'",
+        "normalisation leak: the test part was used in 2 of 2 folds: view 'speech' of stage 'main'",
     ]
 
 

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from serkit.corpora.synthetic import utterance
 from serkit.errors import UserError
 from serkit.features.store import Store
 from serkit.protocols import STANDARD
 from serkit.reports.flags import rate, verdict
-from serkit.reports.leakage import audit_run, audit_tables
+from serkit.reports.leakage import audit_run, audit_table, audit_tables
 
 
 @pytest.fixture
@@ -115,6 +116,73 @@ def test_a_recording_that_cannot_be_read_is_not_compared(tmp_path, store):
     run = write_run(tmp_path / "run", table, [{"train": ["a"], "validation": [], "test": ["b"]}])
     found = audit_run(run, store)
     assert found.leaks == [] and found.flags[0].startswith("unknown recording: 1 utterances")
+
+
+def test_a_changed_copy_across_tables_is_found(tmp_path, store):
+    speech = utterance(1, 1, "anger", 1, seed=0)
+    soundfile.write(tmp_path / "a.wav", speech.speech, speech.rate)
+    soundfile.write(tmp_path / "c.ogg", 0.9 * speech.speech[800:], speech.rate, format="OGG", subtype="OPUS")
+    train = write_table(tmp_path / "train.csv", [("a.wav", "1", "x"), ("b.wav", "2", "x")])
+    test = write_table(tmp_path / "test.csv", [("c.ogg", "3", "y")])
+    (leak,) = audit_tables(train, test, store).leaks
+    assert leak[1].kind == "copy" and leak[1].ids == ("table/a", "table/c")
+
+
+def test_features_scaled_over_all_parts_are_a_leak(tmp_path, store):
+    rows = [(f"{number}.wav", str(number), "x") for number in range(6)]
+    train = write_table(tmp_path / "train.csv", rows[:4])
+    test = write_table(tmp_path / "test.csv", rows[4:])
+    raw = np.random.default_rng(0).normal(3, 2, (6, 5))
+
+    def features(fitted):
+        scaled = (raw - raw[:fitted].mean(axis=0)) / raw[:fitted].std(axis=0)
+        lines = [",".join([name, *map(str, values)]) for (name, *_), values in zip(rows, scaled, strict=True)]
+        path = tmp_path / "features.csv"
+        path.write_text("\n".join(["file,f0,f1,f2,f3,f4", *lines]) + "\n")
+        return audit_tables(train, test, store, features=path).leaks
+
+    assert features(4) == []
+    ((_, leak),) = features(6)
+    assert (leak.kind, leak.ids) == ("normalisation", ("table/4", "table/5"))
+
+
+def test_one_table_with_folds(tmp_path, store):
+    table = write_table(tmp_path / "t.csv", [("a.wav", "1", "x"), ("b.wav", "2", "x"), ("c.wav", "2", "y")])
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(f"{line},{end}" for line, end in zip(lines, ("fold", 1, 1, 2), strict=True)) + "\n")
+    found = audit_table(table, store)
+    assert found.splits == ["fold 1", "fold 2"]
+    assert [(name, finding.kind, finding.shared) for name, finding in found.leaks] == [
+        ("fold 1", "speaker", ("table/2",)),
+        ("fold 2", "speaker", ("table/2",)),
+    ]
+
+
+def test_windows_and_copies_are_their_utterances(tmp_path, store):
+    table = write_table(tmp_path / "all.csv", [("a.wav", "1", "x"), ("b.wav", "2", "y")])
+    pieces = {"train": ["a[0-4]", "b+noise"], "validation": [], "test": ["a[4-6]", "b"]}
+    run = write_run(tmp_path / "run", table, [pieces])
+    description = json.loads((run / "run.json").read_text())
+    description["protocol"]["unit"] = "item"
+    (run / "run.json").write_text(json.dumps(description))
+    leak = audit_run(run, store).leaks[0][1]
+    assert (leak.kind, leak.ids) == ("utterance", ("table/a", "table/b"))
+
+
+def test_what_a_stage_was_normalised_by_is_read_from_the_run(tmp_path, store):
+    table = write_table(tmp_path / "all.csv", [("a.wav", "1", "x"), ("b.wav", "2", "y")])
+    run = write_run(tmp_path / "run", table, [{"train": ["a"], "validation": [], "test": ["b"]}])
+    (run / "folds").mkdir()
+    (run / "folds" / "fold-1.json").write_text(json.dumps({"stages": {"main": "main-0"}}))
+    (run / "stages" / "main-0").mkdir(parents=True)
+
+    def leaks(normalised_on):
+        stage = {"name": "main", "items": ["table/a"], "selected_on": [], "normalised_on": {"speech": normalised_on}}
+        (run / "stages" / "main-0" / "stage.json").write_text(json.dumps(stage))
+        return [finding.message for _, finding in audit_run(run, store).leaks]
+
+    assert leaks(["table/a"]) == []
+    assert leaks(["table/a", "table/b"]) == ["view 'speech' of stage 'main' is normalised by 1 of 1 test utterances"]
 
 
 def test_missing_corpora_and_utterances_are_named(tmp_path, store):

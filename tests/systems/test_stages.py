@@ -18,6 +18,7 @@ from serkit.methods import method_class
 from serkit.methods.supervised import Supervised
 from serkit.networks import network_class
 from serkit.protocols import Protocol
+from serkit.protocols.provenance import Record, trace
 from serkit.systems import stages as stages_module
 from serkit.systems.models import leaves, rebuild
 from serkit.systems.stages import Stages
@@ -105,6 +106,33 @@ def test_normalisation_is_fitted_on_the_training_part(bench):
     normalisation = made.finished["main"].model.normalisations["mel"]
     np.testing.assert_allclose(normalisation.mean[:, 0], joined.mean(1), rtol=1e-5)
     np.testing.assert_allclose(normalisation.deviation[:, 0], joined.std(1), rtol=1e-5)
+
+
+def test_what_a_stage_was_normalised_and_chosen_by_is_written_down(bench):
+    protocol = Protocol(kind="group_kfold", folds=5, validation=0.25)
+    made = bench.train(MAIN, protocol="own", definitions={"own": protocol}, data={"copies": ["noise"]})
+    described = seen(made, "main")
+    assert described["normalised_on"] == {"mel": described["items"]}
+    assert len(described["items"]) == 2 * len(made.split.train)
+    assert sorted(described["selected_on"]) == list(made.split.validation)
+    assert trace(made.split, [Record.of(described)]) == []
+
+
+def test_a_normalisation_that_came_with_weights_trained_on_everything_is_found(bench):
+    before = bench.stages(FRONT)
+    before.split = dataclasses.replace(before.split, train=before.split.train + before.split.test, test=())
+    before.train()
+    network = {"view": "mel", "network": before.finished["front"].stage.network.model_dump(), "trainer": STILL}
+    main = {"name": "main", "start_from": str(before.finished["front"].folder), **network}
+    made = bench.train(main)
+    (finding,) = trace(made.split, [Record.of(seen(made, "main"))])
+    assert (finding.kind, finding.ids) == ("normalisation", made.split.test)
+    refitted = bench.train({**main, "refit": True})
+    assert trace(refitted.split, [Record.of(seen(refitted, "main"))]) == []
+
+
+def seen(made, stage):
+    return json.loads((made.finished[stage].folder / "stage.json").read_text())
 
 
 def test_only_training_items_have_copies(bench):

@@ -17,27 +17,51 @@ _MOST_LINES = 10
 
 
 def audit(
-    run: Annotated[Path | None, typer.Argument(help="Folder of a run.", show_default=False)] = None,
-    train: Annotated[Path | None, typer.Option(help="Table of what is learned from: CSV, TSV or Parquet.")] = None,
+    split: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a run, or a table with a column `part` or `fold`.", show_default=False),
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Table of what is learned from: CSV, Parquet, EmoBox JSON.")
+    ] = None,
     test: Annotated[Path | None, typer.Option(help="Table of what is tested.")] = None,
+    validation: Annotated[Path | None, typer.Option(help="Table of what is chosen by.")] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER whose recordings the rows name: tells speakers and sentences. Repeatable."),
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Table of features (column `file`): were they scaled by the test part?")
+    ] = None,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
-    """Look for leaks: utterances, bit-identical recordings or speakers in training and test part.
+    """Look for leaks between training and test part of a run or of other people's lists.
 
-    Give a run, or two tables. Exit code 1: a leak was found.
+    Utterances, recordings (bit-identical, or changed in gain, cut, rate,
+    codec, noise) and speakers in both parts; stages and features that were
+    trained, normalised or chosen on the test part; shared sessions and
+    sentences are told. Exit code 1: a leak was found.
 
-    Example: serkit audit --train train.csv --test test.csv
+    Example: serkit audit --train train.jsonl --test test.jsonl --corpus emodb=data/emodb
     """
+    from serkit import corpora
     from serkit.cli.tables import choose_format, print_json
     from serkit.reports import leakage
 
     choose_format(format)
-    if run is not None and train is None and test is None:
-        found = leakage.audit_run(run)
-    elif run is None and train is not None and test is not None:
-        found = leakage.audit_tables(train, test)
+    known = corpora.load_all(corpus) if corpus else []
+    tables = train is not None or test is not None or validation is not None
+    if split is not None and not tables and split.is_file():
+        found = leakage.audit_table(split, known=known, features=features)
+    elif split is not None and not tables and not known:
+        found = leakage.audit_run(split, features=features)
+    elif split is None and train is not None and test is not None:
+        found = leakage.audit_tables(train, test, validation=validation, known=known, features=features)
     else:
-        raise UserError("give either the folder of a run, or both --train TABLE and --test TABLE")
+        raise UserError(
+            "give either the folder of a run, a table with a column 'part' or 'fold', or both --train TABLE and "
+            "--test TABLE; --corpus goes with tables"
+        )
     if format == "json":
         print_json(found.to_dict())
     else:

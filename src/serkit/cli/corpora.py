@@ -63,12 +63,15 @@ def verify(
     folder: Folder,
     output: Output = Format.table,
     jobs: Annotated[int, typer.Option(min=1, help="Number of threads that read.")] = 2,
+    copies: Annotated[bool, typer.Option("--copies", help="Look for changed copies of recordings as well.")] = False,
 ) -> None:
     """Compare a copy with the official numbers; look for defects in it.
 
     Reported are: files left out and why; recordings that cannot be read,
     are silent, clipped, shorter than their header says, or bit-identical
-    to another; a second channel (EGG) that is missing or too short.
+    to another; a second channel (EGG) that is missing or too short; with
+    --copies also recordings that are louder, cut, coded or noisy copies
+    of another.
 
     Exit code 1: recordings are unreadable, or there are fewer of a class,
     or fewer speakers, than officially. Other defects: exit code 0.
@@ -80,7 +83,7 @@ def verify(
 
     corpus = corpora.load(name, folder)
     with progress.bar(f"verify {name}", len(corpus)) as advance:
-        report = check(corpus, jobs, advance)
+        report = check(corpus, jobs, advance, copies)
     if output is Format.json:
         _print_json(report.to_dict())
     else:
@@ -119,6 +122,7 @@ def _report_tables(report: Report) -> list[Table | str]:
     shown += _lines("silent", report.silent)
     shown += _lines("clipped", [f"{name}: {count} samples at full scale" for name, count in report.clipped.items()])
     shown += _lines("bit-identical", [" = ".join(group) for group in report.identical])
+    shown += _lines("changed copies", [" ~ ".join(pair) for pair in report.copies])
     shown += _lines("channels", [f"{name}: {defect}" for name, defect in report.channels.items()])
     return shown
 

@@ -54,25 +54,51 @@ def read(path: Path) -> Corpus:
         UserError: no table, a missing column or value, a number that is none, two rows with one id, or
             recordings that do not exist (all counted, three named).
     """
-    columns, rows = _rows(path)
+    columns, rows = read_rows(path)
     others = [name for name in columns if name not in _KNOWN]
-    _check_columns(path, columns, others)
+    if "emotion" not in columns and not others and "path" in columns:
+        raise UserError(f"{path}: no column 'emotion' and no other label. Found: {', '.join(columns)}")
     numeric = {name for name in others if all(_is_number(row[name]) for row in rows.values() if row[name])}
-    utterances = {}
+    labels = {number: _label(path, number, row, others, numeric) for number, row in rows.items()}
+    found = utterances(path, columns, rows)
+    labelled = [replace(utterance, targets=labels[number]) for number, utterance in found.items()]
+    target = "emotion" if "emotion" in columns else next((n for n in others if n not in numeric), others[0])
+    return Corpus(replace(FACTS, target=target), path, tuple(sorted(labelled, key=lambda utterance: utterance.id)))
+
+
+def utterances(path: Path, columns: Sequence[str], rows: Rows) -> dict[int, Utterance]:
+    """Make the utterances of a table, without their labels.
+
+    Args:
+        path: the table; files are seen from its folder.
+        columns: its header.
+        rows: its cells, see `read_rows`.
+
+    Returns:
+        Utterance by number of its row.
+
+    Raises:
+        UserError: as `read`, but for labels.
+    """
+    if "path" not in columns:
+        raise UserError(f"{path}: no column 'path'. Found: {', '.join(columns) or 'none'}")
+    found = {}
     for number, row in rows.items():
         try:
-            utterances[number] = _utterance(path.parent, row, others, numeric)
+            found[number] = _utterance(path.parent, row)
         except ValueError as error:
             raise UserError(f"{path}, row {number}: {error}") from None
-    unique = _unique(path, utterances)
-    _check_files(path, unique)
-    target = "emotion" if "emotion" in columns else next((n for n in others if n not in numeric), others[0])
-    ordered = sorted(unique, key=lambda utterance: utterance.id)
-    return Corpus(replace(FACTS, target=target), path, tuple(ordered))
+    unique = _unique(path, found)
+    _check_files(path, list(unique.values()))
+    return unique
 
 
-def _rows(path: Path) -> tuple[list[str], Rows]:
-    """Read the header and the cells as text; an empty cell is an empty string."""
+def read_rows(path: Path) -> tuple[list[str], Rows]:
+    """Read the header and the cells as text; an empty cell is an empty string.
+
+    Raises:
+        UserError: not a table, or one that cannot be read.
+    """
     suffix = path.suffix.lower()
     if path.is_dir() or suffix not in {*_DELIMITERS, ".parquet"}:
         raise UserError(f"{path}: not a table; one of {', '.join(sorted(_DELIMITERS))}, .parquet is needed")
@@ -116,15 +142,7 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
-def _check_columns(path: Path, columns: Sequence[str], others: Sequence[str]) -> None:
-    found = ", ".join(columns) or "none"
-    if "path" not in columns:
-        raise UserError(f"{path}: no column 'path'. Found: {found}")
-    if "emotion" not in columns and not others:
-        raise UserError(f"{path}: no column 'emotion' and no other label. Found: {found}")
-
-
-def _utterance(folder: Path, row: Row, others: Sequence[str], numeric: set[str]) -> Utterance:
+def _utterance(folder: Path, row: Row) -> Utterance:
     """Make an utterance of a row; a `ValueError` says what is wrong with it."""
     if not row["path"]:
         raise ValueError("empty path")
@@ -140,14 +158,21 @@ def _utterance(folder: Path, row: Row, others: Sequence[str], numeric: set[str])
         language=row.get("language") or None,
         start=_number(row, "start"),
         end=_number(row, "end"),
-        targets=_targets(row, others, numeric),
         channels=_channels(folder, row, path),
         attributes={"session": row["session"]} if row.get("session") else {},
         index=_channel(row, "channel"),
     )
 
 
+def _label(path: Path, number: int, row: Row, others: Sequence[str], numeric: set[str]) -> dict[str, Target]:
+    try:
+        return _targets(row, others, numeric)
+    except ValueError as error:
+        raise UserError(f"{path}, row {number}: {error}") from None
+
+
 def _targets(row: Row, others: Sequence[str], numeric: set[str]) -> dict[str, Target]:
+    """Return the labels of a row; a `ValueError` says what is wrong with them."""
     targets: dict[str, Target] = {}
     if "emotion" in row:
         if not row["emotion"]:
@@ -199,11 +224,11 @@ def _name(path: str) -> str:
     return plain.relative_to(plain.anchor).as_posix()
 
 
-def _unique(path: Path, utterances: Mapping[int, Utterance]) -> list[Utterance]:
+def _unique(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Utterance]:
     """Tell several intervals of one recording apart by their beginning: `call@1.200`."""
     uses = Counter(utterance.id for utterance in utterances.values())
     rows: dict[str, int] = {}
-    unique = []
+    unique = {}
     for number, utterance in utterances.items():
         if uses[utterance.id] > 1:
             utterance = replace(utterance, id=f"{utterance.id}@{utterance.start or 0.0:.3f}")
@@ -213,7 +238,7 @@ def _unique(path: Path, utterances: Mapping[int, Utterance]) -> list[Utterance]:
                 "remove one, or tell them apart with a column 'id'"
             )
         rows[utterance.id] = number
-        unique.append(utterance)
+        unique[number] = utterance
     return unique
 
 

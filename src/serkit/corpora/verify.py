@@ -6,7 +6,7 @@ import hashlib
 import statistics
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -58,6 +58,7 @@ class Report:
         clipped: recordings with at least `CLIPPED_SAMPLES` samples at full scale, with their number.
         truncated: warnings about files that are shorter than their header says.
         identical: groups of recordings with the same samples.
+        copies: pairs of recordings of which one is a changed copy of the other, where `verify` was asked for them.
         channels: defects of further channels such as the EGG, by `<id> <channel>`.
     """
 
@@ -75,6 +76,7 @@ class Report:
     clipped: dict[str, int] = field(default_factory=dict)
     truncated: list[str] = field(default_factory=list)
     identical: list[list[str]] = field(default_factory=list)
+    copies: list[list[str]] = field(default_factory=list)
     channels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -118,7 +120,9 @@ class Stats:
         return asdict(self)
 
 
-def verify(corpus: Corpus, jobs: int = 1, progress: Callable[[int], None] | None = None) -> Report:
+def verify(
+    corpus: Corpus, jobs: int = 1, progress: Callable[[int], None] | None = None, copies: bool = False
+) -> Report:
     """Read every recording once, and compare what is there with the publishers' numbers.
 
     What is measured is what training would hear: an utterance's interval, of its channel or the mean of
@@ -129,6 +133,8 @@ def verify(corpus: Corpus, jobs: int = 1, progress: Callable[[int], None] | None
         corpus: as read by `corpora.load`.
         jobs: number of threads; decoding runs in parallel.
         progress: called with 1 after each recording.
+        copies: whether changed copies are looked for too (see `serkit.protocols.copies`); fingerprints go to the
+            default store.
     """
     names = sorted({name for utterance in corpus.utterances for name in utterance.channels})
     scans = []
@@ -141,6 +147,7 @@ def verify(corpus: Corpus, jobs: int = 1, progress: Callable[[int], None] | None
                 progress(1)
     found = list(zip([utterance.id for utterance in corpus.utterances], scans, strict=True))
     readable = [(key, scan) for key, scan in found if not scan.error]
+    identical = _identical(readable)
     return Report(
         corpus=corpus.name,
         folder=str(corpus.folder),
@@ -155,7 +162,8 @@ def verify(corpus: Corpus, jobs: int = 1, progress: Callable[[int], None] | None
         silent=[key for key, scan in readable if scan.peak < audio.SILENCE_PEAK],
         clipped={key: scan.full for key, scan in readable if scan.full >= CLIPPED_SAMPLES},
         truncated=sorted({str(entry.message) for entry in caught if issubclass(entry.category, audio.AudioWarning)}),
-        identical=_identical(readable),
+        identical=identical,
+        copies=_copies(corpus, identical, jobs) if copies else [],
         channels={f"{key} {name}": defect for key, scan in readable for name, defect in scan.channels.items()},
     )
 
@@ -264,6 +272,17 @@ def _identical(found: list[tuple[str, _Scan]]) -> list[list[str]]:
     for key, scan in found:
         groups[scan.digest, scan.rate].append(key)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _copies(corpus: Corpus, identical: Sequence[Sequence[str]], jobs: int) -> list[list[str]]:
+    """Return pairs of recordings of which one is a changed copy of the other; identical ones are told already."""
+    from serkit.features.store import Store  # Both import this package.
+    from serkit.protocols.copies import copies
+
+    store = Store()
+    hashes, _ = store.hashes([utterance.path for utterance in corpus.utterances], jobs)
+    pairs = [[pair.first, pair.second] for pair in copies(corpus.utterances, hashes, store, jobs)]
+    return [pair for pair in pairs if not any(set(pair) <= set(group) for group in identical)]
 
 
 def _durations(seconds: list[float]) -> dict[str, float]:

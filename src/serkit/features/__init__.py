@@ -42,7 +42,9 @@ class Feature(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[int]
-    rate: int
+
+    @property
+    def rate(self) -> int: ...
 
     @property
     def shape(self) -> tuple[int | None, ...]: ...

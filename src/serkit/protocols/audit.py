@@ -8,11 +8,24 @@ from typing import Literal
 
 from serkit.corpora import Utterance
 from serkit.errors import UserError
+from serkit.protocols.copies import Copy
+from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
 
-#: What is looked for, in this order. Sharing one is a leak, but for sentences: corpora of acted speech
-#: let every actor say the same ones.
-KINDS = ("utterance", "recording", "speaker", "sentence")
+#: What is looked for, in this order. All are leaks, but for the last two: corpora of acted speech let every actor say
+#: the same sentences, and a session may have several speakers.
+KINDS = (
+    "utterance",
+    "recording",
+    "copy",
+    "training",
+    "normalisation",
+    "selection",
+    "speaker",
+    "session",
+    "sentence",
+)
+_NOTES = frozenset({"session", "sentence"})
 _SHOWN = 5
 
 
@@ -21,12 +34,13 @@ class Finding:
     """One thing that two parts of a split share, or that could not be checked.
 
     Args:
-        kind: one of `KINDS`, or `unknown speaker`, `unknown sentence`, `unknown recording`.
+        kind: one of `KINDS`, or `unknown speaker`, `unknown sentence`, `unknown recording`, `unknown training`.
         parts: the parts concerned: `("train", "test")`, `("validation", "test")`; of an unknown: all
             parts that have some.
         ids: utterances concerned, of these parts, sorted.
         message: one line for people.
-        shared: what is shared: ids, content hashes, speakers or sentences, sorted; empty for an unknown.
+        shared: what is shared: ids, content hashes, pairs of copies, speakers, sessions or sentences, sorted; what was
+            fitted on the test part; empty for an unknown.
         total: how many of that kind the test part has; for an unknown how many utterances the split has.
     """
 
@@ -40,16 +54,19 @@ class Finding:
     @property
     def severity(self) -> Literal["leak", "note"]:
         """`leak` where the score says too much, `note` where it only has to be known."""
-        return "leak" if self.kind in {"utterance", "recording", "speaker"} else "note"
+        return "leak" if self.kind in KINDS and self.kind not in _NOTES else "note"
 
 
-def audit(split: Split, utterances: Iterable[Utterance], hashes: Mapping[str, str]) -> list[Finding]:
+def audit(
+    split: Split, utterances: Iterable[Utterance], hashes: Mapping[str, str], copies: Iterable[Copy] = ()
+) -> list[Finding]:
     """Compare the test part of a split with its training and its validation part.
 
     Args:
         split: the division; its ids are utterances'.
         utterances: all of the split, in any order; further ones do no harm.
-        hashes: content hash of each utterance's sound by id (see `serkit.audio.content_hash`).
+        hashes: content hash of each utterance's file by id (see `serkit.audio.content_hash`).
+        copies: utterances that are one recording (see `copies.copies`); of bit-identical ones nothing more is said.
 
     Returns:
         What was found, leaks first; empty for a clean split.
@@ -67,17 +84,51 @@ def audit(split: Split, utterances: Iterable[Utterance], hashes: Mapping[str, st
         )
     known: dict[str, Mapping[str, str | None]] = {
         "utterance": {id: id for id in by_id},
-        "recording": {id: hashes.get(id) for id in by_id},
+        "recording": {id: _heard(utterance, hashes) for id, utterance in by_id.items()},
         "speaker": {id: utterance.speaker for id, utterance in by_id.items()},
+        "session": {id: group_key(utterance, "session") for id, utterance in by_id.items()},
         "sentence": {id: utterance.sentence for id, utterance in by_id.items()},
     }
-    shared = [
-        finding
-        for kind in KINDS
-        for part in ("train", "validation")
-        if (finding := _shared(kind, known[kind], part, parts))
-    ]
-    return shared + [finding for kind in KINDS if (finding := _unknown(kind, known[kind], parts))]
+    near = [pair for pair in copies if len({known["recording"][id] for id in (pair.first, pair.second)}) > 1]
+
+    def between(kind: str, part: str) -> Finding | None:
+        return _copied(near, part, parts) if kind == "copy" else _shared(kind, known[kind], part, parts)
+
+    compared = [kind for kind in KINDS if kind == "copy" or kind in known]
+    shared = [found for kind in compared for part in ("train", "validation") if (found := between(kind, part))]
+    # Most corpora have no sessions: not to know them is nothing to tell.
+    asked = [kind for kind in known if kind != "session"]
+    return shared + [finding for kind in asked if (finding := _unknown(kind, known[kind], parts))]
+
+
+def _heard(utterance: Utterance, hashes: Mapping[str, str]) -> str | None:
+    """Name what is heard in an utterance: the content of its file, and which part of it where it is an interval."""
+    if utterance.id not in hashes:
+        return None
+    place = [utterance.start, utterance.end, utterance.index]
+    return hashes[utterance.id] + "".join(f" {value}" for value in place if value is not None)
+
+
+def _copied(copies: Sequence[Copy], part: str, parts: Mapping[str, Sequence[str]]) -> Finding | None:
+    """Find recordings of the test part of which a changed copy is in another part."""
+    learned, tested = set(parts[part]), set(parts["test"])
+    across = {
+        (other, one): pair
+        for pair in copies
+        for one, other in ((pair.first, pair.second), (pair.second, pair.first))
+        if one in learned and other in tested
+    }
+    if not across:
+        return None
+    names = tuple(f"{tested_id} ~ {id} ({_how_alike(pair)})" for (tested_id, id), pair in sorted(across.items()))
+    ids = tuple(sorted({id for both in across for id in both}))
+    copied = {tested_id for tested_id, _ in across}
+    message = f"{len(copied)} of {len(tested)} recordings in test have a changed copy in {part}: {_listed(names)}"
+    return Finding("copy", (part, "test"), ids, message, names, len(tested))
+
+
+def _how_alike(pair: Copy) -> str:
+    return f"{pair.coherence:.2f}" + (f", speed {pair.speed:g}" if pair.speed != 1 else "")
 
 
 def _shared(kind: str, keys: Mapping[str, str | None], part: str, parts: Mapping[str, Sequence[str]]) -> Finding | None:
@@ -89,9 +140,12 @@ def _shared(kind: str, keys: Mapping[str, str | None], part: str, parts: Mapping
     names = tuple(sorted(both))
     # A hash tells nobody anything; the names of the files do.
     examples = ids if kind == "recording" else names
-    listed = ", ".join(examples[:_SHOWN]) + (", ..." if len(examples) > _SHOWN else "")
-    message = f"{len(both)} of {len(tested)} {kind}s in test are also in {part}: {listed}"
+    message = f"{len(both)} of {len(tested)} {kind}s in test are also in {part}: {_listed(examples)}"
     return Finding(kind, (part, "test"), ids, message, names, len(tested))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _unknown(kind: str, keys: Mapping[str, str | None], parts: Mapping[str, Sequence[str]]) -> Finding | None:
@@ -126,15 +180,22 @@ def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
     flat = [finding for of_split in found for finding in of_split]
     where = f"{len(found)} of {folds} folds"
     count = len({id for finding in flat for id in finding.ids})
+    if kind == "unknown training":
+        return f"{kind}: what was used to normalise and choose is not written down in {where}"
     if kind.startswith("unknown"):
         return f"{kind}: {count} utterances in {where}, not compared"
-    if kind == "sentence":
+    if kind in _NOTES:
         whole = [any(len(finding.shared) == finding.total for finding in of_split) for of_split in found]
-        return f"sentences shared: {'all' if len(whole) == folds and all(whole) else f'some, in {where}'}"
+        return f"{kind}s shared: {'all' if len(whole) == folds and all(whole) else f'some, in {where}'}"
     # What only the choice of the epoch saw is less than what the network was trained on.
     only = "" if any("train" in finding.parts for finding in flat) else " (validation part only)"
     if kind == "speaker":
         return f"speaker leak: {where} share speakers{only}"
+    if kind in {"training", "normalisation", "selection"}:
+        names = sorted({name for finding in flat for name in finding.shared})
+        return f"{kind} leak: the test part was used in {where}: {_listed(names)}"
+    if kind == "copy":
+        return f"copy leak: {count} recordings are changed copies of one another across parts in {where}{only}"
     many = f"{count} {kind} is" if count == 1 else f"{count} {kind}s are"
     what = "bit-identical across parts" if kind == "recording" else "in both parts"
     return f"{kind} leak: {many} {what} in {where}{only}"

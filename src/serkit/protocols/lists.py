@@ -15,7 +15,8 @@ from serkit.errors import UserError
 #: `unused` is for utterances that the list leaves out on purpose.
 PARTS = ("train", "validation", "test", "unused")
 
-_JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
+#: Suffixes of files with one JSON object per line.
+JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 
 
 def folds(
@@ -67,7 +68,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
         UserError: missing or broken file, missing column, unknown part, or an utterance listed twice.
     """
     found: dict[str, dict[str, str]] = {}
-    for number, row in _rows(path):
+    for number, row in rows(path):
         where = f"{path}, line {number}"
         part = str(row.get("part") or "").strip().lower()
         if part not in PARTS:
@@ -84,9 +85,13 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict]]:
-    """Yield line number and row."""
-    is_json = path.suffix.lower() in _JSON_SUFFIXES
+def rows(path: Path) -> Iterator[tuple[int, dict]]:
+    """Yield line number and row.
+
+    Raises:
+        UserError: missing or broken file.
+    """
+    is_json = path.suffix.lower() in JSON_SUFFIXES
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if is_json:

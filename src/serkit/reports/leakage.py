@@ -1,20 +1,23 @@
-"""The audit of what lies on disk: of a run, or of two tables of one's own."""
+"""The audit of what lies on disk: of a run, or of splits given as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from serkit import corpora
-from serkit.corpora import Utterance
+from serkit.corpora import Corpus, Utterance
 from serkit.errors import UserError
 from serkit.features.store import Store
-from serkit.protocols import Protocol, flags
-from serkit.protocols.audit import Finding, audit, summary
+from serkit.items import utterance_id
+from serkit.protocols import Protocol, flags, given, normalisation
+from serkit.protocols.audit import KINDS, Finding, audit, summary
+from serkit.protocols.copies import copies
+from serkit.protocols.provenance import Record, trace
 from serkit.protocols.splits import Split
-from serkit.reports.run_folder import read_description, read_splits
+from serkit.reports.run_folder import read_description, read_json, read_splits
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,13 @@ class Leakage:
         return [(name, finding) for name, found in pairs for finding in found]
 
 
-def audit_run(run: Path, store: Store | None = None) -> Leakage:
-    """Audit a run, finished or not: its splits, with its corpora read again from where they lay.
+def audit_run(run: Path, store: Store | None = None, features: Path | None = None) -> Leakage:
+    """Audit a run, finished or not: its splits, with its corpora read again from where they lay, and its stages.
 
     Args:
         run: the run's folder.
-        store: remembers content hashes; None: the default store.
+        store: remembers content hashes and fingerprints; None: the default store.
+        features: table of features to be checked for their scaling (see `serkit.protocols.normalisation`).
 
     Raises:
         UserError: no run there; a corpus is no longer where it was, or has lost utterances since.
@@ -71,48 +75,88 @@ def audit_run(run: Path, store: Store | None = None) -> Leakage:
             )
         utterances += corpora.load(name, folder).utterances
     options = {key: value for key, value in description["protocol"].items() if key != "name"}
-    return _leakage(parts, utterances, store, flags(Protocol.model_validate(options)))
+    protocol = Protocol.model_validate(options)
+    if protocol.unit == "item":
+        parts = [_of_utterances(part) for part in parts]
+    stages = run / description.get("stages", "stages")
+    traced = {part.name: trace(part, _records(run, stages, part)) for part in parts}
+    return _leakage(parts, utterances, store, flags(protocol), traced, features)
 
 
-def audit_tables(train: Path, test: Path, store: Store | None = None) -> Leakage:
-    """Audit two tables (see `serkit.corpora.table`): what is learned from, and what is tested.
-
-    Rows are the same utterance where id, file and interval are equal. Equal recordings under other names
-    are found by their content.
+def audit_tables(
+    train: Path,
+    test: Path,
+    store: Store | None = None,
+    validation: Path | None = None,
+    known: Sequence[Corpus] = (),
+    features: Path | None = None,
+) -> Leakage:
+    """Audit a table per part (see `serkit.protocols.given`).
 
     Args:
-        train: table of the training part.
-        test: table of the test part.
+        train: what is learned from.
+        test: what is tested.
         store: as in `audit_run`.
+        validation: what is chosen by.
+        known: corpora whose utterances the rows are.
+        features: as in `audit_run`.
 
     Raises:
-        UserError: one of them is no table, or names files that do not exist.
+        UserError: one of them is no table, names files that do not exist, or utterances that `known` does not have.
     """
-    learned = corpora.load("table", train).utterances
-    places = {utterance.id: _place(utterance) for utterance in learned}
-    tested = [
-        # Two tables in two folders may both name a file `1.wav`.
-        replace(utterance, id=f"{utterance.id} ({test.name})")
-        if places.get(utterance.id, _place(utterance)) != _place(utterance)
-        else utterance
-        for utterance in corpora.load("table", test).utterances
-    ]
-    ids = [tuple(utterance.id for utterance in part) for part in (learned, tested)]
-    split = Split(f"{train.name} and {test.name}", ids[0], (), ids[1])
-    return _leakage([split], [*learned, *tested], store, [])
+    paths = {"train": train, "test": test} | ({"validation": validation} if validation else {})
+    found = given.read_parts(paths, known)
+    return _leakage(found.splits, found.utterances, store, [], {}, features)
 
 
-def _place(utterance: Utterance) -> tuple[Path, float | None, float | None]:
-    return utterance.path.resolve(), utterance.start, utterance.end
+def audit_table(
+    table: Path, store: Store | None = None, known: Sequence[Corpus] = (), features: Path | None = None
+) -> Leakage:
+    """Audit one table whose column `part` or `fold` says what is tested; arguments and errors as in `audit_tables`."""
+    found = given.read_table(table, known)
+    return _leakage(found.splits, found.utterances, store, [], {}, features)
+
+
+def _of_utterances(part: Split) -> Split:
+    """Return whose windows and augmented copies are in each part."""
+
+    def whose(items: Sequence[str]) -> tuple[str, ...]:
+        return tuple(sorted({utterance_id(item) for item in items}))
+
+    return replace(part, train=whose(part.train), validation=whose(part.validation), test=whose(part.test))
+
+
+def _records(run: Path, stages: Path, part: Split) -> list[Record]:
+    """Read what the stages of a finished fold wrote down; none where the fold or a stage's folder is missing."""
+    note = run / "folds" / f"{part.name}.json"
+    names = read_json(note).get("stages", {}).values() if note.exists() else ()
+    return [Record.of(read_json(path)) for name in names if (path := stages / name / "stage.json").exists()]
 
 
 def _leakage(
-    parts: Sequence[Split], utterances: Iterable[Utterance], store: Store | None, known: Sequence[str]
+    parts: Sequence[Split],
+    utterances: Iterable[Utterance],
+    store: Store | None,
+    known: Sequence[str],
+    traced: Mapping[str, Sequence[Finding]],
+    features: Path | None,
 ) -> Leakage:
     used = {id for part in parts for id in (*part.train, *part.validation, *part.test)}
     chosen = [utterance for utterance in utterances if utterance.id in used]
-    by_path, _ = (store or Store()).hashes([utterance.path for utterance in chosen])
+    store = store or Store()
+    by_path, _ = store.hashes([utterance.path for utterance in chosen])
     # What cannot be read has no hash; the audit then says that it was not compared.
     hashes = {u.id: by_path[u.path] for u in chosen if u.path in by_path}
-    findings = [audit(part, chosen, hashes) for part in parts]
+    pairs = copies(chosen, by_path, store)
+    values = normalisation.read(features, chosen) if features else None
+    findings = []
+    for part in parts:
+        found = [*audit(part, chosen, hashes, pairs), *traced.get(part.name, ())]
+        if features and values and (scaled := normalisation.check(part, *values, features.name)):
+            found.append(scaled)
+        findings.append(sorted(found, key=_order))
     return Leakage([part.name for part in parts], findings, [*known, *summary(findings)])
+
+
+def _order(finding: Finding) -> int:
+    return KINDS.index(finding.kind) if finding.kind in KINDS else len(KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -145,9 +146,13 @@ class Stages:
         kept = self._start_from(stage, model)
         data = self._item_data(stage, self.items if method.learns else [], table, self.classes)
         learned = range(len(self.training) if method.learns else 0)
+        normalised: dict[str, Sequence[str] | None] = {}
         for view in model.normalisations:
-            if view not in kept:
+            if view in kept:
+                normalised[view] = self._normalised_before(stage, view)
+            else:
                 model.fit_normalisation(view, (torch.from_numpy(data.arrays[view][row]) for row in learned))
+                normalised[view] = [self.items[row].id for row in learned]
         model.freeze(stage.freeze)
         method.prepare(model, self)
         began = time.monotonic()
@@ -159,7 +164,16 @@ class Stages:
             )
         size = stage.trainer.batch_size
         finished.model = method.finish(model.eval(), data.batches(learned, size), data.batches(held, size)).eval()
-        self._save(finished, progress, method.report(), time.monotonic() - began)
+        seen = {"normalised_on": normalised, "selected_on": [self.items[row].id for row in held]}
+        self._save(finished, progress, seen, method.report(), time.monotonic() - began)
+
+    def _normalised_before(self, stage: Stage, view: str) -> Sequence[str] | None:
+        """Return what the normalisation that came with a stage's first weights was fitted on; None: not known."""
+        start = stage.start_from or ""
+        folder = self.finished[start].folder if start in self.finished else weights_file(start).parent
+        path = folder / "stage.json"
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return found.get("normalised_on", {}).get(view)
 
     def _data(self, stage: Stage) -> Data:
         return self.experiment.system.stage_data(stage)
@@ -303,8 +317,13 @@ class Stages:
             }
         )
 
-    def _save(self, finished: Finished, progress: Progress, report: dict[str, Any], seconds: float) -> None:
-        """Write weights and record, then `stage.json`, whose presence says that the stage is done."""
+    def _save(
+        self, finished: Finished, progress: Progress, seen: dict[str, Any], report: dict[str, Any], seconds: float
+    ) -> None:
+        """Write weights and record, then `stage.json`, whose presence says that the stage is done.
+
+        `seen` are the ids of what the stage was normalised and chosen by, for the audit.
+        """
         folder = finished.folder
         checkpoint.save_weights(finished.model.state_dict(), folder / "weights.safetensors")
         checkpoint.write_history(folder, progress.history)
@@ -328,6 +347,7 @@ class Stages:
             "threads": torch.get_num_threads(),
             "seconds": round(seconds, 2),
             "items": [item.id for item in self.training],
+            **seen,
         }
         write_json(folder / "stage.json", description)
         for leftover in ("checkpoint.safetensors", "best.safetensors"):

@@ -1,0 +1,189 @@
+"""Splits that others made, given as files: a table per part, or one table that says the part or fold of each row.
+
+CSV, TSV and Parquet as in `serkit.corpora.table`, but no label is needed; or JSON lines (`.jsonl`), with the same
+names or with those of EmoBox's lists (`key`, `wav`, `dataset`, `start_time`, `end_time`), whose paths begin in a
+folder above the list. Rows may also stand for utterances of corpora that are given: then their files need not be
+where the list says, and what the corpus knows of speakers and sentences counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from serkit.corpora import Corpus, Utterance, table
+from serkit.corpora.table import Row, Rows
+from serkit.errors import UserError
+from serkit.protocols import lists
+from serkit.protocols.splits import Split
+
+#: What the columns `part` of other people's tables say.
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "evaluation"), "test"),
+    "unused": "unused",
+}
+
+# Names of EmoBox's lists. Their `channel` is the number of channels, ours the one that holds the speech.
+_EMOBOX = {"key": "id", "wav": "path", "dataset": "corpus", "start_time": "start", "end_time": "end"}
+_PLACE = ("id", "path", "corpus", "start", "end", "channel")
+_READ = frozenset({*_PLACE, "speaker", "sentence", "session", "part", "fold"})
+
+
+@dataclass(frozen=True)
+class Given:
+    """Splits, and all utterances of them."""
+
+    splits: Sequence[Split]
+    utterances: Sequence[Utterance]
+
+
+def read_parts(paths: Mapping[str, Path], corpora: Sequence[Corpus] = ()) -> Given:
+    """Read a table per part. Rows of two parts are the same utterance where id, file and interval are equal.
+
+    Args:
+        paths: tables by part: `train`, `test` and optionally `validation`.
+        corpora: where rows are looked up; none: their files are read.
+
+    Raises:
+        UserError: one of them is no table, names files that do not exist, or rows the corpora do not have.
+    """
+    found: dict[str, Utterance] = {}
+    ids: dict[str, tuple[str, ...]] = {"validation": ()}
+    for part, path in paths.items():
+        of_part = []
+        for utterance in _utterances(path, *_rows(path), corpora).values():
+            if utterance.id in found and _place(found[utterance.id]) != _place(utterance):
+                # Two tables in two folders may both name a file `1.wav`.
+                utterance = replace(utterance, id=f"{utterance.id} ({path.name})")
+            found[utterance.id] = utterance
+            of_part.append(utterance.id)
+        ids[part] = tuple(sorted(of_part))
+    name = f"{paths['train'].name} and {paths['test'].name}"
+    return Given([Split(name, ids["train"], ids["validation"], ids["test"])], list(found.values()))
+
+
+def read_table(path: Path, corpora: Sequence[Corpus] = ()) -> Given:
+    """Read one table with a column `part`, or `fold`, or both.
+
+    With both, a row says an utterance's part in one fold; with `fold` alone each fold is the test part once.
+
+    Args:
+        path: the table.
+        corpora: as in `read_parts`.
+
+    Raises:
+        UserError: as in `read_parts`; neither column is there, a cell of it is empty or names no part, or a fold
+            lacks a training or test part.
+    """
+    columns, rows = _rows(path)
+    if "part" not in columns and "fold" not in columns:
+        raise UserError(f"{path}: no column 'part' or 'fold'; give one, or two tables with --train and --test")
+    # An utterance has a row in each fold where the table says its part there: what else its rows say is the same.
+    first: dict[tuple[str, ...], int] = {}
+    leader = {number: first.setdefault(_identity(row), number) for number, row in rows.items()}
+    utterances = _utterances(path, columns, {number: rows[number] for number in first.values()}, corpora)
+    splits = []
+    for fold, parts in _folds(path, rows).items():
+        ids = {part: [utterances[leader[number]].id for number in numbers] for part, numbers in parts.items()}
+        splits.append(_split(path, fold, ids))
+    return Given(splits, list(utterances.values()))
+
+
+def _identity(row: Row) -> tuple[str, ...]:
+    return tuple(value for name, value in row.items() if name not in ("part", "fold"))
+
+
+def _folds(path: Path, rows: Rows) -> dict[str, dict[str, list[int]]]:
+    """Return the rows of each part of each fold; the fold of a table without that column has no name."""
+    folds: dict[str, dict[str, list[int]]] = {row.get("fold", ""): {} for row in rows.values()}
+    for number, row in rows.items():
+        if "part" in row:
+            folds[row.get("fold", "")].setdefault(_part(path, number, row["part"]), []).append(number)
+        else:
+            for fold, parts in folds.items():
+                parts.setdefault("test" if row["fold"] == fold else "train", []).append(number)
+    return folds
+
+
+def _part(path: Path, number: int, text: str) -> str:
+    if text.lower() not in PARTS:
+        raise UserError(f"{path}, row {number}: part '{text}' is not one of train, validation, test, unused")
+    return PARTS[text.lower()]
+
+
+def _split(path: Path, fold: str, parts: Mapping[str, Sequence[str]]) -> Split:
+    where = f"{path}: fold '{fold}'" if fold else str(path)
+    for part in ("train", "test"):
+        if not parts.get(part):
+            raise UserError(f"{where} has no {part} part")
+    train, validation, test = (tuple(sorted(parts.get(part, ()))) for part in ("train", "validation", "test"))
+    return Split(f"fold {fold}" if fold else path.name, train, validation, test)
+
+
+def _rows(path: Path) -> tuple[list[str], Rows]:
+    """Read the columns that the audit knows, under its names for them."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    columns, rows = _json_rows(path) if path.suffix.lower() in lists.JSON_SUFFIXES else table.read_rows(path)
+    known = [name for name in columns if name in _READ]
+    if not rows:
+        raise UserError(f"{path}: no row in it")
+    return known, {number: {name: row.get(name, "") for name in known} for number, row in rows.items()}
+
+
+def _json_rows(path: Path) -> tuple[list[str], Rows]:
+    rows: dict[int, Row] = {}
+    for number, found in lists.rows(path):
+        if "wav" in found:
+            found = {_EMOBOX.get(name, name): value for name, value in found.items() if name != "channel"}
+        rows[number] = {name: "" if value is None else str(value).strip() for name, value in found.items()}
+    for number, row in rows.items():
+        if row.get("path"):
+            rows[number] = {**row, "path": _upwards(path.parent, row["path"])}
+    return list(dict.fromkeys(name for row in rows.values() for name in row)), rows
+
+
+def _upwards(folder: Path, name: str) -> str:
+    """Look for a file from a folder, and from those above it; the name as it is where there is none."""
+    places = (above / name for above in (folder, *folder.absolute().parents))
+    return next((str(place.absolute()) for place in places if place.is_file()), name)
+
+
+def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequence[Corpus]) -> dict[int, Utterance]:
+    if not corpora:
+        return table.utterances(path, columns, rows)
+    by_name: dict[str, list[Utterance]] = {}
+    for corpus in corpora:
+        for utterance in corpus.utterances:
+            for name in {utterance.id, utterance.path.stem}:
+                by_name.setdefault(name, []).append(utterance)
+    found = {}
+    for number, row in rows.items():
+        names = _names(row)
+        candidates = next((by_name[name] for name in names if name in by_name), [])
+        if len(candidates) > 1:
+            candidates = [u for u in candidates if u.corpus == row.get("corpus")] or candidates
+        if len(candidates) != 1:
+            missing = "of several recordings" if candidates else "of none of the recordings"
+            raise UserError(
+                f"{path}, row {number}: '{row.get('path') or row.get('id')}' is the name {missing} of "
+                f"{', '.join(corpus.name for corpus in corpora)}"
+            )
+        found[number] = candidates[0]
+    return found
+
+
+def _names(row: Row) -> list[str]:
+    """Return what a row's utterance may be called, the surest first: its id, its file, its file with the folder's."""
+    names = [row.get("id", "")]
+    if row.get("path"):
+        path = Path(row["path"])
+        names += [path.stem, f"{path.parent.name}_{path.stem}"]
+    return [name for name in names if name]
+
+
+def _place(utterance: Utterance) -> tuple[Path, float | None, float | None]:
+    return utterance.path.resolve(), utterance.start, utterance.end

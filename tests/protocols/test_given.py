@@ -1,0 +1,121 @@
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from serkit.corpora import Corpus, Facts, Utterance
+from serkit.errors import UserError
+from serkit.protocols.given import read_parts, read_table
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The function that writes recordings and a table beside them: CSV lines, or JSON objects."""
+
+    def write(name, lines, recordings="abcd"):
+        for recording in recordings:
+            soundfile.write(tmp_path / f"{recording}.wav", [0.1] * 80, 8000)
+        path = tmp_path / name
+        path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n")
+        return path
+
+    return write
+
+
+def parts(split):
+    return [[id.partition("/")[2] for id in part] for part in (split.train, split.validation, split.test)]
+
+
+CORPUS = Corpus(
+    Facts("emodb", "", "de", "", "", ""),
+    None,
+    tuple(
+        Utterance(f"emodb/{name}", Path(f"/nowhere/{name}.flac"), speaker=f"emodb/{name[:2]}")
+        for name in ("03a01Fa", "03a02Wb", "08a01Na")
+    ),
+)
+
+
+def test_a_table_with_parts_needs_no_labels(files):
+    path = files("t.csv", ["path,speaker,part", "a.wav,1,train", "b.wav,2,dev", "c.wav,3,Test", "d.wav,4,unused"])
+    found = read_table(path)
+    (split,) = found.splits
+    assert split.name == "t.csv" and parts(split) == [["a"], ["b"], ["c"]]
+    assert [utterance.speaker for utterance in found.utterances] == ["table/1", "table/2", "table/3", "table/4"]
+
+
+def test_each_fold_is_the_test_part_once(files):
+    path = files("t.csv", ["path,fold", "a.wav,1", "b.wav,2", "c.wav,2"])
+    one, two = read_table(path).splits
+    assert (one.name, parts(one)) == ("fold 1", [["b", "c"], [], ["a"]])
+    assert (two.name, parts(two)) == ("fold 2", [["a"], [], ["b", "c"]])
+
+
+def test_an_utterance_has_a_part_in_each_fold(files):
+    lines = ["path,fold,part", "a.wav,1,train", "b.wav,1,test", "a.wav,2,test", "b.wav,2,train"]
+    found = read_table(files("t.csv", lines))
+    assert [parts(split) for split in found.splits] == [[["a"], [], ["b"]], [["b"], [], ["a"]]]
+    assert len(found.utterances) == 2
+
+
+def test_lists_of_emobox_are_read_from_the_folder_their_paths_begin_in(files, tmp_path):
+    files("x.csv", ["path"])
+    row = {"dataset": "emodb", "type": "raw", "sample_rate": 8000, "num_frame": 80.0, "length": 0.01, "channel": 1}
+    folder = tmp_path / "data" / "emodb" / "fold_1"
+    folder.mkdir(parents=True)
+    for part, name in (("train", "a"), ("test", "b")):
+        line = {"key": f"emodb-{name}", "wav": f"{name}.wav", "emo": "anger", "task": "category", **row}
+        (folder / f"{part}.jsonl").write_text(json.dumps(line) + "\n")
+    found = read_parts({"train": folder / "train.jsonl", "test": folder / "test.jsonl"})
+    assert (found.splits[0].train, found.splits[0].test) == (("emodb/emodb-a",), ("emodb/emodb-b",))
+    assert [utterance.path for utterance in found.utterances] == [tmp_path / "a.wav", tmp_path / "b.wav"]
+    assert [utterance.index for utterance in found.utterances] == [None, None]
+
+
+def test_the_channel_of_a_table_is_the_one_that_holds_the_speech(files):
+    (first, _) = read_table(files("t.csv", ["path,channel,part", "a.wav,1,train", "b.wav,,test"])).utterances
+    assert first.index == 1
+
+
+def test_rows_may_stand_for_utterances_of_a_corpus(files):
+    train = files("train.jsonl", [{"key": "emodb-03a01Fa", "wav": "downloads/emodb/wav/03a01Fa.wav"}])
+    test = files("test.csv", ["id", "emodb/03a02Wb", "08a01Na"])
+    found = read_parts({"train": train, "test": test}, [CORPUS])
+    assert found.splits[0].train == ("emodb/03a01Fa",)
+    assert found.splits[0].test == ("emodb/03a02Wb", "emodb/08a01Na")
+    assert {utterance.speaker for utterance in found.utterances} == {"emodb/03", "emodb/08"}
+
+
+def test_a_file_may_be_named_by_its_folder_too(files):
+    corpus = Corpus(CORPUS.facts, None, (Utterance("savee/DC_a01", CORPUS.utterances[0].path.with_stem("DC_a01")),))
+    path = files("t.csv", ["path,part", "AudioData/DC/a01.wav,train", "x/DC_a01.wav,test"])
+    (split,) = read_table(path, [corpus]).splits
+    assert split.train == split.test == ("savee/DC_a01",)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["path,speaker", "a.wav,1"], "no column 'part' or 'fold'"),
+        (["path,part", "a.wav,train", "b.wav,holdout"], "row 3: part 'holdout' is not one of train, validation"),
+        (["path,part", "a.wav,train"], "has no test part"),
+        (["path,fold", "a.wav,1"], "fold '1' has no train part"),
+        (["path,part", "a.wav,train", "z.wav,test"], "1 of its files do not exist"),
+        (["path,part"], "no row in it"),
+        (["speaker,part", "1,train"], "no column 'path'"),
+    ],
+)
+def test_mistakes_in_tables(files, lines, message):
+    with pytest.raises(UserError, match=message):
+        read_table(files("t.csv", lines))
+
+
+def test_mistakes_in_lists(files):
+    with pytest.raises(UserError, match="line 1: not a JSON object"):
+        read_table(files("t.jsonl", ["[1]"]))
+    with pytest.raises(UserError, match=r"row 2: '03z\.wav' is the name of none of the recordings"):
+        read_table(files("t.csv", ["path,part", "03z.wav,train"]), [CORPUS])
+    twice = Corpus(Facts("other", "", "de", "", "", ""), None, (Utterance("other/1", Path("03a01Fa.wav")),))
+    with pytest.raises(UserError, match="of several recordings of emodb, other"):
+        read_table(files("t.csv", ["path,part", "03a01Fa.wav,train"]), [CORPUS, twice])
