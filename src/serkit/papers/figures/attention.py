@@ -14,7 +14,7 @@ from serkit.errors import UserError, unknown
 from serkit.items import Item, Windowing
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import save
-from serkit.papers.figures.tested import Tested
+from serkit.systems.tested import Tested
 from serkit.reports.plots import VALIDATION
 
 #: Columns whose power, of the differences between samples, is this many dB below the loudest one's are silent.

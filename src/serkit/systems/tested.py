@@ -1,0 +1,160 @@
+"""The models of a run's folds and what they were tested on, made again from the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from serkit import audio, corpora, features
+from serkit.batches import ItemData
+from serkit.corpora.corpus import Utterance
+from serkit.errors import UserError
+from serkit.features import Feature
+from serkit.features.store import Store
+from serkit.items import Item, Windowing
+from serkit.protocols import Protocol
+from serkit.protocols.splits import Split
+from serkit.reports.run_folder import RunFolder
+from serkit.systems.experiment import Experiment, prepare
+from serkit.systems.models import Finished, leaves, rebuild
+from serkit.systems.schema import System, View
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The deployed model of one fold.
+
+    Args:
+        experiment: what the run learned from.
+        split: the fold.
+        finished: the trained stage, all that stands before it included.
+    """
+
+    experiment: Experiment
+    split: Split
+    finished: Finished
+
+    @classmethod
+    def load(cls, folder: Path) -> Tested:
+        """Read the first fold of a run; errors as of `folds`."""
+        return next(cls.folds(RunFolder.load(folder)))
+
+    @classmethod
+    def folds(cls, run: RunFolder, places: Mapping[str, str | Path] | None = None) -> Iterator[Tested]:
+        """Read a run fold by fold.
+
+        Args:
+            run: finished.
+            places: where its corpora lie, by name; of those that are not named, where they lay.
+
+        Raises:
+            UserError: a corpus that is not where it was or has changed, or trained stages that are gone.
+        """
+        experiments: dict[int, Experiment] = {}
+        for split in run.splits:
+            note = run.notes[split.name]
+            if note["chosen"] not in experiments:
+                experiments[note["chosen"]] = _prepare(run, note["chosen"], places or {})
+            experiment = experiments[note["chosen"]]
+            yield cls(experiment, split, rebuild(run.stages / note["stage"], experiment.system))
+
+    @property
+    def target(self) -> str:
+        """What is recognised."""
+        return self.experiment.target
+
+    @property
+    def windowing(self) -> Windowing:
+        """How utterances were cut."""
+        return self.experiment.system.stage_data(self.finished.stage).items.windowing
+
+    @cached_property
+    def views(self) -> dict[str, tuple[View, Feature]]:
+        """The feature views the model reads."""
+        tables = {
+            name: self.experiment.system.views[name] for name in leaves(self.experiment.system, self.finished.stage)
+        }
+        return {
+            name: (table, features.build(table.feature.name, **table.feature.options))
+            for name, table in tables.items()
+            if table.feature
+        }
+
+    def items(self, ids: Iterable[str]) -> list[Item]:
+        """Return the items of utterances, by id."""
+        return [item for name in ids for item in self.experiment.cut(self._by_id[name], self.windowing)]
+
+    def label(self, item: Item) -> str:
+        """Return the class an item belongs to."""
+        return str(item.utterance.targets[self.target])
+
+    def data(self, items: Sequence[Item]) -> ItemData:
+        """Compute what the model reads of some items."""
+        arrays: dict[str, list[np.ndarray]] = {
+            name: [feature(item.signal(feature.rate, self.windowing, view.channel)) for item in items]
+            for name, (view, feature) in self.views.items()
+        }
+        shapes = {name: feature.shape for name, (_, feature) in self.views.items()}
+        return ItemData(items, arrays, shapes, self.finished.classes)
+
+    def hear(self, utterance: str) -> tuple[np.ndarray, int]:
+        """Read the speech of an utterance, or of the piece or copy that stands for one: float32 (samples,), its rate.
+
+        Raises:
+            AudioError: it cannot be read.
+        """
+        item = self.experiment.pieces.get(utterance) or Item(self._by_id[utterance])
+        rate = audio.info(item.utterance.path).rate
+        return item.signal(rate, Windowing()), rate
+
+    def probabilities(self, signal: np.ndarray, rate: int) -> np.ndarray:
+        """Recognise samples of speech as an utterance is recognised: (classes,), the mean over its windows.
+
+        Raises:
+            UserError: the model hears more than speech.
+        """
+        windows = self.windowing.windows(len(signal) / rate)
+        arrays: dict[str, list[np.ndarray]] = {}
+        for name, (view, feature) in self.views.items():
+            if view.channel is not None:
+                raise UserError(f"view '{name}' reads channel '{view.channel}': samples of speech are not enough")
+            heard = audio.resample(signal, rate, feature.rate)
+            arrays[name] = [
+                feature(self.windowing.fit(heard[round(start * feature.rate) : round(end * feature.rate)], feature.rate))
+                for start, end in windows
+            ]
+        shapes = {name: feature.shape for name, (_, feature) in self.views.items()}
+        # Of items only number and name count here: there are no labels.
+        data = ItemData([Item(Utterance("the signal", Path("signal")))] * len(windows), arrays, shapes)
+        with torch.inference_mode():
+            logits = self.finished.model(data.batch(range(len(windows)))).predictions[self.target]
+        return logits.double().softmax(1).mean(0).numpy()
+
+    @cached_property
+    def _by_id(self) -> dict[str, Utterance]:
+        return {utterance.id: utterance for utterance in self.experiment.scored}
+
+
+def _prepare(run: RunFolder, row: int, places: Mapping[str, str | Path]) -> Experiment:
+    """Select again what a configuration of a run learned from and was tested on."""
+    system = System.model_validate(run.description["system"][row])
+    protocol: dict[str, Any] = dict(run.description["protocol"])
+    name = protocol.pop("name")
+    found, also = (
+        [corpora.load(corpus, places.get(corpus, place)) for corpus, place in run.description.get(key, {}).items()]
+        for key in ("folders", "also")
+    )
+    experiment = prepare(system, found, name, Store(), definitions={name: Protocol(**protocol)}, also=also)
+    for corpus in found:
+        if experiment.content(corpus.name) != run.description["content"][corpus.name]:
+            raise UserError(
+                f"{corpus.folder}: not what the run '{run.path.name}' learned from as '{corpus.name}' "
+                "(recordings, intervals or labels differ)"
+            )
+    return experiment
