@@ -15,6 +15,7 @@ from serkit import audio, corpora, features
 from serkit.batches import ItemData
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
+from serkit.evaluation.robustness import Part
 from serkit.features import Feature
 from serkit.features.store import Store
 from serkit.items import Item, Windowing
@@ -46,12 +47,12 @@ class Tested:
         return next(cls.folds(RunFolder.load(folder)))
 
     @classmethod
-    def folds(cls, run: RunFolder, places: Mapping[str, str | Path] | None = None) -> Iterator[Tested]:
+    def folds(cls, run: RunFolder, places: Mapping[str, str] | None = None) -> Iterator[Tested]:
         """Read a run fold by fold.
 
         Args:
             run: finished.
-            places: where its corpora lie, by name; of those that are not named, where they lay.
+            places: of `run.places`; None: its corpora lie where they lay.
 
         Raises:
             UserError: a corpus that is not where it was or has changed, or trained stages that are gone.
@@ -60,7 +61,7 @@ class Tested:
         for split in run.splits:
             note = run.notes[split.name]
             if note["chosen"] not in experiments:
-                experiments[note["chosen"]] = _prepare(run, note["chosen"], places or {})
+                experiments[note["chosen"]] = _prepare(run, note["chosen"], places or run.places())
             experiment = experiments[note["chosen"]]
             yield cls(experiment, split, rebuild(run.stages / note["stage"], experiment.system))
 
@@ -141,14 +142,21 @@ class Tested:
         return {utterance.id: utterance for utterance in self.experiment.scored}
 
 
-def _prepare(run: RunFolder, row: int, places: Mapping[str, str | Path]) -> Experiment:
+def parts(run: RunFolder, places: Mapping[str, str] | None = None) -> Iterator[Part]:
+    """Yield each fold of a run with its own predictions; arguments and errors are those of `Tested.folds`."""
+    predictions = run.predictions
+    for tested in Tested.folds(run, places):
+        own = (predictions.folds == tested.split.fold) & (predictions.seeds == tested.split.seed)
+        yield Part(predictions.select(own), tested.hear, tested.probabilities)
+
+
+def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
     """Select again what a configuration of a run learned from and was tested on."""
     system = System.model_validate(run.description["system"][row])
     protocol: dict[str, Any] = dict(run.description["protocol"])
     name = protocol.pop("name")
     found, also = (
-        [corpora.load(corpus, places.get(corpus, place)) for corpus, place in run.description.get(key, {}).items()]
-        for key in ("folders", "also")
+        [corpora.load(corpus, places[corpus]) for corpus in run.description.get(key, {})] for key in ("folders", "also")
     )
     experiment = prepare(system, found, name, Store(), definitions={name: Protocol(**protocol)}, also=also)
     for corpus in found:
