@@ -47,6 +47,7 @@ LAB = frozenset(
         "onnxscript",
         "pandas",
         "pyarrow",
+        "pyloudnorm",
         "safetensors",
         "scipy",
         "sklearn",
