@@ -117,9 +117,8 @@ class Codec:
 
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
         format, subtype, most, least = CODECS[self.name]
-        kilobits = float(generator.choice(self.kilobits))
-        options: dict[str, Any] = {"format": format, "subtype": subtype}
-        options["compression_level"] = (most - kilobits) / (most - least)
+        level = (most - float(generator.choice(self.kilobits))) / (most - least)
+        options: dict[str, Any] = {"format": format, "subtype": subtype, "compression_level": level}
         if self.name == "mp3":
             options["bitrate_mode"] = "CONSTANT"
         return _coded(signal, rate, CODEC_RATE, options)

@@ -25,6 +25,7 @@ COMMANDS = {
     "train": ("serkit.cli.train:train", "Train and score a system."),
     "tune": ("serkit.cli.tune:tune", "Search the hyper-parameters of a system."),
     "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recogniser on labelled recordings."),
+    "report": ("serkit.cli.reports:report", "Show where a run fails: scores slice by slice, worst errors."),
     "robustness": ("serkit.cli.robustness:robustness", "Score on recordings made worse: noise, telephone, rooms, ..."),
     "compare": ("serkit.cli.compare:compare", "Compare runs, with a paired test."),
     "audit": ("serkit.cli.audit:audit", "Look for leaks between training and test."),

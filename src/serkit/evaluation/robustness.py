@@ -63,9 +63,7 @@ CURVES = {
             "GSM": Telephone(coding="gsm"),
         },
     ),
-    "opus": Curve(
-        "Opus, wideband", "rate (kbit/s)", {rate: Codec("opus", (rate,)) for rate in (32, 24, 16, 12, 8, 6)}
-    ),
+    "opus": Curve("Opus, wideband", "rate (kbit/s)", {rate: Codec("opus", (rate,)) for rate in (32, 24, 16, 12, 8, 6)}),
     "mp3": Curve("MP3, 16 kHz", "rate (kbit/s)", {rate: Codec("mp3", (rate,)) for rate in (64, 48, 32, 24, 16)}),
     "reverberation": Curve(
         "Reverberation",

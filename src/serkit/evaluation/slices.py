@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -54,9 +55,7 @@ def slices(
         `commonest` class with its `share`, and `warnings`: reasons not to trust the scores.
     """
     return {
-        name: [
-            _score(predictions.select(values == value), value, name) for value in order if (values == value).any()
-        ]
+        name: [_score(predictions.select(values == value), value, name) for value in order if (values == value).any()]
         for name, (values, order) in _values(predictions, utterances, measured).items()
     }
 
@@ -88,7 +87,7 @@ def _binned(values: np.ndarray, step: float) -> tuple[np.ndarray, Sequence[str]]
     bounds = bounds[bounds > known.min()] if len(known) else bounds
     texts = [f"{bound:.6g}" for bound in bounds]
     if texts:
-        order = [f"below {texts[0]}", *(f"{a} to {b}" for a, b in zip(texts, texts[1:], strict=False))]
+        order = [f"below {texts[0]}", *(f"{a} to {b}" for a, b in itertools.pairwise(texts))]
         order.append(f"{texts[-1]} and more")
     else:
         order = ["all"]

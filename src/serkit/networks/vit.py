@@ -116,7 +116,7 @@ class Vit(Network):
         maps = {}
         if "attention" in self.keep:
             last = cast(Block, self.blocks[-1])
-            rows = self.inputs[self.only][1] // self.patch[0]
+            rows = image.shape[2] // self.patch[0]
             maps["attention"] = last.attention.of_class_token(last.norm(before)).unflatten(1, (rows, -1))
         return Output({target: head(features) for target, head in self.head.items()}, features, maps)
 

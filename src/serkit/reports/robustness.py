@@ -27,9 +27,7 @@ NAME = "robustness"
 _WIDTH, _HEIGHT = 2.9, 2.25
 
 
-def of_run(
-    folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: int = 0, jobs: int = 1
-) -> dict[str, Any]:
+def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: int = 0, jobs: int = 1) -> dict[str, Any]:
     """Measure a run: each fold's own model on its own test part, so that none is tested on what it learned.
 
     Args:
@@ -87,7 +85,7 @@ def of_bundle(
         return np.array([probabilities[label] for label in bundle.labels])
 
     part = robustness.Part(evaluation.predictions, lambda id: hear(bundle, by_id[id]), recognise)
-    about = {"model": bundle.name, "system": bundle.system, "protocol": "the finished recogniser"}
+    about: dict[str, Any] = {"model": bundle.name, "system": bundle.system, "protocol": "the finished recogniser"}
     about["flags"] = list(evaluation.flags)
     return {**about, **robustness.measure([part], curves, seed, jobs)}, evaluation.failed
 
@@ -100,12 +98,12 @@ def write(measured: Mapping[str, Any], folder: Path) -> None:
         folder: made where it is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = list(robustness.rows(measured))
+    lines = list(robustness.rows(measured))
     # `open` is the inner block: it closes the file before the outer one renames it.
     with writing(folder / f"{NAME}.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(lines)
     columns, height = _grid(measured, 3)
     save(folder / f"{NAME}.png", columns * _WIDTH, height, lambda figure: _paint(figure, measured, columns))
     write_json(folder / f"{NAME}.json", measured)
@@ -164,10 +162,9 @@ def _points(
     strengths = [point["strength"] for point in curve["points"]]
     scores = [point["uar"] for point in curve["points"]]
     if curve["neutral"] is None:
-        names = [text if isinstance(text, str) else f"{text:g}" for text in strengths]
-        # Bands and codecs have long names.
-        names = [text.replace(" Hz", "\nHz") for text in names]
-        return np.arange(len(strengths) + 1), ["as is", *names], [clean, *scores], 0
+        # Bands have long names.
+        names = [text.replace(" Hz", "\nHz") if isinstance(text, str) else f"{text:g}" for text in strengths]
+        return range(len(strengths) + 1), ["as is", *names], [clean, *scores], 0
     start = sum(strength < curve["neutral"] for strength in strengths)
     strengths.insert(start, curve["neutral"])
     scores.insert(start, clean)

@@ -16,7 +16,7 @@ from serkit.batches import ItemData
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
 from serkit.evaluation.robustness import Part
-from serkit.features import Feature
+from serkit.features import Feature, interval
 from serkit.features.store import Store
 from serkit.items import Item, Windowing
 from serkit.protocols import Protocol
@@ -48,7 +48,7 @@ class Tested:
 
     @classmethod
     def folds(cls, run: RunFolder, places: Mapping[str, str] | None = None) -> Iterator[Tested]:
-        """Read a run fold by fold.
+        """Yield the model of each fold of a run.
 
         Args:
             run: finished.
@@ -57,13 +57,8 @@ class Tested:
         Raises:
             UserError: a corpus that is not where it was or has changed, or trained stages that are gone.
         """
-        experiments: dict[int, Experiment] = {}
-        for split in run.splits:
-            note = run.notes[split.name]
-            if note["chosen"] not in experiments:
-                experiments[note["chosen"]] = _prepare(run, note["chosen"], places or run.places())
-            experiment = experiments[note["chosen"]]
-            yield cls(experiment, split, rebuild(run.stages / note["stage"], experiment.system))
+        for split, experiment in experiments(run, places or run.places()):
+            yield cls(experiment, split, rebuild(run.stages / run.notes[split.name]["stage"], experiment.system))
 
     @property
     def target(self) -> str:
@@ -105,14 +100,8 @@ class Tested:
         return ItemData(items, arrays, shapes, self.finished.classes)
 
     def hear(self, utterance: str) -> tuple[np.ndarray, int]:
-        """Read the speech of an utterance, or of the piece or copy that stands for one: float32 (samples,), its rate.
-
-        Raises:
-            AudioError: it cannot be read.
-        """
-        item = self.experiment.pieces.get(utterance) or Item(self._by_id[utterance])
-        rate = audio.info(item.utterance.path).rate
-        return item.signal(rate, Windowing()), rate
+        """Read an utterance as `hear` does."""
+        return hear(self.experiment, self._by_id[utterance])
 
     def probabilities(self, signal: np.ndarray, rate: int) -> np.ndarray:
         """Recognise samples of speech as an utterance is recognised: (classes,), the mean over its windows.
@@ -125,17 +114,39 @@ class Tested:
         for name, (view, feature) in self.views.items():
             if view.channel is not None:
                 raise UserError(f"view '{name}' reads channel '{view.channel}': samples of speech are not enough")
-            heard = audio.resample(signal, rate, feature.rate)
-            arrays[name] = [
-                feature(self.windowing.fit(heard[round(start * feature.rate) : round(end * feature.rate)], feature.rate))
-                for start, end in windows
-            ]
+            heard, hertz = audio.resample(signal, rate, feature.rate), feature.rate
+            pieces = [heard[round(start * hertz) : round(end * hertz)] for start, end in windows]
+            arrays[name] = [feature(self.windowing.fit(piece, hertz)) for piece in pieces]
         shapes = {name: feature.shape for name, (_, feature) in self.views.items()}
         # Of items only number and name count here: there are no labels.
         data = ItemData([Item(Utterance("the signal", Path("signal")))] * len(windows), arrays, shapes)
         with torch.inference_mode():
             logits = self.finished.model(data.batch(range(len(windows)))).predictions[self.target]
         return logits.double().softmax(1).mean(0).numpy()
+
+    def attention(self, utterance: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return how much each moment of an utterance counts for the model.
+
+        Returns:
+            For each window of the utterance the edges of its moments in s, (moments + 1,), and how much each counts,
+            in multiples of what it would if all counted alike, (moments,). Nothing if the network does not weigh the
+            moments of a single view.
+        """
+        model = self.finished.model
+        if not model.network.has_attention or len(self.views) != 1 or len(model.upstream):
+            return []
+        [(view, feature)] = self.views.values()
+        items, found = self.items([utterance]), []
+        data = self.data(items)
+        kept, model.network.keep = model.network.keep, ("attention",)
+        for number, item in enumerate(items):
+            with torch.inference_mode():
+                weights = model(data.batch([number])).maps["attention"][0].sum(0).double().numpy()
+            signal = item.signal(feature.rate, self.windowing, view.channel)
+            start, end = interval(feature, signal)
+            found.append((item.start + np.linspace(start, end, len(weights) + 1), weights / weights.mean()))
+        model.network.keep = kept
+        return found
 
     @cached_property
     def _by_id(self) -> dict[str, Utterance]:
@@ -148,6 +159,35 @@ def parts(run: RunFolder, places: Mapping[str, str] | None = None) -> Iterator[P
     for tested in Tested.folds(run, places):
         own = (predictions.folds == tested.split.fold) & (predictions.seeds == tested.split.seed)
         yield Part(predictions.select(own), tested.hear, tested.probabilities)
+
+
+def experiments(run: RunFolder, places: Mapping[str, str]) -> Iterator[tuple[Split, Experiment]]:
+    """Yield each fold of a run with what its chosen configuration learned from and was tested on.
+
+    Args:
+        run: finished.
+        places: of `run.places`.
+
+    Raises:
+        UserError: a corpus that is not where it was, or has changed.
+    """
+    made: dict[int, Experiment] = {}
+    for split in run.splits:
+        row = run.notes[split.name]["chosen"]
+        if row not in made:
+            made[row] = _prepare(run, row, places)
+        yield split, made[row]
+
+
+def hear(experiment: Experiment, utterance: Utterance) -> tuple[np.ndarray, int]:
+    """Read the speech of an utterance, or of the piece or copy that stands for one: float32 (samples,), its rate.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    item = experiment.pieces.get(utterance.id) or Item(utterance)
+    rate = audio.info(item.utterance.path).rate
+    return item.signal(rate, Windowing()), rate
 
 
 def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
