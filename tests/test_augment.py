@@ -5,7 +5,19 @@ import pytest
 import soundfile
 
 from serkit import augment
-from serkit.augment import Noise, Pair, Pitch, Shift, Speed, Stretch
+from serkit.augment import (
+    Codec,
+    ColouredNoise,
+    Level,
+    Noise,
+    Pair,
+    Pitch,
+    Recorded,
+    Shift,
+    Speed,
+    Stretch,
+    Telephone,
+)
 from serkit.corpora import Channel, Utterance
 from serkit.errors import UserError
 from serkit.items import Item, Windowing, copies
@@ -109,7 +121,7 @@ def test_speed_draws_among_its_factors():
 
 
 def test_an_unknown_name():
-    with pytest.raises(UserError, match=r"unknown augmentation 'noies'. Did you mean 'noise'\? Available: faster"):
+    with pytest.raises(UserError, match=r"unknown augmentation 'noies'. Did you mean 'noise'\? Available: codec"):
         augment.build("noies")
 
 
@@ -215,3 +227,115 @@ def test_a_pair_repeats_with_its_seed_and_hears_only_the_speech():
     np.testing.assert_array_equal(first, second)
     assert len(first) <= RATE / 0.75 + 1
     assert not np.array_equal(first[:RATE], Pair()(signal, RATE, RATE, chance(6))[:RATE])
+
+
+def speechlike(seconds=2.0):
+    """A buzz at 150 Hz with all its harmonics up to 7.5 kHz, louder and softer at 4 Hz."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    buzz = sum(np.sin(2 * np.pi * 150 * harmonic * time) for harmonic in range(1, 51)) / 50
+    return (0.4 * buzz * (1 + 0.5 * np.sin(2 * np.pi * 4 * time))).astype(np.float32)
+
+
+def band_level(signal, low, high):
+    """Power between two frequencies in dB."""
+    power = np.abs(np.fft.rfft(signal)) ** 2
+    frequency = np.fft.rfftfreq(len(signal), 1 / RATE)
+    return 10 * np.log10(power[(frequency >= low) & (frequency < high)].sum() + 1e-12)
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(0.0, 3.0), (-3.0, 0.0), (-6.0, -3.0)])
+def test_coloured_noise_falls_by_its_slope_and_has_its_ratio(slope, expected):
+    signal = speechlike(4.0)
+    changed = ColouredNoise(10.0, 10.0, (slope,))(signal, RATE, len(signal), chance())
+    assert changed.dtype == np.float32
+    assert ratio(signal, changed, len(signal)) == pytest.approx(10, abs=0.2)
+    noise = changed - signal
+    # Twice as wide an octave: white noise gains 3 dB from one to the next.
+    assert band_level(noise, 2000, 4000) - band_level(noise, 1000, 2000) == pytest.approx(expected, abs=0.4)
+
+
+def test_coloured_noise_of_silence_is_silence():
+    np.testing.assert_array_equal(ColouredNoise()(np.zeros(100, np.float32), RATE, 100, chance()), np.zeros(100))
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "GSM610"])
+def test_a_telephone_keeps_its_band_and_nothing_else(subtype):
+    signal = speechlike()
+    changed = Telephone(subtypes=(subtype,))(signal, RATE, len(signal), chance())
+    assert (changed.shape, changed.dtype) == (signal.shape, np.float32)
+    assert band_level(changed, 500, 3000) == pytest.approx(band_level(signal, 500, 3000), abs=2)
+    for low, high in ((100, 200), (4500, 7500)):
+        assert band_level(changed, low, high) < band_level(signal, low, high) - 12
+
+
+def test_the_words_on_the_telephone_are_in_time():
+    click = np.zeros(RATE, np.float32)
+    click[8000:8008] = 0.5
+    changed = Telephone(subtypes=("ULAW",))(click, RATE, RATE, chance())
+    assert abs(int(np.abs(changed).argmax()) - 8004) <= 4
+
+
+@pytest.mark.parametrize("coding", Codec().formats)
+def test_a_codec_loses_something_but_not_the_sound(coding):
+    signal = speechlike()
+    changed = Codec((coding,), 0.99, 0.99)(signal, RATE, len(signal), chance())
+    assert (changed.shape, changed.dtype) == (signal.shape, np.float32)
+    assert 0 < ratio(signal, changed, len(signal)) < 60
+    assert band_level(changed, 100, 3000) == pytest.approx(band_level(signal, 100, 3000), abs=2)
+
+
+def test_more_compression_loses_more():
+    signal = speechlike()
+    opus = (("OGG", "OPUS"),)
+    least, most = (
+        ratio(signal, Codec(opus, share, share)(signal, RATE, len(signal), chance()), len(signal))
+        for share in (0.0, 0.99)
+    )
+    assert least > most + 3
+
+
+def test_level_sets_the_peak_and_clips_above_full_scale():
+    signal = sine(0.5)
+    low = Level(-40.0, -40.0)(signal, RATE, len(signal), chance())
+    assert np.abs(low).max() == pytest.approx(0.01, abs=1 / 32767)
+    np.testing.assert_allclose(low * 32767, np.round(low * 32767), atol=1e-3)
+    clipped = Level(6.0, 6.0)(signal, RATE, len(signal), chance())
+    assert np.abs(clipped).max() == 1.0
+    # A sine of twice full scale is above it for two thirds of the time.
+    assert np.mean(np.abs(clipped) == 1.0) == pytest.approx(2 / 3, abs=0.01)
+    np.testing.assert_array_equal(Level()(np.zeros(9, np.float32), RATE, 9, chance()), np.zeros(9))
+
+
+def test_recordings_are_drawn_from_what_may_happen_to_them():
+    signal = speechlike(1.0)
+    always = {"speed": 0.0, "noise": 0.0}
+    called = Recorded(**always, telephone=1.0, codec=0.0)(signal, RATE, len(signal), chance())
+    coded = Recorded(**always, telephone=0.0, codec=1.0)(signal, RATE, len(signal), chance())
+    plain = Recorded(**always, telephone=0.0, codec=0.0)(signal, RATE, len(signal), chance())
+
+    def high(changed):
+        return band_level(changed, 4500, 7500) - band_level(changed, 500, 3000)
+
+    assert high(called) < high(signal) - 15
+    assert high(coded) > high(signal) - 6
+    assert high(plain) == pytest.approx(high(signal), abs=0.3)
+    lengths = {len(Recorded()(signal, RATE, len(signal), chance(seed))) for seed in range(12)}
+    assert len(lengths) > 6
+    assert 0.9 * RATE < min(lengths) < max(lengths) < 1.12 * RATE
+
+
+@pytest.mark.parametrize("name", ["coloured_noise", "telephone", "codec", "level", "recorded"])
+def test_the_padding_is_not_the_recording_and_chance_is_the_generators(name):
+    signal = padded(speechlike(1.0), 2 * RATE)
+    change = augment.build(name)
+    first, again, other = (change(signal, RATE, RATE, chance(seed)) for seed in (1, 1, 2))
+    assert np.isfinite(first).all()
+    np.testing.assert_array_equal(first, again)
+    assert first.shape != other.shape or not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", ["telephone", "codec", "level", "recorded", "coloured_noise"])
+def test_a_very_short_recording_survives(name):
+    changed = augment.build(name)(sine(0.01), RATE, 160, chance())
+    assert np.isfinite(changed).all()
+    assert len(changed)

@@ -1,4 +1,4 @@
-"""Augmented copies of a recording: noise, time shift, speed, pitch, duration.
+"""Augmented copies of a recording: noise, time shift, speed, pitch, duration, telephone, codec, level.
 
 Each takes `(signal, rate, speech, generator)`: float32 samples, their rate in Hz, how many of them are
 the recording (the rest is zero padding), and the NumPy generator all chance comes from. To add one, write
@@ -7,14 +7,19 @@ its class and add its line to `AUGMENTATIONS`.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from serkit.audio import resample
 from serkit.errors import UserError, unknown
+
+#: Sampling rate of a telephone call in Hz.
+TELEPHONE_RATE = 8000
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,147 @@ class Pair:
         return signal
 
 
+@dataclass(frozen=True)
+class ColouredNoise:
+    """Steady background noise whose power falls with frequency, at a ratio to the power of the speech.
+
+    Fans, rooms and streets are louder at low frequencies than white noise is.
+
+    Args:
+        low: smallest signal-to-noise ratio in dB.
+        high: largest signal-to-noise ratio in dB.
+        slopes: of the noise's power, drawn from, in dB per octave: 0 is white, -3 pink, -6 brown.
+    """
+
+    low: float = 5.0
+    high: float = 30.0
+    slopes: tuple[float, ...] = (0.0, -3.0, -6.0)
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        slope = float(generator.choice(self.slopes))
+        ratio = generator.uniform(self.low, self.high)
+        spectrum = np.fft.rfft(generator.standard_normal(len(signal)))
+        # Level below 20 Hz, or brown noise would be little else than the drift of its first bin.
+        frequency = np.maximum(np.fft.rfftfreq(len(signal), 1 / rate), 20.0)
+        noise = np.fft.irfft(spectrum * 10 ** (slope * np.log2(frequency) / 20), len(signal))
+        power = np.mean(np.square(signal[:speech], dtype=np.float64)) / 10 ** (ratio / 10)
+        return signal + (np.sqrt(power / np.mean(noise**2)) * noise).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Telephone:
+    """A telephone call: 300 to 3400 Hz, 8000 Hz, 8-bit mu-law or GSM 06.10; back at the recording's rate.
+
+    Args:
+        low: lower edge of the band in Hz.
+        high: upper edge of the band in Hz.
+        subtypes: coding drawn from, as libsndfile calls it.
+    """
+
+    low: float = 300.0
+    high: float = 3400.0
+    subtypes: tuple[str, ...] = ("ULAW", "GSM610")
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        from scipy.signal import butter, sosfiltfilt
+
+        subtype = str(generator.choice(self.subtypes))
+        call = resample(signal[:speech], rate, TELEPHONE_RATE)
+        band = butter(4, (self.low, self.high), "bandpass", fs=TELEPHONE_RATE, output="sos")
+        # The default padding needs more samples than a very short recording has.
+        call = sosfiltfilt(band, call, padlen=min(len(call) - 1, 27)).astype(np.float32)
+        coded = _through(call, TELEPHONE_RATE, "WAV", subtype)
+        return _as_long(resample(coded, TELEPHONE_RATE, rate), signal)
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A lossy file: written and read again.
+
+    Args:
+        formats: format and subtype drawn from, as libsndfile calls them.
+        low: smallest share of libsndfile's compression drawn from, 0 (largest file) to 1.
+        high: largest share.
+    """
+
+    formats: tuple[tuple[str, str], ...] = (("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS"), ("OGG", "VORBIS"))
+    low: float = 0.3
+    high: float = 0.99
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        kind, subtype = self.formats[int(generator.integers(len(self.formats)))]
+        compression = float(generator.uniform(self.low, self.high))
+        # Opus knows few rates, and 16000 Hz is one of them.
+        coded = _through(resample(signal[:speech], rate, 16000), 16000, kind, subtype, compression)
+        return _as_long(resample(coded, 16000, rate), signal)
+
+
+@dataclass(frozen=True)
+class Level:
+    """Another recording level: 16-bit samples whose peak lies below full scale, or is clipped there.
+
+    Args:
+        low: lowest peak in dB of full scale.
+        high: highest peak in dB of full scale; above 0 the recording is clipped.
+    """
+
+    low: float = -40.0
+    high: float = 12.0
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        peak = float(np.abs(signal).max()) or 1.0
+        gain = 10 ** (generator.uniform(self.low, self.high) / 20) / peak
+        return (np.round(np.clip(signal * gain, -1, 1) * 32767) / 32767).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What happens to recordings before a recogniser hears them, drawn anew for each.
+
+    Another speed, coloured noise, a telephone or a lossy file (never both), another level: in this order.
+
+    Args:
+        speed: largest relative change of the speed.
+        noise: share of the recordings with noise.
+        telephone: share that went through a telephone.
+        codec: share that were lossy files.
+    """
+
+    speed: float = 0.1
+    noise: float = 0.6
+    telephone: float = 0.3
+    codec: float = 0.4
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        factor = 1 + generator.uniform(-self.speed, self.speed)
+        changes: list[Augmentation] = [Speed((factor,))]
+        if generator.random() < self.noise:
+            changes.append(ColouredNoise())
+        way = generator.random()
+        if way < self.telephone:
+            changes.append(Telephone())
+        elif way < self.telephone + self.codec:
+            changes.append(Codec())
+        signal = signal[:speech]
+        for change in (*changes, Level()):
+            signal = change(signal, rate, len(signal), generator)
+        return signal
+
+
+def _through(signal: np.ndarray, rate: int, kind: str, subtype: str, compression: float | None = None) -> np.ndarray:
+    """Write samples as a file of some coding and read them again."""
+    file = io.BytesIO()
+    # What is louder than full scale would wrap round in some codings.
+    soundfile.write(file, np.clip(signal, -1, 1), rate, format=kind, subtype=subtype, compression_level=compression)
+    file.seek(0)
+    return soundfile.read(file, dtype="float32")[0]
+
+
+def _as_long(changed: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """Cut samples, or pad them with zeros, to the length of others: codings work in blocks."""
+    return np.pad(changed, (0, max(0, len(signal) - len(changed))))[: len(signal)]
+
+
 def _library() -> Any:
     """Import what changes pitch and duration: with its own imports it takes a second."""
     try:
@@ -135,7 +281,7 @@ def _library() -> Any:
     return audiomentations
 
 
-Augmentation = Noise | Shift | Speed | Pitch | Stretch | Pair
+Augmentation = Noise | Shift | Speed | Pitch | Stretch | Pair | ColouredNoise | Telephone | Codec | Level | Recorded
 
 AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
     "noise": Noise,
@@ -146,6 +292,11 @@ AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
     "pitch": Pitch,
     "stretch": Stretch,
     "pair": Pair,
+    "coloured_noise": ColouredNoise,
+    "telephone": Telephone,
+    "codec": Codec,
+    "level": Level,
+    "recorded": Recorded,
 }
 
 

@@ -40,6 +40,13 @@ def temperature(logits: np.ndarray, truth: np.ndarray, smoothing: float = 0.0) -
     return float(np.exp(found.x))
 
 
+def sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return what probabilities (n, classes) become if the logits behind them are divided by a temperature."""
+    logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
 def ece(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
     """Return the expected calibration error: how far sureness and accuracy lie apart on average.
 

@@ -26,6 +26,7 @@ FEATURES = {
     "mel_square": "serkit.features.square:MelSquare",
     "mfcc": "serkit.features.mfcc:Mfcc",
     "mfcc_square": "serkit.features.square:MfccSquare",
+    "speech_functionals": "serkit.features.speech_functionals:SpeechFunctionals",
     "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
     "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
 }

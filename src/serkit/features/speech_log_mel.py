@@ -62,24 +62,36 @@ class SpeechLogMel:
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the levels of a float32 signal (samples,): float32 (bands, frames)."""
         levels = self._log_mel()(signal)
-        levels = levels[:, self._spoken(levels)]
-        # The 95th percentile, not the maximum: one click must not set the level of an utterance.
-        loud = np.percentile(levels.max(axis=0), 95).astype(np.float32)
-        return np.maximum(levels - loud, np.float32(-self.range))
+        levels = levels[:, spoken(levels, self.trim, self.margin)]
+        return relative(levels, self.range)
 
     def interval(self, signal: np.ndarray) -> tuple[float, float]:
         """Return which part of a signal the frames show: start and end in s."""
         levels = self._log_mel()(signal)
-        start, end, _ = self._spoken(levels).indices(levels.shape[1])
+        start, end, _ = spoken(levels, self.trim, self.margin).indices(levels.shape[1])
         return start * self.hop / self.rate, min(end * self.hop, len(signal)) / self.rate
-
-    def _spoken(self, levels: np.ndarray) -> slice:
-        """Return the frames without the silence before and after the speech."""
-        # Energy of a frame in dB; its loudest band alone is within 18 dB of it, which is not enough here.
-        energy = 10 * np.log10(np.sum(10 ** (levels / 10), axis=0))
-        spoken = np.flatnonzero(energy > energy.max() - self.trim)
-        return slice(max(0, int(spoken[0]) - self.margin), int(spoken[-1]) + 1 + self.margin)
 
     def _log_mel(self) -> LogMel:
         shared = ("rate", "fft", "length", "hop", "bands", "low", "high")
         return LogMel(**{field: getattr(self, field) for field in shared})
+
+
+def spoken(levels: np.ndarray, trim: float, margin: int) -> slice:
+    """Return which frames of a log-mel spectrogram (bands, frames) in dB hold the speech, and a margin around it.
+
+    Args:
+        levels: of the whole recording.
+        trim: frames before and after the speech lie more than this many dB below the loudest frame.
+        margin: in frames.
+    """
+    # Energy of a frame in dB; its loudest band alone is within 18 dB of it, which is not enough here.
+    energy = 10 * np.log10(np.sum(10 ** (levels / 10), axis=0))
+    loud = np.flatnonzero(energy > energy.max() - trim)
+    return slice(max(0, loud[0] - margin), loud[-1] + 1 + margin)
+
+
+def relative(levels: np.ndarray, range: float) -> np.ndarray:
+    """Return levels (bands, frames) in dB below the loud frames, none more than `range` dB below them."""
+    # The 95th percentile, not the maximum: one click must not set the level of an utterance.
+    loud = np.percentile(levels.max(axis=0), 95).astype(np.float32)
+    return np.maximum(levels - loud, np.float32(-range))

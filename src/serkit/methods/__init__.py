@@ -20,6 +20,7 @@ METHODS = {
     "feature_distillation": "serkit.methods.feature_distillation:FeatureDistillation",
     "feature_matching": "serkit.methods.feature_matching:FeatureMatching",
     "focal": "serkit.methods.focal:Focal",
+    "fixed": "serkit.methods.fixed:Fixed",
     "hard_examples": "serkit.methods.hard_examples:HardExamples",
     "rh_emo": "serkit.methods.rh_emo:RhEmo",
     "supervised": "serkit.methods.supervised:Supervised",

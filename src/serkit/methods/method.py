@@ -30,6 +30,9 @@ class Method:
     #: Whether the loop runs; without it there is neither a history nor a training record.
     by_epochs = True
 
+    #: Whether it learns from its items at all; without it none of their views is computed.
+    learns = True
+
     def identity(self, items: Sequence[Item]) -> Any:
         """Return what of the training items, besides samples and labels, decides what is trained (JSON only)."""
         return None
@@ -54,7 +57,7 @@ class Method:
 
         Args:
             model: as training left it, in evaluation mode.
-            batches: the training items, in the order of `stages.training`.
+            batches: the training items, in the order of `stages.training`; none where the method does not learn.
             held: the validation items; none where the protocol has none.
         """
         return model

@@ -23,6 +23,7 @@ NETWORKS = {
     "charma": "serkit.networks.spectral_cnn:Charma",
     "cnn": "serkit.networks.cnn:Cnn",
     "crnn": "serkit.networks.crnn:Crnn",
+    "ensemble": "serkit.networks.ensemble:Ensemble",
     "fcn": "serkit.networks.fcn:Fcn",
     "fused": "serkit.networks.fused:Fused",
     "linear": "serkit.networks.linear:Linear",

@@ -61,6 +61,20 @@ class Calibration(_Table):
     fitted_on: str
 
 
+class Unsure(_Table):
+    """Which answers are marked as unsure: those whose confidence is below a threshold.
+
+    `rule` says in words how the threshold was chosen. `coverage` is the share of answers that are sure, `accuracy`
+    theirs, `accuracy_unsure` that of the others: measured on held-out speakers with a threshold from other speakers.
+    """
+
+    threshold: float = Field(ge=0)
+    rule: str
+    coverage: float | None = None
+    accuracy: float | None = None
+    accuracy_unsure: float | None = None
+
+
 class TrainedOn(_Table):
     """Corpora, and the first 16 hexadecimal digits of `audio.content_hash` of each recording."""
 
@@ -115,6 +129,7 @@ class Bundle(_Table):
         target: what was learned, e.g. `emotion`.
         inputs: of the network.
         windowing: how a recording is cut; its probabilities are the mean over the windows.
+        unsure: which answers are marked as unsure; None: none is.
         model: made by `save`.
         network: table the network can be built from again, with `weights.safetensors`.
     """
@@ -129,6 +144,7 @@ class Bundle(_Table):
     inputs: list[Input] = Field(min_length=1)
     windowing: Windowing
     calibration: Calibration | None = None
+    unsure: Unsure | None = None
     trained_on: TrainedOn
     scores: list[Score] = []
     licence: str

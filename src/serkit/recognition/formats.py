@@ -59,7 +59,7 @@ class JsonLines:
 
 
 class Csv:
-    """Columns file, label, confidence, duration, one `p_LABEL` per label, error.
+    """Columns file, label, sure, confidence, duration, one `p_LABEL` per label, error.
 
     Args:
         stream: opened with newline="".
@@ -76,11 +76,11 @@ class Csv:
 
     def write(self, result: Result) -> None:
         if isinstance(result, Failure):
-            row = [result.file, "", "", "", *("" for _ in self._labels), result.error]
+            row = [result.file, "", "", "", "", *("" for _ in self._labels), result.error]
         else:
             numbers = [result.probabilities[label] for label in self._labels]
             numbers = [round(number, DIGITS) for number in (result.confidence, result.duration, *numbers)]
-            row = [result.file, result.label, *map(str, numbers), ""]
+            row = [result.file, result.label, str(result.sure).lower(), *map(str, numbers), ""]
         self._rows.writerow(row)
         self._stream.flush()
 
@@ -131,7 +131,8 @@ class Table:
             else:
                 remarks = "; ".join(_without_file(text, result.file) for text in result.warnings)
                 numbers = f"{result.confidence:.2f}", f"{result.duration:.2f}"
-                table.add_row(file, Text(result.label), *numbers, Text(remarks, style="yellow"))
+                label = Text(result.label if result.sure else f"{result.label}? (unsure)")
+                table.add_row(file, label, *numbers, Text(remarks, style="yellow"))
         # Into a file or a pipe the lines go unbroken.
         width = None if self._stream.isatty() else 10_000
         Console(file=self._stream, width=width).print(table)
@@ -153,6 +154,7 @@ def as_dict(result: Result) -> dict[str, Any]:
     return {
         "file": result.file,
         "label": result.label,
+        "sure": result.sure,
         "confidence": round(result.confidence, DIGITS),
         "probabilities": {label: round(value, DIGITS) for label, value in result.probabilities.items()},
         "duration": round(result.duration, DIGITS),
@@ -162,7 +164,7 @@ def as_dict(result: Result) -> dict[str, Any]:
 
 def csv_columns(labels: Iterable[str]) -> list[str]:
     """Names of the columns of CSV."""
-    return ["file", "label", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
+    return ["file", "label", "sure", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
 
 
 def resume(path: Path, format: Format, labels: Sequence[str]) -> dict[str, bool]:
@@ -226,7 +228,7 @@ def _answer_of_csv(line: str, labels: Sequence[str], number: int) -> dict[str, b
     [row] = csv.reader(io.StringIO(line, newline=""))
     columns = csv_columns(labels)
     if number == 1:
-        if row[:4] != columns[:4]:
+        if row[:5] != columns[:5]:
             raise ValueError("no header")
         return {} if row == columns else None
     if len(row) != len(columns):

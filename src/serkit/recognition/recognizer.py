@@ -44,6 +44,7 @@ class Prediction:
         probabilities: label -> probability, in the bundle's order.
         duration: of the recording in s.
         warnings: what looked wrong with it: silent, truncated.
+        sure: whether the confidence reaches the bundle's threshold; True where it has none.
     """
 
     file: str
@@ -52,6 +53,7 @@ class Prediction:
     probabilities: dict[str, float]
     duration: float
     warnings: tuple[str, ...] = ()
+    sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,11 @@ class Recognizer:
         if channel == "egg" and "egg" not in self._channels.values():
             raise UserError(f"bundle '{self.bundle.name}' listens to speech only: channel 'egg' is not for it")
 
+    def is_sure(self, confidence: float) -> bool:
+        """Tell whether an answer of such confidence is sure enough, by the bundle's threshold."""
+        unsure = self.bundle.unsure
+        return unsure is None or confidence >= unsure.threshold
+
     def _attempt(self, path: str | Path, channel: Channel) -> Prediction | Failure:
         try:
             return self.predict_file(path, channel)
@@ -239,7 +246,7 @@ class Recognizer:
             warnings.warn(text, audio.AudioWarning, stacklevel=4)
         mean = dict(zip(self.bundle.labels, (total / count).tolist(), strict=True))
         label = max(mean, key=mean.__getitem__)
-        return Prediction(name, label, mean[label], mean, duration)
+        return Prediction(name, label, mean[label], mean, duration, sure=self.is_sure(mean[label]))
 
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
         """Run the network on (batch, ...) arrays in the inputs' order: (batch, labels)."""

@@ -45,7 +45,7 @@ def card(
     Args:
         bundle: what `bundle.json` says (`Bundle.model_dump(mode="json")`): `name`, `serkit`, `created`,
             `labels`, `target`, `inputs`, `windowing`, `trained_on`, `scores`, `licence`, `languages`,
-            `calibration`, `parity` and `size`.
+            `calibration`, `unsure`, `parity` and `size`.
         system: the resolved system it was trained by, as a row of `system` in `run.json`: `system` (`name`,
             `title`, `paper`) and `data` (`classes`, `map`, `where`) are used.
         measured: content of `scores.json`; None: no class recalls and no majority class in the card.
@@ -63,7 +63,7 @@ def card(
             f"## Licence of the weights\n\n{_plain(bundle['licence'])}",
             _scores(bundle["scores"], measured),
             *_recipe(system["system"]),
-            _calibration(bundle["calibration"]),
+            _calibration(bundle["calibration"]) + _unsure(bundle.get("unsure")),
             _size(bundle, model_bytes),
             _how_to(bundle),
             _PERSONAL + "\n",
@@ -185,6 +185,23 @@ def _calibration(calibration: Mapping[str, Any] | None) -> str:
         f"## Calibration\n\nLogits are divided by {calibration['temperature']:.3g} (temperature scaling, fitted "
         f"on: {_plain(calibration['fitted_on'])}). Probabilities are calibrated for speech like the training "
         "material only."
+    )
+
+
+def _unsure(unsure: Mapping[str, Any] | None) -> str:
+    if unsure is None:
+        return ""
+    text = (
+        f"\n\nAn answer whose probability is below {unsure['threshold']:.3f} is marked as unsure: "
+        f"{_plain(unsure['rule'])}."
+    )
+    if unsure["coverage"] is None or unsure["accuracy"] is None:
+        return text
+    others = unsure["accuracy_unsure"]
+    rest = "" if others is None else f"; of the others, {others:.1%} would have been right"
+    return (
+        f"{text} Measured with thresholds from other speakers: {unsure['coverage']:.1%} of the answers are sure, "
+        f"and {unsure['accuracy']:.1%} of those are right{rest}."
     )
 
 

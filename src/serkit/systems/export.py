@@ -35,6 +35,7 @@ from serkit.recognition.bundle import (
     Score,
     Size,
     TrainedOn,
+    Unsure,
 )
 from serkit.recognition.recognizer import Recognizer
 from serkit.reports.card import card
@@ -44,6 +45,9 @@ from serkit.systems.schema import System
 
 #: Largest difference of a probability from torch that a bundle may have.
 TOLERANCE = 1e-4
+
+#: How the threshold of unsure answers is chosen (`serkit.evaluation.unsure`).
+UNSURE_RULE = "below it answers on held-out speakers are wrong more often than right"
 
 #: Length of time axes when a network is traced and its multiply-adds are counted, in frames.
 FRAMES = 300
@@ -120,6 +124,7 @@ def export(
         inputs=inputs,
         windowing=data.items.windowing,
         calibration=Calibration(temperature=final["temperature"], fitted_on="test parts of the run's folds"),
+        unsure=_unsure(final, scores),
         trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final["recordings"]]),
         scores=_scores(scores, described),
         licence=licence or licence_of(corpora_facts),
@@ -255,6 +260,21 @@ def _parity(
             f"the exported network differs from torch by {worst:.2g} (allowed: {TOLERANCE:g}) on {compared} recordings"
         )
     return Parity(recordings=compared, max_difference=worst)
+
+
+def _unsure(final: dict[str, Any], scores: dict[str, Any]) -> Unsure | None:
+    """Take from a run below which confidence answers are unsure; None of a run that is older than this."""
+    if "unsure_below" not in final:
+        return None
+    measured = scores.get("calibration") or {}
+    accuracy = measured.get("accuracy", {})
+    return Unsure(
+        threshold=final["unsure_below"],
+        rule=UNSURE_RULE,
+        coverage=measured.get("coverage"),
+        accuracy=accuracy.get("sure"),
+        accuracy_unsure=accuracy.get("unsure"),
+    )
 
 
 def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:

@@ -34,7 +34,8 @@ from serkit import systems
 from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
-from serkit.evaluation.calibration import temperature
+from serkit.evaluation import unsure
+from serkit.evaluation.calibration import sharpened, temperature
 from serkit.evaluation.metrics import METRICS, uar
 from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.evaluation.scores import scores
@@ -344,13 +345,16 @@ def _train_final(
     finished = stages.train()
     # Fitted on what the folds predicted of their test parts: recordings no fold has learned from.
     logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
+    scale = temperature(logarithms, predictions.truth)
+    confidence = sharpened(predictions.probabilities, scale).max(axis=1)
     recordings = {experiment.hash_of(u) for chosen in experiment.utterances.values() for u in chosen}
     before = [learned_from(place) or set() for place in _origins(experiment.system).values()]
     description = {
         "stage": os.path.relpath(finished.folder, folder),
         "key": finished.key,
         "row": row,
-        "temperature": temperature(logarithms, predictions.truth),
+        "temperature": scale,
+        "unsure_below": unsure.threshold(confidence, predictions.predicted == predictions.truth),
         "recordings": sorted(recordings.union(*before)),
     }
     write_json(folder / "final.json", description)
@@ -380,6 +384,7 @@ def _score(
         "chosen_on": "validation part of each fold" if configurations > 1 else "nothing to choose",
         "recipe": experiment.system.system.chosen,
         **result,
+        "calibration": unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds),
     }
 
 

@@ -143,15 +143,15 @@ class Stages:
         """Train a stage whose model is new, and save it."""
         stage, model = finished.stage, finished.model
         kept = self._start_from(stage, model)
-        data = self._item_data(stage, self.items, table, self.classes)
-        learned = range(len(self.training))
+        data = self._item_data(stage, self.items if method.learns else [], table, self.classes)
+        learned = range(len(self.training) if method.learns else 0)
         for view in model.normalisations:
             if view not in kept:
                 model.fit_normalisation(view, (torch.from_numpy(data.arrays[view][row]) for row in learned))
         model.freeze(stage.freeze)
         method.prepare(model, self)
         began = time.monotonic()
-        held = range(len(learned), len(self.items))
+        held = range(len(learned), len(data))
         progress = Progress()
         if method.by_epochs:
             progress = training.fit(

@@ -1,0 +1,77 @@
+"""When an answer should be marked as unsure, and what that is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from serkit.evaluation.calibration import ece, sharpened, temperature
+
+#: Shares of the answers, the surest first, whose accuracy is reported.
+COVERAGES = tuple(tenths / 10 for tenths in range(10, 0, -1))
+
+
+def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
+    """Return the confidence below which an answer is wrong more often than right.
+
+    It is the one for which the answers above it have the largest surplus of right over wrong ones: Chow's rule for
+    an error that costs as much as a right answer gains. It lies halfway between two answers; 0 where even the least
+    sure ones are right as often as not, above 1 where no answer is worth giving.
+
+    Source: Chow, On optimum recognition error and reject tradeoff, 1970.
+
+    Args:
+        confidence: probability of the predicted class of answers on held-out speakers, shape (n,).
+        right: whether each is right, bool, shape (n,).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    sorted_confidence = confidence[order]
+    surplus = np.concatenate(([0], np.cumsum(2 * right[order].astype(int) - 1)))
+    # Answers of equal confidence are sure or unsure together.
+    between = np.flatnonzero(np.diff(sorted_confidence, prepend=np.inf, append=-np.inf))
+    # The last of equals: of two that are worth the same, the one that answers more often.
+    best = between[len(between) - 1 - int(surplus[between][::-1].argmax())]
+    if best == len(order):
+        return 0.0
+    if best == 0:
+        return 1.0 + 1e-6
+    return float(sorted_confidence[best - 1 : best + 1].mean())
+
+
+def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> dict[str, Any] | None:
+    """Measure calibration and sureness on each fold with what was fitted on the other folds.
+
+    Args:
+        probabilities: as the folds' models gave them for their test parts, shape (n, classes).
+        truth: class indices, shape (n,).
+        folds: number of each answer's fold, shape (n,).
+
+    Returns:
+        `ece_before` and `ece_after` the temperature; `coverage`, the share of sure answers; `accuracy` of all, the
+        `sure` and the `unsure` answers (None where there are none); `curve`, pairs of a share of the answers, the
+        surest first, and their accuracy. None if there is a single fold.
+    """
+    if len(set(folds.tolist())) < 2:
+        return None
+    after = np.empty_like(probabilities)
+    sure = np.empty(len(truth), dtype=bool)
+    right = probabilities.argmax(axis=1) == truth
+    for fold in np.unique(folds):
+        test, rest = folds == fold, folds != fold
+        scale = temperature(np.log(np.maximum(probabilities[rest], 1e-12)), truth[rest])
+        after[test] = sharpened(probabilities[test], scale)
+        limit = threshold(sharpened(probabilities[rest], scale).max(axis=1), right[rest])
+        sure[test] = after[test].max(axis=1) >= limit
+    order = np.argsort(-after.max(axis=1), kind="stable")
+
+    def share_right(chosen: np.ndarray) -> float | None:
+        return float(right[chosen].mean()) if len(right[chosen]) else None
+
+    return {
+        "ece_before": ece(probabilities, truth),
+        "ece_after": ece(after, truth),
+        "coverage": float(sure.mean()),
+        "accuracy": {"all": float(right.mean()), "sure": share_right(sure), "unsure": share_right(~sure)},
+        "curve": [[share, share_right(order[: max(1, round(share * len(order)))])] for share in COVERAGES],
+    }

@@ -1,0 +1,178 @@
+"""One vector for the spoken part of a recording: timbre, voice and rhythm, whatever the recording's level."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from serkit.errors import UserError
+from serkit.features import cepstral_pitch, spectrum
+from serkit.features.mfcc import cosines
+from serkit.features.speech_log_mel import relative, spoken
+
+#: Statistics over time of each contour, in this order.
+STATISTICS = (
+    *("mean", "deviation", "p5", "p25", "median", "p75", "p95", "skewness", "kurtosis"),
+    *("slope_deviation", "bend_deviation", "rise"),
+)
+
+#: Edges in Hz of the bands of the modulation spectrum: phrases, words, syllables (3 to 8 Hz), sounds, roughness.
+MODULATION_EDGES = (0.5, 1.5, 3.0, 5.0, 8.0, 12.0, 18.0, 31.0)
+
+# Frames of the modulation spectrum's transform: 8 s at 62.5 frames a second, in steps of 0.12 Hz.
+_MODULATION_FRAMES = 512
+
+#: Pitch is in semitones above this many Hz, between low and high voices: 0 where nothing is voiced says nothing.
+_MIDDLE = 200.0
+
+# Voicing and pitch are looked for in every second frame: they take as long as all the rest together.
+_VOICE_STEP = 2
+
+# Power of the loud frames when the pitch is looked for, whose cepstrum adds 1 to the power.
+_LOUD = 1e5
+
+
+@dataclass(frozen=True)
+class SpeechFunctionals:
+    """Statistics of cepstrum, voicing and pitch, and the modulation spectrum: a vector of fixed size.
+
+    Levels are those of `SpeechLogMel`: without the silence around the speech, relative to the loud frames. The
+    contours are `coefficients` of their cosine transform along the bands, the voicing of each frame, and the pitch
+    of the voiced frames in semitones; of each the `STATISTICS`. The modulation spectrum is the power (natural
+    logarithm) with which the mean level of each of `groups` groups of neighbouring bands moves, in the bands of
+    `MODULATION_EDGES`.
+
+    Args:
+        rate: sampling rate in Hz.
+        fft: transform length in samples.
+        length: window length in samples.
+        hop: samples from frame to frame.
+        bands: number of mel bands (HTK scale).
+        low: lower edge of the first band in Hz.
+        high: upper edge of the last band in Hz.
+        trim: as in `SpeechLogMel`, in dB.
+        margin: as in `SpeechLogMel`, in frames.
+        range: as in `SpeechLogMel`, in dB.
+        coefficients: of the cosine transform, the mean level among them.
+        groups: of bands, for the modulation spectrum; divides `bands`.
+    """
+
+    rate: int = 16000
+    fft: int = 512
+    length: int = 400
+    hop: int = 256
+    bands: int = 64
+    low: float = 60.0
+    high: float = 7800.0
+    trim: float = 40.0
+    margin: int = 3
+    range: float = 60.0
+    coefficients: int = 24
+    groups: int = 16
+
+    name: ClassVar[str] = "speech_functionals"
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coefficients <= self.bands or self.groups < 1 or self.bands % self.groups:
+            raise UserError(
+                f"speech_functionals: coefficients {self.coefficients} must lie in 1..bands ({self.bands}), and "
+                f"groups {self.groups} must divide the bands"
+            )
+        if not 0 < self.length <= self.fft or self.hop < 1 or not 0 <= self.low < self.high <= self.rate / 2:
+            raise UserError(
+                f"speech_functionals: length {self.length} must lie in 1..fft ({self.fft}), hop {self.hop} be above "
+                f"0, and band edges {self.low:g} to {self.high:g} Hz lie in 0..{self.rate / 2:g} Hz"
+            )
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return (len(self.columns),)
+
+    @property
+    def columns(self) -> list[str]:
+        """Name of each value: `cepstrum0_mean`, ..., `pitch_rise`, `modulation0_0.5`, ..., `modulation15_18`."""
+        contours = [*(f"cepstrum{number}" for number in range(self.coefficients)), "voicing", "pitch"]
+        modulation = [f"modulation{group}_{low:g}" for group in range(self.groups) for low in MODULATION_EDGES[:-1]]
+        return [f"{contour}_{name}" for contour in contours for name in STATISTICS] + modulation
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """Compute the vector of a float32 signal (samples,): float32 (size,)."""
+        power = self._power(signal)
+        filters = spectrum.mel_filters(self.rate, self.fft, self.bands, self.low, self.high, "htk", None)
+        mel = np.empty((len(power), self.bands), dtype=np.float32)
+        spectrum.apply_filters(power, filters, out=mel)
+        levels = 10 * np.log10(np.maximum(mel.T, 1e-10))
+        part = spoken(levels, self.trim, self.margin)
+        levels, power = relative(levels[:, part], self.range), power[part]
+        cepstrum = cosines(self.bands, self.coefficients, 0.0).T @ levels
+        voicing, pitch = self._voice(power[::_VOICE_STEP])
+        contours = statistics(cepstrum), statistics(voicing[None]), statistics(pitch[None])
+        return np.concatenate([*map(np.ravel, contours), self._modulation(levels)]).astype(np.float32)
+
+    def _power(self, signal: np.ndarray) -> np.ndarray:
+        """Return the power spectra of all frames: float32 (frames, bins)."""
+        taper = spectrum.window("hann", self.length, self.fft)
+        frames = spectrum.frame_count(len(signal), self.fft, self.hop, center=True)
+        power = np.empty((frames, self.fft // 2 + 1), dtype=np.float32)
+        for place, chunk in spectrum.spectra(signal, taper, self.hop, center=True):
+            power[place] = chunk.real**2 + chunk.imag**2
+        return power
+
+    def _voice(self, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the voicing of each frame, and the pitch in semitones of those that are voiced."""
+        loud = float(np.percentile(power.max(axis=1), 95)) or 1.0
+        voicing, pitch = cepstral_pitch.voicing_and_pitch(power * np.float32(_LOUD / loud), self.rate)
+        voiced = pitch[(voicing >= cepstral_pitch.VOICED) & (pitch > 0)]
+        return voicing, 12 * np.log2(voiced / _MIDDLE)
+
+    def _modulation(self, levels: np.ndarray) -> np.ndarray:
+        """Return the modulation spectrum of levels (bands, frames): (groups * bands of modulation,)."""
+        groups = levels.reshape(self.groups, -1, levels.shape[1]).mean(axis=1)
+        moving = groups - groups.mean(axis=1, keepdims=True)
+        # A longer recording is folded to the transform's length: its power adds up, and nothing is cut off.
+        folded = _fold(moving, _MODULATION_FRAMES)
+        power = np.abs(np.fft.rfft(folded)) ** 2 / levels.shape[1]
+        frequency = np.fft.rfftfreq(_MODULATION_FRAMES, self.hop / self.rate)
+        bands: Sequence[np.ndarray] = [
+            power[:, (frequency >= low) & (frequency < high)].mean(axis=1)
+            for low, high in itertools.pairwise(MODULATION_EDGES)
+        ]
+        # 1e-3 dB squared a frame: far below what speech moves, and a logarithm for what does not move at all.
+        return np.log(np.stack(bands, axis=1) + 1e-3).ravel()
+
+
+def statistics(contours: np.ndarray) -> np.ndarray:
+    """Describe contours (contours, frames) by `STATISTICS`: (contours, statistics); zeros if there are no frames.
+
+    Kurtosis is 3 for a normal distribution; slope and bend are first and second differences of neighbouring
+    frames, and the rise is the mean of the slopes that are positive, others counting as 0.
+    """
+    if not contours.shape[1]:
+        return np.zeros((len(contours), len(STATISTICS)))
+    slope = np.diff(contours, prepend=contours[:, :1])
+    mean, deviation = contours.mean(axis=1), contours.std(axis=1)
+    standard = (contours - mean[:, None]) / np.maximum(deviation, 1e-6)[:, None]
+    square = standard * standard
+    return np.column_stack(
+        [
+            mean,
+            deviation,
+            *np.percentile(contours, (5, 25, 50, 75, 95), axis=1),
+            (square * standard).mean(axis=1),
+            (square * square).mean(axis=1),
+            slope.std(axis=1),
+            np.diff(slope, prepend=slope[:, :1]).std(axis=1),
+            np.maximum(slope, 0).mean(axis=1),
+        ]
+    )
+
+
+def _fold(rows: np.ndarray, frames: int) -> np.ndarray:
+    """Add up stretches of so many frames: (rows, any) to (rows, frames)."""
+    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % frames)))
+    return padded.reshape(len(rows), -1, frames).sum(axis=1)
