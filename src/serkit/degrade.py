@@ -1,43 +1,25 @@
-"""What happens to a recording on its way to a recogniser: voices, telephone, codecs, rooms, another level.
+"""What happens to a recording on its way to a recogniser: voices, narrow bands, codecs, rooms, another level.
 
 Each takes `(signal, rate, speech, generator)` as the augmentations of `serkit.augment` do, and returns float32
-samples as long as the signal. White noise, pitch and tempo are `Noise`, `Pitch` and `Stretch` there.
+samples as long as the signal. White noise, telephone codecs, pitch and tempo are there.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import soundfile
 
-from serkit.audio import resample
+from serkit.augment import Codec
 from serkit.errors import UserError, unknown
 
-#: Codecs of `Telephone`: how libsndfile writes them.
-CODINGS = {"mu-law": "ULAW", "a-law": "ALAW", "gsm": "GSM610"}
-
-#: Codecs of `Codec`: libsndfile's format and subtype, and the rates in kbit/s at the ends of its compression level
-#: (0: most bits), of one channel at `CODEC_RATE`.
-CODECS: dict[str, tuple[str, str, float, float]] = {
-    "opus": ("OGG", "OPUS", 256, 6),
-    "mp3": ("MP3", "MPEG_LAYER_III", 160, 8),
+#: Codecs by name: libsndfile's format and subtype, the rates in kbit/s at the ends of its compression, of one channel
+#: at 16 kHz, and the lowest that can be had: libsndfile refuses MP3 its last step.
+CODECS = {
+    "opus": ("OGG", "OPUS", 256, 6, 6),
+    "mp3": ("MP3", "MPEG_LAYER_III", 160, 8, 16),
 }
-
-#: Rates that can be had, in kbit/s: libsndfile refuses MP3 its lowest.
-LOWEST = {"opus": 6, "mp3": 16}
-
-#: What codecs are given, in Hz: wideband speech.
-CODEC_RATE = 16000
-
-#: Rate of the telephone network, in Hz.
-TELEPHONE_RATE = 8000
-
-# Codecs look ahead: what they give may come later by up to this, in s.
-_LONGEST_DELAY = 0.15
 
 
 @dataclass(frozen=True)
@@ -69,59 +51,23 @@ class Babble:
 
 
 @dataclass(frozen=True)
-class Telephone:
-    """A telephone line: a band of frequencies, at 8 kHz, and perhaps one of the network's codecs.
+class Band:
+    """A band of frequencies, cut out with steep edges.
 
     Args:
-        low: lower edge of the band in Hz.
+        low: lower edge in Hz.
         high: upper edge in Hz.
-        coding: `mu-law` or `a-law` (ITU-T G.711, 64 kbit/s), `gsm` (GSM 06.10 full rate, 13 kbit/s); None: the
-            band only, at the recording's own rate.
     """
 
     low: float = 300.0
     high: float = 3400.0
-    coding: str | None = None
 
     def __post_init__(self) -> None:
-        if self.coding is not None and self.coding not in CODINGS:
-            raise unknown("telephone coding", self.coding, CODINGS)
         if not 0 <= self.low < self.high:
-            raise UserError(f"telephone: a band from {self.low:g} to {self.high:g} Hz is none")
+            raise UserError(f"band: from {self.low:g} to {self.high:g} Hz there is none")
 
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
-        heard = _filtered(signal, rate, lambda hertz: (hertz >= self.low) & (hertz <= self.high)).astype(np.float32)
-        if self.coding is None:
-            return heard
-        return _coded(heard, rate, TELEPHONE_RATE, {"format": "WAV", "subtype": CODINGS[self.coding]})
-
-
-@dataclass(frozen=True)
-class Codec:
-    """Lossy coding and decoding of wideband speech (16 kHz), by libsndfile.
-
-    Args:
-        name: `opus` or `mp3`.
-        kilobits: nominal rates drawn from, in kbit/s.
-    """
-
-    name: str = "opus"
-    kilobits: tuple[float, ...] = (8, 16, 24, 32)
-
-    def __post_init__(self) -> None:
-        if self.name not in CODECS:
-            raise unknown("codec", self.name, CODECS)
-        low, high = LOWEST[self.name], CODECS[self.name][2]
-        if not all(low <= rate <= high for rate in self.kilobits):
-            raise UserError(f"{self.name}: rates from {low} to {high} kbit/s can be had, not {list(self.kilobits)}")
-
-    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
-        format, subtype, most, least = CODECS[self.name]
-        level = (most - float(generator.choice(self.kilobits))) / (most - least)
-        options: dict[str, Any] = {"format": format, "subtype": subtype, "compression_level": level}
-        if self.name == "mp3":
-            options["bitrate_mode"] = "CONSTANT"
-        return _coded(signal, rate, CODEC_RATE, options)
+        return _filtered(signal, rate, lambda hertz: (hertz >= self.low) & (hertz <= self.high)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -162,6 +108,22 @@ class Gain:
         return np.clip(factor * signal, -1, 1).astype(np.float32)
 
 
+def codec(name: str, kilobits: float) -> Codec:
+    """Return lossy coding of wideband speech (16 kHz) at a nominal rate.
+
+    Args:
+        name: `opus` or `mp3`.
+        kilobits: rate in kbit/s.
+    """
+    if name not in CODECS:
+        raise unknown("codec", name, CODECS)
+    format, subtype, most, least, lowest = CODECS[name]
+    if not lowest <= kilobits <= most:
+        raise UserError(f"{name}: rates from {lowest} to {most} kbit/s can be had, not {kilobits:g}")
+    compression = (most - kilobits) / (most - least)
+    return Codec(((format, subtype),), compression, compression, constant=True)
+
+
 def impulse_response(seconds: float, rate: int, direct: float, generator: np.random.Generator) -> np.ndarray:
     """Return a room's response, float64 (samples,): 1 at the first sample, then the tail.
 
@@ -200,23 +162,3 @@ def _speech_spectrum(hertz: np.ndarray) -> np.ndarray:
 def _fast(size: int) -> int:
     """Return the next power of two: transforms of other sizes may take many times as long."""
     return 1 << (size - 1).bit_length()
-
-
-def _coded(signal: np.ndarray, rate: int, coded_rate: int, options: dict[str, Any]) -> np.ndarray:
-    """Write and read samples in another format and rate, without the codec's delay: as long as the signal."""
-    file = io.BytesIO()
-    clipped = np.clip(resample(np.ascontiguousarray(signal), rate, coded_rate), -1, 1)
-    with soundfile.SoundFile(file, "w", coded_rate, 1, **options) as target:
-        target.write(clipped)
-    file.seek(0)
-    found, found_rate = soundfile.read(file, dtype="float32")
-    found = resample(found, found_rate, rate)
-    found = found[_delay(signal, found, round(_LONGEST_DELAY * rate)) :][: len(signal)]
-    return np.pad(found, (0, len(signal) - len(found)))
-
-
-def _delay(signal: np.ndarray, later: np.ndarray, longest: int) -> int:
-    """Return by how many samples a signal fits best what came of it."""
-    size = _fast(len(signal) + len(later))
-    correlation = np.fft.irfft(np.fft.rfft(later, size) * np.fft.rfft(signal, size).conj(), size)
-    return int(np.argmax(correlation[: longest + 1]))

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from serkit.augment import Noise, Pitch, Stretch
-from serkit.degrade import Babble, Codec, Gain, Reverberation, Telephone
+from serkit.augment import Noise, Pitch, Stretch, Telephone
+from serkit.degrade import Babble, Band, Gain, Reverberation, codec
 from serkit.errors import unknown
 from serkit.evaluation import metrics
 from serkit.evaluation.calibration import ece
@@ -57,14 +57,14 @@ CURVES = {
         "Telephone",
         "band and codec",
         {
-            "50–7000 Hz": Telephone(50, 7000),
-            "300–3400 Hz": Telephone(),
-            "µ-law": Telephone(coding="mu-law"),
-            "GSM": Telephone(coding="gsm"),
+            "50–7000 Hz": Band(50, 7000),
+            "300–3400 Hz": Band(),
+            "µ-law": Telephone(subtypes=("ULAW",)),
+            "GSM": Telephone(subtypes=("GSM610",)),
         },
     ),
-    "opus": Curve("Opus, wideband", "rate (kbit/s)", {rate: Codec("opus", (rate,)) for rate in (32, 24, 16, 12, 8, 6)}),
-    "mp3": Curve("MP3, 16 kHz", "rate (kbit/s)", {rate: Codec("mp3", (rate,)) for rate in (64, 48, 32, 24, 16)}),
+    "opus": Curve("Opus, wideband", "rate (kbit/s)", {rate: codec("opus", rate) for rate in (32, 24, 16, 12, 8, 6)}),
+    "mp3": Curve("MP3, 16 kHz", "rate (kbit/s)", {rate: codec("mp3", rate) for rate in (64, 48, 32, 24, 16)}),
     "reverberation": Curve(
         "Reverberation",
         "reverberation time RT60 (s)",
