@@ -40,11 +40,10 @@ class Babble:
 
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
         ratio = float(generator.choice(self.ratios))
-        babble = np.zeros(len(signal))
+        voices = np.zeros(len(signal))
         for _ in range(self.talkers):
-            voice = _filtered(generator.standard_normal(len(signal)), rate, _speech_spectrum)
-            rhythm = _filtered(generator.standard_normal(len(signal)), rate, lambda hertz: hertz <= 4)
-            babble += voice * np.abs(rhythm)
+            voices += generator.standard_normal(len(signal)) * _rhythm(len(signal), rate, generator)
+        babble = _filtered(voices, rate, _speech_spectrum)
         wanted = _power(signal[:speech]) / 10 ** (ratio / 10)
         scale = np.sqrt(wanted / max(_power(babble), np.finfo(float).tiny))
         return (signal + scale * babble).astype(np.float32)
@@ -151,6 +150,13 @@ def _filtered(signal: np.ndarray, rate: int, magnitude: Callable[[np.ndarray], n
     size = _fast(2 * len(signal))
     spectrum = np.fft.rfft(signal, size) * magnitude(np.fft.rfftfreq(size, 1 / rate))
     return np.fft.irfft(spectrum, size)[: len(signal)]
+
+
+def _rhythm(samples: int, rate: int, generator: np.random.Generator) -> np.ndarray:
+    """Return how loud a talker of `Babble` is: the magnitude of Gaussian noise below 4 Hz, (samples,)."""
+    size = _fast(2 * samples)
+    lowest = generator.standard_normal((1 + int(4 * size / rate), 2)).view(np.complex128)[:, 0]
+    return np.abs(np.fft.irfft(lowest, size)[:samples])
 
 
 def _speech_spectrum(hertz: np.ndarray) -> np.ndarray:
