@@ -13,7 +13,7 @@ def modelled(count=200_000, seed=0):
     return (0.05 * generator.gamma(snr.SHAPE, size=count) * generator.choice([-1, 1], count)).astype(np.float32)
 
 
-@pytest.mark.parametrize("decibels", [-3, 0, 10, 20, 40])
+@pytest.mark.parametrize("decibels", [-3, 0, 10, 20, 28])
 def test_mixtures_of_the_model_have_their_ratio(decibels):
     signal = Noise(decibels, decibels)(modelled(), 16000, 200_000, np.random.default_rng(1))
     assert wada_snr(signal) == pytest.approx(decibels, abs=1.0)
@@ -22,8 +22,17 @@ def test_mixtures_of_the_model_have_their_ratio(decibels):
 def test_the_table_begins_at_the_statistic_of_noise_alone():
     ratios, statistics = snr._table()
     # Of a Gaussian: log sqrt(2 / pi) + (Euler's constant + log 2) / 2.
-    assert statistics[0] == pytest.approx(0.5 * np.log(2 / np.pi) + (np.euler_gamma + np.log(2)) / 2, abs=0.01)
-    assert (np.diff(statistics) >= 0).all() and ratios[0] == -20 and ratios[-1] == 60
+    gaussian = 0.5 * np.log(2 / np.pi) + (np.euler_gamma + np.log(2)) / 2
+    assert gaussian < statistics[0] < gaussian + 0.02
+    # Of clean speech: log shape - digamma(shape), with digamma(0.4) = -2.5614.
+    assert statistics[-1] < np.log(0.4) + 2.5614
+    assert (np.diff(statistics) > 0).all() and ratios[0] == -10 and ratios[-1] == 30
+
+
+@pytest.mark.parametrize(("decibels", "end"), [(-25, -10), (45, 30)])
+def test_what_cannot_be_told_apart_is_the_end_of_the_range(decibels, end):
+    signal = Noise(decibels, decibels)(modelled(), 16000, 200_000, np.random.default_rng(1))
+    assert wada_snr(signal) == pytest.approx(end, abs=1.0)
 
 
 def test_level_and_offset_make_no_difference():

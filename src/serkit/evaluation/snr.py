@@ -9,8 +9,9 @@ import numpy as np
 #: Shape of the gamma distribution that magnitudes of clean speech follow (Kim & Stern 2008).
 SHAPE = 0.4
 
-#: Ratios that can be told apart, in dB, from step to step.
-LOWEST, HIGHEST, STEP = -20.0, 60.0, 2.0
+#: Range of the estimates in dB, and the step of the table. Of real speech with less noise, pauses and the manner of
+#: speaking decide more than the noise does (`benchmarks/snr_estimate.py`).
+LOWEST, HIGHEST, STEP = -10.0, 30.0, 2.0
 
 # Equally probable values of speech and noise, of whose combinations the means are taken.
 _SPEECH, _NOISE = 1000, 101
@@ -21,8 +22,9 @@ def wada_snr(signal: np.ndarray) -> float:
 
     Waveform amplitude distribution analysis: samples of clean speech are taken for symmetric and gamma distributed
     with the shape 0.4, noise for Gaussian; the more noise, the smaller the difference between the logarithm of the
-    mean magnitude and the mean of its logarithms. Noise that is no Gaussian (other voices) counts as speech, and
-    pauses of digital silence are left out.
+    mean magnitude and the mean of its logarithms. Long pauses make the estimate too high (20 dB become 32 where half
+    of a recording is pause), noise that is no Gaussian (other voices) counts as speech, and digital silence is left
+    out.
 
     Source: Kim & Stern, "Robust signal-to-noise ratio estimation based on waveform amplitude distribution
     analysis", Interspeech 2008. Its table is computed here, by quadrature.
