@@ -46,6 +46,17 @@ def test_attention_is_that_of_each_window(bench):
     np.testing.assert_allclose(found[0][1], weights / weights.mean(), rtol=1e-5)
 
 
+def test_a_transformer_s_attention_goes_over_all_of_a_padded_window(bench):
+    image = {"name": "logmel_image", "size": [8, 32], "bands": 24, "fft": 512, "hop": 256}
+    vit = {"name": "vit", "depth": 1, "heads": 1, "head_size": 4, "hidden": 4, "width": 6, "patch": [4, 2]}
+    stage = {"name": "main", "views": ["image"], "network": vit}
+    made = bench.train(stage, views={"image": {"feature": image}}, data={"items": {"seconds": 4.0, "tail": "pad"}})
+    [(edges, shares)] = model_of(made).attention(made.split.test[0])
+    # Two rows of patches add up to one moment for each of 16 columns.
+    np.testing.assert_allclose(edges, np.linspace(0, 4, 17))
+    assert shares.shape == (16,) and shares.mean() == pytest.approx(1.0) and shares.std() > 0
+
+
 def test_a_network_that_weighs_nothing_has_no_attention(bench):
     linear = {"name": "main", "views": ["flat"], "network": {"name": "linear"}}
     made = bench.train(linear)
