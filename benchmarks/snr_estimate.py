@@ -37,7 +37,9 @@ def main() -> None:
                 noisy = Noise(ratio, ratio)(signal, rate, len(signal), np.random.default_rng(number))
                 estimates.setdefault(str(ratio), []).append(wada_snr(noisy))
         found[corpus.name] = {
-            ratio: dict(zip(("low", "median", "high"), np.percentile(values, [5, 50, 95]).round(2).tolist(), strict=True))
+            ratio: dict(
+                zip(("low", "median", "high"), np.percentile(values, [5, 50, 95]).round(2).tolist(), strict=True)
+            )
             for ratio, values in estimates.items()
         }
         for ratio, row in found[corpus.name].items():

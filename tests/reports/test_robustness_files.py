@@ -48,6 +48,16 @@ def test_json_table_and_picture_say_the_same(measured, tmp_path):
     assert (tmp_path / "out/robustness.png").read_bytes() == first
 
 
+def test_curves_measured_before_stay_if_all_else_is_the_same(measured, tmp_path):
+    def one(name, **changes):
+        return {**measured, "curves": {name: measured["curves"][name]}, **changes}
+
+    write(one("gain"), tmp_path)
+    assert list(write(one("telephone"), tmp_path)["curves"]) == ["telephone", "gain"]
+    assert list(json.loads((tmp_path / "robustness.json").read_text())["curves"]) == ["telephone", "gain"]
+    assert list(write(one("gain", seed=1), tmp_path)["curves"]) == ["gain"]
+
+
 def test_the_chart_names_curves_and_strengths(measured, tmp_path, finished):
     svg = chart(measured)
     for word in ("Telephone", "Level", "gain (dB), clipped", "as is", "GSM", "-40"):

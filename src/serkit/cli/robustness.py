@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +48,6 @@ def robustness(
         mapping = parse_map(map_ or ())
         measured, failed = report.of_bundle(model, corpus or (), mapping, curves, seed, jobs)
         folder = out or Path(f"{report.NAME}-{Path(model).name}")
-    measured["command"] = shlex.join(["serkit", *sys.argv[1:]])
     report.write(measured, folder)
     if format == "json":
         print_json(measured)

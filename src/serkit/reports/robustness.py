@@ -18,7 +18,7 @@ from serkit.evaluation.evaluate import evaluate, hear
 from serkit.papers.figures.picture import save
 from serkit.recognition.recognizer import load
 from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis
-from serkit.reports.run_folder import RunFolder
+from serkit.reports.run_folder import RunFolder, read_json
 
 #: Name of the files, without their endings.
 NAME = "robustness"
@@ -90,14 +90,19 @@ def of_bundle(
     return {**about, **robustness.measure([part], curves, seed, jobs)}, evaluation.failed
 
 
-def write(measured: Mapping[str, Any], folder: Path) -> None:
-    """Write `robustness.json`, `.csv` and `.png`.
+def write(measured: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write `robustness.json`, `.csv` and `.png`; curves measured before of the very same stay in them.
 
     Args:
-        measured: of `serkit.evaluation.robustness.measure`, with what else is to be known of it.
+        measured: of `of_run` or `of_bundle`.
         folder: made where it is missing.
+
+    Returns:
+        What the files hold.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    curves = {**_before(measured, folder / f"{NAME}.json"), **measured["curves"]}
+    measured = {**measured, "curves": {name: curves[name] for name in robustness.CURVES if name in curves}}
     lines = list(robustness.rows(measured))
     # `open` is the inner block: it closes the file before the outer one renames it.
     with writing(folder / f"{NAME}.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -107,6 +112,14 @@ def write(measured: Mapping[str, Any], folder: Path) -> None:
     columns, height = _grid(measured, 3)
     save(folder / f"{NAME}.png", columns * _WIDTH, height, lambda figure: _paint(figure, measured, columns))
     write_json(folder / f"{NAME}.json", measured)
+    return measured
+
+
+def _before(measured: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """Return the curves of a file if it is about the same model, recordings and chance; otherwise none."""
+    found = read_json(path) if path.exists() else {"curves": {}}
+    same = all(found.get(key) == value for key, value in measured.items() if key != "curves")
+    return found["curves"] if same else {}
 
 
 def chart(measured: Mapping[str, Any]) -> str:
