@@ -45,7 +45,6 @@ def content(run: RunFolder, failures: Failures, sound: bool) -> dict[str, Any]:
         "robustness_chart": Markup(robustness.chart(read_json(measured))) if measured.exists() else None,
         "errors": errors,
         "wrong": int((run.predictions.predicted != run.predictions.truth).sum()),
-        "longest": recordings.LONGEST,
         "heard": sum(error["sound"] is not None for error in errors),
         "script": Markup(script),
         # What may run: this script and no other.

@@ -144,7 +144,9 @@ class Tested:
                 weights = model(data.batch([number])).maps["attention"][0].sum(0).double().numpy()
             signal = item.signal(feature.rate, self.windowing, view.channel)
             start, end = interval(feature, signal)
-            found.append((item.start + np.linspace(start, end, len(weights) + 1), weights / weights.mean()))
+            # What stands for an utterance is heard from its own start.
+            origin = 0.0 if self.experiment.pieces else item.start
+            found.append((origin + np.linspace(start, end, len(weights) + 1), weights / weights.mean()))
         model.network.keep = kept
         return found
 
