@@ -192,17 +192,24 @@ class Codec:
         formats: format and subtype drawn from, as libsndfile calls them.
         low: smallest share of libsndfile's compression drawn from, 0 (largest file) to 1.
         high: largest share.
+        constant: whether MP3 keeps the rate that belongs to the compression, whatever is coded.
     """
 
     formats: tuple[tuple[str, str], ...] = (("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS"), ("OGG", "VORBIS"))
     low: float = 0.3
     high: float = 0.99
+    constant: bool = False
 
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
         kind, subtype = self.formats[int(generator.integers(len(self.formats)))]
         compression = float(generator.uniform(self.low, self.high))
         # Opus knows few rates, and 16000 Hz is one of them.
-        coded = _through(resample(signal[:speech], rate, 16000), 16000, kind, subtype, compression)
+        heard = resample(signal[:speech], rate, 16000)
+        constant = self.constant and kind == "MP3"
+        coded = _through(heard, 16000, kind, subtype, compression, "CONSTANT" if constant else None)
+        if constant:
+            # At low rates libsndfile leaves the coder's delay in.
+            coded = coded[_delay(heard, coded) :]
         return _as_long(resample(coded, 16000, rate), signal)
 
 
@@ -258,13 +265,23 @@ class Recorded:
         return signal
 
 
-def _through(signal: np.ndarray, rate: int, kind: str, subtype: str, compression: float | None = None) -> np.ndarray:
+def _through(
+    signal: np.ndarray, rate: int, kind: str, subtype: str, compression: float | None = None, mode: str | None = None
+) -> np.ndarray:
     """Write samples as a file of some coding and read them again."""
     file = io.BytesIO()
+    how = {"format": kind, "subtype": subtype, "compression_level": compression, "bitrate_mode": mode}
     # What is louder than full scale would wrap round in some codings.
-    soundfile.write(file, np.clip(signal, -1, 1), rate, format=kind, subtype=subtype, compression_level=compression)
+    soundfile.write(file, np.clip(signal, -1, 1), rate, **how)
     file.seek(0)
     return soundfile.read(file, dtype="float32")[0]
+
+
+def _delay(signal: np.ndarray, later: np.ndarray) -> int:
+    """Return by how many samples a signal fits best what became of it: no more than are too many."""
+    size = 1 << (len(signal) + len(later)).bit_length()
+    correlation = np.fft.irfft(np.fft.rfft(later, size) * np.fft.rfft(signal, size).conj(), size)
+    return int(np.argmax(correlation[: max(0, len(later) - len(signal)) + 1]))
 
 
 def _as_long(changed: np.ndarray, signal: np.ndarray) -> np.ndarray:

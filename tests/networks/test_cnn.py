@@ -81,3 +81,18 @@ def test_what_cannot_be(inputs, options, message):
     with pytest.raises(UserError, match=message) as caught:
         networks.build("cnn", inputs, OUTPUTS, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_attention_is_the_pooling_s_and_kept_only_when_asked_for():
+    network = Cnn(INPUTS, OUTPUTS, [4, 4], [[4, 2], [4, 2]], [0, 0], attention=3).eval()
+    batch = Batch({"mel": torch.randn(2, 64, 40)}, {"mel": torch.tensor([40, 20])})
+    with torch.inference_mode():
+        plain = network(batch)
+        network.keep = ("attention",)
+        asked = network(batch)
+    assert plain.maps == {} and list(asked.maps) == ["attention"]
+    attention = asked.maps["attention"]
+    assert attention.shape == (2, 1, 10)
+    torch.testing.assert_close(attention.sum(2), torch.ones(2, 1))
+    assert not attention[1, :, 5:].any()
+    torch.testing.assert_close(asked.predictions, plain.predictions)

@@ -261,10 +261,12 @@ def _normalised(one, ids):
 class Gazer(Network):
     """Looks at each column of an image: by its brightness, or by a place that never changes."""
 
+    has_attention = True
+
     def __init__(self, inputs, outputs, follows="sound"):
         super().__init__(inputs, outputs)
         _, height, self.width = inputs[self.only]
-        self.follows, self.patch, self.keep_attention = follows, (height, 1), False
+        self.follows, self.patch = follows, (height, 1)
         self.head = self.heads(1)
 
     def forward(self, batch):
@@ -274,7 +276,7 @@ class Gazer(Network):
         # As of a class token: what it pays to itself is missing, so it does not add up to 1.
         attention = 0.3 * (brightness**4 if self.follows == "sound" else place)
         features = image.mean((1, 2, 3))[:, None]
-        maps = {"attention": attention} if self.keep_attention else {}
+        maps = {"attention": attention[:, None]} if "attention" in self.keep else {}
         return Output({target: head(features) for target, head in self.head.items()}, features, maps)
 
 

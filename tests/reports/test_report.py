@@ -19,6 +19,8 @@ SECTIONS = [
     "classes",
     "speakers",
     "calibration",
+    "slices",
+    "robustness",
     "learning",
     "folds",
     "repeat",

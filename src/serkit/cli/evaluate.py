@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from serkit.errors import UserError
 
 
 def evaluate(
@@ -45,15 +48,12 @@ def evaluate(
 
     from serkit import corpora
     from serkit.cli.tables import choose_format, print_json, print_scores
-    from serkit.errors import UserError
     from serkit.evaluation.evaluate import evaluate as score
     from serkit.evaluation.scores import scores
     from serkit.recognition.recognizer import load
 
     choose_format(format)
-    mapping = dict(entry.partition("=")[::2] for entry in map_ or [])
-    if not all(mapping.values()):
-        raise UserError("--map: write OLD=NEW, e.g. calm=neutral, or OLD=drop")
+    mapping = parse_map(map_ or [])
     found = corpora.load_all(corpus)
     if (Path(model) / "run.json").exists():
         from serkit.systems.export import export
@@ -82,3 +82,11 @@ def evaluate(
         print(f"serkit: skipped: {reason}", file=sys.stderr)
     if result.failed:
         raise typer.Exit(1)
+
+
+def parse_map(entries: Sequence[str]) -> dict[str, str]:
+    """Read what --map says: OLD=NEW, once for each label."""
+    mapping = dict(entry.partition("=")[::2] for entry in entries)
+    if not all(mapping.values()):
+        raise UserError("--map: write OLD=NEW, e.g. calm=neutral, or OLD=drop")
+    return mapping

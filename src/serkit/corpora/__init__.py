@@ -66,13 +66,15 @@ def load_all(specifications: Sequence[str]) -> list[Corpus]:
     """
     if not specifications:
         raise UserError("no corpus given; write --corpus NAME=FOLDER, e.g. --corpus emodb=data/emodb")
-    found = []
-    for specification in specifications:
-        name, equals, folder = specification.partition("=")
-        if not equals or not folder:
-            raise UserError(f"--corpus {specification}: write NAME=FOLDER, e.g. emodb=data/emodb")
-        found.append(load(name, folder))
-    return found
+    return [load(*split(specification)) for specification in specifications]
+
+
+def split(specification: str) -> tuple[str, str]:
+    """Return name and folder of a corpus that is given as `name=folder`."""
+    name, equals, folder = specification.partition("=")
+    if not equals or not folder:
+        raise UserError(f"--corpus {specification}: write NAME=FOLDER, e.g. emodb=data/emodb")
+    return name, folder
 
 
 def _reader(name: str):

@@ -36,6 +36,7 @@ FEATURES = {
 class Feature(Protocol):
     """A front end: `(samples,)` float32 at `rate` Hz -> float32 array of `shape` (None for time).
 
+    One that shows a part of the signal only says which by a method `interval`: samples -> start and end in s.
     `version` is raised whenever the same configuration gives other numbers: it is part of every key in
     the store and of every bundle.
     """
@@ -77,6 +78,12 @@ def build(name: str, **options: Any) -> Feature:
         return kind(**options)
     except TypeError as error:
         raise UserError(f"feature '{name}': {error}") from None
+
+
+def interval(feature: Feature, signal: np.ndarray) -> tuple[float, float]:
+    """Return which part of a signal a feature shows: start and end in s."""
+    shown = getattr(feature, "interval", None)
+    return shown(signal) if shown else (0.0, len(signal) / feature.rate)
 
 
 def config(feature: Feature) -> dict[str, Any]:

@@ -65,6 +65,12 @@ class SpeechLogMel:
         levels = levels[:, spoken(levels, self.trim, self.margin)]
         return relative(levels, self.range)
 
+    def interval(self, signal: np.ndarray) -> tuple[float, float]:
+        """Return which part of a signal the frames show: start and end in s."""
+        levels = self._log_mel()(signal)
+        start, end, _ = spoken(levels, self.trim, self.margin).indices(levels.shape[1])
+        return start * self.hop / self.rate, min(end * self.hop, len(signal)) / self.rate
+
     def _log_mel(self) -> LogMel:
         shared = ("rate", "fft", "length", "hop", "bands", "low", "high")
         return LogMel(**{field: getattr(self, field) for field in shared})

@@ -60,7 +60,8 @@ class Cnn(Network):
     """Strided 2-D convolutions on (bands, time), then attentive statistics over time.
 
     Frames behind an item's end are set to zero after every layer, as the padding of a convolution is, so
-    that an item gives the same result alone and in a padded batch.
+    that an item gives the same result alone and in a padded batch. `attention` is the pooling's weights, mean over
+    its channels.
 
     Args:
         inputs: one view of shape (bands, None).
@@ -71,6 +72,8 @@ class Cnn(Network):
         attention: hidden size of the pooling's scores.
         dropout: before the classifier.
     """
+
+    has_attention = True
 
     def __init__(
         self,
@@ -117,7 +120,10 @@ class Cnn(Network):
         lengths = batch.lengths.get(self.only)
         for block in cast(Iterable[Block], self.blocks):
             lengths = block.shorten(lengths)
-        pooled = self.pooling(x, None if lengths is None else mask(lengths, x.shape[2]))
+        valid = None if lengths is None else mask(lengths, x.shape[2])
+        pooled = self.pooling(x, valid)
+        if "attention" in self.keep:
+            maps["attention"] = self.pooling.weights(x, valid).mean(1, keepdim=True)
         features = self.norm(pooled)
         hidden = self.dropout(features)
         return Output({target: head(hidden) for target, head in self.head.items()}, features, maps)

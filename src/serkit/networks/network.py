@@ -62,6 +62,10 @@ class Network(nn.Module):
 
     A network of convolutions names each one's maps in `map_names` and defines `compute`: `conv2` is the second
     convolution's output behind its activation, `conv2.pre` before it, `conv2.input` what the layer receives.
+
+    A network that weighs the parts of its view sets `has_attention`. Where `attention` is among what to keep, the
+    output's maps hold it: how much each part counts, (batch, rows, columns), columns spread evenly over the view's
+    time and rows over its height, a single one where the network does not tell heights apart.
     """
 
     #: Raised whenever the same options give other numbers: it is part of every stage's key.
@@ -69,6 +73,9 @@ class Network(nn.Module):
 
     #: Names of the intermediate maps there are.
     map_names: Sequence[str] = ()
+
+    #: Whether `attention` can be kept.
+    has_attention: ClassVar[bool] = False
 
     #: Which of them the output holds, and views that come from a network trained along. None: they cost memory.
     keep: Collection[str] = ()

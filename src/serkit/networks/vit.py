@@ -43,9 +43,8 @@ class Vit(Network):
     There is no positional embedding: without `coordinates` the order of the patches makes no difference.
     A patch as high as the image is a moment of all frequencies.
 
-    The feature is the class token after the final layer norm. With `keep_attention` set to True the output's
-    maps hold `attention`: how much the class token of the last layer attends to each patch, mean over heads,
-    (batch, patches), row by row of the image.
+    The feature is the class token after the final layer norm. `attention` is how much the class token of the last
+    layer attends to each patch, mean over heads.
 
     Source: Kim & Lee 2024, section 4: "student" (defaults with depth 3) and "teacher" (`stem`, `coordinates`).
     The paper gives heads and width, but not the size of the heads and of the perceptrons.
@@ -66,6 +65,7 @@ class Vit(Network):
         dropout: in attention and perceptrons.
     """
 
+    has_attention = True
     coordinates: Tensor | None
 
     def __init__(
@@ -91,7 +91,6 @@ class Vit(Network):
         height, length = image_size(self.only, self.inputs[self.only])
         self.patch = patch_size(patch, height, length)
         self.pool = pool
-        self.keep_attention = False
         self.stem = Stem() if stem else nn.Identity()
         places = _coordinates(height, length) if coordinates else None
         self.register_buffer("coordinates", places, persistent=False)
@@ -115,9 +114,10 @@ class Vit(Network):
         x = self.norm(x)
         features = x[:, 0] if self.pool == "class" else x.mean(1)
         maps = {}
-        if self.keep_attention:
+        if "attention" in self.keep:
             last = cast(Block, self.blocks[-1])
-            maps["attention"] = last.attention.of_class_token(last.norm(before))
+            rows = image.shape[2] // self.patch[0]
+            maps["attention"] = last.attention.of_class_token(last.norm(before)).unflatten(1, (rows, -1))
         return Output({target: head(features) for target, head in self.head.items()}, features, maps)
 
 

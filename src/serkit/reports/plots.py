@@ -56,7 +56,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
     """
     side = confusion_side(len(classes))
     title = f"Confusion matrix of {len(classes)} classes, {int(counts.sum())} predictions"
-    return _draw(
+    return draw(
         "confusion", title, side, side - 0.2, lambda figure: paint_confusion(figure.add_subplot(), counts, classes)
     )
 
@@ -110,7 +110,7 @@ def recalls(values: Mapping[str, float | None], uar: float) -> str:
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("recall")
 
-    return _draw("recalls", "Recall of each class", WIDTH, 1.1 + 0.29 * len(values), paint)
+    return draw("recalls", "Recall of each class", WIDTH, 1.1 + 0.29 * len(values), paint)
 
 
 def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float]) -> str:
@@ -137,7 +137,7 @@ def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, flo
         axes.set_xlabel("UAR of the speaker; line and band: all, with the 95% interval")
 
     title = f"Unweighted average recall of each of {len(ordered)} speakers"
-    return _draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)
+    return draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> str:
@@ -168,7 +168,7 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
         percent_axis(lower.xaxis, 0.25)
         figure.align_ylabels()
 
-    return _draw("reliability", "Reliability diagram", WIDTH, 4.3, paint)
+    return draw("reliability", "Reliability diagram", WIDTH, 4.3, paint)
 
 
 def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]]]) -> str:
@@ -219,7 +219,7 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
         figure.align_ylabels()
 
     title = f"Learning curves of stage {stage}, {len(histories)} folds"
-    return _draw(f"curves-{stage}", title, WIDTH, 4.6, paint)
+    return draw(f"curves-{stage}", title, WIDTH, 4.6, paint)
 
 
 def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str:
@@ -248,7 +248,7 @@ def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str
         axes.set_xlabel("UAR on the validation part; filled: taken; line: mean")
 
     title = f"Validation UAR of {len(rows)} configurations in {len(values)} folds"
-    return _draw("sweep", title, WIDTH, 0.9 + 0.55 * len(rows), paint)
+    return draw("sweep", title, WIDTH, 0.9 + 0.55 * len(rows), paint)
 
 
 def _binned(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -280,8 +280,15 @@ def percent_axis(axis: Any, step: float) -> None:
     axis.set_ticks(np.arange(0, 1 + step / 2, step), [f"{100 * v:.0f}%" for v in np.arange(0, 1 + step / 2, step)])
 
 
-def _draw(name: str, title: str, width: float, height: float, paint: Callable[[Any], None]) -> str:
-    """Paint a figure of some inches and return it as an `<svg>` element."""
+def draw(name: str, title: str, width: float, height: float, paint: Callable[[Any], None]) -> str:
+    """Paint a figure of some inches and return it as an `<svg>` element.
+
+    Args:
+        name: unique in a page: ids in the element begin with it.
+        title: what the figure shows, for those who cannot see it.
+        width, height: in inches.
+        paint: receives the empty figure.
+    """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

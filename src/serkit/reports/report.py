@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from serkit.atomic import write_text
+from serkit.atomic import write_json, write_text
 from serkit.evaluation import metrics
-from serkit.reports import flags, plots, repeat
+from serkit.reports import failures_page, flags, plots, repeat
+from serkit.reports.failures import SLICES, Failures, find
 from serkit.reports.run_folder import RunFolder
 
 #: What papers call the metrics (the words of each paper, and serkit's).
@@ -27,11 +28,13 @@ NAMES_IN_PAPERS = {
 _MOST_NAMES = 4
 
 
-def write(run_folder: Path) -> Path:
-    """Write `report.html` into a finished run's folder.
+def write(run_folder: Path, failures: Failures | None = None, sound: bool = True) -> Path:
+    """Write `report.html` into a finished run's folder, and `slices.json` where its recordings were found.
 
     Args:
         run_folder: as `serkit train` left it.
+        failures: where it fails; None: that is looked for.
+        sound: whether the errors can be heard: the page then holds recordings.
 
     Returns:
         The page's path.
@@ -39,12 +42,17 @@ def write(run_folder: Path) -> Path:
     Raises:
         UserError: the folder holds no finished run.
     """
+    run = RunFolder.load(run_folder)
+    if failures is None:
+        failures = find(run)
+    if failures.slices:
+        write_json(run_folder / SLICES, failures.slices)
     path = run_folder / "report.html"
-    write_text(path, render(RunFolder.load(run_folder)))
+    write_text(path, render(run, failures, sound))
     return path
 
 
-def render(run: RunFolder) -> str:
+def render(run: RunFolder, failures: Failures, sound: bool = True) -> str:
     """Return the page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -70,6 +78,7 @@ def render(run: RunFolder) -> str:
         folds=list(_folds(run)),
         command=repeat.command(run.description),
         charts=_charts(run),
+        **failures_page.content(run, failures, sound),
     )
 
 

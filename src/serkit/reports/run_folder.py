@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from serkit import corpora
 from serkit.errors import UserError
 from serkit.evaluation import metrics
 from serkit.evaluation.predictions import Predictions
@@ -80,6 +81,19 @@ class RunFolder:
     def parameters(self) -> int | None:
         """Size of the scored stage's model; None: its stages are not where the run is."""
         return next((stage["parameters"] for _, stage, _ in self.trained(self.deployed)), None)
+
+    def places(self, specifications: Sequence[str] = ()) -> dict[str, str]:
+        """Return the folder of each corpus the run learned from: where it lay, or what `name=folder` says.
+
+        Raises:
+            UserError: a corpus that the run did not learn from.
+        """
+        places = {**self.description["folders"], **self.description.get("also", {})}
+        for name, folder in map(corpora.split, specifications):
+            if name not in places:
+                raise UserError(f"--corpus {name}={folder}: {self.path} learned from {', '.join(places)} only")
+            places[name] = folder
+        return places
 
     def majority(self) -> dict[str, float]:
         """Return each metric of always answering the commonest class of the training parts."""

@@ -32,6 +32,16 @@ def test_frames_are_weighed_by_their_scores():
     np.testing.assert_allclose(found, [*(mean for mean, _ in expected), *(spread for _, spread in expected)], rtol=1e-4)
 
 
+def test_weights_add_up_to_1_over_the_valid_frames():
+    pooling = AttentiveStatistics(3, hidden=4)
+    x = torch.randn(2, 3, 6)
+    valid = torch.arange(6) < torch.tensor([[4], [6]])
+    weights = pooling.weights(x, valid)
+    torch.testing.assert_close(weights.sum(2), torch.ones(2, 3))
+    assert not weights[0, :, 4:].any() and weights[0, :, :4].all()
+    torch.testing.assert_close(pooling(x, valid)[:, :3], (weights * x).sum(2))
+
+
 def test_what_is_not_valid_counts_for_nothing():
     pooling = AttentiveStatistics(3, hidden=4)
     x = torch.randn(2, 3, 6)

@@ -22,15 +22,19 @@ class AttentiveStatistics(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Pool (batch, channels, time) to (batch, 2 * channels); `valid` is (batch, time) bool."""
+        weights = self.weights(x, valid)
         x = x.float()
-        scores = self.score(x).float()
-        if valid is not None:
-            scores = scores.masked_fill(~valid[:, None], -torch.inf)
-        weights = scores.softmax(dim=2)
         mean = (x * weights).sum(dim=2, keepdim=True)
         variance = ((x - mean).square() * weights).sum(dim=2)
         # The floor keeps the square root's gradient finite where a channel does not change.
         return torch.cat([mean[:, :, 0], variance.clamp_min(1e-4).sqrt()], dim=1)
+
+    def weights(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the weight of each frame in each channel, (batch, channels, time); they add up to 1 over time."""
+        scores = self.score(x.float()).float()
+        if valid is not None:
+            scores = scores.masked_fill(~valid[:, None], -torch.inf)
+        return scores.softmax(dim=2)
 
 
 class AttentivePooling(nn.Module):
@@ -49,8 +53,11 @@ class AttentivePooling(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Pool (batch, time, size) to (batch, size); `valid` is (batch, time) bool."""
-        x = x.float()
-        scores = self.score(x).float()
+        return (x.float() * self.weights(x, valid)).sum(dim=1)
+
+    def weights(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the weight of each frame, (batch, time, 1); they add up to 1."""
+        scores = self.score(x.float()).float()
         if valid is not None:
             scores = scores.masked_fill(~valid[:, :, None], -torch.inf)
-        return (x * scores.softmax(dim=1)).sum(dim=1)
+        return scores.softmax(dim=1)

@@ -14,8 +14,8 @@ from serkit.errors import UserError, unknown
 from serkit.items import Item, Windowing
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import save
-from serkit.papers.figures.tested import Tested
 from serkit.reports.plots import VALIDATION
+from serkit.systems.tested import Tested
 
 #: Columns whose power, of the differences between samples, is this many dB below the loudest one's are silent.
 SILENCE = 30.0
@@ -150,16 +150,15 @@ class _Looker:
         self.label, self.strengths, self.seed = one.label, strengths, seed
         self.tested = Tested.load(one.folder)
         network: Any = self.tested.finished.model.network
-        if not (hasattr(network, "keep_attention") and hasattr(network, "patch") and len(self.tested.views) == 1):
+        if not (network.has_attention and hasattr(network, "patch") and len(self.tested.views) == 1):
             raise UserError(
                 f"row '{self.label}': network '{type(network).__name__.lower()}' does not keep the attention "
                 "to patches of one image; 'vit' does"
             )
-        network.keep_attention = True
+        network.keep = ("attention",)
         [(self.view, (table, self.feature))] = self.tested.views.items()
         self.channel = table.channel
-        _, self.height, self.width = (int(length or 0) for length in self.feature.shape)
-        self.patch: tuple[int, int] = network.patch
+        self.width = int(self.feature.shape[-1] or 0)
 
     def find(self, utterance: str) -> Item:
         """Return an utterance's item."""
@@ -179,8 +178,7 @@ class _Looker:
         images = np.stack([self.feature(version.signal) for version in made])
         with torch.inference_mode():
             output = self.tested.finished.model(Batch({self.view: torch.from_numpy(images)}))
-        rows, columns = self.height // self.patch[0], self.width // self.patch[1]
-        attention = output.maps["attention"].double().numpy().reshape(len(made), rows, columns)
+        attention = output.maps["attention"].double().numpy()
         attention /= attention.sum(axis=(1, 2), keepdims=True)
         probabilities = output.predictions[self.tested.target].double().softmax(1).numpy()
         return [Seen(*parts) for parts in zip(made, images[:, 0], attention, probabilities, strict=True)]

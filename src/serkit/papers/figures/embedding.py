@@ -12,7 +12,7 @@ from serkit import training
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import line, save
-from serkit.papers.figures.tested import Tested
+from serkit.systems.tested import Tested
 
 
 def draw(

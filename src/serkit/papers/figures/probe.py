@@ -19,7 +19,7 @@ from serkit.evaluation.predictions import Predictions
 from serkit.items import label
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import line, save
-from serkit.papers.figures.tested import Tested
+from serkit.systems.tested import Tested
 
 _PARTS = ("train", "test")
 

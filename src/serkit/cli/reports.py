@@ -1,0 +1,78 @@
+"""`serkit report`: where a run fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from serkit.cli import warn
+from serkit.errors import unknown
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="sex, speaker, language, duration, loudness, snr: whose slices to print. Default: all."),
+    ] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER: where the run's recordings lie, if no longer there.")
+    ] = None,
+    errors: Annotated[int, typer.Option(min=0, help="Number of the worst errors on the page.")] = 24,
+    sound: Annotated[bool, typer.Option(help="Whether they can be heard: the page then holds recordings.")] = True,
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """Write a run's report anew, and print its scores slice by slice.
+
+    Example: serkit report runs/compact-cnn --by sex --by snr
+    """
+    from serkit.cli.tables import choose_format, print_json
+    from serkit.evaluation.slices import TITLES
+    from serkit.reports.failures import find
+    from serkit.reports.report import write
+    from serkit.reports.run_folder import RunFolder
+
+    choose_format(format)
+    for name in by or ():
+        if name not in TITLES:
+            raise unknown("property", name, TITLES)
+    failures = find(RunFolder.load(run), corpus or (), errors)
+    page = write(run, failures, sound)
+    if failures.missing:
+        warn(f"no slices and no errors: {failures.missing}")
+    chosen = {name: rows for name, rows in failures.slices.items() if name in (by or TITLES)}
+    if format == "json":
+        print_json(chosen)
+        return
+    for name, rows in chosen.items():
+        _print(TITLES[name], rows)
+    print(f"report: {page}")
+
+
+def _print(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"by {title}", title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("")
+    for column in ("n", "UAR %", "accuracy %", "ECE %"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("commonest")
+    for row in rows:
+        scores = [f"{100 * row[metric]['estimate']:.1f}" for metric in ("uar", "accuracy")]
+        interval = f" [{100 * row['uar']['low']:.1f}, {100 * row['uar']['high']:.1f}]"
+        commonest = f"{row['commonest']['class']} {row['commonest']['share']:.0%}"
+        cells = [row["value"], str(row["n"]), scores[0] + interval, scores[1], f"{100 * row['ece']:.1f}"]
+        # As Text: a speaker's name may hold brackets, which rich would take for its markup.
+        table.add_row(*map(Text, [*cells, commonest]))
+    console = Console()
+    console.print(table)
+    for row in rows:
+        if row["warnings"]:
+            console.print(f"{row['value']}: {'; '.join(row['warnings'])}", markup=False, highlight=False)
+    console.print()

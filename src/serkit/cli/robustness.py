@@ -1,0 +1,93 @@
+"""`serkit robustness`: how scores fall as recordings get worse."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from serkit.cli.evaluate import parse_map
+
+
+def robustness(
+    model: Annotated[str, typer.Argument(help="A run (each fold is tested by its own model), or a bundle.")],
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER, as for `serkit evaluate`. Of a run: its own, where they no longer lie there."),
+    ] = None,
+    map_: Annotated[list[str] | None, typer.Option("--map", help="Of a bundle: OLD=NEW label, or OLD=drop.")] = None,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option(help="noise, babble, telephone, opus, mp3, reverberation, pitch, tempo, gain. Default: all."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of robustness.json, .csv, .png. Default: the run's; robustness-NAME of a bundle."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of noise, voices and rooms.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Threads at work.")] = 1,
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """Score a run or a bundle on recordings with noise, over the telephone, in rooms, ... in growing strength.
+
+    Example: serkit robustness runs/compact-cnn --curve noise --curve telephone
+    """
+    from serkit.cli.tables import choose_format, print_json
+    from serkit.evaluation.robustness import CURVES
+    from serkit.reports import robustness as report
+
+    choose_format(format)
+    curves = curve or list(CURVES)
+    failed: Mapping[str, str] = {}
+    if (Path(model) / "run.json").exists():
+        measured, folder = report.of_run(Path(model), corpus or (), curves, seed, jobs), out or Path(model)
+    else:
+        mapping = parse_map(map_ or ())
+        measured, failed = report.of_bundle(model, corpus or (), mapping, curves, seed, jobs)
+        folder = out or Path(f"{report.NAME}-{Path(model).name}")
+    report.write(measured, folder)
+    if format == "json":
+        print_json(measured)
+    else:
+        _print(measured)
+        print(f"written: {folder / report.NAME}.json, .csv, .png")
+    for reason in failed.values():
+        print(f"serkit: skipped: {reason}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print(measured: Mapping[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    clean, console = measured["clean"], Console()
+    title = f"{measured['model']}: {measured['protocol']}, {measured['n']} predictions"
+    table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("")
+    for column in ("UAR %", "change in points", "accuracy %", "ECE %"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_row("as they are", _interval(clean["uar"]), "", *_others(clean))
+    for curve in measured["curves"].values():
+        table.add_section()
+        table.add_row(f"{curve['title']},\n{curve['axis']}")
+        for point in curve["points"]:
+            change = _interval({**point["change"], "estimate": point["change"]["difference"]}, "+")
+            table.add_row(f"  {point['strength']}", _interval(point["uar"]), change, *_others(point))
+    console.print(table)
+    console.print(f"95 % intervals: {measured['interval']}", highlight=False)
+    for flag in measured["flags"]:
+        console.print(f"flag: {flag}", markup=False, highlight=False)
+
+
+def _interval(value: Mapping[str, float], sign: str = "") -> str:
+    estimate, low, high = (f"{100 * value[end]:{sign}.1f}" for end in ("estimate", "low", "high"))
+    return f"{estimate} [{low}, {high}]"
+
+
+def _others(point: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{100 * point['accuracy']['estimate']:.1f}", f"{100 * point['ece']:.1f}"

@@ -1,0 +1,194 @@
+"""How scores fall as recordings get worse: a curve for each way in which they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from serkit.augment import Noise, Pitch, Stretch, Telephone
+from serkit.degrade import Babble, Band, Gain, Reverberation, codec
+from serkit.errors import unknown
+from serkit.evaluation import metrics
+from serkit.evaluation.calibration import ece
+from serkit.evaluation.comparison import compare
+from serkit.evaluation.intervals import interval
+from serkit.evaluation.predictions import Predictions, concatenate
+from serkit.features.store import digest
+from serkit.progress import bar
+
+#: float32 (samples,), rate in Hz, how many are speech, chance -> float32 samples.
+Degradation = Callable[[np.ndarray, int, int, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One way in which recordings get worse.
+
+    Args:
+        title: what is done.
+        axis: what the strengths are, with their unit.
+        points: what is done, by strength, from the weakest to the strongest; where strengths go to either side of
+            `neutral`, from the lowest to the highest.
+        neutral: the strength that changes nothing; None: there is none on the scale.
+    """
+
+    title: str
+    axis: str
+    points: Mapping[float | str, Degradation]
+    neutral: float | None = None
+
+
+CURVES = {
+    "noise": Curve(
+        "White noise",
+        "signal-to-noise ratio (dB)",
+        {decibels: Noise(decibels, decibels) for decibels in (30, 20, 15, 10, 5, 0)},
+    ),
+    "babble": Curve(
+        "Babble-like noise",
+        "signal-to-noise ratio (dB)",
+        {decibels: Babble((decibels,)) for decibels in (30, 20, 15, 10, 5, 0)},
+    ),
+    "telephone": Curve(
+        "Telephone",
+        "band and codec",
+        {
+            "50–7000 Hz": Band(50, 7000),
+            "300–3400 Hz": Band(),
+            "µ-law": Telephone(subtypes=("ULAW",)),
+            "GSM": Telephone(subtypes=("GSM610",)),
+        },
+    ),
+    "opus": Curve("Opus, wideband", "rate (kbit/s)", {rate: codec("opus", rate) for rate in (32, 24, 16, 12, 8, 6)}),
+    "mp3": Curve("MP3, 16 kHz", "rate (kbit/s)", {rate: codec("mp3", rate) for rate in (64, 48, 32, 24, 16)}),
+    "reverberation": Curve(
+        "Reverberation",
+        "reverberation time RT60 (s)",
+        {seconds: Reverberation((seconds,)) for seconds in (0.2, 0.4, 0.6, 0.8, 1.0)},
+        neutral=0,
+    ),
+    "pitch": Curve("Pitch", "semitones", {steps: Pitch((steps,)) for steps in (-4, -2, -1, 1, 2, 4)}, neutral=0),
+    "tempo": Curve("Tempo", "times as fast", {rate: Stretch((rate,)) for rate in (0.7, 0.8, 0.9, 1.1, 1.2, 1.3)}, 1),
+    "gain": Curve("Level", "gain (dB), clipped", {level: Gain((level,)) for level in (-40, -30, -20, -10, 10, 20)}, 0),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A recogniser and what it is tested on: a fold of a run, or a bundle with its corpora.
+
+    Args:
+        predictions: what it said of the recordings as they are; ids, speakers, truth and classes are taken from here.
+        hear: id -> float32 samples of speech (samples,) and their rate in Hz.
+        recognise: samples and rate -> probabilities of the classes (classes,).
+    """
+
+    predictions: Predictions
+    hear: Callable[[str], tuple[np.ndarray, int]]
+    recognise: Callable[[np.ndarray, int], np.ndarray]
+
+
+def measure(parts: Iterable[Part], curves: Sequence[str] = tuple(CURVES), seed: int = 0, jobs: int = 1) -> dict:
+    """Score degraded recordings.
+
+    An utterance is degraded by the same draw of noise, voices or room at every strength of a curve.
+
+    Args:
+        parts: each recogniser with what it is tested on.
+        curves: names of `CURVES`.
+        seed: of all chance.
+        jobs: threads at work.
+
+    Returns:
+        What `json.dump` takes: `n`; `clean`, the scores of the recordings as they are; by name of a curve `curves`
+        with its `title`, `axis`, `neutral` and `points`. A point has its `strength`, `uar`, `accuracy` and `macro_f1`
+        with their 95 % intervals, `ece`, and the `change` of UAR from the recordings as they are, with the interval
+        of a paired comparison.
+
+    Raises:
+        UserError: unknown curve, no part, or a recording that cannot be read.
+    """
+    for name in curves:
+        if name not in CURVES:
+            raise unknown("curve", name, CURVES)
+    chosen = {name: CURVES[name] for name in CURVES if name in curves}
+    conditions: list[tuple[str, float | str]] = [("", "")]
+    conditions += [(name, strength) for name, curve in chosen.items() for strength in curve.points]
+    found = [_predict(part, conditions, seed, jobs) for part in parts]
+    clean, *degraded = [concatenate(versions) for versions in zip(*found, strict=True)]
+    scored = iter(degraded)
+    return {
+        "n": len(clean),
+        "classes": list(clean.classes),
+        "seed": seed,
+        "interval": interval(clean, "uar").method,
+        "clean": _scores(clean),
+        "curves": {
+            name: {
+                "title": curve.title,
+                "axis": curve.axis,
+                "neutral": curve.neutral,
+                "points": [
+                    {"strength": strength, **_scores(version), "change": _change(version, clean)}
+                    for strength, version in zip(curve.points, scored, strict=False)
+                ],
+            }
+            for name, curve in chosen.items()
+        },
+    }
+
+
+def rows(measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what was measured line by line, as a table holds it; the recordings as they are first."""
+    points = [
+        (name, point["strength"], point) for name, curve in measured["curves"].items() for point in curve["points"]
+    ]
+    for name, strength, point in [("clean", "", measured["clean"]), *points]:
+        row = {"curve": name, "strength": strength}
+        for metric in metrics.METRICS:
+            row |= {metric: point[metric]["estimate"], f"{metric}_low": point[metric]["low"]}
+            row[f"{metric}_high"] = point[metric]["high"]
+        change = point.get("change", {"difference": 0.0, "low": 0.0, "high": 0.0})
+        yield row | {"ece": point["ece"], **{f"change_{end}": value for end, value in change.items()}}
+
+
+def _predict(part: Part, conditions: Sequence[tuple[str, float | str]], seed: int, jobs: int) -> list[Predictions]:
+    """Return a part's predictions under each condition."""
+
+    def recognise(id: str) -> np.ndarray:
+        signal, rate = part.hear(id)
+        return np.array([part.recognise(_degrade(signal, rate, id, *one, seed), rate) for one in conditions])
+
+    ids = part.predictions.ids
+    with bar(f"fold {part.predictions.folds[0]}", len(ids)) as advance, ThreadPoolExecutor(max(1, jobs)) as pool:
+        found = []
+        for probabilities in pool.map(recognise, ids):
+            found.append(probabilities)
+            advance(1)
+    by_condition = np.array(found).transpose(1, 0, 2)
+    return [replace(part.predictions, probabilities=probabilities) for probabilities in by_condition]
+
+
+def _degrade(signal: np.ndarray, rate: int, id: str, curve: str, strength: float | str, seed: int) -> np.ndarray:
+    if not curve:
+        return signal
+    # Not of the strength: a curve with the same noise throughout is the strength's effect alone.
+    generator = np.random.default_rng(int(digest([seed, id, curve]), 16))
+    return CURVES[curve].points[strength](signal, rate, len(signal), generator)
+
+
+def _scores(predictions: Predictions) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for metric in metrics.METRICS:
+        of_metric = asdict(interval(predictions, metric))
+        found[metric] = {end: of_metric[end] for end in ("estimate", "low", "high")}
+    return found | {"ece": ece(predictions.probabilities, predictions.truth)}
+
+
+def _change(degraded: Predictions, clean: Predictions) -> dict[str, float]:
+    compared = asdict(compare(degraded, clean))
+    return {end: compared[end] for end in ("difference", "low", "high")}

@@ -1,0 +1,133 @@
+"""Scores of parts of the material: by sex, speaker, language, duration, loudness and signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from serkit.corpora.corpus import Utterance
+from serkit.evaluation import metrics
+from serkit.evaluation.calibration import ece
+from serkit.evaluation.intervals import interval
+from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.properties import Properties
+
+#: What a slice is by; title with unit of each.
+TITLES = {
+    "sex": "sex",
+    "speaker": "speaker",
+    "language": "language",
+    "duration": "duration (s)",
+    "loudness": "loudness (LUFS)",
+    "snr": "signal-to-noise ratio (dB, estimated)",
+}
+
+#: Slices of what was measured, equally full but for rounding, and the step their bounds are rounded to.
+QUANTILES = 4
+_STEPS = {"duration": 0.1, "loudness": 0.5, "snr": 1.0}
+
+#: Slices with fewer utterances, speakers, or utterances of a class carry a warning.
+FEWEST_UTTERANCES, FEWEST_SPEAKERS, FEWEST_OF_CLASS = 30, 4, 5
+
+UNKNOWN = "unknown"
+
+
+def slices(
+    predictions: Predictions, utterances: Mapping[str, Utterance], measured: Mapping[str, Properties]
+) -> dict[str, list[dict[str, Any]]]:
+    """Score each slice of the predictions.
+
+    Slices by one property differ in others too: loud recordings are often angry ones. What a slice holds most of is
+    therefore given with its scores, and UAR says more than accuracy.
+
+    Args:
+        predictions: of all folds and seeds.
+        utterances: by id; of those that are missing, nothing but the speaker is known.
+        measured: by id.
+
+    Returns:
+        By key of `TITLES` the slices, each with what `json.dump` takes: `value`, number of predictions `n`, of
+        `utterances` and of `speakers`, `accuracy`, `uar` and `macro_f1` with their 95 % intervals, `ece`, the
+        `commonest` class with its `share`, and `warnings`: reasons not to trust the scores.
+    """
+    return {
+        name: [_score(predictions.select(values == value), value, name) for value in order if (values == value).any()]
+        for name, (values, order) in _values(predictions, utterances, measured).items()
+    }
+
+
+def _values(
+    predictions: Predictions, utterances: Mapping[str, Utterance], measured: Mapping[str, Properties]
+) -> dict[str, tuple[np.ndarray, Sequence[str]]]:
+    """Return, by property, the slice of each prediction and the order of the slices."""
+    found: dict[str, tuple[np.ndarray, Sequence[str]]] = {}
+    for name in TITLES:
+        if name in _STEPS:
+            numbers = [getattr(measured[id], name) if id in measured else np.nan for id in predictions.ids]
+            found[name] = _binned(np.array(numbers), _STEPS[name])
+            continue
+        if name == "speaker":
+            texts = [speaker or UNKNOWN for speaker in predictions.speakers]
+        else:
+            texts = [(id in utterances and getattr(utterances[id], name)) or UNKNOWN for id in predictions.ids]
+        found[name] = np.array(texts), sorted(set(texts), key=lambda text: (text == UNKNOWN, text))
+    return found
+
+
+def _binned(values: np.ndarray, step: float) -> tuple[np.ndarray, Sequence[str]]:
+    """Put numbers into slices between their rounded quantiles; what is no number is unknown."""
+    known = values[np.isfinite(values)]
+    bounds = np.quantile(known, np.arange(1, QUANTILES) / QUANTILES) if len(known) else np.empty(0)
+    bounds = np.unique(np.round(bounds / step) * step)
+    # A bound at or below the smallest number would leave an empty slice.
+    bounds = bounds[bounds > known.min()] if len(known) else bounds
+    texts = [f"{bound:.6g}" for bound in bounds]
+    if texts:
+        order = [f"below {texts[0]}", *(f"{a} to {b}" for a, b in itertools.pairwise(texts))]
+        order.append(f"{texts[-1]} and more")
+    else:
+        order = ["all"]
+    labels = np.array([*order, UNKNOWN])
+    places = np.where(np.isfinite(values), np.searchsorted(bounds, values, side="right"), len(order))
+    return labels[places], [*order, UNKNOWN]
+
+
+def _score(part: Predictions, value: str, name: str) -> dict[str, Any]:
+    """Score one slice."""
+    sizes = np.bincount(part.truth, minlength=len(part.classes))
+    found: dict[str, Any] = {
+        "value": str(value),
+        "n": len(part),
+        "utterances": len(set(part.ids)),
+        "speakers": len(set(part.speakers) - {None}),
+    }
+    for metric in metrics.METRICS:
+        of_metric = asdict(interval(part, metric))
+        found[metric] = {key: of_metric[key] for key in ("estimate", "low", "high")}
+    found["ece"] = ece(part.probabilities, part.truth)
+    found["commonest"] = {"class": part.classes[int(sizes.argmax())], "share": float(sizes.max() / sizes.sum())}
+    found["warnings"] = _warnings(part, name)
+    return found
+
+
+def _warnings(part: Predictions, name: str) -> list[str]:
+    """Say why the scores of a slice should not be trusted."""
+    ids, first = np.unique(part.ids, return_index=True)
+    sizes = np.bincount(part.truth[first], minlength=len(part.classes))
+    speakers = set(part.speakers) - {None}
+    found = []
+    if len(ids) < FEWEST_UTTERANCES:
+        found.append(f"only {len(ids)} utterances")
+    if name != "speaker" and 0 < len(speakers) < FEWEST_SPEAKERS:
+        found.append(f"only {len(speakers)} speaker{'s' if len(speakers) > 1 else ''}")
+    absent = [label for label, size in zip(part.classes, sizes, strict=True) if size == 0]
+    few = [label for label, size in zip(part.classes, sizes, strict=True) if 0 < size < FEWEST_OF_CLASS]
+    if absent:
+        found.append(f"none of {', '.join(absent)}: UAR is over the other classes")
+    if few:
+        found.append(f"fewer than {FEWEST_OF_CLASS} of {', '.join(few)}")
+    return found

@@ -1,0 +1,184 @@
+"""Robustness curves as files: JSON, CSV and a picture; and as a chart of a report."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.atomic import write_json, writing
+from serkit.corpora import load_all
+from serkit.errors import UserError
+from serkit.evaluation import robustness
+from serkit.evaluation.evaluate import evaluate, hear
+from serkit.papers.figures.picture import save
+from serkit.recognition.recognizer import load
+from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis
+from serkit.reports.run_folder import RunFolder, read_json
+
+#: Name of the files, without their endings.
+NAME = "robustness"
+
+# Of a panel of the picture and of the report's chart, in inches.
+_WIDTH, _HEIGHT = 2.9, 2.25
+
+
+def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: int = 0, jobs: int = 1) -> dict[str, Any]:
+    """Measure a run: each fold's own model on its own test part, so that none is tested on what it learned.
+
+    Args:
+        folder: of the run.
+        corpora: `name=folder` of those that no longer lie where they lay.
+        curves: names of `serkit.evaluation.robustness.CURVES`.
+        seed: of all chance.
+        jobs: threads at work.
+
+    Returns:
+        What `measure` returns, with `model`, `system`, `protocol`, `content` and `flags` of the run.
+
+    Raises:
+        UserError: no finished run, trained stages or corpora that are gone, a model that hears more than speech.
+    """
+    from serkit.systems.tested import parts
+
+    run = RunFolder.load(folder)
+    about = {key: run.scores[key] for key in ("system", "protocol", "content", "flags")}
+    return {
+        "model": folder.resolve().name,
+        **about,
+        **robustness.measure(parts(run, run.places(corpora)), curves, seed, jobs),
+    }
+
+
+def of_bundle(
+    name: str, corpora: Sequence[str], mapping: Mapping[str, str], curves: Sequence[str], seed: int = 0, jobs: int = 1
+) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Measure a bundle; what it was trained on is flagged.
+
+    Args:
+        name: of the bundle, or its folder.
+        corpora: `name=folder` of each.
+        mapping: label -> label, or `drop`.
+        curves, seed, jobs: as of `of_run`.
+
+    Returns:
+        What `measure` returns, with `model`, `system`, `protocol` and `flags`; and the reason by id for
+        recordings that could not be read.
+
+    Raises:
+        UserError: no such bundle or corpus, one that hears more than speech, no label that the bundle knows.
+    """
+    recognizer = load(name)
+    bundle = recognizer.bundle
+    if any(entry.channel for entry in bundle.inputs):
+        raise UserError(f"{name}: listens to the electroglottograph; robustness is measured of what hears speech")
+    found = load_all(corpora)
+    evaluation = evaluate(recognizer, found, mapping)
+    by_id = {utterance.id: utterance for corpus in found for utterance in corpus.utterances}
+
+    def recognise(signal: np.ndarray, rate: int) -> np.ndarray:
+        probabilities = recognizer.predict_signal(signal, rate).probabilities
+        return np.array([probabilities[label] for label in bundle.labels])
+
+    part = robustness.Part(evaluation.predictions, lambda id: hear(bundle, by_id[id]), recognise)
+    about: dict[str, Any] = {"model": bundle.name, "system": bundle.system, "protocol": "the finished recogniser"}
+    about["flags"] = list(evaluation.flags)
+    return {**about, **robustness.measure([part], curves, seed, jobs)}, evaluation.failed
+
+
+def write(measured: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write `robustness.json`, `.csv` and `.png`; curves measured before of the very same stay in them.
+
+    Args:
+        measured: of `of_run` or `of_bundle`.
+        folder: made where it is missing.
+
+    Returns:
+        What the files hold.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    curves = {**_before(measured, folder / f"{NAME}.json"), **measured["curves"]}
+    measured = {**measured, "curves": {name: curves[name] for name in robustness.CURVES if name in curves}}
+    lines = list(robustness.rows(measured))
+    # `open` is the inner block: it closes the file before the outer one renames it.
+    with writing(folder / f"{NAME}.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(lines)
+    columns, height = _grid(measured, 3)
+    save(folder / f"{NAME}.png", columns * _WIDTH, height, lambda figure: _paint(figure, measured, columns))
+    write_json(folder / f"{NAME}.json", measured)
+    return measured
+
+
+def _before(measured: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """Return the curves of a file if it is about the same model, recordings and chance; otherwise none."""
+    found = read_json(path) if path.exists() else {"curves": {}}
+    same = all(found.get(key) == value for key, value in measured.items() if key != "curves")
+    return found["curves"] if same else {}
+
+
+def chart(measured: Mapping[str, Any]) -> str:
+    """Draw the curves as an `<svg>` element."""
+    columns, height = _grid(measured, 3)
+    title = f"UAR under {len(measured['curves'])} kinds of degradation"
+    return draw(NAME, title, columns * _WIDTH, height, lambda figure: _paint(figure, measured, columns))
+
+
+def _grid(measured: Mapping[str, Any], most: int) -> tuple[int, float]:
+    """Return number of columns, and height in inches, of the panels."""
+    count = len(measured["curves"])
+    columns = min(most, count)
+    return columns, _HEIGHT * math.ceil(count / columns) + 0.3
+
+
+def _paint(figure: Any, measured: Mapping[str, Any], columns: int) -> None:
+    curves = list(measured["curves"].values())
+    panels = figure.subplots(math.ceil(len(curves) / columns), columns, sharey=True, squeeze=False)
+    for axes, curve in zip(panels.flat, curves, strict=False):
+        _paint_curve(axes, curve, measured["clean"]["uar"], 1 / len(measured["classes"]))
+    for axes in panels.flat[len(curves) :]:
+        axes.set_visible(False)
+    for row in panels:
+        row[0].set_ylabel("UAR")
+    figure.supxlabel(
+        "dot and band: UAR and its 95% interval; open dot, dashed line: recordings as they are; dotted: chance",
+        fontsize=8,
+    )
+
+
+def _paint_curve(axes: Any, curve: Mapping[str, Any], clean: Mapping[str, float], chance: float) -> None:
+    """Draw a curve from the recordings as they are to the strongest degradation, or through the neutral strength."""
+    places, labels, scores, start = _points(curve, clean)
+    axes.axhline(clean["estimate"], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.axhline(chance, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+    low, estimate, high = ([score[end] for score in scores] for end in ("low", "estimate", "high"))
+    axes.fill_between(places, low, high, color=TRAINING, alpha=0.22, linewidth=0)
+    axes.plot(places, estimate, color=TRAINING, marker="o", markersize=3.5, linewidth=1.4)
+    axes.plot(places[start], estimate[start], "o", color=VALIDATION, fillstyle="none", markersize=6)
+    axes.set_xticks(places, labels, fontsize=7.5)
+    axes.margins(x=0.07)
+    axes.set_title(curve["title"])
+    axes.set_xlabel(curve["axis"], fontsize=8)
+    axes.set_ylim(0, 1.02)
+    percent_axis(axes.yaxis, 0.25)
+
+
+def _points(
+    curve: Mapping[str, Any], clean: Mapping[str, float]
+) -> tuple[Sequence[float], Sequence[str], Sequence[Mapping[str, float]], int]:
+    """Return places, labels and scores of a curve's points, and which of them is the recordings as they are."""
+    strengths = [point["strength"] for point in curve["points"]]
+    scores = [point["uar"] for point in curve["points"]]
+    if curve["neutral"] is None:
+        # Bands have long names.
+        names = [text.replace(" Hz", "\nHz") if isinstance(text, str) else f"{text:g}" for text in strengths]
+        return range(len(strengths) + 1), ["as is", *names], [clean, *scores], 0
+    start = sum(strength < curve["neutral"] for strength in strengths)
+    strengths.insert(start, curve["neutral"])
+    scores.insert(start, clean)
+    return strengths, [f"{strength:g}" for strength in strengths], scores, start
