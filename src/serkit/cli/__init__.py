@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
     "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
     "train": ("serkit.cli.train:train", "Train and score a system."),
+    "cross": ("serkit.cli.cross:cross", "Train on each corpus, test on each other."),
     "tune": ("serkit.cli.tune:tune", "Search the hyper-parameters of a system."),
     "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recogniser on labelled recordings."),
     "compare": ("serkit.cli.compare:compare", "Compare runs, with a paired test."),

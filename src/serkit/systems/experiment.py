@@ -198,11 +198,16 @@ def prepare(
     utterances: dict[str, Sequence[Utterance]] = {}
     classes: dict[str, dict[str, list[str]]] = {}
     pieces: dict[str, Item] = {}
-    missing: list[str] = []
+    said: list[str] = []
+    scored_target, shared = system.stage_data(system.deployed).target[0], None
+    if protocols[protocol].classes == "shared":
+        shared, said = _shared_classes(system, readable, [corpus.name for corpus in corpora])
     given = {utterance.id for corpus in corpora for utterance in corpus.utterances}
     for stage, data, own in zip(system.stages, tables, sources, strict=True):
         ids = {utterance.id for corpus in own for utterance in corpus.utterances}
         chosen = _select([utterance for utterance in readable if utterance.id in ids], data)
+        if shared is not None and data.target[0] == scored_target:
+            chosen = [utterance for utterance in chosen if utterance.targets.get(scored_target) in shared]
         chosen = items.draw(chosen, data.target[0], data.sample, data.sample_seed)
         if stage == system.deployed:
             scored = {u.id for u in chosen if u.id in given and items.label(u, data.target[0]) is not None}
@@ -215,7 +220,7 @@ def prepare(
         for target in data.target:
             found = {str(value) for u in chosen if (value := items.label(u, target)) is not None}
             if not found and data.labels == "any":
-                missing.append(f"stage '{stage.name}' learns no {target}: no utterance has it")
+                said.append(f"stage '{stage.name}' learns no {target}: no utterance has it")
                 continue
             if len(found) < 2:
                 raise UserError(
@@ -228,7 +233,7 @@ def prepare(
         u for u in utterances[system.deployed.name] if (pieces[u.id].utterance if u.id in pieces else u).id in scored
     ]
     return Experiment(
-        system, protocols[protocol], tested, utterances, classes, hashes, store, skipped, pieces, [*flags, *missing]
+        system, protocols[protocol], tested, utterances, classes, hashes, store, skipped, pieces, [*flags, *said]
     )
 
 
@@ -253,6 +258,32 @@ def _select(utterances: Sequence[Utterance], data: Data) -> list[Utterance]:
     if data.labels == "any":
         return items.select_any(utterances, data.target, data.classes, data.map, data.where)
     return items.select(utterances, data.target[0], data.classes, data.map, data.where)
+
+
+def _shared_classes(
+    system: System, utterances: Sequence[Utterance], corpora: Sequence[str]
+) -> tuple[set[str], list[str]]:
+    """Return the classes of the scored target that each of some corpora has, and a flag if that leaves any out.
+
+    Raises:
+        UserError: fewer than two are left.
+    """
+    data = system.stage_data(system.deployed)
+    found: dict[str, set[str]] = {name: set() for name in corpora}
+    for utterance in _select([utterance for utterance in utterances if utterance.corpus in found], data):
+        found[utterance.corpus].add(str(items.label(utterance, data.target[0])))
+    shared = set.intersection(*found.values())
+    if len(shared) < 2:
+        lists = "; ".join(f"{name}: {', '.join(sorted(classes)) or 'none'}" for name, classes in found.items())
+        raise UserError(
+            f"classes of '{data.target[0]}' that every corpus has: {', '.join(shared) or 'none'}; two are needed. "
+            f"Rename some with data.map, or leave a corpus out ({lists})"
+        )
+    others = sorted(set.union(*found.values()) - shared)
+    if not others:
+        return shared, []
+    named = [f"{label} ({', '.join(name for name in found if label in found[name])})" for label in others]
+    return shared, [f"classes left out, since not every corpus has them: {', '.join(named)}"]
 
 
 def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequence[int]) -> set[str]:

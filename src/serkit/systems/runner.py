@@ -448,6 +448,8 @@ def _begin(
         old = json.loads(path.read_text(encoding="utf-8"))
         # Through the schema, which fills in what was not there yet when the run was made.
         old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
+        name = old["protocol"].pop("name")
+        old["protocol"] = {"name": name, **Protocol.model_validate(old["protocol"]).model_dump(mode="json")}
         wanted = json.loads(json.dumps(description))
         if not request.threads:
             wanted["threads"] = old.get("threads")
