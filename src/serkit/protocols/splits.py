@@ -10,7 +10,7 @@ import numpy as np
 from serkit.corpora import Utterance
 from serkit.protocols import lists
 from serkit.protocols.protocol import DEFAULT_FOLDS, Protocol
-from serkit.protocols.requirements import Requirements
+from serkit.protocols.requirements import Requirements, group_key
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,12 @@ class _Cutter:
             kind = StratifiedKFold if protocol.stratify else KFold
             splitter = kind(protocol.folds or DEFAULT_FOLDS, shuffle=True, random_state=seed)
         elif protocol.kind == "group_kfold":
-            splitter = GroupKFold(protocol.folds or min(DEFAULT_FOLDS, len(np.unique(self.groups))))
+            groups = self.needs.groups(self.utterances, protocol.group)
+            splitter = GroupKFold(protocol.folds or min(DEFAULT_FOLDS, len(np.unique(groups))))
         else:
             splitter = LeaveOneGroupOut()
         for train, test in splitter.split(everything, self.labels, self.groups):
-            if protocol.tested is None or self.groups[test[0]] in protocol.tested:
+            if protocol.tested is None or group_key(self.utterances[test[0]], protocol.group) in protocol.tested:
                 yield train, none, test
 
     def carve(self, train: np.ndarray, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
