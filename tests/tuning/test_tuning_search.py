@@ -17,7 +17,7 @@ import pytest
 from serkit import stopping, systems
 from serkit.cli import run as command
 from serkit.errors import UserError
-from serkit.systems import runner
+from serkit.systems.tasks import Classification
 from serkit.tuning import results, search
 from serkit.tuning.rounds import Recipe, Round, plan
 from serkit.tuning.search import Request
@@ -76,7 +76,7 @@ def test_the_same_values_as_a_run_would_give(synthetic, tmp_path):
     for split, fold in zip(asked.task.inner, row.folds, strict=True):
         stages = runner.Stages(experiment, split, tmp_path / "stages", split.seed)
         finished = stages.train()
-        predictions = runner.predict(experiment, stages, finished, split.validation, split)
+        predictions = Classification().predict(experiment, stages, finished, split.validation, split)
         assert fold["uar"] == runner.uar(predictions.truth, predictions.predicted)
 
 

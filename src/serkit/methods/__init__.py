@@ -21,6 +21,7 @@ METHODS = {
     "feature_matching": "serkit.methods.feature_matching:FeatureMatching",
     "focal": "serkit.methods.focal:Focal",
     "hard_examples": "serkit.methods.hard_examples:HardExamples",
+    "regression": "serkit.methods.regression:Regression",
     "rh_emo": "serkit.methods.rh_emo:RhEmo",
     "supervised": "serkit.methods.supervised:Supervised",
     "svm": "serkit.methods.svm:Svm",
