@@ -201,8 +201,7 @@ def evaluate(
         for target in data.classes
         if target in answers
     }
-    numbers = [target for target in found if not data.classes[target]]
-    if numbers:
+    if any(not data.classes[target] for target in found):
         agreements = [ccc(truth.numpy(), values[:, 0].float().numpy()) for values, truth in found.values()]
         record["validation_ccc"] = sum(agreements) / len(agreements)
     elif found:

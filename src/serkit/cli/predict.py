@@ -70,8 +70,8 @@ def predict(
     _check_out(out, format, resume)
     files, failures = find_recordings(paths)
     recognizer = load(model)
-    labels = recognizer.bundle.labels
-    answers = formats.resume(out, format, labels) if out and resume else {}
+    labels, numbers = recognizer.bundle.labels, [number.name for number in recognizer.bundle.numbers]
+    answers = formats.resume(out, format, labels, numbers) if out and resume else {}
     begun = bool(out and resume and out.exists() and out.stat().st_size)
     files = [file for file in files if file not in answers]
     failures = [failure for failure in failures if failure.file not in answers]
@@ -79,7 +79,7 @@ def predict(
     total = len(files) + len(failures)
     failed = list(answers.values()).count(False)
     with _destination(out, format) as stream:
-        writer = formats.writer(format, stream, labels, begun)
+        writer = formats.writer(format, stream, labels, begun, numbers)
         # Lines on a terminal are progress enough, and would break the bar.
         quiet = total == 1 or (format.by_line and stream.isatty())
         with nullcontext(lambda steps: None) if quiet else bar("predict", total) as advance:

@@ -56,7 +56,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
     """
     side = confusion_side(len(classes))
     title = f"Confusion matrix of {len(classes)} classes, {int(counts.sum())} predictions"
-    return _draw(
+    return draw(
         "confusion", title, side, side - 0.2, lambda figure: paint_confusion(figure.add_subplot(), counts, classes)
     )
 
@@ -110,7 +110,7 @@ def recalls(values: Mapping[str, float | None], uar: float) -> str:
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("recall")
 
-    return _draw("recalls", "Recall of each class", WIDTH, 1.1 + 0.29 * len(values), paint)
+    return draw("recalls", "Recall of each class", WIDTH, 1.1 + 0.29 * len(values), paint)
 
 
 def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float]) -> str:
@@ -137,7 +137,7 @@ def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, flo
         axes.set_xlabel("UAR of the speaker; line and band: all, with the 95% interval")
 
     title = f"Unweighted average recall of each of {len(ordered)} speakers"
-    return _draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)
+    return draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> str:
@@ -168,7 +168,7 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
         percent_axis(lower.xaxis, 0.25)
         figure.align_ylabels()
 
-    return _draw("reliability", "Reliability diagram", WIDTH, 4.3, paint)
+    return draw("reliability", "Reliability diagram", WIDTH, 4.3, paint)
 
 
 def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]]]) -> str:
@@ -187,17 +187,22 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
             "validation accuracy": "validation_accuracy",
             "validation UAR": "validation_uar",
         },
+        "CCC": {"validation CCC": "validation_ccc"},
     }
+    recorded = {key for history in histories for record in history for key in record}
+    panels = {title: lines for title, lines in panels.items() if recorded & {*lines.values()}}
     looks = {
         "training": (TRAINING, "-"),
         "validation": (VALIDATION, (0, (5, 2))),
         "training accuracy": (TRAINING, "-"),
         "validation accuracy": (VALIDATION, (0, (5, 2))),
         "validation UAR": (BALANCED, (0, (1.5, 1.5))),
+        "validation CCC": (VALIDATION, (0, (5, 2))),
     }
 
     def paint(figure: Any) -> None:
-        for axes, (title, lines) in zip(figure.subplots(2, sharex=True), panels.items(), strict=True):
+        rows = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+        for axes, (title, lines) in zip(rows, panels.items(), strict=True):
             for label, key in lines.items():
                 curves = [[record[key] for record in history if key in record] for history in histories]
                 curves = [curve for curve in curves if curve]
@@ -212,14 +217,15 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
                     axes.plot(range(1, len(mean) + 1), mean, linewidth=2, linestyle=dashes, label=label, **look)
             axes.set_ylabel(title)
             axes.legend(fontsize=8.5, handlelength=2.6)
-        percent_axis(axes.yaxis, 0.25)
-        axes.set_ylim(0, 1.02)
+        if title == "accuracy, UAR":
+            percent_axis(axes.yaxis, 0.25)
+            axes.set_ylim(0, 1.02)
         axes.set_xlabel("epoch")
         axes.locator_params(axis="x", integer=True)
         figure.align_ylabels()
 
     title = f"Learning curves of stage {stage}, {len(histories)} folds"
-    return _draw(f"curves-{stage}", title, WIDTH, 4.6, paint)
+    return draw(f"curves-{stage}", title, WIDTH, 0.6 + 2.0 * len(panels), paint)
 
 
 def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str:
@@ -248,7 +254,7 @@ def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str
         axes.set_xlabel("UAR on the validation part; filled: taken; line: mean")
 
     title = f"Validation UAR of {len(rows)} configurations in {len(values)} folds"
-    return _draw("sweep", title, WIDTH, 0.9 + 0.55 * len(rows), paint)
+    return draw("sweep", title, WIDTH, 0.9 + 0.55 * len(rows), paint)
 
 
 def _binned(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -280,7 +286,7 @@ def percent_axis(axis: Any, step: float) -> None:
     axis.set_ticks(np.arange(0, 1 + step / 2, step), [f"{100 * v:.0f}%" for v in np.arange(0, 1 + step / 2, step)])
 
 
-def _draw(name: str, title: str, width: float, height: float, paint: Callable[[Any], None]) -> str:
+def draw(name: str, title: str, width: float, height: float, paint: Callable[[Any], None]) -> str:
     """Paint a figure of some inches and return it as an `<svg>` element."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG

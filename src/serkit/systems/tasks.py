@@ -1,4 +1,4 @@
-"""What a run scores: classes or numbers. The two differ in what is predicted, kept and measured; not in how it is run."""
+"""What a run scores: classes or numbers. They differ in what is predicted, kept and measured, not in how it is run."""
 
 from __future__ import annotations
 
