@@ -109,6 +109,7 @@ def _intervals(predictions: NumberPredictions) -> dict[str, Any]:
     """Return the mean CCC, and all metrics of each target."""
     clusters = by_speaker(predictions)
     counts = tables(predictions.truth, predictions.values, clusters.numbers)
+    mean = interval("ccc", counts, clusters)
     for column, name in enumerate(predictions.targets):
         if counts[:, column, 0].sum() < 2:
             raise UserError(f"fewer than two predictions have a label of '{name}': nothing to agree with")
@@ -119,7 +120,7 @@ def _intervals(predictions: NumberPredictions) -> dict[str, Any]:
         }
         for column, name in enumerate(predictions.targets)
     }
-    return {"ccc": asdict(interval("ccc", counts, clusters)), "targets": targets}
+    return {"ccc": asdict(mean), "targets": targets}
 
 
 def _speakers(predictions: NumberPredictions) -> dict[str, dict[str, float]]:
