@@ -72,5 +72,5 @@ def test_the_gradient_brings_numbers_to_their_labels():
 
 
 def test_unknown_losses_are_refused():
-    with pytest.raises(UserError, match="unknown loss 'mae'.*Available: ccc, mse"):
+    with pytest.raises(UserError, match=r"unknown loss 'mae'.*Available: ccc, mse"):
         methods.build("regression", loss="mae")

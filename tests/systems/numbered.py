@@ -7,7 +7,7 @@ LEVELS = {"anger": (0.8, 0.6), "fear": (0.6, -0.5), "neutral": (0.0, 0.1), "sadn
 
 
 def numbered(corpus, scale=1.0, offset=0.0, without=()):
-    """Give the utterances of a corpus the targets `arousal` and `dominance`; `without` names those lacking the latter."""
+    """Give the utterances of a corpus `arousal` and `dominance`; `without` names those that lack the latter."""
 
     def change(utterance):
         spread = hashlib.blake2b(utterance.id.encode(), digest_size=1).digest()[0] / 2550

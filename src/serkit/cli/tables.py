@@ -72,25 +72,29 @@ def _classes(scores: Mapping[str, Any]) -> Table:
 
 def _numbers(scores: Mapping[str, Any]) -> Table:
     """Make the table of predicted numbers: for every target all corpora, the baseline, the mean."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds")
-    for column in ("target", "", "n", "CCC", "Pearson", "RMSE", "MAE"):
-        table.add_column(column, justify="left" if column in ("target", "") else "right")
+    title = f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds"
+    table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("target", overflow="fold")
+    for column in ("n", "CCC", "Pearson", "RMSE", "MAE"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, own in scores["targets"].items():
-        rows = {"all": own, **{corpus: part["targets"][name] for corpus, part in scores.get("corpora", {}).items()}}
+        rows = {name: own}
+        rows |= {f"  {corpus}": part["targets"][name] for corpus, part in scores.get("corpora", {}).items()}
         if baseline := scores.get("baseline"):
-            rows[baseline["system"]] = baseline["targets"][name]
+            rows[f"  {baseline['system']}"] = baseline["targets"][name]
         for label, row in rows.items():
             values = [_decimal(row[metric]) for metric in ("ccc", "pearson", "rmse", "mae")]
-            table.add_row(name if label == "all" else "", label, str(row["n"]), *values)
+            table.add_row(label, str(row["n"]), *values)
         nothing = [f"{own['mean_predictor'][metric]:.3f}" for metric in ("ccc", "pearson", "rmse", "mae")]
-        table.add_row("", "always the mean", str(own["n"]), *nothing, end_section=True)
+        table.add_row("  training mean", str(own["n"]), *nothing, end_section=True)
     return table
 
 
 def _decimal(value: Mapping[str, Any]) -> str:
-    return f"{value['estimate']:.3f}\n{value['low']:.3f} to {value['high']:.3f}"
+    return f"{value['estimate']:.3f}\n{value['low']:.2g} to {value['high']:.2g}"
 
 
 def _percent(value: Mapping[str, Any]) -> str:
