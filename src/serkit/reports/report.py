@@ -106,7 +106,7 @@ def describe(protocol: Mapping[str, Any]) -> str:
         "random": lambda: f"{protocol['test']:.0%} of the utterances tested, drawn at random",
         "group_random": lambda: f"{protocol['test']:.0%} of the {groups} tested, drawn at random",
         "kfold": lambda: f"{protocol['folds']} folds of utterances, drawn at random",
-        "group_kfold": lambda: f"{protocol['folds']} folds of whole {groups}",
+        "group_kfold": lambda: f"{protocol['folds'] or 'up to five'} folds of whole {groups}",
         "leave_one_group_out": lambda: f"each {protocol['group']} tested by a model trained on the others",
         "fixed": lambda: "parts as listed in a file",
     }[protocol["kind"]]()
