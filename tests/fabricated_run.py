@@ -97,6 +97,7 @@ def _description(grid, classes, corpora, seeds):
         "system": grid,
         "protocol": {"name": "leave-one-speaker-out", **protocol, "repeats": len(seeds)},
         "content": dict.fromkeys(corpora, "0123456789abcdef" * 2),
+        "splits": "fedcba9876543210" * 2,
         "classes": list(classes),
         "seed": seeds[0],
         "threads": 2,

@@ -55,6 +55,9 @@ def test_train_prints_intervals_majority_and_flags(trained, table, capsys):
     printed = capsys.readouterr()
     assert "UAR %" in printed.out and "always anger" in printed.out and "jackknife" in printed.out
     assert "No leak found" in printed.out
+    described = json.loads((trained / "run.json").read_text())
+    assert f"content: table {described['content']['table']}" in printed.out
+    assert f"folds: 2, hash {described['splits']}; seeds: 0;" in printed.out
     assert "2 of 2 folds were done before" in printed.err
     assert run([*arguments, "--jobs", "1"]) == 2
     assert "holds a run already; take it up with --resume" in capsys.readouterr().err
@@ -100,6 +103,29 @@ def test_evaluate_a_bundle_and_a_run_alike(exported, trained, table, tmp_path, c
     assert run(["evaluate", str(trained), "--corpus", f"table={table}", "--format", "json", "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["confusion"] == bundle["confusion"]
     assert len(out.read_text().splitlines()) == 41
+
+
+def test_a_card_is_repeated(trained, table, tmp_path, capsys):
+    card = tmp_path / "sent.json"
+    assert run(["export", str(trained), "--card", str(card)]) == 0
+    assert capsys.readouterr().out == f"{card}: {card.stat().st_size / 1e3:.0f} kB\n"
+    command = ["evaluate", str(card), "--corpus", f"table={table}", "--jobs", "1"]
+    assert run([*command, "--run", str(tmp_path / "again")]) == 0
+    assert "values are equal to the card's   run: " in capsys.readouterr().out
+    assert "baseline" not in json.loads((trained / "scores.json").read_text())
+    assert run([*command, "--run", str(tmp_path / "again")]) == 2
+    assert "holds a finished run" in capsys.readouterr().err
+
+    document = json.loads(card.read_text())
+    document["scores"]["ece"] = 0.5
+    card.write_text(json.dumps(document))
+    assert run([*command, "--run", str(tmp_path / "third"), "--format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["equal"] and [(row["value"], row["card"]) for row in found["differences"]] == [("ece", 0.5)]
+    assert run([*command, "--map", "anger=drop"]) == 2
+    assert "--map is for recognisers" in capsys.readouterr().err
+    assert run(["export", str(trained)]) == 2
+    assert "nothing to write: give --out FOLDER" in capsys.readouterr().err
 
 
 def test_systems_lists_and_counts(capsys):

@@ -249,9 +249,12 @@ def test_the_baseline_is_given_the_same_items(paper, pooled, synthetic, tmp_path
     assert made["data"]["map"] == {"fear": "anger"} and made["data"]["classes"] == ["anger", "sadness"]
     assert [len(row["measured"]) for row in result["rows"]] == [2, 2, 2]
     text = (tmp_path / "table1.md").read_text()
-    assert "| row | corpus | metric | published | paper | random | MACs published | MACs |" in text
-    macs = result["rows"][0]["measured"]["paper"]["macs"]
-    assert f"| 0.50 G | {macs / 1e9:.4g} G |" in text
+    assert (
+        "| row | corpus | metric | published | paper | random | MACs published | parameters | MACs | training |" in text
+    )
+    cells = result["rows"][0]["measured"]
+    size, seconds = cells["paper"], sum(cell["seconds"] for cell in cells.values())
+    assert f"| 0.50 G | {size['parameters']:,} | {size['macs'] / 1e9:.4g} G | {seconds:.0f} s |" in text
     # The command of the baseline brings the paper's protocol along.
     words = shlex.split(result["rows"][1]["measured"]["paper"]["command"])
     sets = [words[place + 1] for place, word in enumerate(words) if word == "--set"]

@@ -49,6 +49,7 @@ def test_standard_protocols_say_what_they_do_not_keep_apart():
     assert {name: flags(protocol) for name, protocol in STANDARD.items()} == {
         "clean": [],
         "leave-one-speaker-out": [],
+        "nested-leave-one-speaker-out": [],
         "random": shared,
         "kfold": shared,
         "leave-one-session-out": ["speakers are kept apart only where each belongs to one session"],

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from fabricated_run import write_run
@@ -42,6 +43,27 @@ def test_the_others_are_compared_with_the_first(runs):
     assert rows[1]["difference"] == rows[1]["uar"] - rows[0]["uar"] > 0
     assert (rows[1]["difference_low"], rows[1]["difference_high"], rows[1]["p"]) == (found.low, found.high, found.p)
     assert rows[2]["difference"] == 0 and rows[2]["p"] == 1
+    # Two were compared with the first: the smaller p counts twice.
+    assert rows[1]["p_holm"] == min(1, 2 * found.p) and rows[2]["p_holm"] == 1
+    assert rows[1]["seeds"] is None and rows[0]["folds"] is None
+
+
+def test_folds_are_compared_with_the_correction_for_their_overlap(runs):
+    # Four folds of 7 utterances, trained on the other 21.
+    found = table(runs)[1]["folds"]
+    assert found["overlap"] == pytest.approx(7 / 21) and len(found["differences"]) == 4
+    spread = np.std(found["differences"], ddof=1) * np.sqrt(1 / 4 + 1 / 3)
+    assert found["high"] - found["mean"] == pytest.approx(3.182446 * spread)
+
+
+def test_seeds_are_compared_and_told(tmp_path):
+    runs = [write_run(tmp_path / name, seeds=(0, 1, 2), right=right) for name, right in (("a", 0.5), ("b", 0.9))]
+    rows = table(runs)
+    seeds = rows[1]["seeds"]
+    assert len(seeds["differences"]) == 3 and seeds["low"] <= seeds["mean"] <= seeds["high"]
+    (line,) = [line for line in markdown(rows).splitlines() if "over seeds" in line]
+    assert line.startswith(f"{runs[1]}, over seeds (on these speakers): {100 * seeds['mean']:+.1f} (")
+    assert line.endswith(", ".join(f"{100 * value:+.1f}" for value in seeds["differences"]) + ".")
 
 
 def test_rows_are_json(runs):
@@ -66,6 +88,7 @@ def test_cells_are_percent_with_signs_and_blanks():
         "difference_high": 0.05,
         "p": 0.0004,
         "permutation": "swaps",
+        "p_holm": 0.0312,
     }
     found = dict(zip(range(len(COLUMNS)), cells(row), strict=True))
     assert list(found.values()) == [
@@ -81,15 +104,15 @@ def test_cells_are_percent_with_signs_and_blanks():
         "-10.0",
         "-25.0 to +5.0",
         "<0.001",
+        "0.031",
     ]
-    assert cells({**row, "p": 0.0312, "parameters": 1234567})[-1] == "0.031"
     assert cells({**row, "parameters": 1234567})[8] == "1,234,567"
 
 
 def test_markdown_is_a_table_with_notes(runs):
     lines = markdown(table(runs)).splitlines()
     assert lines[0].startswith("| run | system | protocol | n | accuracy | UAR |")
-    assert lines[1] == "| :-- | :-- | :-- |" + " --: |" * 9
+    assert lines[1] == "| :-- | :-- | :-- |" + " --: |" * 10
     assert len({line.count("|") for line in lines[:6]}) == 1
     assert lines[6] == "" and "permutation test" in lines[7] and "jackknife" in lines[8] and "swaps" in lines[8]
 

@@ -62,7 +62,7 @@ def test_the_folder(finished):
     folder, _, lines = finished
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     folds = {f"folds/seed-0-fold-{fold}.{kind}" for fold in (1, 2, 3) for kind in ("csv", "json")}
-    assert folds | {"run.json", "splits.json", "predictions.csv", "scores.json", "final.json"} <= names
+    assert folds | {"run.json", "splits.json", "predictions.csv", "scores.json", "card.json", "final.json"} <= names
     assert len([name for name in names if name.endswith("stage.json")]) == 4
     assert not [name for name in names if "tmp" in name or "checkpoint" in name]
     assert [line.partition(":")[0] for line in lines] == [
@@ -112,7 +112,7 @@ def test_the_run_knows_what_was_asked_for(finished, synthetic):
     assert described["classes"] == ["anger", "fear", "neutral", "sadness"]
     assert described["folders"] == {"synthetic": str(synthetic.folder.absolute())}
     assert (described["seed"], described["threads"], described["command"]) == (0, 1, "serkit train")
-    assert set(described["versions"]) == {"serkit", "torch", "numpy", "lightning-fabric"}
+    assert {"serkit", "torch", "numpy", "scikit-learn", "python"} <= set(described["versions"])
 
 
 def test_the_final_model_has_learned_from_everything(finished, synthetic):
@@ -343,6 +343,57 @@ def test_a_sweep_is_chosen_on_validation(synthetic, tmp_path):
     assert final["row"] == 1
     described = read(tmp_path / "sweep" / final["stage"] / "stage.json")
     assert described["stage"]["trainer"]["learning_rate"] == 1e-2
+
+
+NESTED = "nested-leave-one-speaker-out"
+
+
+def test_nothing_inside_a_fold_knows_the_test_speaker(synthetic, tmp_path):
+    asked = {
+        "protocol": NESTED,
+        "sets": ("stages.main.trainer.epochs=2", "stages.main.trainer.select=uar"),
+        "sweep": ("stages.main.trainer.learning_rate=1e-4,1e-2",),
+        "final": False,
+    }
+    scores = run(request(synthetic, **asked), tmp_path / "true")
+    parts = read(tmp_path / "true" / "splits.json")
+    speaker = {utterance.id: utterance.speaker for utterance in synthetic.utterances}
+    speakers = [{speaker[name] for name in parts[0][part]} for part in ("train", "validation", "test")]
+    assert [len(names) for names in speakers] == [len(parts) - 2, 1, 1] and len(set.union(*speakers)) == len(parts)
+
+    tested = set(parts[0]["test"])
+    turned = {"anger": "sadness", "sadness": "anger"}
+
+    def mislabel(utterance):
+        emotion = utterance.targets["emotion"]
+        new = turned.get(emotion, emotion) if utterance.id in tested else emotion
+        return dataclasses.replace(utterance, targets={"emotion": new})
+
+    run(request(changed(synthetic, mislabel), **asked), tmp_path / "turned")
+    true, other = (read(tmp_path / name / "folds" / "seed-0-fold-1.json") for name in ("true", "turned"))
+    assert true.pop("uar") != other.pop("uar")
+    # Weights (with their normalisation), epoch, row of the sweep and temperature.
+    assert true == other and true["temperature"] > 0
+    assert scores["chosen_on"] == "validation part of each fold; epochs on a validation part: main by uar"
+
+
+def test_each_fold_is_calibrated_on_its_validation_part(synthetic, tmp_path):
+    folder = tmp_path / "nested"
+    scores = run(request(synthetic, protocol=NESTED, final=False), folder)
+    notes = {path.stem: read(path) for path in (folder / "folds").glob("*.json")}
+    assert {name: fold["temperature"] for name, fold in scores["calibration"]["folds"].items()} == {
+        name: note["temperature"] for name, note in notes.items()
+    }
+    assert scores["calibration"]["ece"]["before"] == scores["ece"]
+    assert scores["calibration"]["log_loss"]["after"] != scores["calibration"]["log_loss"]["before"]
+
+
+def test_a_temperature_is_not_fitted_on_the_test_part(finished, synthetic, tmp_path):
+    assert "calibration" not in finished[1]
+    both = {"both": Protocol(kind="random", validate_on_test=True)}
+    scores = run(request(synthetic, protocol="both", protocols=both, final=False), tmp_path / "both")
+    assert "calibration" not in scores
+    assert "temperature" not in read(tmp_path / "both" / "folds" / "seed-0-fold-1.json")
 
 
 def test_a_grid():

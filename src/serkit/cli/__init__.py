@@ -31,6 +31,7 @@ COMMANDS = {
     "export": ("serkit.cli.export:export", "Turn a run into a bundle that needs no torch."),
     "systems": ("serkit.cli.systems:systems", "List the systems, or show one: stages, parameters, MACs."),
     "features": ("serkit.cli.features:features", "Write a feature of recordings as a table."),
+    "leaderboard": ("serkit.cli.leaderboard:app", "Make a page of results from the cards of runs."),
     "reproduce": ("serkit.cli.reproduce:reproduce", "Run a published table again."),
     "corpora": ("serkit.cli.corpora:app", "List, verify and describe corpora."),
     "doctor": ("serkit.cli.doctor:doctor", "Show what is installed and whether it works."),

@@ -18,11 +18,12 @@ def compare(
             show_default=False,
         ),
     ],
+    plot: Annotated[Path | None, typer.Option(help="Draw the differences with their intervals: a PNG file.")] = None,
     format: Annotated[str, typer.Option(help="table, json or markdown.")] = "table",
 ) -> None:
     """Compare runs: scores, intervals, and whether a difference could be chance.
 
-    Example: serkit compare runs/linear-baseline runs/compact-cnn
+    Example: serkit compare runs/linear-baseline runs/compact-cnn --plot differences.png
     """
     from serkit.cli.tables import choose_format, print_json
     from serkit.reports import comparison, number_comparison
@@ -36,6 +37,10 @@ def compare(
     if any(run.numbers for run in loaded):
         raise UserError("runs that predict numbers and runs that predict classes cannot be compared")
     rows = comparison.table(runs)
+    if plot:
+        from serkit.reports.forest import draw
+
+        draw(rows, plot)
     if format == "json":
         print_json(rows)
     elif format == "markdown":
@@ -57,9 +62,9 @@ def _print_table(rows: list[dict]) -> None:
     for name in ("n", "accuracy", "UAR", "macro F1", "parameters", "against first"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        run, system, protocol, n, accuracy, uar, interval, f1, parameters, difference, its_interval, p = cells(row)
+        run, system, protocol, n, accuracy, uar, interval, f1, parameters, difference, its_interval, *p = cells(row)
         name = "\n".join(filter(None, [run, system, protocol]))
-        against = f"{difference}\n{its_interval}\np {p}" if difference else ""
+        against = f"{difference}\n{its_interval}\np {p[0]}\nHolm {p[1]}" if difference else ""
         stacked = [f"{uar}\n{interval}", f1, parameters, against]
         # As Text: a folder's name may hold brackets, which rich would take for its markup.
         table.add_row(*map(Text, [name, n, accuracy, *stacked]))

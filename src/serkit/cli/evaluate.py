@@ -1,4 +1,4 @@
-"""`serkit evaluate`: score a recogniser on a corpus."""
+"""`serkit evaluate`: score a recogniser on a corpus, or repeat a protocol card."""
 
 from __future__ import annotations
 
@@ -9,16 +9,35 @@ import typer
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A bundle (name or folder), or a run with a final model.")],
+    model: Annotated[
+        str, typer.Argument(help="A bundle (name or folder), a run with a final model, or a card (JSON file).")
+    ],
     corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER; your own data: table=my.csv. Repeatable.")],
     map_: Annotated[list[str] | None, typer.Option("--map", help="OLD=NEW label, or OLD=drop. Repeatable.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write each prediction to this CSV file.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER: for a card, what is only learned from. Repeatable.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="For a card: folder of the new run; goes on there. Default: runs/CARD-repeated.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="For a card: folds trained at the same time; 0: all cores.")] = 0,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
     """Score a finished recogniser on labelled recordings; those it was trained on are flagged.
 
+    A card is repeated: after its recordings are checked, the same folds and seeds are trained again. Exit code 1:
+    a score is not the same.
+
     Example: serkit evaluate default --corpus table=calls.csv --map annoyed=anger
+
+    Example: serkit evaluate runs/calls/card.json --corpus table=calls.csv
     """
+    if Path(model).is_file():
+        from serkit.cli.repeat_card import repeat_card
+
+        repeat_card(Path(model), corpus, also or [], run, jobs, format, refused={"--map": map_, "--out": out})
+        return
     import sys
     import tempfile
 

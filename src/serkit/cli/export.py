@@ -10,15 +10,29 @@ import typer
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    out: Annotated[Path, typer.Option(help="The bundle's folder; its name is the bundle's name.")],
+    out: Annotated[Path | None, typer.Option(help="The bundle's folder; its name is the bundle's name.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Write the run's protocol card to this JSON file.")] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights. Default: the recordings' terms.")] = None,
     recordings: Annotated[int, typer.Option(min=1, help="On how many recordings ONNX is compared with torch.")] = 50,
     weights: Annotated[bool, typer.Option(help="Ship the weights too, so that training can go on from them.")] = True,
 ) -> None:
-    """Export a run's final model as a bundle that recognises without torch.
+    """Export a run's final model as a bundle that recognises without torch, or the card that repeats the run.
 
     Example: serkit export runs/calls --out my-recogniser; serkit predict --model my-recogniser new.wav
+
+    Example: serkit export runs/calls --card calls.json; serkit evaluate calls.json --corpus table=calls.csv
     """
+    from serkit.errors import UserError
+
+    if out is None and card is None:
+        raise UserError("nothing to write: give --out FOLDER for a bundle, --card FILE for the protocol card")
+    if card is not None:
+        from serkit.systems.protocol_card import Card
+
+        Card.of(run).save(card)
+        print(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
+    if out is None:
+        return
     from serkit.systems.export import export as write
 
     bundle = write(run, out, licence, recordings, weights)

@@ -49,6 +49,7 @@ def train(
     from serkit import corpora
     from serkit.cli.tables import choose_format, print_json, print_scores
     from serkit.reports.report import write
+    from serkit.systems.protocol_card import Card
     from serkit.systems.runner import Request, run
 
     choose_format(format)
@@ -71,10 +72,12 @@ def train(
     )
     scores = run(request, folder, resume, report=lambda line: print(line, file=sys.stderr))
     page = write(folder)
+    card = Card.of(folder)
     if format == "json":
-        print_json(scores)
+        print_json({**scores, "run": card.run})
         return
     print_scores(scores)
-    print(f"\nrun: {folder}   report: {page}")
+    print(*card.lines(), sep="\n")
+    print(f"\nrun: {folder}   report: {page}   card: {folder / 'card.json'}")
     if final:
         print(f"next: serkit export {folder} --out my-recogniser")

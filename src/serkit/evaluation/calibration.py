@@ -40,6 +40,13 @@ def temperature(logits: np.ndarray, truth: np.ndarray, smoothing: float = 0.0) -
     return float(np.exp(found.x))
 
 
+def sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return what probabilities (n, classes) become if the logits behind them are divided by a temperature."""
+    logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
 def ece(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
     """Return the expected calibration error: how far sureness and accuracy lie apart on average.
 
@@ -59,3 +66,13 @@ def ece(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
     # |sum of right - sum of sureness| of a bin is its size times the gap of its means.
     gaps = np.bincount(numbers, weights=right - sure, minlength=bins)
     return float(np.abs(gaps).sum() / len(truth))
+
+
+def log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean of -log p(right class), at most 100: 0 for what is sure and right.
+
+    Args:
+        probabilities: shape (n, classes).
+        truth: class indices, shape (n,).
+    """
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], np.exp(_LOWEST))).mean())

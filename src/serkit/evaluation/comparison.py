@@ -85,7 +85,7 @@ def compare(a: Predictions, b: Predictions, metric: str = "uar", level: float = 
     Raises:
         UserError: the runs do not hold the same utterances, truths or classes; unknown metric.
     """
-    a, b = _match(a, b)
+    a, b = match(a, b)
     clusters = by_speaker(a)
     both = _counts(a, b, clusters)
     values = metrics.score(metric, both.sum(axis=0))
@@ -111,8 +111,12 @@ def compare(a: Predictions, b: Predictions, metric: str = "uar", level: float = 
     )
 
 
-def _match(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
-    """Bring both runs into the same order."""
+def match(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+    """Bring two runs into the same order, by utterance and repeat.
+
+    Raises:
+        UserError: they do not hold the same utterances, truths or classes.
+    """
     if a.classes != b.classes:
         raise UserError(
             f"runs with different classes cannot be compared: {', '.join(a.classes)} and {', '.join(b.classes)}"

@@ -35,7 +35,7 @@ def scores(
             predicts that. None: the mean of the truth.
 
     Returns:
-        What `json.dump` takes: counts; `ccc`, the mean over the targets with its interval; `targets`, for each its `n`,
+        What `json.dump` takes: counts; no `classes`; `ccc`, the mean over the targets with its interval; `targets`, for each its `n`,
         `ccc`, `pearson`, `rmse` and `mae` with their intervals, `range` of the labels, and the same metrics of the
         `mean_predictor` without; `speakers` with their `n` and mean `ccc`; `corpora` where there are several; `seeds`
         with mean and standard deviation where there are several; `flags`.
@@ -50,6 +50,7 @@ def scores(
     found: dict[str, Any] = {
         "n": len(predictions),
         "utterances": len(set(predictions.ids)),
+        "classes": [],
         **_intervals(predictions),
         "speakers": _speakers(predictions),
     }

@@ -21,24 +21,25 @@ def page(paper: Paper, result: Mapping[str, Any]) -> str:
 def table(paper: Paper, result: Mapping[str, Any]) -> str:
     """Lay out a reproduced table: published and measured side by side, with intervals and flags."""
     protocols, metrics = result["protocols"], result["metrics"]
-    has_macs = any(row["published_macs"] is not None for row in result["rows"])
+    prints_macs = any(row["published_macs"] is not None for row in result["rows"])
+    costs = [*(["MACs published"] if prints_macs else []), "parameters", "MACs", "training"]
     called = [f'{metric} ("{name}" in the paper)' if name else metric for metric, name in metrics.items()]
     lines = _head(paper, result)
     lines += [f"Metric: {', '.join(called)}, in %, with 95 % interval. Seed {result['seed']}."]
     lines += _changes(result)
-    columns = ["row", "corpus", "metric", "published", *protocols, *(["MACs published", "MACs"] if has_macs else [])]
+    columns = ["row", "corpus", "metric", "published", *protocols, *costs]
     lines += ["", _line(columns), "|---|---|---|" + "---:|" * (len(columns) - 3)]
     for row in result["rows"]:
-        macs = _macs(row) if has_macs else []
+        cost = _cost(row)[-len(costs) :]
         for name in dict.fromkeys([*metrics, *(key for cell in row["measured"].values() for key in cell["recalls"])]):
             cells = [_cell(row["measured"].get(protocol), name) for protocol in protocols]
             published = row["published"].get(name)
             shown = [name if name in metrics else f"recall of {name}", "" if published is None else f"{published:.2f}"]
-            lines.append(_line([row["label"], row["corpus"], *shown, *cells, *macs]))
+            lines.append(_line([row["label"], row["corpus"], *shown, *cells, *cost]))
     for corpus, metric, values in _majority(result):
-        lines.append(_line(["majority class", corpus, metric, "", *values, *(["", ""] if has_macs else [])]))
-    if has_macs:
-        lines += ["", "MACs: multiply-adds of one item, convolutions and matrix products, each counted once."]
+        lines.append(_line(["majority class", corpus, metric, "", *values, *([""] * len(costs))]))
+    lines += ["", "MACs: multiply-adds of one item, convolutions and matrix products, each counted once."]
+    lines += ["Training: time that the folds of all protocols shown took, stages shared with other rows included."]
     lines += _elsewhere(result)
     by_protocol = {
         protocol: {flag for row in result["rows"] for flag in row["measured"].get(protocol, {}).get("flags", ())}
@@ -116,7 +117,22 @@ def _elsewhere(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _macs(row: Mapping[str, Any]) -> list[str]:
+def _cost(row: Mapping[str, Any]) -> list[str]:
+    """Return published multiply-adds, parameters, multiply-adds and training time."""
     published = "" if row["published_macs"] is None else f"{row['published_macs']:.2f} G"
-    measured = next((cell["macs"] for cell in row["measured"].values()), None)
-    return [published, "" if measured is None else f"{measured / 1e9:.4g} G"]
+    cells = list(row["measured"].values())
+    if not cells:
+        return [published, "", "", ""]
+    sizes = [f"{cells[0]['parameters']:,}", f"{cells[0]['macs'] / 1e9:.4g} G"]
+    return [published, *sizes, duration(sum(cell["seconds"] for cell in cells))]
+
+
+def duration(seconds: float) -> str:
+    """Write a time for people.
+
+    >>> duration(48.2), duration(600), duration(20000)
+    ('48 s', '10 min', '5.6 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -241,15 +241,7 @@ def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path) -> dict
         "flags": scores["flags"],
         "majority": {metric: scores["majority"].get(metric) for metric in table.metrics},
         "command": command(folder.description).text,
-        # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
-        "seconds": round(
-            sum(
-                max(stage["seconds"], sum(record["seconds"] for record in history))
-                for folds in stages.values()
-                for _, stage, history in folds
-            ),
-            2,
-        ),
+        "seconds": folder.seconds,
         "epochs": {name: [stage["epochs"] for _, stage, _ in folds] for name, folds in stages.items()},
     }
 

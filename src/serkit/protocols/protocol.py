@@ -88,6 +88,8 @@ class Protocol(BaseModel):
 STANDARD = {
     "clean": Protocol(kind="group_kfold"),
     "leave-one-speaker-out": Protocol(kind="leave_one_group_out"),
+    # Epochs, rows of a sweep and temperatures are fitted on a fifth of the training speakers, inside each fold.
+    "nested-leave-one-speaker-out": Protocol(kind="leave_one_group_out", validation=0.2),
     "random": Protocol(kind="random"),
     "kfold": Protocol(kind="kfold"),
     "leave-one-session-out": Protocol(kind="leave_one_group_out", group="session"),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from serkit.errors import UserError
 from serkit.evaluation.comparison import compare
+from serkit.evaluation.corrections import holm
 from serkit.evaluation.metrics import METRICS
+from serkit.evaluation.repeats import Effect, over_folds, over_seeds
 from serkit.reports.run_folder import RunFolder
 
 #: Head of the table; `cells` fits it.
@@ -25,11 +30,12 @@ COLUMNS = (
     "UAR against first",
     "95% interval",
     "p",
+    "p (Holm)",
 )
 #: What has to be known to read the table.
 NOTE = (
     "Accuracy, UAR and macro F1 in percent, differences in points. p: two-sided permutation test of the "
-    "difference in UAR, each pair by itself; who looks at many pairs should ask for a smaller p."
+    "difference in UAR, each pair by itself; p (Holm): corrected for the number of runs compared with the first."
 )
 
 
@@ -44,8 +50,9 @@ def table(runs: Sequence[Path]) -> list[dict[str, Any]]:
         for always answering the commonest class of the first run's training
         parts: `run`, `system`, `protocol`, `n` predictions, `accuracy`, `uar`, `macro_f1`, `low` and `high`
         end of the UAR's interval and its `interval` method, `parameters`, and of the UAR less that of the
-        first run `difference`, its `difference_low` and `difference_high`, `p` and the `permutation` that
-        it comes from. None: there is no such value.
+        first run `difference`, its `difference_low` and `difference_high`, `p`, the `permutation` that it comes
+        from, `p_holm`, and `seeds` and `folds`: the same difference over trainings (an `Effect` as a table each, see
+        `serkit.evaluation.repeats`). None: there is no such value.
 
     Raises:
         UserError: fewer than two runs; a folder without a finished run; runs over other utterances.
@@ -56,6 +63,8 @@ def table(runs: Sequence[Path]) -> list[dict[str, Any]]:
     first = loaded[0]
     rows = [_row(first)]
     rows += [{**_row(run), **_against(run, first)} for run in loaded[1:]]
+    for row, adjusted in zip(rows[1:], holm([row["p"] for row in rows[1:]]), strict=True):
+        row["p_holm"] = adjusted
     if baseline := first.scores.get("baseline"):
         rows.append({**dict.fromkeys(rows[0]), **_baseline(baseline, first)})
     majority = {
@@ -95,7 +104,8 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         "" if row["parameters"] is None else f"{row['parameters']:,}",
         _percent(row["difference"], "+"),
         _interval(row["difference_low"], row["difference_high"], "+"),
-        "" if row["p"] is None else "<0.001" if row["p"] < 0.001 else f"{row['p']:.3f}",
+        _p(row["p"]),
+        _p(row["p_holm"]),
     ]
 
 
@@ -108,9 +118,23 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say how the intervals and p values were found."""
+    """Say how the intervals and p values were found, and what other trainings would do to the differences."""
     first, second = rows[0], rows[1]
-    return [NOTE, f"Intervals: {first['interval']}. Permutation test: {second['permutation']}."]
+    found = [NOTE, f"Intervals: {first['interval']}. Permutation test: {second['permutation']}."]
+    for row in rows:
+        if seeds := row["seeds"]:
+            each = ", ".join(_percent(value, "+") for value in seeds["differences"])
+            found.append(f"{row['run']}, over seeds (on these speakers): {_effect(seeds)}; each seed: {each}.")
+        if folds := row["folds"]:
+            found.append(
+                f"{row['run']}, over {len(folds['differences'])} folds, mean of the folds' UAR "
+                f"(t test corrected for training parts that overlap): {_effect(folds)}."
+            )
+    return found
+
+
+def _effect(effect: Mapping[str, Any]) -> str:
+    return f"{_percent(effect['mean'], '+')} ({_interval(effect['low'], effect['high'], '+')}), p {_p(effect['p'])}"
 
 
 def _row(run: RunFolder) -> dict[str, Any]:
@@ -125,7 +149,9 @@ def _row(run: RunFolder) -> dict[str, Any]:
         "high": uar["high"],
         "interval": uar["method"],
         "parameters": run.parameters,
-        **dict.fromkeys(("difference", "difference_low", "difference_high", "p", "permutation")),
+        **dict.fromkeys(
+            ("difference", "difference_low", "difference_high", "p", "permutation", "p_holm", "seeds", "folds")
+        ),
     }
 
 
@@ -140,7 +166,22 @@ def _against(run: RunFolder, first: RunFolder) -> dict[str, Any]:
         "difference_high": found.high,
         "p": found.p,
         "permutation": found.permutation,
+        "seeds": _table(over_seeds(run.predictions, first.predictions)),
+        "folds": _table(over_folds(run.predictions, first.predictions, _overlap(first))),
     }
+
+
+def _overlap(run: RunFolder) -> float:
+    """Return the size of a test part over that of a training part, on average over the folds."""
+    return float(np.mean([len(split.test) / len(split.train) for split in run.splits]))
+
+
+def _table(effect: Effect | None) -> dict[str, Any] | None:
+    return None if effect is None else {**asdict(effect), "differences": list(effect.differences)}
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _percent(value: float | None, sign: str = "") -> str:

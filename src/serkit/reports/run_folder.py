@@ -111,6 +111,19 @@ class RunFolder:
             return (self.path / self.final["stage"]).parent
         return self.path / self.description.get("stages", "stages")
 
+    @property
+    def seconds(self) -> float:
+        """Time that training the folds' stages took; of a sweep those of the rows that were chosen."""
+        stages = [found for stage in self.system["stages"] for found in self.trained(stage["name"])]
+        # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
+        return round(
+            sum(
+                max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history))
+                for _, stage, history in stages
+            ),
+            2,
+        )
+
 
 def read_description(path: Path) -> Mapping[str, Any]:
     """Return the content of `run.json`.

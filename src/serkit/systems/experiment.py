@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -91,24 +92,49 @@ class Experiment:
     @property
     def material(self) -> str:
         """Hash everything that any stage may learn from, whatever its place on disk."""
-        used = {view.channel for view in self.system.views.values()}
         rows = [
             [
                 stage,
                 utterance.id,
                 utterance.speaker,
-                [self.hashes[utterance.path], utterance.index, utterance.start, utterance.end],
-                [
-                    [name, self.hashes[channel.path], channel.index, channel.start]
-                    for name, channel in sorted(utterance.channels.items())
-                    if name in used
-                ],
+                self._sound(utterance),
+                self._channels(utterance),
                 sorted(utterance.targets.items()),
             ]
             for stage, chosen in self.utterances.items()
             for utterance in chosen
         ]
         return digest(sorted(rows, key=lambda row: row[:2]))
+
+    @property
+    def recordings(self) -> dict[str, str]:
+        """Fingerprint of each utterance a stage may learn from, by id.
+
+        Two words of 8 digits: a hash of the files' sound, and one of what else counts: interval, speaker and labels.
+        """
+        sounds: dict[str, Any] = {}
+        rest: dict[str, list[Any]] = {}
+        for stage, chosen in self.utterances.items():
+            for utterance in chosen:
+                name = self.pieces[utterance.id].utterance.id if utterance.id in self.pieces else utterance.id
+                files, *place = self._sound(utterance)
+                sounds[name] = [files, self._channels(utterance)]
+                labels = [stage, utterance.speaker, place, sorted(utterance.targets.items())]
+                # The pieces of an utterance are alike in this.
+                rest[name] = [*(other for other in rest.get(name, []) if other != labels), labels]
+        return {name: f"{digest(sound)[:8]} {digest(rest[name])[:8]}" for name, sound in sorted(sounds.items())}
+
+    def _sound(self, utterance: Utterance) -> list[Any]:
+        return [self.hashes[utterance.path], utterance.index, utterance.start, utterance.end]
+
+    def _channels(self, utterance: Utterance) -> list[list[Any]]:
+        """Return what is heard of an utterance's further channels."""
+        used = {view.channel for view in self.system.views.values()}
+        return [
+            [name, self.hashes[channel.path], channel.index, channel.start]
+            for name, channel in sorted(utterance.channels.items())
+            if name in used
+        ]
 
     def parts(self, stage: Stage, split: Split) -> tuple[list[Utterance], list[Utterance]]:
         """Return a stage's training and validation utterances under a split.

@@ -7,6 +7,7 @@ folds/            predictions of each finished fold
 predictions.csv   all of them
 baseline/         the same for the linear baseline on the same folds
 scores.json       the scores, with their intervals and flags
+card.json         all that the scores depend on, and the scores: to be kept, and repeated by `serkit evaluate`
 final.json        the stage trained on everything, which `serkit export` ships
 report.html       all of it to look at
 """
@@ -39,13 +40,18 @@ from serkit.progress import bar
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
+from serkit.reports.run_folder import RunFolder, read_json
 from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.models import learned_from
+from serkit.systems.protocol_card import compose
 from serkit.systems.schema import Data, System
 from serkit.systems.stages import Stages
 from serkit.systems.tasks import task_of
 from serkit.tuning.space import grid, overrides, parse_sweep
+
+#: Whose versions may change the numbers.
+_LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
 
 #: What may differ when a run is taken up again: where things lie and what they run on.
 _MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
@@ -56,11 +62,11 @@ class Request:
     """What a run is asked to do.
 
     Args:
-        system: name of a system or path of its TOML file.
+        system: name of a system or path of its TOML file; or the resolved rows of a sweep's grid.
         corpora: what it learns from and is scored on.
         protocol: name of a protocol.
         sets: `key=value` overrides.
-        sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR is taken.
+        sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR, or mean CCC, is taken.
         seed: of the first repeat.
         final: whether a last model is trained on everything.
         jobs: folds trained at the same time; 0: as many as there are cores.
@@ -72,7 +78,7 @@ class Request:
         also: corpora that stages may learn from (`data.corpora`), and that are not scored.
     """
 
-    system: str | Path
+    system: str | Path | Sequence[System]
     corpora: Sequence[Corpus]
     protocol: str = "clean"
     sets: Sequence[str] = ()
@@ -189,6 +195,7 @@ def run(
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
     write_json(folder / "scores.json", result)
+    compose(RunFolder.load(folder), grid, first.recordings).save(folder / "card.json")
     return result
 
 
@@ -237,6 +244,8 @@ def _baseline(experiment: Experiment) -> System:
 
 def rows(request: Request) -> list[System]:
     """Return the systems of a sweep's grid, in the order of its keys; one without a sweep."""
+    if not isinstance(request.system, str | Path):
+        return list(request.system)
     points = grid(parse_sweep(request.sweep))
     return [systems.load(request.system, [*request.sets, *overrides(point)]) for point in points]
 
@@ -278,20 +287,19 @@ def end_with_parent() -> None:
 
 
 def _fold(task: _Task) -> tuple[str, float]:
-    """Train one fold, choose the grid's row on its validation part, and predict its test part."""
+    """Train one fold, choose the grid's row and fit a temperature on its validation part, predict its test part."""
     torch.set_num_threads(task.threads)
     split, kind = task.split, task_of(task.experiments[0])
     candidates = []
     for experiment in task.experiments:
         stages = Stages(experiment, split, task.stages, split.seed, task.jobs, task.accelerator)
         finished = stages.train()
-        score = 0.0
-        if len(task.experiments) > 1:
-            score = kind.value(kind.predict(experiment, stages, finished, split.validation, split))
-        candidates.append((score, stages, finished, experiment))
+        held = kind.predict(experiment, stages, finished, split.validation, split) if split.validation else None
+        candidates.append((experiment, stages, finished, held))
+    validation = [kind.value(held) if held else 0.0 for *_, held in candidates]
     # The first of equals wins: the order of the grid is the user's.
-    chosen = max(range(len(candidates)), key=lambda row: candidates[row][0])
-    _, stages, finished, experiment = candidates[chosen]
+    chosen = max(range(len(candidates)), key=lambda row: validation[row])
+    experiment, stages, finished, held = candidates[chosen]
     predictions = kind.predict(experiment, stages, finished, split.test, split)
     folds = task.folder / "folds"
     folds.mkdir(parents=True, exist_ok=True)
@@ -302,8 +310,11 @@ def _fold(task: _Task) -> tuple[str, float]:
         "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
         kind.metric: value,
         "chosen": chosen,
-        "validation": [candidate[0] for candidate in candidates],
+        "validation": validation,
     }
+    # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
+    if held and not set(held.ids) & set(split.test):
+        note |= kind.calibrate(held)
     write_json(folds / f"{split.name}.json", note)
     return split.name, value
 
@@ -318,7 +329,7 @@ def _train_final(
 ) -> None:
     """Train on everything with the configuration that did best on the folds' validation parts."""
     torch.set_num_threads(threads)
-    notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "folds").glob("*.json"))]
+    notes = [read_json(path) for path in sorted((folder / "folds").glob("*.json"))]
     row = int(np.mean([note["validation"] for note in notes], axis=0).argmax())
     experiment = experiments[row]
     split = everything(experiment.protocol, experiment.scored, experiment.target, request.seed, request.protocol)
@@ -348,17 +359,28 @@ def _score(
     hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
     findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
     found = [*flags(experiment.protocol), *experiment.flags, *_inherited(experiment), *summary(findings)]
-    result = task_of(experiment).scores(experiment, parts, predictions, found)
+    task, notes = task_of(experiment), {}
+    for part in parts:
+        notes[part.seed, part.fold] = read_json(folder / "folds" / f"{part.name}.json")
+    result = {**task.scores(experiment, parts, predictions, found), **task.judge(predictions, notes)}
     return {
         "system": experiment.system.system.name,
         "protocol": request.protocol,
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "folds": len(parts),
         "configurations": configurations,
-        "chosen_on": "validation part of each fold" if configurations > 1 else "nothing to choose",
+        "chosen_on": _chosen_on(experiment.system, configurations),
         "recipe": experiment.system.system.chosen,
         **result,
     }
+
+
+def _chosen_on(system: System, configurations: int) -> str:
+    """Say by what the row of a sweep was chosen, and the epoch of each stage that does not keep its last."""
+    rules = [f"{s.name} by {s.trainer.select}" for s in system.stages if s.trainer.select != "last"]
+    found = ["validation part of each fold"] if configurations > 1 else []
+    found += [f"epochs on a validation part: {', '.join(rules)}"] if rules else []
+    return "; ".join(found) or "nothing to choose"
 
 
 def _inherited(experiment: Experiment) -> list[str]:
@@ -389,6 +411,16 @@ def _of_all_stages(experiment: Experiment, split: Split) -> Split:
     return dataclasses.replace(split, train=tuple(sorted(learned)))
 
 
+def folds_hash(parts: Sequence[Split]) -> str:
+    """Hash the folds: who is in which part of each."""
+    return digest([asdict(split) for split in parts])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what may change the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+
+
 def _begin(
     folder: Path,
     stages: Path,
@@ -408,7 +440,7 @@ def _begin(
         "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
         "material": experiment.material,
-        "splits": digest([asdict(split) for split in parts]),
+        "splits": folds_hash(parts),
         "classes": list(experiment.labels),
         "seed": request.seed,
         "threads": threads,
@@ -419,11 +451,11 @@ def _begin(
         "command": request.command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("serkit", "torch", "numpy", "lightning-fabric")},
+        "versions": versions(),
     }
     path = folder / "run.json"
     if path.exists():
-        old = json.loads(path.read_text(encoding="utf-8"))
+        old = read_json(path)
         # Through the schema, which fills in what was not there yet when the run was made.
         old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
         name = old["protocol"].pop("name")

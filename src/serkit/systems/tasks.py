@@ -11,6 +11,7 @@ import numpy as np
 from serkit.corpora.corpus import Utterance
 from serkit.evaluation import metrics, number_predictions, number_scores
 from serkit.evaluation.calibration import temperature
+from serkit.evaluation.nested import calibration, fit_temperature
 from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.predictions import Predictions, concatenate
 from serkit.evaluation.scores import scores
@@ -61,6 +62,14 @@ class Task(Generic[P]):
         """Score the predictions of all folds; beside them what has learned nothing but the training parts' labels."""
         raise NotImplementedError
 
+    def calibrate(self, held: P) -> dict[str, Any]:
+        """Return what a fold's note keeps of its validation part: the temperature that suits it, if there is one."""
+        return {}
+
+    def judge(self, predictions: P, notes: Mapping[tuple[int, int], Mapping[str, Any]]) -> dict[str, Any]:
+        """Score what `calibrate` found, from the notes of all seeds and folds."""
+        return {}
+
     def final(self, experiment: Experiment, predictions: P) -> dict[str, Any]:
         """Return what export has to know of the final model, from what the folds predicted of their test parts."""
         raise NotImplementedError
@@ -104,6 +113,14 @@ class Classification(Task[Predictions]):
     ) -> dict[str, Any]:
         by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
         return scores(predictions, flags, training_labels=[by_id[name] for split in parts for name in split.train])
+
+    def calibrate(self, held: Predictions) -> dict[str, Any]:
+        return {"temperature": fit_temperature(held)}
+
+    def judge(self, predictions: Predictions, notes: Mapping[tuple[int, int], Mapping[str, Any]]) -> dict[str, Any]:
+        if not all("temperature" in note for note in notes.values()):
+            return {}
+        return {"calibration": calibration(predictions, {key: note["temperature"] for key, note in notes.items()})}
 
     def final(self, experiment: Experiment, predictions: Predictions) -> dict[str, Any]:
         """Return the temperature, fitted on recordings that no fold had learned from."""

@@ -1,0 +1,55 @@
+"""`serkit leaderboard`: a page of results, made of the cards of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Keep the cards of runs, and make a page of them.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run, a card, or the JSON of a reproduced table.")],
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("docs/results"),
+    note: Annotated[str, typer.Option(help="What readers must know, e.g. '5 epochs instead of the paper's 50'.")] = "",
+    name: Annotated[str | None, typer.Option(help="Name of the file. Default: system, corpora, protocol.")] = None,
+) -> None:
+    """Put the card of a run into a folder of results: small enough to commit, without paths of this machine.
+
+    Example: serkit leaderboard add runs/is09-svm --results docs/results
+    """
+    from serkit.reports.results import add as write
+
+    path = write(run, results, note, name)
+    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+    print(f"next: serkit leaderboard page {results} --out docs/results.md")
+
+
+@app.command()
+def page(
+    results: Annotated[list[Path], typer.Argument(help="Folders of results, or single files.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Write the page there; otherwise it is printed.")] = None,
+    preface: Annotated[
+        Path | None, typer.Option(help="Markdown before the tables. Default: preface.md of the first folder, if any.")
+    ] = None,
+) -> None:
+    """Make the page of all results: scores with intervals, time, size, folds and flags, and the command of each row.
+
+    Example: serkit leaderboard page docs/results --out docs/results.md
+    """
+    from serkit.atomic import write_text
+    from serkit.reports.leaderboard import page as lay_out
+    from serkit.reports.results import Results
+
+    own = results[0] / "preface.md"
+    preface = preface or (own if own.exists() else None)
+    folder = out.parent if out else Path()
+    text = lay_out(Results.read(results), folder, preface.read_text(encoding="utf-8") if preface else "")
+    if out is None:
+        print(text, end="")
+        return
+    write_text(out, text)
+    print(f"{out}: {len(text.splitlines())} lines")

@@ -1,0 +1,63 @@
+"""What `serkit evaluate CARD` does: repeat a protocol card, and say whether every score is the same."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from serkit.errors import UserError
+
+
+def repeat_card(
+    card: Path,
+    corpus: Sequence[str],
+    also: Sequence[str],
+    folder: Path | None,
+    jobs: int,
+    format: str,
+    refused: Mapping[str, Any],
+) -> None:
+    """Repeat a card and print what came out; exit code 1 if a score differs.
+
+    Args:
+        card: its path.
+        corpus: NAME=FOLDER of each corpus that it is scored on.
+        also: of each that it only learns from.
+        folder: of the new run; None: `runs/CARD-repeated`, for `card.json` by the name of its folder.
+        jobs: folds trained at the same time.
+        format: `table` or `json`.
+        refused: options that are for recognisers, with what was given.
+    """
+    from serkit import corpora
+    from serkit.cli.tables import choose_format, print_json, print_scores
+    from serkit.systems.repetition import repeat
+
+    choose_format(format)
+    for option, value in refused.items():
+        if value:
+            raise UserError(f"{option} is for recognisers; a card says which labels, and its run keeps the predictions")
+    name = card.resolve().parent.name if card.name == "card.json" else card.stem
+    folder = folder or Path("runs") / f"{name}-repeated"
+    found = repeat(
+        card,
+        corpora.load_all(corpus),
+        folder,
+        corpora.load_all(also) if also else [],
+        jobs,
+        report=lambda line: print(line, file=sys.stderr),
+    )
+    if format == "json":
+        differences = [{"value": value, "card": before, "here": now} for value, before, now in found.differences]
+        print_json({"equal": not found.differences, "compared": found.compared, "differences": differences})
+    else:
+        print_scores(found.scores)
+        for value, before, now in found.differences:
+            print(f"differs: {value}: {before} in the card, {now} here")
+        same = found.compared - len(found.differences)
+        print(f"\n{same} of {found.compared} values are equal to the card's   run: {folder}")
+    if found.differences:
+        raise typer.Exit(1)
