@@ -35,10 +35,10 @@ def scores(
             predicts that. None: the mean of the truth.
 
     Returns:
-        What `json.dump` takes: counts; no `classes`; `ccc`, the mean over the targets with its interval; `targets`, for each its `n`,
-        `ccc`, `pearson`, `rmse` and `mae` with their intervals, `range` of the labels, and the same metrics of the
-        `mean_predictor` without; `speakers` with their `n` and mean `ccc`; `corpora` where there are several; `seeds`
-        with mean and standard deviation where there are several; `flags`.
+        What `json.dump` takes: counts; no `classes`; `ccc`, the mean over the targets with its interval; `targets`,
+        for each its `n`, `ccc`, `pearson`, `rmse` and `mae` with their intervals, the `range` of the labels, and the
+        same metrics of the `mean_predictor` without; `speakers` with their `n` and mean `ccc`; `corpora` where there
+        are several; `seeds` with mean and standard deviation where there are several; `flags`.
 
     Raises:
         UserError: a single utterance, or a target without a label: nothing can agree.

@@ -18,6 +18,7 @@ from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.features.store import Store
+from serkit.systems.protocol_card import placeless
 from serkit.systems.runner import Request, run
 
 #: How a corpus is tested on itself, and how on another.
@@ -45,9 +46,9 @@ def matrix(
         report: receives a line for each step done.
 
     Returns:
-        What `cross.json` holds: `system`, `seed`, `command`, `corpora`, and for each of the `cells` the corpora of
-        `train` and `test`, `protocol`, `classes`, `n`, `uar` and `accuracy` with their intervals, the UAR by
-        `chance`, `flags`, and the folder of its `run`.
+        What `cross.json` holds: `system`, `seed`, `command` (without places on this machine), `corpora`, and for each
+        of the `cells` the corpora of `train` and `test`, `protocol`, `classes`, `n`, `uar` and `accuracy` with their
+        intervals, the UAR by `chance`, `flags`, and the folder of its `run`.
 
     Raises:
         UserError: fewer than two corpora; a cell's folder holds another run, or the cell cannot be run.
@@ -64,7 +65,7 @@ def matrix(
     found = {
         "system": scores["system"],
         "seed": request.seed,
-        "command": request.command,
+        "command": request.command and placeless(request.command),
         "corpora": names,
         "cells": cells,
     }
