@@ -18,7 +18,7 @@ from serkit.atomic import writing
 from serkit.cli import report, warn
 from serkit.errors import UserError
 from serkit.progress import bar
-from serkit.recognition import Failure, formats, load
+from serkit.recognition import Failure, formats, load, number_formats
 from serkit.recognition.formats import Format
 from serkit.recognition.recognizer import Channel
 
@@ -70,8 +70,10 @@ def predict(
     _check_out(out, format, resume)
     files, failures = find_recordings(paths)
     recognizer = load(model)
-    labels, numbers = recognizer.bundle.labels, [number.name for number in recognizer.bundle.numbers]
-    answers = formats.resume(out, format, labels, numbers) if out and resume else {}
+    # A bundle of numbers is written in other columns.
+    layout = number_formats if recognizer.bundle.numbers else formats
+    names = recognizer.bundle.outputs
+    answers = layout.resume(out, format, names) if out and resume else {}
     begun = bool(out and resume and out.exists() and out.stat().st_size)
     files = [file for file in files if file not in answers]
     failures = [failure for failure in failures if failure.file not in answers]
@@ -79,7 +81,7 @@ def predict(
     total = len(files) + len(failures)
     failed = list(answers.values()).count(False)
     with _destination(out, format) as stream:
-        writer = formats.writer(format, stream, labels, begun, numbers)
+        writer = layout.writer(format, stream, names, begun)
         # Lines on a terminal are progress enough, and would break the bar.
         quiet = total == 1 or (format.by_line and stream.isatty())
         with nullcontext(lambda steps: None) if quiet else bar("predict", total) as advance:

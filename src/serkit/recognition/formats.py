@@ -59,30 +59,28 @@ class JsonLines:
 
 
 class Csv:
-    """Columns file, label, confidence, duration, one `p_LABEL` per label, error. Of numbers: file, duration, each.
+    """Columns file, label, confidence, duration, one `p_LABEL` per label, error.
 
     Args:
         stream: opened with newline="".
         labels: of the bundle.
         header: whether to begin with the names of the columns.
-        numbers: names of the numbers the bundle gives, if it gives some.
     """
 
-    def __init__(self, stream: TextIO, labels: Sequence[str], header: bool = True, numbers: Sequence[str] = ()) -> None:
+    def __init__(self, stream: TextIO, labels: Sequence[str], header: bool = True) -> None:
         self._stream = stream
-        self._labels, self._numbers = labels, numbers
-        self._columns = csv_columns(labels, numbers)
+        self._labels = labels
         self._rows = csv.writer(stream, lineterminator="\n")
         if header:
-            self._rows.writerow(self._columns)
+            self._rows.writerow(csv_columns(labels))
 
     def write(self, result: Result) -> None:
         if isinstance(result, Failure):
-            row = [result.file, *("" for _ in self._columns[2:]), result.error]
+            row = [result.file, "", "", "", *("" for _ in self._labels), result.error]
         else:
-            start = [] if self._numbers else [result.label, str(round(result.confidence, DIGITS))]
-            found = [result.values[name] for name in self._numbers] or [result.probabilities[x] for x in self._labels]
-            row = [result.file, *start, *(str(round(number, DIGITS)) for number in (result.duration, *found)), ""]
+            numbers = [result.probabilities[label] for label in self._labels]
+            numbers = [round(number, DIGITS) for number in (result.confidence, result.duration, *numbers)]
+            row = [result.file, result.label, *map(str, numbers), ""]
         self._rows.writerow(row)
         self._stream.flush()
 
@@ -105,11 +103,10 @@ class Json:
 
 
 class Table:
-    """For the eye: as wide as the terminal, or as what is in it. `numbers`: as for `Csv`."""
+    """For the eye: as wide as the terminal, or as what is in it."""
 
-    def __init__(self, stream: TextIO, numbers: Sequence[str] = ()) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._numbers = numbers
         self._results: list[Result] = []
 
     def write(self, result: Result) -> None:
@@ -122,36 +119,31 @@ class Table:
         from rich.text import Text
 
         table = RichTable(box=box.SIMPLE_HEAD)
-        table.add_column("file", overflow="fold")
-        if not self._numbers:
-            table.add_column("label", overflow="fold")
-        for name in (*(self._numbers or ["confidence"]), "seconds"):
+        for name in ("file", "label"):
+            table.add_column(name, overflow="fold")
+        for name in ("confidence", "seconds"):
             table.add_column(name, justify="right")
         table.add_column("remarks", overflow="fold")
         for result in self._results:
             file = Text(result.file)
             if isinstance(result, Failure):
-                empty = [""] * (len(self._numbers) or 2)
-                table.add_row(file, "-", *empty, Text(_without_file(result.error, result.file), style="red"))
+                table.add_row(file, "-", "", "", Text(_without_file(result.error, result.file), style="red"))
             else:
                 remarks = "; ".join(_without_file(text, result.file) for text in result.warnings)
-                numbers = [Text(f"{result.values[name]:.3f}") for name in self._numbers]
-                answer = numbers or [Text(result.label), Text(f"{result.confidence:.2f}")]
-                table.add_row(file, *answer, f"{result.duration:.2f}", Text(remarks, style="yellow"))
+                numbers = f"{result.confidence:.2f}", f"{result.duration:.2f}"
+                table.add_row(file, Text(result.label), *numbers, Text(remarks, style="yellow"))
         # Into a file or a pipe the lines go unbroken.
         width = None if self._stream.isatty() else 10_000
         Console(file=self._stream, width=width).print(table)
 
 
-def writer(
-    format: Format, stream: TextIO, labels: Sequence[str], begun: bool = False, numbers: Sequence[str] = ()
-) -> Writer:
-    """Make the writer of a format. `begun`: the stream has its first lines already. `numbers`: as for `Csv`."""
+def writer(format: Format, stream: TextIO, labels: Sequence[str], begun: bool = False) -> Writer:
+    """Make the writer of a format. `begun`: the stream has its first lines already."""
     if format is Format.csv:
-        return Csv(stream, labels, header=not begun, numbers=numbers)
+        return Csv(stream, labels, header=not begun)
     if format is Format.jsonl:
         return JsonLines(stream)
-    return Json(stream) if format is Format.json else Table(stream, numbers)
+    return Json(stream) if format is Format.json else Table(stream)
 
 
 def as_dict(result: Result) -> dict[str, Any]:
@@ -175,21 +167,19 @@ def as_dict(result: Result) -> dict[str, Any]:
     }
 
 
-def csv_columns(labels: Iterable[str], numbers: Sequence[str] = ()) -> list[str]:
+def csv_columns(labels: Iterable[str]) -> list[str]:
     """Names of the columns of CSV."""
-    if numbers:
-        return ["file", "duration", *numbers, "error"]
     return ["file", "label", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
 
 
-def resume(path: Path, format: Format, labels: Sequence[str], numbers: Sequence[str] = ()) -> dict[str, bool]:
+def resume(path: Path, format: Format, labels: Sequence[str], columns: Sequence[str] = ()) -> dict[str, bool]:
     """Read what an interrupted run has written, and cut off its torn last line.
 
     Args:
         path: the file; one that does not exist has no answers.
         format: one that is written by line.
-        labels: of the bundle that will go on.
-        numbers: as for `Csv`.
+        labels: of the bundle that will go on, or the names of its numbers.
+        columns: of CSV; empty: `csv_columns` of the labels.
 
     Returns:
         Whether it was recognised, by file, in the order of the lines.
@@ -201,19 +191,20 @@ def resume(path: Path, format: Format, labels: Sequence[str], numbers: Sequence[
         return {}
     content = path.read_bytes()
     read = _answer_of_jsonl if format is Format.jsonl else _answer_of_csv
+    names = labels if format is Format.jsonl else columns or csv_columns(labels)
     answers: dict[str, bool] = {}
     whole = 0
     for number, line in enumerate(_whole_lines(content, quoted=format is Format.csv), 1):
         whole += len(line)
         try:
-            answer = read(line.decode(), labels, number, numbers)
+            answer = read(line.decode(), names, number)
         except (ValueError, KeyError, TypeError, IndexError):
             raise UserError(
                 f"{path}: line {number} was not written by `serkit predict --format {format}`; choose another --out"
             ) from None
         if answer is None:
             raise UserError(
-                f"{path}: line {number} has other labels than {', '.join(numbers or labels)}: another model wrote it; "
+                f"{path}: line {number} has other labels than {', '.join(labels)}: another model wrote it; "
                 "choose another --out"
             )
         answers.update(answer)
@@ -232,22 +223,21 @@ def _whole_lines(content: bytes, quoted: bool) -> Iterator[bytes]:
             begin = end
 
 
-def _answer_of_jsonl(line: str, labels: Sequence[str], number: int, numbers: Sequence[str]) -> dict[str, bool] | None:
+def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
     """Return {file: whether it was recognised}, or None if the labels are others."""
     answer = json.loads(line)
     if "error" in answer:
         return {answer["file"]: False}
-    found = list(answer["values"] if "values" in answer else answer["probabilities"])
-    return {answer["file"]: True} if found == list(numbers or labels) else None
+    found = answer["values"] if "values" in answer else answer["probabilities"]
+    return {answer["file"]: True} if list(found) == list(labels) else None
 
 
-def _answer_of_csv(line: str, labels: Sequence[str], number: int, numbers: Sequence[str]) -> dict[str, bool] | None:
+def _answer_of_csv(line: str, columns: Sequence[str], number: int) -> dict[str, bool] | None:
     [row] = csv.reader(io.StringIO(line, newline=""))
-    columns = csv_columns(labels, numbers)
     if number == 1:
         if (row[0], row[-1]) != ("file", "error"):
             raise ValueError("no header")
-        return {} if row == columns else None
+        return {} if row == list(columns) else None
     if len(row) != len(columns):
         raise ValueError("another number of columns")
     return {row[0]: not row[-1]}
