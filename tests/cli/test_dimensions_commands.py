@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from tests.systems.numbered import numbered
 
+from numbered import numbered
 from serkit.cli import LAB, run
 
 SETS = ["--set", "stages.main.trainer.epochs=10", "--set", "protocols.clean.folds=2", "--jobs", "1", "--threads", "1"]

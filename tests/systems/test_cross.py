@@ -109,3 +109,9 @@ def test_one_corpus_is_no_matrix(asked, corpora, tmp_path):
     with pytest.raises(UserError, match="two corpora or more, not 1"):
         matrix(dataclasses.replace(asked, corpora=corpora[:1]), tmp_path / "one")
     assert not (tmp_path / "one").exists()
+
+
+def test_numbers_make_no_matrix(asked, tmp_path):
+    with pytest.raises(UserError, match="a matrix is of classes, which 'linear-regression' does not learn"):
+        matrix(dataclasses.replace(asked, system="linear-regression"), tmp_path / "numbers")
+    assert not (tmp_path / "numbers").exists()

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from tests.systems.numbered import numbered
 
+from numbered import numbered
 from serkit import systems
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import evaluate

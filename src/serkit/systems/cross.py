@@ -14,12 +14,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from serkit import methods
 from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.features.store import Store
+from serkit.systems import runner
 from serkit.systems.protocol_card import placeless
-from serkit.systems.runner import Request, run
+from serkit.systems.runner import Request
 
 #: How a corpus is tested on itself, and how on another.
 WITHIN, ACROSS = "clean", "cross-corpus"
@@ -51,19 +53,23 @@ def matrix(
         intervals, the UAR by `chance`, `flags`, and the folder of its `run`.
 
     Raises:
-        UserError: fewer than two corpora; a cell's folder holds another run, or the cell cannot be run.
+        UserError: fewer than two corpora; a system of numbers; a cell that cannot be run, or whose folder holds
+            another run.
     """
     names = [corpus.name for corpus in request.corpora]
     if len(names) < 2:
         raise UserError(f"a matrix has two corpora or more, not {len(names)}; repeat --corpus NAME=FOLDER")
+    [system, *_] = runner.rows(request)
+    if methods.method_class(system.deployed.method.name).numbers:
+        raise UserError(f"a matrix is of classes, which '{system.system.name}' does not learn; train it pair by pair")
     cells = []
     for train, test in product(request.corpora, repeat=2):
         place = folder / "runs" / f"{train.name}-{test.name}"
         report(f"{train.name} -> {test.name}")
-        scores = run(_request(request, train, test), place, resume, folder / "stages", store, report)
+        scores = runner.run(_request(request, train, test), place, resume, folder / "stages", store, report)
         cells.append(_cell(train.name, test.name, scores, place.relative_to(folder)))
     found = {
-        "system": scores["system"],
+        "system": system.system.name,
         "seed": request.seed,
         "command": request.command and placeless(request.command),
         "corpora": names,

@@ -27,7 +27,7 @@ P = TypeVar("P", Predictions, NumberPredictions)
 class Task(Generic[P]):
     """What a run needs to know of what it scores."""
 
-    #: What a sweep chooses by, and what it is called.
+    #: What a sweep chooses by: a key of the scores.
     metric: ClassVar[str]
 
     #: The system every other has to beat, and the keys of its scores that are shown.
