@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +22,8 @@ class ItemData:
         items: training and validation items together; positions refer to this order.
         arrays: one array per item, by view.
         shapes: of each view without the batch axis; None for time.
-        classes: class names by target; an item without a label of a target is masked in it.
+        classes: class names by target, none where it is a number; an item without a label of a target is masked
+            in it.
     """
 
     items: Sequence[Item]
@@ -33,11 +35,10 @@ class ItemData:
         self._targets = {}
         self._known = {}
         for target, names in self.classes.items():
-            places = {name: place for place, name in enumerate(names)}
-            values = [places.get(str(label(item.utterance, target)), -1) for item in self.items]
-            indices = torch.tensor(values, dtype=torch.int64)
-            self._targets[target] = indices.clamp_min(0)
-            self._known[target] = indices >= 0
+            labels = [label(item.utterance, target) for item in self.items]
+            values = _indices(labels, names) if names else numbers(labels)
+            self._known[target] = values >= 0 if names else ~values.isnan()
+            self._targets[target] = torch.where(self._known[target], values, 0)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -66,8 +67,18 @@ class ItemData:
             yield self.batch(positions[begin : begin + size])
 
     def truth(self, target: str) -> np.ndarray:
-        """Return the class index of each item, -1 where it has none."""
+        """Return the class index of each item, -1 where it has none; the target is one of classes."""
         return torch.where(self._known[target], self._targets[target], -1).numpy()
+
+
+def _indices(labels: Sequence[str | float | None], names: Sequence[str]) -> torch.Tensor:
+    places = {name: place for place, name in enumerate(names)}
+    return torch.tensor([places.get(str(value), -1) for value in labels], dtype=torch.int64)
+
+
+def numbers(labels: Sequence[str | float | None]) -> torch.Tensor:
+    """Return labels that are numbers, (items,) float32; not a number where there is none."""
+    return torch.tensor([value if isinstance(value, float | int) else math.nan for value in labels])
 
 
 def _stack(arrays: Sequence[np.ndarray], shape: Shape) -> tuple[torch.Tensor, torch.Tensor | None]:

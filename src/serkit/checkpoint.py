@@ -31,7 +31,7 @@ class Progress:
         step: finished steps of the running epoch.
         history: one record per finished epoch.
         right: per finished epoch, whether each training item was right in the training pass (items,): 1, 0, or
-            `UNSEEN`.
+            `UNSEEN`; all of them are where numbers are learned.
         running: the same for the running epoch.
         seen: items of the running epoch's steps so far.
         sums: sum of each loss term over them.
@@ -62,7 +62,8 @@ class Progress:
             self.sums[name] = self.sums.get(name, 0.0) + value * len(batch)
         self.seen += len(batch)
         target = next((name for name in batch.targets if name in predictions), None)
-        if target is not None and self.running is not None:
+        # A number is neither right nor wrong.
+        if target is not None and self.running is not None and not batch.targets[target].is_floating_point():
             right = (predictions[target].detach().argmax(1) == batch.targets[target]).to(torch.uint8)
             if target in batch.masks:
                 right = right.masked_fill(~batch.masks[target], UNSEEN)
@@ -72,12 +73,13 @@ class Progress:
         """Move the running epoch into the history; returns its record, to which validation is added."""
         if self.running is None:
             raise ValueError("no epoch is running")
+        judged = bool((self.running != UNSEEN).any())
         terms = {f"training_{name}": value / self.seen for name, value in self.sums.items()}
         record = {
             "epoch": self.epoch,
             "training_loss": sum(terms.values()),
             **(terms if len(terms) > 1 else {}),
-            "training_accuracy": int((self.running == 1).sum()) / self.seen,
+            **({"training_accuracy": int((self.running == 1).sum()) / self.seen} if judged else {}),
             "learning_rate": rate,
             "seconds": round(seconds, 3),
         }

@@ -23,6 +23,7 @@ from serkit import perturb, schedules, stopping
 from serkit.batches import ItemData
 from serkit.checkpoint import UNSEEN, Average, Progress, keep_best, load_weights, resume, save_checkpoint, write_history
 from serkit.errors import UserError
+from serkit.evaluation.agreement import ccc
 from serkit.evaluation.metrics import accuracy, macro_f1, uar
 from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output, output_of
@@ -178,22 +179,34 @@ def _fabric(accelerator: str, precision: str) -> Any:
 def evaluate(
     model: Any, method: Method, data: ItemData, positions: Sequence[int], batch_size: int, fabric: Any
 ) -> dict[str, float]:
-    """Score a model on some items: mean loss, and accuracy, UAR and macro F1 of the first target."""
+    """Score a model on some items: mean loss, and accuracy, UAR and macro F1 of the first target.
+
+    Where targets are numbers: the mean of their concordance correlation coefficients.
+    """
     model.eval()
-    total, right, truth = 0.0, [], []
-    target = next(iter(data.classes), None)
+    total = 0.0
+    answers: dict[str, list[tuple[Tensor, Tensor]]] = {}
     with torch.inference_mode():
         for batch in data.batches(positions, batch_size):
             batch = _to(fabric, batch)
             output = model(batch)
             total += float(sum(method.loss(output, batch).values())) * len(batch)
-            if target is not None and target in output.predictions:
+            for target in output.predictions.keys() & data.classes.keys():
                 known = batch.masks.get(target, torch.ones(len(batch), dtype=torch.bool)).cpu()
-                right.append(output.predictions[target].argmax(1).cpu()[known])
-                truth.append(batch.targets[target].cpu()[known])
+                answer = output.predictions[target].cpu()[known], batch.targets[target].cpu()[known]
+                answers.setdefault(target, []).append(answer)
     record = {"validation_loss": total / len(positions)}
-    if truth:
-        labels, guesses = torch.cat(truth).numpy(), torch.cat(right).numpy()
+    found = {
+        target: tuple(map(torch.cat, zip(*answers[target], strict=True)))
+        for target in data.classes
+        if target in answers
+    }
+    if any(not data.classes[target] for target in found):
+        agreements = [ccc(truth.numpy(), values[:, 0].float().numpy()) for values, truth in found.values()]
+        record["validation_ccc"] = sum(agreements) / len(agreements)
+    elif found:
+        logits, truth = next(iter(found.values()))
+        labels, guesses = truth.numpy(), logits.argmax(1).numpy()
         record["validation_accuracy"] = accuracy(labels, guesses)
         record["validation_uar"] = uar(labels, guesses)
         record["validation_macro_f1"] = macro_f1(labels, guesses)
@@ -206,6 +219,19 @@ def probabilities(
     """Return class probabilities of all items: (items, classes) float64."""
     return _all_items(
         model, data, batch_size, accelerator, lambda output: output.predictions[target].double().softmax(1)
+    )
+
+
+def values(
+    model: Model, data: ItemData, targets: Sequence[str], batch_size: int = 64, accelerator: str = "cpu"
+) -> np.ndarray:
+    """Return the numbers of all items, in the units of the labels: (items, targets) float64."""
+    return _all_items(
+        model,
+        data,
+        batch_size,
+        accelerator,
+        lambda output: torch.cat([output.predictions[target].double() for target in targets], 1),
     )
 
 

@@ -22,6 +22,15 @@ def test_unknown_keys_and_impossible_values_are_refused():
             Protocol(**wrong)
 
 
+def test_settings_of_grouped_kinds_are_refused_elsewhere():
+    with pytest.raises(ValidationError, match="not of 'group_kfold'"):
+        Protocol(kind="group_kfold", tested=["a"])
+    with pytest.raises(ValidationError, match="not for 'kfold'"):
+        Protocol(kind="kfold", validation_group="speaker")
+    with pytest.raises(ValidationError):
+        Protocol(kind="leave_one_group_out", tested=[])
+
+
 def test_only_fixed_takes_lists_and_needs_them():
     with pytest.raises(ValidationError, match="needs 'lists'"):
         Protocol(kind="fixed")
@@ -45,6 +54,7 @@ def test_standard_protocols_say_what_they_do_not_keep_apart():
         "kfold": shared,
         "leave-one-session-out": ["speakers are kept apart only where each belongs to one session"],
         "leave-one-sentence-out": shared,
+        "cross-corpus": [],
     }
 
 

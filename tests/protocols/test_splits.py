@@ -212,14 +212,45 @@ def test_attributes_group_within_their_corpus():
     ]
 
 
-def test_corpora_can_be_left_out():
-    utterances = [
-        Utterance(f"{name}/{n}", Path(f"{n}.wav"), targets={"emotion": EMOTIONS[n % 3]})
-        for name in ("one", "two")
-        for n in range(3)
+def three_corpora():
+    """Corpora `one`, `two` and `six` of 3 speakers with 2 utterances each."""
+    return [
+        Utterance(f"{name}/{n}", Path(f"{n}.wav"), speaker=f"{name}/s{n // 2}", targets={"emotion": EMOTIONS[n % 3]})
+        for name in ("one", "two", "six")
+        for n in range(6)
     ]
-    found = splits(Protocol(kind="leave_one_group_out", group="corpus"), utterances, "emotion", 0)
-    assert [split.test for split in found] == [("one/0", "one/1", "one/2"), ("two/0", "two/1", "two/2")]
+
+
+def corpora_of(ids):
+    return {name.partition("/")[0] for name in ids}
+
+
+def test_each_corpus_is_tested_by_the_others():
+    utterances = three_corpora()
+    found = splits(STANDARD["cross-corpus"], utterances, "emotion")
+    assert [corpora_of(split.test) for split in found] == [{"one"}, {"six"}, {"two"}]
+    for split in found:
+        assert corpora_of(split.train) == {"one", "six", "two"} - corpora_of(split.test)
+        assert len(split.test) == 6 and len(split.train) == 12 and not split.validation
+
+
+def test_one_group_alone_is_tested_if_it_is_named():
+    protocol = STANDARD["cross-corpus"].model_copy(update={"tested": ["two"]})
+    [split] = splits(protocol, three_corpora(), "emotion")
+    assert corpora_of(split.test) == {"two"} and len(split.train) == 12
+    protocol = protocol.model_copy(update={"tested": ["tow"]})
+    assert refusal(protocol, three_corpora(), "cross-corpus") == (
+        "protocol 'cross-corpus': unknown corpus to test 'tow'. Did you mean 'two'? Available: one, six, two"
+    )
+
+
+def test_validation_speakers_come_from_the_corpora_that_are_learned_from():
+    utterances = three_corpora()
+    for split in splits(STANDARD["cross-corpus"].model_copy(update={"validation": 0.34}), utterances, "emotion"):
+        held = speakers_of(split.validation, utterances)
+        assert len(held) == 2 and len(split.validation) == 4
+        assert not held & speakers_of(split.train, utterances)
+        assert not corpora_of(split.validation) & corpora_of(split.test)
 
 
 def refusal(protocol, utterances, name=None, target="emotion"):

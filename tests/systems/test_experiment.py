@@ -240,6 +240,55 @@ def test_none_is_readable(synthetic, tmp_path):
         make([corpus])
 
 
+# --- several corpora
+
+
+def renamed(corpus, name, change=lambda utterance: utterance):
+    """The corpus under another name, with changed utterances."""
+
+    def other(utterance):
+        new = change(utterance)
+        return new and dataclasses.replace(new, id=f"{name}/{new.id}", speaker=f"{name}/{new.speaker}")
+
+    facts = dataclasses.replace(corpus.facts, name=name)
+    return dataclasses.replace(replaced(corpus, other), facts=facts)
+
+
+def labelled(old, new):
+    def change(utterance):
+        fits = utterance.targets["emotion"] == old
+        return dataclasses.replace(utterance, targets={"emotion": new}) if fits else utterance
+
+    return change
+
+
+def test_across_corpora_classes_are_those_that_all_have(synthetic):
+    other = renamed(synthetic, "other", labelled("fear", "calm"))
+    experiment = make([synthetic, other], stage("first"), stage("who", target="speaker"), stage("main"))
+    assert experiment.labels == ["anger", "calm", "fear", "neutral", "sadness"] and not experiment.flags
+    experiment = make(
+        [synthetic, other], stage("first"), stage("who", target="speaker"), stage("main"), protocol="cross-corpus"
+    )
+    assert experiment.labels == experiment.classes["first"]["emotion"] == ["anger", "neutral", "sadness"]
+    assert {utterance.targets["emotion"] for utterance in experiment.scored} == set(experiment.labels)
+    assert len(experiment.scored) == 60 and len(experiment.utterances["who"]) == 80
+    assert experiment.flags == ["classes left out, since not every corpus has them: calm (other), fear (synthetic)"]
+    # Nobody learns from the tested corpus, not even from what is left out of it.
+    for split in cut(experiment):
+        for each in experiment.system.stages:
+            learned, _ = experiment.parts(each, split)
+            assert {u.corpus for u in learned} == {"other", "synthetic"} - {split.test[0].partition("/")[0]}
+
+
+def test_corpora_without_two_common_classes_are_refused(synthetic):
+    def one(utterance):
+        return utterance if utterance.targets["emotion"] == "fear" else labelled("anger", "joy")(utterance)
+
+    other = renamed(synthetic, "other", lambda u: one(u) if u.targets["emotion"] in ("anger", "fear") else None)
+    with pytest.raises(UserError, match=r"every corpus has: fear; two are needed.*other: fear, joy\)"):
+        make([synthetic, other], protocol="cross-corpus")
+
+
 # --- what cannot be
 
 

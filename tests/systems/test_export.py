@@ -68,7 +68,7 @@ def test_the_bundle_says_which_answers_are_unsure(bundle, finished, synthetic):
     confidence = sharpened(predictions.probabilities, final["temperature"]).max(axis=1)
     assert bundle.unsure.threshold == final["unsure_below"]
     assert bundle.unsure.threshold == threshold(confidence, predictions.predicted == predictions.truth)
-    measured = json.loads((finished / "scores.json").read_text())["calibration"]
+    measured = json.loads((finished / "scores.json").read_text())["unsure"]
     assert (bundle.unsure.coverage, bundle.unsure.accuracy) == (measured["coverage"], measured["accuracy"]["sure"])
     assert "is marked as unsure" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
     answers = list(Recognizer(bundle).predict_files(utterance.path for utterance in synthetic.utterances[:10]))

@@ -17,7 +17,10 @@ import pytest
 from serkit import stopping, systems
 from serkit.cli import run as command
 from serkit.errors import UserError
+from serkit.evaluation.metrics import uar
 from serkit.systems import runner
+from serkit.systems.stages import Stages
+from serkit.systems.tasks import Classification
 from serkit.tuning import results, search
 from serkit.tuning.rounds import Recipe, Round, plan
 from serkit.tuning.search import Request
@@ -74,10 +77,10 @@ def test_the_same_values_as_a_run_would_give(synthetic, tmp_path):
     row = search.run(asked, tmp_path / "search").rows[0]
     experiment = asked.task.prepare(asked.task.load([f"{RATE}=0.05"]))
     for split, fold in zip(asked.task.inner, row.folds, strict=True):
-        stages = runner.Stages(experiment, split, tmp_path / "stages", split.seed)
+        stages = Stages(experiment, split, tmp_path / "stages", split.seed)
         finished = stages.train()
-        predictions = runner.predict(experiment, stages, finished, split.validation, split)
-        assert fold["uar"] == runner.uar(predictions.truth, predictions.predicted)
+        predictions = Classification().predict(experiment, stages, finished, split.validation, split)
+        assert fold["uar"] == uar(predictions.truth, predictions.predicted)
 
 
 def test_stopped_and_gone_on_with_it_draws_what_it_would_have_drawn(synthetic, tmp_path):

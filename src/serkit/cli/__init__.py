@@ -25,6 +25,7 @@ COMMANDS = {
     "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
     "serve": ("serkit.cli.serve:serve", "Serve recognisers over HTTP, with a page."),
     "train": ("serkit.cli.train:train", "Train and score a system."),
+    "cross": ("serkit.cli.cross:cross", "Train on each corpus, test on each other."),
     "tune": ("serkit.cli.tune:tune", "Search the hyper-parameters of a system."),
     "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recogniser on labelled recordings."),
     "report": ("serkit.cli.reports:report", "Show where a run fails: scores slice by slice, worst errors."),

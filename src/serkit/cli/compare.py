@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from serkit.errors import UserError
+
 
 def compare(
     runs: Annotated[
@@ -24,9 +26,16 @@ def compare(
     Example: serkit compare runs/linear-baseline runs/compact-cnn --plot differences.png
     """
     from serkit.cli.tables import choose_format, print_json
-    from serkit.reports import comparison
+    from serkit.reports import comparison, number_comparison
+    from serkit.reports.run_folder import RunFolder
 
     choose_format(format, ("table", "json", "markdown"))
+    loaded = [RunFolder.load(run) for run in runs]
+    if all(run.numbers for run in loaded):
+        _print_numbers(number_comparison.table(loaded), format)
+        return
+    if any(run.numbers for run in loaded):
+        raise UserError("runs that predict numbers and runs that predict classes cannot be compared")
     rows = comparison.table(runs)
     if plot:
         from serkit.reports.forest import draw
@@ -59,6 +68,36 @@ def _print_table(rows: list[dict]) -> None:
         stacked = [f"{uar}\n{interval}", f1, parameters, against]
         # As Text: a folder's name may hold brackets, which rich would take for its markup.
         table.add_row(*map(Text, [name, n, accuracy, *stacked]))
+    console = Console()
+    console.print(table)
+    for line in notes(rows):
+        console.print(line, markup=False, highlight=False)
+
+
+def _print_numbers(rows: list[dict], format: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from serkit.cli.tables import print_json
+    from serkit.reports.number_comparison import cells, markdown, notes
+
+    if format == "json":
+        print_json(rows)
+        return
+    if format == "markdown":
+        print(markdown(rows), end="")
+        return
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("target")
+    table.add_column("run", overflow="fold")
+    for name in ("n", "CCC", "Pearson", "RMSE", "MAE", "against first"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        target, run, n, ccc, interval, *others, difference, its_interval, p = cells(row)
+        against = f"{difference}\n{its_interval}\np {p}" if difference else ""
+        table.add_row(*map(Text, [target, run, n, f"{ccc}\n{interval}".strip(), *others, against]))
     console = Console()
     console.print(table)
     for line in notes(rows):

@@ -49,6 +49,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "bytes": bundle.model_path.stat().st_size,
         "parameters": bundle.size.parameters,
         "labels": bundle.labels,
+        "numbers": [number.model_dump() for number in bundle.numbers],
         "languages": bundle.languages,
         "trained_on": bundle.trained_on.corpora,
         "scores": [score.model_dump(exclude_none=True) for score in bundle.scores],
@@ -57,7 +58,9 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 
 
 def shown_scores(bundle: Bundle) -> list[Score]:
-    """Return one score of each corpus: the UAR where there is one, and the one with the fewest flags."""
+    """Return one score of each corpus, the UAR where there is one, with the fewest flags; of numbers all."""
+    if bundle.numbers:
+        return bundle.scores
     corpora = dict.fromkeys(score.corpus for score in bundle.scores)
     return [
         min(
@@ -81,15 +84,18 @@ def _print_table(bundles: list[Bundle]) -> None:
     for bundle in bundles:
         size = f"{bundle.model_path.stat().st_size / 1e6:.1f}"
         scores = "\n".join(map(_in_words, shown_scores(bundle)))
-        cells = (bundle.folder.name, size, "\n".join(bundle.labels), scores, bundle.licence)
+        cells = (bundle.folder.name, size, "\n".join(bundle.outputs), scores, bundle.licence)
         table.add_row(*map(Text, cells))
     Console(width=None if sys.stdout.isatty() else 150).print(table)
 
 
 def _in_words(score: Score) -> str:
     """`emodb: UAR 80.5 % (74.8 to 85.2), clean; sentences shared: all`."""
+    flags = f"; {', '.join(score.flags)}" if score.flags else ""
+    if score.metric.startswith("ccc"):
+        interval = "" if score.low is None else f" ({score.low:.3f} to {score.high:.3f})"
+        return f"{score.corpus}: {score.metric} {score.value:.3f}{interval}, {score.protocol}{flags}"
     name = "UAR" if score.metric == "uar" else score.metric
     known = score.low is not None and score.high is not None
     interval = f" ({100 * score.low:.1f} to {100 * score.high:.1f})" if known else ""  # type: ignore[operator]
-    flags = f"; {', '.join(score.flags)}" if score.flags else ""
     return f"{score.corpus}: {name} {100 * score.value:.1f} %{interval}, {score.protocol}{flags}"

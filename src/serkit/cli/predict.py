@@ -14,7 +14,7 @@ import typer
 from serkit import audio
 from serkit.cli import output, timeline_options, timelines
 from serkit.errors import UserError
-from serkit.recognition import Failure, TimelineOptions, available, formats, load
+from serkit.recognition import Failure, TimelineOptions, available, formats, load, number_formats
 from serkit.recognition.formats import Format
 from serkit.recognition.recognizer import Channel
 from serkit.recognition.timeline_writers import TimelineFormat
@@ -129,8 +129,10 @@ def _predict(
     output.check(out, resume, format.by_line)
     files, failures = find_recordings(paths)
     recognizer = load(model)
-    labels = recognizer.bundle.labels
-    answers = formats.resume(out, format, labels) if out and resume else {}
+    # A bundle of numbers is written in other columns.
+    layout = number_formats if recognizer.bundle.numbers else formats
+    names = recognizer.bundle.outputs
+    answers = layout.resume(out, format, names) if out and resume else {}
     begun = bool(out and resume and out.exists() and out.stat().st_size)
     files = [file for file in files if file not in answers]
     failures = [failure for failure in failures if failure.file not in answers]
@@ -139,7 +141,7 @@ def _predict(
         # Lines on a terminal are progress enough, and would break the bar.
         quiet = len(files) + len(failures) == 1 or (format.by_line and stream.isatty())
         total = len(files) + len(failures) + len(answers)
-        writer = formats.writer(format, stream, labels, begun)
+        writer = layout.writer(format, stream, names, begun)
         output.write(results, writer, total, quiet, list(answers.values()).count(False))
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serkit.errors import unknown
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def choose_format(name: str, allowed: tuple[str, ...] = ("table", "json")) -> None:
@@ -21,13 +24,35 @@ def print_json(content: Any) -> None:
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
-    """Print the scores of a run or an evaluation: every corpus a row, the majority class, and the flags."""
+    """Print the scores of a run or an evaluation, what has learned nothing beside them, and the flags."""
     from rich.console import Console
-    from rich.table import Table
 
     from serkit.reports.flags import rate, verdict
 
     console = Console()
+    console.print(_numbers(scores) if "targets" in scores else _classes(scores))
+    console.print(f"95 % intervals: {scores['ccc' if 'targets' in scores else 'uar']['method']}", highlight=False)
+    console.print(
+        f"configurations tried: {scores['configurations']}; chosen on: {scores['chosen_on']}", highlight=False
+    )
+    if calibration := scores.get("calibration"):
+        before, after = calibration["ece"]["before"], calibration["ece"]["after"]
+        console.print(
+            f"calibration error: {before:.1%}; temperatures fitted on the {calibration['fitted_on']}: {after:.1%}",
+            highlight=False,
+        )
+    if scores.get("recipe"):
+        console.print(f"how the recipe was found: {scores['recipe']}", highlight=False)
+    flags = rate(scores["flags"])
+    console.print(f"{verdict(flags)[1]}.", highlight=False)
+    for flag in flags:
+        console.print(f"{flag.severity}: {flag.text}", highlight=False)
+
+
+def _classes(scores: Mapping[str, Any]) -> Table:
+    """Make the table of a classifier: every corpus a row, the baseline, the majority class."""
+    from rich.table import Table
+
     table = Table(title=f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds")
     for column in ("", "n", "UAR %", "accuracy %", "macro F1 %"):
         table.add_column(column, justify="left" if not column else "right")
@@ -48,17 +73,34 @@ def print_scores(scores: Mapping[str, Any]) -> None:
         f"{majority['accuracy']:.1%}"[:-1],
         "",
     )
-    console.print(table)
-    console.print(f"95 % intervals: {scores['uar']['method']}", highlight=False)
-    console.print(
-        f"configurations tried: {scores['configurations']}; chosen on: {scores['chosen_on']}", highlight=False
-    )
-    if scores.get("recipe"):
-        console.print(f"how the recipe was found: {scores['recipe']}", highlight=False)
-    flags = rate(scores["flags"])
-    console.print(f"{verdict(flags)[1]}.", highlight=False)
-    for flag in flags:
-        console.print(f"{flag.severity}: {flag.text}", highlight=False)
+    return table
+
+
+def _numbers(scores: Mapping[str, Any]) -> Table:
+    """Make the table of predicted numbers: for every target all corpora, the baseline, the mean."""
+    from rich import box
+    from rich.table import Table
+
+    title = f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds"
+    table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("target", overflow="fold")
+    for column in ("n", "CCC", "Pearson", "RMSE", "MAE"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, own in scores["targets"].items():
+        rows = {name: own}
+        rows |= {f"  {corpus}": part["targets"][name] for corpus, part in scores.get("corpora", {}).items()}
+        if baseline := scores.get("baseline"):
+            rows[f"  {baseline['system']}"] = baseline["targets"][name]
+        for label, row in rows.items():
+            values = [_decimal(row[metric]) for metric in ("ccc", "pearson", "rmse", "mae")]
+            table.add_row(label, str(row["n"]), *values)
+        nothing = [f"{own['mean_predictor'][metric]:.3f}" for metric in ("ccc", "pearson", "rmse", "mae")]
+        table.add_row("  training mean", str(own["n"]), *nothing, end_section=True)
+    return table
+
+
+def _decimal(value: Mapping[str, Any]) -> str:
+    return f"{value['estimate']:.3f}\n{value['low']:.2g} to {value['high']:.2g}"
 
 
 def _percent(value: Mapping[str, Any]) -> str:

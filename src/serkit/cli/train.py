@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -21,6 +22,10 @@ def train(
         typer.Option(help="NAME=FOLDER: for stages that learn from further corpora; not scored. Repeatable."),
     ] = None,
     protocol: Annotated[str, typer.Option(help="How speakers and recordings are kept apart.")] = "clean",
+    test_on: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME: the only corpus to test with --protocol cross-corpus. Repeatable. Default: each."),
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
     ] = None,
@@ -48,12 +53,13 @@ def train(
     from serkit.systems.runner import Request, run
 
     choose_format(format)
+    sets = [*(set_ or ()), *([f"protocols.{protocol}.tested={json.dumps(test_on)}"] if test_on else ())]
     folder = out or Path("runs") / Path(system).stem
     request = Request(
         system,
         corpora.load_all(corpus),
         protocol,
-        tuple(set_ or ()),
+        sets,
         tuple(sweep or ()),
         seed,
         final,

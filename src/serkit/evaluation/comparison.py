@@ -8,15 +8,16 @@ over all speakers but each better for other ones, such a test calls one better i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import special
 
 from serkit.errors import UserError
 from serkit.evaluation import metrics
-from serkit.evaluation.intervals import Clusters, by_speaker, by_utterance, jackknife, method, student
+from serkit.evaluation.intervals import Clusters, Spoken, by_speaker, by_utterance, jackknife, method, student
 from serkit.evaluation.predictions import Predictions
 
 #: With fewer speakers than this, swapping whole speakers could not give a p value below 1 %.
@@ -25,6 +26,13 @@ MINIMUM_SPEAKERS = 8
 EXACT_CLUSTERS = 14
 DRAWS = 10_000
 _BLOCK = 1000
+
+
+class Repeated(Spoken, Protocol):
+    """Predictions of whatever kind, with several seeds perhaps."""
+
+    @property
+    def seeds(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def compare(a: Predictions, b: Predictions, metric: str = "uar", level: float = 
     swapped = clusters
     if clusters.unit == "speaker" and clusters.count < MINIMUM_SPEAKERS:
         swapped = by_utterance(a, f"only {clusters.count} speakers: says nothing about others")
-    p, permutation = _permutation_test(_counts(a, b, swapped), metric, swapped, seed)
+    p, permutation = permutation_test(_counts(a, b, swapped), lambda counts: _difference(counts, metric), swapped, seed)
     return Comparison(
         metric=metric,
         n=len(a),
@@ -113,6 +121,23 @@ def match(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
         raise UserError(
             f"runs with different classes cannot be compared: {', '.join(a.classes)} and {', '.join(b.classes)}"
         )
+    order_a, order_b = rows_of(a, b)
+    a, b = a.select(order_a), b.select(order_b)
+    wrong = np.flatnonzero(a.truth != b.truth)
+    if len(wrong):
+        raise UserError(
+            f"the runs disagree about the truth of {len(wrong)} of {len(a)} predictions "
+            f"(first: '{a.ids[wrong[0]]}'); compare runs with the same target and classes"
+        )
+    return a, b
+
+
+def rows_of(a: Repeated, b: Repeated) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of two runs that belong together: those of an utterance and repeat.
+
+    Raises:
+        UserError: they do not hold the same.
+    """
     rows_a, rows_b = _rows(a, "first"), _rows(b, "second")
     only_a, only_b = sorted(rows_a.keys() - rows_b.keys()), sorted(rows_b.keys() - rows_a.keys())
     if only_a or only_b:
@@ -124,20 +149,10 @@ def match(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
             "compare runs of one protocol on the same corpora"
         )
     keys = sorted(rows_a)
-    a, b = (
-        a.select(np.array([rows_a[key] for key in keys])),
-        b.select(np.array([rows_b[key] for key in keys])),
-    )
-    wrong = np.flatnonzero(a.truth != b.truth)
-    if len(wrong):
-        raise UserError(
-            f"the runs disagree about the truth of {len(wrong)} of {len(a)} predictions "
-            f"(first: '{a.ids[wrong[0]]}'); compare runs with the same target and classes"
-        )
-    return a, b
+    return np.array([rows_a[key] for key in keys]), np.array([rows_b[key] for key in keys])
 
 
-def _rows(predictions: Predictions, side: str) -> dict[tuple[str, int], int]:
+def _rows(predictions: Repeated, side: str) -> dict[tuple[str, int], int]:
     """Return the row of each utterance and repeat."""
     repeats = np.unique(predictions.seeds, return_inverse=True)[1]
     keys = list(zip(predictions.ids, repeats.tolist(), strict=True))
@@ -174,18 +189,27 @@ def _half_width(
     return float(max(student(clusters.count - 1, level) * error, special.ndtri((1 + level) / 2) * pairs))
 
 
-def _permutation_test(counts: np.ndarray, metric: str, clusters: Clusters, seed: int) -> tuple[float, str]:
-    """Swap the runs' predictions cluster by cluster; returns the p value and what was done."""
+def permutation_test(
+    counts: np.ndarray, difference: Callable[[np.ndarray], np.ndarray], clusters: Clusters, seed: int
+) -> tuple[float, str]:
+    """Swap the runs' predictions cluster by cluster; returns the p value and what was done.
+
+    Args:
+        counts: what adds up over clusters, of each cluster and run, shape (clusters, 2, ...).
+        difference: of the two runs' metric, from sums of shape (..., 2, ...).
+        clusters: what they are clusters of.
+        seed: of the drawn swaps.
+    """
     total = counts.sum(axis=0).astype(np.float64)
     exchange = (counts[:, 1] - counts[:, 0]).reshape(len(counts), -1).astype(np.float64)
     # Clusters in which the runs agree change nothing when swapped; without them far fewer swaps are exact.
     exchange = exchange[exchange.any(axis=1)]
     exact = len(exchange) <= EXACT_CLUSTERS
-    observed = _difference(total, metric)
+    observed = difference(total)
     as_large = swaps = 0
     for swap in _swaps(len(exchange), exact, seed):
         moved = (swap @ exchange).reshape(-1, *total.shape[1:])
-        differences = _difference(np.stack([total[0] + moved, total[1] - moved], axis=1), metric)
+        differences = difference(np.stack([total[0] + moved, total[1] - moved], axis=1))
         # Equal differences must count as equal, whatever the order of their sums.
         as_large += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
         swaps += len(swap)

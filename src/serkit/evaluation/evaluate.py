@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from serkit import audio, emotions
 from serkit.corpora.corpus import Corpus, Utterance
 from serkit.errors import UserError
+from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.predictions import Predictions
 from serkit.features.store import Store
 from serkit.items import Item, Windowing
@@ -24,12 +26,12 @@ class Evaluation:
     """What came out.
 
     Args:
-        predictions: one per recording whose label the recogniser knows.
+        predictions: one per recording whose label the recogniser knows; of a bundle of numbers `NumberPredictions`.
         flags: what makes the score less than it seems: recordings it was trained on, labels left out.
         failed: reason by id for recordings that could not be read.
     """
 
-    predictions: Predictions
+    predictions: Any
     flags: Sequence[str]
     failed: Mapping[str, str]
 
@@ -52,51 +54,78 @@ def evaluate(
         UserError: no recording has a label the recogniser knows.
     """
     bundle = recognizer.bundle
-    utterances, left_out = [], Counter[str]()
-    for utterance in (utterance for corpus in corpora for utterance in corpus.utterances):
-        value = utterance.targets.get(bundle.target)
-        label = emotions.merge(str(value), mapping or {}) if value is not None else None
-        if label in bundle.labels:
-            utterances.append((utterance, bundle.labels.index(label)))
-        else:
-            left_out[str(value if label is None else label)] += 1
-    if not utterances:
-        raise UserError(
-            f"no recording has a label of '{bundle.name}' ({', '.join(bundle.labels)}); "
-            f"found: {', '.join(sorted(left_out))}. Rename with --map OLD=NEW"
-        )
+    everyone = [utterance for corpus in corpora for utterance in corpus.utterances]
+    utterances, flags = _rated(bundle, everyone) if bundle.numbers else _labelled(bundle, everyone, mapping or {})
     hashes, _ = (store or Store()).hashes([utterance.path for utterance, _ in utterances])
     known = set(bundle.trained_on.recordings)
     # The head is enough: 16 digits name a recording among more of them than exist.
     seen = sum(hashes.get(utterance.path, "")[:16] in known for utterance, _ in utterances)
-    flags = []
     if seen:
-        flags.append(
-            f"training leak: {seen} of {len(utterances)} recordings are among those '{bundle.name}' was trained on"
-        )
-    if left_out:
-        names = ", ".join(f"{name} ({count})" for name, count in sorted(left_out.items()))
-        flags.append(f"labels '{bundle.name}' does not know are left out: {names}")
+        leak = f"training leak: {seen} of {len(utterances)} recordings are among those '{bundle.name}' was trained on"
+        flags = [leak, *flags]
     rows, failed = [], {}
     with bar("evaluate", len(utterances)) as advance:
         for utterance, truth in utterances:
             try:
-                rows.append((utterance, truth, _probabilities(recognizer, utterance)))
+                rows.append((utterance, truth, _answer(recognizer, utterance)))
             except audio.AudioError as error:
                 failed[utterance.id] = str(error)
             advance(1)
     if not rows:
         raise UserError(f"none of {len(utterances)} recordings can be read; the first: {next(iter(failed.values()))}")
-    predictions = Predictions(
-        ids=tuple(utterance.id for utterance, _, _ in rows),
-        speakers=tuple(utterance.speaker for utterance, _, _ in rows),
-        truth=np.array([truth for _, truth, _ in rows]),
-        probabilities=np.array([probabilities for _, _, probabilities in rows]),
-        classes=tuple(bundle.labels),
-        folds=np.ones(len(rows), dtype=int),
-        seeds=np.zeros(len(rows), dtype=int),
-    )
-    return Evaluation(predictions, flags, failed)
+    common: dict[str, Any] = {
+        "ids": tuple(utterance.id for utterance, _, _ in rows),
+        "speakers": tuple(utterance.speaker for utterance, _, _ in rows),
+        "truth": np.array([truth for _, truth, _ in rows]),
+        "folds": np.ones(len(rows), dtype=int),
+        "seeds": np.zeros(len(rows), dtype=int),
+    }
+    answers = np.array([answer for _, _, answer in rows])
+    if bundle.numbers:
+        return Evaluation(NumberPredictions(**common, values=answers, targets=tuple(bundle.outputs)), flags, failed)
+    return Evaluation(Predictions(**common, probabilities=answers, classes=tuple(bundle.labels)), flags, failed)
+
+
+def _labelled(
+    bundle: Bundle, utterances: Sequence[Utterance], mapping: Mapping[str, str]
+) -> tuple[list[tuple[Utterance, Any]], list[str]]:
+    """Return the utterances with a label of the bundle, each with its index, and a flag if others are left out."""
+    chosen: list[tuple[Utterance, Any]] = []
+    left_out = Counter[str]()
+    for utterance in utterances:
+        value = utterance.targets.get(bundle.target)
+        label = emotions.merge(str(value), mapping) if value is not None else None
+        if label in bundle.labels:
+            chosen.append((utterance, bundle.labels.index(label)))
+        else:
+            left_out[str(value if label is None else label)] += 1
+    if not chosen:
+        raise UserError(
+            f"no recording has a label of '{bundle.name}' ({', '.join(bundle.labels)}); "
+            f"found: {', '.join(sorted(left_out))}. Rename with --map OLD=NEW"
+        )
+    names = ", ".join(f"{name} ({count})" for name, count in sorted(left_out.items()))
+    return chosen, [f"labels '{bundle.name}' does not know are left out: {names}"] if left_out else []
+
+
+def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[list[tuple[Utterance, Any]], list[str]]:
+    """Return the utterances with one of the bundle's numbers, each with all of them, and a flag if others are left out.
+
+    What an utterance lacks is not a number.
+    """
+    chosen: list[tuple[Utterance, Any]] = []
+    for utterance in utterances:
+        values = [utterance.targets.get(name) for name in bundle.outputs]
+        if any(isinstance(value, float | int) for value in values):
+            chosen.append((utterance, [value if isinstance(value, float | int) else np.nan for value in values]))
+    if not chosen:
+        there = sorted({name for utterance in utterances for name in utterance.targets})
+        raise UserError(
+            f"no recording has a number of '{bundle.name}' ({', '.join(bundle.outputs)}); "
+            f"targets there are: {', '.join(there) or 'none'}"
+        )
+    missing = len(utterances) - len(chosen)
+    return chosen, [f"{missing} of {len(utterances)} recordings have none of the numbers: left out"] if missing else []
 
 
 def hear(bundle: Bundle, utterance: Utterance) -> tuple[np.ndarray, int]:
@@ -117,10 +146,11 @@ def hear(bundle: Bundle, utterance: Utterance) -> tuple[np.ndarray, int]:
     return np.stack([speech, item.signal(rate, Windowing(), "egg")], axis=1), rate
 
 
-def _probabilities(recognizer: Recognizer, utterance: Utterance) -> list[float]:
+def _answer(recognizer: Recognizer, utterance: Utterance) -> list[float]:
+    """Return the probabilities or numbers of an utterance, in the bundle's order."""
     further = any(entry.channel for entry in recognizer.bundle.inputs)
     if not further and utterance.start is None and utterance.end is None:
         prediction = recognizer.predict_file(utterance.path, utterance.index)
     else:
         prediction = recognizer.predict_signal(*hear(recognizer.bundle, utterance))
-    return [prediction.probabilities[label] for label in recognizer.bundle.labels]
+    return list((prediction.values or prediction.probabilities).values())

@@ -17,8 +17,9 @@ Methodology 24:193 (1998); Efron and Stein, Annals of Statistics 9:586 (1981) fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import special
@@ -27,14 +28,24 @@ from serkit.evaluation import metrics
 from serkit.evaluation.predictions import Predictions
 
 
+class Spoken(Protocol):
+    """Predictions of whatever kind: whose they are is known of each."""
+
+    @property
+    def ids(self) -> Sequence[str]: ...
+    @property
+    def speakers(self) -> Sequence[str | None]: ...
+    def __len__(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Interval:
     """A metric with its confidence interval.
 
     Args:
         estimate: the metric over all predictions.
-        low: lower end, >= 0.
-        high: upper end, <= 1.
+        low: lower end, not below what the metric can be (0 for a share).
+        high: upper end, not above what it can be (1 for a share).
         method: how it was found, and what was taken for independent.
         clusters: number of independent units: speakers, or utterances where speakers are not known.
     """
@@ -95,7 +106,7 @@ def interval(predictions: Predictions, metric: str, level: float = 0.95) -> Inte
     return Interval(estimate, low, high, method(clusters), clusters.count)
 
 
-def by_speaker(predictions: Predictions) -> Clusters:
+def by_speaker(predictions: Spoken) -> Clusters:
     """Group the predictions by speaker, or by utterance where that is not possible."""
     unknown = sum(speaker is None for speaker in predictions.speakers)
     speakers, numbers = np.unique([speaker or "" for speaker in predictions.speakers], return_inverse=True)
@@ -106,7 +117,7 @@ def by_speaker(predictions: Predictions) -> Clusters:
     return Clusters(numbers, len(speakers), "speaker")
 
 
-def by_utterance(predictions: Predictions, why: str) -> Clusters:
+def by_utterance(predictions: Spoken, why: str) -> Clusters:
     """Group the predictions by utterance: those of its seeds stay together."""
     ids, numbers = np.unique(predictions.ids, return_inverse=True)
     return Clusters(numbers, len(ids), "utterance", why)

@@ -116,15 +116,7 @@ class Predictions:
             UserError: no such file, or not a table of predictions; the message names the line.
         """
         path = Path(path)
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                reader = csv.reader(file)
-                header = next(reader, [])
-                rows = [(reader.line_num, row) for row in reader if row]
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file (predictions)") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path}: cannot be read as a table of predictions ({error})") from None
+        header, rows = read_table(path)
         classes = _classes(path, header)
         return _parse(path, classes, rows)
 
@@ -150,6 +142,23 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
         folds=np.concatenate([part.folds for part in parts]),
         seeds=np.concatenate([part.seeds for part in parts]),
     )
+
+
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header of a table of predictions, and its rows with the number of their line.
+
+    Raises:
+        UserError: no such file, or no table.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            return header, [(reader.line_num, row) for row in reader if row]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file (predictions)") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as a table of predictions ({error})") from None
 
 
 def _classes(path: Path, header: Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ METHODS = {
     "focal": "serkit.methods.focal:Focal",
     "fixed": "serkit.methods.fixed:Fixed",
     "hard_examples": "serkit.methods.hard_examples:HardExamples",
+    "regression": "serkit.methods.regression:Regression",
     "rh_emo": "serkit.methods.rh_emo:RhEmo",
     "supervised": "serkit.methods.supervised:Supervised",
     "svm": "serkit.methods.svm:Svm",

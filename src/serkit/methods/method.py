@@ -27,6 +27,9 @@ class Method:
     #: Options that name an earlier stage, or several.
     stage_options: ClassVar[tuple[str, ...]] = ()
 
+    #: Whether the targets are numbers; otherwise they are classes.
+    numbers: ClassVar[bool] = False
+
     #: Whether the loop runs; without it there is neither a history nor a training record.
     by_epochs = True
 

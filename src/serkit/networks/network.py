@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from serkit.errors import UserError, unknown
 from serkit.networks.layers.normalisation import Normalisation
+from serkit.networks.layers.scale import Scale
 
 Shape = tuple[int | None, ...]
 
@@ -143,6 +144,7 @@ class Model(nn.Module):
             was made for from the same batch. In training only those trained along are here (what a frozen
             one puts out is computed once and kept); in an exported model all are.
         sources: by view of `upstream`, which output is the view: `features` (default) or `predictions`.
+        scales: by target, what turns the network's output into the labels' units; those that are numbers have one.
     """
 
     def __init__(
@@ -151,12 +153,14 @@ class Model(nn.Module):
         normalisations: Mapping[str, Normalisation] | None = None,
         upstream: Mapping[str, Model] | None = None,
         sources: Mapping[str, str] | None = None,
+        scales: Mapping[str, Scale] | None = None,
     ) -> None:
         super().__init__()
         self.sources = dict(sources or {})
         self.network = network
         self.normalisations = nn.ModuleDict(dict(normalisations or {}))
         self.upstream = nn.ModuleDict(dict(upstream or {}))
+        self.scales = nn.ModuleDict(dict(scales or {}))
         self._frozen: list[str] = []
 
     def forward(self, batch: Batch) -> Output:
@@ -165,6 +169,11 @@ class Model(nn.Module):
         }
         output = self.network(self.prepared(dataclasses.replace(batch, views={**batch.views, **made})))
         output.maps |= {view: x for view, x in made.items() if view in self.network.keep}
+        output.predictions |= {
+            target: scale(output.predictions[target])
+            for target, scale in self.scales.items()
+            if target in output.predictions
+        }
         return output
 
     def prepared(self, batch: Batch) -> Batch:
@@ -178,11 +187,16 @@ class Model(nn.Module):
     def headless(self) -> Model:
         """Return the model without what only its predictions need; it has the same weights, not copies of them."""
         normalisations = cast(Mapping[str, Normalisation], self.normalisations)
-        return Model(self.network.headless(), normalisations, cast(Mapping[str, Model], self.upstream), self.sources)
+        upstream, scales = cast(Mapping[str, Model], self.upstream), cast(Mapping[str, Scale], self.scales)
+        return Model(self.network.headless(), normalisations, upstream, self.sources, scales)
 
     def normalisation(self, view: str) -> Normalisation:
         """Return the normalisation of a view that has one."""
         return cast(Normalisation, self.normalisations[view])
+
+    def scale(self, target: str) -> Scale:
+        """Return the scale of a target that is a number."""
+        return cast(Scale, self.scales[target])
 
     def fit_normalisation(self, view: str, arrays: Iterable[Tensor]) -> None:
         """Set a view's mean and deviation from the training part, one item at a time."""

@@ -18,14 +18,14 @@ from serkit.papers.pages import page
 from serkit.protocols import STANDARD, Protocol
 from serkit.reports.repeat import command, toml
 from serkit.reports.run_folder import RunFolder
-from serkit.systems.runner import BASELINE as LINEAR
 from serkit.systems.runner import Request, run
 from serkit.systems.schema import System
 from serkit.systems.sizes import size
+from serkit.systems.tasks import Classification
 
 #: The rows every table has besides its own.
 BASELINES = (
-    Row(label="linear baseline (serkit)", system=LINEAR),
+    Row(label="linear baseline (serkit)", system=Classification.baseline),
     Row(label="SVM on IS09 (serkit)", system="is09-svm"),
 )
 

@@ -24,15 +24,20 @@ class Protocol(BaseModel):
             an attribute of the utterances such as `session`.
         folds: number of folds of `kfold` and `group_kfold`; None: 5, or as many as there are groups if
             those are fewer.
+        tested: the only groups that `leave_one_group_out` tests; None: each in its turn.
         test: share of the test part of `random`, or of the groups of `group_random` (at least one).
         stratify: whether `random`, `kfold` and their validation part keep the shares of the classes.
         validation: share of the training part set aside for validation, by the same rule: whole groups
             (at least one) for the grouped kinds, otherwise at random.
+        validation_group: whose groups those are where they are others than `group`'s: speakers of the corpora that
+            are learned from, say, where whole corpora are tested.
         validate_on_test: whether the test part is the validation part too, as in papers that keep the epoch with
             the best test score. Scores are flagged.
         repeats: how often all is repeated, each time with the next seed. The folds of `group_kfold` and
             `leave_one_group_out` do not depend on the seed; only their validation parts and the training do.
         unit: what is cut. `item` (pieces and augmented copies) is for reproducing papers that did so.
+        classes: `all` that occur, or those that every scored corpus has (`shared`): what is tested on a corpus
+            should have been learned from the others.
         lists: for `fixed`: CSV or JSON lines file with the columns `id` or `path`, `part` and
             optionally `fold` (see `lists.read`).
     """
@@ -42,12 +47,15 @@ class Protocol(BaseModel):
     kind: Kind
     group: str = "speaker"
     folds: int | None = Field(default=None, ge=2)
+    tested: list[str] | None = Field(default=None, min_length=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     stratify: bool = True
     validation: float = Field(default=0.0, ge=0, lt=1)
+    validation_group: str | None = None
     validate_on_test: bool = False
     repeats: int = Field(default=1, ge=1)
     unit: Literal["utterance", "item"] = "utterance"
+    classes: Literal["all", "shared"] = "all"
     lists: Path | None = None
 
     @model_validator(mode="after")
@@ -60,6 +68,14 @@ class Protocol(BaseModel):
     def _one_validation_part(self) -> Protocol:
         if self.validate_on_test and self.validation:
             raise ValueError("validate_on_test makes the test part the validation part; leave validation out")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_of_some_kinds_only(self) -> Protocol:
+        if self.tested is not None and self.kind != "leave_one_group_out":
+            raise ValueError(f"tested names groups of kind 'leave_one_group_out', not of '{self.kind}'")
+        if self.validation_group is not None and not self.grouped:
+            raise ValueError(f"validation_group is for kinds that keep groups apart, not for '{self.kind}'")
         return self
 
     @property
@@ -78,6 +94,7 @@ STANDARD = {
     "kfold": Protocol(kind="kfold"),
     "leave-one-session-out": Protocol(kind="leave_one_group_out", group="session"),
     "leave-one-sentence-out": Protocol(kind="leave_one_group_out", group="sentence"),
+    "cross-corpus": Protocol(kind="leave_one_group_out", group="corpus", validation_group="speaker", classes="shared"),
 }
 
 
@@ -90,7 +107,7 @@ def flags(protocol: Protocol) -> list[str]:
     found = []
     if not protocol.grouped or protocol.group == "sentence":
         found.append("speakers may be in both parts")
-    elif protocol.group != "speaker":
+    elif protocol.group not in ("speaker", "corpus"):  # a speaker's name begins with the corpus
         found.append(f"speakers are kept apart only where each belongs to one {protocol.group}")
     if protocol.validate_on_test:
         found.append("the test part is the validation part: what is chosen by it is chosen on the test part")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from serkit.corpora import Utterance
-from serkit.errors import UserError
+from serkit.errors import UserError, unknown
 from serkit.protocols.protocol import DEFAULT_FOLDS, Protocol
 
 _FIELDS = frozenset({"speaker", "sentence", "sex", "language", "corpus"})
@@ -74,10 +74,8 @@ class Requirements:
         drawn = self.protocol.kind in {"random", "kfold"} or self.protocol.validation > 0
         return self.protocol.stratify and not self.protocol.grouped and drawn
 
-    def groups(self, utterances: Sequence[Utterance]) -> list[str]:
-        """Return the group of every utterance: none is missing, and there are enough."""
-        group = self.protocol.group
-        where = _corpora(utterances)
+    def groups(self, utterances: Sequence[Utterance], group: str) -> np.ndarray:
+        """Return the group of every utterance; none is missing."""
         apart = f"{self.who} keeps {_plural(group)} apart, but"
         keys = [group_key(utterance, group) for utterance in utterances]
         without = [utterance for utterance, key in zip(utterances, keys, strict=True) if key is None]
@@ -86,19 +84,27 @@ class Requirements:
                 f"{apart} {_corpora(without)} has no {group} for {len(without)} of {len(utterances)} "
                 f"utterances (first: '{without[0].id}'); give one, or {_INSTEAD}"
             )
-        count = len(set(keys))
+        return np.array(keys)
+
+    def check_groups(self, utterances: Sequence[Utterance], groups: np.ndarray) -> None:
+        """Enough groups of the utterances, and those there are that shall be tested."""
+        group, where = self.protocol.group, _corpora(utterances)
+        apart = f"{self.who} keeps {_plural(group)} apart, but"
+        names = sorted(set(groups.tolist()))
+        count = len(names)
         if count < 2:
-            raise UserError(f"{apart} {where} has only one, '{keys[0]}'; give more, or {_INSTEAD}")
+            raise UserError(f"{apart} {where} has only one, '{names[0]}'; give more, or {_INSTEAD}")
+        for name in self.protocol.tested or ():
+            if name not in names:
+                raise UserError(f"{self.who}: {unknown(f'{group} to test', name, names)}")
         if self.protocol.kind == "group_kfold" and count < (self.protocol.folds or 0):
             raise UserError(
                 f"{apart} {where} has {count} for {self.protocol.folds} folds; set folds = {count}, "
                 f"or choose --protocol leave-one-{group}-out"
             )
-        return [key for key in keys if key is not None]
 
-    def check_training_groups(self, groups: np.ndarray) -> None:
+    def check_training_groups(self, groups: np.ndarray, group: str) -> None:
         """Two groups at least: one is set aside for validation."""
-        group = self.protocol.group
         if len(groups) < 2:
             raise UserError(
                 f"{self.who} sets a {group} aside for validation, but a training part has only "

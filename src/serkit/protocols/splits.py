@@ -10,7 +10,7 @@ import numpy as np
 from serkit.corpora import Utterance
 from serkit.protocols import lists
 from serkit.protocols.protocol import DEFAULT_FOLDS, Protocol
-from serkit.protocols.requirements import Requirements
+from serkit.protocols.requirements import Requirements, group_key
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,10 @@ class _Cutter:
         self.needs = Requirements(protocol, name, target)
         self.needs.check_labels(utterances)
         self.labels = np.array([str(utterance.targets[target]) for utterance in utterances])
-        self.groups = np.array(self.needs.groups(utterances)) if protocol.grouped else None
+        self.groups = None
+        if protocol.grouped:
+            self.groups = self.needs.groups(utterances, protocol.group)
+            self.needs.check_groups(utterances, self.groups)
 
     def names(self, positions: np.ndarray) -> tuple[str, ...]:
         return tuple(self.utterances[position].id for position in np.sort(positions))
@@ -118,7 +121,8 @@ class _Cutter:
             yield train, none, test
             return
         if protocol.kind == "group_random":
-            train, test = self._draw_groups(everything, protocol.test, np.random.default_rng(seed))
+            assert self.groups is not None
+            train, test = self._draw_groups(everything, self.groups, protocol.test, np.random.default_rng(seed))
             yield train, none, test
             return
         if protocol.kind == "kfold":
@@ -126,11 +130,13 @@ class _Cutter:
             kind = StratifiedKFold if protocol.stratify else KFold
             splitter = kind(protocol.folds or DEFAULT_FOLDS, shuffle=True, random_state=seed)
         elif protocol.kind == "group_kfold":
-            splitter = GroupKFold(protocol.folds or min(DEFAULT_FOLDS, len(set(self.needs.groups(self.utterances)))))
+            groups = self.needs.groups(self.utterances, protocol.group)
+            splitter = GroupKFold(protocol.folds or min(DEFAULT_FOLDS, len(np.unique(groups))))
         else:
             splitter = LeaveOneGroupOut()
         for train, test in splitter.split(everything, self.labels, self.groups):
-            yield train, none, test
+            if protocol.tested is None or group_key(self.utterances[test[0]], protocol.group) in protocol.tested:
+                yield train, none, test
 
     def carve(self, train: np.ndarray, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """Take the validation part out of a training part; returns what is left and what was taken."""
@@ -138,17 +144,23 @@ class _Cutter:
         share = self.protocol.validation
         if self.groups is None:
             return self._draw(train, share, "validation", int(generator.integers(2**31)))
-        self.needs.check_training_groups(np.unique(self.groups[train]))
-        return self._draw_groups(train, share, generator)
+        group = self.protocol.validation_group or self.protocol.group
+        groups = self.needs.groups([self.utterances[position] for position in train], group)
+        self.needs.check_training_groups(np.unique(groups), group)
+        return self._draw_groups(train, groups, share, generator)
 
     def _draw_groups(
-        self, positions: np.ndarray, share: float, generator: np.random.Generator
+        self, positions: np.ndarray, of: np.ndarray, share: float, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a share of the groups, at least one and not all; returns what is left and what was drawn."""
-        assert self.groups is not None
-        groups = np.unique(self.groups[positions])
+        """Draw a share of the groups, at least one and not all; returns what is left and what was drawn.
+
+        Args:
+            positions: to draw from.
+            of: the group of each.
+        """
+        groups = np.unique(of)
         count = min(len(groups) - 1, max(1, round(share * len(groups))))
-        drawn = np.isin(self.groups[positions], generator.choice(groups, count, replace=False))
+        drawn = np.isin(of, generator.choice(groups, count, replace=False))
         return positions[~drawn], positions[drawn]
 
     def _draw(self, positions: np.ndarray, share: float, part: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
 from serkit import features
 from serkit.errors import UserError, unknown
@@ -52,6 +52,14 @@ class Input(_Table):
     name: str
     feature: FeatureConfig
     channel: Literal["egg"] | None = None
+
+
+class Number(_Table):
+    """A number the network gives, and the lowest and highest label it has learned from, in the labels' units."""
+
+    name: str
+    low: float
+    high: float
 
 
 class Calibration(_Table):
@@ -96,7 +104,8 @@ class Score(_Table):
 
 
 class Parity(_Table):
-    """Largest difference of a probability between the trained network and `model.onnx`."""
+    """Largest difference between the trained network and `model.onnx`: of a probability, or of a number as a share of
+    the range of its labels."""
 
     recordings: int
     max_difference: float
@@ -125,8 +134,9 @@ class Bundle(_Table):
         serkit: version of serkit that wrote it.
         created: day, `2026-11-20`.
         system: name of the system it was trained by.
-        labels: in the order of the network's output.
-        target: what was learned, e.g. `emotion`.
+        numbers: what the network gives, in the order of its output, if that is numbers and not probabilities.
+        labels: in the order of the network's output; none of a network that gives numbers.
+        target: what was learned, e.g. `emotion`; of several the first.
         inputs: of the network.
         windowing: how a recording is cut; its probabilities are the mean over the windows.
         unsure: which answers are marked as unsure; None: none is.
@@ -139,7 +149,8 @@ class Bundle(_Table):
     serkit: str
     created: str
     system: str
-    labels: list[str] = Field(min_length=2)
+    numbers: list[Number] = []
+    labels: list[str]
     target: str
     inputs: list[Input] = Field(min_length=1)
     windowing: Windowing
@@ -158,7 +169,12 @@ class Bundle(_Table):
 
     @field_validator("labels")
     @classmethod
-    def _unique(cls, labels: list[str]) -> list[str]:
+    def _two_or_none(cls, labels: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("numbers"):
+            if labels:
+                raise ValueError("there are numbers, so there can be no labels")
+        elif len(labels) < 2:
+            raise ValueError("list should have at least 2 labels, where there are no numbers")
         if len(set(labels)) < len(labels):
             raise ValueError("a label is there twice")
         return labels
@@ -186,6 +202,16 @@ class Bundle(_Table):
         bundle._folder = folder
         bundle._check_model()
         return bundle
+
+    @property
+    def output(self) -> Literal["probabilities", "values"]:
+        """What the network's output is called."""
+        return "values" if self.numbers else "probabilities"
+
+    @property
+    def outputs(self) -> list[str]:
+        """What the network's outputs stand for: the labels, or the names of the numbers."""
+        return [number.name for number in self.numbers] or self.labels
 
     @property
     def folder(self) -> Path:

@@ -39,7 +39,7 @@ class Format(StrEnum):
 
 
 class JsonLines:
-    """One JSON object per line: `{"file": ..., "label": ..., ...}` or `{"file": ..., "error": ...}`."""
+    """One JSON object per line: `{"file": ..., "label": ..., ...}`, with `values` of numbers, or with `error`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -148,6 +148,13 @@ def as_dict(result: Result) -> dict[str, Any]:
     """Return a result as JSON can hold it."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}
+    if result.values:
+        return {
+            "file": result.file,
+            "values": {name: round(value, DIGITS) for name, value in result.values.items()},
+            "duration": round(result.duration, DIGITS),
+            "warnings": list(result.warnings),
+        }
     return {
         "file": result.file,
         "label": result.label,
@@ -164,13 +171,14 @@ def csv_columns(labels: Iterable[str]) -> list[str]:
     return ["file", "label", "sure", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
 
 
-def resume(path: Path, format: Format, labels: Sequence[str]) -> dict[str, bool]:
+def resume(path: Path, format: Format, labels: Sequence[str], columns: Sequence[str] = ()) -> dict[str, bool]:
     """Read what an interrupted run has written, and cut off its torn last line.
 
     Args:
         path: the file; one that does not exist has no answers.
         format: one that is written by line.
-        labels: of the bundle that will go on.
+        labels: of the bundle that will go on, or the names of its numbers.
+        columns: of CSV; empty: `csv_columns` of the labels.
 
     Returns:
         Whether it was recognised, by file, in the order of the lines.
@@ -182,12 +190,13 @@ def resume(path: Path, format: Format, labels: Sequence[str]) -> dict[str, bool]
         return {}
     content = path.read_bytes()
     read = _answer_of_jsonl if format is Format.jsonl else _answer_of_csv
+    names = labels if format is Format.jsonl else columns or csv_columns(labels)
     answers: dict[str, bool] = {}
     whole = 0
     for number, line in enumerate(_whole_lines(content, quoted=format is Format.csv), 1):
         whole += len(line)
         try:
-            answer = read(line.decode(), labels, number)
+            answer = read(line.decode(), names, number)
         except (ValueError, KeyError, TypeError, IndexError):
             raise UserError(
                 f"{path}: line {number} was not written by `serkit predict --format {format}`; choose another --out"
@@ -218,18 +227,17 @@ def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str,
     answer = json.loads(line)
     if "error" in answer:
         return {answer["file"]: False}
-    # A timeline names its labels; a prediction has a probability for each.
-    found = list(answer["labels"] if "labels" in answer else answer["probabilities"])
-    return {answer["file"]: True} if found == list(labels) else None
+    # A timeline names its labels; a prediction has a number, or a probability, for each.
+    found = next(answer[key] for key in ("labels", "values", "probabilities") if key in answer)
+    return {answer["file"]: True} if list(found) == list(labels) else None
 
 
-def _answer_of_csv(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
+def _answer_of_csv(line: str, columns: Sequence[str], number: int) -> dict[str, bool] | None:
     [row] = csv.reader(io.StringIO(line, newline=""))
-    columns = csv_columns(labels)
     if number == 1:
-        if row[:5] != columns[:5]:
+        if (row[0], row[-1]) != ("file", "error"):
             raise ValueError("no header")
-        return {} if row == columns else None
+        return {} if row == list(columns) else None
     if len(row) != len(columns):
         raise ValueError("another number of columns")
     return {row[0]: not row[-1]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,12 +39,14 @@ class Prediction:
 
     Args:
         file: its path as it was given; `signal` for samples.
-        label: the most probable label.
-        confidence: its probability.
-        probabilities: label -> probability, in the bundle's order.
+        label: the most probable label; empty if the bundle gives numbers.
+        confidence: its probability; 0 if the bundle gives numbers.
+        probabilities: label -> probability, in the bundle's order; empty if it gives numbers.
         duration: of the recording in s.
         warnings: what looked wrong with it: silent, truncated.
         sure: whether the confidence reaches the bundle's threshold; True where it has none.
+        values: name -> number, in the bundle's order and the units of the labels it has learned from; empty if
+            the bundle gives probabilities.
     """
 
     file: str
@@ -54,6 +56,7 @@ class Prediction:
     duration: float
     warnings: tuple[str, ...] = ()
     sure: bool = True
+    values: dict[str, float] = field(default_factory=dict)
 
 
 def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
@@ -307,7 +310,7 @@ class Recognizer:
                 peak = max(peak, *(float(np.abs(window).max()) for window in heard))
                 yield self._compute_features(sources, dict(zip(order, heard, strict=True)))
 
-        total = np.zeros(len(self.bundle.labels))
+        total = np.zeros(len(self.bundle.outputs))
         count = 0
         for batch in _batches(examples()):
             total += self._run(name, batch).sum(axis=0, dtype=np.float64)
@@ -316,21 +319,26 @@ class Recognizer:
             raise audio.AudioError(f"{name}: too short: nothing is left of {duration:g} s after resampling")
         if peak < audio.SILENCE_PEAK:
             audio.warn(f"{name}: silent (no sample above -96 dB of full scale)")
-        mean = dict(zip(self.bundle.labels, (total / count).tolist(), strict=True))
+        mean = dict(zip(self.bundle.outputs, (total / count).tolist(), strict=True))
+        if self.bundle.numbers:
+            return Prediction(name, "", 0.0, {}, duration, values=mean)
         label = max(mean, key=mean.__getitem__)
         return Prediction(name, label, mean[label], mean, duration, sure=self.is_sure(mean[label]))
 
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
-        """Run the network on (batch, ...) arrays in the inputs' order: (batch, labels)."""
+        """Run the network on (batch, ...) arrays in the inputs' order: (batch, outputs)."""
         try:
-            [result] = self._session.run(["probabilities"], dict(zip(self._features, batch, strict=True)))
+            [result] = self._session.run([self.bundle.output], dict(zip(self._features, batch, strict=True)))
         except Exception as error:  # onnxruntime's errors have no class of their own in common
             raise audio.AudioError(f"{name}: the network fails on it ({reason(error)})") from None
-        wanted = (len(batch[0]), len(self.bundle.labels))
+        wanted = (len(batch[0]), len(self.bundle.outputs))
         if result.shape != wanted:
             raise BundleError(f"{self.bundle.model_path}: its output has shape {result.shape}; {wanted} is wanted")
+        if self.bundle.numbers:
+            if not np.isfinite(result).all():
+                raise BundleError(f"{self.bundle.model_path}: what it gives for {name} is not finite")
         # Written so that a sum that is no number fails too.
-        if not np.abs(result.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
+        elif not np.abs(result.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
             raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
         return result
 

@@ -67,13 +67,13 @@ def _check_inputs(path: Path, features: dict[str, Feature], session: onnxruntime
 def _check_output(bundle: Bundle, session: onnxruntime.InferenceSession) -> None:
     path = bundle.model_path
     outputs = {entry.name: entry for entry in session.get_outputs()}
-    if list(outputs) != ["probabilities"]:
-        raise BundleError(f"{path}: its outputs are {_listed(outputs)}; 'probabilities' alone is wanted")
-    output = outputs["probabilities"]
-    if output.type != "tensor(float)" or not _fits(output.shape, (None, len(bundle.labels))):
+    if list(outputs) != [bundle.output]:
+        raise BundleError(f"{path}: its outputs are {_listed(outputs)}; '{bundle.output}' alone is wanted")
+    output, count = outputs[bundle.output], len(bundle.outputs)
+    if output.type != "tensor(float)" or not _fits(output.shape, (None, count)):
         raise BundleError(
-            f"{path}: output 'probabilities' is {output.type} {_sizes(output.shape)}; "
-            f"{len(bundle.labels)} labels want tensor(float) {_sizes(('batch', len(bundle.labels)))}"
+            f"{path}: output '{bundle.output}' is {output.type} {_sizes(output.shape)}; "
+            f"{count} {'numbers' if bundle.numbers else 'labels'} want tensor(float) {_sizes(('batch', count))}"
         )
 
 

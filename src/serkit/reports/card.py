@@ -58,12 +58,12 @@ def card(
         [
             _head(bundle, system["system"]),
             _USE + "\n" + "\n".join(f"- {limit}" for limit in _limits(bundle)),
-            _labels(bundle, system["data"]),
+            _numbers(bundle, system["data"]) if bundle.get("numbers") else _labels(bundle, system["data"]),
             _material(bundle),
             f"## Licence of the weights\n\n{_plain(bundle['licence'])}",
             _scores(bundle["scores"], measured),
             *_recipe(system["system"]),
-            _calibration(bundle["calibration"]) + _unsure(bundle.get("unsure")),
+            *([] if bundle.get("numbers") else [_calibration(bundle["calibration"]) + _unsure(bundle.get("unsure"))]),
             _size(bundle, model_bytes),
             _how_to(bundle),
             _PERSONAL + "\n",
@@ -75,10 +75,14 @@ def _head(bundle: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     title = f" ({about['title']})" if about["title"] else ""
     paper = f", after {about['paper']}" if about["paper"] else ""
     text = (
-        f"Recogniser of {_plain(bundle['target'])} in speech: system `{about['name']}`{_plain(title)}{paper}, "
+        f"Recogniser of {_plain(_learned(bundle))} in speech: system `{about['name']}`{_plain(title)}{paper}, "
         f"trained and exported with serkit {bundle['serkit']} on {bundle['created']}."
     )
     return f"# {_plain(bundle['name'])}\n\n{text}"
+
+
+def _learned(bundle: Mapping[str, Any]) -> str:
+    return ", ".join(number["name"] for number in bundle.get("numbers", [])) or bundle["target"]
 
 
 def _limits(bundle: Mapping[str, Any]) -> list[str]:
@@ -116,6 +120,16 @@ def _labels(bundle: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     return f"## Labels\n\n{_codes(bundle['labels'])}. {how}"
 
 
+def _numbers(bundle: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    rows = [[f"`{n['name']}`", f"{n['low']:.3g}", f"{n['high']:.3g}"] for n in bundle["numbers"]]
+    only = [f"Only utterances with {name} = {_plain(value)}." for name, value in data["where"].items()]
+    text = (
+        "In the units of the corpora's own labels. What lies outside their range is a guess beyond anything it has "
+        "learned from."
+    )
+    return "\n\n".join(["## Numbers", text, _table(["number", "lowest label", "highest label"], rows), *only])
+
+
 def _material(bundle: Mapping[str, Any]) -> str:
     trained = bundle["trained_on"]
     rows = []
@@ -135,8 +149,8 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
             score["corpus"],
             score["protocol"],
             _METRICS.get(score["metric"], score["metric"]),
-            f"{score['value']:.1%}",
-            "" if score["low"] is None else f"{score['low']:.1%} to {score['high']:.1%}",
+            _value(score["metric"], score["value"]),
+            "" if score["low"] is None else " to ".join(_value(score["metric"], score[end]) for end in ("low", "high")),
             "; ".join(score["flags"]) or "none",
         ]
         for score in scores
@@ -148,7 +162,9 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
         "on everything.",
         _table(["corpus", "protocol", "metric", "value", "95% interval", "flags"], rows),
     ]
-    if measured:
+    if measured and "targets" in measured:
+        parts.append(_number_scores(measured))
+    elif measured:
         majority = measured["majority"]
         parts.append(
             _baseline(measured.get("baseline"))
@@ -162,6 +178,24 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
     if commands:
         parts.append("Made by:\n\n```\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(parts)
+
+
+def _value(metric: str, value: float) -> str:
+    return f"{value:.3f}" if metric.startswith("ccc") else f"{value:.1%}"
+
+
+def _number_scores(measured: Mapping[str, Any]) -> str:
+    """Say what a baseline and the mean come to, and how the intervals were found."""
+    baseline, rows = measured.get("baseline"), []
+    for name, table in measured["targets"].items():
+        linear = f"{baseline['targets'][name]['ccc']['estimate']:.3f}" if baseline else "not measured"
+        error, nothing = table["rmse"]["estimate"], table["mean_predictor"]["rmse"]
+        rows.append([name, f"{table['pearson']['estimate']:.3f}", f"{error:.3f}", f"{nothing:.3f}", linear])
+    head = ["number", "Pearson", "RMSE", "RMSE of the training mean", "CCC of the linear baseline"]
+    return (
+        f"{_table(head, rows)}\n\nThe training mean has a CCC of 0. Configurations tried: "
+        f"{measured['configurations']}; chosen on: {measured['chosen_on']}. Intervals: {measured['ccc']['method']}."
+    )
 
 
 def _baseline(measured: Mapping[str, Any] | None) -> str:
@@ -215,19 +249,20 @@ def _size(bundle: Mapping[str, Any], model_bytes: int | None) -> str:
         lines.append(f"`model.onnx`: {model_bytes / 1e6:.2f} MB")
     lines.append("a recording is read whole" if seconds is None else f"a recording is cut into {seconds:g} s")
     if parity:
+        what = "a number, as a share of its range," if bundle.get("numbers") else "a probability"
         lines.append(
-            f"largest difference of a probability between the trained network and `model.onnx`: "
+            f"largest difference of {what} between the trained network and `model.onnx`: "
             f"{parity['max_difference']:.1e}, over {parity['recordings']} recordings"
         )
     return "## Size and exactness\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _how_to(bundle: Mapping[str, Any]) -> str:
-    name = bundle["name"]
+    name, answers = bundle["name"], "values" if bundle.get("numbers") else "probabilities"
     return (
         f"## How to use it\n\n```\nserkit predict --model {name} call.wav\n```\n\n"
         f'```python\nimport serkit\n\nrecognizer = serkit.load("{name}")  # or the path of its folder\n'
-        'print(recognizer("call.wav").probabilities)\n```'
+        f'print(recognizer("call.wav").{answers})\n```'
     )
 
 

@@ -44,4 +44,5 @@ def _severity(text: str) -> str:
     if " leak: " in text:
         return "leak"
     # Actors of a corpus say the same sentences by design; to share them, or not to know it, is no fault.
-    return "note" if text.startswith(("sentences shared", "unknown sentence", "not EGG")) else "caution"
+    harmless = ("sentences shared", "unknown sentence", "not EGG", "classes left out")
+    return "note" if text.startswith(harmless) else "caution"

@@ -187,17 +187,22 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
             "validation accuracy": "validation_accuracy",
             "validation UAR": "validation_uar",
         },
+        "CCC": {"validation CCC": "validation_ccc"},
     }
+    recorded = {key for history in histories for record in history for key in record}
+    panels = {title: lines for title, lines in panels.items() if recorded & {*lines.values()}}
     looks = {
         "training": (TRAINING, "-"),
         "validation": (VALIDATION, (0, (5, 2))),
         "training accuracy": (TRAINING, "-"),
         "validation accuracy": (VALIDATION, (0, (5, 2))),
         "validation UAR": (BALANCED, (0, (1.5, 1.5))),
+        "validation CCC": (VALIDATION, (0, (5, 2))),
     }
 
     def paint(figure: Any) -> None:
-        for axes, (title, lines) in zip(figure.subplots(2, sharex=True), panels.items(), strict=True):
+        rows = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+        for axes, (title, lines) in zip(rows, panels.items(), strict=True):
             for label, key in lines.items():
                 curves = [[record[key] for record in history if key in record] for history in histories]
                 curves = [curve for curve in curves if curve]
@@ -212,14 +217,15 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
                     axes.plot(range(1, len(mean) + 1), mean, linewidth=2, linestyle=dashes, label=label, **look)
             axes.set_ylabel(title)
             axes.legend(fontsize=8.5, handlelength=2.6)
-        percent_axis(axes.yaxis, 0.25)
-        axes.set_ylim(0, 1.02)
+        if title == "accuracy, UAR":
+            percent_axis(axes.yaxis, 0.25)
+            axes.set_ylim(0, 1.02)
         axes.set_xlabel("epoch")
         axes.locator_params(axis="x", integer=True)
         figure.align_ylabels()
 
     title = f"Learning curves of stage {stage}, {len(histories)} folds"
-    return draw(f"curves-{stage}", title, WIDTH, 4.6, paint)
+    return draw(f"curves-{stage}", title, WIDTH, 0.6 + 2.0 * len(panels), paint)
 
 
 def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str:

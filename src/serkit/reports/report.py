@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from serkit.evaluation import metrics
 from serkit.reports import failures_page, flags, plots, repeat
 from serkit.reports.failures import SLICES, Failures, find
 from serkit.reports.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 #: What papers call the metrics (the words of each paper, and serkit's).
 NAMES_IN_PAPERS = {
@@ -24,8 +27,8 @@ NAMES_IN_PAPERS = {
     "zhong2020": "its WA is accuracy here, its UA is UAR",
 }
 
-# In the fold table and for speakers more names than this are only counted.
-_MOST_NAMES = 4
+#: In the fold table more names than this are only counted.
+MOST_NAMES = 4
 
 
 def write(run_folder: Path, failures: Failures | None = None, sound: bool = True) -> Path:
@@ -42,18 +45,22 @@ def write(run_folder: Path, failures: Failures | None = None, sound: bool = True
     Raises:
         UserError: the folder holds no finished run.
     """
-    run = RunFolder.load(run_folder)
+    run, path = RunFolder.load(run_folder), run_folder / "report.html"
+    if run.numbers:
+        from serkit.reports import number_report
+
+        write_text(path, number_report.render(run))
+        return path
     if failures is None:
         failures = find(run)
     if failures.slices:
         write_json(run_folder / SLICES, failures.slices)
-    path = run_folder / "report.html"
     write_text(path, render(run, failures, sound))
     return path
 
 
-def render(run: RunFolder, failures: Failures, sound: bool = True) -> str:
-    """Return the page."""
+def template(name: str) -> Template:
+    """Return a page of this folder to be filled in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -63,9 +70,16 @@ def render(run: RunFolder, failures: Failures, sound: bool = True) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda value: "" if value is None else f"{100 * value:.1f}%"
+    environment.filters["percent"] = _in_percent
+    environment.filters["score"] = _in_percent
     environment.filters["shell"] = _one_option_a_line
-    return environment.get_template("report.html").render(
+    return environment.get_template(name)
+
+
+def render(run: RunFolder, failures: Failures, sound: bool = True) -> str:
+    """Return the page."""
+    return template("report.html").render(
+        metric="UAR",
         run=run,
         scores=run.scores,
         title=run.system["system"]["title"] or run.system["system"]["name"],
@@ -74,12 +88,16 @@ def render(run: RunFolder, failures: Failures, sound: bool = True) -> str:
         names=NAMES_IN_PAPERS.get(run.system["system"]["paper"] or ""),
         flags=flags.rate(run.scores["flags"]),
         verdict=flags.verdict(flags.rate(run.scores["flags"])),
-        configurations=_configurations(run),
+        configurations=configurations(run),
         folds=list(_folds(run)),
         command=repeat.command(run.description),
         charts=_charts(run),
         **failures_page.content(run, failures, sound),
     )
+
+
+def _in_percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}%"
 
 
 def _one_option_a_line(command: str) -> str:
@@ -99,7 +117,7 @@ def describe(protocol: Mapping[str, Any]) -> str:
         "random": lambda: f"{protocol['test']:.0%} of the utterances tested, drawn at random",
         "group_random": lambda: f"{protocol['test']:.0%} of the {groups} tested, drawn at random",
         "kfold": lambda: f"{protocol['folds']} folds of utterances, drawn at random",
-        "group_kfold": lambda: f"{protocol['folds']} folds of whole {groups}",
+        "group_kfold": lambda: f"{protocol['folds'] or 'up to five'} folds of whole {groups}",
         "leave_one_group_out": lambda: f"each {protocol['group']} tested by a model trained on the others",
         "fixed": lambda: "parts as listed in a file",
     }[protocol["kind"]]()
@@ -133,8 +151,8 @@ def _metrics(table: Mapping[str, Any]) -> dict[str, Any]:
     return {metric: table[metric] for metric in metrics.METRICS}
 
 
-def _configurations(run: RunFolder) -> list[dict[str, Any]]:
-    """Return name, number of folds that took it and mean validation UAR of each configuration tried."""
+def configurations(run: RunFolder) -> list[dict[str, Any]]:
+    """Return name, number of folds that took it and mean validation score of each configuration tried."""
     grid = run.description["system"]
     notes = list(run.notes.values())
     if len(grid) < 2:
@@ -158,7 +176,7 @@ def _folds(run: RunFolder) -> Iterator[dict[str, Any]]:
         stage = trained.get(split.name, {})
         yield {
             "name": split.name,
-            "speakers": ", ".join(tested) if len(tested) <= _MOST_NAMES else f"{len(tested)} speakers",
+            "speakers": ", ".join(tested) if len(tested) <= MOST_NAMES else f"{len(tested)} speakers",
             "train": len(split.train),
             "validation": len(split.validation),
             "test": len(split.test),
@@ -175,12 +193,6 @@ def _charts(run: RunFolder) -> dict[str, Any]:
     from markupsafe import Markup
 
     scores, predictions = run.scores, run.predictions
-    curves = {}
-    for stage in run.system["stages"]:
-        # A stage that is not trained by epochs has no history.
-        histories = [history for _, _, history in run.trained(stage["name"]) if history]
-        if histories:
-            curves[stage["name"]] = Markup(plots.learning_curves(stage["name"], histories))
     charts = {
         "recalls": plots.recalls(scores["recalls"], scores["uar"]["estimate"]),
         "confusion": plots.confusion(np.array(scores["confusion"]), scores["classes"]),
@@ -192,4 +204,12 @@ def _charts(run: RunFolder) -> dict[str, Any]:
         notes = run.notes.values()
         values = np.array([note["validation"] for note in notes])
         charts["sweep"] = plots.sweep(repeat.rows(grid), values, [note["chosen"] for note in notes])
-    return {**{name: Markup(svg) for name, svg in charts.items()}, "curves": curves}
+    return {**{name: Markup(svg) for name, svg in charts.items()}, "curves": curves(run)}
+
+
+def curves(run: RunFolder) -> dict[str, Any]:
+    """Draw the learning curves of each stage that was trained by epochs."""
+    from markupsafe import Markup
+
+    histories = {s["name"]: [h for _, _, h in run.trained(s["name"]) if h] for s in run.system["stages"]}
+    return {name: Markup(plots.learning_curves(name, found)) for name, found in histories.items() if found}

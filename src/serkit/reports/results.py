@@ -46,7 +46,9 @@ class Results:
                 if is_table(document):
                     tables[path] = document
                 elif is_card(document):
-                    cards[path] = Card.load(path)
+                    # Numbers have no UAR to be ranked by.
+                    if document["scores"].get("classes"):
+                        cards[path] = Card.load(path)
                 elif isinstance(document, dict) and document.keys() >= _OF_SCORES:
                     cards[path] = _of_scores(document)
                 elif not place.is_dir():

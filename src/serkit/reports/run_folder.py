@@ -13,6 +13,7 @@ import numpy as np
 from serkit import corpora
 from serkit.errors import UserError
 from serkit.evaluation import metrics
+from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.predictions import Predictions
 from serkit.protocols.splits import Split
 
@@ -26,7 +27,7 @@ class RunFolder:
         description: content of `run.json`.
         scores: content of `scores.json`.
         splits: of the folds, in their order.
-        predictions: of all folds.
+        predictions: of all folds: `Predictions`, or `NumberPredictions` of a run that scores numbers.
         notes: by fold name, what `folds/NAME.json` says.
         final: content of `final.json`; None: no final model was trained.
     """
@@ -35,7 +36,7 @@ class RunFolder:
     description: Mapping[str, Any]
     scores: Mapping[str, Any]
     splits: Sequence[Split]
-    predictions: Predictions
+    predictions: Any
     notes: Mapping[str, Mapping[str, Any]]
     final: Mapping[str, Any] | None
 
@@ -56,16 +57,22 @@ class RunFolder:
                 f"{path}: the run is unfinished ({len(notes)} of {len(parts)} folds are done); "
                 "go on with `serkit train ... --resume`"
             )
-        final = path / "final.json"
+        final, scores = path / "final.json", read_json(path / "scores.json")
+        kind = NumberPredictions if "targets" in scores else Predictions
         return cls(
             path,
             description,
-            read_json(path / "scores.json"),
+            scores,
             parts,
-            Predictions.load(path / "predictions.csv"),
+            kind.load(path / "predictions.csv"),
             notes,
             read_json(final) if final.exists() else None,
         )
+
+    @property
+    def numbers(self) -> bool:
+        """Whether numbers are scored, not classes."""
+        return "targets" in self.scores
 
     @property
     def system(self) -> Mapping[str, Any]:

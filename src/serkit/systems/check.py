@@ -8,6 +8,8 @@ import torch
 
 from serkit import methods, perturb, schedules, stopping
 from serkit.errors import UserError, unknown
+from serkit.evaluation.agreement import AGREEMENT
+from serkit.evaluation.metrics import METRICS
 from serkit.networks.network import layer_of
 from serkit.protocols.splits import Split
 from serkit.systems.models import assemble, resolve
@@ -35,6 +37,12 @@ def check(system: System, splits: Sequence[Split], classes: int) -> None:
                 raise UserError(f"stage '{stage.name}': {unknown('earlier stage', name, earlier)}")
         has_own = system.stage_data(stage).validation is not None
         _check_trainer(stage, has_own or all(split.validation for split in splits))
+        numbers = methods.method_class(stage.method.name).numbers
+        if stage.trainer.select not in ("last", "loss", *(AGREEMENT if numbers else METRICS)):
+            raise UserError(
+                f"stage '{stage.name}': trainer.select = '{stage.trainer.select}', but method '{stage.method.name}' "
+                f"learns {'numbers' if numbers else 'classes'}; choose 'loss', or '{'ccc' if numbers else 'uar'}'"
+            )
         # On torch's meta device: nothing is drawn or computed, whatever the size.
         with torch.device("meta"):
             model, _ = assemble(system, stage.name, classes)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serkit import items
+from serkit import items, methods
 from serkit.corpora.corpus import Corpus, Utterance
 from serkit.errors import UserError, unknown
 from serkit.features.store import Store, digest
@@ -31,7 +31,7 @@ class Experiment:
             for those of corpora that are only learned from.
         utterances: by stage name, those with the stage's target, renamed and selected.
         classes: by stage name and target, the class names, sorted; of all parts, so that every fold has
-            the same outputs.
+            the same outputs. None where the stage's method learns numbers.
         hashes: content hash by path.
         store: where features are kept.
         skipped: recordings that could not be read, with the reason.
@@ -58,8 +58,13 @@ class Experiment:
 
     @property
     def labels(self) -> Sequence[str]:
-        """Class names of the scored target."""
+        """Class names of the scored target; none if it is a number."""
         return self.classes[self.system.deployed.name][self.target]
+
+    @property
+    def numbers(self) -> Sequence[str]:
+        """The scored targets if they are numbers: all that the deployed stage learns."""
+        return [target for target, names in self.classes[self.system.deployed.name].items() if not names]
 
     def cut(self, utterance: Utterance, windowing: Windowing) -> list[Item]:
         """Return an utterance's items; what stands for an item is not cut again."""
@@ -77,7 +82,7 @@ class Experiment:
                 self.hashes[utterance.path],
                 utterance.start,
                 utterance.end,
-                utterance.targets[self.target],
+                [utterance.targets.get(target) for target in self.numbers] or utterance.targets[self.target],
             ]
             for utterance in self.scored
             if utterance.corpus == corpus
@@ -224,11 +229,16 @@ def prepare(
     utterances: dict[str, Sequence[Utterance]] = {}
     classes: dict[str, dict[str, list[str]]] = {}
     pieces: dict[str, Item] = {}
-    missing: list[str] = []
+    said: list[str] = []
+    scored_target, shared = system.stage_data(system.deployed).target[0], None
+    if protocols[protocol].classes == "shared":
+        shared, said = _shared_classes(system, readable, [corpus.name for corpus in corpora])
     given = {utterance.id for corpus in corpora for utterance in corpus.utterances}
     for stage, data, own in zip(system.stages, tables, sources, strict=True):
         ids = {utterance.id for corpus in own for utterance in corpus.utterances}
         chosen = _select([utterance for utterance in readable if utterance.id in ids], data)
+        if shared is not None and data.target[0] == scored_target:
+            chosen = [utterance for utterance in chosen if utterance.targets.get(scored_target) in shared]
         chosen = items.draw(chosen, data.target[0], data.sample, data.sample_seed)
         if stage == system.deployed:
             scored = {u.id for u in chosen if u.id in given and items.label(u, data.target[0]) is not None}
@@ -239,22 +249,19 @@ def prepare(
         utterances[stage.name] = chosen
         classes[stage.name] = {}
         for target in data.target:
-            found = {str(value) for u in chosen if (value := items.label(u, target)) is not None}
-            if not found and data.labels == "any":
-                missing.append(f"stage '{stage.name}' learns no {target}: no utterance has it")
+            values = [value for u in chosen if (value := items.label(u, target)) is not None]
+            if not values and data.labels == "any":
+                said.append(f"stage '{stage.name}' learns no {target}: no utterance has it")
                 continue
-            if len(found) < 2:
-                raise UserError(
-                    f"stage '{stage.name}': only one class of '{target}' is left ({', '.join(found) or 'none'}); "
-                    "a classifier needs two. Look at the labels, data.map and data.classes"
-                )
-            classes[stage.name][target] = sorted(found)
+            if target == data.target[0]:
+                _check_kind(stage, target, values)
+            classes[stage.name][target] = _classes(stage, target, values)
     system, flags = _settle_channels(system, utterances)
     tested = [
         u for u in utterances[system.deployed.name] if (pieces[u.id].utterance if u.id in pieces else u).id in scored
     ]
     return Experiment(
-        system, protocols[protocol], tested, utterances, classes, hashes, store, skipped, pieces, [*flags, *missing]
+        system, protocols[protocol], tested, utterances, classes, hashes, store, skipped, pieces, [*flags, *said]
     )
 
 
@@ -279,6 +286,68 @@ def _select(utterances: Sequence[Utterance], data: Data) -> list[Utterance]:
     if data.labels == "any":
         return items.select_any(utterances, data.target, data.classes, data.map, data.where)
     return items.select(utterances, data.target[0], data.classes, data.map, data.where)
+
+
+def _check_kind(stage: Stage, target: str, labels: Sequence[str | float]) -> None:
+    """Refuse texts where a stage learns numbers, and numbers where it learns classes; whole ones may be classes."""
+    method = stage.method.name
+    learns = f"stage '{stage.name}': method '{method}' learns"
+    if methods.method_class(method).numbers:
+        text = next((label for label in labels if isinstance(label, str)), None)
+        if text is not None:
+            raise UserError(f"{learns} numbers, but target '{target}' holds '{text}'")
+        return
+    fraction = next((label for label in labels if isinstance(label, float) and not label.is_integer()), None)
+    if fraction is not None:
+        raise UserError(
+            f"{learns} classes, but target '{target}' holds {fraction:g}; to learn numbers: "
+            f"--set stages.{stage.name}.method=regression"
+        )
+
+
+def _classes(stage: Stage, target: str, labels: Sequence[str | float]) -> list[str]:
+    """Return the classes among a target's labels, sorted; none if the stage learns numbers.
+
+    Raises:
+        UserError: a single class or number.
+    """
+    found = sorted({str(label) for label in labels})
+    if methods.method_class(stage.method.name).numbers:
+        if len(found) < 2:
+            raise UserError(f"stage '{stage.name}': '{target}' is {', '.join(found) or 'missing'} for all utterances")
+        return []
+    if len(found) < 2:
+        raise UserError(
+            f"stage '{stage.name}': only one class of '{target}' is left ({', '.join(found) or 'none'}); "
+            "a classifier needs two. Look at the labels, data.map and data.classes"
+        )
+    return found
+
+
+def _shared_classes(
+    system: System, utterances: Sequence[Utterance], corpora: Sequence[str]
+) -> tuple[set[str], list[str]]:
+    """Return the classes of the scored target that each of some corpora has, and a flag if that leaves any out.
+
+    Raises:
+        UserError: fewer than two are left.
+    """
+    data = system.stage_data(system.deployed)
+    found: dict[str, set[str]] = {name: set() for name in corpora}
+    for utterance in _select([utterance for utterance in utterances if utterance.corpus in found], data):
+        found[utterance.corpus].add(str(items.label(utterance, data.target[0])))
+    shared = set.intersection(*found.values())
+    if len(shared) < 2:
+        lists = "; ".join(f"{name}: {', '.join(sorted(classes)) or 'none'}" for name, classes in found.items())
+        raise UserError(
+            f"classes of '{data.target[0]}' that every corpus has: {', '.join(shared) or 'none'}; two are needed. "
+            f"Rename some with data.map, or leave a corpus out ({lists})"
+        )
+    others = sorted(set.union(*found.values()) - shared)
+    if not others:
+        return shared, []
+    named = [f"{label} ({', '.join(name for name in found if label in found[name])})" for label in others]
+    return shared, [f"classes left out, since not every corpus has them: {', '.join(named)}"]
 
 
 def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequence[int]) -> set[str]:

@@ -21,16 +21,17 @@ from serkit import audio, corpora, features
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import hear
-from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.predictions import read_table
 from serkit.items import Windowing
 from serkit.networks.layers.quaternion import folded
-from serkit.networks.network import Batch, Model, Shape
+from serkit.networks.network import Batch, Model, Output, Shape
 from serkit.recognition.bundle import (
     WEIGHTS,
     Bundle,
     Calibration,
     FeatureConfig,
     Input,
+    Number,
     Parity,
     Score,
     Size,
@@ -43,7 +44,7 @@ from serkit.reports.repeat import command
 from serkit.systems.models import leaves, rebuild
 from serkit.systems.schema import System
 
-#: Largest difference of a probability from torch that a bundle may have.
+#: Largest difference of a probability from torch that a bundle may have, or of a number as a share of its range.
 TOLERANCE = 1e-4
 
 #: How the threshold of unsure answers is chosen (`serkit.evaluation.unsure`).
@@ -53,8 +54,27 @@ UNSURE_RULE = "below it answers on held-out speakers are wrong more often than r
 FRAMES = 300
 
 
-class Deployed(nn.Module):
-    """A model as it is shipped: feature arrays in, calibrated probabilities out.
+class Shipped(nn.Module):
+    """A model as it is shipped: feature arrays in, answers out.
+
+    Args:
+        model: the trained model.
+        views: names of its inputs, in order.
+    """
+
+    #: What the answers are called in the exported network.
+    answers: str
+
+    def __init__(self, model: Model, views: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.views = model, list(views)
+
+    def run(self, arrays: Sequence[Tensor]) -> Output:
+        return self.model(Batch(dict(zip(self.views, arrays, strict=True))))
+
+
+class Deployed(Shipped):
+    """A model of classes: feature arrays in, calibrated probabilities out.
 
     Args:
         model: the trained model.
@@ -63,13 +83,34 @@ class Deployed(nn.Module):
         temperature: what logits are divided by (Guo et al. 2017).
     """
 
+    answers = "probabilities"
+
     def __init__(self, model: Model, views: Sequence[str], target: str, temperature: float) -> None:
-        super().__init__()
-        self.model, self.views, self.target, self.temperature = model, list(views), target, temperature
+        super().__init__(model, views)
+        self.target, self.temperature = target, temperature
 
     def forward(self, *arrays: Tensor) -> Tensor:
-        output = self.model(Batch(dict(zip(self.views, arrays, strict=True))))
-        return torch.softmax(output.predictions[self.target] / self.temperature, dim=1)
+        return torch.softmax(self.run(arrays).predictions[self.target] / self.temperature, dim=1)
+
+
+class DeployedNumbers(Shipped):
+    """A model of numbers: feature arrays in, numbers in the units of the labels out.
+
+    Args:
+        model: the trained model.
+        views: names of its inputs, in order.
+        targets: whose numbers are returned, in this order.
+    """
+
+    answers = "values"
+
+    def __init__(self, model: Model, views: Sequence[str], targets: Sequence[str]) -> None:
+        super().__init__(model, views)
+        self.targets = list(targets)
+
+    def forward(self, *arrays: Tensor) -> Tensor:
+        predictions = self.run(arrays).predictions
+        return torch.cat([predictions[target] for target in self.targets], dim=1)
 
 
 def export(
@@ -109,7 +150,13 @@ def export(
         feature = features.build(view.feature.name, **view.feature.options)
         inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))
         shapes.append(feature.shape)
-    deployed = Deployed(finished.model, names, target, final["temperature"]).eval()
+    numbers = [Number(name=name, low=low, high=high) for name, (low, high) in final.get("ranges", {}).items()]
+    calibration = None
+    if numbers:
+        deployed: Shipped = DeployedNumbers(finished.model, names, [number.name for number in numbers]).eval()
+    else:
+        deployed = Deployed(finished.model, names, target, final["temperature"]).eval()
+        calibration = Calibration(temperature=final["temperature"], fitted_on="test parts of the run's folds")
     model = to_onnx(deployed, names, shapes)
 
     learned_from = sorted({**described["folders"], **described.get("also", {})})
@@ -119,11 +166,12 @@ def export(
         serkit=version("serkit"),
         created=datetime.now(UTC).date().isoformat(),
         system=system.system.name,
+        numbers=numbers,
         labels=list(finished.classes[target]),
         target=target,
         inputs=inputs,
         windowing=data.items.windowing,
-        calibration=Calibration(temperature=final["temperature"], fitted_on="test parts of the run's folds"),
+        calibration=calibration,
         unsure=_unsure(final, scores),
         trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final["recordings"]]),
         scores=_scores(scores, described),
@@ -146,7 +194,7 @@ def export(
     return bundle.save(out, model, page, tensors)
 
 
-def to_onnx(deployed: Deployed, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
+def to_onnx(deployed: Shipped, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
     """Convert to ONNX with dynamic batch and time axes, weights inside, and no trace of local paths."""
     batch = torch.export.Dim("batch")
     # Each view has its own time: two of different hops have unlike numbers of frames.
@@ -165,7 +213,7 @@ def to_onnx(deployed: Deployed, names: Sequence[str], shapes: Sequence[Shape]) -
             folded(deployed),
             _example(shapes, items=2),
             input_names=list(names),
-            output_names=["probabilities"],
+            output_names=[deployed.answers],
             dynamic_shapes=(dynamic,),
             external_data=False,
             verbose=False,
@@ -180,7 +228,7 @@ def to_onnx(deployed: Deployed, names: Sequence[str], shapes: Sequence[Shape]) -
     return proto.SerializeToString()
 
 
-def count_macs(deployed: Deployed, shapes: Sequence[Shape]) -> int:
+def count_macs(deployed: Shipped, shapes: Sequence[Shape]) -> int:
     """Count multiply-adds of one item; time axes have `FRAMES` frames.
 
     Rule: convolutions and matrix products (attention included), one multiply-add counted once; what works
@@ -197,7 +245,7 @@ def count_macs(deployed: Deployed, shapes: Sequence[Shape]) -> int:
     # The counter does not know every fused attention; as two products it counts it.
     with counter, sdpa_kernel(SDPBackend.MATH), torch.inference_mode():
         # Not `shadow` itself: a stage without a classifier is counted as well.
-        shadow.model(Batch(dict(zip(shadow.views, arrays, strict=True))))
+        shadow.run(arrays)
     return counter.get_total_flops() // 2
 
 
@@ -222,7 +270,7 @@ def _read(run: Path, name: str) -> dict[str, Any]:
 def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]:
     """Draw some of the recordings that a run scored, spread evenly over each corpus."""
     found: list[Utterance] = []
-    scored = set(Predictions.load(run / "predictions.csv").ids)
+    scored = {row[0] for _, row in read_table(run / "predictions.csv")[1]}
     for name, folder in described["folders"].items():
         readable = [u for u in corpora.load(name, folder).utterances if u.id not in described["skipped"]]
         # A protocol that cuts items scores pieces and copies, whose names are not the utterances'.
@@ -232,17 +280,18 @@ def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]
     return found
 
 
-def _parity(
-    recognizer: Recognizer, deployed: Deployed, windowing: Windowing, utterances: Sequence[Utterance]
-) -> Parity:
-    """Compare probabilities from sound to label: the recognizer's against torch's."""
+def _parity(recognizer: Recognizer, deployed: Shipped, windowing: Windowing, utterances: Sequence[Utterance]) -> Parity:
+    """Compare answers from sound to probability or number: the recognizer's against torch's."""
     bundle = recognizer.bundle
+    # A probability is what it is; a number is seen as a share of the range of its labels.
+    unit = np.array([number.high - number.low for number in bundle.numbers] or [1.0])
     makers = bundle.features()
     worst, compared = 0.0, 0
     for utterance in utterances:
         signal, rate = hear(bundle, utterance)
-        found = np.array([recognizer.predict_signal(signal, rate).probabilities[label] for label in bundle.labels])
-        total = np.zeros(len(bundle.labels))
+        answer = recognizer.predict_signal(signal, rate)
+        found = np.array([(answer.values or answer.probabilities)[name] for name in bundle.outputs])
+        total = np.zeros(len(found))
         windows = windowing.windows(len(signal) / rate)
         for start, end in windows:
             arrays = []
@@ -253,7 +302,7 @@ def _parity(
                 arrays.append(torch.from_numpy(feature(windowing.fit(piece, feature.rate)))[None])
             with torch.inference_mode():
                 total += deployed(*arrays)[0].double().numpy()
-        worst = max(worst, float(np.abs(total / len(windows) - found).max()))
+        worst = max(worst, float((np.abs(total / len(windows) - found) / unit).max()))
         compared += 1
     if worst > TOLERANCE:
         raise UserError(
@@ -266,7 +315,7 @@ def _unsure(final: dict[str, Any], scores: dict[str, Any]) -> Unsure | None:
     """Take from a run below which confidence answers are unsure; None of a run that is older than this."""
     if "unsure_below" not in final:
         return None
-    measured = scores.get("calibration") or {}
+    measured = scores.get("unsure") or {}
     accuracy = measured.get("accuracy", {})
     return Unsure(
         threshold=final["unsure_below"],
@@ -278,20 +327,26 @@ def _unsure(final: dict[str, Any], scores: dict[str, Any]) -> Unsure | None:
 
 
 def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
-    """Take accuracy and UAR from a run's scores, over all corpora and for each of several."""
+    """Take accuracy and UAR, or each number's CCC, from a run's scores, over all corpora and for each of several."""
     tables = {"+".join(sorted(described["folders"])): scores, **scores.get("corpora", {})}
+
+    def found(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        if "targets" in table:
+            return {f"ccc of {name}": part["ccc"] for name, part in table["targets"].items()}
+        return {metric: table[metric] for metric in ("uar", "accuracy")}
+
     return [
         Score(
             corpus=name,
             protocol=scores["protocol"],
             metric=metric,
-            value=table[metric]["estimate"],
-            low=table[metric]["low"],
-            high=table[metric]["high"],
+            value=value["estimate"],
+            low=value["low"],
+            high=value["high"],
             # Without the folders of this machine.
             command=command(described, folders={}).text,
             flags=scores["flags"],
         )
         for name, table in tables.items()
-        for metric in ("uar", "accuracy")
+        for metric, value in found(table).items()
     ]

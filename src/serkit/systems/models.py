@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from serkit import features, networks
+from serkit import features, methods, networks
 from serkit.checkpoint import UNSEEN
 from serkit.errors import UserError
 from serkit.networks.layers.normalisation import Normalisation
+from serkit.networks.layers.scale import Scale
 from serkit.networks.network import Batch, Model, Shape, output_of
 from serkit.systems.schema import Stage, System
 
@@ -31,7 +32,7 @@ class Finished:
         key: hash of all that decides its weights.
         folder: where weights, history and record lie.
         model: the trained model, in evaluation mode.
-        classes: class names by target.
+        classes: class names by target; none where it is a number.
         shapes: of its own views, without the batch axis.
     """
 
@@ -73,13 +74,14 @@ def build_model(
     """Make a stage's model with new weights: its network, the normalisation of its views, what stands before it."""
     if stage.network is None:
         raise UserError(f"stage '{stage.name}' has no network")
-    outputs = {target: len(names) for target, names in classes.items()}
+    outputs = {target: len(names) or 1 for target, names in classes.items()}  # a number has no classes
     network = networks.build(stage.network.name, shapes, outputs, **stage.network.options)
     views = system.views
     normalisations = {
         view: Normalisation(shapes[view], kind) for view in stage.inputs if (kind := views[view].normalise)
     }
-    return Model(network, normalisations, upstream, {view: views[view].output for view in upstream})
+    scales = {target: Scale() for target, names in classes.items() if not names}
+    return Model(network, normalisations, upstream, {view: views[view].output for view in upstream}, scales)
 
 
 def output_shape(model: Model, inputs: Mapping[str, Shape], what: str) -> Shape:
@@ -97,7 +99,7 @@ def assemble(system: System, name: str, classes: int) -> tuple[Model, dict[str, 
     Args:
         system: the stage's system.
         name: of the stage.
-        classes: number of classes of every target.
+        classes: number of classes of every target that has some.
 
     Returns:
         The model, and the shapes of the feature views it reads.
@@ -116,7 +118,8 @@ def assemble(system: System, name: str, classes: int) -> tuple[Model, dict[str, 
                 upstream[view] = upstream[view].headless()
             shapes[view] = output_shape(upstream[view], before, table.output)
             inputs |= before
-    names = {target: [str(number) for number in range(classes)] for target in system.stage_data(stage).target}
+    count = 0 if methods.method_class(stage.method.name).numbers else classes
+    names = {target: [str(number) for number in range(count)] for target in system.stage_data(stage).target}
     return build_model(system, stage, shapes, names, upstream).eval(), inputs
 
 

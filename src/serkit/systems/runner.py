@@ -35,12 +35,6 @@ from serkit import systems
 from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
-from serkit.evaluation import unsure
-from serkit.evaluation.calibration import sharpened, temperature
-from serkit.evaluation.metrics import METRICS, uar
-from serkit.evaluation.nested import calibration, fit_temperature
-from serkit.evaluation.predictions import Predictions, concatenate
-from serkit.evaluation.scores import scores
 from serkit.features.store import Store, digest
 from serkit.progress import bar
 from serkit.protocols import Protocol, flags
@@ -53,10 +47,8 @@ from serkit.systems.models import learned_from
 from serkit.systems.protocol_card import compose
 from serkit.systems.schema import Data, System
 from serkit.systems.stages import Stages
+from serkit.systems.tasks import task_of
 from serkit.tuning.space import grid, overrides, parse_sweep
-
-#: The system every other has to beat.
-BASELINE = "linear-baseline"
 
 #: Whose versions may change the numbers.
 _LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
@@ -74,7 +66,7 @@ class Request:
         corpora: what it learns from and is scored on.
         protocol: name of a protocol.
         sets: `key=value` overrides.
-        sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR is taken.
+        sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR, or mean CCC, is taken.
         seed: of the first repeat.
         final: whether a last model is trained on everything.
         jobs: folds trained at the same time; 0: as many as there are cores.
@@ -133,7 +125,7 @@ class _Folds:
     jobs: int
     accelerator: str
 
-    def predict(self, candidates: Sequence[Experiment], folder: Path, report: Callable[[str], None]) -> Predictions:
+    def predict(self, candidates: Sequence[Experiment], folder: Path, report: Callable[[str], None]) -> Any:
         """Train and predict each fold that the folder does not have yet; returns the predictions of all."""
         readers = max(1, (os.cpu_count() or 1) // self.jobs)
         tasks = [
@@ -143,9 +135,10 @@ class _Folds:
         ]
         if len(tasks) < len(self.parts):
             report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds were done before")
+        task = task_of(candidates[0])
         for name, value in _work(tasks, self.jobs):
-            report(f"{name}: UAR {value:.1%}")
-        return concatenate([Predictions.load(folder / "folds" / f"{split.name}.csv") for split in self.parts])
+            report(f"{name}: {task.in_words(value)}")
+        return task.load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
 
 
 def run(
@@ -193,9 +186,11 @@ def run(
     predictions = folds.predict(experiments, folder, report)
     predictions.save(folder / "predictions.csv")
     result = _score(folder, request, first, parts, predictions, len(grid))
-    if request.baseline and first.system.system.name != BASELINE:
+    task = task_of(first)
+    if request.baseline and first.system.system.name != task.baseline:
         result["baseline"] = _score_baseline(request, first, folds, folder / "baseline", store)
-        report(f"linear baseline on the same folds: UAR {result['baseline']['uar']['estimate']:.1%}")
+        value = result["baseline"][task.metric]["estimate"]
+        report(f"linear baseline on the same folds: {task.in_words(value)}")
     if request.final:
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
@@ -214,7 +209,7 @@ def _prepare_all(
         for system in grid
     ]
     first = experiments[0]
-    if any((other.scored, other.labels) != (first.scored, first.labels) for other in experiments):
+    if any((e.scored, e.labels, e.numbers) != (first.scored, first.labels, first.numbers) for e in experiments):
         raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
     for flag in first.flags:
         report(flag)
@@ -231,18 +226,20 @@ def _score_baseline(
     protocols = {**request.protocols, request.protocol: experiment.protocol}
     cores = os.cpu_count() or 1
     baseline = prepare(_baseline(experiment), request.corpora, request.protocol, store, cores, protocols)
-    found = scores(folds.predict([baseline], folder, lambda line: None))
-    return {"system": BASELINE, **{metric: found[metric] for metric in METRICS}}
+    task = task_of(experiment)
+    found = task.scores(baseline, folds.parts, folds.predict([baseline], folder, lambda line: None), ())
+    return {"system": task.baseline, **{key: found[key] for key in task.shown}}
 
 
 def _baseline(experiment: Experiment) -> System:
     """Return the linear baseline for what an experiment scores: same target, classes and utterances."""
     data = experiment.system.stage_data(experiment.system.deployed)
-    same: dict[str, Any] = {"target": [experiment.target], "classes": data.classes, "map": data.map}
+    task = task_of(experiment)
+    same: dict[str, Any] = {"target": task.targets(experiment), "classes": data.classes, "map": data.map}
     same |= {"where": data.where, "sample": data.sample, "sample_seed": data.sample_seed}
     if experiment.protocol.unit == "item":
         same |= {"items": data.items, "copies": data.copies}
-    return systems.load(BASELINE).model_copy(update={"data": Data(**same)})
+    return systems.load(task.baseline).model_copy(update={"data": Data(**same)})
 
 
 def rows(request: Request) -> list[System]:
@@ -254,7 +251,7 @@ def rows(request: Request) -> list[System]:
 
 
 def _work(tasks: Sequence[_Task], jobs: int):
-    """Yield name and UAR of each fold as it is done."""
+    """Yield name and score of each fold as it is done."""
     with bar("folds", len(tasks)) as advance:
         if jobs == 1 or len(tasks) < 2:
             for task in tasks:
@@ -292,50 +289,34 @@ def end_with_parent() -> None:
 def _fold(task: _Task) -> tuple[str, float]:
     """Train one fold, choose the grid's row and fit a temperature on its validation part, predict its test part."""
     torch.set_num_threads(task.threads)
-    split = task.split
+    split, kind = task.split, task_of(task.experiments[0])
     candidates = []
     for experiment in task.experiments:
         stages = Stages(experiment, split, task.stages, split.seed, task.jobs, task.accelerator)
         finished = stages.train()
-        held = predict(experiment, stages, finished, split.validation, split) if split.validation else None
+        held = kind.predict(experiment, stages, finished, split.validation, split) if split.validation else None
         candidates.append((experiment, stages, finished, held))
-    validation = [uar(held.truth, held.predicted) if held else 0.0 for *_, held in candidates]
+    validation = [kind.value(held) if held else 0.0 for *_, held in candidates]
     # The first of equals wins: the order of the grid is the user's.
     chosen = max(range(len(candidates)), key=lambda row: validation[row])
     experiment, stages, finished, held = candidates[chosen]
-    predictions = predict(experiment, stages, finished, split.test, split)
+    predictions = kind.predict(experiment, stages, finished, split.test, split)
     folds = task.folder / "folds"
     folds.mkdir(parents=True, exist_ok=True)
     predictions.save(folds / f"{split.name}.csv")
-    value = uar(predictions.truth, predictions.predicted)
+    value = kind.value(predictions)
     note = {
         "stage": finished.folder.name,
         "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
-        "uar": value,
+        kind.metric: value,
         "chosen": chosen,
         "validation": validation,
     }
     # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
     if held and not set(held.ids) & set(split.test):
-        note["temperature"] = fit_temperature(held)
+        note |= kind.calibrate(held)
     write_json(folds / f"{split.name}.json", note)
     return split.name, value
-
-
-def predict(experiment: Experiment, stages: Stages, finished, ids: Sequence[str], split: Split) -> Predictions:
-    """Predict some scored utterances with a finished stage."""
-    by_id = {utterance.id: utterance for utterance in experiment.scored}
-    utterances = [by_id[name] for name in ids]
-    labels = list(experiment.labels)
-    return Predictions(
-        ids=tuple(ids),
-        speakers=tuple(utterance.speaker for utterance in utterances),
-        truth=np.array([labels.index(str(utterance.targets[experiment.target])) for utterance in utterances]),
-        probabilities=stages.probabilities(finished, utterances, experiment.target),
-        classes=tuple(labels),
-        folds=np.full(len(ids), split.fold),
-        seeds=np.full(len(ids), split.seed),
-    )
 
 
 def _train_final(
@@ -343,7 +324,7 @@ def _train_final(
     shared: Path,
     request: Request,
     experiments: Sequence[Experiment],
-    predictions: Predictions,
+    predictions: Any,
     threads: int,
 ) -> None:
     """Train on everything with the configuration that did best on the folds' validation parts."""
@@ -354,18 +335,13 @@ def _train_final(
     split = everything(experiment.protocol, experiment.scored, experiment.target, request.seed, request.protocol)
     stages = Stages(experiment, split, shared, split.seed, threads, request.accelerator)
     finished = stages.train()
-    # Fitted on what the folds predicted of their test parts: recordings no fold has learned from.
-    logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
-    scale = temperature(logarithms, predictions.truth)
-    confidence = sharpened(predictions.probabilities, scale).max(axis=1)
     recordings = {experiment.hash_of(u) for chosen in experiment.utterances.values() for u in chosen}
     before = [learned_from(place) or set() for place in _origins(experiment.system).values()]
     description = {
         "stage": os.path.relpath(finished.folder, folder),
         "key": finished.key,
         "row": row,
-        "temperature": scale,
-        "unsure_below": unsure.threshold(confidence, predictions.predicted == predictions.truth),
+        **task_of(experiment).final(experiment, predictions),
         "recordings": sorted(recordings.union(*before)),
     }
     write_json(folder / "final.json", description)
@@ -376,19 +352,17 @@ def _score(
     request: Request,
     experiment: Experiment,
     parts: Sequence[Split],
-    predictions: Predictions,
+    predictions: Any,
     configurations: int,
 ) -> dict[str, Any]:
     everyone = {utterance.id: utterance for chosen in experiment.utterances.values() for utterance in chosen}
     hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
     findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
     found = [*flags(experiment.protocol), *experiment.flags, *_inherited(experiment), *summary(findings)]
-    by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
-    learned = [by_id[name] for split in parts for name in split.train]
-    result = scores(predictions, found, training_labels=learned)
-    notes = {(part.seed, part.fold): read_json(folder / "folds" / f"{part.name}.json") for part in parts}
-    if all("temperature" in note for note in notes.values()):
-        result["calibration"] = calibration(predictions, {key: note["temperature"] for key, note in notes.items()})
+    task, notes = task_of(experiment), {}
+    for part in parts:
+        notes[part.seed, part.fold] = read_json(folder / "folds" / f"{part.name}.json")
+    result = {**task.scores(experiment, parts, predictions, found), **task.judge(predictions, notes)}
     return {
         "system": experiment.system.system.name,
         "protocol": request.protocol,
@@ -398,7 +372,6 @@ def _score(
         "chosen_on": _chosen_on(experiment.system, configurations),
         "recipe": experiment.system.system.chosen,
         **result,
-        "calibration": unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from serkit import checkpoint, features, methods, networks, training
 from serkit.atomic import write_json
-from serkit.batches import ItemData
+from serkit.batches import ItemData, numbers
 from serkit.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError, unknown
@@ -53,7 +53,7 @@ class Stages:
         items: its training and validation items, as `batch.index` counts them; while
             its method selects, the items that can be selected.
         training: its training items, likewise.
-        classes: its class names by target.
+        classes: its class names by target, none where it is a number.
     """
 
     experiment: Experiment
@@ -89,13 +89,22 @@ class Stages:
 
     def probabilities(self, finished: Finished, utterances: Sequence[Utterance], target: str) -> np.ndarray:
         """Return class probabilities (utterances, classes): the mean over each utterance's items."""
+        return self._mean_over_items(finished, utterances, target, training.probabilities)
+
+    def values(self, finished: Finished, utterances: Sequence[Utterance], targets: Sequence[str]) -> np.ndarray:
+        """Return predicted numbers (utterances, targets): the mean over each utterance's items."""
+        return self._mean_over_items(finished, utterances, targets, training.values)
+
+    def _mean_over_items(
+        self, finished: Finished, utterances: Sequence[Utterance], what: Any, compute: Callable[..., np.ndarray]
+    ) -> np.ndarray:
         table = self._data(finished.stage)
         pieces = [
             (row, item) for row, u in enumerate(utterances) for item in self.experiment.cut(u, table.items.windowing)
         ]
         data = self._item_data(finished.stage, [item for _, item in pieces], table, finished.classes)
         size = finished.stage.trainer.batch_size
-        found = training.probabilities(finished.model, data, target, size, self.accelerator)
+        found = compute(finished.model, data, what, size, self.accelerator)
         rows = np.array([row for row, _ in pieces])
         total = np.zeros((len(utterances), found.shape[1]))
         np.add.at(total, rows, found)
@@ -153,6 +162,9 @@ class Stages:
             else:
                 model.fit_normalisation(view, (torch.from_numpy(data.arrays[view][row]) for row in learned))
                 normalised[view] = [self.items[row].id for row in learned]
+        for target in model.scales:
+            labels = numbers([label(item.utterance, target) for item in self.training])
+            model.scale(target).fit(labels[~labels.isnan()])
         model.freeze(stage.freeze)
         method.prepare(model, self)
         began = time.monotonic()

@@ -98,6 +98,8 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
     task = request.task
     if task.metric not in METRICS:
         raise unknown("metric", task.metric, METRICS)
+    if task.base.numbers:
+        raise UserError("a search maximises a metric of classes, but the target is a number; use serkit train --sweep")
     inner = task.inner
     report(f"{len(inner)} folds inside the training part; {len(task.outer.test)} utterances are kept back for a test")
     definition = _definition(request)

@@ -23,9 +23,9 @@ from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.models import assemble
-from serkit.systems.runner import predict
 from serkit.systems.schema import Stage, System
 from serkit.systems.stages import Stages
+from serkit.systems.tasks import Classification
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -157,7 +157,7 @@ def _folds(trial: Trial, task: Task, experiment: Experiment, folder: Path) -> fl
         stages = Stages(experiment, split, folder, split.seed, 1, task.accelerator)
         finished = stages.train()
         experiment = _shortened(experiment, stages, number)
-        predictions = predict(experiment, stages, finished, split.validation, split)
+        predictions = Classification().predict(experiment, stages, finished, split.validation, split)
         counts = confusion(predictions.truth, predictions.predicted, len(predictions.classes))
         found.append({metric: float(score(metric, counts)) for metric in METRICS})
         trial.set_user_attr("folds", found)

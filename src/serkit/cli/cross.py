@@ -1,0 +1,87 @@
+"""`serkit cross`: every pair of corpora."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def cross(
+    system: Annotated[str, typer.Argument(help="A system of serkit (see `serkit systems`), or a TOML file.")],
+    corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER, two or more. Repeatable.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of all runs. Default: runs/cross-SYSTEM.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted matrix.")] = False,
+    seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """Train a system on each corpus and test it on each other, with the classes that both have.
+
+    A corpus is tested on itself with its speakers held out (protocol clean). Each cell is a run in OUT/runs.
+
+    Example: serkit cross linear-baseline --corpus emodb=data/emodb --corpus savee=data/savee --out runs/cross
+    """
+    from serkit import corpora
+    from serkit.cli.tables import choose_format, print_json
+    from serkit.reports.cross import draw
+    from serkit.systems.cross import matrix
+    from serkit.systems.runner import Request
+
+    choose_format(format)
+    folder = out or Path("runs") / f"cross-{Path(system).stem}"
+    request = Request(
+        system,
+        corpora.load_all(corpus),
+        sets=tuple(set_ or ()),
+        seed=seed,
+        jobs=jobs,
+        threads=threads,
+        accelerator=accelerator,
+        command=shlex.join(["serkit", *sys.argv[1:]]),
+    )
+    found = matrix(request, folder, resume, report=lambda line: print(line, file=sys.stderr))
+    draw(found, folder / "cross.png")
+    if format == "json":
+        print_json(found)
+        return
+    _print(found)
+    print(f"\nmatrix: {folder / 'cross.json'}   picture: {folder / 'cross.png'}")
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from serkit.systems.cross import rows
+
+    table = Table(title=f"{found['system']}: UAR in %", box=box.SIMPLE_HEAD)
+    table.add_column("trained on")
+    for name in found["corpora"]:
+        table.add_column(f"tested on {name}", justify="right")
+    for name, cells in zip(found["corpora"], rows(found), strict=True):
+        table.add_row(name, *map(_cell, cells))
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    console.print(table)
+    for name, method in {cell["test"]: cell["uar"]["method"] for cell in found["cells"]}.items():
+        console.print(f"95 % intervals on {name}: {method}", highlight=False)
+    for flag in dict.fromkeys(flag for cell in found["cells"] for flag in cell["flags"]):
+        console.print(flag, highlight=False, markup=False)
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    uar = cell["uar"]
+    return (
+        f"{100 * uar['estimate']:.1f} [{100 * uar['low']:.1f}, {100 * uar['high']:.1f}]\n"
+        f"{len(cell['classes'])} classes, chance {100 * cell['chance']:.1f}"
+    )

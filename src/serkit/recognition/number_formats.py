@@ -1,0 +1,93 @@
+"""What `serkit predict` writes of a bundle that gives numbers; what does not differ is in `formats`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from serkit.recognition import formats
+from serkit.recognition.formats import DIGITS, Format, Json, JsonLines, Result, Writer
+from serkit.recognition.recognizer import Failure
+
+
+class Csv:
+    """Columns file, duration, one per number, error.
+
+    Args:
+        stream: opened with newline="".
+        numbers: their names.
+        header: whether to begin with the names of the columns.
+    """
+
+    def __init__(self, stream: TextIO, numbers: Sequence[str], header: bool = True) -> None:
+        self._stream = stream
+        self._numbers = numbers
+        self._rows = csv.writer(stream, lineterminator="\n")
+        if header:
+            self._rows.writerow(csv_columns(numbers))
+
+    def write(self, result: Result) -> None:
+        if isinstance(result, Failure):
+            row = [result.file, "", *("" for _ in self._numbers), result.error]
+        else:
+            found = [result.duration, *(result.values[name] for name in self._numbers)]
+            row = [result.file, *(str(round(number, DIGITS)) for number in found), ""]
+        self._rows.writerow(row)
+        self._stream.flush()
+
+    def finish(self) -> None:
+        self._stream.flush()
+
+
+class Table:
+    """For the eye: a column for each number."""
+
+    def __init__(self, stream: TextIO, numbers: Sequence[str]) -> None:
+        self._stream = stream
+        self._numbers = numbers
+        self._results: list[Result] = []
+
+    def write(self, result: Result) -> None:
+        self._results.append(result)
+
+    def finish(self) -> None:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(box=box.SIMPLE_HEAD)
+        table.add_column("file", overflow="fold")
+        for name in (*self._numbers, "seconds"):
+            table.add_column(name, justify="right")
+        table.add_column("remarks", overflow="fold")
+        for result in self._results:
+            if isinstance(result, Failure):
+                cells, remarks, style = ["-", *("" for _ in self._numbers)], result.error, "red"
+            else:
+                cells = [f"{result.values[name]:.3f}" for name in self._numbers] + [f"{result.duration:.2f}"]
+                remarks, style = "; ".join(result.warnings), "yellow"
+            table.add_row(Text(result.file), *cells, Text(remarks.replace(f"{result.file}: ", ""), style=style))
+        # Into a file or a pipe the lines go unbroken.
+        Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
+
+
+def writer(format: Format, stream: TextIO, numbers: Sequence[str], begun: bool = False) -> Writer:
+    """Make the writer of a format. `begun`: the stream has its first lines already."""
+    if format is Format.csv:
+        return Csv(stream, numbers, header=not begun)
+    if format is Format.jsonl:
+        return JsonLines(stream)
+    return Json(stream) if format is Format.json else Table(stream, numbers)
+
+
+def csv_columns(numbers: Iterable[str]) -> list[str]:
+    """Names of the columns of CSV."""
+    return ["file", "duration", *numbers, "error"]
+
+
+def resume(path: Path, format: Format, numbers: Sequence[str]) -> dict[str, bool]:
+    """Read what an interrupted run has written; see `serkit.recognition.formats.resume`."""
+    return formats.resume(path, format, numbers, csv_columns(numbers))

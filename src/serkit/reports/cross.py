@@ -1,0 +1,54 @@
+"""The heat map of a cross-corpus matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.papers.figures.picture import save
+from serkit.systems.cross import rows
+
+#: Width of a cell, in inches.
+_CELL = 1.45
+
+
+def draw(found: Mapping[str, Any], path: Path) -> None:
+    """Draw a matrix as PNG: UAR, its interval and chance in each cell, darker the further above chance.
+
+    Args:
+        found: what `serkit.systems.cross.matrix` returned.
+        path: of the picture.
+    """
+    cells, names = rows(found), found["corpora"]
+    # Chance is another UAR where there are other classes: what is compared is the way from chance to all right.
+    gain = np.array([[(cell["uar"]["estimate"] - cell["chance"]) / (1 - cell["chance"]) for cell in r] for r in cells])
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot()
+        image = axes.imshow(100 * gain, vmin=0, vmax=100, cmap="Blues")
+        for (row, column), value in np.ndenumerate(gain):
+            color = "white" if value > 0.55 else "black"
+            for dy, size, text in zip((-0.2, 0.08, 0.28), (15, 8, 8), _texts(cells[row][column]), strict=True):
+                axes.text(column, row + dy, text, ha="center", va="center", fontsize=size, color=color)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel("tested on")
+        axes.set_ylabel("trained on")
+        axes.set_title(f"{found['system']}: UAR in %, its 95% interval, and chance")
+        figure.colorbar(image, ax=axes, label="way from chance to all right (%)", shrink=0.85)
+
+    save(path, 2.4 + _CELL * len(names), 1.2 + _CELL * len(names), paint)
+
+
+def _texts(cell: Mapping[str, Any]) -> tuple[str, str, str]:
+    uar = cell["uar"]
+    return (
+        f"{100 * uar['estimate']:.1f}",
+        f"{100 * uar['low']:.1f} to {100 * uar['high']:.1f}",
+        f"chance {100 * cell['chance']:.1f} ({len(cell['classes'])} classes)",
+    )
