@@ -253,3 +253,16 @@ def test_the_last_window_hears_the_sound_to_its_end(recognizer, rate):
     assert (last.start, last.end) == (0.0, 0.9)
     whole = recognizer.predict_signal(samples.astype(np.float32), rate)
     assert last.probabilities == pytest.approx(whole.probabilities, rel=1e-4)
+
+
+def test_a_segment_begins_where_the_voice_does_and_not_with_a_window(recognizer):
+    late = np.concatenate([np.zeros(1920, dtype=np.float32), scene()])  # 0.62 s: inside the window from 0.5 to 0.75
+    first = recognizer.timeline_signal(late, 16000, options=OPTIONS).segments[0]
+    assert first.start == pytest.approx(0.62, abs=0.04)
+
+
+def test_nothing_is_recognised_in_a_pause(recognizer):
+    # The pause from 2.2 to 3.0 s is too short to end the stretch.
+    timeline = recognizer.timeline_signal(scene(), 16000, options=replace(OPTIONS, pause=1.0))
+    recognised = {window.end: window.probabilities is not None for window in timeline.windows}
+    assert [recognised[end] for end in (2.0, 2.25, 2.75, 3.0, 3.25)] == [True, True, False, False, True]
