@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from serkit.recognition import formats
-from serkit.recognition.formats import DIGITS, Format, Json, JsonLines, Result, Writer
+from serkit.recognition.formats import DIGITS, Format, Json, JsonLines, Result, as_dict
 from serkit.recognition.recognizer import Failure
 
 
@@ -74,13 +74,13 @@ class Table:
         Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
 
 
-def writer(format: Format, stream: TextIO, numbers: Sequence[str], begun: bool = False) -> Writer:
+def writer(format: Format, stream: TextIO, numbers: Sequence[str], begun: bool = False) -> Csv | JsonLines | Json | Table:
     """Make the writer of a format. `begun`: the stream has its first lines already."""
     if format is Format.csv:
         return Csv(stream, numbers, header=not begun)
     if format is Format.jsonl:
         return JsonLines(stream)
-    return Json(stream) if format is Format.json else Table(stream, numbers)
+    return Json(stream, as_dict) if format is Format.json else Table(stream, numbers)
 
 
 def csv_columns(numbers: Iterable[str]) -> list[str]:
