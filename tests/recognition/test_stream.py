@@ -1,6 +1,7 @@
 import itertools
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_a_window_does_not_hear_the_speech_before_the_pause(shelf, tmp_path, net
 
     bundle = description(windowing=Windowing(seconds=8.0, tail="keep"))
     long = Recognizer(bundle.save(tmp_path / "long", network({"mel": 64})[0], "# Long\n"))
-    timeline = long.timeline_signal(scene(), 16000, options=OPTIONS)
+    timeline = long.timeline_signal(scene(), 16000, options=replace(OPTIONS, window=3.0))
     windows = {window.end: window for window in timeline.windows}
     assert windows[2.25].start == pytest.approx(0.5, abs=0.1)  # where the first voice begins
     assert windows[4.5].start == pytest.approx(3.0, abs=0.1)  # where the second does
@@ -241,3 +242,14 @@ def test_wrong_streams(recognizer):
 def test_the_window_is_the_bundles_where_that_is_less(recognizer):
     assert recognizer.stream(16000).window == 1.0
     assert TimelineOptions().window_for(load("default").bundle) == 1.5
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_the_last_window_hears_the_sound_to_its_end(recognizer, rate):
+    # Louder and louder: what the resampler holds back until the end is what weighs most.
+    samples = np.random.default_rng(0).standard_normal(round(0.9 * rate)) * np.linspace(0.0, 0.2, round(0.9 * rate))
+    stream = recognizer.stream(rate, options=TimelineOptions(hop=0.5, detector="none"))
+    *_, last = [event for event in pushed(stream, samples, [1000]) if isinstance(event, Window)]
+    assert (last.start, last.end) == (0.0, 0.9)
+    whole = recognizer.predict_signal(samples.astype(np.float32), rate)
+    assert last.probabilities == pytest.approx(whole.probabilities, rel=1e-4)
