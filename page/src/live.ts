@@ -2,7 +2,7 @@ import { computed, signal } from "@preact/signals";
 import { announce } from "./announce";
 import type { Client } from "./api/client";
 import { Stream, withSegment } from "./api/stream";
-import type { LiveSegment, StreamMessage, Window } from "./api/types";
+import type { Latency, LiveSegment, StreamMessage, Window } from "./api/types";
 import { Envelope } from "./draw/envelope";
 import type { Picture } from "./draw/picture";
 import { percent } from "./format";
@@ -23,8 +23,7 @@ export interface LiveFigures {
   received: number;
   /** Sound that was left out because the line was too slow, in s. */
   dropped: number;
-  /** From the end of a window to its result, inside the server, in ms. */
-  server: { p50: number; p95: number };
+  server: Latency;
 }
 
 /** A microphone that a model listens to. Keeps results, and of the sound what is on the screen. */

@@ -66,6 +66,12 @@ export interface Timeline {
   warnings: string[];
 }
 
+/** From the end of a window to its result, inside the server, in ms; null before the first. */
+export interface Latency {
+  p50: number | null;
+  p95: number | null;
+}
+
 export interface LiveSegment extends Segment {
   /** False while it goes on and may still change. */
   final: boolean;
@@ -76,5 +82,5 @@ export type StreamMessage =
   | { type: "ready"; model: string; labels: string[]; rate: number; window: number; hop: number }
   | ({ type: "window"; latency_ms: number } & Window)
   | ({ type: "segment" } & LiveSegment)
-  | { type: "statistics"; received_s: number; dropped_s: number; latency_ms: { p50: number; p95: number } }
+  | { type: "statistics"; received_s: number; dropped_s: number; latency_ms: Latency }
   | { type: "error"; error: string };

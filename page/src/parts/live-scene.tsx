@@ -70,13 +70,17 @@ function Now({ live }: { live: Live }) {
   );
 }
 
+function milliseconds(value: number | null): string {
+  return value === null ? "–" : `${Math.round(value)} ms`;
+}
+
 function Figures({ live }: { live: Live }) {
   const said = live.figures.value;
   const latency = live.latency.value;
   const figures = [
     ["Time", clock(live.now.value, 0)],
-    ["Latency", latency === null ? "–" : `${Math.round(latency)} ms`],
-    ["of it in the server", said ? `${said.server.p50.toFixed(0)} ms, p95 ${said.server.p95.toFixed(0)} ms` : "–"],
+    ["Latency", milliseconds(latency)],
+    ["of it in the server", said ? `${milliseconds(said.server.p50)}, p95 ${milliseconds(said.server.p95)}` : "–"],
     ["Received", said ? `${said.received.toFixed(1)} s` : "–"],
     ["Dropped", said ? `${said.dropped.toFixed(1)} s` : "–"],
   ];
