@@ -319,6 +319,10 @@ def test_recordings_are_drawn_from_what_may_happen_to_them():
     assert high(called) < high(signal) - 15
     assert high(coded) > high(signal) - 6
     assert high(plain) == pytest.approx(high(signal), abs=0.3)
+    # Half a call, half a file: none stays as it was.
+    halves = Recorded(**always, telephone=0.5, codec=0.5)
+    likeness = [np.corrcoef(halves(signal, RATE, len(signal), chance(seed)), signal)[0, 1] for seed in range(12)]
+    assert max(likeness) < 0.9999 < np.corrcoef(plain, signal)[0, 1]
     lengths = {len(Recorded()(signal, RATE, len(signal), chance(seed))) for seed in range(12)}
     assert len(lengths) > 6
     assert 0.9 * RATE < min(lengths) < max(lengths) < 1.12 * RATE
