@@ -53,6 +53,12 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     console.print(
         f"configurations tried: {scores['configurations']}; chosen on: {scores['chosen_on']}", highlight=False
     )
+    if calibration := scores.get("calibration"):
+        before, after = calibration["ece"]["before"], calibration["ece"]["after"]
+        console.print(
+            f"calibration error: {before:.1%}; temperatures fitted on the {calibration['fitted_on']}: {after:.1%}",
+            highlight=False,
+        )
     if scores.get("recipe"):
         console.print(f"how the recipe was found: {scores['recipe']}", highlight=False)
     flags = rate(scores["flags"])
