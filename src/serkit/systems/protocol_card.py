@@ -97,17 +97,12 @@ class Card:
         return [System.model_validate(row) for row in self.run["system"]]
 
     def lines(self) -> list[str]:
-        """Say what the scores depend on, besides what is printed with them, and how the folds are calibrated."""
+        """Say what the scores depend on, besides what is printed with them."""
         run, scores = self.run, self.scores
-        calibrated = []
-        if found := scores.get("calibration"):
-            before, after = (f"{found['ece'][when]:.1%}" for when in ("before", "after"))
-            calibrated = [f"calibration error: {before}; temperatures fitted on the {found['fitted_on']}: {after}"]
         folds = f"{scores['folds']}, hash {run['splits']}"
         content = ", ".join(f"{corpus} {content}" for corpus, content in run["content"].items())
         libraries = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
         return [
-            *calibrated,
             f"classes: {', '.join(run['classes'])}",
             f"content: {content}",
             f"folds: {folds}; seeds: {', '.join(scores['seeds']['each'])}; threads: {run['threads']}",
