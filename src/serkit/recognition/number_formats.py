@@ -74,7 +74,9 @@ class Table:
         Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
 
 
-def writer(format: Format, stream: TextIO, numbers: Sequence[str], begun: bool = False) -> Csv | JsonLines | Json | Table:
+def writer(
+    format: Format, stream: TextIO, numbers: Sequence[str], begun: bool = False
+) -> Csv | JsonLines | Json | Table:
     """Make the writer of a format. `begun`: the stream has its first lines already."""
     if format is Format.csv:
         return Csv(stream, numbers, header=not begun)
