@@ -16,6 +16,7 @@ from serkit.evaluation.number_scores import mean_ccc
 from serkit.features.store import Store
 from serkit.protocols import Protocol
 from serkit.recognition.recognizer import load
+from serkit.reports import robustness
 from serkit.reports.report import write
 from serkit.systems.experiment import prepare
 from serkit.systems.export import export
@@ -189,6 +190,17 @@ def test_a_bundle_is_scored_on_labelled_recordings(bundle, corpus):
 
 
 # --- what cannot be
+
+
+def test_what_is_made_of_classes_refuses_numbers(bundle, finished):
+    for made in (
+        lambda: load(bundle.folder).stream(16000),
+        lambda: robustness.of_bundle(str(bundle.folder), [], {}, ["gain"]),
+    ):
+        with pytest.raises(UserError, match=r"gives numbers \(arousal, dominance\), no classes"):
+            made()
+    with pytest.raises(UserError, match=r"scores numbers .*this is for classes"):
+        robustness.of_run(finished[0], [], ["gain"])
 
 
 def test_a_method_and_its_labels_must_be_of_one_kind(corpus):

@@ -39,7 +39,9 @@ def report(
     for name in by or ():
         if name not in TITLES:
             raise unknown("property", name, TITLES)
-    failures = find(RunFolder.load(run), corpus or (), errors)
+    folder = RunFolder.load(run)
+    folder.want_classes()
+    failures = find(folder, corpus or (), errors)
     page = write(run, failures, sound)
     if failures.missing:
         warn(f"no slices and no errors: {failures.missing}")

@@ -208,6 +208,12 @@ class Bundle(_Table):
         """What the network's output is called."""
         return "values" if self.numbers else "probabilities"
 
+    def want_classes(self) -> None:
+        """Raise UserError if what it gives are numbers: for timelines, say, which are made of classes."""
+        if self.numbers:
+            names = ", ".join(number.name for number in self.numbers)
+            raise UserError(f"bundle '{self.name}' gives numbers ({names}), no classes: `serkit predict` writes them")
+
     @property
     def outputs(self) -> list[str]:
         """What the network's outputs stand for: the labels, or the names of the numbers."""

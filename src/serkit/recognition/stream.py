@@ -188,6 +188,7 @@ class Stream:
     ) -> None:
         if rate <= 0:
             raise UserError(f"{name}: a rate of {rate} Hz cannot be")
+        recognizer.bundle.want_classes()
         self.options = options or TimelineOptions()
         self.labels = recognizer.bundle.labels
         self.window = self.options.window_for(recognizer.bundle)

@@ -46,6 +46,7 @@ def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: in
     from serkit.systems.tested import parts
 
     run = RunFolder.load(folder)
+    run.want_classes()
     about = {key: run.scores[key] for key in ("system", "protocol", "content", "flags")}
     return {
         "model": folder.resolve().name,
@@ -74,6 +75,7 @@ def of_bundle(
     """
     recognizer = load(name)
     bundle = recognizer.bundle
+    bundle.want_classes()
     if any(entry.channel for entry in bundle.inputs):
         raise UserError(f"{name}: listens to the electroglottograph; robustness is measured of what hears speech")
     found = load_all(corpora)

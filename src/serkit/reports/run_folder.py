@@ -74,6 +74,11 @@ class RunFolder:
         """Whether numbers are scored, not classes."""
         return "targets" in self.scores
 
+    def want_classes(self) -> None:
+        """Raise UserError if numbers are scored: for what is made of classes only."""
+        if self.numbers:
+            raise UserError(f"{self.path}: scores numbers ({', '.join(self.scores['targets'])}); this is for classes")
+
     @property
     def system(self) -> Mapping[str, Any]:
         """The resolved system; of a sweep the first row of the grid."""
