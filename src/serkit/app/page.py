@@ -30,8 +30,9 @@ def install(app: FastAPI, folder: Path) -> None:
     if (folder / "index.html").is_file():
         files = StaticFiles(directory=folder, html=True)
         # A route per file. Mounted at `/` they would answer whatever the API refuses, such as GET /v1/predict.
-        for path in ("/", *(f"/{file.name}" for file in sorted(folder.iterdir()))):
-            app.router.routes.append(Route(path, files, include_in_schema=False))
+        names = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*")) if file.is_file()]
+        for name in ("", *names):
+            app.router.routes.append(Route(f"/{name}", files, include_in_schema=False))
         return
 
     @app.get("/", include_in_schema=False)
