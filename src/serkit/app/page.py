@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 _NOT_BUILT = """<!doctype html>
@@ -27,7 +28,11 @@ _NOT_BUILT = """<!doctype html>
 def install(app: FastAPI, folder: Path) -> None:
     """Serve the page, or a word on how to build it."""
     if (folder / "index.html").is_file():
-        app.mount("/", StaticFiles(directory=folder, html=True), name="page")
+        files = StaticFiles(directory=folder, html=True)
+        # A route per file. Mounted at `/` they would answer whatever the API refuses, such as GET /v1/predict.
+        names = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*")) if file.is_file()]
+        for name in ("", *names):
+            app.router.routes.append(Route(f"/{name}", files, include_in_schema=False))
         return
 
     @app.get("/", include_in_schema=False)
