@@ -1,9 +1,11 @@
 """An ensemble of stages: what it answers, what it computes, and that it can be rebuilt from features only."""
 
 import numpy as np
+import onnxruntime
 import torch
 
 from serkit import systems
+from serkit.systems.export import Deployed, to_onnx
 from serkit.systems.models import leaves, rebuild
 
 VIEWS = {
@@ -49,6 +51,20 @@ def test_the_rebuilt_ensemble_needs_features_only(bench):
         members = [made.finished[name].model(batch).predictions["emotion"].log_softmax(1) for name in ("cnn", "linear")]
         found = finished.model(batch).predictions["emotion"]
     torch.testing.assert_close(found, torch.stack(members).mean(0))
+
+
+def test_it_is_shipped_as_one_network_that_reads_both_features(bench):
+    made = bench.train(*STAGES, views=VIEWS)
+    finished = rebuild(made.finished["both"].folder, made.experiment.system)
+    names = leaves(made.experiment.system, finished.stage)
+    deployed = Deployed(finished.model, names, "emotion", 1.5).eval()
+    arrays = [torch.randn(2, 8, 20), torch.randn(2, 40)]
+    content = to_onnx(deployed, names, [(8, None), (40,)])
+    [found] = onnxruntime.InferenceSession(content).run(
+        None, {name: array.numpy() for name, array in zip(names, arrays, strict=True)}
+    )
+    with torch.inference_mode():
+        np.testing.assert_allclose(found, deployed(*arrays).numpy(), atol=1e-5)
 
 
 def test_cnn_and_functionals_reads_two_features():
