@@ -20,7 +20,7 @@ VIEWS = {
     "embedding": {"stage": "rh-emo"},
     "tuned": {"stage": "rh-emo", "trainable": True},
 }
-VGG = {"name": "vgg16", "quaternion": True, "channels": [4] * 5, "hidden": 4, "init": "he"}
+VGG = {"name": "vgg16", "quaternion": True, "channels": [8] * 5, "hidden": 16, "init": "he"}
 RH_EMO = {"name": "rh_emo", "hidden": 4}
 STEP_1 = {
     "name": "step-1",

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Keep the cards of runs, and make a page of them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Keep the cards of runs, and make a page of them.\n\nExample: serkit leaderboard page docs/results",
+    no_args_is_help=True,
+)
 
 
 @app.command()
