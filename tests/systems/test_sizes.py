@@ -1,5 +1,5 @@
 from serkit import systems
-from serkit.systems.sizes import sizes
+from serkit.systems.sizes import size, sizes
 
 HEADER = """
 [system]
@@ -42,3 +42,10 @@ def test_multiplications_begin_at_the_features(tmp_path):
         # What stands before a stage is computed as well, but counted as that stage's parameters.
         assert found["main"]["parameters"] == found["next"]["parameters"] == 12 * 7 + 7
         assert found["main"]["macs"] == found["next"]["macs"] == front + head + 12 * 7
+
+
+def test_the_whole_of_an_ensemble_is_its_members():
+    system = systems.load("cnn-and-functionals")
+    own = sizes(system)
+    assert own["both"]["parameters"] == 0
+    assert size(system, "both", whole=True)["parameters"] == own["perceptron"]["parameters"] + own["cnn"]["parameters"]

@@ -39,7 +39,7 @@ class Card:
         scores: content of `scores.json`: with classes, flags, how many configurations were tried and by what one was
             chosen.
         recordings: fingerprint by id (see `Experiment.recordings`); empty for runs of before there were cards.
-        cost: `parameters` and `macs` of the scored stage, `seconds` that training the folds took.
+        cost: `parameters` and `macs` of the scored stage and the networks it reads; `seconds` of training the folds.
         note: what its readers have to know, e.g. that the schedule is shorter than the paper's.
     """
 
@@ -149,7 +149,7 @@ def compose(run: RunFolder, grid: Sequence[System], recordings: Mapping[str, str
     description["machine"] = {**machine, "system": machine["system"].partition("-")[0]}
     description["command"] = placeless(command(run.description).text)
     first = System.model_validate(run.system)
-    cost = {**size(first, first.deployed.name, len(run.scores["classes"])), "seconds": run.seconds}
+    cost = {**size(first, first.deployed.name, len(run.scores["classes"]), whole=True), "seconds": run.seconds}
     return Card(description, run.scores, recordings or {}, cost)
 
 

@@ -20,10 +20,13 @@ def sizes(system: System, classes: int = 7) -> dict[str, dict[str, int]]:
     return {stage.name: size(system, stage.name, classes) for stage in system.stages}
 
 
-def size(system: System, name: str, classes: int = 7) -> dict[str, int]:
-    """Count one stage's `parameters` and `macs`, by the rules of `sizes`."""
+def size(system: System, name: str, classes: int = 7, whole: bool = False) -> dict[str, int]:
+    """Count one stage's `parameters` and `macs`, by the rules of `sizes`.
+
+    `whole` counts the parameters of the networks it reads too, as the multiply-adds always do: what is shipped.
+    """
     model, inputs = assemble(system, name, classes)
     target = system.stage_data(resolve(system, name)).target[0]
-    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    parameters = sum(parameter.numel() for parameter in (model if whole else model.network).parameters())
     macs = count_macs(Deployed(model, list(inputs), target, 1.0).eval(), list(inputs.values()))
     return {"parameters": parameters, "macs": macs}
