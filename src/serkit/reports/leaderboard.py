@@ -38,7 +38,7 @@ _WORDS = frozenset({"system", "protocol", "UAR of each seed", "folds", "flags", 
 LEGEND = """\
 In percent, with 95 % intervals for new speakers. Rows of one table score the same recordings with the same labels; what
 is trained with speakers of its test parts stands apart. Parameters and MACs (multiply-adds of one item; time axes: 300
-frames): of the networks that are shipped. Training: time of all folds. Folds: their number, and the beginning of the hash
+frames): of all that is shipped. Training: time of all folds. Folds: their number, and the beginning of the hash
 of who is in which part; rows with the same one can be compared pair by pair (`serkit compare`). Tried: configurations
 of a sweep. Where a cell is empty, the result does not say.
 
