@@ -1,6 +1,6 @@
 """Every format of the server can be saved."""
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 FORMATS = {

@@ -1,6 +1,6 @@
 """Two models side by side, and what is written about them."""
 
-import httpx
+import httpx2 as httpx
 import pytest
 from playwright.sync_api import expect
 
