@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -34,6 +35,8 @@ class SpectralCnn(Network):
         hidden: sizes of the first two linear layers.
         momentum: weight of a new batch in the running statistics of the batch norm.
     """
+
+    version = 2
 
     #: Kind of each pooling.
     poolings: Sequence[Callable[..., nn.Module]] = ()
@@ -67,6 +70,8 @@ class SpectralCnn(Network):
         self.fc2 = nn.Linear(hidden[0], hidden[1])
         self.head = self.heads(hidden[1])
         self.map_names = [name for number in (1, 2, 3) for name in maps_of(number)]
+        # On a CPU a training step of the default takes a fifth less time so, in either precision.
+        self.to(memory_format=torch.channels_last)
 
     def activate(self, x: Tensor) -> Tensor:
         """Apply what follows each convolution."""
