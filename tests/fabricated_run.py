@@ -10,6 +10,7 @@ from serkit import systems
 from serkit.evaluation import Predictions
 from serkit.evaluation.scores import scores
 from serkit.protocols import STANDARD
+from serkit.systems.protocol_card import Card
 
 EPOCHS = 3
 
@@ -63,6 +64,7 @@ def write_run(
         **scores(predictions, flags),
     }
     _write(folder / "scores.json", found)
+    Card.of(folder).save(folder / "card.json")
     return folder
 
 

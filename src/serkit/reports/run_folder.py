@@ -91,8 +91,9 @@ class RunFolder:
 
     @property
     def parameters(self) -> int | None:
-        """Size of the scored stage's model; None: its stages are not where the run is."""
-        return next((stage["parameters"] for _, stage, _ in self.trained(self.deployed)), None)
+        """Parameters of all that is shipped; None: the run has no card, as those of old."""
+        card = self.path / "card.json"
+        return int(read_json(card)["cost"]["parameters"]) if card.exists() else None
 
     def places(self, specifications: Sequence[str] = ()) -> dict[str, str]:
         """Return the folder of each corpus the run learned from: where it lay, or what `name=folder` says.
