@@ -63,15 +63,16 @@ class SpectralCnn(Network):
             raise ValueError(f"momentum must lie above 0 and up to 1, not {momentum:g}")
         width, *size = [length or 0 for length in shape]
         for number, (out, kernel, pool, stride) in enumerate(zip(*lists.values(), strict=True), start=1):
-            setattr(self, f"conv{number}", nn.Conv2d(width, out, kernel, padding=PADDING))
+            convolution = nn.Conv2d(width, out, kernel, padding=PADDING)
+            # On a CPU a training step of the default takes a fifth less time so, in either precision.
+            convolution.weight.data = convolution.weight.data.contiguous(memory_format=torch.channels_last)
+            setattr(self, f"conv{number}", convolution)
             setattr(self, f"pool{number}", self.poolings[number - 1](pool, stride))
             width, size = out, [smaller(number, side, kernel, pool, stride) for side in size]
         self.fc1 = nn.Linear(width * size[0] * size[1], hidden[0])
         self.fc2 = nn.Linear(hidden[0], hidden[1])
         self.head = self.heads(hidden[1])
         self.map_names = [name for number in (1, 2, 3) for name in maps_of(number)]
-        # On a CPU a training step of the default takes a fifth less time so, in either precision.
-        self.to(memory_format=torch.channels_last)
 
     def activate(self, x: Tensor) -> Tensor:
         """Apply what follows each convolution."""

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from serkit.errors import UserError
 from serkit.recognition.jobs import Failure
 from serkit.recognition.recognizer import Prediction
+from serkit.recognition.table import Table
 
 Result = Prediction | Failure
 
@@ -97,40 +98,15 @@ class Json:
         self._stream.write(json.dumps(self._results, indent=1, ensure_ascii=False) + "\n")
 
 
-class Table:
-    """For the eye: as wide as the terminal, or as what is in it."""
+class LabelTable(Table):
+    """For the eye: a row for each recording."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._results: list[Result] = []
+        super().__init__(stream, {"label": False, "confidence": True, "seconds": True})
 
-    def write(self, result: Result) -> None:
-        self._results.append(result)
-
-    def finish(self) -> None:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        table = RichTable(box=box.SIMPLE_HEAD)
-        for name in ("file", "label"):
-            table.add_column(name, overflow="fold")
-        for name in ("confidence", "seconds"):
-            table.add_column(name, justify="right")
-        table.add_column("remarks", overflow="fold")
-        for result in self._results:
-            file = Text(result.file)
-            if isinstance(result, Failure):
-                table.add_row(file, "-", "", "", Text(_without_file(result.error, result.file), style="red"))
-            else:
-                remarks = "; ".join(_without_file(text, result.file) for text in result.warnings)
-                numbers = f"{result.confidence:.2f}", f"{result.duration:.2f}"
-                label = Text(result.label if result.sure else f"{result.label} (unsure)")
-                table.add_row(file, label, *numbers, Text(remarks, style="yellow"))
-        # Into a file or a pipe the lines go unbroken.
-        width = None if self._stream.isatty() else 10_000
-        Console(file=self._stream, width=width).print(table)
+    def rows(self, result: Prediction) -> Iterator[Sequence[str]]:
+        label = result.label if result.sure else f"{result.label} (unsure)"
+        yield label, f"{result.confidence:.2f}", f"{result.duration:.2f}"
 
 
 def writer(
@@ -141,7 +117,7 @@ def writer(
         return Csv(stream, labels, header=not begun)
     if format is Format.jsonl:
         return JsonLines(stream)
-    return Json(stream, as_dict) if format is Format.json else Table(stream)
+    return Json(stream, as_dict) if format is Format.json else LabelTable(stream)
 
 
 def as_dict(result: Result) -> dict[str, Any]:
@@ -241,7 +217,3 @@ def _answer_of_csv(line: str, columns: Sequence[str], number: int) -> dict[str, 
     if len(row) != len(columns):
         raise ValueError("another number of columns")
     return {row[0]: not row[-1]}
-
-
-def _without_file(text: str, file: str) -> str:
-    return text.removeprefix(f"{file}: ")

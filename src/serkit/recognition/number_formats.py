@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from serkit.recognition import formats
 from serkit.recognition.formats import DIGITS, Format, Json, JsonLines, Result, as_dict
-from serkit.recognition.recognizer import Failure
+from serkit.recognition.recognizer import Failure, Prediction
+from serkit.recognition.table import Table
 
 
 class Csv:
@@ -41,37 +42,14 @@ class Csv:
         self._stream.flush()
 
 
-class Table:
-    """For the eye: a column for each number."""
+class NumberTable(Table):
+    """For the eye: a row for each recording, a column for each number."""
 
     def __init__(self, stream: TextIO, numbers: Sequence[str]) -> None:
-        self._stream = stream
-        self._numbers = numbers
-        self._results: list[Result] = []
+        super().__init__(stream, dict.fromkeys([*numbers, "seconds"], True))
 
-    def write(self, result: Result) -> None:
-        self._results.append(result)
-
-    def finish(self) -> None:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        table = RichTable(box=box.SIMPLE_HEAD)
-        table.add_column("file", overflow="fold")
-        for name in (*self._numbers, "seconds"):
-            table.add_column(name, justify="right")
-        table.add_column("remarks", overflow="fold")
-        for result in self._results:
-            if isinstance(result, Failure):
-                cells, remarks, style = ["-", *("" for _ in self._numbers)], result.error, "red"
-            else:
-                cells = [f"{result.values[name]:.3f}" for name in self._numbers] + [f"{result.duration:.2f}"]
-                remarks, style = "; ".join(result.warnings), "yellow"
-            table.add_row(Text(result.file), *cells, Text(remarks.replace(f"{result.file}: ", ""), style=style))
-        # Into a file or a pipe the lines go unbroken.
-        Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
+    def rows(self, result: Prediction) -> Iterator[Sequence[str]]:
+        yield *(f"{value:.3f}" for value in result.values.values()), f"{result.duration:.2f}"
 
 
 def writer(
@@ -82,7 +60,7 @@ def writer(
         return Csv(stream, numbers, header=not begun)
     if format is Format.jsonl:
         return JsonLines(stream)
-    return Json(stream, as_dict) if format is Format.json else Table(stream, numbers)
+    return Json(stream, as_dict) if format is Format.json else NumberTable(stream, numbers)
 
 
 def csv_columns(numbers: Iterable[str]) -> list[str]:

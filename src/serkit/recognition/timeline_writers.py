@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +12,8 @@ from serkit.atomic import write_text
 from serkit.errors import UserError
 from serkit.recognition.formats import Json
 from serkit.recognition.jobs import Failure
+from serkit.recognition.table import Table
+from serkit.recognition.timeline import Timeline
 from serkit.recognition.timeline_formats import FORMATS, Result, as_dict
 
 
@@ -68,50 +70,16 @@ class Text:
         self._stream.flush()
 
 
-class Table:
-    """For the eye: a line per segment."""
+class SegmentTable(Table):
+    """For the eye: a row for each segment."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._results: list[Result] = []
+        super().__init__(stream, {"start": True, "end": True, "label": False, "confidence": True})
 
-    def write(self, result: Result) -> None:
-        self._results.append(result)
-
-    def finish(self) -> None:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table as RichTable
-        from rich.text import Text as RichText
-
-        table = RichTable(box=box.SIMPLE_HEAD)
-        table.add_column("file", overflow="fold")
-        for name in ("start", "end"):
-            table.add_column(name, justify="right")
-        table.add_column("label")
-        table.add_column("confidence", justify="right")
-        table.add_column("remarks", overflow="fold")
-        for result in self._results:
-            file = RichText(result.file)
-            if isinstance(result, Failure):
-                table.add_row(file, "", "", "-", "", RichText(result.error.removeprefix(f"{result.file}: "), "red"))
-                continue
-            remarks = "; ".join(text.removeprefix(f"{result.file}: ") for text in result.warnings)
-            if not result.segments:
-                table.add_row(file, "", "", "-", "", RichText(remarks, "yellow"))
-            for number, one in enumerate(result.segments):
-                # What is the same on every line stands on the first.
-                first = number == 0
-                table.add_row(
-                    file if first else "",
-                    clock(one.start),
-                    clock(one.end),
-                    RichText(one.label if one.sure else f"{one.label}? (unsure)"),
-                    f"{one.confidence:.2f}",
-                    RichText(remarks, "yellow") if first else "",
-                )
-        # Into a file or a pipe the lines go unbroken.
-        Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
+    def rows(self, result: Timeline) -> Iterator[Sequence[str]]:
+        for one in result.segments:
+            label = one.label if one.sure else f"{one.label}? (unsure)"
+            yield clock(one.start), clock(one.end), label, f"{one.confidence:.2f}"
 
 
 class Folder:
@@ -142,7 +110,7 @@ class Folder:
 def writer(stream: TextIO, format: TimelineFormat, labels: Sequence[str], begun: bool = False) -> Text | Json | Table:
     """Make the writer of a format into one file. `begun`: the stream has its first lines already."""
     if format is TimelineFormat.table:
-        return Table(stream)
+        return SegmentTable(stream)
     return Json(stream, as_dict) if format is TimelineFormat.json else Text(stream, format, labels, begun)
 
 

@@ -1,0 +1,54 @@
+"""Results as a table to read in a terminal."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from serkit.recognition.jobs import Failure
+
+
+class Table(ABC):
+    """For the eye: as wide as the terminal, or as what is in it. Columns: file, those of a subclass, remarks.
+
+    Args:
+        stream: where `finish` writes it.
+        columns: names of those between, and whether it is numbers that stand in it, whose right ends are in line.
+    """
+
+    def __init__(self, stream: TextIO, columns: Mapping[str, bool]) -> None:
+        self._stream = stream
+        self._columns = columns
+        self._results: list[Any] = []
+
+    def write(self, result: Any) -> None:
+        """Take a result, or a `Failure`."""
+        self._results.append(result)
+
+    @abstractmethod
+    def rows(self, result: Any) -> Iterable[Sequence[str]]:
+        """Return the cells between file and remarks, row by row."""
+
+    def finish(self) -> None:
+        """Write the table."""
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(box=box.SIMPLE_HEAD)
+        table.add_column("file", overflow="fold")
+        for name, numbers in self._columns.items():
+            table.add_column(name, overflow="fold", justify="right" if numbers else "left")
+        table.add_column("remarks", overflow="fold")
+        nothing = ["-", *[""] * (len(self._columns) - 1)]
+        for result in self._results:
+            failed = isinstance(result, Failure)
+            texts = (text.removeprefix(f"{result.file}: ") for text in ([result.error] if failed else result.warnings))
+            file, remarks = Text(result.file), Text("; ".join(texts), style="red" if failed else "yellow")
+            for cells in (not failed and list(self.rows(result))) or [nothing]:
+                table.add_row(file, *map(Text, cells), remarks)
+                file = remarks = Text("")  # what is the same on every row of a recording stands on its first
+        # Into a file or a pipe the lines go unbroken.
+        Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
