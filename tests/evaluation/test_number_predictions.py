@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import UserError
-from serkit.evaluation.number_predictions import NumberPredictions, concatenate
+from serkit.evaluation.number_predictions import NumberPredictions
 
 
 def make(**changes):
@@ -38,7 +38,7 @@ def test_parts_are_chosen_and_joined():
     predictions = make()
     parts = [predictions.select(np.array([0])), predictions.select(np.array([False, True, True]))]
     assert [part.ids for part in parts] == [("one/a",), ("one/b", "two/c")]
-    assert same(concatenate(parts), predictions)
+    assert same(NumberPredictions.concatenate(parts), predictions)
 
 
 @pytest.mark.parametrize(

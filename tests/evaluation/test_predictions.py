@@ -6,7 +6,6 @@ import pytest
 
 from serkit.errors import UserError
 from serkit.evaluation import Predictions
-from serkit.evaluation.predictions import concatenate
 
 
 @pytest.fixture
@@ -122,13 +121,13 @@ def test_what_does_not_fit_together_is_refused(make):
 
 def test_folds_are_joined_in_order(make):
     first, second = make([0, 1], [0, 0], ["x/s", "x/t"]), make([2], [3], ["x/u"], ids=["x/9"], seeds=[5])
-    joined = concatenate([first, second])
+    joined = Predictions.concatenate([first, second])
     assert joined.ids == ("table/0000", "table/0001", "x/9")
     assert joined.speakers == ("x/s", "x/t", "x/u")
     assert (joined.truth.tolist(), joined.predicted.tolist()) == ([0, 1, 2], [0, 0, 3])
     assert joined.seeds.tolist() == [0, 0, 5]
     with pytest.raises(UserError, match="different classes cannot be joined: a, b, c, d and a, b, c"):
-        concatenate([first, make([0], [0], classes="abc")])
+        Predictions.concatenate([first, make([0], [0], classes="abc")])
 
 
 def test_selecting_by_mask_and_by_position(make):

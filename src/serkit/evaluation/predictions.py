@@ -6,54 +6,45 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from serkit.atomic import writing
 from serkit.errors import UserError
+from serkit.evaluation.answers import COLUMNS, Answers, read_table
 
-_COLUMNS = ["id", "speaker", "corpus", "fold", "seed", "truth", "predicted"]
+_COLUMNS = [*COLUMNS, "truth", "predicted"]
 _PROBABILITY = "p_"
 # Averages of float32 softmax outputs are off by less than this.
 _SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
-    """What a recogniser said about n utterances; an utterance may occur once per seed.
+class Predictions(Answers):
+    """What a recogniser said about n utterances.
 
-    Args:
-        ids: the utterances', `<corpus>/<name>`.
-        speakers: of each utterance; None where unknown.
-        truth: index of the right class, int, shape (n,).
+    Args, besides those of `Answers`, where `truth` is the index of the right class:
         probabilities: of the classes, float64, shape (n, classes); each row sums to 1.
         classes: their names.
-        folds: number of the fold in which the utterance was tested, int, shape (n,).
-        seeds: seed of the training, int, shape (n,).
 
     Raises:
         ValueError: nothing in it, shapes that do not fit, or what is no class or no probability.
     """
 
-    ids: tuple[str, ...]
-    speakers: tuple[str | None, ...]
-    truth: np.ndarray
+    field: ClassVar[str] = "probabilities"
+    names: ClassVar[str] = "classes"
+
     probabilities: np.ndarray
     classes: tuple[str, ...]
-    folds: np.ndarray
-    seeds: np.ndarray
 
     def __post_init__(self) -> None:
-        count = len(self.ids)
-        if not count:
-            raise ValueError("no predictions")
-        if self.probabilities.shape != (count, len(self.classes)):
+        if self.probabilities.shape != (len(self), len(self.classes)):
             raise ValueError(
                 f"probabilities have the shape {self.probabilities.shape}, "
-                f"but there are {count} ids and {len(self.classes)} classes"
+                f"but there are {len(self)} ids and {len(self.classes)} classes"
             )
-        if not len(self.speakers) == len(self.truth) == len(self.folds) == len(self.seeds) == count:
-            raise ValueError(f"speakers, truth, folds and seeds must have one value for each of the {count} ids")
+        super().__post_init__()
         if self.truth.min() < 0 or self.truth.max() >= len(self.classes):
             raise ValueError(
                 f"truth has class indices from {self.truth.min()} to {self.truth.max()}; "
@@ -67,46 +58,23 @@ class Predictions:
                 "they must be >= 0 and sum to 1"
             )
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     @property
     def predicted(self) -> np.ndarray:
         """Index of the likeliest class, shape (n,); the first of equals."""
         return self.probabilities.argmax(axis=1)
-
-    @property
-    def corpora(self) -> tuple[str, ...]:
-        """Corpus of each utterance, from its id."""
-        return tuple(id.partition("/")[0] for id in self.ids)
-
-    def select(self, chosen: np.ndarray) -> Predictions:
-        """Return some of the predictions, by a mask of shape (n,) or by positions."""
-        positions = np.arange(len(self))[chosen]
-        return Predictions(
-            ids=tuple(self.ids[position] for position in positions),
-            speakers=tuple(self.speakers[position] for position in positions),
-            truth=self.truth[positions],
-            probabilities=self.probabilities[positions],
-            classes=self.classes,
-            folds=self.folds[positions],
-            seeds=self.seeds[positions],
-        )
 
     def save(self, path: str | Path) -> None:
         """Write a CSV file: one row per prediction, the probability of class x in column `p_x`.
 
         Numbers are written with all their digits: `load` returns the very same.
         """
-        path = Path(path)
-        predicted, corpora = self.predicted, self.corpora
+        path, predicted = Path(path), self.predicted
         with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS + [_PROBABILITY + name for name in self.classes])
-            for row, id in enumerate(self.ids):
-                truth, answer = self.classes[self.truth[row]], self.classes[predicted[row]]
-                start = [id, self.speakers[row] or "", corpora[row], self.folds[row], self.seeds[row], truth, answer]
-                writer.writerow(start + self.probabilities[row].tolist())
+            for row, probabilities in enumerate(self.probabilities.tolist()):
+                labels = [self.classes[self.truth[row]], self.classes[predicted[row]]]
+                writer.writerow(self.start(row) + labels + probabilities)
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:
@@ -119,46 +87,6 @@ class Predictions:
         header, rows = read_table(path)
         classes = _classes(path, header)
         return _parse(path, classes, rows)
-
-
-def concatenate(parts: Sequence[Predictions]) -> Predictions:
-    """Join the predictions of folds and seeds.
-
-    Raises:
-        UserError: they do not have the same classes in the same order.
-    """
-    for part in parts[1:]:
-        if part.classes != parts[0].classes:
-            raise UserError(
-                f"predictions with different classes cannot be joined: {', '.join(parts[0].classes)} "
-                f"and {', '.join(part.classes)}"
-            )
-    return Predictions(
-        ids=tuple(id for part in parts for id in part.ids),
-        speakers=tuple(speaker for part in parts for speaker in part.speakers),
-        truth=np.concatenate([part.truth for part in parts]),
-        probabilities=np.concatenate([part.probabilities for part in parts]),
-        classes=parts[0].classes,
-        folds=np.concatenate([part.folds for part in parts]),
-        seeds=np.concatenate([part.seeds for part in parts]),
-    )
-
-
-def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header of a table of predictions, and its rows with the number of their line.
-
-    Raises:
-        UserError: no such file, or no table.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            return header, [(reader.line_num, row) for row in reader if row]
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file (predictions)") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a table of predictions ({error})") from None
 
 
 def _classes(path: Path, header: Sequence[str]) -> tuple[str, ...]:
@@ -180,8 +108,6 @@ def _parse(path: Path, classes: tuple[str, ...], rows: Sequence[tuple[int, Seque
     probabilities = np.empty((len(rows), len(classes)))
     for position, (number, row) in enumerate(rows):
         where = f"{path}, line {number}"
-        if len(row) != len(_COLUMNS) + len(classes):
-            raise UserError(f"{where}: {len(row)} values instead of {len(_COLUMNS) + len(classes)}; the file is broken")
         id, speaker, _, fold, seed, right, answer = row[: len(_COLUMNS)]
         for name in (right, answer):
             if name not in index:
@@ -196,7 +122,7 @@ def _parse(path: Path, classes: tuple[str, ...], rows: Sequence[tuple[int, Seque
         truth[position] = index[right]
         answers.append(index[answer])
     try:
-        found = Predictions(tuple(ids), tuple(speakers), truth, probabilities, classes, folds, seeds)
+        found = Predictions(tuple(ids), tuple(speakers), truth, folds, seeds, probabilities, classes)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
     differ = np.flatnonzero(found.predicted != np.array(answers))

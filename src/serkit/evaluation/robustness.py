@@ -16,7 +16,7 @@ from serkit.evaluation import metrics
 from serkit.evaluation.calibration import ece
 from serkit.evaluation.comparison import compare
 from serkit.evaluation.intervals import interval
-from serkit.evaluation.predictions import Predictions, concatenate
+from serkit.evaluation.predictions import Predictions
 from serkit.features.store import digest
 from serkit.progress import bar
 
@@ -119,7 +119,7 @@ def measure(parts: Iterable[Part], curves: Sequence[str] = tuple(CURVES), seed: 
     conditions: list[tuple[str, float | str]] = [("", "")]
     conditions += [(name, strength) for name, curve in chosen.items() for strength in curve.points]
     found = [_predict(part, conditions, seed, jobs) for part in parts]
-    clean, *degraded = [concatenate(versions) for versions in zip(*found, strict=True)]
+    clean, *degraded = [Predictions.concatenate(versions) for versions in zip(*found, strict=True)]
     scored = iter(degraded)
     return {
         "n": len(clean),

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from serkit.corpora.corpus import Utterance
-from serkit.evaluation import metrics, number_predictions, number_scores, unsure
+from serkit.evaluation import metrics, number_scores, unsure
 from serkit.evaluation.calibration import sharpened, temperature
 from serkit.evaluation.nested import calibration, fit_temperature
 from serkit.evaluation.number_predictions import NumberPredictions
-from serkit.evaluation.predictions import Predictions, concatenate
+from serkit.evaluation.predictions import Predictions
 from serkit.evaluation.scores import scores
 from serkit.items import label
 from serkit.protocols.splits import Split
@@ -100,7 +100,7 @@ class Classification(Task[Predictions]):
         )
 
     def load(self, paths: Sequence[Path]) -> Predictions:
-        return concatenate([Predictions.load(path) for path in paths])
+        return Predictions.concatenate([Predictions.load(path) for path in paths])
 
     def value(self, predictions: Predictions) -> float:
         return metrics.uar(predictions.truth, predictions.predicted)
@@ -158,7 +158,7 @@ class Regression(Task[NumberPredictions]):
         )
 
     def load(self, paths: Sequence[Path]) -> NumberPredictions:
-        return number_predictions.concatenate([NumberPredictions.load(path) for path in paths])
+        return NumberPredictions.concatenate([NumberPredictions.load(path) for path in paths])
 
     def value(self, predictions: NumberPredictions) -> float:
         return number_scores.mean_ccc(predictions)
