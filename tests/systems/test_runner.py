@@ -9,7 +9,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
-from serkit.evaluation.predictions import Predictions, concatenate
+from serkit.evaluation.predictions import Predictions
 from serkit.protocols import Protocol
 from serkit.systems import runner
 from serkit.systems.export import export
@@ -506,7 +506,7 @@ def test_the_linear_baseline_runs_on_the_same_folds_and_classes(synthetic, tmp_p
     scores = run(request, tmp_path / "run")
     own = Predictions.load(tmp_path / "run" / "predictions.csv")
     parts = [Predictions.load(path) for path in sorted((tmp_path / "run" / "baseline" / "folds").glob("*.csv"))]
-    other = concatenate(parts)
+    other = Predictions.concatenate(parts)
     assert other.classes == own.classes == ("anger", "neutral", "sadness")
     assert dict(zip(other.ids, other.folds, strict=True)) == dict(zip(own.ids, own.folds, strict=True))
     assert scores["baseline"]["system"] == "linear-baseline"
