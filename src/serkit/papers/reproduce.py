@@ -218,7 +218,7 @@ def _table(
                     continue
                 place, scores = found
                 system = System.model_validate(RunFolder.load(place).system)
-                sizes = sizes or size(system, system.deployed.name, len(scores["classes"]))
+                sizes = sizes or size(system, system.deployed.name, len(scores["classes"]), whole=True)
                 entry["measured"][protocol] = {**_cell(scores, table, place), **sizes}
             rows.append(entry)
     elsewhere = [
