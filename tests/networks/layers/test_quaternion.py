@@ -141,6 +141,16 @@ def test_batch_norm():
     assert sum(parameter.numel() for parameter in layer.parameters()) == 2 + 8
 
 
+def test_batch_norm_keeps_its_statistics_in_float32():
+    torch.manual_seed(0)
+    layer, exact, x = QuaternionBatchNorm2d(8), QuaternionBatchNorm2d(8), 3 + torch.randn(6, 8, 20, 20)
+    rounded, expected = layer(x.bfloat16()), exact(x.bfloat16().float())
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), expected, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(layer.mean, exact.mean)
+    torch.testing.assert_close(layer.variance, exact.variance)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 4, 4), (2, 8, 4, 4)])
 def test_gradients(shape):
     x = numbers(*shape).requires_grad_()

@@ -219,13 +219,14 @@ class QuaternionBatchNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mean, variance = self.mean, self.variance
         if self.training:
-            mean = x.mean((0, 2, 3))
+            # Sums of many numbers: in float32 at least, whatever precision the input has.
+            mean = x.mean((0, 2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
             variance = (x - mean[:, None, None]).square().mean((0, 2, 3)).unflatten(0, (4, -1)).sum(0)
             with torch.no_grad():
                 self.mean.lerp_(mean, self.momentum)
                 self.variance.lerp_(variance, self.momentum)
         scale = (self.weight * (variance + self.eps).rsqrt()).repeat(4)
-        return x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+        return (x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]).to(x.dtype)
 
 
 def folded(model: nn.Module) -> nn.Module:
