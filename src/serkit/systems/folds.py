@@ -1,0 +1,137 @@
+"""The folds of a run: each trained and predicted by itself, several at the same time, none twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from serkit.atomic import write_json
+from serkit.progress import bar
+from serkit.protocols.splits import Split
+from serkit.systems.experiment import Experiment
+from serkit.systems.stages import Stages
+from serkit.systems.tasks import task_of
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One fold, as a worker process receives it."""
+
+    experiments: Sequence[Experiment]
+    split: Split
+    folder: Path
+    stages: Path
+    threads: int
+    jobs: int
+    accelerator: str
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The folds of a protocol and how they are worked through.
+
+    Args:
+        parts: who is in which part.
+        stages: where stages lie.
+        threads: of each fold.
+        jobs: folds at the same time.
+        accelerator: handed to Lightning Fabric.
+    """
+
+    parts: Sequence[Split]
+    stages: Path
+    threads: int
+    jobs: int
+    accelerator: str
+
+    def predict(self, candidates: Sequence[Experiment], folder: Path, report: Callable[[str], None]) -> Any:
+        """Train and predict each fold that the folder does not have yet; returns the predictions of all."""
+        readers = max(1, (os.cpu_count() or 1) // self.jobs)
+        tasks = [
+            _Task(candidates, split, folder, self.stages, self.threads, readers, self.accelerator)
+            for split in self.parts
+            if not (folder / "folds" / f"{split.name}.json").exists()
+        ]
+        if len(tasks) < len(self.parts):
+            report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds were done before")
+        task = task_of(candidates[0])
+        for name, value in _work(tasks, self.jobs):
+            report(f"{name}: {task.in_words(value)}")
+        return task.load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
+
+
+def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
+    """Yield name and score of each fold as it is done."""
+    with bar("folds", len(tasks)) as advance:
+        if jobs == 1 or len(tasks) < 2:
+            for task in tasks:
+                yield _fold(task)
+                advance(1)
+            return
+        # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
+            futures = [pool.submit(_fold, task) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+                    advance(1)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def end_with_parent() -> None:
+    """End this worker as soon as the process that started it has ended, however that came.
+
+    Otherwise a killed run would train on unseen, beside the run that takes up its work.
+    """
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _fold(task: _Task) -> tuple[str, float]:
+    """Train one fold, choose the grid's row and fit a temperature on its validation part, predict its test part."""
+    torch.set_num_threads(task.threads)
+    split, kind = task.split, task_of(task.experiments[0])
+    candidates = []
+    for experiment in task.experiments:
+        stages = Stages(experiment, split, task.stages, split.seed, task.jobs, task.accelerator)
+        finished = stages.train()
+        held = kind.predict(experiment, stages, finished, split.validation, split) if split.validation else None
+        candidates.append((experiment, stages, finished, held))
+    validation = [kind.value(held) if held else 0.0 for *_, held in candidates]
+    # The first of equals wins: the order of the grid is the user's.
+    chosen = max(range(len(candidates)), key=lambda row: validation[row])
+    experiment, stages, finished, held = candidates[chosen]
+    predictions = kind.predict(experiment, stages, finished, split.test, split)
+    folds = task.folder / "folds"
+    folds.mkdir(parents=True, exist_ok=True)
+    predictions.save(folds / f"{split.name}.csv")
+    value = kind.value(predictions)
+    note = {
+        "stage": finished.folder.name,
+        "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
+        kind.metric: value,
+        "chosen": chosen,
+        "validation": validation,
+    }
+    # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
+    if held and not set(held.ids) & set(split.test):
+        note |= kind.calibrate(held)
+    write_json(folds / f"{split.name}.json", note)
+    return split.name, value
