@@ -203,6 +203,11 @@ def test_stage_data_overrides_whole_keys(write):
     assert system.stage_data(system.stages[0]) == system.data
 
 
+def test_an_option_of_a_part_that_is_given_by_its_name_alone():
+    system = systems.load("real-vgg16", ["stages.emotion.network.init=he"])
+    assert (system.stages[-1].network.name, system.stages[-1].network.options) == ("vgg16", {"init": "he"})
+
+
 # --- what cannot be
 
 

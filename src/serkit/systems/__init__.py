@@ -157,6 +157,8 @@ def _set(table: Any, key: str, path: list[str], value: Any) -> None:
             value = {"name": value}
         table[path[0]] = value
         return
+    if path[0] != "name" and isinstance(table.get(path[0]), str):  # a part that is chosen by its name alone
+        table[path[0]] = {"name": table[path[0]]}
     _set(table.setdefault(path[0], {}), key, path[1:], value)
 
 
