@@ -29,7 +29,6 @@ class StftMagnitude:
         window: `hann`, `hamming` or `rectangular`.
         spectrum_scale: whether magnitudes are divided by the window's sum, so that a full-scale sine
             reads 0.5 whatever the window (SciPy's scaling "spectrum").
-        power: magnitudes are raised to it. Below 1 quiet parts count more: 0.3 is near how loud they are heard.
         center: whether frame t is centred on sample t * hop (zeros beyond the ends).
         size: frames and bins of the image; None: (bins, frames), all of them.
     """
@@ -40,7 +39,6 @@ class StftMagnitude:
     hop: int = 128
     window: str = "hamming"
     spectrum_scale: bool = True
-    power: float = 1.0
     center: bool = True
     size: tuple[int, int] | None = None
 
@@ -55,8 +53,6 @@ class StftMagnitude:
             raise UserError(f"stft_magnitude: size {self.size} must be frames and bins, such as [512, 128]")
         if not 0 < self.length <= self.fft:
             raise UserError(f"stft_magnitude: length {self.length} must lie in 1..fft ({self.fft})")
-        if self.power <= 0:
-            raise UserError(f"stft_magnitude: power {self.power:g} must be above 0")
         if min(self.rate, self.hop) < 1:
             raise UserError(f"stft_magnitude: rate {self.rate} and hop {self.hop} must be above 0")
         if self.window not in spectrum.WINDOWS:
@@ -75,8 +71,6 @@ class StftMagnitude:
         magnitude = np.empty((frames, self.fft // 2 + 1), dtype=np.float32)
         for place, chunk in spectrum.spectra(signal, taper, self.hop, self.center):
             np.abs(chunk, out=magnitude[place])
-        if self.power != 1:
-            np.power(magnitude, self.power, out=magnitude)
         if self.size is None:
             return np.ascontiguousarray(magnitude.T)
         image = np.zeros((1, *self.size), dtype=np.float32)
