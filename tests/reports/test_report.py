@@ -228,6 +228,15 @@ def test_stages_in_a_shared_folder_are_found_through_the_final_model(tmp_path):
     assert len(list(RunFolder.load(folder).trained("main"))) == 4
 
 
+def test_a_stage_that_folds_share_was_trained_once(tmp_path):
+    folder = write_run(tmp_path / "run")
+    assert RunFolder.load(folder).seconds == 4 * 2.0
+    first, second = (folder / "folds" / f"seed-0-fold-{number}.json" for number in (1, 2))
+    shared = json.loads(first.read_text())["stage"]
+    second.write_text(json.dumps({**json.loads(second.read_text()), "stage": shared}))
+    assert RunFolder.load(folder).seconds == 3 * 2.0
+
+
 def test_the_same_run_gives_the_same_bytes_and_leaves_no_temporary_file(tmp_path):
     folder = write_run(tmp_path / "run")
     first = write(folder).read_bytes()

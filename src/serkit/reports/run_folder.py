@@ -120,9 +120,12 @@ class RunFolder:
         for fold, note in self.notes.items():
             name = {self.deployed: note["stage"], **note.get("stages", {})}.get(stage)
             if name and (self.stages / name / "stage.json").exists():
-                history = (self.stages / name / "history.jsonl").read_text(encoding="utf-8")
-                records = [json.loads(line) for line in history.splitlines()]
-                yield fold, read_json(self.stages / name / "stage.json"), records
+                yield fold, *self._read(name)
+
+    def _read(self, name: str) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        """Return `stage.json` and history of a trained stage, by its folder."""
+        history = (self.stages / name / "history.jsonl").read_text(encoding="utf-8")
+        return read_json(self.stages / name / "stage.json"), [json.loads(line) for line in history.splitlines()]
 
     @property
     def stages(self) -> Path:
@@ -133,13 +136,13 @@ class RunFolder:
 
     @property
     def seconds(self) -> float:
-        """Time that training the folds' stages took; of a sweep those of the rows that were chosen."""
-        stages = [found for stage in self.system["stages"] for found in self.trained(stage["name"])]
+        """Time that training the folds' stages took, each once; of a sweep those of the rows that were chosen."""
+        names = {name for note in self.notes.values() for name in [note["stage"], *note.get("stages", {}).values()]}
+        found = [self._read(name) for name in sorted(names) if (self.stages / name / "stage.json").exists()]
         # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
         return round(
             sum(
-                max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history))
-                for _, stage, history in stages
+                max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history)) for stage, history in found
             ),
             2,
         )
