@@ -88,7 +88,8 @@ def _numbers(scores: Mapping[str, Any]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for name, own in scores["targets"].items():
         rows = {name: own}
-        rows |= {f"  {corpus}": part["targets"][name] for corpus, part in scores.get("corpora", {}).items()}
+        parts = scores.get("corpora", {}).items()
+        rows |= {f"  {corpus}": part["targets"][name] for corpus, part in parts if name in part["targets"]}
         if baseline := scores.get("baseline"):
             rows[f"  {baseline['system']}"] = baseline["targets"][name]
         for label, row in rows.items():
