@@ -29,7 +29,8 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
     from serkit.reports.flags import rate, verdict
 
-    console = Console()
+    # Names of classes, corpora and folders may hold brackets, which rich would take for its markup.
+    console = Console(markup=False)
     console.print(_numbers(scores) if "targets" in scores else _classes(scores))
     console.print(f"95 % intervals: {scores['ccc' if 'targets' in scores else 'uar']['method']}", highlight=False)
     console.print(
