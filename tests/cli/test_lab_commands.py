@@ -207,6 +207,7 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
         (["train", "compact-cnn", "--corpus", "TABLE", "--protocol", "leave-one-session-out"], "session"),
         (["export", "nowhere", "--out", "x"], "nowhere: no finished run"),
         (["evaluate", "nobody", "--corpus", "TABLE"], "unknown bundle 'nobody'"),
+        (["evaluate", "nobody", "--corpus", "TABLE", "--out", "no/x.csv"], "no/x.csv: its folder does not exist"),
         (["features", "log_mell", "x.wav", "--out", "x.csv"], "unknown feature 'log_mell'. Did you mean 'log_mel'?"),
         (["reproduce", "nobody"], "unknown paper 'nobody'"),
     ],

@@ -71,12 +71,13 @@ def _print(found: Mapping[str, Any]) -> None:
         table.add_column(f"tested on {name}", justify="right")
     for name, cells in zip(found["corpora"], rows(found), strict=True):
         table.add_row(name, *map(_cell, cells))
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    # A user's own system may have brackets in its name.
+    console = Console(width=None if sys.stdout.isatty() else 150, markup=False)
     console.print(table)
     for name, method in {cell["test"]: cell["uar"]["method"] for cell in found["cells"]}.items():
         console.print(f"95 % intervals on {name}: {method}", highlight=False)
     for flag in dict.fromkeys(flag for cell in found["cells"] for flag in cell["flags"]):
-        console.print(flag, highlight=False, markup=False)
+        console.print(flag, highlight=False)
 
 
 def _cell(cell: Mapping[str, Any]) -> str:
