@@ -210,6 +210,8 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
         (["evaluate", "nobody", "--corpus", "TABLE", "--out", "no/x.csv"], "no/x.csv: its folder does not exist"),
         (["features", "log_mell", "x.wav", "--out", "x.csv"], "unknown feature 'log_mell'. Did you mean 'log_mel'?"),
         (["reproduce", "nobody"], "unknown paper 'nobody'"),
+        (["train", "compact-cnn", "--corpus", "TABLE", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["train", "compact-cnn", "--corpus", "TABLE", "--seed", "9999999999"], "Invalid value for '--seed'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, table, capsys, tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def robustness(
         Path | None,
         typer.Option(help="Folder of robustness.json, .csv, .png. Default: the run's; robustness-NAME of a bundle."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of noise, voices and rooms.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of noise, voices and rooms.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Threads at work.")] = 1,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
