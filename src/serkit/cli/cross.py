@@ -21,7 +21,7 @@ def cross(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted matrix.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="What all chance is drawn from.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:

@@ -38,7 +38,7 @@ def train(
     final: Annotated[bool, typer.Option(help="Train a last model on everything, for export.")] = True,
     baseline: Annotated[bool, typer.Option(help="Score the linear baseline on the same folds.")] = True,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:

@@ -42,7 +42,7 @@ def tune(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The search's folder. Default: runs/SYSTEM-search.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of each worker.")] = 1,
     storage: Annotated[
         str | None, typer.Option(help="URL of a database that several machines reach. Default: a file in --out.")
     ] = None,
