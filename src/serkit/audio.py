@@ -214,12 +214,18 @@ def content_hash(path: Recording) -> str:
 
     Returns:
         32 hexadecimal digits (BLAKE2b).
+
+    Raises:
+        AudioError: missing, empty, unreadable or non-finite file, as in `read`.
     """
     digest = hashlib.blake2b(digest_size=16)
     with _open(path) as file:
         digest.update(f"{file.samplerate} {file.channels} ".encode())
+        position = 0
         while len(block := _decode(path, file, _block_frames(file, _BLOCK_SECONDS))):
+            _check_finite(path, block, position, file.samplerate)
             digest.update(block.tobytes())
+            position += len(block)
     return digest.hexdigest()
 
 

@@ -118,6 +118,17 @@ def test_changed_copies_are_found_where_asked_for(tmp_path):
     assert (report.identical, report.copies) == ([["x/a", "x/c"]], [["x/a", "x/b"], ["x/b", "x/c"]])
 
 
+def test_one_recording_that_cannot_be_read_does_not_keep_copies_from_being_found(tmp_path):
+    take = utterance(1, 1, "anger", 1, seed=0)
+    for name, signal in (("a", take.speech), ("b", 0.5 * take.speech[800:])):
+        write(tmp_path / f"{name}.wav", signal, take.rate)
+    soundfile.write(tmp_path / "c.wav", [0.1, np.nan, 0.1], take.rate, subtype="FLOAT")
+    beyond = say(tmp_path / "a.wav", "d", start=90.0, end=91.0)
+    corpus = corpus_of(tmp_path, *(say(tmp_path / f"{name}.wav", name) for name in "abc"), beyond)
+    report = verify(corpus, copies=True)
+    assert sorted(report.unreadable) == ["x/c", "x/d"] and report.copies == [["x/a", "x/b"]]
+
+
 def test_intervals_are_checked_for_themselves(tmp_path):
     half = np.concatenate([np.zeros(800), loud(5)[:800]])
     path = write(tmp_path / "a.wav", half)

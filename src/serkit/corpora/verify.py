@@ -145,7 +145,8 @@ def verify(
             scans.append(scan)
             if progress:
                 progress(1)
-    found = list(zip([utterance.id for utterance in corpus.utterances], scans, strict=True))
+    scanned = list(zip(corpus.utterances, scans, strict=True))
+    found = [(utterance.id, scan) for utterance, scan in scanned]
     readable = [(key, scan) for key, scan in found if not scan.error]
     identical = _identical(readable)
     return Report(
@@ -163,7 +164,7 @@ def verify(
         clipped={key: scan.full for key, scan in readable if scan.full >= CLIPPED_SAMPLES},
         truncated=sorted({str(entry.message) for entry in caught if issubclass(entry.category, audio.AudioWarning)}),
         identical=identical,
-        copies=_copies(corpus, identical, jobs) if copies else [],
+        copies=_copies([u for u, scan in scanned if not scan.error], identical, jobs) if copies else [],
         channels={f"{key} {name}": defect for key, scan in readable for name, defect in scan.channels.items()},
     )
 
@@ -274,14 +275,14 @@ def _identical(found: list[tuple[str, _Scan]]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _copies(corpus: Corpus, identical: Sequence[Sequence[str]], jobs: int) -> list[list[str]]:
+def _copies(utterances: Sequence[Utterance], identical: Sequence[Sequence[str]], jobs: int) -> list[list[str]]:
     """Return pairs of recordings of which one is a changed copy of the other; identical ones are told already."""
     from serkit.features.store import Store  # Both import this package.
     from serkit.protocols.copies import copies
 
     store = Store()
-    hashes, _ = store.hashes([utterance.path for utterance in corpus.utterances], jobs)
-    pairs = [[pair.first, pair.second] for pair in copies(corpus.utterances, hashes, store, jobs)]
+    hashes, _ = store.hashes([utterance.path for utterance in utterances], jobs)
+    pairs = [[pair.first, pair.second] for pair in copies(utterances, hashes, store, jobs)]
     return [pair for pair in pairs if not any(set(pair) <= set(group) for group in identical)]
 
 
