@@ -214,14 +214,16 @@ def test_stats_count_and_measure(tmp_path):
     utterances.append(say(tmp_path / "d.wav", "part", "neutral", start=1.0, end=1.5))
     (tmp_path / "broken.wav").write_bytes(struct.pack("<4sI", b"RIFF", 0))
     utterances.append(say(tmp_path / "broken.wav", "broken", "neutral"))
+    utterances.append(say(tmp_path / "a.wav", "beyond", "neutral", start=5.0, end=7.0))
     numbers = stats(corpus_of(tmp_path, *utterances))
-    assert numbers.utterances == 6
-    assert numbers.by_speaker == {"anger": {"x/1": 2, "x/2": 1}, "neutral": {"unknown": 3}}
-    assert numbers.by_sex == {"anger": {"female": 2, "male": 1}, "neutral": {"unknown": 3}}
+    assert numbers.utterances == 7
+    assert numbers.by_speaker == {"anger": {"x/1": 2, "x/2": 1}, "neutral": {"unknown": 4}}
+    assert numbers.by_sex == {"anger": {"female": 2, "male": 1}, "neutral": {"unknown": 4}}
     # 0.5, 1, 2, 4, 8 s
     assert numbers.seconds == {"min": 0.5, "median": 2.0, "max": 8.0, "total": 15.5}
     assert numbers.rates == {8000: 5}
-    assert list(numbers.unreadable) == ["x/broken"]
+    assert list(numbers.unreadable) == ["x/broken", "x/beyond"]
+    assert numbers.unreadable["x/beyond"] == "no interval 5 to 7 s in it; it lasts 1.000 s"
 
 
 def test_numbers_are_not_counted_as_classes(tree):

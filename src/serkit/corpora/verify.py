@@ -102,7 +102,7 @@ class Stats:
         by_sex: likewise by class and sex.
         seconds: duration of an utterance, `min`, `median` and `max`, and `total` of all, in s.
         rates: number of utterances by sampling rate in Hz.
-        unreadable: recordings that could not be opened, with the reason; they have no duration.
+        unreadable: recordings that could not be opened, or lack the interval, with the reason; they have no duration.
     """
 
     corpus: str
@@ -184,11 +184,11 @@ def stats(corpus: Corpus) -> Stats:
                 by_sex[label][utterance.sex or "unknown"] += 1
             try:
                 info = audio.info(utterance.path)
+                begin, stop = audio.interval(utterance.path, info, utterance.start, utterance.end)
             except audio.AudioError as error:
                 unreadable[utterance.id] = _reason(error, utterance.path)
                 continue
-            end = info.duration if utterance.end is None else min(utterance.end, info.duration)
-            seconds.append(end - (utterance.start or 0.0))
+            seconds.append((stop - begin) / info.rate)
             rates.append(info.rate)
     return Stats(
         corpus=corpus.name,
