@@ -7,10 +7,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serkit import audio, corpora, items
+from serkit import audio, augment, corpora, items
 from serkit.corpora import Channel, Utterance
 from serkit.errors import UserError
-from serkit.items import TAILS, Item, Windowing, copies, cut, draw, label, replaced, select
+from serkit.items import TAILS, Item, Windowing, copies, cut, draw, label, replaced, select, utterance_id
 
 RATE = 16000
 NOTHING = 1e-4
@@ -25,6 +25,13 @@ def windowed(draw):
     hop = draw(st.one_of(st.none(), st.floats(0.1, 2.0).map(lambda part: part * seconds)))
     minimum = draw(st.one_of(st.just(0.0), st.floats(0.0, 1.0)))
     return Windowing(seconds, hop, draw(st.sampled_from(TAILS)), minimum), samples / rate, rate
+
+
+@pytest.mark.parametrize("end", [None, 4.0, 1e-5])
+@pytest.mark.parametrize("copy", [None, *augment.AUGMENTATIONS])
+@pytest.mark.parametrize("name", ["emodb/03a01Fa", "table/take+b"])
+def test_an_items_id_says_whose_it_is(name, copy, end):
+    assert utterance_id(Item(Utterance(name, Path("a.wav")), 0.0, end, copy).id) == name
 
 
 @settings(max_examples=500, deadline=None)

@@ -25,8 +25,8 @@ TAILS = ("pad", "keep", "drop", "last", "first")
 # What `where` can ask for besides attributes.
 _PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker"})
 
-# What `Item.id` writes behind the utterance's.
-_PIECE = re.compile(r"(\[[-+.e\d]+\])?(\+[a-z]+)?$")
+# What `Item.id` writes behind the utterance's: only names of augmentations, since a file may be called `take+b`.
+_PIECE = re.compile(rf"(\[[-+.e\d]+\])?(\+({'|'.join(augment.AUGMENTATIONS)}))?$")
 
 # A tail below 0.1 ms is the rounding of duration = samples / rate, or holds no whole sample of speech.
 _NO_TAIL = 1e-4
