@@ -2,6 +2,7 @@ import csv
 
 import numpy as np
 import pytest
+import soundfile
 
 from serkit import audio, features
 from serkit.corpora.corpus import Utterance
@@ -43,6 +44,30 @@ def test_a_feature_over_time_is_a_row_per_frame(tmp_path, noise):
     values = np.array([row[1:] for row in rows], dtype=np.float32)
     np.testing.assert_allclose(values[:, 0], np.arange(len(rows)) * 0.01, rtol=1e-5)
     np.testing.assert_array_equal(values[:, 1:].T, feature(audio.read(found[0].path, 16000)[0]))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("log_mel", {}),
+        ("log_mel", {"fft": 2048, "length": 2048, "center": False}),
+        ("stft_magnitude", {}),
+        ("stft_magnitude", {"fft": 2048, "length": 2048, "center": False}),
+        ("speech_log_mel", {}),
+    ],
+)
+def test_the_time_of_a_frame_is_that_of_its_middle(tmp_path, name, options):
+    # A second without any sound, then faint noise with a loud burst of 50 ms around 1.5 s.
+    signal = 0.01 * np.random.default_rng(0).standard_normal(32000)
+    signal[:16000] = 0
+    signal[23600:24400] += 0.5 * np.sin(np.arange(800))
+    soundfile.write(tmp_path / "burst.wav", signal, 16000)
+    feature = features.build(name, **options)
+    write(feature, [Utterance("x/burst", tmp_path / "burst.wav")], tmp_path / "out.csv", store=Store(tmp_path / "store"))
+    values = np.array([row[1:] for row in rows_of(tmp_path / "out.csv")[1:]], dtype=float)
+    loudness = values[:, 1:].max(axis=1)
+    loud = values[loudness > loudness.max() - 0.05 * np.ptp(loudness), 0]
+    assert loud.mean() == pytest.approx(1.5, abs=0.008)
 
 
 def test_parquet_holds_the_same(tmp_path, noise):
