@@ -35,6 +35,10 @@ def test_defaults():
     [
         ({"name": "patient"}, r"unknown stopping rule 'patient'. Did you mean 'patience'\? Available: .*patience"),
         ({"name": "patience", "epoch": 3}, "stopping rule 'patience': .*epoch"),
+        ({"name": "stalled", "every": 0}, "stopping rule 'stalled': every = 0 and times = 4 must be 1 or more"),
+        ({"name": "stalled", "times": 0}, "stopping rule 'stalled': every = 4 and times = 0 must be 1 or more"),
+        ({"name": "floor", "at": [20, 0.2]}, r"stopping rule 'floor': at holds 20; .*such as \[20, 0.17\]"),
+        ({"name": "floor", "at": [[20]]}, r"stopping rule 'floor': at holds \[20\]; an epoch and a value are wanted"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(options, message):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from serkit.errors import UserError, unknown
+from serkit.options import check
 
 Verdict = Literal["go", "stop", "abandon"]
 
@@ -76,6 +77,11 @@ class Floor(Stopping):
     at: Sequence[tuple[int, float]]
     monitor: str = "validation_macro_f1"
 
+    def __post_init__(self) -> None:
+        for pair in self.at:
+            if not isinstance(pair, Sequence) or len(pair) != 2 or not all(isinstance(x, int | float) for x in pair):
+                raise TypeError(f"at holds {pair!r}; an epoch and a value are wanted, such as [20, 0.17]")
+
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
         sign = _sign(self.monitor)
         for epoch, least in self.at:
@@ -101,6 +107,10 @@ class Stalled(Stopping):
     times: int = 4
     gain: float = 0.0
     monitor: str = "validation_loss"
+
+    def __post_init__(self) -> None:
+        if min(self.every, self.times) < 1:
+            raise TypeError(f"every = {self.every} and times = {self.times} must be 1 or more")
 
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
         epoch = history[-1]["epoch"]
@@ -244,6 +254,7 @@ def build(name: str, **options: Any) -> Stopping:
     """
     if name not in RULES:
         raise unknown("stopping rule", name, RULES)
+    check(f"stopping rule '{name}'", RULES[name], options)
     try:
         return RULES[name](**options)
     except TypeError as error:

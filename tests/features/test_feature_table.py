@@ -63,7 +63,8 @@ def test_the_time_of_a_frame_is_that_of_its_middle(tmp_path, name, options):
     signal[23600:24400] += 0.5 * np.sin(np.arange(800))
     soundfile.write(tmp_path / "burst.wav", signal, 16000)
     feature = features.build(name, **options)
-    write(feature, [Utterance("x/burst", tmp_path / "burst.wav")], tmp_path / "out.csv", store=Store(tmp_path / "store"))
+    utterance = Utterance("x/burst", tmp_path / "burst.wav")
+    write(feature, [utterance], tmp_path / "out.csv", store=Store(tmp_path / "store"))
     values = np.array([row[1:] for row in rows_of(tmp_path / "out.csv")[1:]], dtype=float)
     loudness = values[:, 1:].max(axis=1)
     loud = values[loudness > loudness.max() - 0.05 * np.ptp(loudness), 0]
