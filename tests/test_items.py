@@ -232,6 +232,18 @@ def test_a_channel_that_lies_elsewhere_is_told(write):
         np.testing.assert_array_equal(found, np.zeros(8000))
 
 
+def test_of_a_channel_that_ends_at_once_nothing_is_left_at_the_rate(write):
+    path, _ = write("speech.wav", 8000)
+    soundfile.write(path.parent / "egg.wav", np.full(9600, 0.5), 96000)
+    for samples in range(1, 13):
+        egg = Channel(path.parent / "egg.wav", start=0.1 - samples / 96000)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = Item(Utterance("x/a", path, channels={"egg": egg})).signal(RATE, Windowing(), "egg")
+        assert len(found) == 8000
+        assert bool(caught) == (not found.any())
+
+
 def test_a_channel_that_is_not_there():
     utterance = Utterance("x/a", Path("a.wav"), channels={"egg": Channel(Path("b.wav"))})
     with pytest.raises(UserError, match="x/a: no channel 'eeg'; it has: speech, egg"):

@@ -323,7 +323,7 @@ def _read_beside(source: Channel, begin: float, samples: int, rate: int) -> np.n
     # A sample of the file more than needed, since either end is rounded to one.
     end = min(begin + samples / rate + 1 / info.rate, info.duration)
     found = np.zeros(samples, dtype=np.float32)
-    if end - max(begin, 0.0) <= 1 / info.rate:
+    if end - max(begin, 0.0) <= 1 / min(info.rate, rate):
         warnings.warn(f"{source.path}: nothing of it lies beside the speech", audio.AudioWarning, stacklevel=3)
         return found
     signal, _ = audio.read(source.path, rate, source.index, max(begin, 0.0), end)

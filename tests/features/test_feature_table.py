@@ -91,6 +91,18 @@ def test_a_broken_recording_is_left_out_and_named(tmp_path, noise):
     assert [row[0] for row in rows_of(tmp_path / "out.csv")[1:]] == [str(found[0].path), str(found[2].path)]
 
 
+def test_a_recording_that_is_no_sound_inside_is_left_out_and_named(tmp_path, noise):
+    found = utterances(tmp_path, noise)
+    not_a_number = np.full(8000, 0.1, dtype=np.float32)
+    not_a_number[4000] = np.nan
+    soundfile.write(found[0].path, not_a_number, 16000, subtype="FLOAT")
+    soundfile.write(found[2].path, [0.1], 96000)
+    failed = write(features.build("f0_robust"), found, tmp_path / "out.csv", store=Store(tmp_path / "store"))
+    assert set(failed) == {"x/0", "x/2"}
+    assert "not a number" in failed["x/0"] and "too short" in failed["x/2"]
+    assert {row[0] for row in rows_of(tmp_path / "out.csv")[1:]} == {str(found[1].path)}
+
+
 def test_what_cannot_be_a_table_is_refused(tmp_path, noise):
     found = utterances(tmp_path, noise, 1)
     with pytest.raises(UserError, match=r"written as \.csv or \.parquet"):

@@ -182,6 +182,7 @@ class Store:
         windowing: Windowing,
         channel: str | None = None,
         jobs: int = 1,
+        failed: dict[str, str] | None = None,
     ) -> Arrays:
         """Compute a feature of every item, or find it: only what is missing is computed.
 
@@ -192,6 +193,8 @@ class Store:
             windowing: how the items were cut.
             channel: name of a further channel; None: the speech.
             jobs: threads that compute.
+            failed: receives the error message by utterance of the items that cannot be read, which then have no array;
+                None: the first one is raised.
 
         Returns:
             One array per item, in their order.
@@ -206,9 +209,14 @@ class Store:
                 self.save(key, feature(item.signal(feature.rate, windowing, channel)))
 
         groups = [list(group) for _, group in groupby(missing.items(), key=lambda pair: pair[1].utterance.id)]
-        for _, result in _in_threads(compute, groups, jobs, feature.name):
+        unread: dict[str, str] = {}
+        for group, result in _in_threads(compute, groups, jobs, feature.name):
             if isinstance(result, audio.AudioError):
-                raise result
+                if failed is None:
+                    raise result
+                unread |= {key: str(result) for key, _ in group}
+        if failed is not None:
+            failed |= {item.utterance.id: unread[key] for key, item in zip(keys, items, strict=True) if key in unread}
         return Arrays(self, keys)
 
 

@@ -124,8 +124,11 @@ def _blocks(
             hashes, unreadable = store.hashes([*paths.values(), *[u.path for u in chunk]], jobs)
             failed |= {u.id: unreadable[path] for u in chunk if (path := paths[u.id]) in unreadable}
             good = [u for u in chunk if u.id not in failed]
-            arrays = store.features(feature, [Item(u) for u in good], hashes, windowing, channel, jobs)
-            for utterance, values in zip(good, arrays, strict=True):
+            arrays = store.features(feature, [Item(u) for u in good], hashes, windowing, channel, jobs, failed)
+            for position, utterance in enumerate(good):
+                if utterance.id in failed:
+                    continue
+                values = arrays[position]
                 name = utterance.id if utterance.start or utterance.end else str(utterance.path)
                 if axis is None:
                     yield name, None, values[None]
