@@ -115,9 +115,8 @@ class Store:
         index = sqlite3.connect(self.folder / "recordings.sqlite", timeout=60)
         try:
             index.execute("CREATE TABLE IF NOT EXISTS recordings (path PRIMARY KEY, size, changed, hash)")
-            known = {
-                path: (size, changed, value) for path, size, changed, value in index.execute("SELECT * FROM recordings")
-            }
+            # One by one: a store may know far more recordings than are asked for.
+            known = "SELECT size, changed, hash FROM recordings WHERE path = ?"
             found, failed, states = {}, {}, {}
             for path in paths:
                 try:
@@ -126,7 +125,7 @@ class Store:
                     failed[path] = f"{path}: no such file"
                     continue
                 states[path] = (stat.st_size, stat.st_mtime_ns)
-                entry = known.get(str(path.absolute()))
+                entry = index.execute(known, (str(path.absolute()),)).fetchone()
                 if entry and entry[:2] == states[path]:
                     found[path] = entry[2]
             new = {}
