@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from serkit.errors import UserError
@@ -22,6 +24,14 @@ def test_patience_with_a_score_that_should_rise():
 
 def test_the_same_value_again_is_no_improvement():
     assert verdicts(build("patience", epochs=3), "validation_loss", [1, 1, 1, 1]) == ["go", "go", "go", "stop"]
+
+
+def test_what_is_not_a_number_is_the_worst():
+    assert verdicts(build("patience", epochs=2), "validation_loss", [math.nan, 3, 2, 1, math.nan]) == ["go"] * 5
+    rule = build("patience", epochs=2, monitor="validation_uar")
+    assert verdicts(rule, "validation_uar", [math.nan, 0.1, math.nan, math.nan])[-1] == "stop"
+    floor = build("floor", at=[[1, 0.5]], monitor="validation_uar")
+    assert verdicts(floor, "validation_uar", [1.0, math.nan])[-1] == "abandon"
 
 
 def test_defaults():

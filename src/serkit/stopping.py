@@ -12,6 +12,7 @@ Epochs count from 0, as in the history: epoch 20 is judged after the 21st pass. 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -269,7 +270,8 @@ def _goodness(record: Mapping[str, Any], monitor: str) -> float:
     """Return a value of the history such that more is better."""
     if monitor not in record:
         raise UserError(f"stopping rule watches '{monitor}'; the history has: {', '.join(record)}")
-    return _sign(monitor) * record[monitor]
+    value = _sign(monitor) * record[monitor]
+    return -math.inf if math.isnan(value) else value  # with what is not a number nothing compares as better
 
 
 def _gravest(verdicts: Iterable[Verdict]) -> Verdict:
