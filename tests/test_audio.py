@@ -218,6 +218,17 @@ def test_a_wav_without_samples(write):
         audio.info(write(signal=np.zeros(0)))
 
 
+@pytest.mark.parametrize(("samples", "rate", "left"), [(1, 96000, 0), (5, 192000, 0), (3, 96000, 1), (1, 22050, 1)])
+def test_a_recording_of_which_resampling_leaves_nothing(write, samples, rate, left):
+    path = write(signal=np.full(samples, 0.5), rate=rate)
+    assert len(audio.read(path)[0]) == samples
+    if left:
+        assert len(audio.read(path, RATE)[0]) == left
+    else:
+        with pytest.raises(AudioError, match=r"call\.wav: too short: no sample is left of it at 16000 Hz"):
+            audio.read(path, RATE)
+
+
 @pytest.mark.parametrize("value", [[np.nan], [np.inf], [-np.inf], [np.inf, -np.inf]])
 def test_what_is_not_a_number_is_found(write, strict, value):
     signal = NOISE.copy()

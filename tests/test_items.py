@@ -7,10 +7,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serkit import audio, corpora, items
+from serkit import audio, augment, corpora, items
 from serkit.corpora import Channel, Utterance
 from serkit.errors import UserError
-from serkit.items import TAILS, Item, Windowing, copies, cut, draw, label, replaced, select
+from serkit.items import TAILS, Item, Windowing, copies, cut, draw, label, replaced, select, utterance_id
 
 RATE = 16000
 NOTHING = 1e-4
@@ -25,6 +25,13 @@ def windowed(draw):
     hop = draw(st.one_of(st.none(), st.floats(0.1, 2.0).map(lambda part: part * seconds)))
     minimum = draw(st.one_of(st.just(0.0), st.floats(0.0, 1.0)))
     return Windowing(seconds, hop, draw(st.sampled_from(TAILS)), minimum), samples / rate, rate
+
+
+@pytest.mark.parametrize("end", [None, 4.0, 1e-5])
+@pytest.mark.parametrize("copy", [None, *augment.AUGMENTATIONS])
+@pytest.mark.parametrize("name", ["emodb/03a01Fa", "table/take+b"])
+def test_an_items_id_says_whose_it_is(name, copy, end):
+    assert utterance_id(Item(Utterance(name, Path("a.wav")), 0.0, end, copy).id) == name
 
 
 @settings(max_examples=500, deadline=None)
@@ -223,6 +230,18 @@ def test_a_channel_that_lies_elsewhere_is_told(write):
         with pytest.warns(audio.AudioWarning, match="nothing of it lies beside the speech"):
             found = Item(utterance).signal(RATE, Windowing(), "egg")
         np.testing.assert_array_equal(found, np.zeros(8000))
+
+
+def test_of_a_channel_that_ends_at_once_nothing_is_left_at_the_rate(write):
+    path, _ = write("speech.wav", 8000)
+    soundfile.write(path.parent / "egg.wav", np.full(9600, 0.5), 96000)
+    for samples in range(1, 13):
+        egg = Channel(path.parent / "egg.wav", start=0.1 - samples / 96000)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = Item(Utterance("x/a", path, channels={"egg": egg})).signal(RATE, Windowing(), "egg")
+        assert len(found) == 8000
+        assert bool(caught) == (not found.any())
 
 
 def test_a_channel_that_is_not_there():

@@ -179,3 +179,9 @@ def test_build(name):
 def test_an_unknown_name():
     with pytest.raises(UserError, match=r"unknown perturbation 'corp'. Did you mean 'crop'\? Available: crop, mask"):
         perturb.build("corp", view="mel")
+
+
+@pytest.mark.parametrize("shape", [(3, 10), (3, 1, 8, 20)])
+def test_only_bands_over_time_can_be_perturbed(shape):
+    with pytest.raises(UserError, match=r"view 'mel' has shape \(.*\); only \(bands, time\) can be perturbed"):
+        perturb.build("mask", view="mel")(Batch({"mel": torch.zeros(shape)}))

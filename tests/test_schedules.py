@@ -65,7 +65,10 @@ def test_one_cycle_is_torchs():
             r"unknown schedule 'cosin'. Did you mean 'cosine'\? Available: constant, cosine, one_cycle, step",
         ),
         ("step", {"evry": 3}, "schedule 'step': .*evry"),
-        ("step", {"every": 0}, "schedule 'step': .*zero"),
+        ("step", {"every": 0}, "schedule 'step': every = 0 must be 1 or more"),
+        ("step", {"every": -5}, "schedule 'step': every = -5 must be 1 or more"),
+        ("step", {"factor": -0.5}, "schedule 'step': with .*-0.5.* the learning rate falls below 0"),
+        ("cosine", {"end": -1.0}, "schedule 'cosine': with .*-1.0.* the learning rate falls below 0"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(name, options, message):

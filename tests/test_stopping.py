@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from serkit.errors import UserError
@@ -24,6 +26,14 @@ def test_the_same_value_again_is_no_improvement():
     assert verdicts(build("patience", epochs=3), "validation_loss", [1, 1, 1, 1]) == ["go", "go", "go", "stop"]
 
 
+def test_what_is_not_a_number_is_the_worst():
+    assert verdicts(build("patience", epochs=2), "validation_loss", [math.nan, 3, 2, 1, math.nan]) == ["go"] * 5
+    rule = build("patience", epochs=2, monitor="validation_uar")
+    assert verdicts(rule, "validation_uar", [math.nan, 0.1, math.nan, math.nan])[-1] == "stop"
+    floor = build("floor", at=[[1, 0.5]], monitor="validation_uar")
+    assert verdicts(floor, "validation_uar", [1.0, math.nan])[-1] == "abandon"
+
+
 def test_defaults():
     assert verdicts(build("patience"), "validation_loss", [1.0] * 11) == ["go"] * 10 + ["stop"]
     assert Stopping().after_epoch([{}]) == "go"
@@ -35,12 +45,15 @@ def test_defaults():
     [
         ({"name": "patient"}, r"unknown stopping rule 'patient'. Did you mean 'patience'\? Available: .*patience"),
         ({"name": "patience", "epoch": 3}, "stopping rule 'patience': .*epoch"),
-        ({"name": "patience", "epochs": "8"}, "'patience': epochs is a whole number, 0 or more, not '8'"),
+        ({"name": "patience", "epochs": "8"}, "'patience': epochs = '8'; a whole number is wanted"),
+        ({"name": "patience", "epochs": -1}, "'patience': epochs = -1 must be 0 or more"),
+        ({"name": "floor", "at": [20, 0.2]}, r"'floor': at is a list of pairs .*, not \[20, 0.2\]"),
         ({"name": "floor", "at": [[4]]}, r"'floor': at is a list of pairs .*, not \[\[4\]\]"),
-        ({"name": "floor", "at": 4}, "'floor': at is a list of pairs .*, not 4"),
+        ({"name": "floor", "at": 4}, "'floor': at = 4; a list is wanted"),
         ({"name": "floor", "at": [[4, "x"]]}, "'floor': at is a list of pairs"),
-        ({"name": "stalled", "every": 0}, "'stalled': every is a whole number from 1 on, not 0"),
-        ({"name": "fold_floor", "below": 0.4}, "'fold_floor': below is a table such as .*, not 0.4"),
+        ({"name": "stalled", "every": 0}, "'stalled': every = 0 and times = 4 must be 1 or more"),
+        ({"name": "stalled", "times": 0}, "'stalled': every = 4 and times = 0 must be 1 or more"),
+        ({"name": "fold_floor", "below": 0.4}, "'fold_floor': below = 0.4; a table is wanted"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(options, message):

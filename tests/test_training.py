@@ -212,6 +212,14 @@ def test_equally_good_epochs_keep_the_first(tmp_path):
     assert progress.best == (1.0, accuracies.index(1.0))
 
 
+def test_an_epoch_whose_validation_is_not_a_number_is_not_the_best(tmp_path, monkeypatch):
+    evaluate = training.evaluate
+    losses = iter([math.nan, 0.5, 0.4, math.nan])
+    monkeypatch.setattr(training, "evaluate", lambda *given: {**evaluate(*given), "validation_loss": next(losses)})
+    _, progress = train(tmp_path, make_linear(), make_vectors(26), epochs=4, select="loss")
+    assert progress.best == (-0.4, 2)
+
+
 def test_stopping(tmp_path):
     labels = ["high" if (row % 2) == (row < 20) else "low" for row in range(26)]
     rule = {"name": "patience", "epochs": 2}
@@ -527,6 +535,17 @@ def test_weights_can_be_read_by_whom_other_files_can_be_read(tmp_path):
 def test_selection_needs_a_validation_part(tmp_path, select):
     with pytest.raises(UserError, match=f"trainer.select = '{select}' needs a validation part"):
         train(tmp_path, split=26, select=select)
+
+
+@pytest.mark.parametrize("left", [0, 100, -10])
+def test_a_checkpoint_that_a_power_cut_has_left_broken(tmp_path, interrupt, left):
+    interrupt("_seed_step", 3)
+    with pytest.raises(Interruption):
+        train(tmp_path, make_linear(), make_vectors(26), batch_size=5, checkpoint_seconds=0)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(UserError, match=r"checkpoint\.safetensors: broken \(.*the stage is trained again"):
+        train(tmp_path, make_linear(), make_vectors(26), batch_size=5, checkpoint_seconds=0)
 
 
 def test_a_rule_that_watches_what_is_not_there(tmp_path):

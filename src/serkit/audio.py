@@ -142,14 +142,17 @@ def read(
         float32 samples of shape (samples,), full scale 1.0, and their rate in Hz.
 
     Raises:
-        AudioError: missing, empty, unreadable or non-finite file; no such channel or interval.
+        AudioError: missing, empty, unreadable or non-finite file; no such channel or interval; so short that
+            resampling leaves nothing.
 
     Warns:
         AudioWarning: the recording is silent, or shorter than its header says.
     """
     parts = list(blocks(path, rate, channel, start, end))
     signal = np.concatenate([part for part, _ in parts]) if len(parts) > 1 else parts[0][0]
-    if np.abs(signal).max(initial=0.0) < SILENCE_PEAK:
+    if not len(signal):
+        raise AudioError(f"{path}: too short: no sample is left of it at {parts[0][1]} Hz")
+    if np.abs(signal).max() < SILENCE_PEAK:
         warn(f"{path}: silent (no sample above -96 dB of full scale)")
     return signal, parts[0][1]
 

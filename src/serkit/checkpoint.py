@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -137,6 +137,8 @@ def keep_best(folder: Path, model: Model, state: Progress, select: str) -> None:
     if select == "last":
         return
     value = state.history[-1][f"validation_{select}"] * (-1 if select == "loss" else 1)
+    if math.isnan(value):  # with which nothing compares as better
+        value = -math.inf
     if state.best is None or value > state.best[0]:
         state.best = (value, state.epoch - 1)
         save_weights(model.state_dict(), folder / "best.safetensors", {"epoch": state.epoch - 1})
@@ -197,6 +199,10 @@ def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, 
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        return tensors, json.loads((file.metadata() or {}).get("note", "{}"))
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            return tensors, json.loads((file.metadata() or {}).get("note", "{}"))
+    except SafetensorError as error:
+        # A power cut can leave an empty or cut-off file behind a rename.
+        raise UserError(f"{path}: broken ({error}); remove {path.parent}, and the stage is trained again") from None

@@ -25,8 +25,8 @@ TAILS = ("pad", "keep", "drop", "last", "first")
 # What `where` can ask for besides attributes.
 _PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker"})
 
-# What `Item.id` writes behind the utterance's.
-_WINDOW, _COPY = re.compile(r"\[[-+.e\d]+\]$"), re.compile(r"\+[a-z_]+$")
+# What `Item.id` writes behind the utterance's: only names of augmentations, since a file may be called `take+b`.
+_WINDOW, _COPY = re.compile(r"\[[-+.e\d]+\]$"), re.compile(rf"\+({'|'.join(augment.AUGMENTATIONS)})$")
 
 # A tail below 0.1 ms is the rounding of duration = samples / rate, or holds no whole sample of speech.
 _NO_TAIL = 1e-4
@@ -331,7 +331,7 @@ def _read_beside(source: Channel, begin: float, samples: int, rate: int) -> np.n
     # A sample of the file more than needed, since either end is rounded to one.
     end = min(begin + samples / rate + 1 / info.rate, info.duration)
     found = np.zeros(samples, dtype=np.float32)
-    if end - max(begin, 0.0) <= 1 / info.rate:
+    if end - max(begin, 0.0) <= 1 / min(info.rate, rate):
         warnings.warn(f"{source.path}: nothing of it lies beside the speech", audio.AudioWarning, stacklevel=3)
         return found
     signal, _ = audio.read(source.path, rate, source.index, max(begin, 0.0), end)

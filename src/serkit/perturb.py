@@ -16,6 +16,7 @@ from torch import Tensor
 
 from serkit.errors import UserError, unknown
 from serkit.networks.network import Batch
+from serkit.options import check
 
 
 def _view(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
@@ -23,6 +24,8 @@ def _view(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
     if name not in batch.views:
         raise unknown("view", name, batch.views)
     x = batch.views[name]
+    if x.dim() != 3:
+        raise UserError(f"view '{name}' has shape {tuple(x.shape[1:])}; only (bands, time) can be perturbed")
     return x, batch.lengths.get(name, torch.full((len(x),), x.shape[2]))
 
 
@@ -43,6 +46,10 @@ class Crop:
 
     view: str
     frames: int
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise TypeError(f"frames must be 1 or more, not {self.frames}")
 
     def __call__(self, batch: Batch) -> Batch:
         x, lengths = _view(batch, self.view)
@@ -161,6 +168,7 @@ def build(name: str, **options: Any) -> Perturbation:
     """Make a perturbation by name."""
     if name not in PERTURBATIONS:
         raise unknown("perturbation", name, PERTURBATIONS)
+    check(f"perturbation '{name}'", PERTURBATIONS[name], options)
     try:
         return PERTURBATIONS[name](**options)
     except TypeError as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from serkit.errors import UserError, unknown
+from serkit.options import check
 
 Schedule = Callable[[float, int], float]
 
@@ -22,6 +23,8 @@ def constant(epoch: float, epochs: int) -> float:
 
 def step(epoch: float, epochs: int, every: int = 10, factor: float = 0.5) -> float:
     """Multiply by `factor` after every `every` whole epochs."""
+    if every < 1:
+        raise ArithmeticError(f"every = {every} must be 1 or more")
     return factor ** (int(epoch) // every)
 
 
@@ -64,9 +67,12 @@ def build(name: str, **options: float) -> Schedule:
     """
     if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
+    check(f"schedule '{name}'", SCHEDULES[name], options)
     schedule = partial(SCHEDULES[name], **options)
     try:
-        schedule(0.0, 1)
+        factors = [schedule(epoch, 100) for epoch in range(101)]
     except (TypeError, ArithmeticError) as error:
         raise UserError(f"schedule '{name}': {error}") from None
+    if min(factors) < -1e-9:
+        raise UserError(f"schedule '{name}': with {options} the learning rate falls below 0")
     return schedule

@@ -12,11 +12,13 @@ Epochs count from 0, as in the history: epoch 20 is judged after the 21st pass. 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from serkit.errors import UserError, unknown
+from serkit.options import check
 
 Verdict = Literal["go", "stop", "abandon"]
 
@@ -64,8 +66,8 @@ class Patience(Stopping):
     monitor: str = "validation_loss"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.epochs, int) or self.epochs < 0:
-            raise ValueError(f"epochs is a whole number, 0 or more, not {self.epochs!r}")
+        if self.epochs < 0:
+            raise ValueError(f"epochs = {self.epochs} must be 0 or more")
 
     @property
     def watched(self) -> list[str]:
@@ -94,8 +96,7 @@ class Floor(Stopping):
     monitor: str = "validation_macro_f1"
 
     def __post_init__(self) -> None:
-        pairs = self.at if isinstance(self.at, Sequence) else [self.at]
-        if not all(isinstance(pair, Sequence) and [type(part) for part in pair] in _PAIRS for pair in pairs):
+        if not all(isinstance(pair, Sequence) and [type(part) for part in pair] in _PAIRS for pair in self.at):
             raise ValueError(f"at is a list of pairs of an epoch and a value, such as [[20, 0.4]], not {self.at!r}")
 
     @property
@@ -129,9 +130,8 @@ class Stalled(Stopping):
     monitor: str = "validation_loss"
 
     def __post_init__(self) -> None:
-        for name, value in {"every": self.every, "times": self.times}.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is a whole number from 1 on, not {value!r}")
+        if min(self.every, self.times) < 1:
+            raise ValueError(f"every = {self.every} and times = {self.times} must be 1 or more")
 
     @property
     def watched(self) -> list[str]:
@@ -163,8 +163,6 @@ class FoldFloor(Stopping):
     need: str = "all"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.below, Mapping):
-            raise ValueError(f"below is a table such as {{ accuracy = 0.4 }}, not {self.below!r}")
         if self.need not in ("all", "any"):
             raise unknown("need", self.need, ["all", "any"])
 
@@ -285,6 +283,7 @@ def build(name: str, **options: Any) -> Stopping:
     """
     if name not in RULES:
         raise unknown("stopping rule", name, RULES)
+    check(f"stopping rule '{name}'", RULES[name], options)
     try:
         return RULES[name](**options)
     except (TypeError, ValueError) as error:
@@ -299,7 +298,8 @@ def _goodness(record: Mapping[str, Any], monitor: str) -> float:
     """Return a value of the history such that more is better."""
     if monitor not in record:
         raise UserError(f"stopping rule watches '{monitor}'; the history has: {', '.join(record)}")
-    return _sign(monitor) * record[monitor]
+    value = _sign(monitor) * record[monitor]
+    return -math.inf if math.isnan(value) else value  # with what is not a number nothing compares as better
 
 
 def _gravest(verdicts: Iterable[Verdict]) -> Verdict:

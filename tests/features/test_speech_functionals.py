@@ -128,3 +128,12 @@ def test_columns_name_every_value_once():
 def test_what_cannot_be(options, problem):
     with pytest.raises(UserError, match=problem):
         SpeechFunctionals(**options)
+
+
+@pytest.mark.parametrize("options", [{"hop": 512}, {"hop": 3}, {"rate": 8000, "high": 3800.0}])
+def test_frames_that_do_not_show_the_modulation_are_refused(options):
+    hop = options.get("rate", 16000) * 256 // 16000
+    with pytest.raises(UserError, match=f"frames a second do not show modulation .* with hop {hop} they do"):
+        SpeechFunctionals(**options)
+    noise = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    assert np.isfinite(SpeechFunctionals(**{**options, "hop": hop})(noise)).all()

@@ -42,7 +42,7 @@ def high_pass(signal: np.ndarray, rate: int, corner: float, order: int) -> np.nd
 
 
 def _reflect(signal: np.ndarray, margin: int) -> np.ndarray:
-    """Put `margin` samples on either side: the signal rotated about its end samples, or 0 where it is shorter."""
+    """Put `margin` samples on either side: the signal rotated about its end samples, and beyond it its last value."""
     inside = min(margin, len(signal) - 1)
     before = 2 * signal[0] - signal[inside:0:-1]
     after = 2 * signal[-1] - signal[-2 : -2 - inside : -1]

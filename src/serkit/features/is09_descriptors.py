@@ -38,7 +38,7 @@ class Is09Descriptors:
     RMS energy, MFCC 1 to 12, zero-crossing rate, voicing probability and F0 in Hz (0 where unvoiced), of
     25 ms frames every 10 ms (whole frames only; a shorter signal is zero-padded to one), averaged over three
     frames; then the slope of each, per frame, over five frames. Beyond the ends the contours keep their end
-    value.
+    value. A table gives the time at which each frame begins, as openSMILE's do.
 
     Sources: Schuller, Steidl & Batliner 2009, table 1; details, where that is silent, by comparison with
     openSMILE 3, whose names the columns carry.

@@ -73,6 +73,11 @@ class LogMel:
     def shape(self) -> tuple[int | None, ...]:
         return (self.bands, None)
 
+    @property
+    def middle(self) -> int:
+        """Sample in the middle of the first frame."""
+        return 0 if self.center else self.fft // 2
+
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the levels of a float32 signal (samples,): float32 (bands, frames)."""
         taper = spectrum.window(self.window, self.length, self.fft)

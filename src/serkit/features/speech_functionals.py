@@ -69,6 +69,12 @@ class SpeechFunctionals(SpeechLogMel):
                 f"{self.name}: coefficients {self.coefficients} must lie in 1..bands ({self.bands}), and "
                 f"groups {self.groups} must divide the bands"
             )
+        frequency = np.fft.rfftfreq(_MODULATION_FRAMES, self.hop / self.rate)
+        if not np.histogram(frequency, MODULATION_EDGES)[0].all():
+            raise UserError(
+                f"{self.name}: {self.rate / self.hop:g} frames a second do not show modulation from "
+                f"{MODULATION_EDGES[0]:g} to {MODULATION_EDGES[-1]:g} Hz; with hop {round(self.rate / 62.5)} they do"
+            )
 
     @property
     def shape(self) -> tuple[int | None, ...]:

@@ -62,6 +62,11 @@ class StftMagnitude:
     def shape(self) -> tuple[int | None, ...]:
         return (self.fft // 2 + 1, None) if self.size is None else (1, *self.size)
 
+    @property
+    def middle(self) -> int:
+        """Sample in the middle of the first frame."""
+        return 0 if self.center else self.fft // 2
+
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the magnitudes of a float32 signal (samples,): float32 of `shape`."""
         taper = spectrum.window(self.window, self.length, self.fft)

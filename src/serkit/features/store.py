@@ -115,9 +115,8 @@ class Store:
         index = sqlite3.connect(self.folder / "recordings.sqlite", timeout=60)
         try:
             index.execute("CREATE TABLE IF NOT EXISTS recordings (path PRIMARY KEY, size, changed, hash)")
-            known = {
-                path: (size, changed, value) for path, size, changed, value in index.execute("SELECT * FROM recordings")
-            }
+            # One by one: a store may know far more recordings than are asked for.
+            known = "SELECT size, changed, hash FROM recordings WHERE path = ?"
             found, failed, states = {}, {}, {}
             for path in paths:
                 try:
@@ -126,7 +125,7 @@ class Store:
                     failed[path] = f"{path}: no such file"
                     continue
                 states[path] = (stat.st_size, stat.st_mtime_ns)
-                entry = known.get(str(path.absolute()))
+                entry = index.execute(known, (str(path.absolute()),)).fetchone()
                 if entry and entry[:2] == states[path]:
                     found[path] = entry[2]
             new = {}
@@ -182,6 +181,7 @@ class Store:
         windowing: Windowing,
         channel: str | None = None,
         jobs: int = 1,
+        failed: dict[str, str] | None = None,
     ) -> Arrays:
         """Compute a feature of every item, or find it: only what is missing is computed.
 
@@ -192,6 +192,8 @@ class Store:
             windowing: how the items were cut.
             channel: name of a further channel; None: the speech.
             jobs: threads that compute.
+            failed: receives the error message by utterance of the items that cannot be read, which then have no array;
+                None: the first one is raised.
 
         Returns:
             One array per item, in their order.
@@ -206,9 +208,14 @@ class Store:
                 self.save(key, feature(item.signal(feature.rate, windowing, channel)))
 
         groups = [list(group) for _, group in groupby(missing.items(), key=lambda pair: pair[1].utterance.id)]
-        for _, result in _in_threads(compute, groups, jobs, feature.name):
+        unread: dict[str, str] = {}
+        for group, result in _in_threads(compute, groups, jobs, feature.name):
             if isinstance(result, audio.AudioError):
-                raise result
+                if failed is None:
+                    raise result
+                unread |= {key: str(result) for key, _ in group}
+        if failed is not None:
+            failed |= {item.utterance.id: unread[key] for key, item in zip(keys, items, strict=True) if key in unread}
         return Arrays(self, keys)
 
 

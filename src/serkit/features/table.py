@@ -1,8 +1,8 @@
 """Features as a table: a row per recording, or per frame for features over time.
 
 Beside what every feature has, one may say how it looks in a table: `columns`, the names of its values; `hop`, the
-samples from frame to frame; `middle`, the sample in the middle of its first frame (0 where it does not say);
-`in_tables`, the options it has here unless others are asked for.
+samples from frame to frame; `middle`, the sample in the middle of its first frame (0 where it does not say), counted
+from where its `interval` starts; `in_tables`, the options it has here unless others are asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from serkit.atomic import writing
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
-from serkit.features import Feature
+from serkit.features import Feature, interval
 from serkit.features.store import Store
 from serkit.items import Item, Windowing
 from serkit.progress import bar
@@ -38,10 +38,10 @@ def columns(feature: Feature) -> list[str]:
     return list(own) if own else [f"{feature.name}_{index}" for index in range(sizes[0])]
 
 
-def moments(feature: Feature, frames: int) -> np.ndarray:
-    """Return the time of each frame of a feature over time, in s."""
+def moments(feature: Feature, frames: int, start: float = 0.0) -> np.ndarray:
+    """Return the time of each frame of a feature over time, in s; `start` is where what it shows begins."""
     first, hop = (getattr(feature, name, 0) for name in ("middle", "hop"))
-    return (first + hop * np.arange(frames)) / feature.rate
+    return start + (first + hop * np.arange(frames)) / feature.rate
 
 
 def write(
@@ -124,15 +124,25 @@ def _blocks(
             hashes, unreadable = store.hashes([*paths.values(), *[u.path for u in chunk]], jobs)
             failed |= {u.id: unreadable[path] for u in chunk if (path := paths[u.id]) in unreadable}
             good = [u for u in chunk if u.id not in failed]
-            arrays = store.features(feature, [Item(u) for u in good], hashes, windowing, channel, jobs)
-            for utterance, values in zip(good, arrays, strict=True):
+            arrays = store.features(feature, [Item(u) for u in good], hashes, windowing, channel, jobs, failed)
+            for position, utterance in enumerate(good):
+                if utterance.id in failed:
+                    continue
+                values = arrays[position]
                 name = utterance.id if utterance.start or utterance.end else str(utterance.path)
                 if axis is None:
                     yield name, None, values[None]
                 else:
                     rows = np.moveaxis(values, axis, 0)
-                    yield name, moments(feature, len(rows)), rows
+                    yield name, moments(feature, len(rows), _start(feature, utterance, channel)), rows
             advance(len(chunk))
+
+
+def _start(feature: Feature, utterance: Utterance, channel: str | None) -> float:
+    """Return where what a feature shows of an utterance begins, in s."""
+    if not hasattr(feature, "interval"):
+        return 0.0
+    return interval(feature, Item(utterance).signal(feature.rate, Windowing(), channel))[0]
 
 
 def _write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Any]) -> None:

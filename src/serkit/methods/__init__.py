@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import UserError, unknown
+from serkit.options import check
 
 if TYPE_CHECKING:
     from serkit.methods.method import Method
@@ -61,6 +62,7 @@ def build(name: str, **options: Any) -> Method:
     for option in options:
         if option not in inspect.signature(kind).parameters:
             raise unknown(f"option of method '{name}'", option, inspect.signature(kind).parameters)
+    check(f"method '{name}'", kind, options)
     try:
         return kind(**options)
     except (TypeError, ValueError) as error:

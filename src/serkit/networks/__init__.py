@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import UserError, unknown
+from serkit.options import check
 
 if TYPE_CHECKING:
     from serkit.networks.network import Network
@@ -72,7 +73,8 @@ def build(
     for option in options:
         if option not in known:
             raise unknown(f"option of network '{name}'", option, known)
+    check(f"network '{name}'", kind, options)
     try:
         return kind(dict(inputs), dict(outputs), **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise UserError(f"network '{name}': {error}") from None

@@ -1,0 +1,67 @@
+"""Whether options that a file or a command line gives are of the kind a part takes."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from serkit.errors import UserError
+
+_WANTED = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def check(part: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Compare options with the types that a class or function says it takes.
+
+    What lists and tables hold is not looked at.
+
+    Args:
+        part: what is made, for the error: `feature 'log_mel'`.
+        kind: class or function that will be called with the options.
+        options: by name; names it does not know are passed over.
+
+    Raises:
+        UserError: an option is of another type, or no finite number.
+    """
+    hints = typing.get_type_hints(kind.__init__ if inspect.isclass(kind) else kind)
+    for name, value in options.items():
+        wanted = [_plain(hint) for hint in _alternatives(hints.get(name, Any))]
+        if not any(_fits(value, one) for one in wanted):
+            words = " or ".join(_WANTED[one] for one in wanted if one in _WANTED)
+            raise UserError(f"{part}: {name} = {value!r}; {words} is wanted")
+
+
+def _alternatives(hint: Any) -> Sequence[Any]:
+    """Return the types of a union, or the one."""
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _plain(hint: Any) -> Any:
+    """Return `list` for all sequences, `dict` for all mappings, and what is neither as it is."""
+    origin = typing.get_origin(hint)
+    if not inspect.isclass(origin):
+        return hint
+    return dict if issubclass(origin, Mapping) else list if issubclass(origin, Sequence) else hint
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if wanted in (int, float):
+        number = Integral if wanted is int else Real
+        return isinstance(value, number) and not isinstance(value, bool) and math.isfinite(value)
+    if wanted is list:
+        return isinstance(value, Sequence) and not isinstance(value, str)
+    if wanted is dict:
+        return isinstance(value, Mapping)
+    return isinstance(value, wanted) if wanted in (bool, str, types.NoneType) else True
