@@ -230,6 +230,18 @@ def test_what_is_not_a_number_is_found(write, strict, value):
     assert len(audio.read(path, end=0.25)[0]) == 4000
 
 
+@pytest.mark.parametrize(("level", "good"), [(2.0**31, True), (-(2.0**31), True), (1e20, False), (-3e38, False)])
+def test_no_sample_is_far_beyond_full_scale(write, strict, level, good):
+    signal = NOISE.copy()
+    signal[4000] = level
+    path = write(signal=signal, subtype="FLOAT")
+    if good:
+        assert audio.read(path)[0][4000] == np.float32(level)
+        return
+    with pytest.raises(AudioError, match=r"a sample of [13]e\+\d+ times full scale at 0\.250 s"):
+        audio.read(path)
+
+
 @pytest.mark.parametrize(("level", "silent"), [(0.0, True), (1e-5, True), (1e-4, False)])
 def test_silence_is_told(write, level, silent):
     path = write(signal=np.full(RATE, level), subtype="FLOAT")
