@@ -1,5 +1,7 @@
+import os
 import re
 import struct
+import sys
 import tracemalloc
 import warnings
 
@@ -196,6 +198,20 @@ def test_what_is_no_recording(tmp_path, strict, function, name, content, message
 def test_a_folder_is_no_recording(tmp_path):
     with pytest.raises(AudioError, match="is a folder, not a recording"):
         audio.read(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_pipe_is_no_recording(tmp_path):
+    os.mkfifo(tmp_path / "call.wav")
+    with pytest.raises(AudioError, match=r"call\.wav: is no file but a pipe"):
+        audio.read(tmp_path / "call.wav")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_not_utf8(write, tmp_path):
+    path = tmp_path / os.fsdecode(b"gr\xfcn.wav")
+    os.rename(write(), path)
+    assert len(audio.read(path)[0]) == len(audio.read(str(path))[0]) == len(NOISE)
 
 
 @pytest.mark.parametrize("suffix", sorted(FORMATS.keys() - {"au"}))

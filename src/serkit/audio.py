@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -243,7 +244,7 @@ def _open(path: Recording) -> soundfile.SoundFile:
     return file
 
 
-def _source(path: Recording) -> Path | io.BytesIO:
+def _source(path: Recording) -> Path | bytes | io.BytesIO:
     """Return what libsndfile reads from, which holds at least one byte."""
     if isinstance(path, InMemory):
         if not path.content:
@@ -254,9 +255,12 @@ def _source(path: Recording) -> Path | io.BytesIO:
         raise AudioError(f"{path}: no such file")
     if file.is_dir():
         raise AudioError(f"{path}: is a folder, not a recording")
+    if not file.is_file():
+        raise AudioError(f"{path}: is no file but a pipe or a device; write what comes from it to a file first")
     if file.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes)")
-    return file
+    # soundfile itself cannot encode a name that is not UTF-8.
+    return file if os.name == "nt" else os.fsencode(file)
 
 
 def _check_length(path: Recording, file: soundfile.SoundFile) -> None:
