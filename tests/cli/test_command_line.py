@@ -45,6 +45,7 @@ def raising(error):
         (UserError("what\nwhere"), 2, "serkit: error: what where\n"),
         (KeyboardInterrupt(), 130, ""),
         (PermissionError(13, "Permission denied", "x.wav"), 2, "serkit: error: x.wav: Permission denied\n"),
+        (OSError(28, "No space left on device"), 2, "serkit: error: No space left on device\n"),
     ],
 )
 def test_mistakes_are_one_line(run, command, capsys, error, code, text):

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 
 from serkit import cli
-from serkit.recognition import Recognizer
+from serkit.recognition import Recognizer, formats
 
 PROGRAM = [sys.executable, "-c", "from serkit.cli import main; main()"]
 
@@ -194,6 +195,16 @@ def test_interrupted_and_resumed(run, folder, tmp_path, capsys, monkeypatch):
     assert names((tmp_path / "out.jsonl").read_text()) == FOUND[:2]
     assert run(folder, "--format", "jsonl", "--out", "out.jsonl", "--resume") == 1
     assert names((tmp_path / "out.jsonl").read_text()) == FOUND
+
+
+@pytest.mark.parametrize("format", ["json", "jsonl"])
+def test_a_full_disk_is_named_by_the_file(run, folder, tmp_path, capsys, monkeypatch, format):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(formats, "as_dict", full)  # in place of the write that fails
+    assert run(folder, "--format", format, "--out", "answers") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"serkit: error: answers: {os.strerror(errno.ENOSPC)}"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")

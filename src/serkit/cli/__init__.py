@@ -142,7 +142,7 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail(f"`serkit {' '.join(arguments[:1])}` needs {error.name}: pip install 'serkit[{extra}]'")
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
     except Exception as error:
         # What typer raises for a wrong option is click's own class in some versions and a copy in others.
         if not hasattr(error, "format_message"):
