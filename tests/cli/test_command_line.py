@@ -111,6 +111,17 @@ print([name for name in sys.modules if name.startswith("serkit.") or name in ("n
     assert result.stdout.splitlines()[-1] == "['serkit.errors', 'serkit.cli']"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("models >&-", 0), ("models --nope 2>&-", 2), ("stream --source - --format csv <&-", 0)]
+)
+def test_closed_streams(toy, arguments, code):
+    command = f"{sys.executable} -m serkit {arguments}"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
 def test_a_reader_that_goes_away(toy, tmp_path, noise):
     for index in range(30):

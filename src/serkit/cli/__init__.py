@@ -173,6 +173,10 @@ def _import_command(name: str) -> Any:
 
 def _set_streams() -> None:
     """Let any file name be written: UTF-8 into files and pipes, escapes for what cannot be encoded."""
+    # None where it is closed (`>&-`), or where Windows gives a program no console.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # open to the end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             encoding = None if stream.isatty() else "utf-8"
