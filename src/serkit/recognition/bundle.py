@@ -231,6 +231,20 @@ class Bundle(_Table):
         """Where the network lies."""
         return self.folder / MODEL
 
+    def card(self) -> str:
+        """Read the model card, Markdown.
+
+        Raises:
+            BundleError: it is missing, or no text.
+        """
+        path = self.folder / CARD
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise BundleError(f"{path}: missing; copy the whole bundle again") from None
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+
     def features(self) -> dict[str, features.Feature]:
         """Build the front end of each input, by the input's name.
 
