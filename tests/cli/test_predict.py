@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -233,6 +234,24 @@ def test_several_jobs(run, folder, capsys):
     alone = capsys.readouterr().out
     assert run(folder, "--format", "jsonl", "--jobs", "2") == 1
     assert capsys.readouterr().out == alone
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_jobs_leave_ctrl_c_to_the_command_and_end_with_it(toy, tmp_path, noise):
+    for index in range(20):
+        noise(tmp_path / "calls" / f"{index}.wav", seconds=6.0)
+    command = [*PROGRAM, "predict", "--model", "toy", str(tmp_path / "calls"), "--jobs", "2", "--format", "jsonl"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers = []
+    while len(workers) < 2:
+        folders = [Path(f"/proc/{child}") for child in children.read_text().split()]
+        workers = [folder for folder in folders if "spawn_main" in (folder / "cmdline").read_text()]
+    for worker in workers:
+        status = dict(line.split(":\t") for line in (worker / "status").read_text().splitlines())
+        assert int(status["SigBlk"], 16) >> (signal.SIGINT - 1) & 1  # from the first moment on
+    process.kill()
+    process.communicate(timeout=60)  # workers that live on would keep the pipes open
 
 
 def recorded(monkeypatch):
