@@ -160,9 +160,10 @@ def test_signals_that_are_none(recognizer, signal, message):
         recognizer.predict_signal(signal, 16000)
 
 
-def test_a_rate_that_cannot_be(recognizer):
-    with pytest.raises(UserError, match="a rate of 0 Hz"):
-        recognizer.predict_signal(np.ones(100), 0)
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_a_rate_that_cannot_be(recognizer, rate):
+    with pytest.raises(UserError, match=f"a rate of {rate} Hz"):
+        recognizer.predict_signal(np.ones(100), rate)
 
 
 def test_warnings_are_part_of_the_prediction(recognizer, tmp_path, noise, recwarn):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -357,7 +358,7 @@ def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]
 def as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
     """Check samples, and turn them into float32 (samples, channels) of full scale 1.0."""
     signal = np.asarray(signal)
-    if rate <= 0:
+    if not 0 < rate < math.inf:
         raise UserError(f"signal: a rate of {rate} Hz cannot be")
     if signal.ndim not in (1, 2):
         raise UserError(f"signal: shape {signal.shape}; (samples,) or (samples, channels) is wanted")
