@@ -1,5 +1,7 @@
+import os
 import re
 import struct
+import sys
 import tracemalloc
 import warnings
 
@@ -198,6 +200,20 @@ def test_a_folder_is_no_recording(tmp_path):
         audio.read(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_pipe_is_no_recording(tmp_path):
+    os.mkfifo(tmp_path / "call.wav")
+    with pytest.raises(AudioError, match=r"call\.wav: is no file but a pipe"):
+        audio.read(tmp_path / "call.wav")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_not_utf8(write, tmp_path):
+    path = tmp_path / os.fsdecode(b"gr\xfcn.wav")
+    os.rename(write(), path)
+    assert len(audio.read(path)[0]) == len(audio.read(str(path))[0]) == len(NOISE)
+
+
 @pytest.mark.parametrize("suffix", sorted(FORMATS.keys() - {"au"}))
 def test_a_header_without_samples_is_an_error(write, suffix):
     path = write(suffix)
@@ -241,6 +257,18 @@ def test_what_is_not_a_number_is_found(write, strict, value):
     with pytest.raises(AudioError, match=r"not a number or infinite at 0\.250 s"):
         audio.content_hash(path)
     assert len(audio.read(path, end=0.25)[0]) == 4000
+
+
+@pytest.mark.parametrize(("level", "good"), [(2.0**31, True), (-(2.0**31), True), (1e20, False), (-3e38, False)])
+def test_no_sample_is_far_beyond_full_scale(write, strict, level, good):
+    signal = NOISE.copy()
+    signal[4000] = level
+    path = write(signal=signal, subtype="FLOAT")
+    if good:
+        assert audio.read(path)[0][4000] == np.float32(level)
+        return
+    with pytest.raises(AudioError, match=r"a sample of [13]e\+\d+ times full scale at 0\.250 s"):
+        audio.read(path)
 
 
 @pytest.mark.parametrize(("level", "silent"), [(0.0, True), (1e-5, True), (1e-4, False)])

@@ -95,6 +95,8 @@ def test_windows_by_hand(options, duration, expected):
         ({"tail": "pda"}, r"unknown tail 'pda'. Did you mean 'pad'\?"),
         ({"seconds": 0}, "windows of 0 s every None s: both must be above 0"),
         ({"seconds": 2, "hop": 0}, "windows of 2 s every 0 s: both must be above 0"),
+        ({"seconds": float("nan")}, "windows of nan s every None s: both must be above 0, and finite"),
+        ({"seconds": 2, "hop": float("inf")}, "windows of 2 s every inf s: both must be above 0, and finite"),
         ({"seconds": 2, "hop": -1}, "both must be above 0"),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ SUFFIXES = frozenset(
 
 #: Below this peak a recording is silent: half a step of 16-bit audio.
 SILENCE_PEAK = 0.5 / 32768
+
+#: No sample is beyond this. Integers of 32 bits written as floats reach it; far beyond it features overflow.
+LOUDEST = 2.0**31
 
 _BLOCK_SECONDS = 30.0
 # A block holds no more samples than this over all channels (16 MB), however many channels a header claims.
@@ -142,8 +146,8 @@ def read(
         float32 samples of shape (samples,), full scale 1.0, and their rate in Hz.
 
     Raises:
-        AudioError: missing, empty, unreadable or non-finite file; no such channel or interval; so short that
-            resampling leaves nothing.
+        AudioError: missing, empty, unreadable or non-finite file, or a sample beyond `LOUDEST`; no such channel or
+            interval; so short that resampling leaves nothing.
 
     Warns:
         AudioWarning: the recording is silent, or shorter than its header says.
@@ -226,7 +230,7 @@ def content_hash(path: Recording) -> str:
         digest.update(f"{file.samplerate} {file.channels} ".encode())
         position = 0
         while len(block := _decode(path, file, _block_frames(file, _BLOCK_SECONDS))):
-            _check_finite(path, block, position, file.samplerate)
+            _check_samples(path, block, position, file.samplerate)
             digest.update(block.tobytes())
             position += len(block)
     return digest.hexdigest()
@@ -248,7 +252,7 @@ def _open(path: Recording) -> soundfile.SoundFile:
     return file
 
 
-def _source(path: Recording) -> Path | io.BytesIO:
+def _source(path: Recording) -> Path | bytes | io.BytesIO:
     """Return what libsndfile reads from, which holds at least one byte."""
     if isinstance(path, InMemory):
         if not path.content:
@@ -259,9 +263,12 @@ def _source(path: Recording) -> Path | io.BytesIO:
         raise AudioError(f"{path}: no such file")
     if file.is_dir():
         raise AudioError(f"{path}: is a folder, not a recording")
+    if not file.is_file():
+        raise AudioError(f"{path}: is no file but a pipe or a device; write what comes from it to a file first")
     if file.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes)")
-    return file
+    # soundfile itself cannot encode a name that is not UTF-8.
+    return file if os.name == "nt" else os.fsencode(file)
 
 
 def _check_length(path: Recording, file: soundfile.SoundFile) -> None:
@@ -299,7 +306,7 @@ def _decoded(
     while position < stop:
         wanted = min(stop - position, _block_frames(file, seconds))
         block = _decode(path, file, wanted)
-        _check_finite(path, block, position, file.samplerate)
+        _check_samples(path, block, position, file.samplerate)
         short = len(block) < wanted
         if short and position + len(block) == begin:
             raise AudioError(f"{path}: no audio in it (0 samples could be decoded)")
@@ -344,13 +351,14 @@ def interval(path: Recording, info: Info, start: float | None, end: float | None
     return begin, stop
 
 
-def _check_finite(path: Recording, block: np.ndarray, position: int, rate: int) -> None:
-    # A sum is finite only if every sample is, and takes a third of the time of isfinite().all().
-    with np.errstate(invalid="ignore"):  # inf - inf
-        finite = np.isfinite(block.sum(dtype=np.float64))
-    if not finite:
-        bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
-        raise AudioError(f"{path}: not a number or infinite at {(position + bad[0]) / rate:.3f} s")
+def _check_samples(path: Recording, block: np.ndarray, position: int, rate: int) -> None:
+    # Both are not a number where a sample is not.
+    if max(block.max(initial=0.0), -block.min(initial=0.0)) <= LOUDEST:
+        return
+    first = int(np.argmax(~(np.abs(block) <= LOUDEST).all(axis=1)))
+    peak = np.abs(block[first]).max()
+    what = f"a sample of {peak:.3g} times full scale" if np.isfinite(peak) else "not a number or infinite"
+    raise AudioError(f"{path}: {what} at {(position + first) / rate:.3f} s")
 
 
 def _truncated(path: Recording, what: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -52,8 +53,9 @@ class Windowing:
     def __post_init__(self) -> None:
         if self.tail not in TAILS:
             raise unknown("tail", self.tail, TAILS)
-        if self.seconds is not None and (self.seconds <= 0 or (self.hop is not None and self.hop <= 0)):
-            raise UserError(f"windows of {self.seconds} s every {self.hop} s: both must be above 0")
+        given = [value for value in (self.seconds, self.hop) if value is not None]
+        if self.seconds is not None and not all(0 < value < math.inf for value in given):
+            raise UserError(f"windows of {self.seconds} s every {self.hop} s: both must be above 0, and finite")
 
     def windows(self, duration: float) -> list[tuple[float, float]]:
         """Return start and end in s of each window of a recording of `duration` s; at least one."""

@@ -109,6 +109,8 @@ def test_counters_come_every_five_seconds(client, samples):
         ("", '{"type": "skip", "samples": 0}', "a text of 30 characters is neither"),
         ("", '{"type": "skip", "samples": 1000001}', "a text of 36 characters is neither"),
         ("", '{"type": "skip", "samples": "1"}', "a text of 32 characters is neither"),
+        ("", '{"type": "skip", "samples": true}', "a text of 33 characters is neither"),
+        ("", "[" * 100_000, "a text of 100000 characters is neither"),
     ],
 )
 def test_mistakes_end_a_stream(client, query, message, error):
@@ -166,9 +168,10 @@ def test_the_token_is_a_subprotocol_or_a_header(serve):
         assert websocket.receive_json()["type"] == "ready"
 
 
-def test_a_broken_model_is_not_the_clients_fault(client, samples, monkeypatch, caplog):
+@pytest.mark.parametrize("error", [BundleError("/secret/path: broken"), IndexError("/secret/path: broken")])
+def test_a_fault_of_the_server_is_not_the_clients(client, samples, monkeypatch, caplog, error):
     def fail(*arguments):
-        raise BundleError("/secret/path: broken")
+        raise error
 
     monkeypatch.setattr(Stream, "push", fail)
     with client.websocket_connect("/v1/stream") as websocket:

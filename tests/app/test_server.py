@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from serkit.app.models import Models
@@ -19,6 +21,16 @@ def test_models_are_described(client):
 def test_the_same_name_twice(toy):
     with pytest.raises(UserError, match="a model 'toy' is there already"):
         Models.load(["toy", str(toy)])
+
+
+def test_a_model_without_its_card(toy, tmp_path):
+    shutil.copytree(toy, tmp_path / "bare")
+    (tmp_path / "bare" / "CARD.md").write_bytes(b"caf\xe9")
+    with pytest.raises(UserError, match=r"CARD\.md: not UTF-8"):
+        Models.load([str(tmp_path / "bare")])
+    (tmp_path / "bare" / "CARD.md").unlink()
+    with pytest.raises(UserError, match=r"CARD\.md: missing; copy the whole bundle again"):
+        Models.load([str(tmp_path / "bare")])
 
 
 def test_an_unknown_model_is_named(toy):

@@ -45,6 +45,7 @@ def raising(error):
         (UserError("what\nwhere"), 2, "serkit: error: what where\n"),
         (KeyboardInterrupt(), 130, ""),
         (PermissionError(13, "Permission denied", "x.wav"), 2, "serkit: error: x.wav: Permission denied\n"),
+        (OSError(28, "No space left on device"), 2, "serkit: error: No space left on device\n"),
     ],
 )
 def test_mistakes_are_one_line(run, command, capsys, error, code, text):
@@ -108,6 +109,17 @@ print([name for name in sys.modules if name.startswith("serkit.") or name in ("n
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "['serkit.errors', 'serkit.cli']"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("models >&-", 0), ("models --nope 2>&-", 2), ("stream --source - --format csv <&-", 0)]
+)
+def test_closed_streams(toy, arguments, code):
+    command = f"{sys.executable} -m serkit {arguments}"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import shutil
@@ -7,12 +8,13 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 import soundfile
 
 from serkit import cli
-from serkit.recognition import Recognizer
+from serkit.recognition import Recognizer, formats
 
 PROGRAM = [sys.executable, "-c", "from serkit.cli import main; main()"]
 
@@ -196,6 +198,16 @@ def test_interrupted_and_resumed(run, folder, tmp_path, capsys, monkeypatch):
     assert names((tmp_path / "out.jsonl").read_text()) == FOUND
 
 
+@pytest.mark.parametrize("format", ["json", "jsonl"])
+def test_a_full_disk_is_named_by_the_file(run, folder, tmp_path, capsys, monkeypatch, format):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(formats, "as_dict", full)  # in place of the write that fails
+    assert run(folder, "--format", format, "--out", "answers") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"serkit: error: answers: {os.strerror(errno.ENOSPC)}"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_killed_and_resumed(toy, tmp_path, noise, how, code):
@@ -222,6 +234,24 @@ def test_several_jobs(run, folder, capsys):
     alone = capsys.readouterr().out
     assert run(folder, "--format", "jsonl", "--jobs", "2") == 1
     assert capsys.readouterr().out == alone
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_jobs_leave_ctrl_c_to_the_command_and_end_with_it(toy, tmp_path, noise):
+    for index in range(20):
+        noise(tmp_path / "calls" / f"{index}.wav", seconds=6.0)
+    command = [*PROGRAM, "predict", "--model", "toy", str(tmp_path / "calls"), "--jobs", "2", "--format", "jsonl"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers = []
+    while len(workers) < 2:
+        folders = [Path(f"/proc/{child}") for child in children.read_text().split()]
+        workers = [folder for folder in folders if "spawn_main" in (folder / "cmdline").read_text()]
+    for worker in workers:
+        status = dict(line.split(":\t") for line in (worker / "status").read_text().splitlines())
+        assert int(status["SigBlk"], 16) >> (signal.SIGINT - 1) & 1  # from the first moment on
+    process.kill()
+    process.communicate(timeout=60)  # workers that live on would keep the pipes open
 
 
 def recorded(monkeypatch):

@@ -35,6 +35,13 @@ def test_it_listens_on_this_computer_with_the_limits_asked_for(toy, served, caps
     assert listening.fileno() == -1  # closed again
 
 
+def test_without_limits(toy, served):
+    options = ["--max-megabytes", "inf", "--max-seconds", "inf", "--timeout", "inf"]
+    assert run(["serve", "--model", "toy", "--port", "0", *options]) == 0
+    limits = served[0][0].app.state.service.limits
+    assert (limits.body, limits.longest, limits.answer) == (sys.maxsize, float("inf"), float("inf"))
+
+
 def test_a_public_address_needs_a_token(toy, served, monkeypatch, tmp_path, capsys):
     assert run(["serve", "--model", "toy", "--host", "0.0.0.0", "--port", "0"]) == 2
     assert "serkit: error: --host 0.0.0.0: others could use the server" in capsys.readouterr().err

@@ -92,6 +92,8 @@ def test_interrupted(run, monkeypatch, capsys):
         (["--source", "gone.wav"], "gone.wav: no such file"),
         (["--source", "call.wav", "--rate", "8000"], "a recording has its own"),
         (["--source", "-", "--fast"], "--fast is for a recording"),
+        (["--source", "-", "--rate", "1"], "--rate"),
+        (["--source", "-", "--channels", "5000"], "--channels"),
         (["--source", "call.wav", "--window", "5"], "window 5 s"),
         (["--source", "call.wav", "--channel", "3"], "no channel 3; it has 1"),
     ],

@@ -72,6 +72,24 @@ def test_resume(run, tmp_path, capsys):
     assert [line["file"].replace("\\", "/") for line in lines] == ["calls/a.wav", "calls/b.flac"]
 
 
+def test_predictions_are_not_gone_on_with_by_timelines(run, capsys):
+    predict = ["predict", "--model", "toy", "--format", "jsonl", "--out"]
+    assert cli.run([*predict, "whole.jsonl", "calls/a.wav"]) == 0
+    assert run("calls/a.wav", "--format", "jsonl", "--out", "time.jsonl") == 0
+    capsys.readouterr()
+    assert run("calls", "--format", "jsonl", "--out", "whole.jsonl", "--resume") == 2
+    assert "line 1 was not written by `serkit predict --timeline --format jsonl`" in capsys.readouterr().err
+    assert cli.run([*predict, "time.jsonl", "--resume", "calls"]) == 2
+    assert "line 1 was not written by `serkit predict --format jsonl`" in capsys.readouterr().err
+
+
+def test_nothing_is_left_to_draw(run, tmp_path, capsys):
+    arguments = ["calls/a.wav", "--format", "jsonl", "--out", "a.jsonl"]
+    assert run(*arguments) == 0
+    assert run(*arguments, "--resume", "--plot", "a.png") == 0
+    assert not (tmp_path / "a.png").exists()
+
+
 def test_a_silent_recording(run, tmp_path, capsys):
     soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
     assert run("silent.wav", "--format", "srt") == 0
@@ -89,12 +107,14 @@ def test_a_silent_recording(run, tmp_path, capsys):
         (["calls", "--detector", "ear"], "unknown detector 'ear'"),
         (["calls/a.wav", "--plot", "a.jpg"], "--plot a.jpg: a name that ends in .png is wanted"),
         (["calls/a.wav", "--plot", "none/a.png"], "a.png: its folder does not exist"),
+        (["calls/a.wav", "--plot", "there.png"], "there.png: is a folder; --plot wants a file"),
         (["calls", "--out", "x.csv", "--format", "csv", "--resume"], "--out FILE and --format jsonl"),
         (["calls", "--out", "calls", "--format", "csv"], "calls: is a folder"),
         (["gone.wav"], "gone.wav: no such file or folder"),
     ],
 )
 def test_wrong_requests(run, tmp_path, capsys, arguments, text):
+    (tmp_path / "there.png").mkdir()
     before = sorted(tmp_path.rglob("*"))
     assert run(*arguments) == 2
     out, err = capsys.readouterr()

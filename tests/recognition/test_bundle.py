@@ -63,6 +63,7 @@ def test_a_failed_save_leaves_nothing(tmp_path, description):
         ({"labls": []}, "unknown key 'labls'. Did you mean 'labels'?"),
         ({"windowing": {"secnds": 8.0}}, "unknown key 'windowing.secnds'"),
         ({"windowing": {"seconds": "long"}}, "key 'windowing.seconds' is 'long'"),
+        ({"windowing": {"seconds": float("nan")}}, "windows of nan s every None s"),
         ({"windowing": {"tail": "tial"}}, "unknown tail 'tial'. Available: drop, first"),
         ({"inputs": []}, "key 'inputs' is []"),
         ({"size": {}}, "key 'size.parameters' is missing"),
@@ -96,7 +97,12 @@ def test_features_this_serkit_lacks(folder, feature, message):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{'a': 1}", "not JSON"), (b"\xff\xfe\x00", "not JSON"), (b"[1]", "holds a list; an object is wanted")],
+    [
+        (b"{'a': 1}", "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[1]", "holds a list; an object is wanted"),
+    ],
 )
 def test_a_description_that_is_none(folder, content, message):
     (folder / "bundle.json").write_bytes(content)
@@ -190,3 +196,5 @@ def test_unknown_names_list_those_there_are(toy):
         find("tpy")
     with pytest.raises(UserError, match=r"no such folder; a bundle is a folder with bundle\.json"):
         find("some/where")
+    with pytest.raises(UserError, match=r"~nobody-of-that-name/mine: no such folder"):
+        find("~nobody-of-that-name/mine")

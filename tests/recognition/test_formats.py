@@ -95,9 +95,22 @@ def test_resume_refuses_what_is_not_its_own(tmp_path, format):
     with pytest.raises(UserError, match="line 1 was not written by `serkit predict --format"):
         formats.resume(path, format, LABELS)
     assert path.read_text() == "my notes\nof today\n"
+    path.write_text("my notes of today, one line without its end")
+    with pytest.raises(UserError, match="was not written by `serkit predict --format"):
+        formats.resume(path, format, LABELS)
+    assert path.read_text() == "my notes of today, one line without its end"
     path.write_text(written(format, GOOD))
     with pytest.raises(UserError, match="has other labels than anger, fear: another model wrote it"):
         formats.resume(path, format, ["anger", "fear"])
+
+
+@pytest.mark.parametrize("line", ['{"file": "a.wav"}', "[1]", "[" * 100_000])
+@pytest.mark.parametrize("timelines", [False, True])
+def test_resume_refuses_json_that_is_no_answer(tmp_path, line, timelines):
+    path = tmp_path / "out"
+    path.write_text(f"{line}\n")
+    with pytest.raises(UserError, match="line 1 was not written by `serkit predict"):
+        formats.resume(path, Format.jsonl, LABELS, timelines=timelines)
 
 
 def test_resume_of_nothing(tmp_path):

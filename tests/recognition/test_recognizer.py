@@ -149,6 +149,7 @@ def test_a_signal_is_resampled(recognizer, tmp_path, noise):
         (np.zeros((2, 16000)), "more channels than samples; transpose it"),
         (np.array([0.0, np.nan]), "not a number or infinite at sample 1"),
         (np.array([np.inf, 0.0]), "not a number or infinite at sample 0"),
+        (np.array([0.0, -1e20]), r"a sample of 1e\+20 times full scale; floats of full scale 1\.0 are wanted"),
         (np.zeros(100, dtype=complex), "samples of type complex128"),
         (np.zeros(100, dtype=np.int64), "samples of type int64; floats or integers of up to 32 bits"),
         (np.array(["a"]), "samples of type <U1"),
@@ -159,9 +160,10 @@ def test_signals_that_are_none(recognizer, signal, message):
         recognizer.predict_signal(signal, 16000)
 
 
-def test_a_rate_that_cannot_be(recognizer):
-    with pytest.raises(UserError, match="a rate of 0 Hz"):
-        recognizer.predict_signal(np.ones(100), 0)
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_a_rate_that_cannot_be(recognizer, rate):
+    with pytest.raises(UserError, match=f"a rate of {rate} Hz"):
+        recognizer.predict_signal(np.ones(100), rate)
 
 
 def test_warnings_are_part_of_the_prediction(recognizer, tmp_path, noise, recwarn):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from serkit.recognition import Recognizer, TimelineOptions
-from serkit.recognition.bundle import CARD, Score, Unsure
+from serkit.recognition.bundle import Score, Unsure
 
 
 class ModelAnswer(BaseModel):
@@ -42,7 +42,7 @@ class ModelAnswer(BaseModel):
             unsure=bundle.unsure,
             window=options.window_for(bundle),
             hop=options.hop,
-            card=(bundle.folder / CARD).read_text(encoding="utf-8"),
+            card=bundle.card(),
         )
 
 

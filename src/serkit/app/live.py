@@ -62,13 +62,15 @@ async def stream(
         await websocket.close(_DONE)
     except WebSocketDisconnect:
         pass
-    except BundleError as error:  # nothing the client could do otherwise
-        _LOG.error("a stream failed", exc_info=error)
-        await _fail(websocket, INTERNAL, _FAILED)
-    except UserError as error:
-        await _fail(websocket, str(error), _REFUSED)
     except HTTPException as error:
         await _fail(websocket, str(error.detail), _BUSY)
+    except Exception as error:
+        if isinstance(error, UserError) and not isinstance(error, BundleError):
+            await _fail(websocket, str(error), _REFUSED)
+            return
+        # Nothing the client could do otherwise.
+        _LOG.error("a stream failed", exc_info=error)
+        await _fail(websocket, INTERNAL, _FAILED)
 
 
 async def _recognise(websocket: WebSocket, service: Service, model: str | None, rate: int) -> None:
@@ -125,12 +127,12 @@ def _step(message: bytes | str, live: Stream) -> Callable[[], list[Event]] | Non
         return lambda: live.push(samples, arrived)
     try:
         asked = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or lists in lists without end
         asked = None
     match asked:
         case {"type": "finish"}:
             return None
-        case {"type": "skip", "samples": int(lost)} if 0 < lost <= _MOST_LOST:
+        case {"type": "skip", "samples": int(lost)} if 0 < lost <= _MOST_LOST and lost is not True:
             return lambda: live.skip(lost)
     raise UserError(
         f"a text of {len(message)} characters is neither {{'type': 'finish'}} nor {{'type': 'skip', 'samples': N}} "

@@ -23,12 +23,13 @@ class Models:
         """Load bundles, given by name or folder; a folder's name is then the model's.
 
         Raises:
-            UserError: no such bundle, a broken one, one that gives numbers, or two of one name.
+            UserError: no such bundle, a broken one, one that gives numbers or has no card, or two of one name.
         """
         recognizers: dict[str, Recognizer] = {}
         for given in names:
             recognizer = load(given)
             recognizer.bundle.want_classes()
+            recognizer.bundle.card()  # which every list of models shows: better missed now than then
             name = recognizer.bundle.folder.resolve().name
             if name in recognizers:
                 raise UserError(f"--model {given}: a model '{name}' is there already; requests could not tell them")

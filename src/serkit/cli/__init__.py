@@ -142,7 +142,7 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail(f"`serkit {' '.join(arguments[:1])}` needs {error.name}: pip install 'serkit[{extra}]'")
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
     except Exception as error:
         # What typer raises for a wrong option is click's own class in some versions and a copy in others.
         if not hasattr(error, "format_message"):
@@ -173,6 +173,10 @@ def _import_command(name: str) -> Any:
 
 def _set_streams() -> None:
     """Let any file name be written: UTF-8 into files and pipes, escapes for what cannot be encoded."""
+    # None where it is closed (`>&-`), or where Windows gives a program no console.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # open to the end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             encoding = None if stream.isatty() else "utf-8"

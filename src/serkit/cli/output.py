@@ -51,8 +51,13 @@ def destination(out: Path | None, by_line: bool) -> Iterator[TextIO]:
         return
     place = nullcontext(out) if by_line else writing(out)
     # newline="": the csv module and JSON lines end their lines themselves, on every system alike.
-    with place as target, open(target, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-        yield stream
+    try:
+        with place as target, open(target, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            yield stream
+    except OSError as error:
+        # Of a full disk the system names no place.
+        error.filename = error.filename or str(out)
+        raise
 
 
 def write(

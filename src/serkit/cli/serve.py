@@ -61,7 +61,7 @@ def serve(
     token = _token(token_file)
     access.check_address(host, token)
     limits = Limits(
-        body=round(max_megabytes * 1e6),
+        body=round(min(max_megabytes * 1e6, sys.maxsize)),  # `inf` is no limit
         longest=max_seconds,
         channels=max_channels,
         answer=timeout,

@@ -41,9 +41,11 @@ def stream(
     model: Model = "default",
     rate: Annotated[
         int | None,
-        typer.Option(min=1, help="Of microphone or standard input, in Hz. Default: 16000.", show_default=False),
+        typer.Option(
+            min=1000, max=768_000, help="Of microphone or standard input, in Hz. Default: 16000.", show_default=False
+        ),
     ] = None,
-    channels: Annotated[int, typer.Option(min=1, help="Of microphone or standard input.")] = 1,
+    channels: Annotated[int, typer.Option(min=1, max=1024, help="Of microphone or standard input.")] = 1,
     channel: ChannelText = None,
     device: Annotated[
         str | None, typer.Option(help="Microphone: number or part of the name.", show_default=False)

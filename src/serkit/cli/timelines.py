@@ -47,7 +47,7 @@ def predict(found: tuple[list[str], list[Failure]], model: str, channel: Channel
         output.check(out, request.resume, format is TimelineFormat.jsonl)
     recognizer = load(model)
     labels = recognizer.bundle.labels
-    answers = formats.resume(out, formats.Format.jsonl, labels) if out and request.resume else {}
+    answers = formats.resume(out, formats.Format.jsonl, labels, timelines=True) if out and request.resume else {}
     files = [file for file in files if file not in answers]
     failures = [failure for failure in failures if failure.file not in answers]
     results = itertools.chain(failures, recognizer.timelines(files, channel, request.options, jobs))
@@ -71,7 +71,7 @@ def predict(found: tuple[list[str], list[Failure]], model: str, channel: Channel
 
 def _pictures(plot: Path | None, files: list[str], several: bool) -> dict[str, Path]:
     """Return the picture of each recording."""
-    if plot is None:
+    if plot is None or not files:
         return {}
     if several:
         return timeline_writers.places(plot, files, ".png")
@@ -79,4 +79,6 @@ def _pictures(plot: Path | None, files: list[str], several: bool) -> dict[str, P
         raise UserError(f"--plot {plot}: a name that ends in .png is wanted")
     if not plot.absolute().parent.is_dir():
         raise UserError(f"{plot}: its folder does not exist")
+    if plot.is_dir():
+        raise UserError(f"{plot}: is a folder; --plot wants a file for one recording")
     return {files[0]: plot}

@@ -231,6 +231,20 @@ class Bundle(_Table):
         """Where the network lies."""
         return self.folder / MODEL
 
+    def card(self) -> str:
+        """Read the model card, Markdown.
+
+        Raises:
+            BundleError: it is missing, or no text.
+        """
+        path = self.folder / CARD
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise BundleError(f"{path}: missing; copy the whole bundle again") from None
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+
     def features(self) -> dict[str, features.Feature]:
         """Build the front end of each input, by the input's name.
 
@@ -302,7 +316,7 @@ def find(name: str | Path) -> Path:
     known = {folder.name: folder for folder in available()}
     if str(name) in known:
         return known[str(name)]
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # leaves `~name` alone where there is no such user
     if path.is_dir():
         return path
     if path.name != str(name):
@@ -336,7 +350,7 @@ def _read_json(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{folder}: not a bundle: {DESCRIPTION} is missing")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # no UTF-8, or no JSON
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or JSON in JSON without end
         raise BundleError(f"{path}: not JSON ({error})") from None
     if not isinstance(content, dict):
         raise BundleError(f"{path}: holds a {type(content).__name__}; an object is wanted")

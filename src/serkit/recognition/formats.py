@@ -147,7 +147,9 @@ def csv_columns(labels: Iterable[str]) -> list[str]:
     return ["file", "label", "sure", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
 
 
-def resume(path: Path, format: Format, labels: Sequence[str], columns: Sequence[str] = ()) -> dict[str, bool]:
+def resume(
+    path: Path, format: Format, labels: Sequence[str], columns: Sequence[str] = (), timelines: bool = False
+) -> dict[str, bool]:
     """Read what an interrupted run has written, and cut off its torn last line.
 
     Args:
@@ -155,6 +157,7 @@ def resume(path: Path, format: Format, labels: Sequence[str], columns: Sequence[
         format: one that is written by line.
         labels: of the bundle that will go on, or the names of its numbers.
         columns: of CSV; empty: `csv_columns` of the labels.
+        timelines: whether it holds timelines, not predictions; of those there is no CSV to go on with.
 
     Returns:
         Whether it was recognised, by file, in the order of the lines.
@@ -165,18 +168,17 @@ def resume(path: Path, format: Format, labels: Sequence[str], columns: Sequence[
     if not path.exists():
         return {}
     content = path.read_bytes()
-    read = _answer_of_jsonl if format is Format.jsonl else _answer_of_csv
+    read = _answer_of_csv if format is Format.csv else _timeline_of_jsonl if timelines else _answer_of_jsonl
     names = labels if format is Format.jsonl else columns or csv_columns(labels)
+    command = f"serkit predict{' --timeline' if timelines else ''} --format {format}"
     answers: dict[str, bool] = {}
     whole = 0
     for number, line in enumerate(_whole_lines(content, quoted=format is Format.csv), 1):
         whole += len(line)
         try:
             answer = read(line.decode(), names, number)
-        except (ValueError, KeyError, TypeError, IndexError):
-            raise UserError(
-                f"{path}: line {number} was not written by `serkit predict --format {format}`; choose another --out"
-            ) from None
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+            raise UserError(f"{path}: line {number} was not written by `{command}`; choose another --out") from None
         if answer is None:
             raise UserError(
                 f"{path}: line {number} has other labels than {', '.join(labels)}: another model wrote it; "
@@ -184,6 +186,9 @@ def resume(path: Path, format: Format, labels: Sequence[str], columns: Sequence[
             )
         answers.update(answer)
     if whole < len(content):
+        start = b'{"file": ' if format is Format.jsonl else b"file,"
+        if not whole and not (content.startswith(start) or start.startswith(content)):
+            raise UserError(f"{path}: was not written by `{command}`; choose another --out")
         with open(path, "r+b") as file:
             file.truncate(whole)
     return answers
@@ -203,9 +208,16 @@ def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str,
     answer = json.loads(line)
     if "error" in answer:
         return {answer["file"]: False}
-    # A timeline names its labels; a prediction has a number, or a probability, for each.
-    found = next(answer[key] for key in ("labels", "values", "probabilities") if key in answer)
+    found = answer["values"] if "values" in answer else answer["probabilities"]
     return {answer["file"]: True} if list(found) == list(labels) else None
+
+
+def _timeline_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
+    """Return what `_answer_of_jsonl` does, of a line that holds a timeline."""
+    answer = json.loads(line)
+    if "error" in answer:
+        return {answer["file"]: False}
+    return {answer["file"]: True} if answer["labels"] == list(labels) else None
 
 
 def _answer_of_csv(line: str, columns: Sequence[str], number: int) -> dict[str, bool] | None:

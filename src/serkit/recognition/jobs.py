@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +75,8 @@ def _in_processes(
     try:
         waiting: deque = deque()
         for path in paths:
-            waiting.append(pool.submit(_attempt_in_worker, method, path, arguments))
+            with _interrupts_blocked():  # for the workers it starts, which inherit that
+                waiting.append(pool.submit(_attempt_in_worker, method, path, arguments))
             if len(waiting) > 4 * jobs:
                 yield waiting.popleft().result()
         while waiting:
@@ -87,6 +90,19 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Put off Ctrl-C, where the system can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _worker: Recognizer | None = None
 
 
@@ -96,7 +112,26 @@ def _start_worker(folder: Path, threads: int) -> None:
     global _worker
     # Ctrl-C reaches every process of a terminal; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     _worker = load(folder, threads)
+
+
+def end_with_parent() -> None:
+    """End this worker as soon as the process that started it has ended, however that came.
+
+    Otherwise the workers of one that was killed would wait for ever, or train on unseen, beside the run that takes up
+    its work.
+    """
+    import multiprocessing
+    import threading
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _attempt_in_worker(method: str, path: str | Path, arguments: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -126,7 +127,7 @@ class Recognizer:
             channel: as for a file.
 
         Raises:
-            UserError: empty, non-finite, or of a wrong shape or type.
+            UserError: empty, non-finite, beyond `audio.LOUDEST`, or of a wrong shape or type.
         """
         samples = as_samples(signal, rate)
         duration = len(samples) / rate
@@ -357,7 +358,7 @@ def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]
 def as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
     """Check samples, and turn them into float32 (samples, channels) of full scale 1.0."""
     signal = np.asarray(signal)
-    if rate <= 0:
+    if not 0 < rate < math.inf:
         raise UserError(f"signal: a rate of {rate} Hz cannot be")
     if signal.ndim not in (1, 2):
         raise UserError(f"signal: shape {signal.shape}; (samples,) or (samples, channels) is wanted")
@@ -372,7 +373,7 @@ def full_scale(name: str, signal: np.ndarray) -> np.ndarray:
     """Turn floats, or integers of up to 32 bits, into float32 of full scale 1.0.
 
     Raises:
-        UserError: of another type, or non-finite; the message begins with `name`.
+        UserError: of another type, non-finite or beyond `audio.LOUDEST`; the message begins with `name`.
     """
     kind, bits = signal.dtype.kind, 8 * signal.dtype.itemsize
     if kind in "iu" and bits <= 32:
@@ -382,4 +383,6 @@ def full_scale(name: str, signal: np.ndarray) -> np.ndarray:
         raise UserError(f"{name}: samples of type {signal.dtype}; floats or integers of up to 32 bits are wanted")
     if not np.isfinite(signal).all():
         raise UserError(f"{name}: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
+    if (peak := float(max(signal.max(initial=0.0), -signal.min(initial=0.0)))) > audio.LOUDEST:
+        raise UserError(f"{name}: a sample of {peak:.3g} times full scale; floats of full scale 1.0 are wanted")
     return signal.astype(np.float32, copy=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from serkit.atomic import write_json
 from serkit.progress import bar
 from serkit.protocols.splits import Split
+from serkit.recognition.jobs import end_with_parent
 from serkit.systems.experiment import Experiment
 from serkit.systems.stages import Stages
 from serkit.systems.tasks import task_of
@@ -87,21 +87,6 @@ def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-
-
-def end_with_parent() -> None:
-    """End this worker as soon as the process that started it has ended, however that came.
-
-    Otherwise a killed run would train on unseen, beside the run that takes up its work.
-    """
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _fold(task: _Task) -> tuple[str, float]:

@@ -25,7 +25,7 @@ from serkit.atomic import write_json
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import METRICS
 from serkit.features.store import digest
-from serkit.systems.folds import end_with_parent
+from serkit.recognition.jobs import end_with_parent
 from serkit.tuning import results, trial
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan
 from serkit.tuning.space import overrides
