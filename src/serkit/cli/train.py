@@ -27,7 +27,7 @@ def train(
         typer.Option(help="NAME: the only corpus to test with --protocol cross-corpus. Repeatable. Default: each."),
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
+        list[str] | None, typer.Option("--set", help="KEY=VALUE: any key of the system's file, e.g. data.target=age.")
     ] = None,
     sweep: Annotated[
         list[str] | None, typer.Option(help="KEY=A,B,...: try all, choose on validation. Repeatable: a grid.")

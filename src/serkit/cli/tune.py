@@ -24,7 +24,7 @@ def tune(
         typer.Option(help="NAME=FOLDER; your own data: table=my.csv, folder=my_folder. Repeatable."),
     ] = None,
     space: Annotated[
-        Path | None, typer.Option(help="TOML file with [search], or [[rounds]]; default: the system's file.")
+        Path | None, typer.Option(help="TOML file with a table `search`, or `rounds`; default: the system's file.")
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Finished trials in total; default: 50, or all of a grid.")
