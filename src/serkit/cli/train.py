@@ -34,7 +34,7 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/SYSTEM.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     final: Annotated[bool, typer.Option(help="Train a last model on everything, for export.")] = True,
     baseline: Annotated[bool, typer.Option(help="Score the linear baseline on the same folds.")] = True,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,

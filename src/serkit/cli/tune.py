@@ -47,7 +47,7 @@ def tune(
         str | None, typer.Option(help="URL of a database that several machines reach. Default: a file in --out.")
     ] = None,
     study: Annotated[str, typer.Option(help="Name of the search in the database.")] = "search",
-    seed: Annotated[int, typer.Option(help="What all chance is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     heartbeat: Annotated[int, typer.Option(min=1, help="Seconds; a trial silent for three of them is redone.")] = 10,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
