@@ -22,6 +22,7 @@ from serkit.systems.runner import Request, run
 from serkit.systems.schema import System
 from serkit.systems.sizes import size
 
+
 def reproduce(
     paper: Paper,
     artefact: Artefact,
