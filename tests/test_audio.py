@@ -227,6 +227,8 @@ def test_what_is_not_a_number_is_found(write, strict, value):
         audio.read(path)
     with pytest.raises(AudioError, match=r"not a number or infinite at 0\.250 s"):
         list(audio.blocks(path, seconds=0.06))
+    with pytest.raises(AudioError, match=r"not a number or infinite at 0\.250 s"):
+        audio.content_hash(path)
     assert len(audio.read(path, end=0.25)[0]) == 4000
 
 

@@ -35,6 +35,12 @@ def test_defaults():
     [
         ({"name": "patient"}, r"unknown stopping rule 'patient'. Did you mean 'patience'\? Available: .*patience"),
         ({"name": "patience", "epoch": 3}, "stopping rule 'patience': .*epoch"),
+        ({"name": "patience", "epochs": "8"}, "'patience': epochs is a whole number, 0 or more, not '8'"),
+        ({"name": "floor", "at": [[4]]}, r"'floor': at is a list of pairs .*, not \[\[4\]\]"),
+        ({"name": "floor", "at": 4}, "'floor': at is a list of pairs .*, not 4"),
+        ({"name": "floor", "at": [[4, "x"]]}, "'floor': at is a list of pairs"),
+        ({"name": "stalled", "every": 0}, "'stalled': every is a whole number from 1 on, not 0"),
+        ({"name": "fold_floor", "below": 0.4}, "'fold_floor': below is a table such as .*, not 0.4"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(options, message):

@@ -172,7 +172,7 @@ def blocks(
         float32 samples of shape (samples,) and their rate in Hz.
     """
     with _open(path) as file:
-        begin, stop = _interval(path, file, start, end)
+        begin, stop = interval(path, Info(file.samplerate, file.channels, file.frames), start, end)
         if channel is not None and not 0 <= channel < file.channels:
             raise AudioError(f"{path}: no channel {channel}; it has {file.channels}, counted from 0")
         rate = rate or file.samplerate
@@ -214,12 +214,18 @@ def content_hash(path: Recording) -> str:
 
     Returns:
         32 hexadecimal digits (BLAKE2b).
+
+    Raises:
+        AudioError: missing, empty, unreadable or non-finite file, as in `read`.
     """
     digest = hashlib.blake2b(digest_size=16)
     with _open(path) as file:
         digest.update(f"{file.samplerate} {file.channels} ".encode())
+        position = 0
         while len(block := _decode(path, file, _block_frames(file, _BLOCK_SECONDS))):
+            _check_finite(path, block, position, file.samplerate)
             digest.update(block.tobytes())
+            position += len(block)
     return digest.hexdigest()
 
 
@@ -308,15 +314,28 @@ def _decode(path: Recording, file: soundfile.SoundFile, frames: int) -> np.ndarr
         raise AudioError(f"{path}: broken audio data ({error.error_string.strip().rstrip('.')})") from None
 
 
-def _interval(path: Recording, file: soundfile.SoundFile, start: float | None, end: float | None) -> tuple[int, int]:
-    """Turn an interval in s into samples of the file."""
-    duration = file.frames / file.samplerate
+def interval(path: Recording, info: Info, start: float | None, end: float | None) -> tuple[int, int]:
+    """Turn an interval in s into samples of a recording.
+
+    Args:
+        path: what errors call it.
+        info: its rate and length.
+        start: beginning in s; None: of the file.
+        end: end in s; None: of the file.
+
+    Returns:
+        The first sample, and the one behind the last.
+
+    Raises:
+        AudioError: no such interval in it.
+    """
+    duration = info.duration
     start = start or 0.0
     end = duration if end is None else end
     if not 0 <= start < end or start >= duration or end > duration + _END_TOLERANCE:
         raise AudioError(f"{path}: no interval {start:g} to {end:g} s in it; it lasts {duration:.3f} s")
-    begin = round(start * file.samplerate)
-    stop = min(file.frames, round(end * file.samplerate))
+    begin = round(start * info.rate)
+    stop = min(info.frames, round(end * info.rate))
     if stop <= begin:
         raise AudioError(f"{path}: interval {start:g} to {end:g} s holds no sample")
     return begin, stop

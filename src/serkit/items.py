@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ TAILS = ("pad", "keep", "drop", "last", "first")
 _PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker"})
 
 # What `Item.id` writes behind the utterance's.
-_PIECE = re.compile(r"(\[[-+.e\d]+\])?(\+[a-z]+)?$")
+_WINDOW, _COPY = re.compile(r"\[[-+.e\d]+\]$"), re.compile(r"\+[a-z_]+$")
 
 # A tail below 0.1 ms is the rounding of duration = samples / rate, or holds no whole sample of speech.
 _NO_TAIL = 1e-4
@@ -149,13 +149,21 @@ class Item:
         return windowing.fit(augment.build(self.copy)(signal, rate, min(speech, len(signal)), generator), rate)
 
 
-def utterance_id(item: str) -> str:
+def utterance_id(item: str, known: Collection[str] = ()) -> str:
     """Return whose window or augmented copy an item is, from its id.
+
+    Args:
+        item: its id.
+        known: ids of utterances, which may look like those of windows or copies themselves: of `take[2].wav`, say.
 
     >>> utterance_id("emodb/03a01Fa[0-4]+noise"), utterance_id("emodb/03a01Fa")
     ('emodb/03a01Fa', 'emodb/03a01Fa')
+    >>> utterance_id("table/take[2][0-4]"), utterance_id("table/take[2]", known={"table/take[2]"})
+    ('table/take[2]', 'table/take[2]')
     """
-    return _PIECE.sub("", item)
+    original = _COPY.sub("", item)
+    whole = _WINDOW.sub("", original)
+    return next((name for name in (item, original, whole) if name in known), whole)
 
 
 def select(

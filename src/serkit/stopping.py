@@ -24,6 +24,11 @@ Verdict = Literal["go", "stop", "abandon"]
 class Stopping:
     """Base of all rules."""
 
+    @property
+    def watched(self) -> list[str]:
+        """Keys of the history that the rule looks at."""
+        return []
+
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
         """Judge after an epoch; `history` has one record per finished epoch, the latest last."""
         return "go"
@@ -58,10 +63,22 @@ class Patience(Stopping):
     epochs: int = 10
     monitor: str = "validation_loss"
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.epochs, int) or self.epochs < 0:
+            raise ValueError(f"epochs is a whole number, 0 or more, not {self.epochs!r}")
+
+    @property
+    def watched(self) -> list[str]:
+        return [self.monitor]
+
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
         values = [-_goodness(record, self.monitor) for record in history]
         best = values.index(min(values))
         return "stop" if len(values) - 1 - best >= self.epochs else "go"
+
+
+# Types of an epoch and the value to be reached in it.
+_PAIRS = ([int, float], [int, int])
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,15 @@ class Floor(Stopping):
 
     at: Sequence[tuple[int, float]]
     monitor: str = "validation_macro_f1"
+
+    def __post_init__(self) -> None:
+        pairs = self.at if isinstance(self.at, Sequence) else [self.at]
+        if not all(isinstance(pair, Sequence) and [type(part) for part in pair] in _PAIRS for pair in pairs):
+            raise ValueError(f"at is a list of pairs of an epoch and a value, such as [[20, 0.4]], not {self.at!r}")
+
+    @property
+    def watched(self) -> list[str]:
+        return [self.monitor]
 
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
         sign = _sign(self.monitor)
@@ -102,6 +128,15 @@ class Stalled(Stopping):
     gain: float = 0.0
     monitor: str = "validation_loss"
 
+    def __post_init__(self) -> None:
+        for name, value in {"every": self.every, "times": self.times}.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is a whole number from 1 on, not {value!r}")
+
+    @property
+    def watched(self) -> list[str]:
+        return [self.monitor]
+
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
         epoch = history[-1]["epoch"]
         if epoch <= self.after or epoch % self.every or epoch < self.times * self.every:
@@ -128,6 +163,8 @@ class FoldFloor(Stopping):
     need: str = "all"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.below, Mapping):
+            raise ValueError(f"below is a table such as {{ accuracy = 0.4 }}, not {self.below!r}")
         if self.need not in ("all", "any"):
             raise unknown("need", self.need, ["all", "any"])
 
@@ -145,6 +182,10 @@ class Combined(Stopping):
 
     def __init__(self, rules: Sequence[Mapping[str, Any]]) -> None:
         self.rules = [build(**rule) for rule in rules]
+
+    @property
+    def watched(self) -> list[str]:
+        return [key for rule in self.rules for key in rule.watched]
 
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
         return _gravest(rule.after_epoch(history) for rule in self.rules)
@@ -240,13 +281,13 @@ def build(name: str, **options: Any) -> Stopping:
     """Make a stopping rule by name.
 
     Raises:
-        UserError: unknown name or option.
+        UserError: unknown name or option, or a value that cannot be.
     """
     if name not in RULES:
         raise unknown("stopping rule", name, RULES)
     try:
         return RULES[name](**options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"stopping rule '{name}': {error}") from None
 
 

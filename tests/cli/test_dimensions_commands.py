@@ -58,6 +58,8 @@ def test_compare_tells_better_from_worse(trained, capsys):
     assert "against first" in capsys.readouterr().out
     assert run(["compare", *runs, "--format", "markdown"]) == 0
     assert capsys.readouterr().out.startswith("| target | run |")
+    assert run(["compare", *runs, "--plot", "x.png"]) == 2
+    assert "--plot draws differences in UAR; these runs predict numbers" in capsys.readouterr().err
     assert run(["compare", runs[0]]) == 2
     assert "give two or more" in capsys.readouterr().err
 

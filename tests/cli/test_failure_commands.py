@@ -78,6 +78,10 @@ def test_robustness_of_a_bundle_goes_into_a_folder_of_its_own(toy, synthetic, tm
         (["robustness", "RUN", "--corpus", "emodb=x"], "learned from synthetic only"),
         (["robustness", "default", "--curve", "gain"], "no corpus given"),
         (["robustness", "default", "--map", "calm"], "--map: write OLD=NEW"),
+        (["robustness", "RUN", "--curve", "gain", "--map", "calm=neutral"], "--map is for bundles"),
+        # Before any recording is read: of this bundle's corpus there is none.
+        (["robustness", "default", "--curve", "nose"], "unknown curve 'nose'. Did you mean 'noise'"),
+        (["robustness", "default", "--out", __file__], "is a file; --out wants a folder"),
     ],
 )
 def test_mistakes_are_one_line(trained, capsys, arguments, message):

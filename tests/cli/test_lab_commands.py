@@ -212,8 +212,11 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
         (["train", "compact-cnn", "--corpus", "TABLE", "--protocol", "leave-one-session-out"], "session"),
         (["export", "nowhere", "--out", "x"], "nowhere: no finished run"),
         (["evaluate", "nobody", "--corpus", "TABLE"], "unknown bundle 'nobody'"),
+        (["evaluate", "nobody", "--corpus", "TABLE", "--out", "no/x.csv"], "no/x.csv: its folder does not exist"),
         (["features", "log_mell", "x.wav", "--out", "x.csv"], "unknown feature 'log_mell'. Did you mean 'log_mel'?"),
         (["reproduce", "nobody"], "unknown paper 'nobody'"),
+        (["train", "compact-cnn", "--corpus", "TABLE", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["train", "compact-cnn", "--corpus", "TABLE", "--seed", "9999999999"], "Invalid value for '--seed'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, table, capsys, tmp_path, monkeypatch):

@@ -76,6 +76,12 @@ def test_stats_prints_classes_and_speakers(savee):
     assert document["by_speaker"]["anger"] == {"savee/DC": 1, "savee/KL": 1}
 
 
+def test_stats_do_not_count_the_unknown_as_a_speaker(tree):
+    result = run.invoke(app, ["stats", "folder", str(tree("angry/a.wav", "angry/b.wav", "sad/c.wav"))])
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["anger", "2", "2"] in rows  # utterances, none known to be of a speaker, of unknown sex
+
+
 def test_mistakes_rise_for_the_top_level_to_print(tmp_path):
     for arguments in (["verify", "emdb", str(tmp_path)], ["stats", "emodb", str(tmp_path / "gone")]):
         assert isinstance(run.invoke(app, arguments).exception, UserError)

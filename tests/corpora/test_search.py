@@ -22,6 +22,21 @@ def test_hidden_files_and_folders_are_left_out(tree):
     assert [path.name for path in recordings(root)] == ["a.wav"]
 
 
+def test_links_to_folders_are_followed_but_not_in_circles(tree, tmp_path_factory):
+    root, elsewhere = tree("a/1.wav", "b/2.wav"), tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "3.wav").write_bytes(b"")
+    (root / "c").symlink_to(elsewhere, target_is_directory=True)
+    for link, target in (("a/up", root.parent), ("a/other", root / "b"), ("b/other", root / "a")):
+        (root / link).symlink_to(target, target_is_directory=True)
+    assert [path.relative_to(root).as_posix() for path in recordings(root)] == [
+        "a/1.wav",
+        "a/other/2.wav",
+        "b/2.wav",
+        "b/other/1.wav",
+        "c/3.wav",
+    ]
+
+
 def test_a_file_is_no_folder(tree):
     with pytest.raises(UserError, match=r"a\.wav: is a file"):
         recordings(tree("a.wav") / "a.wav")

@@ -1,3 +1,4 @@
+import os
 import sys
 
 import pytest
@@ -68,6 +69,20 @@ def test_further_columns_are_targets_numbers_only_if_all_are(table):
     assert corpus.facts.target == "word"
 
 
+def test_names_with_underscores_are_no_numbers(table):
+    assert read(table("path,scene\na.wav,1_2\nclips/b.wav,1_3\n"))[0].targets == {"scene": "1_2"}
+
+
+def test_a_column_without_a_name_is_no_target(table):
+    assert read(table(",path,emotion\n0,a.wav,sad\n"))[0].targets == {"emotion": "sadness"}
+
+
+def test_a_file_name_may_begin_with_a_tilde(table, tmp_path):
+    path = table("path,emotion\n~take.wav,sad\n")
+    (tmp_path / "a.wav").rename(tmp_path / "~take.wav")
+    assert read(path)[0].path == tmp_path / "~take.wav"
+
+
 def test_intervals_of_one_file_are_told_apart_by_their_beginning(table):
     path = table("path,emotion,start,end\na.wav,sad,0,0.04\na.wav,angry,0.05,0.1\nclips/b.wav,sad,0.01,0.1\n")
     assert [utterance.id for utterance in read(path)] == ["table/a@0.000", "table/a@0.050", "table/clips/b"]
@@ -110,7 +125,20 @@ def test_without_pandas_the_error_says_what_to_install(table, monkeypatch):
     ("text", "message"),
     [
         ("file,emotion\na.wav,sad\n", "no column 'path'. Found: file, emotion"),
-        ("path;emotion\na.wav;sad\n", "no column 'path'. Found: path;emotion"),
+        (
+            "path;emotion\na.wav;sad\n",
+            "a single column 'path;emotion'; cells are separated by commas here, not by semi",
+        ),
+        ("path,emotion,emotion\na.wav,sad,happy\n", "column 'emotion' is there twice"),
+        ('path,emotion\n"a.wav,sad\nclips/b.wav,sad\n', "line 3: quotes do not match (unexpected end of data)"),
+        ('path,emotion\n"a.wav,sad\n"clips/b.wav",sad\n', "line 3: quotes do not match (',' expected after '\"')"),
+        (
+            f'path,emotion\na.wav,"sad\n{"clips/b.wav,sad " * 9999}',
+            "quotes do not match (field larger than field limit",
+        ),
+        (",path\n0,a.wav\n", "no column 'emotion' and no other label"),
+        (f"path,emotion\n{'too long a name ' * 99},sad\n", "1 of its files do not exist"),
+        ("path,emotion\n~nobody/a.wav,sad\n", "1 of its files do not exist"),
         ("path,speaker\na.wav,anna\n", "no column 'emotion' and no other label. Found: path, speaker"),
         ("path,emotion\na.wav,sad\n,sad\n", "row 3: empty path"),
         ("path,emotion\n\na.wav,\n", "row 3: empty emotion"),
@@ -136,6 +164,12 @@ def test_missing_files_are_counted_and_three_named(table):
         load("table", path)
     assert "5 of its files do not exist" in str(error.value)
     assert "gone2.wav, ..." in str(error.value) and "gone3.wav" not in str(error.value)
+
+
+@pytest.mark.skipif(os.sep != "/", reason="Windows reads both")
+def test_paths_as_windows_writes_them_are_explained(table):
+    with pytest.raises(UserError, match=r"1 of its files do not exist: .*clips\\b\.wav; write / instead of \\"):
+        load("table", table("path,emotion\nclips\\b.wav,sad\n"))
 
 
 def test_a_missing_egg_is_missed_too(table):

@@ -118,6 +118,17 @@ def test_changed_copies_are_found_where_asked_for(tmp_path):
     assert (report.identical, report.copies) == ([["x/a", "x/c"]], [["x/a", "x/b"], ["x/b", "x/c"]])
 
 
+def test_one_recording_that_cannot_be_read_does_not_keep_copies_from_being_found(tmp_path):
+    take = utterance(1, 1, "anger", 1, seed=0)
+    for name, signal in (("a", take.speech), ("b", 0.5 * take.speech[800:])):
+        write(tmp_path / f"{name}.wav", signal, take.rate)
+    soundfile.write(tmp_path / "c.wav", [0.1, np.nan, 0.1], take.rate, subtype="FLOAT")
+    beyond = say(tmp_path / "a.wav", "d", start=90.0, end=91.0)
+    corpus = corpus_of(tmp_path, *(say(tmp_path / f"{name}.wav", name) for name in "abc"), beyond)
+    report = verify(corpus, copies=True)
+    assert sorted(report.unreadable) == ["x/c", "x/d"] and report.copies == [["x/a", "x/b"]]
+
+
 def test_intervals_are_checked_for_themselves(tmp_path):
     half = np.concatenate([np.zeros(800), loud(5)[:800]])
     path = write(tmp_path / "a.wav", half)
@@ -203,14 +214,16 @@ def test_stats_count_and_measure(tmp_path):
     utterances.append(say(tmp_path / "d.wav", "part", "neutral", start=1.0, end=1.5))
     (tmp_path / "broken.wav").write_bytes(struct.pack("<4sI", b"RIFF", 0))
     utterances.append(say(tmp_path / "broken.wav", "broken", "neutral"))
+    utterances.append(say(tmp_path / "a.wav", "beyond", "neutral", start=5.0, end=7.0))
     numbers = stats(corpus_of(tmp_path, *utterances))
-    assert numbers.utterances == 6
-    assert numbers.by_speaker == {"anger": {"x/1": 2, "x/2": 1}, "neutral": {"unknown": 3}}
-    assert numbers.by_sex == {"anger": {"female": 2, "male": 1}, "neutral": {"unknown": 3}}
+    assert numbers.utterances == 7
+    assert numbers.by_speaker == {"anger": {"x/1": 2, "x/2": 1}, "neutral": {"unknown": 4}}
+    assert numbers.by_sex == {"anger": {"female": 2, "male": 1}, "neutral": {"unknown": 4}}
     # 0.5, 1, 2, 4, 8 s
     assert numbers.seconds == {"min": 0.5, "median": 2.0, "max": 8.0, "total": 15.5}
     assert numbers.rates == {8000: 5}
-    assert list(numbers.unreadable) == ["x/broken"]
+    assert list(numbers.unreadable) == ["x/broken", "x/beyond"]
+    assert numbers.unreadable["x/beyond"] == "no interval 5 to 7 s in it; it lasts 1.000 s"
 
 
 def test_numbers_are_not_counted_as_classes(tree):

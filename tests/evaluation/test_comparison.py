@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from serkit.errors import UserError
-from serkit.evaluation import metrics
+from serkit.evaluation import comparison, metrics
 from serkit.evaluation.comparison import compare
 
 
@@ -160,3 +160,12 @@ def test_runs_that_do_not_match_are_refused(make):
 def test_one_utterance_says_nothing(make):
     found = compare(make([0], [0]), make([0], [1]))
     assert (found.difference, found.low, found.high, found.p, found.mcnemar) == (1, -1, 1, 1, 1)
+
+
+def test_random_swaps_take_bounded_memory_and_are_the_same_in_any_blocks(monkeypatch):
+    whole = np.random.default_rng(3).integers(2, size=(comparison.DRAWS, 17))
+    for block in (17, 17 * 999, 17 * comparison.DRAWS):
+        monkeypatch.setattr(comparison, "_BLOCK", block)
+        blocks = list(comparison._swaps(17, False, 3))
+        assert max(found.size for found in blocks) <= block
+        np.testing.assert_array_equal(np.concatenate(blocks), whole)

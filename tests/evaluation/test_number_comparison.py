@@ -52,6 +52,17 @@ def test_equal_runs_are_rarely_called_different():
     assert below <= 8
 
 
+def test_utterances_without_a_label_count_for_nothing():
+    a, b = made(0.2), made(1.0, seed=1)
+    for run in (a, b):
+        run.truth[30:] = np.nan
+    assert compare(a, b) == compare(a.select(np.arange(30)), b.select(np.arange(30)))
+    assert compare(a, b)[0].n == 30 and "4 degrees" in compare(a, b)[0].method
+    a.truth[1:] = b.truth[1:] = np.nan
+    with pytest.raises(UserError, match="fewer than two utterances have a label of 'valence'"):
+        compare(a, b)
+
+
 def test_few_speakers_are_named():
     [found] = compare(made(0.2, speakers=4), made(1.0, speakers=4, seed=1))
     assert "only 4 speakers: says nothing about others" in found.permutation and "utterances" in found.permutation

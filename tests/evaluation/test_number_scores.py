@@ -82,13 +82,42 @@ def test_labels_that_are_missing_do_not_count():
     assert table["ccc"]["estimate"] == pytest.approx(ccc(predictions.truth[20:, 1], predictions.values[20:, 1]))
 
 
+def test_speakers_without_a_label_count_for_nothing():
+    """A target that four of ten speakers were rated for has the interval of those four alone."""
+    predictions = made(speakers=10)
+    predictions.truth[32:, 1] = np.nan
+    found = scores(predictions)
+    assert found["targets"]["arousal"] == scores(predictions.select(np.arange(32)))["targets"]["arousal"]
+    assert found["targets"]["arousal"]["ccc"]["clusters"] == 4 and found["targets"]["valence"]["ccc"]["clusters"] == 10
+    rated, unrated = (predictions.select(np.array(predictions.speakers) == name) for name in ("one/s3", "one/s4"))
+    assert found["speakers"]["one/s3"]["ccc"] == pytest.approx(mean_ccc(rated))
+    assert found["speakers"]["one/s4"]["ccc"] == pytest.approx(ccc(unrated.truth[:, 0], unrated.values[:, 0]))
+    assert found["ccc"]["estimate"] == pytest.approx(
+        np.mean([table["ccc"]["estimate"] for table in found["targets"].values()])
+    )
+
+
+def test_a_corpus_is_scored_by_what_it_has_labels_of():
+    predictions = made(corpora=("one", "two", "three"), speakers=9)
+    corpora = np.array(predictions.corpora)
+    predictions.truth[corpora == "two", 1] = np.nan
+    predictions.truth[np.flatnonzero(corpora == "three")[1:]] = np.nan
+    found = scores(predictions)
+    assert {name: list(part["targets"]) for name, part in found["corpora"].items()} == {
+        "one": ["valence", "arousal"],
+        "two": ["valence"],
+    }
+    two = found["corpora"]["two"]
+    assert two["ccc"]["estimate"] == pytest.approx(two["targets"]["valence"]["ccc"]["estimate"])
+
+
 def test_nothing_to_agree_with_is_refused():
     predictions = made()
     with pytest.raises(UserError, match="one utterance"):
         scores(predictions.select(np.array([0])))
     predictions.truth[:, 1] = np.nan
     with pytest.raises(UserError, match="fewer than two predictions have a label of 'arousal'"):
-        scores(predictions, constants=np.zeros(predictions.truth.shape))
+        scores(predictions)
 
 
 def test_perfect_numbers_have_an_interval_too():

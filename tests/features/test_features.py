@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -63,3 +64,19 @@ def test_only_the_feature_asked_for_is_imported():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "['serkit.features.spectrum', 'serkit.features.stft_magnitude']"
     assert set(features.FEATURES) >= {"stft_magnitude"}
+
+
+def test_a_value_that_a_feature_refuses_is_one_line(monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Picky:
+        hop: int = 1
+        version: ClassVar[int] = 1
+
+        def __post_init__(self):
+            if self.hop < 1:
+                raise ValueError(f"hop must be 1 or more, not {self.hop}")
+
+    monkeypatch.setitem(FEATURES, "picky", f"{__name__}:Picky")
+    monkeypatch.setitem(globals(), "Picky", Picky)
+    with pytest.raises(UserError, match="feature 'picky': hop must be 1 or more, not 0"):
+        build("picky", hop=0)

@@ -214,6 +214,22 @@ def test_a_sweep_of_validation_scores_takes_the_epoch_that_was_kept(ran, made, t
         assert {key: points[label][key] for key in wanted} == wanted
 
 
+def test_a_sweep_over_a_single_fold_speaks_of_no_bar(ran, made, tmp_path):
+    shutil.copytree(made[0], tmp_path / "copy")
+    ran = [dataclasses.replace(one, folder=tmp_path / "copy/runs" / one.folder.name) for one in ran]
+    draw = drawing("sweep", {"metric": "accuracy", "part": "validation"})
+    assert draw(ran, tmp_path / "x.png")["bar"] == "worst to best fold"
+    for one in ran:
+        for note in one.folder.glob("folds/*fold-2.json"):
+            note.unlink()
+    numbers = draw(ran, tmp_path / "y.png")
+    assert numbers["bar"] is None and is_picture(tmp_path / "y.png")
+    for one in ran:
+        point, (first,) = numbers["points"][one.label], histories(one)
+        assert point["low"] == point["high"] == point["estimate"]
+        assert point["estimate"] in [record["validation_accuracy"] for record in first]
+
+
 def test_an_embedding_shows_the_test_items_of_the_first_fold(ran, tmp_path):
     chosen = ["anger", "sadness"]
     draw = drawing("embedding", {"classes": chosen, "seed": 3})

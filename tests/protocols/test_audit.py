@@ -64,6 +64,36 @@ def test_bit_identical_recordings_are_a_leak_named_by_their_files():
     assert found.message == "1 of 1 recordings in test are also in train: table/2, table/4"
 
 
+def interval(name, start, end, index=None):
+    return Utterance(f"table/{name}", Path("call.wav"), f"table/{name}", "table/x", start=start, end=end, index=index)
+
+
+def test_intervals_of_one_recording_that_overlap_are_a_leak():
+    utterances = [interval("1", 0.0, 2.0), interval("2", 1.0, 3.0), interval("3", 2.96, 5.0), interval("4", None, None)]
+    hashes = {each.id: "aa" for each in utterances}
+    copies = [Copy("table/1", "table/2", 1.0)]
+    found = [each for each in audit(split("1", "", "23"), utterances, hashes, copies) if each.kind != "sentence"]
+    assert [(each.kind, each.severity, each.ids) for each in found] == [("overlap", "leak", ("table/1", "table/2"))]
+    assert (found[0].shared, found[0].total) == (("table/2 ~ table/1",), 2)
+    assert found[0].message == (
+        "1 of 2 recordings in test overlap with others of the same file in train: table/2 ~ table/1"
+    )
+    assert summary([found, []]) == [
+        "overlap leak: 2 intervals overlap with others of the same recording in 1 of 2 folds"
+    ]
+    # 40 ms in common are rounding; the whole recording has something in common with all of its intervals.
+    assert [each.kind for each in audit(split("2", "", "3"), utterances, hashes)] == ["sentence"]
+    (found, _) = audit(split("123", "", "4"), utterances, hashes)
+    assert found.shared == ("table/4 ~ table/1", "table/4 ~ table/2", "table/4 ~ table/3")
+
+
+def test_channels_of_one_recording_overlap_only_with_their_mean():
+    utterances = [interval("1", 0.0, 2.0, 0), interval("2", 0.0, 2.0, 1), interval("3", 1.0, 2.0)]
+    hashes = {each.id: "aa" for each in utterances}
+    assert [each.kind for each in audit(split("1", "", "2"), utterances, hashes)] == ["sentence"]
+    assert [each.kind for each in audit(split("12", "", "3"), utterances, hashes)] == ["overlap", "sentence"]
+
+
 def test_an_utterance_in_both_parts_is_a_leak_of_every_kind():
     found = audit(split("12", "", "2"), UTTERANCES, HASHES)
     assert [each.kind for each in found] == ["utterance", "recording", "speaker", "sentence"]
@@ -132,7 +162,7 @@ def test_of_bit_identical_copies_only_that_is_said():
 
 
 def test_intervals_of_one_file_are_not_bit_identical():
-    turns = [dataclasses.replace(each, start=number) for number, each in enumerate(UTTERANCES)]
+    turns = [dataclasses.replace(each, start=number, end=number + 1) for number, each in enumerate(UTTERANCES)]
     hashes = dict.fromkeys(HASHES, "aa")
     assert audit(split("1", "", "4"), turns, hashes) == []
     assert [each.kind for each in audit(split("1", "", "4"), UTTERANCES, hashes)] == ["recording"]

@@ -123,6 +123,10 @@ def test_coherence_of_known_signals():
     assert coherence(one, -one[1000:]) == pytest.approx(1)
     assert coherence(one, one + other) == pytest.approx(1 / np.sqrt(2), abs=0.02)
     assert coherence(one, other) < 0.1
+    # An excerpt from the end of a recording so long that its offset is more than half of the padded length.
+    long = np.random.default_rng(1).normal(size=2**16 - 12000)
+    assert coherence(long, long[-10000:]) == pytest.approx(1)
+    assert coherence(long[-10000:], long) == pytest.approx(1)
     # They agree only in the 0.2 s in which one ends and the other begins.
     assert coherence(np.append(other, one[:1600]), np.append(one[:1600], -other[::-1])) < 0.5
 

@@ -94,6 +94,38 @@ def test_a_file_may_be_named_by_its_folder_too(files):
     assert split.train == split.test == ("savee/DC_a01",)
 
 
+def test_tables_of_one_name_that_name_their_files_alike_are_three(tmp_path):
+    for number, part in enumerate(("train", "test", "validation")):
+        (tmp_path / part).mkdir()
+        soundfile.write(tmp_path / part / "1.wav", [0.1 * number] * 80, 8000)
+        (tmp_path / part / "list.csv").write_text(f"path,speaker\n1.wav,{part}\n")
+    found = read_parts({part: tmp_path / part / "list.csv" for part in ("train", "test", "validation")})
+    (split,) = found.splits
+    assert (split.train, split.validation, split.test) == (("table/1",), ("table/1 (validation)",), ("table/1 (test)",))
+    assert {each.id: each.speaker for each in found.utterances} == {
+        "table/1": "table/train",
+        "table/1 (test)": "table/test",
+        "table/1 (validation)": "table/validation",
+    }
+
+
+def test_two_channels_of_one_file_are_two_utterances(files):
+    train = files("train.csv", ["path,channel,speaker", "a.wav,0,anna"])
+    test = files("test.csv", ["path,channel,speaker", "a.wav,1,ben"])
+    found = read_parts({"train": train, "test": test})
+    assert [(each.id, each.speaker) for each in found.utterances] == [
+        ("table/a", "table/anna"),
+        ("table/a (test)", "table/ben"),
+    ]
+
+
+def test_a_row_may_be_repeated(files):
+    train = files("train.csv", ["path,speaker", "a.wav,1", "b.wav,1", "a.wav,1"])
+    test = files("test.csv", ["path,speaker", "c.wav,2"])
+    (split,) = read_parts({"train": train, "test": test}).splits
+    assert parts(split) == [["a", "b"], [], ["c"]]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

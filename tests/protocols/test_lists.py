@@ -54,6 +54,14 @@ def test_folds_in_the_order_of_the_file(tmp_path, utterances):
     assert [split.fold for split in found] == [1, 2]
 
 
+def test_an_id_and_a_path_may_not_say_different_parts(tmp_path, utterances):
+    text = parts_csv(["train"] * 6 + ["test"] * 2, "id,part,path\n")
+    with pytest.raises(UserError, match="'table/0' is in train by its id, in test by its path"):
+        cut(listed(tmp_path, f"{text},test,sound/0.wav\n"), utterances)
+    (split,) = cut(listed(tmp_path, f"{text},train,sound/0.wav\n"), utterances)
+    assert split.test == ("table/6", "table/7")
+
+
 def test_rows_of_utterances_that_are_not_learned_are_passed_over(tmp_path, utterances):
     path = listed(tmp_path, parts_csv(["train"] * 6 + ["test"] * 2))
     (split,) = cut(path, [each for each in utterances if each.id != "table/3"])
@@ -91,6 +99,7 @@ def test_one_file_with_several_utterances_goes_as_a_whole(tmp_path):
         (parts_csv(["train"] * 8), "none of the utterances is in the test part"),
         (parts_csv(["test"] * 8), "none of the utterances is in the train part"),
         (parts_csv(["train"] * 8) + "table/0,test\n", "line 10: 'table/0' is listed twice in one fold"),
+        (parts_csv(["train"] * 8, "id,split\n"), "line 2: no column 'part'. Found: id, split"),
         (parts_csv(["train"] * 8, "name,part\n"), "line 2: neither 'id' nor 'path' is given"),
         ("id,part\n", "lists nothing; needed are the columns id (or path) and part"),
         ("", "lists nothing"),

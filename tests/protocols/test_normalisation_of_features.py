@@ -28,8 +28,10 @@ def ranged(raw, rows):
     return (raw - low) / (high - low)
 
 
-def found(values):
-    return check(SPLIT, NAMES, {id: row[None] for id, row in zip(TRAIN + HELD + TEST, values, strict=True)}, "f.csv")
+def found(values, rest=0):
+    """Check the table whose last rows are of none of the parts."""
+    rows = {id: row[None] for id, row in zip(TRAIN + HELD + TEST, values, strict=False)}
+    return check(SPLIT, NAMES, rows, values[len(values) - rest :], "f.csv")
 
 
 ALL, TRAINING, LEARNED, TESTED = slice(None), slice(0, 40), slice(0, 80), slice(80, 120)
@@ -44,6 +46,22 @@ def test_scaled_by_all_parts_together(ddof):
         "20 of 20 columns of f.csv have mean 0 and deviation 1 over all parts together, not over train: "
         "they were scaled by the test part too"
     )
+
+
+def test_scaled_by_training_and_test_part_without_the_validation_part():
+    raw = features()
+    finding = found(standardised(raw, np.r_[TRAINING, TESTED]))
+    assert "20 of 20 columns of f.csv have mean 0 and deviation 1 over training and test part" in finding.message
+
+
+def test_scaled_by_the_whole_table_with_rows_of_none_of_the_parts():
+    raw = np.concatenate([features(), features()[:30] + 1])
+    finding = found(standardised(raw, ALL), rest=30)
+    assert "20 of 20 columns of f.csv have mean 0 and deviation 1 over the whole table" in finding.message
+    # Without the test part it is fair: who fits to further recordings of his own may do so.
+    fair = np.r_[LEARNED, slice(120, 150)]
+    assert found(standardised(raw, fair), rest=30) is None
+    assert found(ranged(raw, fair), rest=30) is None
 
 
 def test_parts_or_speakers_scaled_by_themselves_cannot_be_told():
@@ -83,7 +101,7 @@ def test_one_column_between_0_and_1_by_nature_is_no_finding():
 
 def test_utterances_without_features_are_passed_over():
     values = {id: np.zeros((1, 20)) for id in TRAIN}
-    assert check(SPLIT, NAMES, values, "f.csv") is None
+    assert check(SPLIT, NAMES, values, np.zeros((0, 20)), "f.csv") is None
 
 
 def test_rows_are_found_by_id_path_and_name(tmp_path):
@@ -91,13 +109,26 @@ def test_rows_are_found_by_id_path_and_name(tmp_path):
     path = tmp_path / "f.csv"
     lines = ["file,time,f0,text,energy", f"{utterances[0].path},0,1,x,2", "b.flac,0,3,y,4", "b.flac,0.1,5,y,6"]
     path.write_text("\n".join([*lines, "t/c,0,7,z,8", "other.wav,0,9,z,9"]) + "\n")
-    names, values = read(path, utterances)
-    assert names == ["f0", "energy"]
+    names, values, rest = read(path, utterances)
+    assert names == ["f0", "energy"] and rest.tolist() == [[9, 9]]
     assert {id: rows.tolist() for id, rows in values.items()} == {
         "t/a": [[1, 2]],
         "t/b": [[3, 4], [5, 6]],
         "t/c": [[7, 8]],
     }
+
+
+def test_a_name_that_several_files_have_is_that_of_none(tmp_path):
+    utterances = [Utterance(f"t/{name}", tmp_path / f"{name}.wav") for name in ("anger/1", "sad/1", "sad/2")]
+    path = tmp_path / "f.csv"
+    path.write_text("file,f0\nanger/1.wav,1\nt/sad/1,2\nfear/1.wav,3\n2,4\n")
+    _, values, rest = read(path, utterances)
+    assert {id: rows.tolist() for id, rows in values.items()} == {
+        "t/anger/1": [[1]],
+        "t/sad/1": [[2]],
+        "t/sad/2": [[4]],
+    }
+    assert rest.tolist() == [[3]]
 
 
 @pytest.mark.parametrize(

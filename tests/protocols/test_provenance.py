@@ -32,6 +32,16 @@ def test_training_and_selection_on_the_test_part_are_leaks():
     ]
 
 
+def test_names_of_files_that_look_like_windows_and_copies_are_kept_apart():
+    split = Split("fold", ("t/a[1]", "t/b+fast"), (), ("t/a[2]", "t/b+slow"))
+    seen = {"normalised_on": {"speech": ["t/a[1]"]}, "selected_on": []}
+    clean = {"name": "main", "items": ["t/a[1]", "t/a[1][0-4]", "t/a[1]+noise", "t/b+fast[0-4]+noise"], **seen}
+    assert trace(split, [Record.of(clean)]) == []
+    for item in ("t/a[2]", "t/a[2][0-4]", "t/a[2]+coloured_noise"):
+        (finding,) = trace(split, [Record.of({**clean, "items": [item]})])
+        assert (finding.kind, finding.ids) == ("training", ("t/a[2]",))
+
+
 def test_what_is_not_written_down_is_told():
     message = "what was used to normalise and choose is not written down for stage main"
     assert found(normalised_on={"speech": None}) == [("unknown training", "note", message)]

@@ -191,6 +191,10 @@ def test_what_is_no_result_is_passed_over_in_a_folder_and_refused_by_name(result
     assert len(Results.read([results]).cards) == 4
     with pytest.raises(UserError, match="neither a card nor scores nor a reproduced table"):
         Results.read([results / "benchmarks.json"])
+    (results / "numbers.json").write_text(json.dumps({"card": 1, "run": {}, "scores": {"classes": [], "targets": {}}}))
+    assert len(Results.read([results]).cards) == 4
+    with pytest.raises(UserError, match=r"numbers\.json: a card of predicted numbers, which have no UAR"):
+        Results.read([results / "numbers.json"])
     with pytest.raises(UserError, match="no such file or folder"):
         Results.read([results / "nowhere"])
     (results / "broken.json").write_text("{")

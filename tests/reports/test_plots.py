@@ -143,3 +143,17 @@ def test_colours_are_readable_in_both_modes(ground, ink):
         assert contrast(rgb(color), rgb(ground)) >= 3
     cell = plots._STRONGEST * rgb(plots.TRAINING) + (1 - plots._STRONGEST) * rgb(ground)
     assert contrast(cell, rgb(ink)) >= 4.5
+
+
+def test_long_names_push_nothing_into_bars_or_out_of_the_picture():
+    """Where a text ends, or in the middle where it is centred, is the same beside short names."""
+    long = "surprised (pleasantly) or so"
+
+    def place(svg, text):
+        return float(re.search(rf'<text[^>]* x="([\d.]+)"[^>]*>{re.escape(text)}<', svg)[1])
+
+    share = [place(plots.recalls({name: 0.4}, 0.75), "40%") for name in ("joy", long)]
+    assert share[0] == pytest.approx(share[1], abs=1)
+    label = "UAR of the speaker; line and band: all, with the 95% interval"
+    middle = [place(plots.speakers({name: {"uar": 0.4}}, POOLED), label) for name in ("joy", long)]
+    assert middle[0] == pytest.approx(middle[1], abs=1)

@@ -62,6 +62,17 @@ def test_the_bundle_says_what_it_is(bundle, finished, synthetic):
     assert "Intended use" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
 
 
+def test_a_view_may_have_a_name_that_is_no_word_of_python(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "system.name = 'own'\nviews.log-mel.feature = 'speech_log_mel'\n[[stages]]\nname = 'main'\nview = 'log-mel'\n"
+        "network = { name = 'cnn', channels = [4], strides = [[4, 2]], residual = [0], attention = 4 }\n"
+    )
+    model, shapes = assemble(systems.load(own), "main", 3)
+    network = to_onnx(Deployed(model, list(shapes), "emotion", 1.0).eval(), list(shapes), list(shapes.values()))
+    assert [one.name for one in onnxruntime.InferenceSession(network).get_inputs()] == ["log-mel"]
+
+
 def test_the_bundle_says_which_answers_are_unsure(bundle, finished, synthetic):
     final = json.loads((finished / "final.json").read_text())
     predictions = Predictions.load(finished / "predictions.csv")

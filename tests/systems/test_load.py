@@ -246,7 +246,12 @@ def test_an_option_of_a_part_that_is_given_by_its_name_alone():
         ("stages.first.start_from=second", "stage 'first' starts from 'second', which is no earlier stage"),
         ("stages.second.reset=['head']", "stages.second: reset and refit are about what start_from brings along"),
         ("stages.second.name=first", "two stages are named 'first'"),
-        ("stages.second.name=a.b", "stages.a.b.name: a stage's name is one word"),
+        ("stages.second.name=a.b", "stages.a.b.name: a stage's name is one word of letters, digits, - and _"),
+        ("stages.second.name='*'", "a stage's name is one word"),
+        ("data.target=[]", "data.target: List should have at least 1 item"),
+        ("data.corpora=[]", "Input should be 'scored' or 'all' (received [])"),
+        ("extends=compact-cnn", "--set extends=compact-cnn: extends, search and rounds stand in a system's file only"),
+        ("search.x=[1]", "--set search.x=[1]: extends, search and rounds stand in a system's file only"),
         ("stages.second.data.clases=['joy']", "stages.second.data: unknown key 'clases'. Did you mean 'classes'?"),
         ("stages.second.data.items.second=3", "stages.second.data: items.second: Extra inputs are not permitted"),
         ("views.mel.stage=first", "views.mel: a view has either a feature or a stage as its source"),
@@ -290,6 +295,11 @@ def test_every_mistake_is_one_line_with_the_file(plain, override, message):
         ("extends = 'there.toml'", "there.toml: no such file"),
         ("extends = 'linear-basline'", "unknown system 'linear-basline'. Did you mean 'linear-baseline'?"),
         ("stages = ['a']\nextends = 'linear-baseline'", "stages.0: Input should be a valid dictionary or instance"),
+        ("extends = 'linear-baseline'\n[[stages]]\nname = ['main']", "valid string (received ['main'])"),
+        (
+            "extends = 'linear-baseline'" + 2 * "\n[[stages]]\nname = 'a'\nview = 'functionals'\nnetwork = 'linear'",
+            "two stages are named 'a'",
+        ),
     ],
 )
 def test_every_mistake_in_a_file_is_one_line(write, text, message):
@@ -297,6 +307,12 @@ def test_every_mistake_in_a_file_is_one_line(write, text, message):
         systems.load(write(text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_editor_may_put_a_byte_order_mark_before_a_file(write):
+    path = write("extends = 'linear-baseline'\n[system]\nname = 'mine'")
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert systems.load(path).system.name == "mine"
 
 
 def test_files_that_extend_each_other(write, tmp_path):

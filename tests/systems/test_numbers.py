@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 
 from numbered import numbered
 from serkit import systems
+from serkit.cli.tables import print_scores
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import evaluate
 from serkit.evaluation.number_predictions import NumberPredictions
@@ -144,6 +145,29 @@ def test_a_sweep_is_chosen_by_concordance(corpus, tmp_path):
     assert note["chosen"] == int(np.argmax(note["validation"])) == 1
     page = write(tmp_path / "run").read_text(encoding="utf-8")
     assert "Mean validation CCC of each" in page and f"{np.mean(note['validation'][1]):.0f}" in page
+
+
+def test_a_corpus_may_lack_a_target(corpus, synthetic, tmp_path, capsys):
+    unrated = numbered(synthetic, scale=30, offset=50, without={u.id for u in synthetic.utterances})
+    other = dataclasses.replace(
+        unrated,
+        facts=dataclasses.replace(unrated.facts, name="other"),
+        utterances=tuple(
+            dataclasses.replace(u, id=f"other/{n}", speaker=u.speaker.replace("synthetic", "other"))
+            for n, u in enumerate(unrated.utterances)
+        ),
+    )
+    asked = request(corpus, sets=(*SHORT, "data.labels=any", "stages.main.trainer.epochs=1"), final=False)
+    scores = run(dataclasses.replace(asked, corpora=[corpus, other]), tmp_path / "run")
+    assert {name: list(part["targets"]) for name, part in scores["corpora"].items()} == {
+        "other": ["arousal"],
+        "synthetic": ["arousal", "dominance"],
+    }
+    assert (scores["targets"]["arousal"]["n"], scores["targets"]["dominance"]["n"]) == (80, 39)
+    page = write(tmp_path / "run").read_text(encoding="utf-8")
+    assert page.count('<td class="text">other</td>') == 1 and page.count('<td class="text">synthetic</td>') == 2
+    print_scores(scores)
+    assert capsys.readouterr().out.count(" other ") == 1
 
 
 def test_the_report_shows_every_target(finished):

@@ -82,12 +82,15 @@ def test_a_run_of_before_there_were_cards_has_one_without_fingerprints(finished,
 
 
 def test_what_is_no_card_is_refused(finished, tmp_path):
-    (tmp_path / "other.json").write_text(json.dumps({**json.loads((finished / "card.json").read_text()), "card": 9}))
+    whole = json.loads((finished / "card.json").read_text())
+    (tmp_path / "other.json").write_text(json.dumps({**whole, "card": 9}))
+    (tmp_path / "more.json").write_text(json.dumps({**whole, "notes": ""}))
     for path, message in [
         (tmp_path / "nowhere.json", "nowhere.json: no such file"),
         (finished / "scores.json", "not a protocol card"),
         (finished / "predictions.csv", "not JSON"),
         (tmp_path / "other.json", "a card of format 9; this serkit reads format 1"),
+        (tmp_path / "more.json", "more.json: unknown field 'notes'. Did you mean 'note'"),
     ]:
         with pytest.raises(UserError, match=message):
             Card.load(path)
@@ -162,6 +165,22 @@ def test_other_corpora_and_other_folds_are_refused(card, corpus, tmp_path):
     document["run"]["splits"] = "0" * 32
     card.write_text(json.dumps(document))
     with pytest.raises(UserError, match="does not give the same folds here"):
+        repeat(card, [corpus], tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda run: run.pop("content"), r"sent.json: run\.content is missing"),
+        (lambda run: run["system"][0].pop("stages"), "sent.json: a system or protocol .*: stages: Field required"),
+        (lambda run: run["protocol"].update(kind="x"), "sent.json: a system or protocol .*: kind: Input should be"),
+    ],
+)
+def test_a_card_that_is_not_whole_is_refused(card, corpus, tmp_path, spoil, message):
+    document = json.loads(card.read_text())
+    spoil(document["run"])
+    card.write_text(json.dumps(document))
+    with pytest.raises(UserError, match=message):
         repeat(card, [corpus], tmp_path / "again")
 
 

@@ -414,6 +414,7 @@ def test_a_grid():
         ),
         ("data.classes=['anger','fear'],all", "a sweep cannot change what is scored"),
         ("data.map={},{anger='fear'}", "a sweep cannot change what is scored"),
+        ("protocols.clean.validation=0.3,0.5", "a sweep cannot change a protocol"),
         ("stages.main.trainer.epochs", "--sweep stages.main.trainer.epochs: write KEY=A,B,..."),
         ("stages.main.trainer.epochs=", "write KEY=A,B,..."),
         ("stages.main.trainer.epoch=1,2", "Did you mean 'epochs'?"),

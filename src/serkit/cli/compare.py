@@ -18,7 +18,9 @@ def compare(
             show_default=False,
         ),
     ],
-    plot: Annotated[Path | None, typer.Option(help="Draw the differences with their intervals: a PNG file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the differences in UAR with their intervals: a PNG file.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, json or markdown.")] = "table",
 ) -> None:
     """Compare runs: scores, intervals, and whether a difference could be chance.
@@ -32,6 +34,8 @@ def compare(
     choose_format(format, ("table", "json", "markdown"))
     loaded = [RunFolder.load(run) for run in runs]
     if all(run.numbers for run in loaded):
+        if plot:
+            raise UserError("--plot draws differences in UAR; these runs predict numbers")
         _print_numbers(number_comparison.table(loaded), format)
         return
     if any(run.numbers for run in loaded):

@@ -132,7 +132,8 @@ def _stats_tables(numbers: Stats) -> list[Table | str]:
     classes = _table(numbers.target, "utterances", "speakers", *sexes)
     for label, counts in numbers.by_speaker.items():
         by_sex = [_or_blank(numbers.by_sex[label].get(sex)) for sex in sexes]
-        classes.add_row(label, str(sum(counts.values())), str(len(counts)), *by_sex)
+        known = len(counts) - ("unknown" in counts)
+        classes.add_row(label, str(sum(counts.values())), _or_blank(known), *by_sex)
     # Where every speaker is a class of its own, a table of classes by speakers says nothing.
     labels = list(numbers.by_speaker) if len(numbers.by_speaker) <= _MOST_COLUMNS else []
     speakers = _table("speaker", "all", *labels)

@@ -19,9 +19,9 @@ def cross(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of all runs. Default: runs/cross-SYSTEM.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted matrix.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
@@ -71,12 +71,13 @@ def _print(found: Mapping[str, Any]) -> None:
         table.add_column(f"tested on {name}", justify="right")
     for name, cells in zip(found["corpora"], rows(found), strict=True):
         table.add_row(name, *map(_cell, cells))
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    # A user's own system may have brackets in its name.
+    console = Console(width=None if sys.stdout.isatty() else 150, markup=False)
     console.print(table)
     for name, method in {cell["test"]: cell["uar"]["method"] for cell in found["cells"]}.items():
         console.print(f"95 % intervals on {name}: {method}", highlight=False)
     for flag in dict.fromkeys(flag for cell in found["cells"] for flag in cell["flags"]):
-        console.print(flag, highlight=False, markup=False)
+        console.print(flag, highlight=False)
 
 
 def _cell(cell: Mapping[str, Any]) -> str:

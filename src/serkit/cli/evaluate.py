@@ -55,6 +55,8 @@ def evaluate(
     from serkit.recognition.recognizer import load
 
     choose_format(format)
+    if out and not out.absolute().parent.is_dir():
+        raise UserError(f"{out}: its folder does not exist")
     mapping = parse_map(map_ or [])
     found = corpora.load_all(corpus)
     if (Path(model) / "run.json").exists():

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from serkit.cli.evaluate import parse_map
+from serkit.errors import UserError, unknown
 
 
 def robustness(
@@ -27,7 +28,7 @@ def robustness(
         Path | None,
         typer.Option(help="Folder of robustness.json, .csv, .png. Default: the run's; robustness-NAME of a bundle."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of noise, voices and rooms.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of noise, voices and rooms.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Threads at work.")] = 1,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
@@ -40,14 +41,22 @@ def robustness(
     from serkit.reports import robustness as report
 
     choose_format(format)
-    curves = curve or list(CURVES)
+    # All that can be wrong is looked at before the recordings are listened to.
+    curves, mapping = curve or list(CURVES), parse_map(map_ or ())
+    for name in curves:
+        if name not in CURVES:
+            raise unknown("curve", name, CURVES)
+    is_run = (Path(model) / "run.json").exists()
+    if is_run and mapping:
+        raise UserError(f"--map is for bundles; {model} is a run, whose labels are those it has learned")
+    folder = out or (Path(model) if is_run else Path(f"{report.NAME}-{Path(model).name}"))
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; --out wants a folder")
     failed: Mapping[str, str] = {}
-    if (Path(model) / "run.json").exists():
-        measured, folder = report.of_run(Path(model), corpus or (), curves, seed, jobs), out or Path(model)
+    if is_run:
+        measured = report.of_run(Path(model), corpus or (), curves, seed, jobs)
     else:
-        mapping = parse_map(map_ or ())
         measured, failed = report.of_bundle(model, corpus or (), mapping, curves, seed, jobs)
-        folder = out or Path(f"{report.NAME}-{Path(model).name}")
     report.write(measured, folder)
     if format == "json":
         print_json(measured)
@@ -65,7 +74,8 @@ def _print(measured: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    clean, console = measured["clean"], Console()
+    # A folder's name may hold brackets, which rich would take for its markup.
+    clean, console = measured["clean"], Console(markup=False)
     title = f"{measured['model']}: {measured['protocol']}, {measured['n']} predictions"
     table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("")
@@ -81,7 +91,7 @@ def _print(measured: Mapping[str, Any]) -> None:
     console.print(table)
     console.print(f"95 % intervals: {measured['interval']}", highlight=False)
     for flag in measured["flags"]:
-        console.print(f"flag: {flag}", markup=False, highlight=False)
+        console.print(f"flag: {flag}", highlight=False)
 
 
 def _interval(value: Mapping[str, float], sign: str = "") -> str:

@@ -58,7 +58,8 @@ def systems(
         network = stage.network.name if stage.network else f"of {stage.start_from}"
         size = counted[stage.name]
         table.add_row(stage.name, network, stage.method.name, f"{size['parameters']:,}", f"{size['macs']:,}")
-    console = Console()
+    # A user's own system may have brackets in its title.
+    console = Console(markup=False)
     console.print(table)
     console.print(f"protocols: {', '.join(dict.fromkeys([*STANDARD, *loaded.protocols]))}", highlight=False)
     console.print(

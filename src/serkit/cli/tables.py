@@ -29,7 +29,8 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
     from serkit.reports.flags import rate, verdict
 
-    console = Console()
+    # Names of classes, corpora and folders may hold brackets, which rich would take for its markup.
+    console = Console(markup=False)
     console.print(_numbers(scores) if "targets" in scores else _classes(scores))
     console.print(f"95 % intervals: {scores['ccc' if 'targets' in scores else 'uar']['method']}", highlight=False)
     console.print(
@@ -88,7 +89,8 @@ def _numbers(scores: Mapping[str, Any]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for name, own in scores["targets"].items():
         rows = {name: own}
-        rows |= {f"  {corpus}": part["targets"][name] for corpus, part in scores.get("corpora", {}).items()}
+        parts = scores.get("corpora", {}).items()
+        rows |= {f"  {corpus}": part["targets"][name] for corpus, part in parts if name in part["targets"]}
         if baseline := scores.get("baseline"):
             rows[f"  {baseline['system']}"] = baseline["targets"][name]
         for label, row in rows.items():

@@ -34,11 +34,11 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/SYSTEM.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
     final: Annotated[bool, typer.Option(help="Train a last model on everything, for export.")] = True,
     baseline: Annotated[bool, typer.Option(help="Score the linear baseline on the same folds.")] = True,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="Threads per fold; 0 shares the cores.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:

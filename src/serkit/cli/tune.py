@@ -42,12 +42,12 @@ def tune(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The search's folder. Default: runs/SYSTEM-search.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of each worker.")] = 1,
     storage: Annotated[
         str | None, typer.Option(help="URL of a database that several machines reach. Default: a file in --out.")
     ] = None,
     study: Annotated[str, typer.Option(help="Name of the search in the database.")] = "search",
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
     heartbeat: Annotated[int, typer.Option(min=1, help="Seconds; a trial silent for three of them is redone.")] = 10,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     format: Annotated[str, typer.Option(help="table or json.")] = "table",

@@ -15,7 +15,8 @@ def recordings(folder: Path) -> list[Path]:
     """Find every recording in a folder and below it, in the order of their relative paths.
 
     The order is that of the names compared letter by letter, the same on every system. Hidden files and
-    folders are left out: macOS keeps a file `._x.wav`, which is no sound, beside `x.wav`.
+    folders are left out: macOS keeps a file `._x.wav`, which is no sound, beside `x.wav`. Links to folders are
+    followed, but not into a folder that holds them.
 
     Raises:
         UserError: `folder` is a file, or a folder below it may not be read.
@@ -23,8 +24,8 @@ def recordings(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: is a file; this corpus is read from a folder")
     found = []
-    for parent, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+    for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        folders[:] = [name for name in folders if not _is_passed_over(Path(parent, name))]
         found += [Path(parent, name) for name in files if _is_recording(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
@@ -66,6 +67,15 @@ def companion(folder: Path, name: str) -> Path | None:
         if (place / name).is_file():
             return place / name
     return min(folder.rglob(name), default=None)
+
+
+def _is_passed_over(folder: Path) -> bool:
+    if folder.name.startswith(".") or folder.name == "__MACOSX":
+        return True
+    if not folder.is_symlink():
+        return False
+    # A link to a folder above it would be followed for ever, whether above the link or above another that led to it.
+    return folder.resolve() in {*(parent.resolve() for parent in folder.parents), *folder.parent.resolve().parents}
 
 
 def _is_recording(name: str) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -38,6 +39,7 @@ FACTS = Facts(
 LAYOUT = "It should be a CSV, TSV or Parquet file with columns path and emotion, and a row per recording."
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_MARKS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _PLACE = {"path", "start", "end", "channel", "egg", "egg_channel", "egg_start"}
 _KNOWN = _PLACE | {"emotion", "id", "speaker", "sentence", "sex", "language", "session", "corpus"}
 _SEXES = {"f": "female", "m": "male"}
@@ -55,7 +57,8 @@ def read(path: Path) -> Corpus:
             recordings that do not exist (all counted, three named).
     """
     columns, rows = read_rows(path)
-    others = [name for name in columns if name not in _KNOWN]
+    # A column without a name is the number of the row, as pandas writes it.
+    others = [name for name in columns if name and name not in _KNOWN]
     if "emotion" not in columns and not others and "path" in columns:
         raise UserError(f"{path}: no column 'emotion' and no other label. Found: {', '.join(columns)}")
     numeric = {name for name in others if all(_is_number(row[name]) for row in rows.values() if row[name])}
@@ -106,10 +109,17 @@ def read_rows(path: Path) -> tuple[list[str], Rows]:
         return _parquet_rows(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file, delimiter=_DELIMITERS[suffix]))
+            # Strict: a quote that is never closed would swallow all rows behind it.
+            reader = csv.reader(file, delimiter=_DELIMITERS[suffix], strict=True)
+            lines = list(reader)
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; save the table as UTF-8") from None
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {reader.line_num}: quotes do not match ({error}); close each, double those inside a cell"
+        ) from None
     columns = [name.strip() for name in lines[0]] if lines else []
+    _check_columns(path, columns, _DELIMITERS[suffix])
     rows: Rows = {}
     for number, line in enumerate(lines[1:], start=2):
         if len(line) > len(columns):
@@ -118,6 +128,17 @@ def read_rows(path: Path) -> tuple[list[str], Rows]:
             padded = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
             rows[number] = dict(zip(columns, padded, strict=True))
     return columns, rows
+
+
+def _check_columns(path: Path, columns: Sequence[str], delimiter: str) -> None:
+    if len(columns) == 1 and (other := next((mark for mark in ";\t," if mark in columns[0]), None)):
+        raise UserError(
+            f"{path}: a single column '{columns[0]}'; cells are separated by {_MARKS[delimiter]} here, not by "
+            f"{_MARKS[other]}"
+        )
+    twice = [name for name, count in Counter(columns).items() if name and count > 1]
+    if twice:
+        raise UserError(f"{path}: column '{twice[0]}' is there twice; rename or remove one")
 
 
 def _parquet_rows(path: Path) -> tuple[list[str], Rows]:
@@ -147,7 +168,7 @@ def _utterance(folder: Path, row: Row) -> Utterance:
     if not row["path"]:
         raise ValueError("empty path")
     prefix = row.get("corpus") or "table"
-    path = folder / Path(row["path"]).expanduser()
+    path = _file(folder, row["path"])
     sex = row.get("sex", "").lower()
     return Utterance(
         id=f"{prefix}/{row.get('id') or _name(row['path'])}",
@@ -162,6 +183,13 @@ def _utterance(folder: Path, row: Row) -> Utterance:
         attributes={"session": row["session"]} if row.get("session") else {},
         index=_channel(row, "channel"),
     )
+
+
+def _file(folder: Path, name: str) -> Path:
+    try:
+        return folder / Path(name).expanduser()
+    except RuntimeError:  # there is no such user: the file itself is called `~x.wav`
+        return folder / name
 
 
 def _label(path: Path, number: int, row: Row, others: Sequence[str], numeric: set[str]) -> dict[str, Target]:
@@ -189,7 +217,7 @@ def _targets(row: Row, others: Sequence[str], numeric: set[str]) -> dict[str, Ta
 def _channels(folder: Path, row: Row, path: Path) -> dict[str, Channel]:
     if not row.get("egg") and not row.get("egg_channel"):
         return {}
-    egg = folder / Path(row["egg"]).expanduser() if row.get("egg") else path
+    egg = _file(folder, row["egg"]) if row.get("egg") else path
     return {"egg": Channel(egg, _channel(row, "egg_channel") or 0, _number(row, "egg_start") or 0.0)}
 
 
@@ -209,7 +237,8 @@ def _channel(row: Row, column: str) -> int | None:
 
 def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(float(text))
+        # Python reads 1_2 as 12; in a table it is a name.
+        return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
 
@@ -244,7 +273,9 @@ def _unique(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Uttera
 
 def _check_files(path: Path, utterances: Sequence[Utterance]) -> None:
     listed = [file for u in utterances for file in (u.path, *(channel.path for channel in u.channels.values()))]
-    missing = [file for file in dict.fromkeys(listed) if not file.is_file()]
+    missing = [file for file in dict.fromkeys(listed) if not os.path.isfile(file)]  # false also for names too long
     if missing:
-        names = ", ".join(str(file) for file in missing[:3])
-        raise UserError(f"{path}: {len(missing)} of its files do not exist: {names}{', ...' * (len(missing) > 3)}")
+        names = ", ".join(str(file) for file in missing[:3]) + ", ..." * (len(missing) > 3)
+        # As Windows writes them; elsewhere a backslash is a letter of the name.
+        hint = "; write / instead of \\ between folders" if os.sep == "/" and "\\" in str(missing[0]) else ""
+        raise UserError(f"{path}: {len(missing)} of its files do not exist: {names}{hint}")

@@ -102,7 +102,7 @@ class Stats:
         by_sex: likewise by class and sex.
         seconds: duration of an utterance, `min`, `median` and `max`, and `total` of all, in s.
         rates: number of utterances by sampling rate in Hz.
-        unreadable: recordings that could not be opened, with the reason; they have no duration.
+        unreadable: recordings that could not be opened, or lack the interval, with the reason; they have no duration.
     """
 
     corpus: str
@@ -145,7 +145,8 @@ def verify(
             scans.append(scan)
             if progress:
                 progress(1)
-    found = list(zip([utterance.id for utterance in corpus.utterances], scans, strict=True))
+    scanned = list(zip(corpus.utterances, scans, strict=True))
+    found = [(utterance.id, scan) for utterance, scan in scanned]
     readable = [(key, scan) for key, scan in found if not scan.error]
     identical = _identical(readable)
     return Report(
@@ -163,7 +164,7 @@ def verify(
         clipped={key: scan.full for key, scan in readable if scan.full >= CLIPPED_SAMPLES},
         truncated=sorted({str(entry.message) for entry in caught if issubclass(entry.category, audio.AudioWarning)}),
         identical=identical,
-        copies=_copies(corpus, identical, jobs) if copies else [],
+        copies=_copies([u for u, scan in scanned if not scan.error], identical, jobs) if copies else [],
         channels={f"{key} {name}": defect for key, scan in readable for name, defect in scan.channels.items()},
     )
 
@@ -183,11 +184,11 @@ def stats(corpus: Corpus) -> Stats:
                 by_sex[label][utterance.sex or "unknown"] += 1
             try:
                 info = audio.info(utterance.path)
+                begin, stop = audio.interval(utterance.path, info, utterance.start, utterance.end)
             except audio.AudioError as error:
                 unreadable[utterance.id] = _reason(error, utterance.path)
                 continue
-            end = info.duration if utterance.end is None else min(utterance.end, info.duration)
-            seconds.append(end - (utterance.start or 0.0))
+            seconds.append((stop - begin) / info.rate)
             rates.append(info.rate)
     return Stats(
         corpus=corpus.name,
@@ -274,14 +275,14 @@ def _identical(found: list[tuple[str, _Scan]]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _copies(corpus: Corpus, identical: Sequence[Sequence[str]], jobs: int) -> list[list[str]]:
+def _copies(utterances: Sequence[Utterance], identical: Sequence[Sequence[str]], jobs: int) -> list[list[str]]:
     """Return pairs of recordings of which one is a changed copy of the other; identical ones are told already."""
     from serkit.features.store import Store  # Both import this package.
     from serkit.protocols.copies import copies
 
     store = Store()
-    hashes, _ = store.hashes([utterance.path for utterance in corpus.utterances], jobs)
-    pairs = [[pair.first, pair.second] for pair in copies(corpus.utterances, hashes, store, jobs)]
+    hashes, _ = store.hashes([utterance.path for utterance in utterances], jobs)
+    pairs = [[pair.first, pair.second] for pair in copies(utterances, hashes, store, jobs)]
     return [pair for pair in pairs if not any(set(pair) <= set(group) for group in identical)]
 
 

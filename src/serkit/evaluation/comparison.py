@@ -25,7 +25,8 @@ MINIMUM_SPEAKERS = 8
 #: All swaps are gone through up to this number of clusters (16384 swaps), otherwise some are drawn.
 EXACT_CLUSTERS = 14
 DRAWS = 10_000
-_BLOCK = 1000
+# Swaps of so many clusters are held at once, in 64 MB.
+_BLOCK = 4_000_000
 
 
 class Repeated(Spoken, Protocol):
@@ -232,8 +233,9 @@ def _swaps(clusters: int, exact: bool, seed: int) -> Iterator[np.ndarray]:
         yield (np.arange(2**clusters)[:, None] >> np.arange(clusters) & 1).astype(np.float64)
         return
     generator = np.random.default_rng(seed)
-    for _ in range(DRAWS // _BLOCK):
-        yield generator.integers(2, size=(_BLOCK, clusters)).astype(np.float64)
+    most = max(1, _BLOCK // clusters)
+    for done in range(0, DRAWS, most):
+        yield generator.integers(2, size=(min(most, DRAWS - done), clusters)).astype(np.float64)
 
 
 def _mcnemar(a: Predictions, b: Predictions) -> float:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from serkit.errors import UserError
-from serkit.evaluation.agreement import score
+from serkit.evaluation.agreement import score, sums
 from serkit.evaluation.comparison import MINIMUM_SPEAKERS, permutation_test, rows_of
 from serkit.evaluation.intervals import by_speaker, by_utterance, jackknife, method, student
 from serkit.evaluation.number_predictions import NumberPredictions
-from serkit.evaluation.number_scores import tables
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class NumberComparison:
 
     Args:
         target: its name.
-        n: number of predictions of each run.
+        n: number of predictions of each run that have a label of it.
         a: CCC of the first run.
         b: CCC of the second run.
         difference: a - b.
@@ -59,40 +58,41 @@ def compare(a: NumberPredictions, b: NumberPredictions, level: float = 0.95, see
         seed: of the drawn permutations.
 
     Raises:
-        UserError: the runs do not hold the same utterances, labels or targets; a single utterance.
+        UserError: the runs do not hold the same utterances, labels or targets; a target with a single utterance.
     """
     a, b = _match(a, b)
+    return [_compare(a, b, column, level, seed) for column in range(len(a.targets))]
+
+
+def _compare(a: NumberPredictions, b: NumberPredictions, column: int, level: float, seed: int) -> NumberComparison:
+    """Compare two runs in the same order in one target, over the utterances that have a label of it."""
+    known = np.isfinite(a.truth[:, column])
+    if len({name for name, there in zip(a.ids, known, strict=True) if there}) < 2:
+        raise UserError(f"fewer than two utterances have a label of '{a.targets[column]}': nothing to agree with")
+    a, b = a.select(known), b.select(known)
     clusters = by_speaker(a)
-    if clusters.count < 2:
-        raise UserError("the runs predict one utterance: agreement needs two at least")
     few = clusters.unit == "speaker" and clusters.count < MINIMUM_SPEAKERS
     swapped = by_utterance(a, f"only {clusters.count} speakers: says nothing about others") if few else clusters
     counts, exchanged = (
-        np.stack([tables(run.truth, run.values, groups.numbers) for run in (a, b)], axis=1)
+        np.stack([sums(run.truth[:, column], run.values[:, column], groups.numbers) for run in (a, b)], axis=1)
         for groups in (clusters, swapped)
     )
-    found = []
-    for column, target in enumerate(a.targets):
-        of_target = counts[:, :, column]
-        values = score("ccc", of_target.sum(axis=0))
-        half = student(clusters.count - 1, level) * np.sqrt(jackknife(_difference, of_target))
-        p, permutation = permutation_test(exchanged[:, :, column], _difference, swapped, seed)
-        difference = float(values[0] - values[1])
-        found.append(
-            NumberComparison(
-                target=target,
-                n=len(a),
-                a=float(values[0]),
-                b=float(values[1]),
-                difference=difference,
-                low=difference - float(half),
-                high=difference + float(half),
-                method=method(clusters),
-                p=p,
-                permutation=permutation,
-            )
-        )
-    return found
+    values = score("ccc", counts.sum(axis=0))
+    half = student(clusters.count - 1, level) * np.sqrt(jackknife(_difference, counts))
+    p, permutation = permutation_test(exchanged, _difference, swapped, seed)
+    difference = float(values[0] - values[1])
+    return NumberComparison(
+        target=a.targets[column],
+        n=len(a),
+        a=float(values[0]),
+        b=float(values[1]),
+        difference=difference,
+        low=difference - float(half),
+        high=difference + float(half),
+        method=method(clusters),
+        p=p,
+        permutation=permutation,
+    )
 
 
 def _difference(counts: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ logarithm: there their errors are nearly normal, and the ends stay where the met
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -38,15 +38,13 @@ def scores(
         What `json.dump` takes: counts; no `classes`; `ccc`, the mean over the targets with its interval; `targets`,
         for each its `n`, `ccc`, `pearson`, `rmse` and `mae` with their intervals, the `range` of the labels, and the
         same metrics of the `mean_predictor` without; `speakers` with their `n` and mean `ccc`; `corpora` where there
-        are several; `seeds` with mean and standard deviation where there are several; `flags`.
+        are several, each with the targets it has labels of; `seeds` with mean and standard deviation where there are
+        several; `flags`.
 
     Raises:
         UserError: a single utterance, or a target without a label: nothing can agree.
     """
     truth, targets = predictions.truth, predictions.targets
-    if constants is None:
-        constants = np.broadcast_to(np.nanmean(truth, axis=0), truth.shape)
-    learned_nothing = tables(truth, constants, np.zeros(len(predictions), dtype=int))[0]
     found: dict[str, Any] = {
         "n": len(predictions),
         "utterances": len(set(predictions.ids)),
@@ -54,6 +52,9 @@ def scores(
         **_intervals(predictions),
         "speakers": _speakers(predictions),
     }
+    if constants is None:
+        constants = np.broadcast_to(np.nanmean(truth, axis=0), truth.shape)
+    learned_nothing = tables(truth, constants, np.zeros(len(predictions), dtype=int))[0]
     for column, name in enumerate(targets):
         labels = truth[:, column]
         found["targets"][name] |= {
@@ -62,8 +63,8 @@ def scores(
         }
     corpora = np.array(predictions.corpora)
     if len(set(corpora)) > 1:
-        parts = {str(name): predictions.select(corpora == name) for name in np.unique(corpora)}
-        found["corpora"] = {name: {"n": len(part), **_intervals(part)} for name, part in parts.items()}
+        parts = {str(name): _rated(predictions.select(corpora == name)) for name in np.unique(corpora)}
+        found["corpora"] = {name: {"n": len(part), **_intervals(part)} for name, part in parts.items() if part}
     found["seeds"] = _seeds(predictions)
     found["flags"] = list(flags)
     return found
@@ -71,6 +72,8 @@ def scores(
 
 def interval(metric: str, counts: np.ndarray, clusters: Clusters, level: float = 0.95) -> Interval:
     """Return the mean of a metric over targets, with its confidence interval over speakers.
+
+    A target that only one cluster has labels of is missing when that one is left out; the mean then is over the rest.
 
     Args:
         metric: of `serkit.evaluation.agreement.AGREEMENT`.
@@ -86,9 +89,9 @@ def interval(metric: str, counts: np.ndarray, clusters: Clusters, level: float =
     there, back = _SCALES[metric]
 
     def statistic(found: np.ndarray) -> np.ndarray:
-        return there(score(metric, found).mean(axis=-1))
+        return there(_mean(metric, found))
 
-    estimate = float(score(metric, counts.sum(axis=0)).mean())
+    estimate = float(_mean(metric, counts.sum(axis=0)))
     half = student(clusters.count - 1, level) * np.sqrt(jackknife(statistic, counts))
     middle = there(np.array(estimate))
     return Interval(estimate, float(back(middle - half)), float(back(middle + half)), method(clusters), clusters.count)
@@ -101,33 +104,48 @@ def tables(truth: np.ndarray, values: np.ndarray, clusters: np.ndarray) -> np.nd
 
 
 def mean_ccc(predictions: NumberPredictions) -> float:
-    """Return the mean of the targets' concordance correlation coefficients."""
+    """Return the mean of the concordance correlation coefficients of the targets that there are labels of."""
     everything = np.zeros(len(predictions), dtype=int)
-    return float(score("ccc", tables(predictions.truth, predictions.values, everything)[0]).mean())
+    return float(_mean("ccc", tables(predictions.truth, predictions.values, everything)[0]))
+
+
+def _mean(metric: str, counts: np.ndarray) -> np.ndarray:
+    """Return the mean of a metric over the targets that have labels, from sums of shape (..., targets, 7)."""
+    rated = counts[..., 0] > 0
+    return np.where(rated, score(metric, counts), 0).sum(axis=-1) / np.maximum(rated.sum(axis=-1), 1)
+
+
+def _rated(predictions: NumberPredictions) -> NumberPredictions | None:
+    """Return the predictions of those targets that two utterances at least have labels of; None if there are none."""
+    ids = np.array(predictions.ids)
+    known = [len(set(ids[labels])) > 1 for labels in np.isfinite(predictions.truth).T]
+    if not any(known):
+        return None
+    targets = tuple(name for name, there in zip(predictions.targets, known, strict=True) if there)
+    return replace(predictions, truth=predictions.truth[:, known], values=predictions.values[:, known], targets=targets)
 
 
 def _intervals(predictions: NumberPredictions) -> dict[str, Any]:
     """Return the mean CCC, and all metrics of each target."""
     clusters = by_speaker(predictions)
-    counts = tables(predictions.truth, predictions.values, clusters.numbers)
-    mean = interval("ccc", counts, clusters)
+    mean = interval("ccc", tables(predictions.truth, predictions.values, clusters.numbers), clusters)
+    targets: dict[str, Any] = {}
     for column, name in enumerate(predictions.targets):
-        if counts[:, column, 0].sum() < 2:
+        known = np.isfinite(predictions.truth[:, column])
+        if known.sum() < 2:
             raise UserError(f"fewer than two predictions have a label of '{name}': nothing to agree with")
-    targets = {
-        name: {
-            "n": int(counts[:, column, 0].sum()),
-            **{metric: asdict(interval(metric, counts[:, [column]], clusters)) for metric in AGREEMENT},
-        }
-        for column, name in enumerate(predictions.targets)
-    }
+        # Speakers without a label of it say nothing of it, and are no degrees of freedom.
+        part = predictions.select(known)
+        own = by_speaker(part)
+        counts = tables(part.truth[:, [column]], part.values[:, [column]], own.numbers)
+        targets[name] = {"n": len(part), **{metric: asdict(interval(metric, counts, own)) for metric in AGREEMENT}}
     return {"ccc": asdict(mean), "targets": targets}
 
 
 def _speakers(predictions: NumberPredictions) -> dict[str, dict[str, float]]:
-    """Return number of predictions and mean CCC of each speaker; None is called `unknown`."""
+    """Return number of predictions and mean CCC of each speaker, over what is labelled; None is called `unknown`."""
     names, clusters = np.unique([speaker or "unknown" for speaker in predictions.speakers], return_inverse=True)
-    found = score("ccc", tables(predictions.truth, predictions.values, clusters)).mean(axis=1)
+    found = _mean("ccc", tables(predictions.truth, predictions.values, clusters))
     counts = np.bincount(clusters)
     return {str(name): {"n": int(counts[row]), "ccc": float(found[row])} for row, name in enumerate(names)}
 

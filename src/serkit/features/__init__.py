@@ -76,7 +76,7 @@ def build(name: str, **options: Any) -> Feature:
             raise unknown(f"option of feature '{name}'", option, known)
     try:
         return kind(**options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"feature '{name}': {error}") from None
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _FORMS = ("paper", "reference")
 _ACTIVATIONS = ("post", "pre")
 
-#: Keeps a map of zeros from being divided by its length.
+#: Keeps a map of zeros from being divided by its length: no Gram matrix counts as shorter than this. Those of the
+#: deepest layers of a new network that hears faint sound are, and their likeness is too small until they have grown.
 _EPS = 1e-8
 
 
@@ -232,7 +233,7 @@ class _Grams:
 def gram(maps: Tensor) -> Tensor:
     """Return the Gram matrix of each item's maps: (batch, channels, ...) to (batch, channels, channels).
 
-    Divided by the size of an item's maps, which keeps the numbers in range and changes no cosine.
+    Divided by the size of an item's maps, which keeps the numbers in range, and cosines as they are above `_EPS`.
     """
     return _Gram.apply(maps.flatten(2)) / maps[0].numel()
 

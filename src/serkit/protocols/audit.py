@@ -6,17 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from serkit.corpora import Utterance
 from serkit.errors import UserError
 from serkit.protocols.copies import Copy
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
 
+#: Intervals of one recording that share no more than this (s) are neighbours whose ends were rounded.
+TOLERANCE = 0.05
+
 #: What is looked for, in this order. All are leaks, but for the last two: corpora of acted speech let every actor say
 #: the same sentences, and a session may have several speakers.
 KINDS = (
     "utterance",
     "recording",
+    "overlap",
     "copy",
     "training",
     "normalisation",
@@ -39,8 +45,8 @@ class Finding:
             parts that have some.
         ids: utterances concerned, of these parts, sorted.
         message: one line for people.
-        shared: what is shared: ids, content hashes, pairs of copies, speakers, sessions or sentences, sorted; what was
-            fitted on the test part; empty for an unknown.
+        shared: what is shared: ids, content hashes, pairs of intervals or copies, speakers, sessions or sentences,
+            sorted; what was fitted on the test part; empty for an unknown.
         total: how many of that kind the test part has; for an unknown how many utterances the split has.
     """
 
@@ -66,7 +72,8 @@ def audit(
         split: the division; its ids are utterances'.
         utterances: all of the split, in any order; further ones do no harm.
         hashes: content hash of each utterance's file by id (see `serkit.audio.content_hash`).
-        copies: utterances that are one recording (see `copies.copies`); of bit-identical ones nothing more is said.
+        copies: utterances that are one recording (see `copies.copies`); of bit-identical and overlapping ones nothing
+            more is said.
 
     Returns:
         What was found, leaks first; empty for a clean split.
@@ -89,12 +96,14 @@ def audit(
         "session": {id: group_key(utterance, "session") for id, utterance in by_id.items()},
         "sentence": {id: utterance.sentence for id, utterance in by_id.items()},
     }
-    near = [pair for pair in copies if len({known["recording"][id] for id in (pair.first, pair.second)}) > 1]
+    near = [pair for pair in copies if not _same_sound(by_id[pair.first], by_id[pair.second], hashes)]
 
     def between(kind: str, part: str) -> Finding | None:
+        if kind == "overlap":
+            return _overlapping(by_id, hashes, part, parts)
         return _copied(near, part, parts) if kind == "copy" else _shared(kind, known[kind], part, parts)
 
-    compared = [kind for kind in KINDS if kind == "copy" or kind in known]
+    compared = [kind for kind in KINDS if kind in ("overlap", "copy") or kind in known]
     shared = [found for kind in compared for part in ("train", "validation") if (found := between(kind, part))]
     # Most corpora have no sessions: not to know them is nothing to tell.
     asked = [kind for kind in known if kind != "session"]
@@ -107,6 +116,57 @@ def _heard(utterance: Utterance, hashes: Mapping[str, str]) -> str | None:
         return None
     place = [utterance.start, utterance.end, utterance.index]
     return hashes[utterance.id] + "".join(f" {value}" for value in place if value is not None)
+
+
+def _same_sound(first: Utterance, second: Utterance, hashes: Mapping[str, str]) -> bool:
+    """Tell whether two utterances are the same samples of one recording, all or some of them."""
+    heard = _heard(first, hashes)
+    if heard is None or hashes[first.id] != hashes.get(second.id):
+        return False
+    return heard == _heard(second, hashes) or bool(_overlap(_places([first]), _places([second])).all())
+
+
+def _overlapping(
+    utterances: Mapping[str, Utterance], hashes: Mapping[str, str], part: str, parts: Mapping[str, Sequence[str]]
+) -> Finding | None:
+    """Find intervals of the test part that overlap with others of the same recording in another part."""
+    learned: dict[str, list[Utterance]] = {}
+    for id in parts[part]:
+        if id in hashes:
+            learned.setdefault(hashes[id], []).append(utterances[id])
+    places = {content: _places(of_one) for content, of_one in learned.items()}
+    across: dict[str, list[str]] = {}
+    for id in parts["test"]:
+        if hashes.get(id) in learned:
+            tested, others = utterances[id], learned[hashes[id]]
+            found = [others[row] for row in np.flatnonzero(_overlap(_places([tested]), places[hashes[id]]))]
+            # The very same interval is a finding of its own.
+            across[id] = [other.id for other in found if _heard(other, hashes) != _heard(tested, hashes)]
+    pairs = [(id, other) for id, others in sorted(across.items()) for other in sorted(others)]
+    if not pairs:
+        return None
+    names = tuple(f"{id} ~ {other}" for id, other in pairs)
+    ids = tuple(sorted({id for pair in pairs for id in pair}))
+    count, total = len({id for id, _ in pairs}), len(parts["test"])
+    message = f"{count} of {total} recordings in test overlap with others of the same file in {part}: {_listed(names)}"
+    return Finding("overlap", (part, "test"), ids, message, names, total)
+
+
+def _places(utterances: Sequence[Utterance]) -> np.ndarray:
+    """Return beginning and end in s, and channel (NaN: the mean of all), of intervals of one recording: (rows, 3)."""
+    return np.array(
+        [
+            (u.start or 0.0, np.inf if u.end is None else u.end, np.nan if u.index is None else u.index)
+            for u in utterances
+        ]
+    )
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Tell which rows of `_places` have sound in common with those of others, (rows,)."""
+    shared = np.minimum(first[:, 1], second[:, 1]) - np.maximum(first[:, 0], second[:, 0])
+    apart = np.abs(first[:, 2] - second[:, 2]) > 0  # never so for a mean
+    return (shared > TOLERANCE) & ~apart
 
 
 def _copied(copies: Sequence[Copy], part: str, parts: Mapping[str, Sequence[str]]) -> Finding | None:
@@ -194,6 +254,8 @@ def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
     if kind in {"training", "normalisation", "selection"}:
         names = sorted({name for finding in flat for name in finding.shared})
         return f"{kind} leak: the test part was used in {where}: {_listed(names)}"
+    if kind == "overlap":
+        return f"overlap leak: {count} intervals overlap with others of the same recording in {where}{only}"
     if kind == "copy":
         return f"copy leak: {count} recordings are changed copies of one another across parts in {where}{only}"
     many = f"{count} {kind} is" if count == 1 else f"{count} {kind}s are"

@@ -189,7 +189,7 @@ def coherence(first: np.ndarray, second: np.ndarray) -> float:
     product = np.fft.rfft(first, size).conj() * np.fft.rfft(second, size)
     correlation = np.fft.irfft(product, size)
     lag = int(np.abs(correlation).argmax())
-    lag -= size * (lag > size // 2)
+    lag -= size * (lag >= len(second))
     begin, end = max(0, -lag), min(len(first), len(second) - lag)
     if end - begin < SHORTEST * RATE:
         return 0.0

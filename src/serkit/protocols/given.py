@@ -41,7 +41,7 @@ class Given:
 
 
 def read_parts(paths: Mapping[str, Path], corpora: Sequence[Corpus] = ()) -> Given:
-    """Read a table per part. Rows of two parts are the same utterance where id, file and interval are equal.
+    """Read a table per part. Rows of two parts with equal id, file, interval and channel are one utterance.
 
     Args:
         paths: tables by part: `train`, `test` and optionally `validation`.
@@ -54,10 +54,13 @@ def read_parts(paths: Mapping[str, Path], corpora: Sequence[Corpus] = ()) -> Giv
     ids: dict[str, tuple[str, ...]] = {"validation": ()}
     for part, path in paths.items():
         of_part = []
-        for utterance in _utterances(path, *_rows(path), corpora).values():
+        columns, rows = _rows(path)
+        # A list may name a row several times, to balance the classes: that is no leak.
+        leading = {number: rows[number] for number in _leaders(rows).values()}
+        for utterance in _utterances(path, columns, leading, corpora).values():
             if utterance.id in found and _place(found[utterance.id]) != _place(utterance):
-                # Two tables in two folders may both name a file `1.wav`.
-                utterance = replace(utterance, id=f"{utterance.id} ({path.name})")
+                # Tables in several folders may all name a file `1.wav`, and be called `list.csv` themselves.
+                utterance = replace(utterance, id=f"{utterance.id} ({part})")
             found[utterance.id] = utterance
             of_part.append(utterance.id)
         ids[part] = tuple(sorted(of_part))
@@ -82,14 +85,19 @@ def read_table(path: Path, corpora: Sequence[Corpus] = ()) -> Given:
     if "part" not in columns and "fold" not in columns:
         raise UserError(f"{path}: no column 'part' or 'fold'; give one, or two tables with --train and --test")
     # An utterance has a row in each fold where the table says its part there: what else its rows say is the same.
-    first: dict[tuple[str, ...], int] = {}
-    leader = {number: first.setdefault(_identity(row), number) for number, row in rows.items()}
-    utterances = _utterances(path, columns, {number: rows[number] for number in first.values()}, corpora)
+    leader = _leaders(rows)
+    utterances = _utterances(path, columns, {number: rows[number] for number in leader.values()}, corpora)
     splits = []
     for fold, parts in _folds(path, rows).items():
         ids = {part: [utterances[leader[number]].id for number in numbers] for part, numbers in parts.items()}
         splits.append(_split(path, fold, ids))
     return Given(splits, list(utterances.values()))
+
+
+def _leaders(rows: Rows) -> dict[int, int]:
+    """Return for each row the first one that says the same but for part and fold."""
+    first: dict[tuple[str, ...], int] = {}
+    return {number: first.setdefault(_identity(row), number) for number, row in rows.items()}
 
 
 def _identity(row: Row) -> tuple[str, ...]:
@@ -185,5 +193,5 @@ def _names(row: Row) -> list[str]:
     return [name for name in names if name]
 
 
-def _place(utterance: Utterance) -> tuple[Path, float | None, float | None]:
-    return utterance.path.resolve(), utterance.start, utterance.end
+def _place(utterance: Utterance) -> tuple[Path, float | None, float | None, int | None]:
+    return utterance.path.resolve(), utterance.start, utterance.end, utterance.index

@@ -34,12 +34,17 @@ def folds(
             not name one.
 
     Raises:
-        UserError: broken list; utterances not in it; a fold without training or test part.
+        UserError: broken list; utterances not in it, or in two parts; a fold without training or test part.
     """
-    places = [{utterance.id, str(utterance.path.resolve())} for utterance in utterances]
+    files = [str(utterance.path.resolve()) for utterance in utterances]
     for fold, part_of in read(path).items():
-        found = [next((part_of[place] for place in place_set if place in part_of), None) for place_set in places]
         where = f"{path}: fold '{fold}'" if fold else str(path)
+        found = []
+        for utterance, file in zip(utterances, files, strict=True):
+            said = [part_of[name] for name in (utterance.id, file) if name in part_of]
+            if len(set(said)) > 1:
+                raise UserError(f"{where}: '{utterance.id}' is in {said[0]} by its id, in {said[1]} by its path")
+            found.append(said[0] if said else None)
         missing = [utterance.id for utterance, part in zip(utterances, found, strict=True) if part is None]
         if missing:
             raise UserError(
@@ -70,7 +75,9 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for number, row in rows(path):
         where = f"{path}, line {number}"
-        part = str(row.get("part") or "").strip().lower()
+        if "part" not in row:
+            raise UserError(f"{where}: no column 'part'. Found: {', '.join(str(name) for name in row)}")
+        part = str(row["part"] or "").strip().lower()
         if part not in PARTS:
             raise UserError(f"{where}: part '{part}' is not one of {', '.join(PARTS)}")
         name = row.get("id") or (row.get("path") and str((path.parent / str(row["path"])).resolve()))

@@ -29,15 +29,17 @@ RANGES = 0.1
 _KEYS = ("id", "file", "path", "filename", "name")
 
 
-def read(path: Path, utterances: Sequence[Utterance]) -> tuple[list[str], dict[str, np.ndarray]]:
+def read(path: Path, utterances: Sequence[Utterance]) -> tuple[list[str], dict[str, np.ndarray], np.ndarray]:
     """Read a table of features: CSV, TSV or Parquet with a column `file` (or `id`, `path`) and a column per feature.
 
     Args:
         path: the table; a row per utterance, or several (frames).
-        utterances: whose they may be. A row is an utterance's if it names its id, its file, or its file's name.
+        utterances: whose they may be. A row is an utterance's if it names its id, its file, or its file's name,
+            where that is no other's too.
 
     Returns:
-        Names of the columns with a finite number in every row, and by id the values (rows, columns).
+        Names of the columns with a finite number in every row of the utterances, by id the values (rows, columns), and
+        those of the rows of none of them, NaN where they are no number.
 
     Raises:
         UserError: no table, no such column, no number in it, or rows of none of the utterances.
@@ -46,11 +48,19 @@ def read(path: Path, utterances: Sequence[Utterance]) -> tuple[list[str], dict[s
     key = next((name for name in _KEYS if name in columns), None)
     if key is None:
         raise UserError(f"{path}: no column says whose a row is; name one {' or '.join(_KEYS[:3])}")
-    owner: dict[str, str] = {}
+    owner: dict[str, str | None] = {}
     for utterance in utterances:
-        for name in (utterance.path.stem, utterance.path.name, str(utterance.path), utterance.id):
-            owner[name] = utterance.id
-    owned = [(owner.get(row[key]) or owner.get(Path(row[key]).stem), row) for row in rows.values()]
+        # What several are called (`001.wav` in each folder) names none of them.
+        file = utterance.path
+        for name in {utterance.id, str(file), str(file.resolve()), file.name, file.stem}:
+            owner[name] = None if name in owner else utterance.id
+
+    def whose(name: str) -> str | None:
+        # A path may be seen from the working folder, as `serkit features` writes it, or from the table's.
+        names = (name, str((path.parent / name).resolve()), Path(name).stem)
+        return next((id for called in names if (id := owner.get(called))), None)
+
+    owned = [(whose(row[key]), row) for row in rows.values()]
     known = [(id, row) for id, row in owned if id is not None]
     if not known:
         raise UserError(f"{path}: none of its {len(rows)} rows is of one of the {len(utterances)} utterances")
@@ -60,7 +70,9 @@ def read(path: Path, utterances: Sequence[Utterance]) -> tuple[list[str], dict[s
     grouped: dict[str, list[list[float]]] = {}
     for id, row in known:
         grouped.setdefault(id, []).append([float(row[name]) for name in names])
-    return names, {id: np.array(values) for id, values in grouped.items()}
+    rest = [[float(row[name]) if _finite(row[name]) else np.nan for name in names] for id, row in owned if id is None]
+    by_id = {id: np.array(values) for id, values in grouped.items()}
+    return names, by_id, np.array(rest).reshape(-1, len(names))
 
 
 def _finite(text: str) -> bool:
@@ -70,13 +82,16 @@ def _finite(text: str) -> bool:
         return False
 
 
-def check(split: Split, names: Sequence[str], values: Mapping[str, np.ndarray], title: str) -> Finding | None:
+def check(
+    split: Split, names: Sequence[str], values: Mapping[str, np.ndarray], rest: np.ndarray, title: str
+) -> Finding | None:
     """Return whether features of a split were scaled by what its test part holds.
 
     Args:
         split: whose parts are compared.
         names: of the columns.
         values: by id, (rows, columns); utterances without any are passed over.
+        rest: of none of the parts, (rows, columns): a scaler may have been fitted on them too.
         title: what the table is called in the message.
     """
     train, held, test = (
@@ -84,16 +99,25 @@ def check(split: Split, names: Sequence[str], values: Mapping[str, np.ndarray], 
     )
     if not train or not test:
         return None
-    everything = np.concatenate([*train, *held, *test])
-    fair = [np.concatenate(rows) for rows in ([*train], [*train, *held])]
+    parts = {*split.train, *split.validation, *split.test}
+    others = [rest, *(rows for id, rows in values.items() if id not in parts)]
+    fair = [np.concatenate(rows) for rows in (train, [*train, *held], [*train, *held, *others])]
+    wholes = {
+        "all parts together": [*train, *held, *test],
+        "training and test part together": [*train, *test],
+        "the whole table": [*train, *held, *test, *others],
+    }
     for scaled, how, least in (
         (_standardised, "mean 0 and deviation 1", 1),
         (_ranged, "a range of 0 to 1 or -1 to 1", max(2, round(RANGES * len(names)))),
     ):
-        caught = scaled(everything) & ~np.any([scaled(rows) for rows in fair], axis=0)
-        if caught.sum() >= least:
+        clean = np.any([scaled(rows) for rows in fair], axis=0)
+        for where, whole in wholes.items():
+            caught = scaled(np.concatenate(whole)) & ~clean
+            if caught.sum() < least:
+                continue
             message = (
-                f"{caught.sum()} of {len(names)} columns of {title} have {how} over all parts together, not over "
+                f"{caught.sum()} of {len(names)} columns of {title} have {how} over {where}, not over "
                 "train: they were scaled by the test part too"
             )
             ids = tuple(sorted(id for id in split.test if id in values))

@@ -42,10 +42,10 @@ def trace(split: Split, records: Sequence[Record]) -> list[Finding]:
     """Return what the stages of a fold fitted or chose on the fold's test part, in the order of `audit.KINDS`.
 
     Args:
-        split: the fold.
+        split: the fold; its ids are utterances'.
         records: of all its stages.
     """
-    tested = {utterance_id(id) for id in split.test}
+    known = {*split.train, *split.validation, *split.test}
     used: dict[str, list[tuple[str, Sequence[str]]]] = {"training": [], "normalisation": [], "selection": []}
     silent = []
     for record in records:
@@ -56,17 +56,18 @@ def trace(split: Split, records: Sequence[Record]) -> list[Finding]:
         used["selection"].append((f"stage '{record.stage}'", record.selected or ()))
         if record.normalised is None or None in record.normalised.values() or record.selected is None:
             silent.append(record.stage)
-    findings = [
-        finding for kind, places in used.items() if (finding := _on_test(kind, places, tested, len(split.test)))
-    ]
+    findings = [finding for kind, places in used.items() if (finding := _on_test(kind, places, set(split.test), known))]
     if silent:
         message = f"what was used to normalise and choose is not written down for stage {', '.join(silent)}"
         findings.append(Finding("unknown training", ("train",), tuple(sorted(split.test)), message))
     return findings
 
 
-def _on_test(kind: str, places: Sequence[tuple[str, Sequence[str]]], tested: set[str], total: int) -> Finding | None:
-    seen = {where: {utterance_id(id) for id in ids} & tested for where, ids in places}
+def _on_test(
+    kind: str, places: Sequence[tuple[str, Sequence[str]]], tested: set[str], known: set[str]
+) -> Finding | None:
+    total = len(tested)
+    seen = {where: {utterance_id(id, known) for id in ids} & tested for where, ids in places}
     seen = {where: ids for where, ids in seen.items() if ids}
     if not seen:
         return None

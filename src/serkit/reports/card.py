@@ -193,7 +193,7 @@ def _number_scores(measured: Mapping[str, Any]) -> str:
         rows.append([name, f"{table['pearson']['estimate']:.3f}", f"{error:.3f}", f"{nothing:.3f}", linear])
     head = ["number", "Pearson", "RMSE", "RMSE of the training mean", "CCC of the linear baseline"]
     return (
-        f"{_table(head, rows)}\n\nThe training mean has a CCC of 0. Configurations tried: "
+        f"{_table(head, rows)}\n\nThe training mean has a CCC of about 0. Configurations tried: "
         f"{measured['configurations']}; chosen on: {measured['chosen_on']}. Intervals: {measured['ccc']['method']}."
     )
 

@@ -77,7 +77,8 @@ def audit_run(run: Path, store: Store | None = None, features: Path | None = Non
     options = {key: value for key, value in description["protocol"].items() if key != "name"}
     protocol = Protocol.model_validate(options)
     if protocol.unit == "item":
-        parts = [_of_utterances(part) for part in parts]
+        known = {utterance.id for utterance in utterances}
+        parts = [_of_utterances(part, known) for part in parts]
     stages = run / description.get("stages", "stages")
     traced = {part.name: trace(part, _records(run, stages, part)) for part in parts}
     return _leakage(parts, utterances, store, flags(protocol), traced, features)
@@ -117,11 +118,11 @@ def audit_table(
     return _leakage(found.splits, found.utterances, store, [], {}, features)
 
 
-def _of_utterances(part: Split) -> Split:
-    """Return whose windows and augmented copies are in each part."""
+def _of_utterances(part: Split, known: set[str]) -> Split:
+    """Return whose windows and augmented copies are in each part; `known` are the ids of all utterances."""
 
     def whose(items: Sequence[str]) -> tuple[str, ...]:
-        return tuple(sorted({utterance_id(item) for item in items}))
+        return tuple(sorted({utterance_id(item, known) for item in items}))
 
     return replace(part, train=whose(part.train), validation=whose(part.validation), test=whose(part.test))
 

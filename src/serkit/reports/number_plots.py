@@ -57,7 +57,8 @@ def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, flo
         axes.set_ylabel("" if named else f"{len(ordered)} speakers, ordered by CCC")
         axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("mean CCC of the speaker; line and band: all, with the 95% interval")
+        # Below the whole figure: long names leave the axes too little room for it.
+        figure.supxlabel("mean CCC of the speaker; line and band: all, with the 95% interval", fontsize="medium")
 
     title = f"Concordance of each of {len(ordered)} speakers"
     return draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)

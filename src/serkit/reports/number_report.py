@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from serkit.evaluation.agreement import AGREEMENT, ccc
 from serkit.reports import flags, number_plots, repeat, report
 from serkit.reports.run_folder import RunFolder
@@ -13,7 +15,7 @@ from serkit.reports.run_folder import RunFolder
 def render(run: RunFolder) -> str:
     """Return the page."""
     page = report.template("numbers.html")
-    page.environment.filters["score"] = lambda value: f"{value:.3f}"
+    page.environment.filters["score"] = lambda value: "" if value is None else f"{value:.3f}"
     return page.render(
         metric="CCC",
         run=run,
@@ -36,7 +38,8 @@ def _rows(scores: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for target, table in scores["targets"].items():
         yield {"target": target, "name": "this system", **table}
         for name, part in scores.get("corpora", {}).items():
-            yield {"target": target, "name": name, **part["targets"][target]}
+            if target in part["targets"]:
+                yield {"target": target, "name": name, **part["targets"][target]}
         if baseline:
             yield {"target": target, "name": baseline["system"], **baseline["targets"][target]}
         nothing = {metric: {"estimate": table["mean_predictor"][metric]} for metric in AGREEMENT}
@@ -54,7 +57,10 @@ def _folds(run: RunFolder) -> Iterator[dict[str, Any]]:
         yield {
             "name": split.name,
             "speakers": ", ".join(speakers) if len(speakers) <= report.MOST_NAMES else f"{len(speakers)} speakers",
-            "ccc": [ccc(part.truth[:, column], part.values[:, column]) for column in range(len(part.targets))],
+            "ccc": [
+                ccc(labels, values) if np.isfinite(labels).any() else None
+                for labels, values in zip(part.truth.T, part.values.T, strict=True)
+            ],
             **{name: len(getattr(split, name)) for name in ("train", "validation", "test")},
             "epochs": stage.get("epochs"),
             "seconds": stage.get("seconds"),

@@ -102,7 +102,8 @@ def recalls(values: Mapping[str, float | None], uar: float) -> str:
             axes.barh(row, value or 0.0, height=0.62, color=TRAINING)
             # In a column of their own, where no bar and no line crosses them.
             text = "none" if value is None else f"{100 * value:.0f}%"
-            axes.text(1.11, row, text, va="center", ha="right")
+            look = {"va": "center", "ha": "right", "annotation_clip": False}
+            axes.annotate(text, (1, row), xytext=(34, 0), textcoords="offset points", **look)
         axes.axvline(uar, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.set_title(f"UAR {100 * uar:.1f}%", x=uar)
         axes.set_yticks(range(len(values)), list(values))
@@ -134,7 +135,8 @@ def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, flo
         axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
         axes.tick_params(axis="y", length=0)
         percent_axis(axes.xaxis, 0.25)
-        axes.set_xlabel("UAR of the speaker; line and band: all, with the 95% interval")
+        # Below the whole figure: long names leave the axes too little room for it.
+        figure.supxlabel("UAR of the speaker; line and band: all, with the 95% interval", fontsize="medium")
 
     title = f"Unweighted average recall of each of {len(ordered)} speakers"
     return draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)

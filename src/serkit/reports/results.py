@@ -49,6 +49,8 @@ class Results:
                     # Numbers have no UAR to be ranked by.
                     if document["scores"].get("classes"):
                         cards[path] = Card.load(path)
+                    elif not place.is_dir():
+                        raise UserError(f"{path}: a card of predicted numbers, which have no UAR to be ranked by")
                 elif isinstance(document, dict) and document.keys() >= _OF_SCORES:
                     cards[path] = _of_scores(document)
                 elif not place.is_dir():

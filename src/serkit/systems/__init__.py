@@ -44,6 +44,8 @@ def load(system: str | Path, sets: Iterable[str] = ()) -> System:
         key, equals, value = override.partition("=")
         if not equals:
             raise UserError(f"--set {override}: write KEY=VALUE, e.g. stages.main.trainer.epochs=5")
+        if key.strip().partition(".")[0] in ("extends", *SEARCH_TABLES):
+            raise UserError(f"--set {override}: extends, search and rounds stand in a system's file only")
         _set(table, key.strip(), key.strip().split("."), parse_value(value))
     return parse({key: value for key, value in table.items() if key not in SEARCH_TABLES}, str(system))
 
@@ -92,7 +94,7 @@ def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
     if str(path.resolve()) in below:
         raise UserError(f"{path}: extends itself")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML ({error})") from None
     base = table.pop("extends", None)
@@ -125,6 +127,9 @@ def _merge_stages(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> 
     """Merge stages by name. A new one stands before the base's stage that is listed after it, or at the end."""
     if not all(isinstance(stage, dict) for stage in [*base, *changes]):
         return changes  # what is wrong with it, the schema says
+    names = [stage.get("name") for stage in changes]
+    if any(names.count(name) > 1 or isinstance(name, list | dict) for name in names):
+        return changes
     changed = {stage.get("name"): stage for stage in changes}
     before: dict[Any, list[dict[str, Any]]] = {}
     new: list[dict[str, Any]] = []

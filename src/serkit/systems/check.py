@@ -26,7 +26,7 @@ def check(system: System, splits: Sequence[Split], classes: int) -> None:
 
     Raises:
         UserError: a method, network, schedule or rule that cannot be made, an earlier stage or a layer that is not
-            there, a choice of epoch without a validation part.
+            there, a choice of epoch or a stopping rule that needs a validation part where there is none.
     """
     for place, named in enumerate(system.stages):
         stage = resolve(system, named.name)
@@ -54,7 +54,13 @@ def _check_trainer(stage: Stage, validated: bool) -> None:
     trainer = stage.trainer
     schedules.build(trainer.schedule.name, **trainer.schedule.options)
     if trainer.stopping:
-        stopping.build(trainer.stopping.name, **trainer.stopping.options)
+        rule = stopping.build(trainer.stopping.name, **trainer.stopping.options)
+        blind = [key for key in rule.watched if key.startswith("validation_") and not validated]
+        if blind:
+            raise UserError(
+                f"stage '{stage.name}': trainer.stopping watches '{blind[0]}', which needs a validation part; set the "
+                "protocol's validation share"
+            )
     for change in trainer.perturb:
         perturb.build(change.name, **change.options)
     if trainer.select != "last" and not validated:

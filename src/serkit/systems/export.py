@@ -201,9 +201,10 @@ def to_onnx(deployed: Shipped, names: Sequence[str], shapes: Sequence[Shape]) ->
     dynamic = tuple(
         {
             0: batch,
-            **{axis + 1: torch.export.Dim(f"{name}_time") for axis, length in enumerate(shape) if length is None},
+            # Counted, since a view's name need not be one of torch's.
+            **{axis + 1: torch.export.Dim(f"time_{view}") for axis, length in enumerate(shape) if length is None},
         }
-        for name, shape in zip(names, shapes, strict=True)
+        for view, shape in enumerate(shapes)
     )
     # It reports each operator of a library that is not installed.
     logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import keyword
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from serkit import features, methods, networks
 from serkit.checkpoint import UNSEEN
@@ -74,6 +76,8 @@ def build_model(
     """Make a stage's model with new weights: its network, the normalisation of its views, what stands before it."""
     if stage.network is None:
         raise UserError(f"stage '{stage.name}' has no network")
+    _check_names("view", shapes)
+    _check_names("target", classes)
     outputs = {target: len(names) or 1 for target, names in classes.items()}  # a number has no classes
     network = networks.build(stage.network.name, shapes, outputs, **stage.network.options)
     views = system.views
@@ -82,6 +86,13 @@ def build_model(
     }
     scales = {target: Scale() for target, names in classes.items() if not names}
     return Model(network, normalisations, upstream, {view: views[view].output for view in upstream}, scales)
+
+
+def _check_names(kind: str, names: Iterable[str]) -> None:
+    """Refuse names that torch cannot give to a layer, or not once it writes the network down for export."""
+    for name in names:
+        if "." in name or keyword.iskeyword(name) or hasattr(nn.ModuleDict(), name):
+            raise UserError(f"'{name}' cannot be the name of a {kind}: it has a dot, or is a word of Python or torch")
 
 
 def output_shape(model: Model, inputs: Mapping[str, Shape], what: str) -> Shape:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from serkit.atomic import write_json
-from serkit.errors import UserError
+from serkit.errors import UserError, unknown
 from serkit.protocols import Protocol
 from serkit.reports.repeat import command
 from serkit.reports.run_folder import RunFolder, read_json
@@ -63,6 +63,9 @@ class Card:
             raise UserError(f"{path}: not a protocol card, which `serkit train` writes as card.json")
         if found["card"] != FORMAT:
             raise UserError(f"{path}: a card of format {found['card']}; this serkit reads format {FORMAT}")
+        for key in found:
+            if key != "card" and key not in cls.__dataclass_fields__:
+                raise UserError(f"{path}: {unknown('field', key, cls.__dataclass_fields__)}")
         return cls(**{key: value for key, value in found.items() if key != "card"})
 
     @classmethod

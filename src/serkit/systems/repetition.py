@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.features.store import Store
@@ -15,6 +17,9 @@ from serkit.protocols.splits import splits
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.protocol_card import Card
 from serkit.systems.runner import Request, folds_hash, run, versions
+
+#: What has to be known of a run to make it again.
+_NEEDED = ("system", "protocol", "content", "material", "also", "splits", "seed", "threads", "versions")
 
 #: How many of the recordings that differ are named.
 _SHOWN = 5
@@ -56,10 +61,12 @@ def repeat(
         report: receives a line for each step done.
 
     Raises:
-        UserError: no card; other corpora or recordings than the card's; a finished run in `folder`, which would be
-            compared without being trained.
+        UserError: no card, or one that is not whole; other corpora or recordings than the card's; a finished run in
+            `folder`, which would be compared without being trained.
     """
     card = Card.load(path)
+    if missing := [key for key in _NEEDED if not isinstance(card.run, dict) or key not in card.run]:
+        raise UserError(f"{path}: run.{missing[0]} is missing, without which it cannot be repeated")
     name = card.run["protocol"]["name"]
     for option, given, wanted in (("--corpus", corpora, card.run["content"]), ("--also", also, card.run["also"])):
         if {corpus.name for corpus in given} != set(wanted):
@@ -69,10 +76,17 @@ def repeat(
             )
     if (folder / "scores.json").exists():
         raise UserError(f"{folder}: holds a finished run; a card is repeated in a new folder")
-    protocol = card.protocol(path.parent)
+    try:
+        protocol, systems = card.protocol(path.parent), card.systems
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise UserError(
+            f"{path}: a system or protocol that this serkit does not know: {where}: {problem['msg']}"
+        ) from None
     store = store or Store()
     request = Request(
-        card.systems,
+        systems,
         corpora,
         name,
         seed=card.run["seed"],
@@ -83,7 +97,7 @@ def repeat(
         baseline="baseline" in card.scores,
         also=also,
     )
-    experiment = prepare(card.systems[0], corpora, name, store, definitions=request.protocols, also=also)
+    experiment = prepare(systems[0], corpora, name, store, definitions=request.protocols, also=also)
     _check_content(path, card, experiment)
     parts = splits(protocol, experiment.scored, experiment.target, request.seed, name)
     if folds_hash(parts) != card.run["splits"]:

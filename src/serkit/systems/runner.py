@@ -196,8 +196,11 @@ def rows(request: Request) -> list[System]:
     """Return the systems of a sweep's grid, in the order of its keys; one without a sweep."""
     if not isinstance(request.system, str | Path):
         return list(request.system)
-    points = grid(parse_sweep(request.sweep))
-    return [systems.load(request.system, [*request.sets, *overrides(point)]) for point in points]
+    choices = parse_sweep(request.sweep)
+    for key in choices:
+        if key.partition(".")[0] == "protocols":
+            raise UserError(f"--sweep {key}: a sweep cannot change a protocol, since its rows share the folds")
+    return [systems.load(request.system, [*request.sets, *overrides(point)]) for point in grid(choices)]
 
 
 def _train_final(

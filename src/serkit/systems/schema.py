@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -78,8 +79,8 @@ class Data(Table):
     target whose classes a protocol keeps apart, or for corpora the protocol does not cut.
     """
 
-    target: Annotated[list[str], BeforeValidator(_as_list)] = ["emotion"]
-    corpora: Literal["scored", "all"] | list[str] = "scored"
+    target: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)] = ["emotion"]
+    corpora: Literal["scored", "all"] | Annotated[list[str], Field(min_length=1)] = "scored"
     labels: Literal["first", "any"] = "first"
     validation: float | None = Field(None, gt=0, lt=1)
     classes: list[str] | Literal["all"] = "all"
@@ -164,8 +165,9 @@ class Stage(Table):
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
-        if not name or any(character in name for character in "./\\= "):
-            raise ValueError(f"a stage's name is one word without . / = : received '{name}'")
+        # It is a key after --set, a folder, and the name of a weight.
+        if not re.fullmatch(r"[\w-]+", name):
+            raise ValueError(f"a stage's name is one word of letters, digits, - and _, not '{name}'")
         return name
 
     @field_validator("data")

@@ -156,6 +156,8 @@ def parse_sweep(sweeps: Iterable[str]) -> dict[str, list[Any]]:
         key, equals, values = sweep.partition("=")
         if not equals or not values:
             raise UserError(f"--sweep {sweep}: write KEY=A,B,..., e.g. stages.main.trainer.learning_rate=1e-3,1e-4")
+        if key.strip() in choices:
+            raise UserError(f"--sweep {sweep}: a second list for this key; write all its values in one")
         choices[key.strip()] = [parse_value(value) for value in _alternatives(values)]
     return choices
 

@@ -34,11 +34,12 @@ def draw(
         setting: what the axis is called.
         metric: `accuracy`, `uar` or `macro_f1`.
         part: `test`: the score over all folds, the bar its 95 % interval; `validation`: the mean over the folds
-            of the value that the kept weights had, the bar from the worst fold to the best.
+            of the value that the kept weights had, the bar from the worst fold to the best; a single fold has none.
         logarithmic: whether the axis of the setting is.
 
     Returns:
-        `metric`, `part`, what the bar is, and `points` by row label: `at`, `estimate`, `low`, `high`.
+        `metric`, `part`, what the `bar` is (None: there is none), and `points` by row label: `at`, `estimate`, `low`,
+        `high`.
 
     Raises:
         UserError: a row without `at`, or without a validation part.
@@ -55,19 +56,20 @@ def draw(
         points[one.label] = {"at": one.at, **{key: found[key] for key in ("estimate", "low", "high")}}
     ordered = sorted(points.values(), key=lambda point: point["at"])
     at, estimate, low, high = (np.array([point[key] for point in ordered]) for key in ("at", "estimate", "low", "high"))
-    bar = "95 % interval" if part == "test" else "worst to best fold"
+    bar = "95 % interval" if part == "test" else "worst to best fold" if (high > low).any() else None
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot()
         # An interval need not lie around the estimate, nor a rounding error be positive.
-        bars = 100 * np.maximum([estimate - low, high - estimate], 0)
+        bars = 100 * np.maximum([estimate - low, high - estimate], 0) if bar else None
         axes.errorbar(at, 100 * estimate, bars, color=TRAINING, marker="o", markersize=5, capsize=3, linewidth=1.5)
         if logarithmic:
             axes.set_xscale("log")
         axes.set_xticks(at, [f"{value:g}" for value in at])
         axes.minorticks_off()
         axes.set_xlabel(setting)
-        axes.set_ylabel(f"{part} {'UAR' if metric == 'uar' else metric.replace('_', ' ')} (%)\nbar: {bar}")
+        name = f"{part} {'UAR' if metric == 'uar' else metric.replace('_', ' ')} (%)"
+        axes.set_ylabel(f"{name}\nbar: {bar}" if bar else name)
         axes.grid(axis="y", alpha=0.25, linewidth=0.6)
 
     save(path, 4.7, 3.4, paint)
