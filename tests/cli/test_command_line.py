@@ -97,7 +97,9 @@ def test_version_and_help(run, capsys):
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_explains_itself(run, capsys, name):
     assert run([name, "--help"]) == 0
-    assert f"serkit {name}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"serkit {name}" in out
+    assert "…" not in out and "[]" not in out  # neither cut at 80 columns nor taken for markup
 
 
 def test_help_imports_no_command():

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from serkit import papers
+from serkit import papers, systems
 from serkit.cli import LAB, run
+from serkit.protocols import STANDARD
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,11 @@ def test_a_card_is_repeated(trained, table, tmp_path, capsys):
 
 def test_systems_lists_and_counts(capsys):
     assert run(["systems"]) == 0
-    assert "linear-baseline" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert all(f" {name} " in listed for name in systems.available())  # none is cut to fit
+    assert run(["systems", "linear-baseline"]) == 0
+    protocols = capsys.readouterr().out.partition("protocols: ")[2]
+    assert all(name in protocols for name in STANDARD)
     assert run(["systems", "linear-baseline", "--classes", "4", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["sizes"] == {"main": {"parameters": 804, "macs": 800}}
 

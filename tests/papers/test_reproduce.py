@@ -8,7 +8,7 @@ from serkit import papers, systems
 from serkit.errors import UserError
 from serkit.papers import reproduce as reproducing
 from serkit.papers.pages import page
-from serkit.papers.reproduce import BASELINES, reproduce
+from serkit.papers.reproduce import reproduce
 
 PAPER = """
 [paper]
@@ -155,7 +155,7 @@ def test_rows_not_asked_for_keep_what_was_published(paper, synthetic, tmp_path):
     result = reproduce(paper, more, [synthetic], tmp_path, rows=["Other"], **settings)
     measured = {row["label"]: set(row["measured"]) for row in result["rows"]}
     assert measured == {"Linear, long": set(), "Pretrained": set(), "Other": {"random"}} | {
-        row.label: {"random"} for row in BASELINES
+        row.label: {"random"} for row in papers.BASELINES
     }
     assert "| Linear, long | synthetic | accuracy | 91.25 | not run |" in (tmp_path / "table1.md").read_text()
     # What was run is not forgotten when another row is.

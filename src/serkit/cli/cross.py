@@ -19,7 +19,7 @@ def cross(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of all runs. Default: runs/cross-SYSTEM.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted matrix.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="What all chance is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
     threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",

@@ -26,7 +26,7 @@ def reproduce(
     ] = None,
     rows: Annotated[list[str] | None, typer.Option(help="LABEL of a row to run; none: all. Repeatable.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for runs, tables and pictures. Default: runs/PAPER.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="What all chance is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
     threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
     format: Annotated[str, typer.Option(help="markdown or json.")] = "markdown",

@@ -32,12 +32,14 @@ def systems(
             )
             return
         table = Table("system", "stages", "paper", "title")
+        table.columns[0].no_wrap = True  # the name is what is typed: it is not cut
         for row in rows:
             names = " > ".join(stage.name for stage in row.stages)
             table.add_row(row.system.name, names, row.system.paper or "", row.system.title)
         Console().print(table)
         return
     loaded = available.load(system, set_ or ())
+    from serkit.protocols import STANDARD
     from serkit.systems.sizes import sizes
 
     counted = sizes(loaded, classes)
@@ -59,7 +61,7 @@ def systems(
     # A user's own system may have brackets in its title.
     console = Console(markup=False)
     console.print(table)
-    console.print(f"protocols: {', '.join(['clean', *[p for p in loaded.protocols if p != 'clean']])}", highlight=False)
+    console.print(f"protocols: {', '.join(dict.fromkeys([*STANDARD, *loaded.protocols]))}", highlight=False)
     console.print(
         f"{classes} classes; MACs of one item (time axes: 300 frames), multiply-adds of convolutions and products",
         highlight=False,

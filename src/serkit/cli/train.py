@@ -27,14 +27,14 @@ def train(
         typer.Option(help="NAME: the only corpus to test with --protocol cross-corpus. Repeatable. Default: each."),
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
+        list[str] | None, typer.Option("--set", help="KEY=VALUE: any key of the system's file, e.g. data.target=age.")
     ] = None,
     sweep: Annotated[
         list[str] | None, typer.Option(help="KEY=A,B,...: try all, choose on validation. Repeatable: a grid.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/SYSTEM.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="What all chance is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
     final: Annotated[bool, typer.Option(help="Train a last model on everything, for export.")] = True,
     baseline: Annotated[bool, typer.Option(help="Score the linear baseline on the same folds.")] = True,
     jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,

@@ -24,7 +24,7 @@ def tune(
         typer.Option(help="NAME=FOLDER; your own data: table=my.csv, folder=my_folder. Repeatable."),
     ] = None,
     space: Annotated[
-        Path | None, typer.Option(help="TOML file with [search], or [[rounds]]; default: the system's file.")
+        Path | None, typer.Option(help="TOML file with a table `search`, or `rounds`; default: the system's file.")
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Finished trials in total; default: 50, or all of a grid.")
@@ -47,7 +47,7 @@ def tune(
         str | None, typer.Option(help="URL of a database that several machines reach. Default: a file in --out.")
     ] = None,
     study: Annotated[str, typer.Option(help="Name of the search in the database.")] = "search",
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="What all chance is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
     heartbeat: Annotated[int, typer.Option(min=1, help="Seconds; a trial silent for three of them is redone.")] = 10,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     format: Annotated[str, typer.Option(help="table or json.")] = "table",

@@ -67,6 +67,13 @@ class Row(_Table):
         return re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")
 
 
+#: The rows every table has besides its own: run with any of them, and not to be asked for.
+BASELINES = (
+    Row(label="linear baseline (serkit)", system="linear-baseline"),
+    Row(label="SVM on IS09 (serkit)", system="is09-svm"),
+)
+
+
 class _Artefact(_Table):
     """What tables and figures have in common.
 

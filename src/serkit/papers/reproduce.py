@@ -12,7 +12,7 @@ from serkit.atomic import write_json, write_text
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError, unknown
 from serkit.features.store import Store
-from serkit.papers import Artefact, Figure, Paper, PublishedTable, Row
+from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Row
 from serkit.papers.figures import Ran, drawing
 from serkit.papers.pages import page
 from serkit.protocols import STANDARD, Protocol
@@ -21,13 +21,6 @@ from serkit.reports.run_folder import RunFolder
 from serkit.systems.runner import Request, run
 from serkit.systems.schema import System
 from serkit.systems.sizes import size
-from serkit.systems.tasks import Classification
-
-#: The rows every table has besides its own.
-BASELINES = (
-    Row(label="linear baseline (serkit)", system=Classification.baseline),
-    Row(label="SVM on IS09 (serkit)", system="is09-svm"),
-)
 
 
 def reproduce(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,16 +184,21 @@ def _reproduction(result: Mapping[str, Any]) -> str:
     words = ["serkit", "reproduce", result["paper"], result["artefact"]]
     for name in dict.fromkeys(name for row in result["rows"] for name in row["corpus"].split("+")):
         words += ["--corpus", f"{name}=CORPORA/{name}"]
+    words += [word for corpus in _learned_from(result) for word in ("--also", corpus)]
     words += [word for protocol in result["protocols"] for word in ("--protocol", protocol)]
     left = [row for row in result["rows"] if not row["measured"] and not row["not_run"]]
     if left:
-        words += [
-            word
-            for label in dict.fromkeys(r["label"] for r in result["rows"] if r["measured"])
-            for word in ("--rows", label)
-        ]
+        measured = dict.fromkeys(row["label"] for row in result["rows"] if row["measured"])
+        baselines = {row.label for row in papers.BASELINES}
+        words += [word for label in measured if label not in baselines for word in ("--rows", label)]
     words += [word for change in result["sets"] for word in ("--set", change)]
     return shlex.join([*words, "--seed", str(result["seed"])])
+
+
+def _learned_from(result: Mapping[str, Any]) -> list[str]:
+    """Return the corpora that a table's rows only learned from, as their commands name them."""
+    commands = [shlex.split(cell["command"]) for row in result["rows"] for cell in row["measured"].values()]
+    return list(dict.fromkeys(word for words in commands for option, word in pairwise(words) if option == "--also"))
 
 
 def _wrapped(command: str) -> list[str]:
