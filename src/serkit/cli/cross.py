@@ -15,7 +15,7 @@ def cross(
     system: Annotated[str, typer.Argument(help="A system of serkit (see `serkit systems`), or a TOML file.")],
     corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER, two or more. Repeatable.")],
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
+        list[str] | None, typer.Option("--set", help="KEY=VALUE: any key of the system's file, e.g. data.target=word.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of all runs. Default: runs/cross-SYSTEM.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted matrix.")] = False,

@@ -38,7 +38,7 @@ def tune(
     folds: Annotated[int | None, typer.Option(min=2, help="Folds inside the training part. Default: 5.")] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Keep no test part back: search on everything.")] = False,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. stages.main.trainer.epochs=5.")
+        list[str] | None, typer.Option("--set", help="KEY=VALUE: any key of the system's file, e.g. data.target=word.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The search's folder. Default: runs/SYSTEM-search.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 1,
