@@ -31,6 +31,9 @@ SUFFIXES = frozenset(
 #: Below this peak a recording is silent: half a step of 16-bit audio.
 SILENCE_PEAK = 0.5 / 32768
 
+#: A recording below this many seconds holds no syllable.
+SHORTEST = 0.1
+
 #: No sample is beyond this. Integers of 32 bits written as floats reach it; far beyond it features overflow.
 LOUDEST = 2.0**31
 

@@ -179,6 +179,14 @@ def test_warnings_are_part_of_the_prediction(recognizer, tmp_path, noise, recwar
     assert len(recwarn) == 0
 
 
+def test_silence_and_less_than_a_syllable_are_never_sure(recognizer):
+    noise = np.random.default_rng(0).standard_normal(16000).astype(np.float32) / 10
+    assert recognizer.bundle.unsure is None and recognizer.predict_signal(noise[:1600], 16000).sure
+    short = recognizer.predict_signal(noise[:1599], 16000)
+    assert not short.sure and short.warnings == ("signal: too short for a syllable (0.0999375 s)",)
+    assert not recognizer.predict_signal(np.zeros(16000), 16000).sure
+
+
 def test_a_recording_in_memory_is_recognised_as_its_file(recognizer, tmp_path, noise):
     noise(tmp_path / "long.wav", seconds=2.5, rate=22050)
     prediction = recognizer(audio.InMemory((tmp_path / "long.wav").read_bytes(), "long"))

@@ -53,7 +53,7 @@ class PredictionAnswer(BaseModel):
     model: str
     label: str = Field(description="The most probable label.")
     confidence: float = Field(description="Its probability.")
-    sure: bool = Field(description="Whether the confidence reaches the model's threshold, where it has one.")
+    sure: bool = Field(description="Whether the confidence reaches the model's threshold; not of silence.")
     probabilities: dict[str, float]
     duration: float = Field(description="Of the recording, in seconds.")
     warnings: list[str] = Field(description="What looks wrong with the recording: silent.")

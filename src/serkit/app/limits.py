@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from serkit import audio
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -30,7 +32,7 @@ class Limits:
     """
 
     body: int = 32_000_000
-    shortest: float = 0.1
+    shortest: float = audio.SHORTEST
     longest: float = 600.0
     lowest_rate: int = 4000
     highest_rate: int = 192_000

@@ -44,8 +44,9 @@ class Prediction:
         confidence: its probability; 0 if the bundle gives numbers.
         probabilities: label -> probability, in the bundle's order; empty if it gives numbers.
         duration: of the recording in s.
-        warnings: what looked wrong with it: silent, truncated.
-        sure: whether the confidence reaches the bundle's threshold; True where it has none.
+        warnings: what looked wrong with it: silent, too short for a syllable, truncated.
+        sure: whether the confidence reaches the bundle's threshold, any does where it has none, and the recording is
+            neither silent nor shorter than `audio.SHORTEST`: no such ones were learned from.
         values: name -> number, in the bundle's order and the units of the labels it has learned from; empty if
             the bundle gives probabilities.
     """
@@ -318,13 +319,17 @@ class Recognizer:
             count += len(batch[0])
         if count == 0:
             raise audio.AudioError(f"{name}: too short: nothing is left of {duration:g} s after resampling")
-        if peak < audio.SILENCE_PEAK:
+        silent, short = peak < audio.SILENCE_PEAK, duration < audio.SHORTEST
+        if silent:
             audio.warn(f"{name}: silent (no sample above -96 dB of full scale)")
+        if short:
+            audio.warn(f"{name}: too short for a syllable ({duration:g} s)")
         mean = dict(zip(self.bundle.outputs, (total / count).tolist(), strict=True))
         if self.bundle.numbers:
             return Prediction(name, "", 0.0, {}, duration, values=mean)
         label = max(mean, key=mean.__getitem__)
-        return Prediction(name, label, mean[label], mean, duration, sure=self.is_sure(mean[label]))
+        sure = self.is_sure(mean[label]) and not silent and not short
+        return Prediction(name, label, mean[label], mean, duration, sure=sure)
 
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
         """Run the network on (batch, ...) arrays in the inputs' order: (batch, outputs)."""
