@@ -58,6 +58,10 @@ def test_standard_protocols_say_what_they_do_not_keep_apart():
     }
 
 
+def test_what_a_list_shares_is_left_to_the_audit():
+    assert flags(Protocol(kind="fixed", lists="parts.csv")) == []
+
+
 def test_cutting_items_is_flagged():
     assert flags(Protocol(kind="random", unit="item")) == [
         "speakers may be in both parts",

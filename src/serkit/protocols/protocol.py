@@ -105,7 +105,9 @@ def flags(protocol: Protocol) -> list[str]:
     ([], ['speakers may be in both parts'])
     """
     found = []
-    if not protocol.grouped or protocol.group == "sentence":
+    if protocol.kind == "fixed":
+        pass  # A list divides as it does; whether it shares speakers, or does not know them, the audit says.
+    elif not protocol.grouped or protocol.group == "sentence":
         found.append("speakers may be in both parts")
     elif protocol.group not in ("speaker", "corpus"):  # a speaker's name begins with the corpus
         found.append(f"speakers are kept apart only where each belongs to one {protocol.group}")
