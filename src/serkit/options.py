@@ -1,4 +1,4 @@
-"""Whether options that a file or a command line gives are of the kind a part takes."""
+"""Parts made of options that a file or a command line gives."""
 
 from __future__ import annotations
 
@@ -20,6 +20,34 @@ _WANTED = {
     list: "a list",
     dict: "a table",
 }
+
+
+def make(part: str, kind: Callable[..., Any], options: Mapping[str, Any], *arguments: Any) -> Any:
+    """Call a class or function, and tell the user what it cannot take.
+
+    What it refuses by `ValueError` is told in its own words; else, what is of a wrong type (see `check`).
+
+    Args:
+        part: what is made, for the error: `feature 'log_mel'`.
+        kind: class or function.
+        options: by name; it knows all of them.
+        arguments: what it is given before them.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+    try:
+        made = kind(*arguments, **options)
+    except ValueError as error:
+        raise UserError(f"{part}: {error}") from None
+    except (TypeError, AttributeError, ArithmeticError, RuntimeError) as error:
+        check(part, kind, options)
+        raise UserError(f"{part}: {error}") from None
+    except UserError:
+        check(part, kind, options)  # It may be about a part of this part, which nobody has named.
+        raise
+    check(part, kind, options)
+    return made
 
 
 def check(part: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from serkit.errors import UserError, unknown
 from serkit.networks.network import Batch
-from serkit.options import check
+from serkit.options import make
 
 
 def _view(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
@@ -168,8 +168,4 @@ def build(name: str, **options: Any) -> Perturbation:
     """Make a perturbation by name."""
     if name not in PERTURBATIONS:
         raise unknown("perturbation", name, PERTURBATIONS)
-    check(f"perturbation '{name}'", PERTURBATIONS[name], options)
-    try:
-        return PERTURBATIONS[name](**options)
-    except TypeError as error:
-        raise UserError(f"perturbation '{name}': {error}") from None
+    return make(f"perturbation '{name}'", PERTURBATIONS[name], options)

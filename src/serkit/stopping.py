@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from serkit.errors import UserError, unknown
-from serkit.options import check
+from serkit.options import make
 
 Verdict = Literal["go", "stop", "abandon"]
 
@@ -283,11 +283,7 @@ def build(name: str, **options: Any) -> Stopping:
     """
     if name not in RULES:
         raise unknown("stopping rule", name, RULES)
-    check(f"stopping rule '{name}'", RULES[name], options)
-    try:
-        return RULES[name](**options)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"stopping rule '{name}': {error}") from None
+    return make(f"stopping rule '{name}'", RULES[name], options)
 
 
 def _sign(monitor: str) -> int:

@@ -176,7 +176,7 @@ def test_matplotlib_is_not_imported():
         ({"colour": "inferno"}, "unknown logmel_image colour 'inferno'. Did you mean 'inferno_red'"),
         ({"resize": "cubic"}, "unknown logmel_image resize 'cubic'. .*Available: antialias, bilinear, nearest"),
         ({"top_db": 0.0}, "logmel_image: top_db 0 must be above 0"),
-        ({"size": [128]}, r"logmel_image: size \(128,\) must be rows and columns, such as \[128, 128\]"),
+        ({"size": [128]}, r"'logmel_image': size \(128,\) must be rows and columns, such as \[128, 128\]"),
         ({"size": [128, 0]}, r"size \(128, 0\) must be"),
         ({"size": [128.5, 128]}, r"size \(128.5, 128\) must be"),
         ({"size": 128}, "size 128 must be"),

@@ -356,9 +356,13 @@ def test_a_channel_or_recording_that_is_not_there_is_told(place):
 def test_a_recording_broken_inside_ends_the_work_with_its_name(place):
     broken = place.folder / "broken.wav"
     soundfile.write(broken, np.array([0.1, np.nan, 0.1]), RATE, subtype="FLOAT")
-    items = [place.utterance(), Utterance("x/broken", broken)]
+    good = place.utterance()
+    hashes, failed = place.store.hashes([good.path, broken])
+    assert list(hashes) == [good.path] and "not a number or infinite" in failed[broken]
+    # Broken only after it was looked at.
+    hashes |= {broken: "another content"}
     with pytest.raises(audio.AudioError, match=r"broken\.wav: not a number or infinite"):
-        place.compute(items)
+        place.store.features(Energy(), [Item(good), Item(Utterance("x/broken", broken))], hashes, WHOLE)
 
 
 def test_arrays_are_a_sequence_kept_while_memory_lasts(place, monkeypatch):

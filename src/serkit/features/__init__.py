@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from serkit.errors import UserError, unknown
-from serkit.options import check
+from serkit.options import make
 
 FEATURES = {
     "chroma_square": "serkit.features.square:ChromaSquare",
@@ -75,11 +75,7 @@ def build(name: str, **options: Any) -> Feature:
     for option in options:
         if option not in known:
             raise unknown(f"option of feature '{name}'", option, known)
-    check(f"feature '{name}'", kind, options)
-    try:
-        return kind(**options)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"feature '{name}': {error}") from None
+    return make(f"feature '{name}'", kind, options)
 
 
 def interval(feature: Feature, signal: np.ndarray) -> tuple[float, float]:

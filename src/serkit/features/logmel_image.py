@@ -68,7 +68,7 @@ class LogmelImage:
             # TOML and JSON know no tuples; a list could neither be hashed nor equal the default.
             object.__setattr__(self, "size", tuple(self.size))
         if not _is_size(self.size):
-            raise UserError(f"logmel_image: size {self.size} must be rows and columns, such as [128, 128]")
+            raise ValueError(f"size {self.size} must be rows and columns, such as [128, 128]")
         if self.top_db <= 0:
             raise UserError(f"logmel_image: top_db {self.top_db:g} must be above 0")
         for field, allowed in _CHOICES.items():

@@ -10,8 +10,8 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.errors import UserError, unknown
-from serkit.options import check
+from serkit.errors import unknown
+from serkit.options import make
 
 if TYPE_CHECKING:
     from serkit.methods.method import Method
@@ -62,8 +62,4 @@ def build(name: str, **options: Any) -> Method:
     for option in options:
         if option not in inspect.signature(kind).parameters:
             raise unknown(f"option of method '{name}'", option, inspect.signature(kind).parameters)
-    check(f"method '{name}'", kind, options)
-    try:
-        return kind(**options)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"method '{name}': {error}") from None
+    return make(f"method '{name}'", kind, options)

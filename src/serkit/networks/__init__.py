@@ -10,8 +10,8 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.errors import UserError, unknown
-from serkit.options import check
+from serkit.errors import unknown
+from serkit.options import make
 
 if TYPE_CHECKING:
     from serkit.networks.network import Network
@@ -73,8 +73,4 @@ def build(
     for option in options:
         if option not in known:
             raise unknown(f"option of network '{name}'", option, known)
-    check(f"network '{name}'", kind, options)
-    try:
-        return kind(dict(inputs), dict(outputs), **options)
-    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise UserError(f"network '{name}': {error}") from None
+    return make(f"network '{name}'", kind, options, dict(inputs), dict(outputs))

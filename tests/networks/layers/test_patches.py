@@ -33,7 +33,7 @@ def test_what_is_no_image(shape):
 
 @pytest.mark.parametrize("value", [[10], [10, 0], [1, 2, 3], 10])
 def test_what_is_no_pair(value):
-    with pytest.raises(TypeError, match=r"stride = .*; its height and width are wanted, e.g. \[10, 10\]"):
+    with pytest.raises(ValueError, match=r"stride = .*; its height and width are wanted, e.g. \[10, 10\]"):
         pair("stride", value, [10, 10])
 
 

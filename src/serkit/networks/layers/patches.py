@@ -47,8 +47,8 @@ def pair(option: str, value: Sequence[int], example: Sequence[int]) -> tuple[int
     """Check a network's option that is a height and a width.
 
     Raises:
-        TypeError: it is not two numbers of 1 or more; `example` says what would be.
+        ValueError: it is not two numbers of 1 or more; `example` says what would be.
     """
     if not isinstance(value, Sequence) or len(value) != 2 or min(value) < 1:
-        raise TypeError(f"{option} = {value}; its height and width are wanted, e.g. {example}")
+        raise ValueError(f"{option} = {value}; its height and width are wanted, e.g. {example}")
     return value[0], value[1]
