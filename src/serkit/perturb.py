@@ -49,7 +49,7 @@ class Crop:
 
     def __post_init__(self) -> None:
         if self.frames < 1:
-            raise TypeError(f"frames must be 1 or more, not {self.frames}")
+            raise ValueError(f"frames must be 1 or more, not {self.frames}")
 
     def __call__(self, batch: Batch) -> Batch:
         x, lengths = _view(batch, self.view)
