@@ -1,0 +1,323 @@
+"""How long an MP3 is: its frames are counted by their headers, which is exact and decodes nothing.
+
+Without a Xing header libsndfile guesses the length from the size of the file, and with one it stops there even if
+another recording follows. So it is given each recording of a file by itself, with the true number of frames.
+
+Source of the headers: ISO/IEC 11172-3 and 13818-3; of the Xing, LAME and VBRI tags: what encoders write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+from serkit.audio.recording import AudioError
+from serkit.audio.source import Layout, Part, Source
+
+# kbit/s by index, for MPEG-1 layers I, II, III and MPEG-2 layers I, II and III.
+_BITRATES = {
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = (44100, 48000, 32000)
+# No frame is longer than this.
+_LONGEST = 2881
+_CHUNK = 1 << 18
+# What may be a header; most garbage is passed over without a closer look.
+_CANDIDATE = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]")
+# In garbage two headers of one format at the right distance are rare, and four do not happen.
+_SURE = 4
+# How far the first frame may lie behind the beginning: a recording cut out of a stream begins within a frame.
+_LEAD = 2 * _LONGEST
+# So many interruptions, or so much that looks like a header and is none, are no recording.
+_INTERRUPTIONS = 1000
+_CANDIDATES = 100_000
+
+
+@dataclass(frozen=True)
+class Format:
+    """What does not change from frame to frame."""
+
+    version: int  # 1, 2, or 25 for "MPEG 2.5"
+    layer: int
+    rate: int
+    mono: bool
+
+
+class _Broken(Exception):
+    """More garbage than sound."""
+
+
+@dataclass
+class _Stretch:
+    """Frames that belong together."""
+
+    format: Format
+    samples: int  # of each frame
+    pieces: list[tuple[int, int]] = field(default_factory=list)
+    frames: int = 0
+    promised: int | None = None  # by its Xing header, which is then the first of the pieces
+
+    def add(self, begin: int, end: int) -> None:
+        if self.pieces and self.pieces[-1][1] == begin:
+            self.pieces[-1] = (self.pieces[-1][0], end)
+        else:
+            self.pieces.append((begin, end))
+
+
+@cache
+def _parse(second: int, third: int, mono: bool) -> tuple[int, int, Format] | None:
+    """Return length in bytes, samples and format of a frame, from the 2nd and 3rd byte of its header."""
+    version = {0: 25, 2: 2, 3: 1}.get(second >> 3 & 3)
+    layer = {1: 3, 2: 2, 3: 1}.get(second >> 1 & 3)
+    bitrate, rate, padding = third >> 4, third >> 2 & 3, third >> 1 & 1
+    if second < 0xE0 or version is None or layer is None or bitrate in (0, 15) or rate == 3:
+        return None
+    hertz = _RATES[rate] // {1: 1, 2: 2, 25: 4}[version]
+    bits = 1000 * _BITRATES[1 if version == 1 else 2, layer][bitrate - 1]
+    samples = 384 if layer == 1 else 576 if layer == 3 and version != 1 else 1152
+    size = 4 * (12 * bits // hertz + padding) if layer == 1 else samples // 8 * bits // hertz + padding
+    return size, samples, Format(version, layer, hertz, mono)
+
+
+def _header(buffer: bytes, at: int) -> tuple[int, int, Format] | None:
+    if at + 4 > len(buffer) or buffer[at] != 0xFF:
+        return None
+    return _parse(buffer[at + 1], buffer[at + 2], buffer[at + 3] >> 6 == 3)
+
+
+def is_adts(head: bytes) -> bool:
+    """Tell whether AAC begins here. It shares its first bits with MP3, where its layer does not exist."""
+    return len(head) > 6 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and head[2] >> 2 & 15 < 13
+
+
+def skip_tags(source: Source, offset: int, most: int = 1) -> int:
+    """Return where what follows ID3v2 tags begins."""
+    for _ in range(most):
+        head = source.at(offset, 10)
+        if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
+            break
+        offset += 10 + _seven_bits(head[6:10]) + (10 if head[5] & 0x10 else 0)
+    return offset
+
+
+def starts_at(source: Source, begin: int) -> bool:
+    """Tell whether an MP3 begins here, or within the next frame."""
+    try:
+        return _Frames(source, source.size).find(begin, min(begin + _LEAD, source.size)) is not None
+    except _Broken:
+        return False
+
+
+def lay(source: Source, begin: int) -> Layout:
+    """Find the frames from an offset on; errors are those of `lay_between`."""
+    return lay_between(source, begin, _without_tags(source, begin, source.size))
+
+
+def lay_between(source: Source, begin: int, end: int) -> Layout:
+    """Find the frames of a stretch of the source.
+
+    Raises:
+        AudioError: it is mostly garbage.
+    """
+    stretches: list[_Stretch] = []
+    notes, cut = [], False
+    try:
+        for frame in _Frames(source, end).walk(begin):
+            if frame.format is None:
+                place = "behind" if frame.offset + frame.size == end else "amid"
+                notes.append(f"{frame.size} bytes {place} its frames are no sound")
+            elif frame.offset + frame.size > end:
+                cut = True
+            else:
+                _add(stretches, source, frame)
+            if len(notes) > _INTERRUPTIONS:
+                raise _Broken
+    except _Broken:
+        raise AudioError(f"{source.recording}: broken MP3: more garbage than frames") from None
+    stretches = [stretch for stretch in stretches if stretch.frames]
+    parts = tuple(_part(source, stretch) for stretch in stretches)
+    return Layout(parts, _lacking(stretches, cut), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame, or garbage, whose format is None; `tag` is the name of what it holds in place of sound."""
+
+    offset: int
+    size: int
+    samples: int = 0
+    format: Format | None = None
+    tag: bytes = b""
+
+
+class _Frames:
+    """The frames of a source up to `end`."""
+
+    def __init__(self, source: Source, end: int) -> None:
+        self._source = source
+        self._end = end
+        self._candidates = 0
+
+    def walk(self, position: int) -> Iterator[_Frame]:
+        """Yield frames and what lies between them; tags of other kinds are passed over."""
+        base, buffer = position, b""
+        while position + 4 <= self._end:
+            if position + _LONGEST > base + len(buffer):
+                base, buffer = position, self._source.at(position, _CHUNK)
+            at = position - base
+            if parsed := _header(buffer, at):
+                size, samples, format = parsed
+                yield _Frame(position, size, samples, format, _tag(buffer, at, format))
+                position += size
+            elif skipped := _skip_tag(self._source, position, buffer[at : at + 32]):
+                position += skipped
+            else:
+                found = self.find(position, self._end) or self._end
+                yield _Frame(position, found - position)
+                position = found
+
+    def find(self, begin: int, stop: int) -> int | None:
+        """Return where the next frame begins that others of its format follow, before `stop`."""
+        position = begin
+        while position < stop:
+            # Three bytes more: a header may lie across the border.
+            buffer = self._source.at(position, min(_CHUNK, stop - position) + 3)
+            for match in _CANDIDATE.finditer(buffer):
+                self._candidates += 1
+                if self._candidates > _CANDIDATES:
+                    raise _Broken
+                if position + match.start() < stop and self._is_sure(position + match.start(), begin):
+                    return position + match.start()
+            position += _CHUNK
+        return None
+
+    def _is_sure(self, offset: int, begin: int) -> bool:
+        # Right at the beginning a single frame is enough.
+        least = 1 if offset == begin else 2
+        formats = set()
+        for count in range(_SURE):
+            parsed = _header(self._source.at(offset, 4), 0)
+            if parsed is None:
+                ends = offset >= self._end or _skip_tag(self._source, offset, self._source.at(offset, 32)) > 0
+                return count >= least and ends
+            formats.add(parsed[2])
+            if len(formats) > 1:
+                return False
+            offset += parsed[0]
+        return True
+
+
+def _add(stretches: list[_Stretch], source: Source, frame: _Frame) -> None:
+    """Put a frame into the stretch it belongs to, or begin another."""
+    assert frame.format is not None
+    last = stretches[-1] if stretches else None
+    if frame.tag:
+        promised = _promise(source.at(frame.offset, frame.size), frame.tag)
+        kept = [] if promised is None else [(frame.offset, frame.offset + frame.size)]
+        stretches.append(_Stretch(frame.format, frame.samples, kept, promised=promised))
+        return
+    if last is None or last.frames == last.promised or last.format != frame.format:
+        last = _Stretch(frame.format, frame.samples)
+        stretches.append(last)
+    last.add(frame.offset, frame.offset + frame.size)
+    last.frames += 1
+
+
+def _lacking(stretches: list[_Stretch], cut: bool) -> float | None:
+    # Some encoders count the frame of the header itself.
+    slack = 0 if cut else 1
+    if any((stretch.promised or 0) > stretch.frames + slack for stretch in stretches):
+        found = sum(stretch.frames for stretch in stretches)
+        return sum(max(stretch.promised or 0, stretch.frames) for stretch in stretches) / found
+    return 0.0 if cut else None
+
+
+def _part(source: Source, stretch: _Stretch) -> Part:
+    """Return what libsndfile is given: a Xing header that tells the truth, or none."""
+    if stretch.promised is None:
+        # Without one the length is guessed from the number of bytes. The claim makes the guess too long, and the
+        # true number of frames is where reading ends.
+        claim = (stretch.frames + 2) * 2 * _LONGEST
+        return Part(tuple(stretch.pieces), stretch.frames * stretch.samples, claim)
+    if stretch.promised == stretch.frames:
+        return Part(tuple(stretch.pieces))
+    begin, end = stretch.pieces[0]
+    parsed = _header(source.at(begin, 4), 0)
+    assert parsed is not None
+    header = source.at(begin, parsed[0])
+    true = _promising(header, stretch.frames, cut=stretch.frames < stretch.promised)
+    return Part((true, (begin + len(header), end), *stretch.pieces[1:]))
+
+
+def _tag(buffer: bytes, at: int, format: Format) -> bytes:
+    """Return the name of the tag in a frame that holds no sound: Xing, Info or VBRI."""
+    if format.layer != 3:
+        return b""
+    # Behind the side information.
+    place = at + 4 + ((17 if format.mono else 32) if format.version == 1 else (9 if format.mono else 17))
+    name = buffer[place : place + 4]
+    if name in (b"Xing", b"Info"):
+        return name
+    return b"VBRI" if buffer[at + 36 : at + 40] == b"VBRI" else b""
+
+
+def _promise(frame: bytes, tag: bytes) -> int | None:
+    """Return the number of frames that a tag promises; None if libsndfile would find none in it."""
+    place = frame.find(tag)
+    # libsndfile does not know VBRI.
+    if tag == b"VBRI" or len(frame) < place + 12 or not frame[place + 7] & 1:
+        return None
+    return int.from_bytes(frame[place + 8 : place + 12], "big")
+
+
+def _promising(frame: bytes, frames: int, cut: bool) -> bytes:
+    """Return the frame of a Xing header with another number of frames."""
+    changed = bytearray(frame)
+    place = max(frame.find(b"Xing"), frame.find(b"Info"))
+    flags = frame[place + 7]
+    changed[place + 8 : place + 12] = frames.to_bytes(4, "big")
+    # LAME's tag ends with how many samples were added in front and behind, 12 bits each. Those behind are cut off.
+    added = place + 12 + 4 * bool(flags & 2) + 100 * bool(flags & 4) + 4 * bool(flags & 8) + 21
+    if cut and len(changed) >= added + 3:
+        changed[added + 1] &= 0xF0
+        changed[added + 2] = 0
+    return bytes(changed)
+
+
+def _skip_tag(source: Source, offset: int, head: bytes) -> int:
+    """Return the length of the tag that begins here; 0: none does."""
+    if head[:3] == b"TAG":
+        return 128
+    if head[:8] == b"APETAGEX":
+        return 32 + int.from_bytes(head[12:16], "little")
+    return skip_tags(source, offset) - offset
+
+
+def _without_tags(source: Source, begin: int, end: int) -> int:
+    """Return where the sound ends, before the tags at the end of the file."""
+    for _ in range(4):
+        tail = source.at(max(begin, end - 128), min(128, end - begin))
+        footer = tail[-32:]
+        if len(tail) == 128 and tail[:3] == b"TAG":
+            end -= 128
+        elif len(footer) == 32 and footer[:8] == b"APETAGEX":
+            end -= int.from_bytes(footer[12:16], "little") + (32 if footer[23] & 0x80 else 0)
+        elif tail[-9:] == b"LYRICS200" and tail[-15:-9].isdigit():
+            end -= int(tail[-15:-9]) + 15
+        elif tail[-10:-7] == b"3DI" and max(tail[-4:]) < 128:
+            end -= _seven_bits(tail[-4:]) + 20
+        else:
+            break
+        end = max(begin, end)
+    return end
+
+
+def _seven_bits(four: bytes) -> int:
+    return four[0] << 21 | four[1] << 14 | four[2] << 7 | four[3]

@@ -1,0 +1,169 @@
+"""An opened recording: its samples one after the other, whatever reads them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import soundfile
+
+from serkit.audio.recording import AudioError
+from serkit.audio.source import Layout, Part, Source, View
+
+
+# Samples, over all channels, that are decoded at a time only to pass over them.
+_SKIPPED = 1 << 20
+
+
+class Sound(Protocol):
+    """A recording that is being read."""
+
+    rate: int
+    channels: int
+    frames: int  # samples per channel
+    lacking: float | None  # as in `Layout`
+    notes: list[str]
+
+    def read(self, count: int) -> np.ndarray:
+        """Read the next samples: float32 (samples, channels); fewer at the end, or where the data end too early.
+
+        Raises:
+            AudioError: broken data.
+        """
+
+    def skip(self, count: int) -> None:
+        """Pass over so many samples."""
+
+    def close(self) -> None:
+        """Close it, and end what decodes it."""
+
+
+class Unsupported(Exception):
+    """libsndfile knows the container and not the coding of what is in it."""
+
+
+# libsndfile's numbers of errors: "unsupported encoding" and "unimplemented format".
+_UNSUPPORTED = (4, 18)
+
+
+class Sndfile:
+    """A recording that libsndfile decodes, part by part.
+
+    Args:
+        source: its bytes; closed with it.
+        layout: where they are sound.
+
+    Raises:
+        AudioError: not what it seems, or no sound in it.
+        Unsupported: of a coding that libsndfile does not know.
+    """
+
+    def __init__(self, source: Source, layout: Layout) -> None:
+        self._source = source
+        self._file: soundfile.SoundFile | None = None
+        self._parts: list[Part] = []
+        self._lengths: list[int] = []
+        self.lacking = layout.lacking
+        self.notes = list(layout.notes)
+        try:
+            for part in layout.parts:
+                self._add(part)
+        except BaseException:
+            self._close_file()
+            raise
+        self.frames = sum(self._lengths)
+        if not self.frames:
+            self._close_file()
+            raise AudioError(f"{source.recording}: no audio in it (0 samples)")
+        self._index = 0  # of the part that is read
+        self._done = 0  # samples of it
+        if len(self._parts) > 1:
+            self._close_file()
+
+    def read(self, count: int) -> np.ndarray:
+        """Read the next samples; see `Sound`."""
+        blocks: list[np.ndarray] = []
+        while count > 0 and self._index < len(self._parts):
+            wanted = min(count, self._lengths[self._index] - self._done)
+            blocks.append(self._decode(wanted))
+            self._done += len(blocks[-1])
+            count -= wanted
+            if len(blocks[-1]) < wanted:
+                self._index = len(self._parts)  # it ends too early
+            elif self._done == self._lengths[self._index]:
+                self._next()
+        if len(blocks) == 1:
+            return blocks[0]
+        return np.concatenate(blocks) if blocks else np.empty((0, self.channels), dtype=np.float32)
+
+    def skip(self, count: int) -> None:
+        """Pass over so many samples; see `Sound`."""
+        while self._index < len(self._parts) and count >= (left := self._lengths[self._index] - self._done):
+            count -= left
+            self._next()
+        if not count or self._index == len(self._parts):
+            return
+        try:
+            self._current().seek(self._done + count)
+            self._done += count
+        except soundfile.LibsndfileError:
+            # GSM, for one, can only be decoded from its beginning.
+            while count and len(block := self.read(min(count, max(1, _SKIPPED // self.channels)))):
+                count -= len(block)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._close_file()
+        self._source.close()
+
+    def _add(self, part: Part) -> None:
+        """Take a part, whose length becomes known by opening it."""
+        self._close_file()
+        self._file = file = self._open(part)
+        if self._parts and (file.samplerate, file.channels) != (self.rate, self.channels):
+            what = f"at {file.samplerate} Hz with {file.channels} channel(s)"
+            self.notes.append(f"another recording behind its end is left out: it is {what}")
+            return
+        self.rate, self.channels = file.samplerate, file.channels
+        frames = file.frames if part.frames is None else min(part.frames, file.frames)
+        if frames > 0:
+            self._parts.append(part)
+            self._lengths.append(frames)
+
+    def _open(self, part: Part) -> soundfile.SoundFile:
+        path = self._source.path
+        plain = part.pieces == ((0, self._source.size),) and part.claim is None
+        try:
+            return soundfile.SoundFile(path if plain and path is not None else View(self._source, part))
+        except soundfile.LibsndfileError as error:
+            if error.code in _UNSUPPORTED:
+                raise Unsupported from None
+            reason = _reason(error)
+        except (TypeError, OSError) as error:
+            reason = str(error)
+        raise AudioError(f"{self._source.recording}: not audio that libsndfile can read ({reason})")
+
+    def _current(self) -> soundfile.SoundFile:
+        if self._file is None:
+            self._file = self._open(self._parts[self._index])
+        return self._file
+
+    def _decode(self, count: int) -> np.ndarray:
+        try:
+            return self._current().read(count, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"{self._source.recording}: broken audio data ({_reason(error)})") from None
+
+    def _next(self) -> None:
+        self._index += 1
+        self._done = 0
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    return error.error_string.strip().rstrip(".")
