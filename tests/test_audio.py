@@ -176,11 +176,11 @@ def cut(path, part=0.6):
     [
         ("gone.wav", None, "no such file"),
         ("empty.wav", b"", r"empty file \(0 bytes\)"),
-        ("text.wav", b"no sound at all\n" * 100, r"not audio that libsndfile can read \(Format not recognised\)"),
-        ("text.mp3", b"no sound at all\n" * 100, r"not audio that libsndfile can read \(Format not recognised\)"),
-        ("text.raw", b"no sound at all\n" * 100, "not audio that libsndfile can read"),
-        ("junk.flac", b"fLaC" + bytes(500), "not audio that libsndfile can read"),
-        ("junk.ogg", b"OggS" + bytes(500), "not audio that libsndfile can read"),
+        ("text.wav", b"no sound at all\n" * 100, r"not audio that serkit can read \(format not recognized\)"),
+        ("text.mp3", b"no sound at all\n" * 100, r"not audio that serkit can read \(format not recognized\)"),
+        ("text.raw", b"no sound at all\n" * 100, "not audio that serkit can read"),
+        ("junk.flac", b"fLaC" + bytes(500), "not audio that serkit can read"),
+        ("junk.ogg", b"OggS" + bytes(500), "not audio that serkit can read"),
     ],
 )
 @pytest.mark.parametrize("function", [audio.info, audio.read, audio.content_hash])
@@ -225,7 +225,7 @@ def test_a_header_without_samples_is_an_error(write, suffix):
 def test_a_flac_header_is_an_error_at_any_start(write):
     path = write("flac")
     header_only(path)
-    with pytest.raises(AudioError, match=r"cannot go to 0\.200 s"):
+    with pytest.raises(AudioError, match="broken audio data"):
         audio.read(path, start=0.2)
 
 
@@ -306,7 +306,7 @@ def test_a_truncated_recording_is_told_and_gives_what_is_there(write, suffix, me
 def test_a_truncated_ogg_is_told_by_its_missing_end_mark(write, suffix):
     path = write(suffix, np.tile(NOISE, 6))
     cut(path)
-    with pytest.warns(AudioWarning, match=r"truncated \(\d\.\d\d s could be read, then its end mark is missing\)"):
+    with pytest.warns(AudioWarning, match=r"truncated \(\d\.\d\d s could be read, then its end is missing\)"):
         signal, _ = audio.read(path)
     assert 0 < len(signal) < 0.7 * 3 * RATE
     with pytest.warns(AudioWarning, match="truncated"):

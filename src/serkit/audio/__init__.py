@@ -70,7 +70,7 @@ def read(
     """Read a recording or an interval of it.
 
     Args:
-        path: any file libsndfile reads (WAV, FLAC, OGG, Opus, MP3, ...) or ffmpeg (M4A, MP4, WebM, ...), or its content.
+        path: a file that libsndfile reads (WAV, FLAC, OGG, Opus, MP3, ...) or ffmpeg (M4A, MP4, ...), or its content.
         rate: wanted sampling rate in Hz; None keeps the file's.
         channel: channel from 0; None mixes all channels down to their mean.
         start: beginning in s; None: of the file.

@@ -109,8 +109,8 @@ def recognize(source: Source) -> tuple[Container, int]:
     if container is None:
         refused = _REFUSED_KINDS.get(head[8:12]) if head.startswith(b"FORM") else None
         refused = refused or next((name for mark, name in _REFUSED.items() if head.startswith(mark)), None)
-        what = f"is {refused}" if refused else "begins like no format that is read"
-        raise AudioError(f"{source.recording}: not audio that serkit can read (it {what})")
+        reason = f"{refused}: convert it to WAV" if refused else "format not recognized"
+        raise AudioError(f"{source.recording}: not audio that serkit can read ({reason})")
     return container, begin
 
 

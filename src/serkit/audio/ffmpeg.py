@@ -155,7 +155,7 @@ class _Process:
     """
 
     def __init__(self, source: Source, demuxer: str, name: str) -> None:
-        self._recording = source.recording
+        self._recording, self._name = source.recording, name
         program = shutil.which("ffmpeg")
         if program is None:
             raise AudioError(
@@ -214,7 +214,8 @@ class _Process:
             said = self.finish()
             if "matches no streams" in said:
                 raise AudioError(f"{self._recording}: no sound in it, only pictures")
-            raise AudioError(f"{self._recording}: not audio that ffmpeg can read ({said or 'it does not say why'})")
+            reason = f"{self._name}: {said or 'ffmpeg does not say why'}"
+            raise AudioError(f"{self._recording}: not audio that serkit can read ({reason})")
         _, length, _, coding, rate, channels = _AU.unpack(head)
         if coding != _FLOAT or not 0 < channels <= MOST_CHANNELS or not 0 < rate <= HIGHEST_RATE:
             raise AudioError(f"{self._recording}: cannot be used ({rate} Hz, {channels} channels)")

@@ -26,6 +26,8 @@ _BITRATES = {
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = (44100, 48000, 32000)
+# Samples that every decoder adds in front. libsndfile takes them away where LAME's tag says what the encoder added.
+_DECODER_DELAY = 529
 # No frame is longer than this.
 _LONGEST = 2881
 _CHUNK = 1 << 18
@@ -63,6 +65,18 @@ class _Stretch:
     pieces: list[tuple[int, int]] = field(default_factory=list)
     frames: int = 0
     promised: int | None = None  # by its Xing header, which is then the first of the pieces
+    delay: int = 0  # samples added in front and behind, by the same
+    padding: int = 0
+
+    @property
+    def length(self) -> int:
+        """Samples that can be heard of the frames there are."""
+        return self.frames * self.samples - (self.delay + _DECODER_DELAY if self.delay else 0)
+
+    @property
+    def full_length(self) -> int:
+        """Samples that could be heard of all frames."""
+        return max(self.length, (self.promised or 0) * self.samples - self.delay - self.padding)
 
     def add(self, begin: int, end: int) -> None:
         if self.pieces and self.pieces[-1][1] == begin:
@@ -219,9 +233,15 @@ def _add(stretches: list[_Stretch], source: Source, frame: _Frame) -> None:
     assert frame.format is not None
     last = stretches[-1] if stretches else None
     if frame.tag:
-        promised = _promise(source.at(frame.offset, frame.size), frame.tag)
-        kept = [] if promised is None else [(frame.offset, frame.offset + frame.size)]
-        stretches.append(_Stretch(frame.format, frame.samples, kept, promised=promised))
+        stretch = _Stretch(frame.format, frame.samples)
+        header = source.at(frame.offset, frame.size)
+        if (promised := _promise(header, frame.tag)) is not None:
+            stretch.add(frame.offset, frame.offset + frame.size)
+            stretch.promised = promised
+            place = _added(header)
+            added = int.from_bytes(header[place : place + 3], "big")
+            stretch.delay, stretch.padding = added >> 12, added & 0xFFF
+        stretches.append(stretch)
         return
     if last is None or last.frames == last.promised or last.format != frame.format:
         last = _Stretch(frame.format, frame.samples)
@@ -234,8 +254,8 @@ def _lacking(stretches: list[_Stretch], cut: bool) -> float | None:
     # Some encoders count the frame of the header itself.
     slack = 0 if cut else 1
     if any((stretch.promised or 0) > stretch.frames + slack for stretch in stretches):
-        found = sum(stretch.frames for stretch in stretches)
-        return sum(max(stretch.promised or 0, stretch.frames) for stretch in stretches) / found
+        found = sum(stretch.length for stretch in stretches)
+        return sum(stretch.full_length for stretch in stretches) / found if found > 0 else 0.0
     return 0.0 if cut else None
 
 
@@ -280,15 +300,25 @@ def _promise(frame: bytes, tag: bytes) -> int | None:
 def _promising(frame: bytes, frames: int, cut: bool) -> bytes:
     """Return the frame of a Xing header with another number of frames."""
     changed = bytearray(frame)
-    place = max(frame.find(b"Xing"), frame.find(b"Info"))
-    flags = frame[place + 7]
+    place = _xing(frame)
     changed[place + 8 : place + 12] = frames.to_bytes(4, "big")
-    # LAME's tag ends with how many samples were added in front and behind, 12 bits each. Those behind are cut off.
-    added = place + 12 + 4 * bool(flags & 2) + 100 * bool(flags & 4) + 4 * bool(flags & 8) + 21
-    if cut and len(changed) >= added + 3:
+    added = _added(frame)
+    if cut and len(changed) >= added + 3:  # the samples that were added behind are cut off
         changed[added + 1] &= 0xF0
         changed[added + 2] = 0
     return bytes(changed)
+
+
+def _xing(frame: bytes) -> int:
+    """Return where the Xing tag begins."""
+    return max(frame.find(b"Xing"), frame.find(b"Info"))
+
+
+def _added(frame: bytes) -> int:
+    """Return where LAME's extension of the Xing tag holds the samples added in front and behind, 12 bits each."""
+    place = _xing(frame)
+    flags = frame[place + 7]
+    return place + 12 + 4 * bool(flags & 2) + 100 * bool(flags & 4) + 4 * bool(flags & 8) + 21
 
 
 def _skip_tag(source: Source, offset: int, head: bytes) -> int:

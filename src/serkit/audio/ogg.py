@@ -20,8 +20,8 @@ from serkit.audio.source import Layout, Part, Source
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _HEADER = struct.Struct("<4sBBqIIIB")
 _CHECKSUM = 22
-# What libsndfile decodes, by the first packet.
-_CODECS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC")
+# What libsndfile does not decode, by the first packet: Speex, pictures, and the index of a file with both.
+_FOREIGN = (b"Speex", b"\x80theora", b"BBCD", b"\x80kate", b"fishead", b"\x01video", b"\x01audio", b"CELT")
 _NO_POSITION = -1
 _CHUNK = 1 << 16
 # More recordings in one file than this, or more interruptions, are garbage.
@@ -68,9 +68,11 @@ def lay(source: Source, begin: int) -> Layout | None:
             _add(links, source, page)
         if len(notes) > _LINKS or len(links) > _LINKS:
             raise AudioError(f"{source.recording}: broken Ogg: interrupted more than {_LINKS} times")
-    if not all(len(link.codecs) == 1 and link.codecs[0].startswith(_CODECS) for link in links):
+    if any(len(link.codecs) > 1 or link.codecs[0].startswith(_FOREIGN) for link in links):
         return None
     links = [link for link in links if link.has_sound]
+    if not links:  # libsndfile will say what is wrong with it
+        return Layout((Part(((begin, source.size),)),))
     if links and not links[-1].is_ended and not cut:
         notes.append("its end mark is missing; it may be truncated")
     return Layout(tuple(_part(source, link) for link in links), 0.0 if cut else None, tuple(notes))
@@ -107,7 +109,7 @@ def _find(source: Source, position: int) -> int:
 def _add(links: list[_Link], source: Source, page: _Page) -> None:
     """Put a page into the recording it belongs to, or begin another."""
     if page.flags & _FIRST:
-        if not links or links[-1].end > links[-1].begin and links[-1].has_sound:
+        if not links or (links[-1].end > links[-1].begin and links[-1].has_sound):
             links.append(_Link(page.offset))
         links[-1].codecs.append(source.at(page.offset + page.body, 8))
     elif not links:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 from serkit.audio import mpeg
 from serkit.audio.source import Layout, Part, Source
+
+# Of the bytes of a number.
+Order = Literal["big", "little"]
 
 # Near 2 or 4 GiB the size is what a program writes that cannot go back to the header (a pipe): not a length.
 _NO_LENGTH = 0x7FFFF000
@@ -28,7 +32,7 @@ _CAF = (b"lpcm", b"ulaw", b"alaw", b"alac")
 def lay_riff(source: Source, begin: int) -> Layout | None:
     """Find the sound of a WAV; None: of a coding that libsndfile does not know."""
     head = source.at(begin, 12)
-    order = "big" if head[:4] == b"RIFX" else "little"
+    order: Order = "big" if head[:4] == b"RIFX" else "little"
     wide = None
     format = 0
     for name, size, offset in _chunks(source, begin + 12, order, even=True):
@@ -36,7 +40,7 @@ def lay_riff(source: Source, begin: int) -> Layout | None:
         if name == b"ds64":
             wide = (int.from_bytes(body[8:16], "little"), offset + 8)
         elif name == b"fmt ":
-            format = int.from_bytes(body[:2], order)  # type: ignore[arg-type]
+            format = int.from_bytes(body[:2], order)
             if format not in _WAV:
                 return None
         elif name == b"data" and wide and size == 0xFFFFFFFF:
@@ -74,7 +78,7 @@ def lay_aiff(source: Source, begin: int) -> Layout:
 
 def lay_au(source: Source, begin: int) -> Layout:
     """Find the sound of an AU."""
-    order = "big" if source.at(begin, 4) == b".snd" else "little"
+    order: Order = "big" if source.at(begin, 4) == b".snd" else "little"
     head = source.at(begin + 4, 8)
     data, size = int.from_bytes(head[:4], order), int.from_bytes(head[4:], order)
     return _lay(source, begin, begin + data, size, begin + 8, 4, order)
@@ -110,7 +114,7 @@ def lay_nist(source: Source, begin: int) -> Layout | None:
 
 
 def _lay(
-    source: Source, begin: int, data: int, declared: int, field: int, width: int, order: str, more: int = 0
+    source: Source, begin: int, data: int, declared: int, field: int, width: int, order: Order, more: int = 0
 ) -> Layout:
     """Compare the size of the sound that a header declares with what is there.
 
@@ -132,12 +136,10 @@ def _lay(
         return Layout(_as_it_is(source, begin).parts, None, notes)
     if declared <= 0 and (available == 0 or _are_chunks(source, data, order)):
         return _as_it_is(source, begin)
-    true = ((available + more) % (1 << 8 * width)).to_bytes(width, order)  # type: ignore[arg-type]
+    true = ((available + more) % (1 << 8 * width)).to_bytes(width, order)
     part = Part(((begin, field), true, (field + width, source.size)))
     if declared <= 0:
-        return Layout(
-            (part,), None, ("its header says that it holds nothing; what lies behind is taken for its sound",)
-        )
+        return Layout((part,), None, ("its header says that it is empty; what lies behind is taken for its sound",))
     unknown = declared >= (_NO_LENGTH if width == 4 else 1 << 62)
     return Layout((part,), None if unknown else _lacking(declared, available, data - begin))
 
@@ -150,20 +152,20 @@ def _lacking(declared: int, available: int, header: int) -> float | None:
 
 
 def _chunks(
-    source: Source, position: int, order: str, even: bool = False, width: int = 4
+    source: Source, position: int, order: Order, even: bool = False, width: int = 4
 ) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, size and offset of the content of each chunk."""
     for _ in range(_CHUNKS):
         head = source.at(position, 4 + width)
         if len(head) < 4 + width:
             return
-        size = int.from_bytes(head[4:], order)  # type: ignore[arg-type]
+        size = int.from_bytes(head[4:], order)
         position += len(head)
         yield head[:4], size, position
         position += size + (size % 2 if even else 0)
 
 
-def _are_chunks(source: Source, position: int, order: str) -> bool:
+def _are_chunks(source: Source, position: int, order: Order) -> bool:
     """Tell whether nothing but further chunks lies here, up to the end of the file."""
     end = position
     for name, size, offset in _chunks(source, position, order, even=True):

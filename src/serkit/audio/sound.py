@@ -10,7 +10,6 @@ import soundfile
 from serkit.audio.recording import AudioError
 from serkit.audio.source import Layout, Part, Source, View
 
-
 # Samples, over all channels, that are decoded at a time only to pass over them.
 _SKIPPED = 1 << 20
 
@@ -42,8 +41,8 @@ class Unsupported(Exception):
     """libsndfile knows the container and not the coding of what is in it."""
 
 
-# libsndfile's numbers of errors: "unsupported encoding" and "unimplemented format".
-_UNSUPPORTED = (4, 18)
+# libsndfile's number of the error "unsupported encoding".
+_UNSUPPORTED = 4
 
 
 class Sndfile:
@@ -59,6 +58,7 @@ class Sndfile:
     """
 
     def __init__(self, source: Source, layout: Layout) -> None:
+        self.rate = self.channels = 0
         self._source = source
         self._file: soundfile.SoundFile | None = None
         self._parts: list[Part] = []
@@ -136,12 +136,12 @@ class Sndfile:
         try:
             return soundfile.SoundFile(path if plain and path is not None else View(self._source, part))
         except soundfile.LibsndfileError as error:
-            if error.code in _UNSUPPORTED:
+            if error.code == _UNSUPPORTED:
                 raise Unsupported from None
             reason = _reason(error)
         except (TypeError, OSError) as error:
             reason = str(error)
-        raise AudioError(f"{self._source.recording}: not audio that libsndfile can read ({reason})")
+        raise AudioError(f"{self._source.recording}: not audio that serkit can read ({reason})")
 
     def _current(self) -> soundfile.SoundFile:
         if self._file is None:

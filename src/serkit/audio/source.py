@@ -14,6 +14,8 @@ from serkit.audio.recording import AudioError, InMemory, Recording
 
 # What a C `off_t` holds, and to spare.
 _FURTHEST = 2**62
+# Length of an ID3 tag at the end of an MP3.
+_TAIL = 128
 
 
 class Source:
@@ -141,6 +143,12 @@ class View:
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer as far as there are bytes, and return their number."""
         done, wanted = 0, len(buffer)
+        if self._claim is not None and self._claim - _TAIL <= self._position < self._claim:
+            # Where a tag would stand at the end of a file of the claimed length, there is none.
+            done = min(wanted, self._claim - self._position)
+            buffer[:done] = bytes(done)
+            self._position += done
+            return done
         while done < wanted and self._position < self._begins[-1]:
             index = bisect_right(self._begins, self._position) - 1
             piece, within = self._pieces[index], self._position - self._begins[index]
