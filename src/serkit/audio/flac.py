@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 from serkit.audio.source import Layout, Part, Source
 
@@ -17,16 +18,13 @@ _STREAMINFO = 42  # "fLaC", the header of the block and its 34 bytes
 # How far from the end the last frame may begin, where the header does not say how long frames are.
 _FAR = 1 << 17
 _CHUNK = 1 << 20
-_SIZES = {
-    1: 192,
-    **{code: 576 << (code - 2) for code in range(2, 6)},
-    **{code: 256 << (code - 8) for code in range(8, 16)},
-}
+# Samples of a frame by its code.
+_SIZES = {1: 192} | {code: 144 << code for code in range(2, 6)} | {code: 1 << code for code in range(8, 16)}
 
 
 @dataclass(frozen=True)
 class _Stream:
-    """A FLAC in a file: its header's numbers, and the number of samples up to the end of its last frame."""
+    """A FLAC in a file, by its header."""
 
     begin: int
     end: int
@@ -40,33 +38,48 @@ class _Stream:
         return ((self.begin, self.end),)
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """A frame: its offset, and the places of its first sample and behind its last."""
+
+    offset: int
+    begin: int
+    end: int
+
+
 def lay(source: Source, begin: int) -> Layout:
     """Find the sound from an offset on."""
     stream = _read(source, begin, source.size)
     if stream is None:  # libsndfile will say what is wrong with it
         return Layout((Part(((begin, source.size),)),))
-    found = _last_sample(source, stream)
-    if found == stream.promised or found is None:
-        return Layout((Part(stream.pieces),))
-    streams = list(_split(source, stream))
-    if len(streams) > 1:
-        layouts = [_lay_one(source, each) for each in streams]
-        return Layout(tuple(part for each in layouts for part in each.parts), layouts[-1].lacking)
-    return _lay_one(source, stream)
+    last = _last_frame(source, stream, stream.end)
+    if last and last.end == stream.promised and not _may_be_joined(source, stream):
+        return Layout((Part(stream.pieces, spare=_until(stream, last.begin)),))
+    layouts = [_lay_one(source, each) for each in _split(source, stream)]
+    lacking = next((each.lacking for each in layouts if each.lacking is not None), None)
+    return Layout(tuple(part for each in layouts for part in each.parts), lacking)
 
 
 def _lay_one(source: Source, stream: _Stream) -> Layout:
-    found = _last_sample(source, stream)
-    if found is None or found == stream.promised:
+    last = _last_frame(source, stream, stream.end)
+    if last is None or stream.promised == last.end:
+        return Layout((Part(stream.pieces, spare=_until(stream, last.begin) if last else None),))
+    found = last.end if _is_whole(source, stream, last) else last.begin
+    if 0 < stream.promised <= found:
         return Layout((Part(stream.pieces),))
-    if 0 < stream.promised < found:  # what lies behind the end is not of this recording
-        return Layout((Part(stream.pieces),), None, ("its header says less than there is",))
+    parts = (_until(stream, found),) if found else ()
+    if stream.promised:
+        return Layout(parts, stream.promised / found if found else 0.0)
+    return Layout(parts, None if found == last.end else 0.0)
+
+
+def _until(stream: _Stream, samples: int) -> Part:
+    """Return what libsndfile is given of a stream that ends after so many samples."""
     header = bytearray(stream.header)
-    header[21] = header[21] & 0xF0 | found >> 32
-    header[22:26] = (found & 0xFFFFFFFF).to_bytes(4, "big")
+    header[21] = header[21] & 0xF0 | samples >> 32
+    header[22:26] = (samples & 0xFFFFFFFF).to_bytes(4, "big")
     header[26:42] = bytes(16)  # the checksum of all samples
-    part = Part((bytes(header), (stream.begin + _STREAMINFO, stream.end)))
-    return Layout((part,), stream.promised / found if stream.promised else None)
+    return Part((bytes(header), (stream.begin + _STREAMINFO, stream.end)), frames=samples)
 
 
 def _read(source: Source, begin: int, end: int) -> _Stream | None:
@@ -95,20 +108,34 @@ def _split(source: Source, stream: _Stream) -> Iterator[_Stream]:
             yield replace(each, end=end)
 
 
-def _last_sample(source: Source, stream: _Stream) -> int | None:
-    """Return the place behind the last sample of the last frame; None where no frame is found."""
-    far = min(stream.longest + 16 if stream.longest else _FAR, stream.end - stream.begin - _STREAMINFO)
-    tail = source.at(stream.end - far, far)
-    place = len(tail)
+def _may_be_joined(source: Source, stream: _Stream) -> bool:
+    """Tell whether the places of frames do not grow with their offsets in the file: a look at three is cheap.
+
+    It finds recordings of one length that are put one behind the other, so that the last frame's place is right.
+    """
+    size = stream.end - stream.begin - _STREAMINFO
+    frames = [_last_frame(source, stream, stream.end - size * tenths // 10) for tenths in (7, 5, 2)]
+    places = [frame.begin for frame in frames if frame is not None]
+    return places != sorted(set(places))
+
+
+def _last_frame(source: Source, stream: _Stream, end: int) -> _Frame | None:
+    """Return the last frame that begins before an offset; None where none is found."""
+    far = min(stream.longest + 16 if stream.longest else _FAR, end - stream.begin - _STREAMINFO)
+    tail = source.at(end - far, far + 16) + bytes(1)  # so that something follows each byte
+    place = far
     while (place := tail.rfind(b"\xff", 0, place)) >= 0:
-        if (found := _end_of_frame(tail[place : place + 16], stream)) is not None:
-            return found
+        if tail[place + 1] & 0xFE == 0xF8 and (found := _parse(tail[place : place + 16], stream)) is not None:
+            return _Frame(end - far + place, *found)
     return None
 
 
-def _end_of_frame(head: bytes, stream: _Stream) -> int | None:
-    """Return the place behind the last sample of the frame whose header begins here; None: no header does."""
-    if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[3] & 1:
+def _parse(head: bytes, stream: _Stream) -> tuple[int, int] | None:
+    """Return the places of the first sample of a frame and behind its last, by its header.
+
+    None: what begins with the mark of a frame is none.
+    """
+    if len(head) < 6 or head[3] & 1:
         return None
     code, rate = head[2] >> 4, head[2] & 15
     number, place = _number(head)
@@ -119,9 +146,32 @@ def _end_of_frame(head: bytes, stream: _Stream) -> int | None:
         size = int.from_bytes(head[place : place + code - 5], "big") + 1
         place += code - 5
     place += {12: 1, 13: 2, 14: 2}.get(rate, 0)
-    if place >= len(head) or _checksum(head[:place]) != head[place]:
+    if place >= len(head) or _crc8(head[:place]) != head[place]:
         return None
-    return (number if head[1] & 1 else number * stream.block) + size
+    begin = number if head[1] & 1 else number * stream.block
+    return begin, begin + size
+
+
+def _is_whole(source: Source, stream: _Stream, frame: _Frame) -> bool:
+    """Tell whether a frame's checksum is right where the file ends."""
+    data = source.at(frame.offset, min(stream.end - frame.offset, _FAR))
+    sound = len(data.rstrip(b"\0"))
+    found = 0
+    for place, byte in enumerate(data):
+        found = _crc16_of(found >> 8 ^ byte) ^ (found & 0xFF) << 8
+        # Its checksum may itself end with zeros, and other zeros may follow.
+        if found == 0 and place + 1 >= sound:
+            return place + 1 <= sound + 2
+    return False
+
+
+@cache
+def _crc16_of(byte: int) -> int:
+    """Return the CRC-16 of a byte (polynomial 0x8005)."""
+    found = byte << 8
+    for _ in range(8):
+        found = (found << 1 ^ 0x8005) & 0xFFFF if found & 0x8000 else found << 1
+    return found
 
 
 def _number(head: bytes) -> tuple[int | None, int]:
@@ -139,11 +189,16 @@ def _number(head: bytes) -> tuple[int | None, int]:
     return number, 4 + ones
 
 
-def _checksum(data: bytes) -> int:
+def _crc8(data: bytes) -> int:
     """Return the CRC-8 of a frame's header (polynomial 0x07)."""
     found = 0
     for byte in data:
-        found ^= byte
-        for _ in range(8):
-            found = (found << 1 ^ 0x07) & 0xFF if found & 0x80 else found << 1
+        found = _crc8_of(found ^ byte)
+    return found
+
+
+@cache
+def _crc8_of(found: int) -> int:
+    for _ in range(8):
+        found = (found << 1 ^ 0x07) & 0xFF if found & 0x80 else found << 1
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from serkit.audio.recording import AudioError
@@ -37,6 +37,8 @@ _CANDIDATE = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]")
 _SURE = 4
 # How far the first frame may lie behind the beginning: a recording cut out of a stream begins within a frame.
 _LEAD = 2 * _LONGEST
+# A file of which so much is frames has no large tags.
+_MOST = 0.99
 # So many interruptions, or so much that looks like a header and is none, are no recording.
 _INTERRUPTIONS = 1000
 _CANDIDATES = 100_000
@@ -85,6 +87,10 @@ class _Stretch:
             self.pieces.append((begin, end))
 
 
+# One object of each, so that they can be compared at once.
+_format = cache(Format)
+
+
 @cache
 def _parse(second: int, third: int, mono: bool) -> tuple[int, int, Format] | None:
     """Return length in bytes, samples and format of a frame, from the 2nd and 3rd byte of its header."""
@@ -97,7 +103,7 @@ def _parse(second: int, third: int, mono: bool) -> tuple[int, int, Format] | Non
     bits = 1000 * _BITRATES[1 if version == 1 else 2, layer][bitrate - 1]
     samples = 384 if layer == 1 else 576 if layer == 3 and version != 1 else 1152
     size = 4 * (12 * bits // hertz + padding) if layer == 1 else samples // 8 * bits // hertz + padding
-    return size, samples, Format(version, layer, hertz, mono)
+    return size, samples, _format(version, layer, hertz, mono)
 
 
 def _header(buffer: bytes, at: int) -> tuple[int, int, Format] | None:
@@ -131,7 +137,12 @@ def starts_at(source: Source, begin: int) -> bool:
 
 def lay(source: Source, begin: int) -> Layout:
     """Find the frames from an offset on; errors are those of `lay_between`."""
-    return lay_between(source, begin, _without_tags(source, begin, source.size))
+    end = _without_tags(source, begin, source.size)
+    layout = lay_between(source, begin, end)
+    if layout.parts == (Part(((begin, end),)),) and end - begin > _MOST * source.size:
+        # libsndfile reads a file faster by itself, but takes large tags for a part of the sound.
+        return replace(layout, parts=(Part(((0, source.size),)),))
+    return layout
 
 
 def lay_between(source: Source, begin: int, end: int) -> Layout:
@@ -140,19 +151,23 @@ def lay_between(source: Source, begin: int, end: int) -> Layout:
     Raises:
         AudioError: it is mostly garbage.
     """
+    if _is_all(source, begin, end):
+        return Layout((Part(((begin, end),)),))
     stretches: list[_Stretch] = []
     notes, cut = [], False
+    frames = _Frames(source, end)
     try:
-        for frame in _Frames(source, end).walk(begin):
-            if frame.format is None:
-                place = "behind" if frame.offset + frame.size == end else "amid"
-                notes.append(f"{frame.size} bytes {place} its frames are no sound")
-            elif frame.offset + frame.size > end:
+        for run in frames.walk(begin):
+            if run.format is None:
+                place = "behind" if run.end == end else "amid" if stretches else "in front of"
+                notes.append(f"{run.end - run.begin} bytes {place} its frames are no sound")
+                if len(notes) > _INTERRUPTIONS:
+                    raise _Broken
+            elif run.end > end:
                 cut = True
             else:
-                _add(stretches, source, frame)
-            if len(notes) > _INTERRUPTIONS:
-                raise _Broken
+                stretch = _stretch(stretches, source, run)
+                frames.limit = (stretch.promised or 0) - stretch.frames
     except _Broken:
         raise AudioError(f"{source.recording}: broken MP3: more garbage than frames") from None
     stretches = [stretch for stretch in stretches if stretch.frames]
@@ -160,42 +175,79 @@ def lay_between(source: Source, begin: int, end: int) -> Layout:
     return Layout(parts, _lacking(stretches, cut), tuple(notes))
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """A frame, or garbage, whose format is None; `tag` is the name of what it holds in place of sound."""
+def _is_all(source: Source, begin: int, end: int) -> bool:
+    """Tell whether a Xing header says that its frames have as many bytes as there are: they need not be counted."""
+    frame = source.at(begin, _LONGEST)
+    parsed = _header(frame, 0)
+    if parsed is None or (tag := _tag(frame, 0, parsed[2])) not in (b"Xing", b"Info"):
+        return False
+    place = _xing(frame)
+    size = int.from_bytes(frame[place + 12 : place + 16], "big")
+    # Some encoders leave the frame of the header out.
+    return _promise(frame, tag) is not None and bool(frame[place + 7] & 2) and end - begin in (size, size + parsed[0])
 
-    offset: int
-    size: int
-    samples: int = 0
+
+@dataclass(frozen=True)
+class _Run:
+    """Frames that follow each other, or garbage, whose format is None; `tag` is what one holds in place of sound."""
+
+    begin: int
+    end: int
     format: Format | None = None
+    samples: int = 0  # of each frame
+    frames: int = 0
     tag: bytes = b""
 
 
 class _Frames:
-    """The frames of a source up to `end`."""
+    """The frames of a source up to `end`; a run has no more of them than `limit`, if this is above 0."""
 
     def __init__(self, source: Source, end: int) -> None:
         self._source = source
         self._end = end
         self._candidates = 0
+        self.limit = 0
 
-    def walk(self, position: int) -> Iterator[_Frame]:
+    def walk(self, position: int) -> Iterator[_Run]:
         """Yield frames and what lies between them; tags of other kinds are passed over."""
-        base, buffer = position, b""
         while position + 4 <= self._end:
-            if position + _LONGEST > base + len(buffer):
-                base, buffer = position, self._source.at(position, _CHUNK)
-            at = position - base
-            if parsed := _header(buffer, at):
-                size, samples, format = parsed
-                yield _Frame(position, size, samples, format, _tag(buffer, at, format))
-                position += size
-            elif skipped := _skip_tag(self._source, position, buffer[at : at + 32]):
-                position += skipped
+            buffer = self._source.at(position, min(_CHUNK, self._end - position + _LONGEST))
+            parsed = _header(buffer, 0)
+            if parsed is None:
+                if skipped := _skip_tag(self._source, position, buffer[:32]):
+                    position += skipped
+                    continue
+                end = self.find(position, self._end) or self._end
+                yield _Run(position, end)
+            elif position + parsed[0] > self._end:
+                end = position + parsed[0]
+                yield _Run(position, end, parsed[2])
+            elif tag := _tag(buffer, 0, parsed[2]):
+                end = position + parsed[0]
+                yield _Run(position, end, parsed[2], parsed[1], tag=tag)
             else:
-                found = self.find(position, self._end) or self._end
-                yield _Frame(position, found - position)
-                position = found
+                length, frames = self._count(position, buffer, parsed[2])
+                end = position + length if frames else self.find(position + 1, self._end) or self._end
+                yield _Run(position, end, parsed[2], parsed[1], frames) if frames else _Run(position, end)
+            position = end
+
+    def _count(self, position: int, buffer: bytes, format: Format) -> tuple[int, int]:
+        """Return bytes and number of the frames of a format at the beginning of a buffer."""
+        at = frames = last = 0
+        while parsed := _header(buffer, at):
+            beyond = at + parsed[0]
+            if parsed[2] is not format or 0 < self.limit == frames or beyond > len(buffer):
+                return at, frames
+            if position + beyond > self._end or _tag(buffer, at, format):
+                return at, frames
+            frames += 1
+            last, at = at, beyond
+        # Where no frame follows, another recording may begin amid the last one, which is then cut off.
+        if at + 32 <= len(buffer) and position + at + 4 <= self._end:
+            is_tag = _skip_tag(self._source, position + at, buffer[at : at + 32]) > 0
+            if not is_tag and self.find(position + last + 4, position + at) is not None:
+                return last, frames - 1
+        return at, frames
 
     def find(self, begin: int, stop: int) -> int | None:
         """Return where the next frame begins that others of its format follow, before `stop`."""
@@ -228,26 +280,27 @@ class _Frames:
         return True
 
 
-def _add(stretches: list[_Stretch], source: Source, frame: _Frame) -> None:
-    """Put a frame into the stretch it belongs to, or begin another."""
-    assert frame.format is not None
+def _stretch(stretches: list[_Stretch], source: Source, run: _Run) -> _Stretch:
+    """Put frames into the stretch they belong to, or begin another, and return it."""
+    assert run.format is not None
     last = stretches[-1] if stretches else None
-    if frame.tag:
-        stretch = _Stretch(frame.format, frame.samples)
-        header = source.at(frame.offset, frame.size)
-        if (promised := _promise(header, frame.tag)) is not None:
-            stretch.add(frame.offset, frame.offset + frame.size)
-            stretch.promised = promised
+    if run.tag:
+        last = _Stretch(run.format, run.samples)
+        header = source.at(run.begin, run.end - run.begin)
+        if (promised := _promise(header, run.tag)) is not None:
+            last.add(run.begin, run.end)
+            last.promised = promised
             place = _added(header)
             added = int.from_bytes(header[place : place + 3], "big")
-            stretch.delay, stretch.padding = added >> 12, added & 0xFFF
-        stretches.append(stretch)
-        return
-    if last is None or last.frames == last.promised or last.format != frame.format:
-        last = _Stretch(frame.format, frame.samples)
+            last.delay, last.padding = added >> 12, added & 0xFFF
         stretches.append(last)
-    last.add(frame.offset, frame.offset + frame.size)
-    last.frames += 1
+        return last
+    if last is None or last.frames == last.promised or last.format != run.format:
+        last = _Stretch(run.format, run.samples)
+        stretches.append(last)
+    last.add(run.begin, run.end)
+    last.frames += run.frames
+    return last
 
 
 def _lacking(stretches: list[_Stretch], cut: bool) -> float | None:
@@ -272,7 +325,7 @@ def _part(source: Source, stretch: _Stretch) -> Part:
     parsed = _header(source.at(begin, 4), 0)
     assert parsed is not None
     header = source.at(begin, parsed[0])
-    true = _promising(header, stretch.frames, cut=stretch.frames < stretch.promised)
+    true = _promising(header, stretch)
     return Part((true, (begin + len(header), end), *stretch.pieces[1:]))
 
 
@@ -297,13 +350,18 @@ def _promise(frame: bytes, tag: bytes) -> int | None:
     return int.from_bytes(frame[place + 8 : place + 12], "big")
 
 
-def _promising(frame: bytes, frames: int, cut: bool) -> bytes:
-    """Return the frame of a Xing header with another number of frames."""
+def _promising(frame: bytes, stretch: _Stretch) -> bytes:
+    """Return the frame of a Xing header that says what there is."""
     changed = bytearray(frame)
     place = _xing(frame)
-    changed[place + 8 : place + 12] = frames.to_bytes(4, "big")
+    changed[place + 8 : place + 12] = stretch.frames.to_bytes(4, "big")
+    if frame[place + 7] & 2:
+        size = sum(end - begin for begin, end in stretch.pieces)
+        changed[place + 12 : place + 16] = min(size, 0xFFFFFFFF).to_bytes(4, "big")
     added = _added(frame)
-    if cut and len(changed) >= added + 3:  # the samples that were added behind are cut off
+    if (
+        stretch.frames < (stretch.promised or 0) and len(changed) >= added + 3
+    ):  # the samples that were added behind are cut off
         changed[added + 1] &= 0xF0
         changed[added + 2] = 0
     return bytes(changed)

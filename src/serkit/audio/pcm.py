@@ -27,6 +27,8 @@ _MPEG = (0x50, 0x55)
 _WAV = (1, 2, 3, 6, 7, 0x11, 0x31, 0x40, 0x64, 0xFFFE, *_MPEG)
 # Likewise of CAF.
 _CAF = (b"lpcm", b"ulaw", b"alaw", b"alac")
+# How files begin that are put one behind the other.
+_BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"caff", b"NIST", b"fLaC", b"OggS")
 
 
 def lay_riff(source: Source, begin: int) -> Layout | None:
@@ -61,7 +63,10 @@ def lay_w64(source: Source, begin: int) -> Layout:
             break
         size = int.from_bytes(head[16:], "little")
         if head[:4] == b"data":
-            return _lay(source, begin, position + 24, max(0, size - 24), position + 16, 8, "little", 24)
+            data, size = position + 24, max(0, size - 24)
+            if 0 < size < source.size - data:  # libsndfile counts the bytes of the file
+                return Layout((Part(((begin, data + size),)),))
+            return _lay(source, begin, data, size, position + 16, 8, "little", 24)
         position += max(24, size + 7 & ~7)
     return _as_it_is(source, begin)
 
@@ -130,10 +135,10 @@ def _lay(
     """
     available = max(0, source.size - data)
     if 0 < declared <= available:
-        after = source.at(data + declared + declared % 2, 4)
-        joined = after in (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"caff", b"riff", b"fLaC", b"OggS")
-        notes = ("another recording behind its end is left out",) if joined else ()
-        return Layout(_as_it_is(source, begin).parts, None, notes)
+        end = data + declared
+        if source.at(end + declared % 2, 4) in _BEGINNINGS:
+            return Layout((Part(((begin, end),)),), None, ("another recording behind its end is left out",))
+        return _as_it_is(source, begin)
     if declared <= 0 and (available == 0 or _are_chunks(source, data, order)):
         return _as_it_is(source, begin)
     true = ((available + more) % (1 << 8 * width)).to_bytes(width, order)

@@ -77,7 +77,7 @@ class Sndfile:
             raise AudioError(f"{source.recording}: no audio in it (0 samples)")
         self._index = 0  # of the part that is read
         self._done = 0  # samples of it
-        if len(self._parts) > 1:
+        if len(layout.parts) > 1:
             self._close_file()
 
     def read(self, count: int) -> np.ndarray:
@@ -101,15 +101,8 @@ class Sndfile:
         while self._index < len(self._parts) and count >= (left := self._lengths[self._index] - self._done):
             count -= left
             self._next()
-        if not count or self._index == len(self._parts):
-            return
-        try:
-            self._current().seek(self._done + count)
-            self._done += count
-        except soundfile.LibsndfileError:
-            # GSM, for one, can only be decoded from its beginning.
-            while count and len(block := self.read(min(count, max(1, _SKIPPED // self.channels)))):
-                count -= len(block)
+        if count and self._index < len(self._parts):
+            self._seek(self._done + count)
 
     def close(self) -> None:
         """Close the file."""
@@ -152,7 +145,30 @@ class Sndfile:
         try:
             return self._current().read(count, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise AudioError(f"{self._source.recording}: broken audio data ({_reason(error)})") from None
+            reason = _reason(error)
+        spare = self._parts[self._index].spare
+        if spare is None or not spare.frames or spare.frames <= self._done:
+            raise AudioError(f"{self._source.recording}: broken audio data ({reason})")
+        # After an error the decoder is of no use.
+        self._close_file()
+        self._parts[self._index] = spare
+        self._seek(self._done)
+        return self._decode(min(count, spare.frames - self._done))
+
+    def _seek(self, place: int) -> None:
+        """Go to a place of the part."""
+        try:
+            if place:
+                self._current().seek(place)
+            self._done = place
+        except soundfile.LibsndfileError:
+            # GSM, for one, can only be decoded from its beginning.
+            self._close_file()
+            self._done = 0
+            while self._done < place:
+                self._done += len(block := self._decode(min(place - self._done, max(1, _SKIPPED // self.channels))))
+                if not len(block):
+                    break
 
     def _next(self) -> None:
         self._index += 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from serkit.audio.recording import AudioError, InMemory, Recording
@@ -36,13 +36,15 @@ class Source:
             if not self.size:
                 raise AudioError(f"{recording}: empty (0 bytes)")
             return
-        path = Path(recording)
-        _check_file(path)
         try:
-            self._file = open(path, "rb")  # noqa: SIM115 - closed by `close`
-        except OSError as error:
-            raise AudioError(f"{recording}: cannot be opened ({error.strerror})") from None
-        self.size = os.fstat(self._file.fileno()).st_size
+            state = os.stat(recording)
+            _check_kind(recording, state.st_mode)
+            self._file = open(recording, "rb")  # noqa: SIM115 - `close` closes it
+        except FileNotFoundError:
+            raise AudioError(f"{recording}: no such file") from None
+        except (OSError, ValueError) as error:
+            raise AudioError(f"{recording}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
+        self.size = state.st_size
         if not self.size:
             self._file.close()
             raise AudioError(f"{recording}: empty file (0 bytes)")
@@ -71,17 +73,11 @@ class Source:
         return str(self.recording) if os.name == "nt" else os.fsencode(self.recording)
 
 
-def _check_file(path: Path) -> None:
-    try:
-        exists = path.exists()
-    except (OSError, ValueError) as error:
-        raise AudioError(f"{path}: cannot be opened ({error})") from None
-    if not exists:
-        raise AudioError(f"{path}: no such file")
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder, not a recording")
-    if not path.is_file():
-        raise AudioError(f"{path}: is no file but a pipe or a device; write what comes from it to a file first")
+def _check_kind(recording: Recording, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise AudioError(f"{recording}: is a folder, not a recording")
+    if not stat.S_ISREG(mode):
+        raise AudioError(f"{recording}: is no file but a pipe or a device; write what comes from it to a file first")
 
 
 @dataclass(frozen=True)
@@ -92,11 +88,13 @@ class Part:
         pieces: stretches of the source, each from its first byte to the one behind its last, and bytes in their place.
         frames: its length in samples per channel, where libsndfile only guesses it; None: libsndfile knows.
         claim: length in bytes that is claimed towards libsndfile; None: the true one.
+        spare: what is read in its place where decoding shows that its very end is broken; None: nothing.
     """
 
     pieces: tuple[tuple[int, int] | bytes, ...]
     frames: int | None = None
     claim: int | None = None
+    spare: Part | None = None
 
 
 @dataclass(frozen=True)
