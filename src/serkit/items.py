@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -258,6 +259,38 @@ def cut(utterance: Utterance, windowing: Windowing) -> list[Item]:
         return [Item(utterance)]
     duration = audio.info(utterance.path).duration if utterance.end is None else utterance.end
     return [Item(utterance, start, end) for start, end in windowing.windows(duration - (utterance.start or 0.0))]
+
+
+def outside(utterance: Utterance, channels: Collection[str] = (), infos: dict[Path, audio.Info] | None = None) -> str:
+    """Return why an utterance cannot be read from a file that can: it lacks the interval or the channel.
+
+    Args:
+        utterance: a row of a table, say.
+        channels: names of further channels that are read.
+        infos: remembers what headers say, for many utterances of one file.
+
+    Returns:
+        The message of an error; empty if all is well, or if the file itself is broken.
+    """
+    infos = {} if infos is None else infos
+
+    def info(path: Path) -> audio.Info:
+        if path not in infos:
+            infos[path] = audio.info(path)
+        return infos[path]
+
+    sources = [Channel(utterance.path, utterance.index)] if utterance.index is not None else []
+    sources += [channel for name, channel in utterance.channels.items() if name in channels]
+    with audio.collecting_warnings():  # Reading the file has told them.
+        try:
+            if utterance.start is not None or utterance.end is not None:
+                audio.interval(utterance.path, info(utterance.path), utterance.start, utterance.end)
+            for source in sources:
+                if source.index >= (count := info(source.path).channels):
+                    return f"{source.path}: no channel {source.index}; it has {count}, counted from 0"
+        except audio.AudioError as error:
+            return str(error)
+    return ""
 
 
 def copies(items: Sequence[Item], names: Sequence[str], seed: int) -> list[Item]:

@@ -273,7 +273,8 @@ def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]
     found: list[Utterance] = []
     scored = {row[0] for _, row in read_table(run / "predictions.csv")[1]}
     for name, folder in described["folders"].items():
-        readable = [u for u in corpora.load(name, folder).utterances if u.id not in described["skipped"]]
+        everyone = corpora.load(name, folder).utterances
+        readable = [u for u in everyone if not {u.id, str(u.path)} & described["skipped"].keys()]
         # A protocol that cuts items scores pieces and copies, whose names are not the utterances'.
         utterances = [utterance for utterance in readable if utterance.id in scored] or readable
         share = max(1, count // len(described["folders"]))
