@@ -242,7 +242,7 @@ def test_many_files_one_by_one(recognizer, tmp_path, noise):
     assert asked == ["good.wav"]  # nothing is read ahead
     bad, gone, good = results
     assert isinstance(bad, Failure)
-    assert "not audio that libsndfile can read" in bad.error
+    assert "not audio that serkit can read" in bad.error
     assert gone == Failure(str(tmp_path / "gone.wav"), f"{tmp_path / 'gone.wav'}: no such file")
     assert isinstance(good, Prediction)
 

@@ -145,7 +145,7 @@ def _lay(
     part = Part(((begin, field), true, (field + width, source.size)))
     if declared <= 0:
         return Layout((part,), None, ("its header says that it is empty; what lies behind is taken for its sound",))
-    unknown = declared >= (_NO_LENGTH if width == 4 else 1 << 62)
+    unknown = declared + more >= (_NO_LENGTH if width == 4 else 1 << 62)
     return Layout((part,), None if unknown else _lacking(declared, available, data - begin))
 
 

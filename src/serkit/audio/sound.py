@@ -12,6 +12,9 @@ from serkit.audio.source import Layout, Part, Source, View
 
 # Samples, over all channels, that are decoded at a time only to pass over them.
 _SKIPPED = 1 << 20
+# Samples of an MP3 that are decoded in front of a place: 32 frames. The data of a frame may begin 511 bytes before it,
+# and a frame be as short as 24.
+_NEEDED = 32 * 1152
 
 
 class Sound(Protocol):
@@ -45,6 +48,17 @@ class Unsupported(Exception):
 _UNSUPPORTED = 4
 
 
+class _File(soundfile.SoundFile):
+    """A file that is read on from where it is.
+
+    soundfile seeks to the very same place after each read, where it believes that it can. That takes time, and the
+    next samples of an MP3 are others then: its decoder forgets what the frames before have left.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 class Sndfile:
     """A recording that libsndfile decodes, part by part.
 
@@ -60,7 +74,7 @@ class Sndfile:
     def __init__(self, source: Source, layout: Layout) -> None:
         self.rate = self.channels = 0
         self._source = source
-        self._file: soundfile.SoundFile | None = None
+        self._file: _File | None = None
         self._parts: list[Part] = []
         self._lengths: list[int] = []
         self.lacking = layout.lacking
@@ -123,11 +137,11 @@ class Sndfile:
             self._parts.append(part)
             self._lengths.append(frames)
 
-    def _open(self, part: Part) -> soundfile.SoundFile:
+    def _open(self, part: Part) -> _File:
         path = self._source.path
         plain = part.pieces == ((0, self._source.size),) and part.claim is None
         try:
-            return soundfile.SoundFile(path if plain and path is not None else View(self._source, part))
+            return _File(path if plain and path is not None else View(self._source, part))
         except soundfile.LibsndfileError as error:
             if error.code == _UNSUPPORTED:
                 raise Unsupported from None
@@ -136,7 +150,7 @@ class Sndfile:
             reason = str(error)
         raise AudioError(f"{self._source.recording}: not audio that serkit can read ({reason})")
 
-    def _current(self) -> soundfile.SoundFile:
+    def _current(self) -> _File:
         if self._file is None:
             self._file = self._open(self._parts[self._index])
         return self._file
@@ -152,23 +166,28 @@ class Sndfile:
         # After an error the decoder is of no use.
         self._close_file()
         self._parts[self._index] = spare
-        self._seek(self._done)
+        place, self._done = self._done, 0
+        self._seek(place)
         return self._decode(min(count, spare.frames - self._done))
 
     def _seek(self, place: int) -> None:
         """Go to a place of the part."""
+        file = self._current()
+        # An MP3 frame needs those in front of it; libsndfile decodes fewer than it may need.
+        near = place - (_NEEDED if file.subtype.startswith("MPEG") else 0)
         try:
-            if place:
-                self._current().seek(place)
-            self._done = place
+            if near > self._done:
+                file.seek(near)
+                self._done = near
         except soundfile.LibsndfileError:
             # GSM, for one, can only be decoded from its beginning.
             self._close_file()
             self._done = 0
-            while self._done < place:
-                self._done += len(block := self._decode(min(place - self._done, max(1, _SKIPPED // self.channels))))
-                if not len(block):
-                    break
+        while self._done < place:
+            block = self._decode(min(place - self._done, max(1, _SKIPPED // self.channels)))
+            if not len(block):
+                break
+            self._done += len(block)
 
     def _next(self) -> None:
         self._index += 1
@@ -182,4 +201,6 @@ class Sndfile:
 
 
 def _reason(error: soundfile.LibsndfileError) -> str:
-    return error.error_string.strip().rstrip(".")
+    reason = error.error_string.strip().rstrip(".")
+    # libsndfile's word for an MP3 without a frame that can be decoded.
+    return "no sound in it" if "does not exist" in reason else reason

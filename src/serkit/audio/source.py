@@ -61,8 +61,10 @@ class Source:
 
     def at(self, offset: int, count: int) -> bytes:
         """Return so many bytes from an offset on, fewer at the end."""
+        if not 0 <= offset < self.size:  # a header may say anything
+            return b""
         self._file.seek(offset)
-        return self._file.read(count)
+        return self._file.read(max(0, min(count, self.size - offset)))
 
     @property
     def path(self) -> str | bytes | None:
