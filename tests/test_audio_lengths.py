@@ -32,9 +32,8 @@ def encode(format, subtype=None, signal=SOUND, rate=RATE, **options):
 
 def frame_size(header):
     """Length in bytes of an MPEG-2 layer III frame at 16 kHz, all that is made here."""
-    return 72 * 8000 * (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20)[header[2] >> 4] // RATE + (
-        header[2] >> 1 & 1
-    )
+    rates = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+    return 72 * 1000 * rates[header[2] >> 4] // RATE + (header[2] >> 1 & 1)
 
 
 def frames_of(mp3):
@@ -52,7 +51,7 @@ FRAMES = frames_of(XING)
 #: The same without its Xing header: nothing says how long it is.
 BARE = b"".join(FRAMES[1:])
 CONSTANT = b"".join(frames_of(encode("MP3", bitrate_mode="CONSTANT"))[1:])
-VBRI = FRAMES[0][:36] + b"VBRI" + bytes(len(FRAMES[0]) - 40)
+VBRI = FRAMES[0][:4] + bytes(32) + b"VBRI" + bytes(len(FRAMES[0]) - 40)
 VORBIS, OPUS = encode("OGG", "VORBIS"), encode("OGG", "OPUS")
 FLAC, WAV = encode("FLAC"), encode("WAV", "PCM_16")
 SAMPLES = 576 * (len(FRAMES) - 1)
@@ -331,9 +330,8 @@ def test_a_truncated_recording_says_how_much_is_left(tmp_path, name, share):
     assert words[:2] == ["recording:", "truncated"]
     assert float(words[2][1:]) == pytest.approx(left / whole.rate, abs=0.006)
     # Blocks of ADPCM and GSM are cut whole; what they lack is told to within one.
-    assert float(words[5]) == pytest.approx(
-        whole.duration, abs=0.01 if not name.endswith(("ADPCM", "GSM")) else 0.07 / share
-    )
+    block = 0.07 / share if name in ("ADPCM", "GSM") else 0.01
+    assert float(words[5]) == pytest.approx(whole.duration, abs=block)
     check(tmp_path, cut, left, "truncated", refused=True)
 
 
@@ -380,13 +378,13 @@ def test_an_mp3_that_breaks_off_where_another_begins(tmp_path):
         found = audio.info(InMemory(broken)).frames
     assert len(SOUND) + 26 * 576 < found < len(SOUND) + 29 * 576
     assert texts[0].startswith("recording: truncated")
-    assert f"{2 * len(SOUND) / RATE:.2f} s could be read" in texts[0]
+    assert float(texts[0].split()[5]) == pytest.approx(2 * len(SOUND) / RATE, abs=0.02)
 
 
 def test_an_mp3_that_is_mostly_garbage():
-    garbage = b"".join(FRAMES[1 + index % 40] + b"junk" for index in range(1500))
+    garbage = 1100 * (b"".join(FRAMES[1:6]) + b"junk")
     with pytest.raises(AudioError, match="broken MP3: more garbage than frames"):
-        audio.info(InMemory(b"".join(FRAMES[1:6]) + garbage))
+        audio.info(InMemory(garbage))
 
 
 def test_intervals_of_what_cannot_be_sought_in(tmp_path):
