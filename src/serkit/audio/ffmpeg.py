@@ -46,10 +46,13 @@ _AU = struct.Struct(">4s5I")
 _FLOAT = 6
 # Bytes that are read at once.
 _CHUNK = 1 << 18
-# What is kept of what ffmpeg says.
+# What is kept of what ffmpeg says, in bytes, and of each of its lines.
 _SAID = 4096
+_LINE = 120
 # How ffmpeg says that a file ends too early.
 _CUT = re.compile(r"partial file|prematurely|truncat|Invalid data found|exhausted|end of file|too small", re.IGNORECASE)
+# Sizes from here on are of files that were not finished.
+_NO_SIZE = 0x7FFFF000
 # Lengths of so many recordings are remembered, and the samples of so many bytes of the last ones.
 _LENGTHS = 4096
 _KEPT = 64 << 20
@@ -141,10 +144,16 @@ class Ffmpeg:
             process.close()
         if not frames:
             raise AudioError(f"{recording}: no audio in it (0 samples)")
-        is_cut = bool(_CUT.search(said))
+        is_cut = bool(_CUT.search(said)) or _is_cut(self._source, self._demuxer)
         notes = (f"ffmpeg says of it: {said}",) if said and not is_cut else ()
         samples = None if kept is None else np.concatenate(kept)
         return _Measured(process.rate, process.channels, frames, 0.0 if is_cut else None, notes, samples)
+
+
+def _is_cut(source: Source, demuxer: str) -> bool:
+    """Tell whether an AVI says that it is larger than it is: of such a one ffmpeg says nothing."""
+    size = int.from_bytes(source.at(4, 4), "little")
+    return demuxer == "avi" and source.size - 8 < size < _NO_SIZE
 
 
 class _Process:
@@ -165,14 +174,18 @@ class _Process:
         self._is_late = False
         self._waited = 0.0
         self._input = _Input(source)
-        self._process = subprocess.Popen(
-            [program, *_ARGUMENTS, "-f", demuxer, "-i", self._input.name, *_OUTPUT],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=self._input.descriptors,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        try:
+            self._process = subprocess.Popen(
+                [program, *_ARGUMENTS, "-f", demuxer, "-i", self._input.name, *_OUTPUT],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=self._input.descriptors,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            self._input.close()
+            raise AudioError(f"{source.recording}: {program} cannot be started ({error.strerror})") from None
         self._said = b""
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -191,12 +204,18 @@ class _Process:
 
     def finish(self) -> str:
         """Return what ffmpeg said, in one line, after it has ended; nothing if all is well."""
-        self._process.wait(PATIENCE)
-        self._listener.join(PATIENCE)
-        lines = self._said.decode("utf-8", "replace").splitlines()
-        # `[aac @ 0x55e0] text` in the part of ffmpeg that says it; addresses and names are nobody's business.
-        said = [re.sub(r"^(\[[^]]*\] )+", "", line).strip() for line in lines]
-        return "; ".join(list(dict.fromkeys(line for line in said if line and "file:" not in line))[:3])
+        try:
+            code = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._listener.join()
+        # Shown, but not obeyed by a terminal.
+        lines = re.sub(r"[^\x20-\x7e\n]", "?", self._said.decode("utf-8", "replace")).splitlines()
+        # `[aac @ 0x55e0] text`: the part of ffmpeg that says it. What names the input is left out: memory has no name.
+        said = [re.sub(r"^(\[[^]]*\] )+", "", line).strip()[:_LINE] for line in lines if "file:" not in line]
+        text = "; ".join(list(dict.fromkeys(filter(None, said)))[:3])
+        return text or (f"truncated: ffmpeg ended with code {code}" if code else "")
 
     def close(self) -> None:
         """End it, whatever it does."""
