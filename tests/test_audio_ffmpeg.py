@@ -1,8 +1,7 @@
-"""What libsndfile lacks goes through ffmpeg: the same samples everywhere, within bounds, and no other file is opened."""
+"""What libsndfile lacks goes through ffmpeg: the same samples everywhere, within bounds, from no other file."""
 
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import threading
@@ -26,7 +25,7 @@ MADE = {
     "m4a": (),
     "mp4": (),
     "mov": (),
-    "3gp": (),
+    "3gp": ("-c:a", "aac"),
     "aac": (),
     "mkv": ("-c:a", "pcm_s16le"),
     "mka": ("-c:a", "flac"),
@@ -79,13 +78,13 @@ def test_every_function_hears_the_same(make, speech, suffix, recwarn):
     signal, rate = audio.read(path)
     expected, _ = audio.read(speech, rate)
     assert (info.rate, info.channels, info.frames) == (rate, 1, len(signal))
-    assert info.duration == pytest.approx(2.0, abs=0.1)
+    assert info.duration == pytest.approx(2.0, abs=0.15)
     if suffix in LOSSLESS:
         np.testing.assert_array_equal(signal, expected)
         assert audio.content_hash(path) == audio.content_hash(speech)
-    # Coders add some milliseconds in front.
+    # Coders add or take some milliseconds in front.
     shift = np.argmax(np.correlate(signal[: 2 * rate], expected[: rate * 2 - 4000], "full")) - (len(expected) - 4001)
-    assert 0 <= shift / rate < 0.1
+    assert abs(shift / rate) < 0.1
     assert sum(len(block) for block, _ in audio.blocks(path, seconds=0.1)) == info.frames
     assert sum(len(block) for block in audio.frames(path, seconds=0.3)) == info.frames
     part, _ = audio.read(path, start=0.75, end=1.5)
@@ -183,7 +182,7 @@ PLAYLISTS = {
     "m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{secret}\n#EXT-X-ENDLIST\n",
     "concat": "ffconcat version 1.0\nfile '{secret}'\n",
     "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
-    "dash": '<?xml version="1.0"?><MPD><Period><AdaptationSet><BaseURL>file://{secret}</BaseURL></AdaptationSet></Period></MPD>',
+    "dash": '<?xml version="1.0"?><MPD><Period><BaseURL>file://{secret}</BaseURL></Period></MPD>',
     "svg": '<svg xmlns="http://www.w3.org/2000/svg"><image href="file://{secret}"/></svg>',
     "subtitles": "1\n00:00:00,000 --> 00:00:01,000\n{secret}\n",
     "lavfi": "amovie={secret}",
@@ -284,10 +283,8 @@ def test_what_it_gives_is_checked(instead, header):
 
 def test_it_ends_with_the_reader(instead, tmp_path, monkeypatch):
     monkeypatch.setattr(ffmpeg, "_KEPT_EACH", 0)
-    script = (
-        f'open({str(tmp_path / "pids")!r}, "a").write(f"{{os.getpid()}}\\n")\n{HEADER}out.write(bytes(4 * 8000 * 20))'
-    )
-    path = instead(script)
+    note = f'open({str(tmp_path / "pids")!r}, "a").write(f"{{os.getpid()}}\\n")\n'
+    path = instead(note + HEADER + "out.write(bytes(4 * 8000 * 20))")
     blocks = audio.blocks(path, seconds=1.0)
     next(blocks)
     blocks.close()
@@ -311,9 +308,8 @@ def test_a_long_recording_is_not_kept(instead, monkeypatch):
 
 
 def test_a_short_recording_is_decoded_once(instead, tmp_path):
-    path = instead(
-        f'open({str(tmp_path / "runs")!r}, "a").write("x")\n{HEADER}out.write(struct.pack(">f", 0.5) * 8000)'
-    )
+    note = f'open({str(tmp_path / "runs")!r}, "a").write("x")\n'
+    path = instead(note + HEADER + 'out.write(struct.pack(">f", 0.5) * 8000)')
     for _ in range(3):
         assert audio.info(path).frames == len(audio.read(path)[0]) == 8000
         audio.content_hash(path)
@@ -337,10 +333,24 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     assert [entry.samples is not None for entry in found[3:]] == [False, False, True, True, True]
 
 
+def test_it_cannot_be_started(tmp_path, monkeypatch):
+    if os.name == "nt":
+        pytest.skip("needs scripts that can be executed")
+    (tmp_path / "ffmpeg").write_bytes(b"\x7fELF no program")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AudioError, match=r"recording: \S+ffmpeg cannot be started"):
+        audio.info(InMemory(b"\x00\x00\x00\x20ftypM4A " + bytes(100)))
+
+
+def test_it_dies_amid_the_sound(instead):
+    path = instead(HEADER + "out.write(bytes(32000)); out.flush(); os.kill(os.getpid(), 11)")
+    with audio.collecting_warnings() as texts:
+        assert audio.info(path).frames == 8000
+    assert texts == [f"{path}: truncated (1.00 s could be read, then its end is missing)"]
+
+
 def test_a_header_of_au_may_be_longer(instead):
-    path = instead(
-        'out.write(struct.pack(">4s5I", b".snd", 40, 0, 6, 8000, 2) + bytes(16) + struct.pack(">4f", 1, 2, 3, 4))'
-    )
-    with audio.collecting_warnings():
-        np.testing.assert_array_equal(next(audio.frames(path)), [[1, 2], [3, 4]])
-    assert struct.calcsize(">4s5I") == 24
+    header = 'out.write(struct.pack(">4s5I", b".snd", 40, 0, 6, 8000, 2) + bytes(16))\n'
+    path = instead(header + 'out.write(struct.pack(">4f", 1, 2, 3, 4))')
+    np.testing.assert_array_equal(next(audio.frames(path)), [[1, 2], [3, 4]])
