@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from serkit.audio.source import Layout, Part, Source
+from serkit.audio.source import MOST_PARTS, Layout, Part, Source
 
 _STREAMINFO = 42  # "fLaC", the header of the block and its 34 bytes
 # How far from the end the last frame may begin, where the header does not say how long frames are.
@@ -95,11 +95,12 @@ def _split(source: Source, stream: _Stream) -> Iterator[_Stream]:
     """Yield the recordings of a file in which several lie one behind the other."""
     begins = [stream.begin]
     position = stream.begin + _STREAMINFO
-    while position < stream.end:
+    while position < stream.end and len(begins) <= MOST_PARTS:
         buffer = source.at(position, _CHUNK + 3)
         place = buffer.find(b"fLaC")
         while place >= 0:
-            if _read(source, position + place, stream.end) is not None and begins[-1] != position + place:
+            is_new = begins[-1] != position + place and len(begins) <= MOST_PARTS
+            if is_new and _read(source, position + place, stream.end) is not None:
                 begins.append(position + place)
             place = buffer.find(b"fLaC", place + 1)
         position += _CHUNK

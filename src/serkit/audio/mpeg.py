@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from serkit.audio.recording import AudioError
-from serkit.audio.source import Layout, Part, Source
+from serkit.audio.source import MOST_PARTS, Layout, Part, Source
 
 # kbit/s by index, for MPEG-1 layers I, II, III and MPEG-2 layers I, II and III.
 _BITRATES = {
@@ -39,8 +39,7 @@ _SURE = 4
 _LEAD = 2 * _LONGEST
 # A file of which so much is frames has no large tags.
 _MOST = 0.99
-# So many interruptions, or so much that looks like a header and is none, are no recording.
-_INTERRUPTIONS = 1000
+# So much that looks like a header and is none is no recording.
 _CANDIDATES = 100_000
 
 
@@ -161,7 +160,7 @@ def lay_between(source: Source, begin: int, end: int) -> Layout:
             if run.format is None:
                 place = "behind" if run.end == end else "amid" if stretches else "in front of"
                 notes.append(f"{run.end - run.begin} bytes {place} its frames are no sound")
-                if len(notes) > _INTERRUPTIONS:
+                if len(notes) > MOST_PARTS:
                     raise _Broken
             elif run.end > end:
                 cut = True

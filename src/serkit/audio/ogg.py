@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from serkit.audio.recording import AudioError
-from serkit.audio.source import Layout, Part, Source
+from serkit.audio.source import MOST_PARTS, Layout, Part, Source
 
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _HEADER = struct.Struct("<4sBBqIIIB")
@@ -24,8 +24,6 @@ _CHECKSUM = 22
 _FOREIGN = (b"Speex", b"\x80theora", b"BBCD", b"\x80kate", b"fishead", b"\x01video", b"\x01audio", b"CELT")
 _NO_POSITION = -1
 _CHUNK = 1 << 16
-# More recordings in one file than this, or more interruptions, are garbage.
-_LINKS = 1000
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,8 @@ def lay(source: Source, begin: int) -> Layout | None:
             cut = True
         else:
             _add(links, source, page)
-        if len(notes) > _LINKS or len(links) > _LINKS:
-            raise AudioError(f"{source.recording}: broken Ogg: interrupted more than {_LINKS} times")
+        if len(notes) > MOST_PARTS or len(links) > MOST_PARTS:
+            raise AudioError(f"{source.recording}: broken Ogg: interrupted more than {MOST_PARTS} times")
     if any(len(link.codecs) > 1 or link.codecs[0].startswith(_FOREIGN) for link in links):
         return None
     links = [link for link in links if link.has_sound]

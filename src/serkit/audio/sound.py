@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from serkit.audio.recording import AudioError
-from serkit.audio.source import Layout, Part, Source, View
+from serkit.audio.source import MOST_PARTS, Layout, Part, Source, View
 
 # Samples, over all channels, that are decoded at a time only to pass over them.
 _SKIPPED = 1 << 20
@@ -79,6 +79,8 @@ class Sndfile:
         self._lengths: list[int] = []
         self.lacking = layout.lacking
         self.notes = list(layout.notes)
+        if len(layout.parts) > MOST_PARTS:
+            raise AudioError(f"{source.recording}: garbage (more than {MOST_PARTS} recordings one behind the other)")
         try:
             for part in layout.parts:
                 self._add(part)

@@ -14,6 +14,8 @@ from serkit.audio.recording import AudioError, InMemory, Recording
 
 # What a C `off_t` holds, and to spare.
 _FURTHEST = 2**62
+#: More recordings than this, one behind the other in a file, are garbage.
+MOST_PARTS = 1000
 # Length of an ID3 tag at the end of an MP3.
 _TAIL = 128
 
