@@ -173,10 +173,13 @@ class _Process:
             )
         self._is_late = False
         self._waited = 0.0
+        longest = 3600.0 * LONGEST_HOURS
+        if isinstance(source.recording, InMemory) and source.recording.longest is not None:
+            longest = min(longest, source.recording.longest)
         self._input = _Input(source)
         try:
             self._process = subprocess.Popen(
-                [program, *_ARGUMENTS, "-f", demuxer, "-i", self._input.name, *_OUTPUT],
+                [program, *_ARGUMENTS, "-f", demuxer, "-i", self._input.name, "-t", f"{longest + 1:.3f}", *_OUTPUT],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -276,10 +279,7 @@ _ARGUMENTS = (
     *("-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"),
     *("-protocol_whitelist", "file,pipe", "-max_alloc", str(LARGEST_MEMORY), "-vn", "-sn", "-dn"),
 )
-_OUTPUT = (
-    *("-map", "0:a:0", "-map_metadata", "-1", "-t", str(3600 * LONGEST_HOURS + 1)),
-    *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),
-)
+_OUTPUT = (*("-map", "0:a:0", "-map_metadata", "-1", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"),)
 
 
 class _Input:
@@ -349,7 +349,7 @@ _memory = _Memory()
 def _identify(source: Source, demuxer: str) -> tuple:
     """Return what a recording is remembered by."""
     if isinstance(source.recording, InMemory):
-        return (hash(source.recording.content), source.size, demuxer)
+        return (hash(source.recording.content), source.size, source.recording.longest, demuxer)
     path = os.path.abspath(source.recording)
     state = os.stat(path)
     return (path, state.st_size, state.st_mtime_ns, state.st_ino, demuxer)

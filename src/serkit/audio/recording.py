@@ -51,11 +51,14 @@ class InMemory:
         content: what the file would hold, in any format that is read.
         name: what results and errors call it.
         whole: whether a truncated recording is an error; otherwise it is a warning, as for a file.
+        longest: what has to be decoded to be measured is measured, and read, no further than a second beyond this many
+            s; None: to its end.
     """
 
     content: bytes = field(repr=False)
     name: str = "recording"
     whole: bool = False
+    longest: float | None = None
 
     def __str__(self) -> str:
         return self.name

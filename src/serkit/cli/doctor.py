@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shutil
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
@@ -51,6 +52,7 @@ def examine() -> dict[str, Any]:
         "extras": {extra: {name: _version(name) for name in names} for extra, names in extras.items()},
         "store": _store(),
         "bundles": _bundles(),
+        "ffmpeg": shutil.which("ffmpeg"),
         "page": (PAGE / "index.html").is_file(),
     }
 
@@ -120,6 +122,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
     if not found["bundles"]:
         lines.append("bundle     none found")
+    lines.append(f"ffmpeg     {found['ffmpeg'] or 'not found: M4A, MP4, WebM, WMA, AMR and videos cannot be read'}")
     lines.append(f"page       of `serkit serve`: {'built' if found['page'] else 'not built: make page'}")
     return lines
 
