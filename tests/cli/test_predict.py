@@ -116,7 +116,7 @@ def test_a_missing_file_among_others_is_a_failure(run, folder, capsys):
         (["gone.wav"], "gone.wav: no such file or folder"),
         (["gone.wav", "too.wav"], "gone.wav: no such file or folder (and 1 more)"),
         (["*.none"], "*.none: no recording matches"),
-        (["empty"], "empty: no recording in it; looked for .aif"),
+        (["empty"], "empty: no recording in it; looked for .3gp"),
         (["calls", "--model", "tpy"], "unknown bundle 'tpy'. Did you mean 'toy'?"),
         (["calls", "--channel", "left"], "--channel left: neither a number from 0 nor 'egg'"),
         (["calls", "--channel", "egg"], "bundle 'toy' listens to speech only"),
