@@ -279,6 +279,12 @@ def test_what_cannot_be_joined_is_named(tmp_path, content):
     check(tmp_path, content, len(SOUND), LEFT_OUT)
 
 
+def test_a_broken_recording_behind_a_whole_one(tmp_path):
+    second = bytearray(OPUS)
+    second[second.index(b"OpusHead") + 8] = 0xFF  # a version that nobody knows; the checksum is wrong too
+    check(tmp_path, OPUS + bytes(second), len(SOUND), "a recording in it is left out: ")
+
+
 def test_a_page_that_is_cut_is_a_truncation(tmp_path):
     for ogg in (VORBIS, OPUS):
         kept = b"".join(pages(ogg)[:-1])

@@ -56,6 +56,17 @@ def test_collect_sorts_keeps_the_first_of_two_and_says_why_others_are_left_out(t
     assert corpus.skipped == {"odd.wav": "odd name", "z/a.wav": "second file of x/a; kept a.flac"}
 
 
+def test_a_video_gives_way_to_the_sound_beside_it(tmp_path):
+    for name in ("a.mp4", "a.wav", "b.m4a", "b.MKV", "c.webm"):
+        (tmp_path / name).touch()
+    corpus = collect(FACTS, tmp_path, recordings(tmp_path), lambda path: Utterance(f"x/{path.stem}", path))
+    assert [utterance.path.name for utterance in corpus.utterances] == ["a.wav", "b.MKV", "c.webm"]
+    assert corpus.skipped == {
+        "a.mp4": "second file of x/a; kept a.wav",
+        "b.m4a": "second file of x/b; kept b.MKV",
+    }
+
+
 @pytest.mark.parametrize("place", ["corpus/list.csv", "corpus/deep/list.csv", "list.csv"])
 def test_companion_looks_in_below_and_beside(tmp_path, place):
     (tmp_path / "corpus/deep").mkdir(parents=True)

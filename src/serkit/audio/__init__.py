@@ -25,10 +25,14 @@ from serkit.audio.recording import warn as warn
 from serkit.audio.sound import Sndfile, Sound, Unsupported
 from serkit.audio.source import Source
 
-#: File name endings taken for recordings when a folder is searched. Those of the second line need ffmpeg.
-SUFFIXES = frozenset(
+#: File name endings of what only ffmpeg reads.
+FFMPEG_SUFFIXES = frozenset(
+    {".m4a", ".mp4", ".m4v", ".aac", ".webm", ".wma", ".amr", ".3gp", ".mka", ".mkv", ".mov", ".avi"}
+)
+
+#: File name endings taken for recordings when a folder is searched.
+SUFFIXES = FFMPEG_SUFFIXES | frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".caf", ".sph"}
-    | {".m4a", ".mp4", ".m4v", ".aac", ".webm", ".wma", ".amr", ".3gp", ".mka", ".mkv", ".mov", ".avi"}
 )
 
 #: Below this peak a recording is silent: half a step of 16-bit audio.

@@ -18,6 +18,8 @@ _STREAMINFO = 42  # "fLaC", the header of the block and its 34 bytes
 # How far from the end the last frame may begin, where the header does not say how long frames are.
 _FAR = 1 << 17
 _CHUNK = 1 << 20
+# What the header has room for.
+_MOST_SAMPLES = 2**36 - 1
 # Samples of a frame by its code.
 _SIZES = {1: 192} | {code: 144 << code for code in range(2, 6)} | {code: 1 << code for code in range(8, 16)}
 
@@ -86,7 +88,7 @@ def _read(source: Source, begin: int, end: int) -> _Stream | None:
     header = source.at(begin, _STREAMINFO)
     if len(header) < _STREAMINFO or header[:4] != b"fLaC" or header[4] & 0x7F or header[5:8] != b"\x00\x00\x22":
         return None
-    promised = int.from_bytes(header[21:26], "big") & 0xFFFFFFFFF
+    promised = int.from_bytes(header[21:26], "big") & _MOST_SAMPLES
     longest = int.from_bytes(header[15:18], "big")
     return _Stream(begin, end, header, int.from_bytes(header[10:12], "big"), longest, promised)
 
@@ -150,7 +152,7 @@ def _parse(head: bytes, stream: _Stream) -> tuple[int, int] | None:
     if place >= len(head) or _crc8(head[:place]) != head[place]:
         return None
     begin = number if head[1] & 1 else number * stream.block
-    return begin, begin + size
+    return (begin, begin + size) if begin + size <= _MOST_SAMPLES else None
 
 
 def _is_whole(source: Source, stream: _Stream, frame: _Frame) -> bool:

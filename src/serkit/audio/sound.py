@@ -81,16 +81,12 @@ class Sndfile:
         self.notes = list(layout.notes)
         if len(layout.parts) > MOST_PARTS:
             raise AudioError(f"{source.recording}: garbage (more than {MOST_PARTS} recordings one behind the other)")
-        try:
-            for part in layout.parts:
-                self._add(part)
-        except BaseException:
+        errors = [error for part in layout.parts if (error := self._add(part)) is not None]
+        if not self._parts:
             self._close_file()
-            raise
+            raise errors[0] if errors else AudioError(f"{source.recording}: no audio in it (0 samples)")
+        self.notes += [f"a recording in it is left out: {error}" for error in errors]
         self.frames = sum(self._lengths)
-        if not self.frames:
-            self._close_file()
-            raise AudioError(f"{source.recording}: no audio in it (0 samples)")
         self._index = 0  # of the part that is read
         self._done = 0  # samples of it
         if len(layout.parts) > 1:
@@ -125,19 +121,23 @@ class Sndfile:
         self._close_file()
         self._source.close()
 
-    def _add(self, part: Part) -> None:
-        """Take a part, whose length becomes known by opening it."""
+    def _add(self, part: Part) -> AudioError | None:
+        """Take a part, whose length becomes known by opening it; return why that fails."""
         self._close_file()
-        self._file = file = self._open(part)
+        try:
+            self._file = file = self._open(part)
+        except AudioError as error:
+            return error
         if self._parts and (file.samplerate, file.channels) != (self.rate, self.channels):
             what = f"at {file.samplerate} Hz with {file.channels} channel(s)"
             self.notes.append(f"another recording behind its end is left out: it is {what}")
-            return
+            return None
         self.rate, self.channels = file.samplerate, file.channels
         frames = file.frames if part.frames is None else min(part.frames, file.frames)
         if frames > 0:
             self._parts.append(part)
             self._lengths.append(frames)
+        return None
 
     def _open(self, part: Part) -> _File:
         path = self._source.path

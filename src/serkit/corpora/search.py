@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from serkit.audio import SUFFIXES
+from serkit.audio import FFMPEG_SUFFIXES, SUFFIXES
 from serkit.corpora.corpus import Corpus, Facts, Utterance
 from serkit.errors import UserError
 
@@ -41,11 +41,12 @@ def collect(facts: Facts, folder: Path, paths: Iterable[Path], parse: Callable[[
 
     Returns:
         The corpus, its utterances in the order of their ids. Of several recordings with one id (the same
-        file as WAV and FLAC, or in two folders) the first of `paths` is kept.
+        file as WAV and FLAC, or in two folders) the first of `paths` is kept; what only ffmpeg reads, such as
+        a video beside its sound, gives way to all others.
     """
     found: dict[str, Utterance] = {}
     skipped = {}
-    for path in paths:
+    for path in sorted(paths, key=lambda path: path.suffix.lower() in FFMPEG_SUFFIXES):
         name = path.relative_to(folder).as_posix()
         result = parse(path)
         if isinstance(result, str):
