@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import re
+import subprocess
+import sys
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +42,7 @@ def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Forma
 
 
 def examine() -> dict[str, Any]:
-    """Look at versions, extras, store, recognisers and processors, importing none of the laboratory."""
+    """Look at versions, extras, store, recognisers and processors, importing none of the laboratory here."""
     core, extras = _requirements()
     return {
         "serkit": metadata.version("serkit"),
@@ -51,6 +53,7 @@ def examine() -> dict[str, Any]:
         "extras": {extra: {name: _version(name) for name in names} for extra, names in extras.items()},
         "store": _store(),
         "bundles": _bundles(),
+        "precision": _precision(),
         "page": (PAGE / "index.html").is_file(),
     }
 
@@ -79,6 +82,21 @@ def cores() -> int:
     """Processors this process may use, where the system says so."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _precision() -> dict[str, str] | None:
+    """Return what `precision = "auto"` stands for here, and why; None without torch.
+
+    A process of its own probes: torch takes seconds to import, and may be broken.
+    """
+    if _version("torch") is None:
+        return None
+    program = "import json; from serkit.precision import automatic; print(json.dumps(vars(automatic())))"
+    try:
+        answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+        return json.loads(answer.stdout)
+    except (subprocess.SubprocessError, OSError, ValueError):
+        return {"precision": "unknown", "reason": "torch does not work: python -c 'import torch' shows why"}
 
 
 def _store() -> dict[str, Any]:
@@ -114,6 +132,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         missing = [name for name, version in libraries.items() if version is None]
         state = f"lacks {', '.join(missing)}: pip install 'serkit[{extra}]'" if missing else "complete"
         lines.append(f"extra      {extra}: {state}")
+    if precision := found["precision"]:
+        lines.append(f"precision  auto is {precision['precision']}: {precision['reason']}")
     store = found["store"]
     lines.append(f"store      {store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB")
     for bundle in found["bundles"]:
