@@ -111,15 +111,15 @@ def _try(precision: str, accelerator: str, recurrent: bool) -> None:
     """Run one training step of a small network, as the training loop does."""
     from serkit.networks.layers.recurrent import Lstm
 
-    layers: list[nn.Module] = [nn.Conv1d(4, 4, 3, padding=1), nn.Linear(4, 4)]
-    if recurrent:
-        layers.insert(1, Lstm(4, 4))
-    # The probe draws weights; what is trained later must not depend on it.
-    with torch.random.fork_rng():
-        fabric = make_fabric(accelerator, precision)
-        model = nn.Sequential(*layers)
-        wrapped, _ = fabric.setup(model, torch.optim.SGD(model.parameters()))
-        fabric.backward(wrapped(fabric.to_device(torch.ones(2, 4, 4))).float().sum())
+    # New layers draw weights; what is trained later must not depend on the probe.
+    with torch.random.fork_rng(devices=[]):
+        layers: list[nn.Module] = [nn.Conv1d(4, 4, 3, padding=1), nn.Linear(4, 4)]
+        if recurrent:
+            layers.insert(1, Lstm(4, 4))
+    model = nn.Sequential(*layers)
+    fabric = make_fabric(accelerator, precision)
+    wrapped, _ = fabric.setup(model, torch.optim.SGD(model.parameters()))
+    fabric.backward(wrapped(fabric.to_device(torch.ones(2, 4, 4))).float().sum())
 
 
 def _seconds(kind: torch.dtype) -> float:
