@@ -8,7 +8,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: setup demo test lint bench docs page e2e wheel
+.PHONY: setup demo test test-older test-lowest lint bench docs page e2e wheel
 
 setup: .venv/lab.stamp  ## everything: train, test, export
 
@@ -30,6 +30,18 @@ demo: .venv/core.stamp  ## recognise made-up clips, and AUDIO=file, folder or pa
 
 test: .venv/lab.stamp  ## all tests; SERKIT_CORPORA=folder adds the real recordings
 	$(BIN)/python -m pytest --numprocesses auto
+
+# Where oneDNN, torch and NumPy compute: what a processor without AVX-512 sees.
+test-older: .venv/lab.stamp  ## the tests of numbers, as on a processor without AVX-512
+	$(BIN)/python tests/older_processor.py $(BIN)/python -m pytest --numprocesses auto \
+	  tests/features tests/networks tests/methods tests/recognition tests/evaluation tests/test_training.py tests/test_precision.py
+
+# The oldest libraries that pyproject.toml allows, for the core and the server; tests of the lab are left out.
+test-lowest: .venv/core.stamp  ## core and server, with the lowest allowed dependencies
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable ".[app,core-test]"
+	.venv-lowest/bin/python -m pytest --numprocesses auto tests/test_audio.py tests/recognition tests/app tests/features
 
 lint: .venv/lab.stamp
 	$(BIN)/ruff check .

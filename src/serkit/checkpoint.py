@@ -37,6 +37,7 @@ class Progress:
         sums: sum of each loss term over them.
         best: best validation value and its epoch.
         stopped: whether a stopping rule ended it.
+        precision: it trains in.
     """
 
     epoch: int = 0
@@ -48,6 +49,7 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     best: tuple[float, int] | None = None
     stopped: bool = False
+    precision: str = "32-true"
 
     def count(
         self, terms: dict[str, Tensor], predictions: dict[str, Tensor], batch: Batch, rows: Sequence[int]
@@ -168,6 +170,7 @@ def save_checkpoint(
         "stopped": state.stopped,
         "averaged": average.steps if average else 0,
         "precision": precision.state_dict(),
+        "trained_in": state.precision,
     }
     save_weights(tensors, folder / "checkpoint.safetensors", note)
     write_history(folder, state.history)
@@ -193,9 +196,16 @@ def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, 
     steps = note.pop("averaged")
     if average:
         average.state, average.steps = part("average."), steps
+    note.pop("trained_in", None)
     best = tuple(note.pop("best") or ()) or None
     right = list(tensors["right"]) if "right" in tensors else []
     return Progress(**note, best=best, right=right, running=tensors.get("running"))
+
+
+def precision_of(folder: Path) -> str | None:
+    """Return the precision that the folder's checkpoint was trained in; None: there is no checkpoint, or an old one."""
+    path = folder / "checkpoint.safetensors"
+    return _read(path)[1].get("trained_in") if path.exists() else None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

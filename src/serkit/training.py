@@ -7,7 +7,6 @@ resumed gives the same weights, bit for bit, as an undisturbed one.
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +20,23 @@ from torch import Tensor
 
 from serkit import perturb, schedules, stopping
 from serkit.batches import ItemData
-from serkit.checkpoint import UNSEEN, Average, Progress, keep_best, load_weights, resume, save_checkpoint, write_history
+from serkit.checkpoint import (
+    UNSEEN,
+    Average,
+    Progress,
+    keep_best,
+    load_weights,
+    precision_of,
+    resume,
+    save_checkpoint,
+    write_history,
+)
 from serkit.errors import UserError
 from serkit.evaluation.agreement import ccc
 from serkit.evaluation.metrics import accuracy, macro_f1, uar
 from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output, output_of
+from serkit.precision import make_fabric, resolve
 from serkit.progress import bar
 from serkit.systems.schema import Trainer
 
@@ -98,14 +108,17 @@ class _Loop:
         self.training, self.validation = training, validation
         self.folder, self.seed = folder, seed
         self.rows = {position: row for row, position in enumerate(training)}
-        self.fabric = _fabric(accelerator, trainer.precision)
+        # A training that goes on elsewhere keeps the precision it began with: `auto` could choose another there.
+        precision = precision_of(folder) or resolve(trainer.precision, accelerator)
+        self.fabric = _fabric(accelerator, precision)
         self.schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
         self.rule = stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
         self.perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
         self.average = Average(model, trainer.average) if trainer.average else None
-        self.wrapped, self.optimizer = self.fabric.setup(model, _optimizer(model, trainer))
+        self.wrapped, self.optimizer = self.fabric.setup(model, _optimizer(model, trainer, precision))
         # Last: the optimizer's state goes where the weights are, and takes their precision.
         self.progress = resume(folder, model, self.optimizer, self.average, self.fabric.strategy.precision)
+        self.progress.precision = precision
         self.saved = time.monotonic()
 
     def train_epoch(self) -> None:
@@ -166,12 +179,8 @@ class _Loop:
 
 
 def _fabric(accelerator: str, precision: str) -> Any:
-    from lightning_fabric import Fabric
-
-    # It says on every start which precision was asked for.
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     try:
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+        return make_fabric(accelerator, precision)
     except (ValueError, RuntimeError) as error:
         raise UserError(f"accelerator '{accelerator}' with trainer.precision = '{precision}': {error}") from None
 
@@ -296,7 +305,7 @@ class _averaged:
             self.model.load_state_dict(self.kept)
 
 
-def _optimizer(model: Model, trainer: Trainer) -> torch.optim.Optimizer:
+def _optimizer(model: Model, trainer: Trainer, precision: str) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise UserError("every layer is frozen: there is nothing to train")
@@ -310,7 +319,7 @@ def _optimizer(model: Model, trainer: Trainer) -> torch.optim.Optimizer:
         ]
     # One kernel for all parameters: a tenth of a small network's step. 16-bit scaling cannot be combined
     # with clipping there.
-    fused = not trainer.precision.startswith("16")
+    fused = not precision.startswith("16")
     return OPTIMIZERS[trainer.optimizer](groups, lr=trainer.learning_rate, fused=fused)
 
 

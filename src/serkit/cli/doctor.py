@@ -7,6 +7,8 @@ import os
 import platform
 import re
 import shutil
+import subprocess
+import sys
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
@@ -41,7 +43,7 @@ def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Forma
 
 
 def examine() -> dict[str, Any]:
-    """Look at versions, extras, store, recognisers and processors, importing none of the laboratory."""
+    """Look at versions, extras, store, recognisers and processors, importing none of the laboratory here."""
     core, extras = _requirements()
     return {
         "serkit": metadata.version("serkit"),
@@ -53,6 +55,7 @@ def examine() -> dict[str, Any]:
         "store": _store(),
         "bundles": _bundles(),
         "ffmpeg": shutil.which("ffmpeg"),
+        "precision": _precision(),
         "page": (PAGE / "index.html").is_file(),
     }
 
@@ -81,6 +84,21 @@ def cores() -> int:
     """Processors this process may use, where the system says so."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _precision() -> dict[str, str] | None:
+    """Return what `precision = "auto"` stands for here, and why; None without torch.
+
+    A process of its own probes: torch takes seconds to import, and may be broken.
+    """
+    if _version("torch") is None:
+        return None
+    program = "import json; from serkit.precision import automatic; print(json.dumps(vars(automatic())))"
+    try:
+        answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+        return json.loads(answer.stdout)
+    except (subprocess.SubprocessError, OSError, ValueError):
+        return {"precision": "unknown", "reason": "torch does not work: python -c 'import torch' shows why"}
 
 
 def _store() -> dict[str, Any]:
@@ -116,6 +134,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         missing = [name for name, version in libraries.items() if version is None]
         state = f"lacks {', '.join(missing)}: pip install 'serkit[{extra}]'" if missing else "complete"
         lines.append(f"extra      {extra}: {state}")
+    if precision := found["precision"]:
+        lines.append(f"precision  auto is {precision['precision']}: {precision['reason']}")
     store = found["store"]
     lines.append(f"store      {store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB")
     for bundle in found["bundles"]:

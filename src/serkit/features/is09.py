@@ -25,6 +25,10 @@ FUNCTIONALS = (
     "kurtosis",
 )
 
+#: Values this close to a contour's extreme, relative to its largest magnitude, count as equal to it. Rounding differs
+#: between processors by up to some 1e-6.
+TIE = 1e-5
+
 # Numbers in a block of contours: bounds the memory that an hour-long recording takes.
 _BLOCK = 1 << 16
 
@@ -33,9 +37,10 @@ _BLOCK = 1 << 16
 class Is09:
     """12 functionals over the whole recording of each of the 32 contours of `Is09Descriptors`: a vector of 384.
 
-    maxPos and minPos are frame numbers (the first of equals); linregc1 and linregc2 slope (per frame) and
-    value at frame 0 of the regression line, linregerrQ the mean square of what is left; kurtosis is 3 for a
-    normal distribution. Unvoiced frames count with F0 = 0.
+    maxPos and minPos are frame numbers: the first frame whose value is within `TIE` of the contour's largest
+    magnitude from the extreme, so that the last bits of a float, which differ between processors, decide nothing.
+    linregc1 and linregc2 are slope (per frame) and value at frame 0 of the regression line, linregerrQ is the mean
+    square of what is left; kurtosis is 3 for a normal distribution. Unvoiced frames count with F0 = 0.
 
     Source: Schuller, Steidl & Batliner, "The INTERSPEECH 2009 Emotion Challenge", table 1. Values and names
     agree with openSMILE 3, the challenge's program.
@@ -47,7 +52,7 @@ class Is09:
     rate: int = 16000
 
     name: ClassVar[str] = "is09"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         self._descriptors()
@@ -78,6 +83,7 @@ def functionals(contours: np.ndarray) -> np.ndarray:
     """Describe float32 contours (contours, frames) by `FUNCTIONALS`: float64 (contours, 12)."""
     frames = contours.shape[1]
     high, low = contours.max(axis=1), contours.min(axis=1)
+    tie = TIE * np.maximum(np.abs(high), np.abs(low))
     # float32 numbers add up exactly in float64: a constant has exactly no variance.
     mean = contours.mean(axis=1, dtype=np.float64)
     centred = contours - mean[:, None]
@@ -94,8 +100,8 @@ def functionals(contours: np.ndarray) -> np.ndarray:
         high,
         low,
         high.astype(np.float64) - low,
-        contours.argmax(axis=1),
-        contours.argmin(axis=1),
+        (contours >= (high - tie)[:, None]).argmax(axis=1),
+        (contours <= (low + tie)[:, None]).argmax(axis=1),
         mean,
         slope,
         mean - slope * (frames - 1) / 2,

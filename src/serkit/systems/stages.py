@@ -357,6 +357,7 @@ class Stages:
             "epochs": progress.epoch,
             "seed": self.seed,
             "threads": torch.get_num_threads(),
+            "precision": progress.precision,
             "seconds": round(seconds, 2),
             "items": [item.id for item in self.training],
             **seen,
