@@ -12,10 +12,10 @@ import numpy as np
 import soxr
 
 from serkit import audio
-from serkit.errors import UserError
+from serkit.errors import UserError, whole_number
 from serkit.recognition import activity
 from serkit.recognition.bundle import Bundle
-from serkit.recognition.recognizer import Channel, Recognizer, full_scale
+from serkit.recognition.recognizer import INTEGERS, Channel, Recognizer, as_array, full_scale, warn_of_integers
 from serkit.recognition.segments import Segment, Segmenter, Window
 
 Event = Window | Segment
@@ -186,8 +186,8 @@ class Stream:
         channels: int = 1,
         name: str = "stream",
     ) -> None:
-        if rate <= 0:
-            raise UserError(f"{name}: a rate of {rate} Hz cannot be")
+        rate = whole_number("rate", rate, lowest=1)
+        channels = whole_number("channels", channels, lowest=1)
         recognizer.bundle.want_classes()
         self.options = options or TimelineOptions()
         self.labels = recognizer.bundle.labels
@@ -227,10 +227,12 @@ class Stream:
             UserError: non-finite samples, or of a wrong shape or type.
         """
         arrived = time.perf_counter() if arrived is None else arrived
-        frames = full_scale(self._name, self._as_frames(np.asarray(samples)))
+        frames = full_scale(self._name, self._as_frames(as_array(self._name, samples)))
         if not len(frames):
             return []
-        self.peak = max(self.peak, float(frames.max()), -float(frames.min()))
+        before, self.peak = self.peak, max(self.peak, float(frames.max()), -float(frames.min()))
+        if before <= INTEGERS < self.peak:
+            warn_of_integers(self._name)
         self._received += len(frames)
         self.statistics.received = self._received / self._rate
         for heard in self._heard.values():
