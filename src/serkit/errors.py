@@ -27,7 +27,7 @@ def unknown(kind: str, name: str, available: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} '{name}'.{hint} Available: {', '.join(names) or 'none'}")
 
 
-def whole_number(name: str, value: Any, lowest: int | None = None) -> int:
+def whole_number(name: str, value: Any, lowest: int | None = None, highest: int | None = None) -> int:
     """Return a whole number of any type, NumPy's too, as an int; a float or a bool is none.
 
     >>> whole_number("jobs", 2.0)
@@ -42,4 +42,6 @@ def whole_number(name: str, value: Any, lowest: int | None = None) -> int:
         raise UserError(f"{name} must be a whole number, got {value!r}")
     if lowest is not None and number < lowest:
         raise UserError(f"{name} must be at least {lowest}, got {number}")
+    if highest is not None and number > highest:
+        raise UserError(f"{name} must be at most {highest}, got {number}")
     return number

@@ -30,6 +30,12 @@ Source = tuple[int, int | None]
 #: Windows run at once: enough to keep the processor busy, few enough for an hour of sound.
 BATCH = 16
 
+#: No sound is sampled faster, in Hz: what a header of 32 bits can hold.
+HIGHEST_RATE = 2**31 - 1
+
+#: More threads than any machine has; onnxruntime would start them all.
+MOST_THREADS = 1024
+
 #: Floats beyond this are no sound of full scale 1.0, which a decoder may exceed, but most likely integers: 18 dB over.
 INTEGERS = 8.0
 
@@ -108,7 +114,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.bundle = bundle
-        self.threads = whole_number("threads", threads, lowest=0)
+        self.threads = whole_number("threads", threads, lowest=0, highest=MOST_THREADS)
         self._features = bundle.features()
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
         self._session = open_session(bundle, self._features, self.threads)
@@ -153,7 +159,7 @@ class Recognizer:
         Raises:
             UserError: empty, non-finite, beyond `audio.LOUDEST`, or of a wrong shape or type.
         """
-        rate = whole_number("rate", rate, lowest=1)
+        rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
         samples = as_samples(signal)
         duration = len(samples) / rate
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 import soxr
@@ -15,7 +16,7 @@ from serkit import audio
 from serkit.errors import UserError, whole_number
 from serkit.recognition import activity
 from serkit.recognition.bundle import Bundle
-from serkit.recognition.recognizer import INTEGERS, Channel, Recognizer, as_array, full_scale, warn_of_integers
+from serkit.recognition.recognizer import HIGHEST_RATE, INTEGERS, Channel, Recognizer, as_array, full_scale, warn_of_integers
 from serkit.recognition.segments import Segment, Segmenter, Window
 
 Event = Window | Segment
@@ -47,8 +48,12 @@ class TimelineOptions:
     def __post_init__(self) -> None:
         for name in ("window", "hop", "pause", "lookahead", "change"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise UserError(f"{name} {value}: a number from 0 is wanted")
+            if value is None and name == "window":
+                continue
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf:
+                raise UserError(f"{name} must be a number from 0, got {value!r}")
+        if not isinstance(self.detector, str):
+            raise UserError(f"detector must be a name, got {self.detector!r}")
         if self.hop < _SHORTEST_HOP:
             raise UserError(f"hop {self.hop:g} s: at least {_SHORTEST_HOP:g} s is wanted")
         if self.pause < self.hop:
@@ -186,7 +191,7 @@ class Stream:
         channels: int = 1,
         name: str = "stream",
     ) -> None:
-        rate = whole_number("rate", rate, lowest=1)
+        rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
         channels = whole_number("channels", channels, lowest=1)
         recognizer.bundle.want_classes()
         self.options = options or TimelineOptions()
