@@ -157,7 +157,10 @@ def test_a_signal_is_resampled(recognizer, tmp_path, noise):
         (np.array([np.inf, 0.0]), "not a number or infinite at sample 0"),
         (np.array([0.0, -1e20]), r"a sample of 1e\+20 times full scale; floats of full scale 1\.0 are wanted"),
         (np.zeros(100, dtype=complex), "samples of type complex128"),
-        (np.zeros(100, dtype=np.int64), "samples of type int64; give floats of full scale 1.0 or integers of up to 32 bits"),
+        (
+            np.zeros(100, dtype=np.int64),
+            "samples of type int64; give floats of full scale 1.0 or integers of up to 32 bits",
+        ),
         (np.array(["a"]), "samples of type <U1"),
     ],
 )

@@ -215,7 +215,7 @@ def test_several_threads_on_one_recognizer(recognizer, expected):
         ({"change": None}, "change must be a number from 0, got None"),
         ({"detector": None}, "detector must be a name, got None"),
         ({"change": float("nan")}, "change must be a number from 0, got nan"),
-        ({"lookahead": float("inf")}, "lookahead inf: a number from 0"),
+        ({"lookahead": float("inf")}, "lookahead must be a number from 0, got inf"),
         ({"window": 0.2}, "window 0.2 s is shorter than hop"),
         ({"pause": 0.1}, "pause 0.1 s is shorter than hop"),
     ],

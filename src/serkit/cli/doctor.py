@@ -15,6 +15,7 @@ import typer
 
 from serkit.app import PAGE
 from serkit.errors import UserError
+from serkit.terminal import show
 
 
 class Format(StrEnum):
@@ -31,10 +32,10 @@ def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Forma
     """
     found = examine()
     if format is Format.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        show(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         for line in _lines(found):
-            print(line)
+            show(line)
     if any(bundle["error"] for bundle in found["bundles"]):
         raise typer.Exit(1)
 

@@ -431,8 +431,8 @@ def as_array(name: str, signal: Any) -> np.ndarray:
     """
     if isinstance(signal, (str, bytes, bytearray, os.PathLike, audio.InMemory)) or hasattr(signal, "read"):
         raise UserError(
-            f"{name}: samples must be an array, got {type(signal).__name__}; a file is recognized by predict_file(path), "
-            "its content by predict_file(serkit.audio.InMemory(content))"
+            f"{name}: samples must be an array, got {type(signal).__name__}; a file is recognized by "
+            "predict_file(path), its content by predict_file(serkit.audio.InMemory(content))"
         )
     try:
         return np.asarray(signal)
@@ -460,7 +460,9 @@ def full_scale(name: str, signal: np.ndarray) -> np.ndarray:
         half = 2.0 ** (bits - 1)
         signal = (signal - (half if kind == "u" else 0.0)) / half
     elif kind != "f":
-        raise UserError(f"{name}: samples of type {signal.dtype}; give floats of full scale 1.0 or integers of up to 32 bits")
+        raise UserError(
+            f"{name}: samples of type {signal.dtype}; give floats of full scale 1.0 or integers of up to 32 bits"
+        )
     if not np.isfinite(signal).all():
         raise UserError(f"{name}: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
     if (peak := float(max(signal.max(initial=0.0), -signal.min(initial=0.0)))) > audio.LOUDEST:

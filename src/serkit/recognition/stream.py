@@ -16,7 +16,15 @@ from serkit import audio
 from serkit.errors import UserError, whole_number
 from serkit.recognition import activity
 from serkit.recognition.bundle import Bundle
-from serkit.recognition.recognizer import HIGHEST_RATE, INTEGERS, Channel, Recognizer, as_array, full_scale, warn_of_integers
+from serkit.recognition.recognizer import (
+    HIGHEST_RATE,
+    INTEGERS,
+    Channel,
+    Recognizer,
+    as_array,
+    full_scale,
+    warn_of_integers,
+)
 from serkit.recognition.segments import Segment, Segmenter, Window
 
 Event = Window | Segment
@@ -50,7 +58,7 @@ class TimelineOptions:
             value = getattr(self, name)
             if value is None and name == "window":
                 continue
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf:
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
                 raise UserError(f"{name} must be a number from 0, got {value!r}")
         if not isinstance(self.detector, str):
             raise UserError(f"detector must be a name, got {self.detector!r}")
