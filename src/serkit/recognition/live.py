@@ -18,7 +18,7 @@ from serkit.recognition.stream import Chunk
 #: Length of a chunk in s: what the end of a window waits for at most before it is heard.
 CHUNK = 0.02
 
-# What the recordings begin with that are likeliest to be sent in place of samples, and the longest of these.
+# What those recordings begin with that are likeliest to be sent in place of samples.
 _MARKS = {
     b"RIFF": "WAV",
     b"RIFX": "WAV",
@@ -64,28 +64,31 @@ def from_pipe(pipe: BufferedReader, rate: int, channels: int = 1) -> Iterator[Ch
     """Read signed 16-bit little-endian samples, interleaved, as they come: int16 (samples, channels).
 
     Raises:
-        UserError: it is a recording in a container, whose bytes are no samples.
+        UserError: it is a file of sound, whose bytes are no samples.
     """
-    if (container := _container(pipe.peek(_HEAD))) is not None:
-        raise UserError(
-            f"standard input is a recording ({container}), and raw 16-bit samples are read from it; decode it first: "
-            f"ffmpeg -i - -f s16le -ac {channels} -ar {rate} -, or save it and give --source FILE"
-        )
     frame = 2 * channels
-    rest = b""
+    head = rest = b""
     # read1: what has come is given at once, even if it is less than a chunk.
     while data := pipe.read1(round(CHUNK * rate) * frame):
+        if len(head) < _HEAD:
+            head += data[:_HEAD]
+            _refuse_recording(head, rate, channels)
         data = rest + data
         whole = len(data) - len(data) % frame
         rest = data[whole:]
         yield Chunk(np.frombuffer(data[:whole], dtype="<i2").reshape(-1, channels))
 
 
-def _container(head: bytes) -> str | None:
-    """Return what kind of recording begins so; None: raw samples, as far as can be told."""
+def _refuse_recording(head: bytes, rate: int, channels: int) -> None:
+    """Raise UserError if what begins so is no raw samples, as far as can be told."""
+    kind = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     if head[4:8] == b"ftyp":
-        return "MP4"
-    return next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+        kind = "MP4"
+    if kind is not None:
+        raise UserError(
+            f"standard input is a recording ({kind}), and raw 16-bit samples are read from it; decode it first: "
+            f"ffmpeg -i - -f s16le -ac {channels} -ar {rate} -, or save it and give --source FILE"
+        )
 
 
 def from_microphone(rate: int, channels: int = 1, device: str | int | None = None) -> Iterator[Chunk]:
