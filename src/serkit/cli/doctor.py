@@ -83,11 +83,14 @@ def cores() -> int:
 
 
 def _store() -> dict[str, Any]:
-    from serkit.features.store import default_folder
+    from serkit.features.store import StoreError, default_folder
 
-    folder = default_folder()
+    try:
+        folder = default_folder()
+    except StoreError as error:
+        return {"folder": None, "files": 0, "bytes": 0, "error": str(error)}
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
+    return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes), "error": None}
 
 
 def _bundles() -> list[dict[str, Any]]:
@@ -116,7 +119,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         state = f"lacks {', '.join(missing)}: pip install 'serkit[{extra}]'" if missing else "complete"
         lines.append(f"extra      {extra}: {state}")
     store = found["store"]
-    lines.append(f"store      {store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB")
+    size = f"{store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB"
+    lines.append(f"store      {store['error'] or size}")
     for bundle in found["bundles"]:
         lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
     if not found["bundles"]:
