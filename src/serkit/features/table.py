@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -150,8 +150,10 @@ def _start(feature: Feature, utterance: Utterance, channel: str | None) -> float
 
 
 def _write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Any]) -> None:
+    # The header comes with the first rows: where there can be none, nothing is written.
+    first = list(islice(blocks, 1))
     writer.writerow(names)
-    for name, times, values in blocks:
+    for name, times, values in chain(first, blocks):
         file = [name] if names[0] == "file" else []
         for row, vector in enumerate(values):
             time = [] if times is None else [f"{times[row]:.6g}"]
