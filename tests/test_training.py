@@ -579,9 +579,7 @@ class Faulty(Push):
 
 
 def test_batch_normalization_of_one_item_says_what_would_work(tmp_path):
-    with pytest.raises(
-        UserError, match=r"a batch of 1: Expected .*needs two items in a batch: take a larger"
-    ):
+    with pytest.raises(UserError, match=r"a batch of 1: Expected .*needs two items in a batch: take a larger"):
         train(tmp_path, epochs=1, batch_size=1)
 
 
