@@ -197,7 +197,7 @@ def test_without_a_home_folder(take, tmp_path, homeless, toy, capsys, monkeypatc
     assert run(["predict", "--model", "toy", "--format", "csv", str(take)]) == 0
     assert run(["models"]) == 0
     assert run(["doctor"]) == 0
-    assert "store      there is no home folder for the cache: set SERKIT_CACHE to a folder" in capsys.readouterr().out
+    assert "store      none, without a home folder: set SERKIT_CACHE to a folder" in capsys.readouterr().out
     assert run(["features", "log_mel_functionals", str(take)]) == 2
     assert capsys.readouterr().err == (
         "serkit: error: there is no home folder for the cache: set SERKIT_CACHE to a folder\n"

@@ -87,10 +87,10 @@ def _store() -> dict[str, Any]:
 
     try:
         folder = default_folder()
-    except StoreError as error:
-        return {"folder": None, "files": 0, "bytes": 0, "error": str(error)}
+    except StoreError:
+        return {"folder": None, "files": 0, "bytes": 0}
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes), "error": None}
+    return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
 
 
 def _bundles() -> list[dict[str, Any]]:
@@ -120,7 +120,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"extra      {extra}: {state}")
     store = found["store"]
     size = f"{store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB"
-    lines.append(f"store      {store['error'] or size}")
+    lines.append(
+        f"store      {size if store['folder'] else 'none, without a home folder: set SERKIT_CACHE to a folder'}"
+    )
     for bundle in found["bundles"]:
         lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
     if not found["bundles"]:
