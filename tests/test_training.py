@@ -565,3 +565,41 @@ def test_a_loss_that_is_not_finite(tmp_path):
 def test_what_fabric_does_not_know(tmp_path, settings):
     with pytest.raises(UserError, match=next(iter(settings.values()))):
         train(tmp_path, make_linear(), make_vectors(4), 4, **settings)
+
+
+class Faulty(Push):
+    """Raises what a library would."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def loss(self, output, batch):
+        raise self.error
+
+
+def test_batch_normalization_of_one_item_says_what_would_work(tmp_path):
+    with pytest.raises(UserError, match=r"a batch of 1: Expected .*needs two items in a batch: take a larger"):
+        train(tmp_path, epochs=1, batch_size=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("Given groups=1,\nmore"), "the network cannot compute a batch of 2: Given groups=1,"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory.; take a smaller batch_size or network"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory; take a smaller batch_size or network"),
+        (MemoryError(), "a batch of 2: MemoryError; take a smaller batch_size or network"),
+        (ZeroDivisionError("division by zero"), "a batch of 2: division by zero"),
+    ],
+)
+def test_what_a_network_cannot_compute_is_one_line(tmp_path, error, text):
+    with pytest.raises(UserError) as caught:
+        train(tmp_path, Model(Levers()), make_vectors(8), 8, method=Faulty(error), batch_size=2, epochs=1)
+    assert str(caught.value).endswith(text)
+
+
+def test_a_full_disk_is_no_fault_of_the_network(tmp_path):
+    with pytest.raises(OSError, match="No space"):
+        error = OSError(28, "No space left on device")
+        train(tmp_path, Model(Levers()), make_vectors(8), 8, method=Faulty(error), batch_size=2, epochs=1)

@@ -40,14 +40,19 @@ def make(part: str, kind: Callable[..., Any], options: Mapping[str, Any], *argum
         made = kind(*arguments, **options)
     except ValueError as error:
         raise UserError(f"{part}: {error}") from None
-    except (TypeError, AttributeError, ArithmeticError, RuntimeError) as error:
+    except (TypeError, AttributeError, ArithmeticError, LookupError, MemoryError, RuntimeError) as error:
         check(part, kind, options)
-        raise UserError(f"{part}: {error}") from None
+        raise UserError(f"{part}: {first_line(error)}") from None
     except UserError:
         check(part, kind, options)  # It may be about a part of this part, which nobody has named.
         raise
     check(part, kind, options)
     return made
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name where it says nothing; torch writes pages."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
 def check(part: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> None:

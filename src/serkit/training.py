@@ -36,6 +36,7 @@ from serkit.evaluation.agreement import ccc
 from serkit.evaluation.metrics import accuracy, macro_f1, uar
 from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output, output_of
+from serkit.options import first_line
 from serkit.precision import make_fabric, resolve
 from serkit.progress import bar
 from serkit.systems.schema import Trainer
@@ -72,7 +73,7 @@ def fit(
 
     Raises:
         UserError: selection on validation without a validation part; a precision or an accelerator that cannot
-            be; a loss that is not finite.
+            be; a batch that the network cannot compute; a loss that is not finite.
     """
     if trainer.select != "last" and not validation:
         raise UserError(
@@ -130,7 +131,8 @@ class _Loop:
             progress.running = torch.full((len(self.training),), UNSEEN, dtype=torch.uint8)
         while progress.step < len(batches):
             _seed_step(self.seed, progress.epoch, progress.step)
-            self._train_step(batches[progress.step], self._rate(progress.step / len(batches)))
+            with _computing(len(batches[progress.step])):
+                self._train_step(batches[progress.step], self._rate(progress.step / len(batches)))
             progress.step += 1
             if time.monotonic() - self.saved > self.trainer.checkpoint_seconds:
                 precision = self.fabric.strategy.precision
@@ -140,7 +142,8 @@ class _Loop:
         with _averaged(self.average, self.model):
             if self.validation:
                 size = self.trainer.batch_size
-                record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
+                with _computing(size):
+                    record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
             keep_best(self.folder, self.model, progress, self.trainer.select)
         progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
 
@@ -176,6 +179,20 @@ class _Loop:
         if self.trainer.select != "last":
             load_weights(self.model, self.folder / "best.safetensors")
         self.model.to("cpu", torch.float32).eval()
+
+
+@contextmanager
+def _computing(items: int) -> Iterator[None]:
+    """Raise UserError where a network cannot compute a batch of so many items: by its options or for want of memory."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        hint = ""
+        if "more than 1 value per channel" in str(error):
+            hint = "; batch normalization needs two items in a batch: take a larger batch_size, or more recordings"
+        elif isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error):
+            hint = "; take a smaller batch_size or network"
+        raise UserError(f"the network cannot compute a batch of {items}: {first_line(error)}{hint}") from error
 
 
 def _fabric(accelerator: str, precision: str) -> Any:

@@ -18,6 +18,7 @@ import typer
 
 from serkit.app import PAGE
 from serkit.errors import UserError
+from serkit.terminal import show
 
 
 class Format(StrEnum):
@@ -34,10 +35,10 @@ def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Forma
     """
     found = examine()
     if format is Format.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        show(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         for line in _lines(found):
-            print(line)
+            show(line)
     if any(bundle["error"] for bundle in found["bundles"]):
         raise typer.Exit(1)
 
@@ -102,9 +103,12 @@ def _precision() -> dict[str, str] | None:
 
 
 def _store() -> dict[str, Any]:
-    from serkit.features.store import default_folder
+    from serkit.features.store import StoreError, default_folder
 
-    folder = default_folder()
+    try:
+        folder = default_folder()
+    except StoreError:
+        return {"folder": None, "files": 0, "bytes": 0}
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
 
@@ -137,7 +141,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if precision := found["precision"]:
         lines.append(f"precision  auto is {precision['precision']}: {precision['reason']}")
     store = found["store"]
-    lines.append(f"store      {store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB")
+    size = f"{store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB"
+    lines.append(
+        f"store      {size if store['folder'] else 'none, without a home folder: set SERKIT_CACHE to a folder'}"
+    )
     for bundle in found["bundles"]:
         lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
     if not found["bundles"]:

@@ -7,6 +7,7 @@ line to `READERS`.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def load(name: str, folder: str | Path) -> Corpus:
         UserError: unknown name, missing folder, or no recording of that corpus in it.
     """
     reader = _reader(name)
-    folder = Path(folder).expanduser()
+    folder = Path(os.path.expanduser(folder))
     if not folder.exists():
         raise UserError(f"{folder}: no such file or folder (corpus '{name}')")
     corpus = reader.read(folder)

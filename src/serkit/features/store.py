@@ -13,8 +13,9 @@ import json
 import math
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -38,9 +39,20 @@ _LONGEST_HEADER = 256
 MEMORY = 4 << 30
 
 
+class StoreError(UserError):
+    """A store that cannot be used, whatever is computed; the message begins with its place."""
+
+
 def default_folder() -> Path:
-    """Where the store lies: `SERKIT_CACHE`, or `.cache/serkit` in the home folder."""
-    return Path(os.environ.get("SERKIT_CACHE") or Path.home() / ".cache" / "serkit")
+    """Where the store lies: `SERKIT_CACHE`, or `.cache/serkit` in the home folder.
+
+    Raises:
+        StoreError: there is neither, as for a user whom the system does not know.
+    """
+    try:
+        return Path(os.environ.get("SERKIT_CACHE") or Path.home() / ".cache" / "serkit")
+    except RuntimeError:
+        raise StoreError("there is no home folder for the cache: set SERKIT_CACHE to a folder") from None
 
 
 def digest(content: Any) -> str:
@@ -74,18 +86,34 @@ class Store:
             return False
 
     def save(self, key: str, array: np.ndarray) -> None:
-        """Write an array so that no reader ever sees half of it."""
+        """Write an array so that no reader ever sees half of it.
+
+        Raises:
+            StoreError: the disk is full, or the store cannot be written to.
+        """
         path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # `open` is the inner block: it closes the file before the outer one renames it.
-        with writing(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        with self._writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # `open` is the inner block: it closes the file before the outer one renames it.
+            with writing(path) as temporary, open(temporary, "wb") as file:
+                np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raise StoreError where the system refuses to write."""
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(
+                f"{self.folder}: the cache cannot be written ({reason}); make room, or set SERKIT_CACHE to another"
+            ) from None
 
     def load(self, key: str) -> np.ndarray:
         """Read an array.
 
         Raises:
-            UserError: the file is not there, or broken; then it is removed, so that the next run computes it again.
+            StoreError: the file is not there, or broken; then it is removed, so that the next run computes it again.
         """
         path = self.path(key)
         try:
@@ -94,10 +122,10 @@ class Store:
             # `np.load` takes twice as long for arrays this small. A bytearray makes the array writable.
             return np.frombuffer(bytearray(content), kind, offset=begin).reshape(shape)
         except FileNotFoundError:
-            raise UserError(f"{path}: no longer in the store; run again") from None
+            raise StoreError(f"{path}: no longer in the store; run again") from None
         except _BROKEN as error:
             path.unlink(missing_ok=True)
-            raise UserError(f"{path}: broken array in the store ({error}). It was removed; run again") from None
+            raise StoreError(f"{path}: broken array in the store ({error}). It was removed; run again") from None
 
     def hashes(self, paths: Iterable[Path], jobs: int = 1) -> tuple[dict[Path, str], dict[Path, str]]:
         """Return the content hash of each recording, decoding only those new or changed since last time.
@@ -110,11 +138,13 @@ class Store:
             Hash by path, and error message by path for those that cannot be read.
         """
         paths = list(dict.fromkeys(paths))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # Closed by hand: leaving a connection's `with` block commits but does not close it.
-        index = sqlite3.connect(self.folder / "recordings.sqlite", timeout=60)
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Closed by hand: leaving a connection's `with` block commits but does not close it.
+            index = sqlite3.connect(self.folder / "recordings.sqlite", timeout=60)
         try:
-            index.execute("CREATE TABLE IF NOT EXISTS recordings (path PRIMARY KEY, size, changed, hash)")
+            with self._writing():
+                index.execute("CREATE TABLE IF NOT EXISTS recordings (path PRIMARY KEY, size, changed, hash)")
             # One by one: a store may know far more recordings than are asked for.
             known = "SELECT size, changed, hash FROM recordings WHERE path = ?"
             found, failed, states = {}, {}, {}
@@ -136,7 +166,7 @@ class Store:
                 else:
                     new[path] = result
             rows = [(str(path.absolute()), *states[path], value) for path, value in new.items()]
-            with index:
+            with self._writing(), index:
                 index.executemany("INSERT OR REPLACE INTO recordings VALUES (?, ?, ?, ?)", rows)
         finally:
             index.close()

@@ -335,11 +335,15 @@ def available() -> list[Path]:
 
 def _shelves() -> Iterator[Path]:
     """Yield the folders that hold bundles."""
-    from serkit.features.store import default_folder
+    from serkit.features.store import StoreError, default_folder
 
     yield from map(Path, filter(None, os.environ.get("SERKIT_BUNDLES", "").split(os.pathsep)))
     yield Path(__file__).parents[1] / "bundles"
-    yield default_folder() / "bundles"
+    try:
+        cache = default_folder()
+    except StoreError:  # without a home folder there are the others
+        return
+    yield cache / "bundles"
 
 
 def _read_json(folder: Path) -> dict[str, Any]:

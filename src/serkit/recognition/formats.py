@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +18,7 @@ from serkit.errors import UserError
 from serkit.recognition.jobs import Failure
 from serkit.recognition.recognizer import Prediction
 from serkit.recognition.table import Table
+from serkit.spreadsheet import harmless
 
 Result = Prediction | Failure
 
@@ -192,6 +193,13 @@ def resume(
         with open(path, "r+b") as file:
             file.truncate(whole)
     return answers
+
+
+def is_answered(file: str, answers: Mapping[str, bool]) -> bool:
+    """Whether a recording is among those that `resume` has found: under its name, or as CSV had to write that."""
+    # What no UTF-8 can hold is written as an escape, and what a spreadsheet would run behind an apostrophe.
+    written = file.encode(errors="backslashreplace").decode()
+    return not answers.keys().isdisjoint((file, written, harmless(written)))
 
 
 def _whole_lines(content: bytes, quoted: bool) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ To add one, write its file; `extends` names a base of which it lists only what d
 
 from __future__ import annotations
 
+import os
 import reprlib
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -84,7 +85,7 @@ def parse_value(text: str) -> Any:
 
 
 def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
-    path = Path(system).expanduser()
+    path = Path(os.path.expanduser(system))
     if path.suffix != ".toml":
         path = _FOLDER / f"{system}.toml"
         if not path.exists():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import torch
 
 from serkit.atomic import write_json
-from serkit.progress import bar
+from serkit.errors import UserError
+from serkit.progress import Advance, bar
 from serkit.protocols.splits import Split
 from serkit.recognition.jobs import end_with_parent
 from serkit.systems.experiment import Experiment
@@ -71,22 +73,46 @@ class Folds:
 def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
     """Yield name and score of each fold as it is done."""
     with bar("folds", len(tasks)) as advance:
-        if jobs == 1 or len(tasks) < 2:
+        # A daemonic process may not start others.
+        if jobs == 1 or len(tasks) < 2 or multiprocessing.current_process().daemon:
             for task in tasks:
                 yield _fold(task)
                 advance(1)
             return
-        # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
-            futures = [pool.submit(_fold, task) for task in tasks]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-                    advance(1)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        lost = yield from _together(tasks, jobs, advance)
+        # Folds that are too much for the memory together may fit alone.
+        for task in lost:
+            if (yield from _together([task], 1, advance)):
+                raise UserError(
+                    f"fold {task.split.name}: the process that trained it ended (out of memory?). Finished folds are "
+                    "kept: run again with --resume, and fewer --jobs or a smaller batch_size"
+                )
+
+
+def _together(
+    tasks: Sequence[_Task], jobs: int, advance: Advance
+) -> Generator[tuple[str, float], None, Sequence[_Task]]:
+    """Work in a pool of processes; returns the folds that were lost when one of them ended, if any."""
+    # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
+        left = {pool.submit(_fold, task): task for task in tasks}
+        try:
+            for future in as_completed(list(left)):
+                yield future.result()
+                del left[future]
+                advance(1)
+        except BrokenProcessPool:
+            # Some may have been done at that moment.
+            done = [future for future in left if future.exception() is None]
+            for future in done:
+                yield future.result()
+                advance(1)
+            return [task for future, task in left.items() if future not in done]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return []
 
 
 def _fold(task: _Task) -> tuple[str, float]:

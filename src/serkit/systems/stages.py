@@ -171,9 +171,12 @@ class Stages:
         held = range(len(learned), len(data))
         progress = Progress()
         if method.by_epochs:
-            progress = training.fit(
-                model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
-            )
+            try:
+                progress = training.fit(
+                    model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
+                )
+            except UserError as error:
+                raise UserError(f"stage '{stage.name}': {error}") from error
         size = stage.trainer.batch_size
         finished.model = method.finish(model.eval(), data.batches(learned, size), data.batches(held, size)).eval()
         seen = {"normalised_on": normalised, "selected_on": [self.items[row].id for row in held]}

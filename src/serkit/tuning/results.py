@@ -205,7 +205,7 @@ def _write_best(folder: Path, search: Search, best: Row) -> None:
     changes = _changes(wanted, sets)
     base = source
     if source.endswith(".toml"):
-        base = Path(os.path.relpath(Path(source).expanduser().resolve(), folder.resolve())).as_posix()
+        base = Path(os.path.relpath(Path(os.path.expanduser(source)).resolve(), folder.resolve())).as_posix()
     done = sum(row.finished for row in search.rows)
     about = {
         "name": f"{wanted.system.name}-tuned",

@@ -5,6 +5,7 @@ A search without rounds is one round. A recipe lists several, each a study of it
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -160,7 +161,7 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
     if file is None:
         where, table = str(system), systems.search_tables(system)
     else:
-        where, table = str(file), _read(Path(file).expanduser())
+        where, table = str(file), _read(Path(os.path.expanduser(file)))
     if "search" not in table and not table.get("rounds"):
         raise UserError(f"{where}: no [search] table in it; write one, or name a file that has one with --space")
     for key in table:

@@ -189,7 +189,7 @@ def _compare(old: dict[str, str], definition: dict[str, Any], what: str) -> None
 
 def _probe(request: Request) -> None:
     """Find a point that system and networks take before any is trained: a wrong key is wrong in all of them."""
-    first: UserError | None = None
+    first: Pruned | None = None
     sampled = request.recipe.rounds[0]
     settled = plan(request.recipe, sampled, [], request.task.seed)
     for slot in range(min(_PROBES, settled.total)):
@@ -199,7 +199,7 @@ def _probe(request: Request) -> None:
         try:
             trial.check(request.task, [*sampled.set, *overrides(point)])
             return
-        except UserError as error:
+        except Pruned as error:
             first = first or error
     raise UserError(f"no point of {min(_PROBES, settled.total)} tried can be; the first: {first}")
 
