@@ -1,12 +1,11 @@
 import json
-import subprocess
 import sys
 
 import pytest
 import torch
 from torch import nn
 
-from older_processor import environment
+import older_processor
 from serkit import precision, systems
 from serkit.checkpoint import precision_of
 from serkit.errors import UserError
@@ -74,8 +73,7 @@ def test_the_probe_draws_nothing():
 @pytest.mark.skipif(sys.platform != "linux", reason="the switches are those of x86")
 def test_on_an_older_processor():
     """Without AVX-512, oneDNN has no LSTM in bfloat16 and emulates the rest, slowly."""
-    done = subprocess.run([sys.executable, "-c", OLDER], env=environment(), capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
+    found = json.loads(older_processor.run("-c", OLDER))
     assert found["choice"]["precision"] == "32-true"
     assert not found["lstm"]
     assert found["equal"] and found["types"] == ["torch.float32"] * 3

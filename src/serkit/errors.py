@@ -38,7 +38,7 @@ def whole_number(name: str, value: Any, lowest: int | None = None, highest: int 
         number = operator.index(value)
     except TypeError:
         raise UserError(f"{name} must be a whole number, got {value!r}") from None
-    if isinstance(value, bool):
+    if isinstance(value, bool) or type(value).__name__ == "bool":  # NumPy's own bool is an index before 2.1
         raise UserError(f"{name} must be a whole number, got {value!r}")
     if lowest is not None and number < lowest:
         raise UserError(f"{name} must be at least {lowest}, got {number}")

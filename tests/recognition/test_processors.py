@@ -1,14 +1,13 @@
 """The bundled recognizers answer alike on processors of different age."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
 
-from older_processor import environment
+import older_processor
 from serkit.recognition import available, load
 
 PROGRAM = """
@@ -22,10 +21,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the switches ar
 
 
 def assert_alike(folder, paths):
-    command = [sys.executable, "-c", PROGRAM, str(folder), *map(str, paths)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    answers = json.loads(older_processor.run("-c", PROGRAM, str(folder), *map(str, paths)))
     recognizer = load(folder)
-    for path, (older, _) in zip(paths, json.loads(done.stdout), strict=True):
+    for path, (older, _) in zip(paths, answers, strict=True):
         newer = recognizer(path).probabilities
         assert older.keys() == newer.keys()
         np.testing.assert_allclose(list(older.values()), list(newer.values()), atol=1e-4)
