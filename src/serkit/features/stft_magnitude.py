@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.features import spectrum
+from serkit.features.spectrum import Rate, Samples
+from serkit.options import Between
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ class StftMagnitude:
         size: frames and bins of the image; None: (bins, frames), all of them.
     """
 
-    rate: int = 16000
-    fft: int = 256
-    length: int = 256
-    hop: int = 128
+    rate: Rate = 16000
+    fft: Samples = 256
+    length: Samples = 256
+    hop: Samples = 128
     window: str = "hamming"
     spectrum_scale: bool = True
     center: bool = True
-    size: tuple[int, int] | None = None
+    size: Annotated[tuple[int, int], Between(1, 1 << 13)] | None = None
 
     name: ClassVar[str] = "stft_magnitude"
     version: ClassVar[int] = 1
@@ -57,6 +59,7 @@ class StftMagnitude:
             raise UserError(f"stft_magnitude: rate {self.rate} and hop {self.hop} must be above 0")
         if self.window not in spectrum.WINDOWS:
             raise unknown("stft_magnitude window", self.window, spectrum.WINDOWS)
+        spectrum.check_size(self.name, self.rate, self.fft, self.hop)
 
     @property
     def shape(self) -> tuple[int | None, ...]:

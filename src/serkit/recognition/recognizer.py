@@ -30,8 +30,8 @@ Source = tuple[int, int | None]
 #: Windows run at once: enough to keep the processor busy, few enough for an hour of sound.
 BATCH = 16
 
-#: How far probabilities may be from adding up to 1: rounding of float32, or of 8-bit weights.
-_SUM_TOLERANCE = 1e-3
+#: How far probabilities may lie outside 0 to 1, and be from adding up to 1: rounding of float32, or of 8-bit weights.
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -343,10 +343,14 @@ class Recognizer:
         if self.bundle.numbers:
             if not np.isfinite(result).all():
                 raise BundleError(f"{self.bundle.model_path}: what it gives for {name} is not finite")
-        # Written so that a sum that is no number fails too.
-        elif not np.abs(result.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
+            return result
+        # Both written so that what is no number fails too.
+        outside = result[~(np.abs(result - 0.5) <= 0.5 + _TOLERANCE)]
+        if len(outside):
+            raise BundleError(f"{self.bundle.model_path}: gives {outside[0]} for {name}: not a probability")
+        if not np.abs(result.sum(axis=1) - 1).max() <= _TOLERANCE:
             raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
-        return result
+        return np.clip(result, 0, 1)
 
 
 def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:

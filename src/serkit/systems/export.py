@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import tempfile
 import warnings
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from serkit import audio, corpora, features
 from serkit.corpora.corpus import Utterance
+from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import hear
 from serkit.evaluation.predictions import read_table
@@ -265,7 +265,7 @@ def _read(run: Path, name: str) -> dict[str, Any]:
     path = run / name
     if not path.exists():
         raise UserError(f"{run}: no finished run with a final model in it ({name} is missing)")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
 
 
 def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]:

@@ -31,12 +31,13 @@ import torch
 from serkit import systems
 from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
+from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.features.store import Store, digest
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
-from serkit.reports.run_folder import RunFolder, read_json
+from serkit.reports.run_folder import RunFolder
 from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.folds import Folds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from serkit.atomic import write_json
 from serkit.batches import ItemData, numbers
 from serkit.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
+from serkit.documents import read_json
 from serkit.errors import UserError, unknown
 from serkit.features.store import Arrays, digest
 from serkit.items import Item, copies, label, replaced
@@ -184,7 +184,7 @@ class Stages:
         start = stage.start_from or ""
         folder = self.finished[start].folder if start in self.finished else weights_file(start).parent
         path = folder / "stage.json"
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found = read_json(path) if path.exists() else {}
         return found.get("normalised_on", {}).get(view)
 
     def _data(self, stage: Stage) -> Data:
@@ -270,15 +270,17 @@ class Stages:
         identities = [self._identity(finished.stage, item, table) for item in items]
         # The key as well as the weights: options such as which layer is the feature may leave the weights alike.
         keys = [digest([finished.key, finished.content, what, identity]) for identity in identities]
-        missing = [row for row, key in enumerate(keys) if key not in store]
-        if missing:
-            wanted = [items[row] for row in missing]
-            data = self._item_data(finished.stage, wanted, table, finished.classes)
+
+        def compute(rows: Sequence[int]) -> None:
+            data = self._item_data(finished.stage, [items[row] for row in rows], table, finished.classes)
             # Kept as they come: a kill costs one. Each by itself, so that they do not depend on what was missing.
             found = training.each_output(finished.model, data, what, self.accelerator)
-            for row, values in zip(missing, found, strict=True):
+            for row, values in zip(rows, found, strict=True):
                 store.save(keys[row], values)
-        return Arrays(store, keys)
+
+        if missing := [row for row, key in enumerate(keys) if key not in store]:
+            compute(missing)
+        return Arrays(store, keys, lambda row: compute([row]))
 
     def _identity(self, stage: Stage, item: Item, table: Data) -> list[Any]:
         """Return what decides the samples that a stage, and those before it, read of an item."""
