@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from serkit.atomic import write_bytes, write_text
-from serkit.errors import UserError
+from serkit.errors import Damaged, UserError
 from serkit.networks.network import Batch, Model
 
 #: What `Progress.right` holds of an item that an epoch left out, or that has no label.
@@ -120,16 +122,25 @@ def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
 
 
 def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
-    """Write tensors and a JSON note as safetensors, whole or not at all."""
-    metadata = {"note": json.dumps(note)} if note is not None else None
+    """Write tensors, a JSON note and the checksum of both as safetensors, whole or not at all."""
+    text = json.dumps(note or {})
+    metadata = {"note": text, "checksum": _checksum(tensors, text)}
     # As bytes: `save_file` makes a file that nobody else may read.
     write_bytes(path, save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata))
 
 
 def load_weights(model: Model, path: Path) -> None:
-    """Give a model the weights of a file that `save_weights` wrote."""
-    tensors, _ = _read(path)
-    model.load_state_dict(tensors)
+    """Give a model the weights of a file that `save_weights` wrote; errors are those of `read_weights`."""
+    model.load_state_dict(read_weights(path))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file that `save_weights` wrote, by name.
+
+    Raises:
+        Damaged: the file is missing, broken, or not as it was written.
+    """
+    return _read(path)[0]
 
 
 def keep_best(folder: Path, model: Model, state: Progress, select: str) -> None:
@@ -174,11 +185,17 @@ def save_checkpoint(
 
 
 def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, precision: Any) -> Progress:
-    """Take up the folder's checkpoint, or begin."""
+    """Take up the folder's checkpoint, or begin; of a damaged one too."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         return Progress()
-    tensors, note = _read(path)
+    try:
+        tensors, note = _read(path)
+        if note["best"]:
+            read_weights(folder / "best.safetensors")
+    except Damaged as error:
+        warnings.warn(f"{error}; the stage is trained from its beginning", stacklevel=2)
+        return Progress()
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
@@ -202,7 +219,22 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            return tensors, json.loads((file.metadata() or {}).get("note", "{}"))
-    except SafetensorError as error:
-        # A power cut can leave an empty or cut-off file behind a rename.
-        raise UserError(f"{path}: broken ({error}); remove {path.parent}, and the stage is trained again") from None
+            metadata = file.metadata() or {}
+    except FileNotFoundError:
+        raise Damaged(f"{path}: missing") from None
+    except SafetensorError as error:  # a power cut can leave an empty or cut-off file
+        raise Damaged(f"{path}: damaged ({error})") from None
+    text = metadata.get("note", "{}")
+    # Files of before there were checksums have none.
+    if metadata.get("checksum") not in (None, _checksum(tensors, text)):
+        raise Damaged(f"{path}: damaged; it is not as it was written")
+    return tensors, json.loads(text)
+
+
+def _checksum(tensors: dict[str, Tensor], note: str) -> str:
+    checksum = zlib.crc32(note.encode())
+    for name, tensor in sorted(tensors.items()):
+        checksum = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), checksum)
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        checksum = zlib.crc32(flat.view(torch.uint8).numpy().data, checksum)
+    return f"{checksum:08x}"

@@ -19,6 +19,7 @@ from serkit.methods.supervised import Supervised
 from serkit.networks import network_class
 from serkit.protocols import Protocol
 from serkit.protocols.provenance import Record, trace
+from serkit.systems import sealed
 from serkit.systems import stages as stages_module
 from serkit.systems.models import leaves, rebuild
 from serkit.systems.stages import Stages
@@ -449,13 +450,20 @@ def test_a_frozen_output_does_not_depend_on_what_else_is_missing(bench):
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
 
 
+def replace_weights(folder, tensors):
+    """Put other weights into a stage's folder, as if they had been trained there."""
+    checkpoint.save_weights(tensors, folder / "weights.safetensors")
+    content = sealed.hash_of(folder / "weights.safetensors")
+    sealed.write(folder / "stage.json", {**sealed.read(folder / "stage.json"), "content": content})
+
+
 def test_outputs_are_those_of_the_weights_that_are_there(bench, computed):
     made = bench.train(FRONT, ON_DEEP, views=DEEP)
     before = made.item_data(made.finished["main"], made.items).arrays["deep"][0]
     # As if another machine had trained the same stage: same key, other last bits.
     folder = made.finished["front"].folder
     other = {name: value * 1.5 for name, value in weights(made.finished["front"]).items()}
-    checkpoint.save_weights(other, folder / "weights.safetensors")
+    replace_weights(folder, other)
     again = bench.train(FRONT, ON_DEEP, views=DEEP)
     after = again.item_data(again.finished["main"], again.items).arrays["deep"][0]
     assert not np.allclose(before, after)
@@ -560,7 +568,7 @@ def test_what_cannot_be_rebuilt(bench, tmp_path):
     for name in ("network.head.emotion.bias", "upstream.deep.network.norm.bias"):
         kept = weights(made.finished["main"])
         del kept[name]
-        checkpoint.save_weights(kept, made.finished["main"].folder / "weights.safetensors")
+        replace_weights(made.finished["main"].folder, kept)
         with pytest.raises(UserError, match=r"weights\.safetensors: does not fit the stage's network"):
             rebuild(made.finished["main"].folder, system)
 

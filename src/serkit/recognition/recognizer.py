@@ -344,12 +344,12 @@ class Recognizer:
             if not np.isfinite(result).all():
                 raise BundleError(f"{self.bundle.model_path}: what it gives for {name} is not finite")
             return result
-        # Both written so that what is no number fails too.
-        outside = result[~(np.abs(result - 0.5) <= 0.5 + _TOLERANCE)]
-        if len(outside):
-            raise BundleError(f"{self.bundle.model_path}: gives {outside[0]} for {name}: not a probability")
+        # Written so that a sum that is no number fails too.
         if not np.abs(result.sum(axis=1) - 1).max() <= _TOLERANCE:
             raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
+        outside = result[np.abs(result - 0.5) > 0.5 + _TOLERANCE]
+        if len(outside):
+            raise BundleError(f"{self.bundle.model_path}: gives {outside[0]} for {name}: not a probability")
         return np.clip(result, 0, 1)
 
 

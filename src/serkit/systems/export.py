@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from serkit import audio, corpora, features
 from serkit.corpora.corpus import Utterance
-from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import hear
 from serkit.evaluation.predictions import read_table
@@ -41,6 +40,7 @@ from serkit.recognition.bundle import (
 from serkit.recognition.recognizer import Recognizer
 from serkit.reports.card import card
 from serkit.reports.repeat import command
+from serkit.systems import sealed
 from serkit.systems.models import leaves, rebuild
 from serkit.systems.schema import System
 
@@ -265,7 +265,7 @@ def _read(run: Path, name: str) -> dict[str, Any]:
     path = run / name
     if not path.exists():
         raise UserError(f"{run}: no finished run with a final model in it ({name} is missing)")
-    return read_json(path)
+    return sealed.read(path)
 
 
 def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]:

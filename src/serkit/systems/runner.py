@@ -38,6 +38,7 @@ from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
 from serkit.reports.run_folder import RunFolder
+from serkit.systems import sealed
 from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.folds import Folds
@@ -229,7 +230,7 @@ def _train_final(
         **task_of(experiment).final(experiment, predictions),
         "recordings": sorted(recordings.union(*before)),
     }
-    write_json(folder / "final.json", description)
+    sealed.write(folder / "final.json", description)
 
 
 def _score(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,22 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from serkit import checkpoint, features, methods, networks, training
-from serkit.atomic import write_json
 from serkit.batches import ItemData, numbers
 from serkit.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
 from serkit.documents import read_json
-from serkit.errors import UserError, unknown
+from serkit.errors import Damaged, UserError, unknown
 from serkit.features.store import Arrays, digest
 from serkit.items import Item, copies, label, replaced
 from serkit.methods.method import Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
+from serkit.systems import sealed
 from serkit.systems.experiment import Experiment
-from serkit.systems.models import Finished, build_model, leaves, output_shape, resolve, weights_file
+from serkit.systems.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
 from serkit.systems.schema import Data, Stage
 
 #: What decides nothing about the weights.
@@ -142,10 +142,7 @@ class Stages:
         torch.manual_seed(self.seed)
         finished = Finished(stage, key, folder, self._build(stage, shapes), self.classes, shapes)
         with _alone(folder):
-            if (folder / "stage.json").exists():
-                checkpoint.load_weights(finished.model, folder / "weights.safetensors")
-                finished.model.eval()
-            else:
+            if not _take_up(finished):
                 self._fit(finished, method, table)
         return finished
 
@@ -227,7 +224,7 @@ class Stages:
         if stage.start_from in self.finished:
             source = self.finished[stage.start_from].model.state_dict()
         else:
-            source = load_file(weights_file(stage.start_from))
+            source = checkpoint.read_weights(weights_file(stage.start_from))
         for name in stage.reset:
             layer_of(model.network, name)
         new = tuple(f"network.{name}." for name in stage.reset)
@@ -360,12 +357,28 @@ class Stages:
             "seed": self.seed,
             "threads": torch.get_num_threads(),
             "seconds": round(seconds, 2),
+            "content": finished.content,
             "items": [item.id for item in self.training],
             **seen,
         }
-        write_json(folder / "stage.json", description)
+        sealed.write(folder / "stage.json", description)
         for leftover in ("checkpoint.safetensors", "best.safetensors"):
             (folder / leftover).unlink(missing_ok=True)
+
+
+def _take_up(finished: Finished) -> bool:
+    """Give a stage's model the weights of an earlier training; tells whether there was one, and is still whole."""
+    if not (finished.folder / "stage.json").exists():
+        return False
+    try:
+        read_stage(finished.folder)
+        checkpoint.load_weights(finished.model, finished.folder / "weights.safetensors")
+    except Damaged as error:
+        warnings.warn(f"{error}; the stage is trained again", stacklevel=2)
+        (finished.folder / "stage.json").unlink()
+        return False
+    finished.model.eval()
+    return True
 
 
 @contextmanager
