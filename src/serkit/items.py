@@ -62,7 +62,7 @@ class Windowing:
             raise UserError(f"windows of {self.seconds} s every {self.hop} s: both must be above 0, and finite")
         if not all(_SHORTEST <= value <= _LONGEST for value in given):
             raise UserError(
-                f"windows of {self.seconds:g} s every {self.hop} s: both must be from {_SHORTEST} to {_LONGEST:g} s"
+                f"windows of {self.seconds} s every {self.hop} s: both must be from {_SHORTEST} to {_LONGEST:g} s"
             )
         if self.seconds and self.hop and self.seconds > _MOST_OVERLAP * self.hop:
             raise UserError(

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import inspect
 import math
-import reprlib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any
 
+from serkit.documents import BITS
 from serkit.errors import UserError
 
 _WANTED = {
@@ -49,6 +49,10 @@ def make(part: str, kind: Callable[..., Any], options: Mapping[str, Any], *argum
     Raises:
         UserError: a value that cannot be.
     """
+    for name, value in options.items():
+        # Those of thousands of digits cannot even be written into an error.
+        if isinstance(value, int) and value.bit_length() > BITS:
+            raise UserError(f"{part}: {name} must have at most {BITS} bits, got {value.bit_length()} of them")
     try:
         made = kind(*arguments, **options)
     except ValueError as error:
@@ -83,7 +87,7 @@ def check(part: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> No
         wanted = hints.get(name, ((Any, None),))
         if not any(_fits(value, one) for one, _ in wanted):
             words = " or ".join(_WANTED[one] for one, _ in wanted if one in _WANTED)
-            raise UserError(f"{part}: {name} = {_shown(value)}; {words} is wanted")
+            raise UserError(f"{part}: {name} = {value!r}; {words} is wanted")
 
 
 def _check_ranges(part: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -92,7 +96,7 @@ def _check_ranges(part: str, kind: Callable[..., Any], options: Mapping[str, Any
     for name, value in options.items():
         between = next((between for one, between in hints.get(name, ()) if _fits(value, one)), None)
         if between is not None and not _lies(value, between):
-            raise UserError(f"{part}: {name} must be from {between.low:g} to {between.high:g}, got {_shown(value)}")
+            raise UserError(f"{part}: {name} must be from {between.low:g} to {between.high:g}, got {value!r}")
 
 
 @functools.cache
@@ -122,9 +126,12 @@ def _plain(hint: Any) -> tuple[Any, Between | None]:
 
 
 def _fits(value: Any, wanted: Any) -> bool:
-    if wanted in (int, float):
-        number = Integral if wanted is int else Real
-        return isinstance(value, number) and not isinstance(value, bool) and _is_finite(value)
+    if isinstance(value, bool):
+        return wanted in (bool, Any)
+    if wanted is int:
+        return isinstance(value, Integral)
+    if wanted is float:
+        return isinstance(value, Real) and _is_finite(value)
     if wanted is list:
         return isinstance(value, Sequence) and not isinstance(value, str)
     if wanted is dict:
@@ -143,11 +150,3 @@ def _lies(value: Any, between: Between) -> bool:
     """Tell whether a number, or each of a list, lies in a range."""
     numbers = value if isinstance(value, Sequence) else [value]
     return all(_fits(number, float) and between.low <= number <= between.high for number in numbers)
-
-
-def _shown(value: Any) -> str:
-    """Return a value as an error shows it, however long it is."""
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # Python writes no number of more than some thousand digits
-        return "a number of thousands of digits"

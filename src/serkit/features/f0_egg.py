@@ -17,6 +17,9 @@ from serkit.options import Between
 SCALES = ("hz", "relative", "log")
 ESTIMATORS = ("biased", "normalised")
 
+#: A level in dB, relative to another.
+Level = Annotated[float, Between(-1000, 1000)]
+
 # A lag within this share of the best one's height is as good; the shorter wins (octave errors downwards).
 _AS_GOOD = 0.9
 
@@ -66,8 +69,8 @@ class F0Egg:
     f_max: Hertz = 500.0
     high_pass: Hertz = 45.0
     order: Annotated[int, Between(1, 8)] = 4
-    below_peak: Annotated[float, Between(-1000, 1000)] = 30.0
-    above_noise: Annotated[float, Between(-1000, 1000)] = 10.0
+    below_peak: Level = 30.0
+    above_noise: Level = 10.0
     periodicity: Share = 0.0
     gap: Annotated[int, Between(0, 100_000)] = 2
     run: Annotated[int, Between(1, 100_000)] = 5
@@ -108,7 +111,6 @@ class F0Egg:
         for field, allowed in (("scale", SCALES), ("estimator", ESTIMATORS), ("breaks", BREAKS)):
             if getattr(self, field) not in allowed:
                 raise unknown(f"{self.name} {field}", getattr(self, field), allowed)
-        spectrum.check_size(self.name, self.rate, self.length, self.hop)
 
     @property
     def shape(self) -> tuple[int | None, ...]:

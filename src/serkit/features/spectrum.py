@@ -8,7 +8,6 @@ from typing import Annotated
 
 import numpy as np
 
-from serkit.errors import UserError
 from serkit.options import Between
 
 # What the options of front ends may be, which `features.build` checks. They come from bundles too: none may ask for
@@ -29,12 +28,6 @@ Side = Annotated[int, Between(1, 2048)]
 #: A part of a whole.
 Share = Annotated[float, Between(0, 1)]
 
-# Samples transformed for a second of sound: at 16 kHz each sample may be in as many as 524 frames.
-_MOST_SAMPLES = 1 << 23
-
-# Numbers in a bank of mel filters.
-_MOST_FILTERS = 1 << 24
-
 #: Frames transformed at once: what fits the processor's fastest cache.
 CHUNK = 32
 
@@ -44,26 +37,6 @@ WINDOWS = ("hann", "hamming", "rectangular")
 # Multiply-adds up to which OpenBLAS stays on the calling thread. Above it, it wakes threads for a product
 # that takes microseconds: on a busy machine that made a log-mel spectrogram 50 times slower.
 _SINGLE_THREAD_PRODUCT = 1 << 19
-
-
-def check_size(name: str, rate: int, length: int, hop: int, bands: int = 1) -> None:
-    """Refuse what its options, each of which may be, ask for together.
-
-    Args:
-        name: of the front end.
-        rate: sampling rate in Hz.
-        length: of a transform in samples.
-        hop: samples from frame to frame.
-        bands: mel bands made of each frame.
-
-    Raises:
-        UserError: frames overlap too much for the memory, or the filters are too large for it.
-    """
-    if rate * length > _MOST_SAMPLES * hop:
-        least = -(-rate * length // _MOST_SAMPLES)
-        raise UserError(f"{name}: hop {hop} is too short for frames of {length} samples; at least {least}")
-    if length * bands > _MOST_FILTERS:
-        raise UserError(f"{name}: {bands} bands of {length} samples are too many; at most {_MOST_FILTERS // length}")
 
 
 @functools.lru_cache(maxsize=32)

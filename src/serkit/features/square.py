@@ -60,7 +60,6 @@ class _Square(ABC):
                 raise UserError(f"{self.name}: {field} {getattr(self, field):g} must be above 0")
         if not 0 <= self.preemphasis <= 1:
             raise UserError(f"{self.name}: preemphasis {self.preemphasis:g} must lie in 0..1")
-        spectrum.check_size(self.name, self.rate, self.fft, self.hop)
 
     @property
     def shape(self) -> tuple[int | None, ...]:

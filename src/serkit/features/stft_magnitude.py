@@ -51,7 +51,7 @@ class StftMagnitude:
         if isinstance(self.size, list):
             # TOML and JSON know no tuples; a list could not be hashed.
             object.__setattr__(self, "size", tuple(self.size))
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+        if self.size is not None and (len(self.size) != 2 or not all(map(_is_side, self.size))):
             raise UserError(f"stft_magnitude: size {self.size} must be frames and bins, such as [512, 128]")
         if not 0 < self.length <= self.fft:
             raise UserError(f"stft_magnitude: length {self.length} must lie in 1..fft ({self.fft})")
@@ -59,7 +59,6 @@ class StftMagnitude:
             raise UserError(f"stft_magnitude: rate {self.rate} and hop {self.hop} must be above 0")
         if self.window not in spectrum.WINDOWS:
             raise unknown("stft_magnitude window", self.window, spectrum.WINDOWS)
-        spectrum.check_size(self.name, self.rate, self.fft, self.hop)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -85,3 +84,7 @@ class StftMagnitude:
         seen = magnitude[: self.size[0], : self.size[1]]
         image[0, : seen.shape[0], : seen.shape[1]] = seen
         return image
+
+
+def _is_side(side: object) -> bool:
+    return isinstance(side, int) and side > 0
