@@ -349,7 +349,9 @@ class Recognizer:
             raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
         outside = result[np.abs(result - 0.5) > 0.5 + _TOLERANCE]
         if len(outside):
-            raise BundleError(f"{self.bundle.model_path}: gives {outside[0]} for {name}: not a probability")
+            raise BundleError(
+                f"{self.bundle.model_path}: gives {round(float(outside[0]), 3)} for {name}: not a probability"
+            )
         return np.clip(result, 0, 1)
 
 
