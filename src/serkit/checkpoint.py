@@ -23,6 +23,9 @@ from serkit.networks.network import Batch, Model
 #: What `Progress.right` holds of an item that an epoch left out, or that has no label.
 UNSEEN = 2
 
+# Where a file's checksum stands in its note.
+_CHECKSUM = "checksum"
+
 
 @dataclass
 class Progress:
@@ -123,8 +126,9 @@ def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
 
 def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
     """Write tensors, a JSON note and the checksum of both as safetensors, whole or not at all."""
-    text = json.dumps(note or {})
-    metadata = {"note": text, "checksum": _checksum(tensors, text)}
+    note = json.loads(json.dumps(note or {}))
+    # A single entry: safetensors writes several in an order that changes from file to file.
+    metadata = {"note": json.dumps({**note, _CHECKSUM: _checksum(tensors, note)})}
     # As bytes: `save_file` makes a file that nobody else may read.
     write_bytes(path, save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata))
 
@@ -219,20 +223,19 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            metadata = file.metadata() or {}
+            note = json.loads((file.metadata() or {}).get("note", "{}"))
     except FileNotFoundError:
         raise Damaged(f"{path}: missing") from None
-    except SafetensorError as error:  # a power cut can leave an empty or cut-off file
+    except (SafetensorError, ValueError) as error:  # a power cut can leave an empty or cut-off file
         raise Damaged(f"{path}: damaged ({error})") from None
-    text = metadata.get("note", "{}")
     # Files of before there were checksums have none.
-    if metadata.get("checksum") not in (None, _checksum(tensors, text)):
+    if note.pop(_CHECKSUM, None) not in (None, _checksum(tensors, note)):
         raise Damaged(f"{path}: damaged; it is not as it was written")
-    return tensors, json.loads(text)
+    return tensors, note
 
 
-def _checksum(tensors: dict[str, Tensor], note: str) -> str:
-    checksum = zlib.crc32(note.encode())
+def _checksum(tensors: dict[str, Tensor], note: dict[str, Any]) -> str:
+    checksum = zlib.crc32(json.dumps(note).encode())
     for name, tensor in sorted(tensors.items()):
         checksum = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), checksum)
         flat = tensor.detach().cpu().contiguous().reshape(-1)
