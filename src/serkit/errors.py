@@ -15,6 +15,10 @@ class UserError(Exception):
     """
 
 
+class Damaged(UserError):
+    """A file that serkit has written is missing, or no longer what was written; the message begins with its path."""
+
+
 def unknown(kind: str, name: str, available: Iterable[str]) -> UserError:
     """Build the error for a name that does not exist.
 

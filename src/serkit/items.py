@@ -30,6 +30,10 @@ _PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker
 # What `Item.id` writes behind the utterance's: only names of augmentations, since a file may be called `take+b`.
 _WINDOW, _COPY = re.compile(r"\[[-+.e\d]+\]$"), re.compile(rf"\+({'|'.join(augment.AUGMENTATIONS)})$")
 
+# Of windows, and of steps between them, in s. A longer one, padded, need not fit into memory; of shorter ones, or of
+# more overlap, there are more than anybody can wait for.
+_LONGEST, _SHORTEST, _MOST_OVERLAP = 600.0, 0.001, 1000
+
 # A tail below 0.1 ms is the rounding of duration = samples / rate, or holds no whole sample of speech.
 _NO_TAIL = 1e-4
 
@@ -57,6 +61,16 @@ class Windowing:
         given = [value for value in (self.seconds, self.hop) if value is not None]
         if self.seconds is not None and not all(0 < value < math.inf for value in given):
             raise UserError(f"windows of {self.seconds} s every {self.hop} s: both must be above 0, and finite")
+        if not all(_SHORTEST <= value <= _LONGEST for value in given):
+            raise UserError(
+                f"windows of {self.seconds} s every {self.hop} s: both must be from {_SHORTEST} to {_LONGEST:g} s"
+            )
+        if self.seconds and self.hop and self.seconds > _MOST_OVERLAP * self.hop:
+            raise UserError(
+                f"windows of {self.seconds} s every {self.hop} s: a moment lies in more than {_MOST_OVERLAP} of them"
+            )
+        if not 0 <= self.minimum < math.inf:
+            raise UserError(f"windowing: minimum must be a finite number from 0 on, got {self.minimum}")
 
     def windows(self, duration: float) -> list[tuple[float, float]]:
         """Return start and end in s of each window of a recording of `duration` s; at least one."""

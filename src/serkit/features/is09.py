@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from serkit.features.is09_descriptors import Is09Descriptors
+from serkit.features.spectrum import Rate
 
 #: Order of the 12 values of each contour.
 FUNCTIONALS = (
@@ -56,7 +57,7 @@ class Is09:
         rate: sampling rate in Hz; the published systems use 16000.
     """
 
-    rate: int = 16000
+    rate: Rate = 16000
 
     name: ClassVar[str] = "is09"
     version: ClassVar[int] = 2

@@ -12,6 +12,7 @@ import numpy as np
 from serkit.errors import UserError
 from serkit.features import cepstral_pitch, spectrum
 from serkit.features.mfcc import cosines
+from serkit.features.spectrum import Bands
 from serkit.features.speech_log_mel import SpeechLogMel, relative, spoken
 
 #: Statistics over time of each contour, in this order.
@@ -60,8 +61,8 @@ class SpeechFunctionals(SpeechLogMel):
         groups: of bands, for the modulation spectrum; divides `bands`.
     """
 
-    coefficients: int = 24
-    groups: int = 16
+    coefficients: Bands = 24
+    groups: Bands = 16
 
     name: ClassVar[str] = "speech_functionals"
     version: ClassVar[int] = 2

@@ -39,8 +39,8 @@ MOST_THREADS = 1024
 #: Floats beyond this are no sound of full scale 1.0, which a decoder may exceed, but most likely integers: 18 dB over.
 INTEGERS = 8.0
 
-#: How far probabilities may be from adding up to 1: rounding of float32, or of 8-bit weights.
-_SUM_TOLERANCE = 1e-3
+#: How far probabilities may lie outside 0 to 1, and be from adding up to 1: rounding of float32, or of 8-bit weights.
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -379,10 +379,16 @@ class Recognizer:
         if self.bundle.numbers:
             if not np.isfinite(result).all():
                 raise BundleError(f"{self.bundle.model_path}: what it gives for {name} is not finite")
+            return result
         # Written so that a sum that is no number fails too.
-        elif not np.abs(result.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
+        if not np.abs(result.sum(axis=1) - 1).max() <= _TOLERANCE:
             raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
-        return result
+        outside = result[np.abs(result - 0.5) > 0.5 + _TOLERANCE]
+        if len(outside):
+            raise BundleError(
+                f"{self.bundle.model_path}: gives {round(float(outside[0]), 3)} for {name}: not a probability"
+            )
+        return np.clip(result, 0, 1)
 
 
 def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -13,11 +14,11 @@ from typing import Any
 
 import torch
 
-from serkit.atomic import write_json
-from serkit.errors import UserError
+from serkit.errors import Damaged, UserError
 from serkit.progress import Advance, bar
 from serkit.protocols.splits import Split
 from serkit.recognition.jobs import end_with_parent
+from serkit.systems import sealed
 from serkit.systems.experiment import Experiment
 from serkit.systems.stages import Stages
 from serkit.systems.tasks import task_of
@@ -60,7 +61,7 @@ class Folds:
         tasks = [
             _Task(candidates, split, folder, self.stages, self.threads, readers, self.accelerator)
             for split in self.parts
-            if not (folder / "folds" / f"{split.name}.json").exists()
+            if not _is_done(folder / "folds", split.name)
         ]
         if len(tasks) < len(self.parts):
             report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds were done before")
@@ -68,6 +69,18 @@ class Folds:
         for name, value in _work(tasks, self.jobs):
             report(f"{name}: {task.in_words(value)}")
         return task.load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
+
+
+def _is_done(folds: Path, name: str) -> bool:
+    """Tell whether a fold has been predicted, and its predictions are still what was written."""
+    if not (folds / f"{name}.json").exists():
+        return False
+    try:
+        sealed.check(folds / f"{name}.csv", sealed.read(folds / f"{name}.json").get("table"))
+    except Damaged as error:
+        warnings.warn(f"{error}; the fold is done again", stacklevel=2)
+        return False
+    return True
 
 
 def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
@@ -135,6 +148,7 @@ def _fold(task: _Task) -> tuple[str, float]:
     predictions.save(folds / f"{split.name}.csv")
     value = kind.value(predictions)
     note = {
+        "table": sealed.hash_of(folds / f"{split.name}.csv"),
         "stage": finished.folder.name,
         "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
         kind.metric: value,
@@ -144,5 +158,5 @@ def _fold(task: _Task) -> tuple[str, float]:
     # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
     if held and not set(held.ids) & set(split.test):
         note |= kind.calibrate(held)
-    write_json(folds / f"{split.name}.json", note)
+    sealed.write(folds / f"{split.name}.json", note)
     return split.name, value

@@ -31,13 +31,15 @@ import torch
 from serkit import systems
 from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
+from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.features.store import Store, digest
 from serkit.precision import FLOAT32, automatic
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
-from serkit.reports.run_folder import RunFolder, read_json
+from serkit.reports.run_folder import RunFolder
+from serkit.systems import sealed
 from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.folds import Folds
@@ -233,7 +235,7 @@ def _train_final(
         **task_of(experiment).final(experiment, predictions),
         "recordings": sorted(recordings.union(*before)),
     }
-    write_json(folder / "final.json", description)
+    sealed.write(folder / "final.json", description)
 
 
 def _score(

@@ -6,7 +6,6 @@ A search without rounds is one round. A recipe lists several, each a study of it
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from serkit import systems
+from serkit import documents, systems
 from serkit.errors import UserError, unknown
 from serkit.features.store import digest
 from serkit.systems.schema import Table
@@ -192,11 +191,9 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return documents.read_toml(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error})") from None
 
 
 def space_of(recipe: Recipe, entry: Round, where: str) -> Space:

@@ -22,6 +22,7 @@ import torch
 from optuna.trial import TrialState
 
 from serkit.atomic import write_json
+from serkit.documents import read_json
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import METRICS
 from serkit.features.store import digest
@@ -170,7 +171,7 @@ def _marks(definition: dict[str, Any]) -> dict[str, str]:
 
 def _check_file(path: Path, definition: dict[str, Any]) -> None:
     if path.exists():
-        _compare(_marks(json.loads(path.read_text(encoding="utf-8"))), definition, f"{path.parent}: holds")
+        _compare(_marks(read_json(path)), definition, f"{path.parent}: holds")
 
 
 def _check_study(study: optuna.Study, definition: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from serkit import audio, stopping, systems
 from serkit.corpora.corpus import Corpus
+from serkit.documents import read_json_lines
 from serkit.errors import UserError
 from serkit.evaluation.metrics import METRICS, confusion, score
 from serkit.features.store import Store, StoreError
@@ -208,7 +208,7 @@ def _shortened(experiment: Experiment, stages: Stages, number: int) -> Experimen
         path = finished.folder / "history.jsonl"
         if rule is None or not path.exists():
             continue
-        history = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        history = read_json_lines(path)
         verdict = rule.after_epoch(history) if history else "go"
         if verdict == "abandon":
             raise Pruned("abandoned", f"stage '{name}', epoch {history[-1]['epoch']} of fold {number}")
