@@ -7,6 +7,7 @@ server's own never decodes one.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -82,7 +83,7 @@ class Process:
 
         Raises:
             BundleError: it cannot load the recognizers.
-            Ended: it cannot be started.
+            RuntimeError: it cannot be started.
         """
         with self._asking:
             self._start()
@@ -107,6 +108,13 @@ class Process:
                 os.killpg(process.pid, signal.SIGKILL)
         process.kill()
 
+    def close(self) -> None:
+        """End it, and wait until it has ended."""
+        self.end()
+        with self._asking:
+            if self._process is not None:
+                self._bury()
+
     def _start(self) -> None:
         if self._process is not None:
             if self._process.is_alive():
@@ -117,7 +125,13 @@ class Process:
         with _signals_blocked():
             self._process.start()
         theirs.close()  # so that the end of the process is heard
-        self._answer()
+        try:
+            self._answer()
+        except UserError:
+            self._bury()
+            raise
+        except Ended as ended:
+            raise RuntimeError(f"a process that recognizes cannot be started ({ended})") from None
 
     def _answer(self, *sent: Any) -> Any:
         assert self._connection is not None
@@ -168,6 +182,8 @@ class Processes(Workers):
             self._idle.put_nowait(process)
         # One waits for each process while another starts it anew.
         self._threads = ThreadPoolExecutor(2 * count, thread_name_prefix="serkit")
+        # Before `multiprocessing`, which at its own end would ask them to terminate, and wait: they do not listen.
+        atexit.register(self.close)
 
     def start(self) -> None:
         """Start all in the background, so that no request has to wait for that."""
@@ -200,10 +216,13 @@ class Processes(Workers):
 
     def close(self) -> None:
         """End them all."""
+        atexit.unregister(self.close)
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self.processes:
-            process.end()
+            process.end()  # so that no thread waits for it any more
         self._threads.shutdown(wait=True)
+        for process in self.processes:
+            process.close()
 
 
 def _loss(work: Callable[..., Any], ended: Ended) -> Exception:

@@ -75,7 +75,17 @@ def run(
     # Requests and forms are the client's: what is wrong with one, the client is told.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    config = uvicorn.Config(
+    workers.start()
+    try:
+        _Server(configure(app, limits, log_requests), started).run([listening])
+    finally:
+        # uvicorn does not tell the application of its end when it was told to hurry.
+        workers.close()
+
+
+def configure(app: FastAPI, limits: Limits, log_requests: bool = False) -> uvicorn.Config:
+    """Configure uvicorn; arguments as in `run`."""
+    return uvicorn.Config(
         app,
         http=connections.http(limits),
         ws=connections.websocket(limits),
@@ -91,9 +101,3 @@ def run(
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    workers.start()
-    try:
-        _Server(config, started).run([listening])
-    finally:
-        # uvicorn does not tell the application of its end when it was told to hurry.
-        workers.close()
