@@ -81,9 +81,8 @@ def test_every_answer_tells_the_browser_how_little_it_may_do(serve, tmp_path):
         client.get("/healthz", headers={"Host": "example.org"}),
     ):
         policy = answer.headers["content-security-policy"]
-        assert (
-            policy.startswith("default-src 'none'; ") and "unsafe" not in policy and "frame-ancestors 'none'" in policy
-        )
+        assert policy.startswith("default-src 'none'; ") and policy.endswith("; frame-ancestors 'none'")
+        assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["referrer-policy"] == "no-referrer"

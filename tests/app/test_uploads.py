@@ -122,8 +122,8 @@ def test_a_slow_client_is_not_waited_for(size, limits):
     assert (error.value.status_code, error.value.headers) == (408, {"Connection": "close"})
     limits = Limits(**limits)
     assert error.value.detail == (
-        f"the body arrives too slowly: at least {limits.slowest:g} bytes a second after {limits.grace:g} s, and all of "
-        f"it within {limits.receive:g} s"
+        f"the body arrives too slowly: all of it within {limits.receive:g} s, and {limits.slowest:g} bytes a second after "
+        f"the first {limits.grace:g} s, would do"
     )
 
 
