@@ -39,6 +39,11 @@ STALLS = {
     "a byte of a body": b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\nR",
 }
 
+UPGRADE = (
+    "GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -97,10 +102,7 @@ def send_and_read_nothing(server: Served, message: bytes) -> dict[str, Any]:
     began = time.perf_counter()
     ended = False
     with socket.create_connection((server.host, server.port), timeout=0.5) as connection:
-        connection.sendall(
-            f"GET /v1/stream HTTP/1.1\r\nHost: {server.host}:{server.port}\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
-        )
+        connection.sendall(UPGRADE.encode())
         while b"\r\n\r\n" not in connection.recv(4096):
             pass
         left = b""

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import soundfile
 
 from conftest import held, in_thread, wait_until
 from serkit.app.recordings import AnswerFormat
@@ -169,13 +171,14 @@ def test_a_process_that_ends_over_a_recording(client, sound, caplog, endpoint, n
     assert f"ended over a recording ({name})" in caplog.text and "call.wav" not in caplog.text
 
 
-def test_a_recording_that_needs_more_memory_than_it_may_take(serve, sound, monkeypatch):
+def test_a_recording_that_needs_more_memory_than_it_may_take(serve, sound):
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux bounds the memory of a process")
-    client = serve(memory=5_000_000)
-    answer = client.post("/v1/timeline", content=sound(120.0, 44100))
-    assert answer.status_code == 422, answer.text
-    assert "memory" in answer.json()["error"]
+    client = serve(memory=1_000_000, body=1_000_000)
+    silence = io.BytesIO()
+    soundfile.write(silence, np.zeros((40 * 192_000, 2), dtype=np.int16), 192_000, format="FLAC")
+    answer = client.post("/v1/timeline", files={"file": ("call.flac", silence.getvalue())})
+    assert (answer.status_code, answer.json()) == (422, {"error": "call.flac: needs more than 1 MB of memory"})
     assert client.post("/v1/predict", content=sound(1.0)).status_code == 200
 
 

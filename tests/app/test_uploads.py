@@ -121,10 +121,9 @@ def test_a_slow_client_is_not_waited_for(size, limits):
         receive([piece(b"a" * size)] * 100, pause=0.05, **limits)
     assert (error.value.status_code, error.value.headers) == (408, {"Connection": "close"})
     limits = Limits(**limits)
-    assert error.value.detail == (
-        f"the body arrives too slowly: all of it within {limits.receive:g} s, and {limits.slowest:g} bytes a second after "
-        f"the first {limits.grace:g} s, would do"
-    )
+    rate = f"{limits.slowest:g} bytes a second after the first {limits.grace:g} s"
+    wanted = f"all of it within {limits.receive:g} s, and {rate}, would do"
+    assert error.value.detail == f"the body arrives too slowly: {wanted}"
 
 
 def test_a_client_that_is_fast_enough_has_more_than_the_grace():

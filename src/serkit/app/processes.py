@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -256,7 +257,8 @@ def _serve(connection: Connection, folders: Mapping[str, Path], limits: Limits) 
     except UserError as error:
         connection.send(error)
         return
-    _bound_memory(limits.memory)
+    # A body is here twice while it is received.
+    _bound_memory(limits.memory + 2 * limits.body)
     connection.send(None)
     with contextlib.suppress(EOFError):
         while True:
@@ -293,10 +295,9 @@ def _bound_memory(more: int) -> None:
     try:
         import resource
 
-        status = Path("/proc/self/status").read_text()
-    except (ImportError, OSError):
+        [taken] = re.findall(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except (ImportError, OSError, ValueError):
         return
-    taken = 1024 * int(re.findall(r"VmData:\s+(\d+) kB", status)[0])
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = taken + more
-    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    if (most := 1024 * int(taken) + more) < sys.maxsize and (hard == resource.RLIM_INFINITY or most < hard):
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))

@@ -106,8 +106,9 @@ async def receive(request: Request, limits: Limits, take: Callable[[int], None])
             else:
                 name, content = NAME, b"".join([piece async for piece in pieces])
     except TimeoutError:
-        wanted = f"{limits.slowest:g} bytes a second after the first {limits.grace:g} s"
-        raise HTTPException(408, f"the body arrives too slowly: at least {wanted}", _CLOSE) from None
+        rate = f"{limits.slowest:g} bytes a second after the first {limits.grace:g} s"
+        wanted = f"all of it within {limits.receive:g} s, and {rate}, would do"
+        raise HTTPException(408, f"the body arrives too slowly: {wanted}", _CLOSE) from None
     except ClientDisconnect:
         raise HTTPException(400, "the connection was closed before the whole body had arrived", _CLOSE) from None
     return audio.InMemory(content, name, whole=True)
