@@ -88,7 +88,9 @@ def send_slowly(server: Served, body: Hostile, statuses: dict[str, Counter[int]]
     began = time.perf_counter()
     with socket.create_connection((server.host, server.port), timeout=PAUSE) as connection:
         length = len(body.content)
-        connection.sendall(f"POST /v1/predict HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n".encode())
+        connection.sendall(
+            f"POST /v1/predict HTTP/1.1\r\nHost: {server.host}\r\nContent-Length: {length}\r\n\r\n".encode()
+        )
         answer = b""
         for begin in range(0, length, DROP):
             connection.sendall(body.content[begin : begin + DROP])

@@ -1,10 +1,10 @@
 import json
-import threading
 
 import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
+from conftest import held, in_thread, wait_until
 from serkit.recognition import Segment, Stream, activity, load
 from serkit.recognition.bundle import BundleError
 from serkit.recognition.timeline_formats import event_as_dict
@@ -100,8 +100,31 @@ def test_counters_come_every_five_seconds(client, samples):
     ("query", "message", "error"),
     [
         ("?model=toi", None, "unknown model 'toi'. Did you mean 'toy'? Available: toy, twin"),
-        ("?rate=384000", None, "rate 384000: 4000 to 192000 Hz are taken"),
-        ("?rate=-1", None, "rate -1: 4000 to 192000 Hz are taken"),
+        ("?model=", None, "unknown model ''"),
+        *[
+            (f"?rate={text}", None, f"rate must be a whole number from 4000 to 192000, got {shown!r}")
+            for text, shown in [
+                ("384000", "384000"),
+                ("3999", "3999"),
+                ("-1", "-1"),
+                ("%2B16000", "+16000"),
+                ("16000.0", "16000.0"),
+                ("16_000", "16_000"),
+                ("16e3", "16e3"),
+                ("0x3e80", "0x3e80"),
+                ("", ""),
+                ("abc", "abc"),
+                ("nan", "nan"),
+                ("16000%00", "16000\x00"),
+                ("%EF%BC%91%EF%BC%96000", "１６000"),
+                ("9" * 5000, "9" * 40),
+            ]
+        ],
+        ("?rate", None, "rate must be a whole number from 4000 to 192000, got ''"),
+        ("?rate=16000&rate=8000", None, "parameter 'rate' is there 2 times; once is right"),
+        ("?chanel=1", None, "unknown parameter 'chanel'. Available: model, rate"),
+        ("?rat=16000", None, "unknown parameter 'rat'. Did you mean 'rate'? Available: model, rate"),
+        ("?model=toy&token=1", None, "unknown parameter 'token'"),
         ("", b"\0\0\0", "a message of 3 bytes holds no whole number of 16-bit samples"),
         ("", "hello", "a text of 5 characters is neither"),
         ("", "[1]", "a text of 3 characters is neither"),
@@ -181,22 +204,15 @@ def test_a_fault_of_the_server_is_not_the_clients(client, samples, monkeypatch, 
     assert "/secret/path: broken" in caplog.text
 
 
-def test_streams_do_not_wait_behind_recordings(serve, sound, samples, models, monkeypatch):
+def test_streams_do_not_wait_behind_recordings(serve, sound, samples):
     client = serve(threads=1)
-    begun, go = threading.Event(), threading.Event()
-
-    def wait(*arguments):
-        begun.set()
-        assert go.wait(20)
-        raise RuntimeError("never mind")
-
-    monkeypatch.setattr(type(models.find("toy")[1]), "predict_file", wait)
-    thread = threading.Thread(target=client.post, args=("/v1/predict",), kwargs={"content": sound()})
-    thread.start()
-    assert begun.wait(20)
-    with client.websocket_connect("/v1/stream") as websocket:
-        websocket.receive_json()
-        websocket.send_bytes(samples.tobytes())
-        assert json.loads(websocket.receive_text())["type"] == "window"
-    go.set()
+    with held(client):
+        thread, found = in_thread(lambda: client.post("/v1/predict", content=sound()))
+        wait_until(lambda: client.app.state.service.workers.running == 1)
+        with client.websocket_connect("/v1/stream") as websocket:
+            websocket.receive_json()
+            websocket.send_bytes(samples.tobytes())
+            assert json.loads(websocket.receive_text())["type"] == "window"
+        assert found == []
     thread.join()
+    assert found[0].status_code == 200

@@ -1,12 +1,17 @@
 import csv
 import io
 import json
-import threading
+import os
+import signal
+import sys
+import time
 from typing import get_args
 
 import numpy as np
 import pytest
+import soundfile
 
+from conftest import held, in_thread, wait_until
 from serkit.app.recordings import AnswerFormat
 from serkit.recognition import load
 from serkit.recognition.formats import as_dict
@@ -107,63 +112,110 @@ def test_every_format_of_one_recording_is_offered():
     assert set(get_args(AnswerFormat)) == set(FORMATS) - {"jsonl"}
 
 
-def test_when_all_places_are_taken_the_answer_is_503(serve, sound, models, monkeypatch):
+def test_when_all_places_are_taken_the_answer_is_503(serve, sound):
     client = serve(threads=1, queue=1)
-    recognizer = models.find("toy")[1]
-    begun, go = threading.Semaphore(0), threading.Event()
-    predict = type(recognizer).predict_file
-
-    def wait(*arguments):
-        begun.release()
-        assert go.wait(20)
-        return predict(*arguments)
-
-    monkeypatch.setattr(type(recognizer), "predict_file", wait)
-    answers = []
-    post = lambda: answers.append(client.post("/v1/predict", content=sound()))  # noqa: E731
-    threads = [threading.Thread(target=post) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    assert begun.acquire(timeout=20)
-    service = client.app.state.service
-    while service.workers.waiting < 1:
-        assert threads[1].is_alive()
-    refused = client.post("/v1/predict", content=sound())
-    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-    assert refused.json() == {"error": "the server is busy: all places are taken; try again"}
-    # The event loop answers all the while.
-    assert client.get("/healthz").json() == {"status": "ok"}
-    metrics = client.get("/metrics").text
-    assert "serkit_running 1.0" in metrics and "serkit_waiting 1.0" in metrics
-    go.set()
-    for thread in threads:
+    workers = client.app.state.service.workers
+    with held(client):
+        asked = [in_thread(lambda: client.post("/v1/predict", content=sound())) for _ in range(2)]
+        wait_until(lambda: workers.waiting == 1)
+        refused = client.post("/v1/predict", content=sound())
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.json() == {"error": "the server is busy: all places are taken; try again"}
+        # The event loop answers all the while.
+        assert client.get("/healthz").json() == {"status": "ok"}
+        metrics = client.get("/metrics").text
+        assert "serkit_running 1.0" in metrics and "serkit_waiting 1.0" in metrics
+        assert f"serkit_body_bytes {2.0 * len(sound())}" in metrics
+    for thread, _ in asked:
         thread.join()
-    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [answer.status_code for _, [answer] in asked] == [200, 200]
+    assert client.post("/v1/predict", content=sound()).status_code == 200
+    assert "serkit_body_bytes 0.0" in client.get("/metrics").text
+
+
+def test_what_takes_too_long_is_given_up(serve, sound):
+    client = serve(answer=1.0)
+    with held(client):
+        answer = client.post("/v1/predict", content=sound())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json() == {"error": "the server is busy: no answer within 1 s; try again"}
+    # Its process was ended; another takes its place.
+    assert 'serkit_lost_processes_total{reason="timeout"} 1.0' in client.get("/metrics").text
+    client.app.state.service.workers.processes[0].start()
     assert client.post("/v1/predict", content=sound()).status_code == 200
 
 
-def test_what_takes_too_long_is_given_up(serve, sound, models, monkeypatch):
-    client = serve(answer=0.05)
-    go = threading.Event()
-    recognizer = type(models.find("toy")[1])
-    predict = recognizer.predict_file
-    monkeypatch.setattr(recognizer, "predict_file", lambda *arguments: go.wait(20) and predict(*arguments))
-    answer = client.post("/v1/predict", content=sound())
-    go.set()
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json() == {"error": "the server is busy: no answer within 0.05 s; try again"}
+@pytest.mark.parametrize("endpoint", ["/v1/predict", "/v1/timeline"])
+@pytest.mark.parametrize(
+    ("name", "status", "error", "reason"),
+    [
+        (
+            "SIGSEGV",
+            422,
+            "call.wav: the process that decoded it crashed (SIGSEGV); the recording is probably broken",
+            "crashed",
+        ),
+        ("SIGKILL", 500, "internal error; the server's log says more", "killed"),
+    ],
+)
+def test_a_process_that_ends_over_a_recording(client, sound, caplog, endpoint, name, status, error, reason):
+    workers = client.app.state.service.workers
+    with held(client) as pid:
+        thread, found = in_thread(lambda: client.post(endpoint, files={"file": ("call.wav", sound())}))
+        wait_until(lambda: workers.running == 1)
+        time.sleep(0.2)  # until it has been sent
+        os.kill(pid, getattr(signal, name))
+    thread.join()
+    assert (found[0].status_code, found[0].json()) == (status, {"error": error})
+    assert client.post(endpoint, content=sound()).status_code == 200
+    assert f'serkit_lost_processes_total{{reason="{reason}"}} 1.0' in client.get("/metrics").text
+    assert f"ended over a recording ({name})" in caplog.text and "call.wav" not in caplog.text
 
 
-def test_a_broken_model_is_not_the_clients_fault(client, sound, models, monkeypatch, caplog):
-    from serkit.recognition.bundle import BundleError
+def test_a_recording_that_needs_more_memory_than_it_may_take(serve, sound):
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux bounds the memory of a process")
+    client = serve(memory=1_000_000, body=1_000_000)
+    silence = io.BytesIO()
+    soundfile.write(silence, np.zeros((40 * 192_000, 2), dtype=np.int16), 192_000, format="FLAC")
+    answer = client.post("/v1/timeline", files={"file": ("call.flac", silence.getvalue())})
+    assert (answer.status_code, answer.json()) == (422, {"error": "call.flac: needs more than 1 MB of memory"})
+    assert client.post("/v1/predict", content=sound(1.0)).status_code == 200
 
-    def fail(*arguments):
-        raise BundleError("/secret/path: broken")
 
-    monkeypatch.setattr(type(models.find("toy")[1]), "predict_file", fail)
-    answer = client.post("/v1/predict", content=sound())
+def test_a_broken_model_is_not_the_clients_fault(client, sound, models, caplog):
+    # After it was loaded: the process that recognizes finds it so.
+    (models.folders["twin"] / "model.onnx").write_bytes(b"no network")
+    answer = client.post("/v1/predict", params={"model": "twin"}, content=sound())
     assert (answer.status_code, answer.json()) == (500, {"error": "internal error; the server's log says more"})
-    assert "/secret/path: broken" in caplog.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "model.onnx: corrupt" in caplog.text
+
+
+@pytest.mark.parametrize("endpoint", ["/v1/predict", "/v1/timeline"])
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("chanel=0", "unknown parameter 'chanel'. Did you mean 'channel'? Available: "),
+        ("model=toy&threshold=0.5", "unknown parameter 'threshold'. Available: "),
+        ("Model=toy", "unknown parameter 'Model'. Did you mean 'model'? Available: "),
+        ("%00", "unknown parameter '\x00'. Available: "),
+        ("=toy", "unknown parameter ''. Available: "),
+        ("x" * 4000, f"unknown parameter '{'x' * 40}'. Available: "),
+        ("model=toy&model=twin", "parameter 'model' is there 2 times; once is right"),
+        ("model=", "unknown model ''. Available: toy, twin"),
+    ],
+)
+def test_a_parameter_that_is_none_is_not_ignored(client, sound, endpoint, query, error):
+    answer = client.post(f"{endpoint}?{query}", content=sound())
+    assert answer.status_code == (404 if query == "model=" else 422)
+    assert answer.json()["error"].startswith(error) and "\n" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/v1/models"])
+def test_what_takes_no_parameter(client, path):
+    answer = client.get(f"{path}?model=toy")
+    assert (answer.status_code, answer.json()) == (422, {"error": "unknown parameter 'model'. Available: none"})
 
 
 @pytest.mark.parametrize("format", ["csv", "audformat"])

@@ -1,8 +1,10 @@
 import shutil
 
 import pytest
+from fastapi.testclient import TestClient
 
 from serkit.app.models import Models
+from serkit.app.server import create
 from serkit.errors import UserError
 
 
@@ -38,8 +40,55 @@ def test_an_unknown_model_is_named(toy):
         Models.load(["toi"])
 
 
+def test_a_card_is_that_of_the_start(toy, tmp_path):
+    shutil.copytree(toy, tmp_path / "changed")
+    models = Models.load([str(tmp_path / "changed")])
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "changed" / "CARD.md").unlink()
+    (tmp_path / "changed" / "CARD.md").symlink_to(tmp_path / "secret")
+    client = TestClient(create(models), base_url="http://localhost")
+    assert client.get("/v1/models").json()[0]["card"] == "# Toy\n"
+
+
 def test_health(client):
     assert client.get("/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/v1/models", "/openapi.json"])
+@pytest.mark.parametrize("built", [True, False])
+def test_head_is_answered_as_get(serve, tmp_path, path, built):
+    if built:
+        (tmp_path / "index.html").write_text("<!doctype html><title>The page</title>")
+    client = serve(page_folder=tmp_path)
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, get.status_code) == (200, 200)
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/timeline"])
+def test_head_of_what_is_only_posted(client, path):
+    assert client.head(path).status_code == 405
+
+
+def test_every_answer_tells_the_browser_how_little_it_may_do(serve, tmp_path):
+    (tmp_path / "index.html").write_text("<!doctype html><title>The page</title>")
+    client = serve(page_folder=tmp_path)
+    for answer in (
+        client.get("/"),
+        client.get("/healthz"),
+        client.get("/none"),
+        client.post("/v1/predict", content=b"no sound"),
+        client.get("/healthz", headers={"Host": "example.org"}),
+    ):
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; ") and policy.endswith("; frame-ancestors 'none'")
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert answer.headers["permissions-policy"].startswith("microphone=(self)")
+        assert "access-control-allow-origin" not in answer.headers
 
 
 def test_metrics_count_requests_and_sound(client, sound):

@@ -87,7 +87,7 @@ def test_a_plain_name(name):
     assert uploads._checked_name(name) == name
 
 
-def receive(messages, pause=0.0):
+def receive(messages, pause=0.0, take=lambda size: None, **limits):
     """What `uploads.receive` makes of a request whose messages come one by one."""
     coming = iter(messages)
 
@@ -96,7 +96,7 @@ def receive(messages, pause=0.0):
         return next(coming)
 
     request = Request({"type": "http", "method": "POST", "headers": []}, next_message)
-    return asyncio.run(uploads.receive(request, Limits(receive=0.2)))
+    return asyncio.run(uploads.receive(request, Limits(**{"receive": 0.2, **limits}), take))
 
 
 def piece(content, more=True):
@@ -108,11 +108,55 @@ def test_pieces_are_joined():
     assert (recording.content, recording.name, recording.whole) == (b"abc", "recording", True)
 
 
-def test_a_slow_client_is_not_waited_for():
+@pytest.mark.parametrize(
+    ("size", "limits"),
+    [
+        (1, {"grace": 0.1, "receive": 30.0}),  # a drop now and then
+        (1, {"grace": 30.0, "receive": 0.2}),
+        (900, {"grace": 0.1, "receive": 30.0, "slowest": 20_000.0}),  # 18 kB a second
+    ],
+)
+def test_a_slow_client_is_not_waited_for(size, limits):
     with pytest.raises(HTTPException) as error:
-        receive([piece(b"a")] * 100, pause=0.05)
+        receive([piece(b"a" * size)] * 100, pause=0.05, **limits)
     assert (error.value.status_code, error.value.headers) == (408, {"Connection": "close"})
-    assert error.value.detail == "the body did not arrive within 0.2 s"
+    limits = Limits(**limits)
+    rate = f"{limits.slowest:g} bytes a second after the first {limits.grace:g} s"
+    wanted = f"all of it within {limits.receive:g} s, and {rate}, would do"
+    assert error.value.detail == f"the body arrives too slowly: {wanted}"
+
+
+def test_a_client_that_is_fast_enough_has_more_than_the_grace():
+    pieces = [piece(b"a" * 1000)] * 10 + [piece(b"", more=False)]
+    recording = receive(pieces, pause=0.05, grace=0.2, receive=30.0, slowest=5000.0)
+    assert len(recording.content) == 10_000
+
+
+def test_bodies_share_their_memory():
+    bodies = uploads.Bodies(100)
+    with bodies.share() as first, bodies.share() as second:
+        first(60)
+        second(40)
+        with pytest.raises(HTTPException) as error:
+            first(1)
+        assert (error.value.status_code, bodies.taken) == (503, 100)
+        assert error.value.headers == {"Retry-After": "1", "Connection": "close"}
+        assert error.value.detail == "the server is busy: other recordings take all its memory; try again"
+    assert bodies.taken == 0
+    with bodies.share() as third:
+        third(100)
+
+
+def test_what_a_body_has_taken_is_given_back_whatever_comes_of_it(client, sound):
+    service = client.app.state.service
+    for content in (sound(), b"no sound", sound()[:1000]):
+        client.post("/v1/predict", content=content)
+        client.post("/v1/predict", files={"file": ("a/b.wav", content)})
+    assert service.bodies.taken == 0
+
+
+def test_one_body_always_fits(serve, sound):
+    assert serve(bodies=10).post("/v1/predict", content=sound()).status_code == 200
 
 
 def test_a_client_that_goes_away():

@@ -64,7 +64,7 @@ import sys
 from fastapi.testclient import TestClient
 from serkit.app.models import Models
 from serkit.app.server import create
-client = TestClient(create(Models.load(["toy"])))
+client = TestClient(create(Models.load(["toy"])), base_url="http://localhost")
 content = open(sys.argv[1], "rb").read()
 for endpoint in ("/v1/predict", "/v1/timeline"):
     assert client.post(endpoint, content=content).status_code == 200

@@ -43,7 +43,7 @@ def check_address(host: str, token: str | None) -> None:
     Raises:
         UserError: a public address, and no token.
     """
-    if token is None and not _is_loopback(host):
+    if token is None and not is_loopback(host):
         raise UserError(
             f"--host {host}: others could use the server; give them a token in {TOKEN_VARIABLE} or by --token-file, "
             f"or listen on 127.0.0.1 ({_HOW_TO_MAKE_ONE})"
@@ -72,7 +72,8 @@ def _equal(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is of the loopback interface, which no other computer reaches."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

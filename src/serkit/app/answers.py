@@ -26,7 +26,7 @@ class ModelAnswer(BaseModel):
     card: str = Field(description="Its model card, Markdown: intended use and limits.")
 
     @classmethod
-    def of(cls, name: str, recognizer: Recognizer, default: bool) -> ModelAnswer:
+    def of(cls, name: str, recognizer: Recognizer, default: bool, card: str) -> ModelAnswer:
         """Describe a recogniser."""
         bundle, options = recognizer.bundle, TimelineOptions()
         return cls(
@@ -42,7 +42,7 @@ class ModelAnswer(BaseModel):
             unsure=bundle.unsure,
             window=options.window_for(bundle),
             hop=options.hop,
-            card=bundle.card(),
+            card=card,
         )
 
 

@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from serkit.app.answers import Problem
+from serkit.app.headers import SECURITY
+from serkit.app.tasks import TooLong
 from serkit.errors import UserError
 from serkit.recognition.bundle import BundleError
 
@@ -23,9 +25,11 @@ INTERNAL = "internal error; the server's log says more"
 OPENAPI_ERRORS: dict[int | str, dict] = {
     400: {"model": Problem, "description": "The request is malformed."},
     401: {"model": Problem, "description": "The token is missing or wrong."},
+    403: {"model": Problem, "description": "The page that asks is of another origin."},
     404: {"model": Problem, "description": "No such model."},
     408: {"model": Problem, "description": "The body arrives too slowly."},
     413: {"model": Problem, "description": "The body is too large, or the recording too long."},
+    421: {"model": Problem, "description": "The name in the address is not this server's."},
     422: {"model": Problem, "description": "The recording, or a parameter, cannot be used."},
     503: {"model": Problem, "description": "Busy; `Retry-After` says when to try again."},
 }
@@ -47,12 +51,13 @@ def install(app: FastAPI) -> None:
     async def unusable(request: Request, error: UserError) -> JSONResponse:
         if isinstance(error, BundleError):  # nothing the client could do otherwise
             return await broken(request, error)
-        return _answer(422, str(error))
+        return _answer(413 if isinstance(error, TooLong) else 422, str(error))
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> JSONResponse:
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return _answer(500, INTERNAL)
+        # Outside of all middleware.
+        return _answer(500, INTERNAL, SECURITY)
 
 
 def _answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

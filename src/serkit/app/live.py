@@ -12,15 +12,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
 from serkit.app import access
 from serkit.app.errors import INTERNAL
-from serkit.app.service import ModelName, Service, Shared
+from serkit.app.query import check_parameters, whole_number
+from serkit.app.service import Service, Shared
 from serkit.documents import parse_json
 from serkit.errors import UserError
 from serkit.recognition import Stream
@@ -48,17 +48,15 @@ router = APIRouter()
 async def stream(
     websocket: WebSocket,
     service: Shared,
-    model: ModelName = None,
-    rate: Annotated[int, Query(description="Of the samples, in Hz.")] = 16000,
 ) -> None:
-    """Recognise a sound while it arrives."""
+    """Recognize a sound while it arrives. Parameters: `model`, its name, and `rate` of the samples in Hz (16000)."""
     if not access.is_allowed(websocket, service.token):
         await websocket.close(_REFUSED)  # before it is accepted: HTTP 403
         return
     await websocket.accept(subprotocol=access.offered_subprotocol(websocket))
     try:
         with service.live.place(), service.metrics.streams.track_inprogress():
-            await _recognise(websocket, service, model, rate)
+            await _recognize(websocket, service)
         await websocket.close(_DONE)
     except WebSocketDisconnect:
         pass
@@ -73,11 +71,12 @@ async def stream(
         await _fail(websocket, INTERNAL, _FAILED)
 
 
-async def _recognise(websocket: WebSocket, service: Service, model: str | None, rate: int) -> None:
-    limits = service.limits
-    if not limits.lowest_rate <= rate <= limits.highest_rate:
-        raise UserError(f"rate {rate}: {limits.lowest_rate} to {limits.highest_rate} Hz are taken")
-    name, recognizer = service.models.find(model)
+async def _recognize(websocket: WebSocket, service: Service) -> None:
+    limits, asked = service.limits, websocket.query_params
+    # Not by FastAPI, which refuses without a word before the client can hear one.
+    check_parameters(websocket, ("model", "rate"))
+    rate = whole_number("rate", asked.get("rate", "16000"), limits.lowest_rate, limits.highest_rate)
+    name, recognizer = service.models.find(asked.get("model"))
     live = recognizer.stream(rate)
     ready = {"model": name, "labels": live.labels, "rate": rate, "window": live.window, "hop": live.options.hop}
     await websocket.send_json({"type": "ready", **ready})

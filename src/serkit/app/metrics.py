@@ -7,6 +7,7 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serkit.app.uploads import Bodies
 from serkit.app.workers import Workers
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -15,7 +16,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 class Metrics:
     """Counters of one server, in a registry of its own."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self.requests = Counter("serkit_requests", "Requests answered.", ["endpoint", "status"], registry=registry)
@@ -28,8 +29,21 @@ class Metrics:
         )
         self.audio = Counter("serkit_audio_seconds", "Sound recognised.", ["model"], registry=registry)
         self.streams = Gauge("serkit_streams", "WebSockets that are open.", registry=registry)
-        Gauge("serkit_running", "Requests at work.", registry=registry).set_function(lambda: workers.running)
-        Gauge("serkit_waiting", "Requests in the queue.", registry=registry).set_function(lambda: workers.waiting)
+        self.lost = Counter(
+            "serkit_lost_processes",
+            "Processes that ended, or were given up, over a recording, and were replaced.",
+            ["reason"],
+            registry=registry,
+        )
+
+    def watch(self, workers: Workers, bodies: Bodies) -> None:
+        """Tell how much there is to do."""
+        for name, text, value in (
+            ("serkit_running", "Requests at work.", lambda: workers.running),
+            ("serkit_waiting", "Requests in the queue.", lambda: workers.waiting),
+            ("serkit_body_bytes", "What bodies take of memory.", lambda: bodies.taken),
+        ):
+            Gauge(name, text, registry=self.registry).set_function(value)
 
     def render(self) -> bytes:
         """Write all in Prometheus' text format."""

@@ -14,7 +14,7 @@ _NOT_BUILT = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>serkit</title>
-<body style="font: 1rem/1.5 system-ui; max-width: 40rem; margin: 3rem auto; padding: 0 1rem">
+<body>
 <h1>serkit</h1>
 <p>The server works. Its page has not been built: run <code>make page</code> in serkit's sources
 (it needs Node.js), then start the server again.</p>
@@ -35,6 +35,7 @@ def install(app: FastAPI, folder: Path) -> None:
             app.router.routes.append(Route(f"/{name}", files, include_in_schema=False))
         return
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def not_built() -> HTMLResponse:
         return HTMLResponse(_NOT_BUILT)

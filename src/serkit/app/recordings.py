@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.exceptions import HTTPException
 
-from serkit import audio
 from serkit.app import uploads
 from serkit.app.answers import PredictionAnswer, TimelineAnswer
 from serkit.app.errors import OPENAPI_ERRORS
+from serkit.app.query import check_query
 from serkit.app.service import ModelName, Service, Shared, require_token
+from serkit.app.tasks import Recognized, Task
 from serkit.errors import UserError
-from serkit.recognition import Recognizer
-from serkit.recognition.formats import as_dict
 from serkit.recognition.recognizer import Channel
-from serkit.recognition.timeline_formats import FORMATS, render
-from serkit.recognition.timeline_formats import as_dict as timeline_as_dict
-
-Result = TypeVar("Result")
+from serkit.recognition.timeline_formats import FORMATS
 
 ChannelText = Annotated[
     str | None,
@@ -36,20 +31,19 @@ AnswerFormat = Literal["json", "csv", "srt", "vtt", "textgrid", "audacity", "rtt
 
 _TEXTS: dict[str, Any] = {FORMATS[name].content_type: {} for name in get_args(AnswerFormat) if name != "json"}
 
-router = APIRouter(dependencies=[Depends(require_token)])
+router = APIRouter(dependencies=[Depends(require_token), Depends(check_query)])
 
 
-@router.post("/v1/predict", openapi_extra=uploads.OPENAPI_BODY, responses=OPENAPI_ERRORS)
-async def predict(
-    request: Request, service: Shared, model: ModelName = None, channel: ChannelText = None
-) -> PredictionAnswer:
-    """Recognise the emotion in a recording."""
-    name, recognizer = _find(service, model)
-
-    def work(recording: audio.InMemory) -> PredictionAnswer:
-        return PredictionAnswer(model=name, **as_dict(recognizer.predict_file(recording, _channel(channel))))
-
-    return await _recognise(service, request, name, work)
+@router.post(
+    "/v1/predict",
+    openapi_extra=uploads.OPENAPI_BODY,
+    response_class=Response,
+    responses={200: {"model": PredictionAnswer}, **OPENAPI_ERRORS},
+)
+async def predict(request: Request, service: Shared, model: ModelName = None, channel: ChannelText = None) -> Response:
+    """Recognize the emotion in a recording."""
+    found = await _recognize(service, request, model, channel)
+    return Response(found.text, media_type="application/json")
 
 
 @router.post(
@@ -65,26 +59,9 @@ async def timeline(
     channel: ChannelText = None,
     format: AnswerFormat = "json",
 ) -> Response:
-    """Recognise the emotions in a recording over time."""
-    name, recognizer = _find(service, model)
-
-    # To the last byte in the thread: a long recording has thousands of windows.
-    def work(recording: audio.InMemory) -> Response:
-        found = recognizer.timeline(recording, _channel(channel))
-        if format == "json":
-            content = TimelineAnswer(model=name, **timeline_as_dict(found)).model_dump_json()
-        else:
-            content = render(found, format, csv_safe=True)
-        return Response(content, media_type=FORMATS[format].content_type)
-
-    return await _recognise(service, request, name, work)
-
-
-def _find(service: Service, model: str | None) -> tuple[str, Recognizer]:
-    try:
-        return service.models.find(model)
-    except UserError as error:
-        raise HTTPException(404, str(error)) from None
+    """Recognize the emotions in a recording over time."""
+    found = await _recognize(service, request, model, channel, format)
+    return Response(found.text, media_type=FORMATS[format].content_type)
 
 
 def _channel(text: str | None) -> Channel:
@@ -92,17 +69,19 @@ def _channel(text: str | None) -> Channel:
     return int(text) if text and text.isdecimal() else text  # type: ignore[return-value]
 
 
-async def _recognise(
-    service: Service, request: Request, model: str, work: Callable[[audio.InMemory], Result]
-) -> Result:
-    """Take a place, receive the recording, and work on it in a thread."""
-    with service.workers.place():
-        recording = await uploads.receive(request, service.limits)
-
-        def checked() -> tuple[Result, float]:
-            duration = uploads.check(recording, service.limits)
-            return work(recording), duration
-
-        result, duration = await service.workers.run(checked, service.limits.answer)
-    service.metrics.audio.labels(model).inc(duration)
-    return result
+async def _recognize(
+    service: Service, request: Request, model: str | None, channel: str | None, format: str | None = None
+) -> Recognized:
+    """Receive a recording, then take a place, and have it recognized in a process of its own."""
+    try:
+        name, _ = service.models.find(model)
+    except UserError as error:
+        raise HTTPException(404, str(error)) from None
+    with service.bodies.share() as take:
+        recording = await uploads.receive(request, service.limits, take)
+        # Not before the body is whole: a client that sends none would keep it from others.
+        with service.workers.place():
+            task = Task(name, recording, _channel(channel), format)
+            found = await service.workers.run(task, service.limits.answer)
+    service.metrics.audio.labels(name).inc(found.duration)
+    return found

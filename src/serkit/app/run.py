@@ -11,7 +11,9 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from serkit.app import connections
 from serkit.app.limits import Limits
+from serkit.app.processes import Processes
 from serkit.errors import UserError
 
 #: Once told to stop, requests in flight have so many s to finish.
@@ -54,6 +56,7 @@ def run(
     app: FastAPI,
     listening: socket.socket,
     limits: Limits,
+    workers: Processes,
     log_requests: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
@@ -63,25 +66,38 @@ def run(
         app: what to serve.
         listening: where.
         limits: of connections and messages.
+        workers: the application's, started now.
         log_requests: whether to write a line per request to stderr.
         started: called once requests are answered.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if log_requests else logging.WARNING)
-    # Forms are the client's: what is wrong with one, the client is told.
+    # Requests and forms are the client's: what is wrong with one, the client is told.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    config = uvicorn.Config(
+    workers.start()
+    try:
+        _Server(configure(app, limits, log_requests), started).run([listening])
+    finally:
+        # uvicorn does not tell the application of its end when it was told to hurry.
+        workers.close()
+
+
+def configure(app: FastAPI, limits: Limits, log_requests: bool = False) -> uvicorn.Config:
+    """Configure uvicorn; arguments as in `run`."""
+    return uvicorn.Config(
         app,
-        http="h11",
-        ws="websockets-sansio",
+        http=connections.http(limits),
+        ws=connections.websocket(limits),
         ws_max_size=limits.message,
+        # Who does not read does not see a ping either, and has then been silent for `idle` s.
+        ws_ping_interval=limits.idle / 2,
+        ws_ping_timeout=limits.idle / 2,
         # A compressed message may be a thousand times its size.
         ws_per_message_deflate=False,
         log_config=None,
         log_level=None,
         access_log=log_requests,
         server_header=False,
-        limit_concurrency=limits.connections,
         timeout_graceful_shutdown=GRACE,
     )
-    _Server(config, started).run([listening])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,13 +11,18 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 import serkit
 from serkit.app import PAGE, errors, live, page, recordings
 from serkit.app.answers import ModelAnswer
+from serkit.app.headers import SecurityHeaders
 from serkit.app.limits import Limits
 from serkit.app.metrics import CountRequests, Metrics
 from serkit.app.models import Models
+from serkit.app.origins import Guard
+from serkit.app.processes import Processes
+from serkit.app.query import check_query
 from serkit.app.service import Service, Shared, require_token
-from serkit.app.workers import Workers
+from serkit.app.uploads import Bodies
+from serkit.app.workers import Threads
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(check_query)])
 
 
 def create(
@@ -26,6 +31,7 @@ def create(
     token: str | None = None,
     threads: int = 1,
     page_folder: Path = PAGE,
+    allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
     """Make the application.
 
@@ -33,19 +39,24 @@ def create(
         models: what it offers.
         limits: of every client; None: the defaults.
         token: which requests must carry; None: none.
-        threads: recordings at the same time; as many again serve streams.
+        threads: recordings at the same time, each in a process of its own; as many threads serve streams.
         page_folder: where the page was built.
+        allowed_hosts: names besides `localhost` that are answered without a token, in lower case.
     """
     limits = limits or Limits()
-    workers = Workers(threads, threads + limits.queue)
-    streaming = Workers(threads, limits.streams)
-    service = Service(models, limits, token, workers, streaming, Metrics(workers))
+    metrics = Metrics()
+    bodies = Bodies(max(limits.body, limits.bodies))
+    workers = Processes(
+        threads, threads + limits.queue, models.folders, limits, lost=lambda reason: metrics.lost.labels(reason).inc()
+    )
+    metrics.watch(workers, bodies)
+    service = Service(models, limits, token, bodies, workers, Threads(threads, limits.streams), metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        workers.close()
-        streaming.close()
+        service.workers.close()
+        service.live.close()
 
     app = FastAPI(
         title="serkit",
@@ -57,6 +68,9 @@ def create(
         redoc_url=None,
     )
     app.state.service = service
+    if token is None:
+        app.add_middleware(Guard, allowed=allowed_hosts)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(CountRequests, metrics=service.metrics)
     errors.install(app)
     for part in (router, recordings.router, live.router):
@@ -65,12 +79,14 @@ def create(
     return app
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """Say that the server answers."""
     return {"status": "ok"}
 
 
+@router.head("/metrics", dependencies=[Depends(require_token)], include_in_schema=False)
 @router.get(
     "/metrics",
     dependencies=[Depends(require_token)],
@@ -82,8 +98,12 @@ async def metrics(service: Shared) -> Response:
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+@router.head("/v1/models", dependencies=[Depends(require_token)], include_in_schema=False)
 @router.get("/v1/models", dependencies=[Depends(require_token)])
 def models(service: Shared) -> list[ModelAnswer]:
     """List the models: labels, licence, scores, size, card."""
-    default = service.models.default
-    return [ModelAnswer.of(name, model, name == default) for name, model in service.models.recognizers.items()]
+    models = service.models
+    return [
+        ModelAnswer.of(name, recognizer, name == models.default, models.cards[name])
+        for name, recognizer in models.recognizers.items()
+    ]

@@ -14,7 +14,9 @@ from serkit.app import access
 from serkit.app.limits import Limits
 from serkit.app.metrics import Metrics
 from serkit.app.models import Models
-from serkit.app.workers import Workers
+from serkit.app.processes import Processes
+from serkit.app.uploads import Bodies
+from serkit.app.workers import Threads
 
 ModelName = Annotated[str | None, Query(alias="model", description="Name of a model; default: the first.")]
 
@@ -27,16 +29,19 @@ class Service:
         models: what it offers.
         limits: of every client.
         token: which requests must carry; None: none.
+        bodies: the memory that recordings take.
         workers: predict recordings.
-        live: predict streams; apart, lest they wait behind long recordings.
+        live: predict streams; apart, lest they wait behind long recordings. They send plain samples, which nothing
+            has to decode.
         metrics: counters.
     """
 
     models: Models
     limits: Limits
     token: str | None
-    workers: Workers
-    live: Workers
+    bodies: Bodies
+    workers: Processes
+    live: Threads
     metrics: Metrics
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from serkit import audio
 from serkit.app.limits import Limits
+from serkit.app.workers import busy
 
 #: What results and errors call a body that has no file name.
 NAME = "recording"
@@ -44,66 +46,95 @@ OPENAPI_BODY = {
 }
 
 
+class Bodies:
+    """The memory that bodies take, all together.
+
+    What has arrived counts, not what a header promises: promises cost a client nothing.
+
+    Args:
+        most: how many bytes there may be.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.taken = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """Yield what takes a number of bytes more for one body; all are given back at the end.
+
+        Raises:
+            HTTPException: 503 with Retry-After, by the function: there are no more.
+        """
+        mine = 0
+
+        def take(size: int) -> None:
+            nonlocal mine
+            if self.taken + size > self._most:
+                error = busy("other recordings take all its memory")
+                raise HTTPException(error.status_code, error.detail, {**(error.headers or {}), **_CLOSE})
+            self.taken += size
+            mine += size
+
+        try:
+            yield take
+        finally:
+            self.taken -= mine
+
+
 class _InMemoryParser(MultiPartParser):
     # Starlette writes larger files to a temporary one; the limit of the body bounds them here.
     spool_max_size = sys.maxsize
 
 
-async def receive(request: Request, limits: Limits) -> audio.InMemory:
+async def receive(request: Request, limits: Limits, take: Callable[[int], None]) -> audio.InMemory:
     """Read the recording a request sends: the body itself, or the file of a form.
+
+    Args:
+        request: its body has not been read.
+        limits: of size, time and rate.
+        take: called with the size of each piece; may raise.
 
     Raises:
         HTTPException: 400 not a form with one file, or a path as its name; 408 too slow; 413 too large.
     """
     try:
-        async with asyncio.timeout(limits.receive):
+        async with asyncio.timeout(min(limits.grace, limits.receive)) as patience:
+            pieces = _pieces(request, limits, take, patience)
             if request.headers.get("content-type", "").lower().startswith(_MULTIPART):
-                name, content = await _file_of_form(request, limits)
+                name, content = await _file_of_form(request, pieces)
             else:
-                name, content = NAME, b"".join([chunk async for chunk in _chunks(request, limits)])
+                name, content = NAME, b"".join([piece async for piece in pieces])
     except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive within {limits.receive:g} s", _CLOSE) from None
+        rate = f"{limits.slowest:g} bytes a second after the first {limits.grace:g} s"
+        wanted = f"all of it within {limits.receive:g} s, and {rate}, would do"
+        raise HTTPException(408, f"the body arrives too slowly: {wanted}", _CLOSE) from None
     except ClientDisconnect:
         raise HTTPException(400, "the connection was closed before the whole body had arrived", _CLOSE) from None
     return audio.InMemory(content, name, whole=True, longest=limits.longest)
 
 
-def check(recording: audio.InMemory, limits: Limits) -> float:
-    """Look at a recording's header and return its duration in s.
-
-    Raises:
-        AudioError: not audio, or not a whole file.
-        HTTPException: 413 too long; 422 too short, or of a rate or number of channels that is not taken.
-    """
-    info = audio.info(recording)
-    if not limits.lowest_rate <= info.rate <= limits.highest_rate:
-        taken = f"{limits.lowest_rate} to {limits.highest_rate} Hz are taken"
-        raise HTTPException(422, f"{recording}: a sampling rate of {info.rate} Hz; {taken}")
-    if info.channels > limits.channels:
-        raise HTTPException(422, f"{recording}: has {info.channels} channels; at most {limits.channels} are taken")
-    if info.duration > limits.longest:
-        raise HTTPException(413, f"{recording}: lasts {info.duration:.0f} s; at most {limits.longest:g} s are taken")
-    if info.duration < limits.shortest:
-        raise HTTPException(422, f"{recording}: lasts {info.duration:g} s; at least {limits.shortest:g} s are wanted")
-    return info.duration
-
-
-async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
-    """Yield the body as it arrives, up to the limit."""
+async def _pieces(
+    request: Request, limits: Limits, take: Callable[[int], None], patience: asyncio.Timeout
+) -> AsyncGenerator[bytes, None]:
+    """Yield the body as it arrives, up to the limit, and be patient for as long as it arrives fast enough."""
+    began = asyncio.get_running_loop().time()
     too_large = HTTPException(413, f"the body is larger than {limits.body / 1e6:g} MB", _CLOSE)
     if int(request.headers.get("content-length", 0)) > limits.body:
         raise too_large
     received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
+    async for piece in request.stream():
+        received += len(piece)
         if received > limits.body:
             raise too_large
-        yield chunk
+        take(len(piece))
+        patience.reschedule(began + min(limits.grace + received / limits.slowest, limits.receive))
+        yield piece
 
 
-async def _file_of_form(request: Request, limits: Limits) -> tuple[str, bytes]:
+async def _file_of_form(request: Request, pieces: AsyncGenerator[bytes, None]) -> tuple[str, bytes]:
     """Return name and content of the one file of a form."""
-    parser = _InMemoryParser(request.headers, _chunks(request, limits), max_files=1, max_fields=0)
+    parser = _InMemoryParser(request.headers, pieces, max_files=1, max_fields=0)
     try:
         form = await parser.parse()
     except MultiPartException as error:

@@ -1,12 +1,13 @@
-"""Threads that predict, and the bounded queue in front of them. The event loop stays free."""
+"""Where the work is done, away from the event loop, and the bounded queue in front of it."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 
@@ -16,24 +17,23 @@ Result = TypeVar("Result")
 RETRY_AFTER = 1
 
 
-class Workers:
-    """A pool of threads. NumPy, libsndfile and onnxruntime compute without Python's lock.
+class Workers(ABC):
+    """Several that work at the same time, and places for what waits for them.
 
     Args:
-        threads: at work at the same time.
+        count: at work at the same time.
         places: requests that may be there, at work or waiting.
     """
 
-    def __init__(self, threads: int, places: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="serkit")
-        self._threads = threads
+    def __init__(self, count: int, places: int) -> None:
+        self._count = count
         self._places = places
         self._taken = 0
 
     @property
     def running(self) -> int:
         """Requests at work."""
-        return min(self._taken, self._threads)
+        return min(self._taken, self._count)
 
     @property
     def waiting(self) -> int:
@@ -42,7 +42,7 @@ class Workers:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold a place in the queue. It is taken before the body is read, so that bodies are bounded in number.
+        """Hold a place in the queue.
 
         Raises:
             HTTPException: 503 with Retry-After: none is free.
@@ -55,18 +55,39 @@ class Workers:
         finally:
             self._taken -= 1
 
-    async def run(self, work: Callable[[], Result], seconds: float) -> Result:
-        """Run in a thread, at most so long.
+    async def run(self, work: Callable[..., Result], seconds: float) -> Result:
+        """Have work done, at most so long.
 
         Raises:
-            HTTPException: 503: it took longer. What has not begun is given up; what has goes on to its end, which
-                the limit of a recording's duration bounds.
+            HTTPException: 503: it took longer.
         """
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+                return await self._run(work)
         except TimeoutError:
             raise busy(f"no answer within {seconds:g} s") from None
+
+    @abstractmethod
+    async def _run(self, work: Callable[..., Any]) -> Any:
+        """Have work done; cancelled when its time is over."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up what has not begun, and end."""
+
+
+class Threads(Workers):
+    """Threads, for what ends by itself. NumPy and onnxruntime compute without Python's lock.
+
+    What has not begun when its time is over is given up; what has goes on to its end.
+    """
+
+    def __init__(self, count: int, places: int) -> None:
+        super().__init__(count, places)
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="serkit")
+
+    async def _run(self, work: Callable[..., Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
         """Wait for what has begun."""

@@ -11,6 +11,7 @@ import typer
 from serkit.app import access
 from serkit.app.limits import Limits
 from serkit.app.models import Models
+from serkit.app.origins import check_name
 from serkit.app.run import listen, run, url
 from serkit.app.server import create
 from serkit.cli.doctor import cores
@@ -35,6 +36,14 @@ TokenFile = Annotated[
         show_default=False,
     ),
 ]
+AllowedHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Name that is answered besides localhost where there is no token: that of a proxy. Repeatable.",
+        show_default=False,
+    ),
+]
 
 
 def serve(
@@ -42,6 +51,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     token_file: TokenFile = None,
+    allowed_host: AllowedHost = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Predictions at the same time. Default: one per core.")
     ] = None,
@@ -61,6 +71,7 @@ def serve(
     """
     token = _token(token_file)
     access.check_address(host, token)
+    names = [check_name(name) for name in allowed_host or []]
     limits = Limits(
         body=round(min(max_megabytes * 1e6, sys.maxsize)),  # `inf` is no limit
         longest=max_seconds,
@@ -70,10 +81,10 @@ def serve(
         streams=streams,
     )
     models = Models.load(model or ["default"])
-    app = create(models, limits, token, threads or cores())
+    app = create(models, limits, token, threads or cores(), allowed_hosts=names)
     with listen(host, port) as listening:
         line = f"serkit: {', '.join(models.recognizers)} on {url(listening)} (Ctrl-C stops)"
-        run(app, listening, limits, log_requests, lambda: note(line))
+        run(app, listening, limits, app.state.service.workers, log_requests, lambda: note(line))
 
 
 def _token(file: Path | None) -> str | None:
