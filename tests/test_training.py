@@ -598,3 +598,11 @@ def test_a_loss_that_is_not_finite(tmp_path):
 def test_what_fabric_does_not_know(tmp_path, settings):
     with pytest.raises(UserError, match=next(iter(settings.values()))):
         train(tmp_path, make_linear(), make_vectors(4), 4, **settings)
+
+
+def test_weights_of_one_content_are_one_file(tmp_path):
+    tensors = {name: torch.ones(2) for name in "abcdef"}
+    for name in ("one", "other"):
+        checkpoint.save_weights(tensors, tmp_path / name, {"epoch": 1, "loss": math.nan, "best": (1, 2)})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    assert checkpoint.read_weights(tmp_path / "one").keys() == tensors.keys()
