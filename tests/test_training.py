@@ -636,3 +636,11 @@ def test_a_full_disk_is_no_fault_of_the_network(tmp_path):
     with pytest.raises(OSError, match="No space"):
         error = OSError(28, "No space left on device")
         train(tmp_path, Model(Levers()), make_vectors(8), 8, method=Faulty(error), batch_size=2, epochs=1)
+
+
+def test_weights_of_one_content_are_one_file(tmp_path):
+    tensors = {name: torch.ones(2) for name in "abcdef"}
+    for name in ("one", "other"):
+        checkpoint.save_weights(tensors, tmp_path / name, {"epoch": 1, "loss": math.nan, "best": (1, 2)})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    assert checkpoint.read_weights(tmp_path / "one").keys() == tensors.keys()

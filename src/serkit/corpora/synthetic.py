@@ -143,7 +143,7 @@ def _read_recipe(folder: Path) -> dict:
     try:
         recipe = read_json(path)
         recipe["egg_start"] = float(recipe["egg_start"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (UserError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a recipe of the synthetic corpus ({error})") from None
     return recipe
 

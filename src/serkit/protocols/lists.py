@@ -104,7 +104,7 @@ def rows(path: Path) -> Iterator[tuple[int, dict]]:
             if is_json:
                 for number, line in enumerate(file, start=1):
                     if line.strip():
-                        row = parse_json(line, f"{path}, line {number}")
+                        row = parse_json(line, f"{path}, line {number}: cannot be read as JSON lines")
                         if not isinstance(row, dict):
                             raise UserError(f"{path}, line {number}: not a JSON object")
                         yield number, row
