@@ -53,6 +53,9 @@ _COMPANIONS_BY_NAME = frozenset(
     {"authors", "citation", "copying", "licence", "license", "makefile", "notice", "readme"}
 )
 
+#: What `problem` says of a path that is not there.
+NONE = "no such file or folder"
+
 _MAGIC = frozenset("*?[")
 _NAMED = 3
 
@@ -154,11 +157,11 @@ def problem(path: str) -> str | None:
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return "is a link to a file that does not exist" if os.path.islink(path) else "no such file or folder"
+        return "is a link to a file that does not exist" if os.path.islink(path) else NONE
     except OSError as error:
-        return "no such file or folder" if error.errno == errno.ENAMETOOLONG else _unreadable(error)
+        return NONE if error.errno == errno.ENAMETOOLONG else _unreadable(error)
     except ValueError:  # a null byte
-        return "no such file or folder"
+        return NONE
     return None
 
 

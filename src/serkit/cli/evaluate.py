@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from serkit.errors import UserError
+from serkit.text import clean
 
 
 def evaluate(
@@ -91,7 +92,7 @@ def evaluate(
 
 def parse_map(entries: Sequence[str]) -> dict[str, str]:
     """Read what --map says: OLD=NEW, once for each label."""
-    mapping = dict(entry.partition("=")[::2] for entry in entries)
+    mapping = {clean(old): clean(new) for old, _, new in (entry.partition("=") for entry in entries)}
     if not all(mapping.values()):
         raise UserError("--map: write OLD=NEW, e.g. calm=neutral, or OLD=drop")
     return mapping

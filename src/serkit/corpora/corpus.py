@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serkit.finding import PassedOver
+
 Target = str | float
 
 
@@ -101,7 +103,7 @@ class Corpus:
         folder: where it lies; of a table the file.
         utterances: its recordings.
         skipped: files that look like recordings but do not fit the corpus's naming, with the reason.
-        passed_over: files and folders that are no recordings, with the reason (see `serkit.finding.PassedOver`).
+        passed_over: files and folders that are no recordings, with the reason.
         cautions: what everybody who uses it has to know, a line each: classes that are lost, say.
     """
 
@@ -109,7 +111,7 @@ class Corpus:
     folder: Path
     utterances: tuple[Utterance, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
-    passed_over: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
 
     @property
