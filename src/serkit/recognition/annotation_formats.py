@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from serkit.errors import UserError
 from serkit.recognition.segments import Segment
 from serkit.recognition.timeline import Timeline
 
@@ -31,18 +33,48 @@ def audacity(timeline: Timeline) -> str:
     return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{one.label}\n" for one in timeline.segments)
 
 
-def rttm(timeline: Timeline) -> str:
+def rttm(timeline: Timeline, file: str | None = None) -> str:
     """Rich Transcription Time Marked, the label in place of the speaker's name.
 
     Source: NIST, RT-09 evaluation plan, appendix A. Fields are parted by spaces, so that names have none.
+
+    Args:
+        timeline: of a recording.
+        file: what it is called, see `rttm_names`; None: the name of its file without the suffix.
     """
-    file = _joined(Path(timeline.file).stem)
+    file = file or _joined(Path(timeline.file).stem)
     return "".join(
         # Of the rounded ends: rounded by itself, it could reach into the next segment.
         f"SPEAKER {file} 1 {one.start:.3f} {round(one.end, 3) - round(one.start, 3):.3f} <NA> <NA> "
         f"{_joined(one.label)} {one.confidence:.3f} <NA>\n"
         for one in timeline.segments
     )
+
+
+def rttm_names(files: Sequence[str]) -> dict[str, str]:
+    """Return what recordings are called in one file of RTTM, each otherwise.
+
+    It is the name without the suffix, and where several recordings share that one, their path with or without it.
+
+    Raises:
+        UserError: two paths differ in nothing but blanks.
+    """
+    paths = {file: Path(file) for file in files}
+    forms = (
+        {file: _joined(path.stem) for file, path in paths.items()},
+        {file: _joined(path.with_suffix("").as_posix()) for file, path in paths.items()},
+        {file: _joined(path.as_posix()) for file, path in paths.items()},
+    )
+    names: dict[str, str] = {}
+    for form in forms:
+        counts = Counter(form.values())
+        names |= {file: name for file, name in form.items() if file not in names and counts[name] == 1}
+    names = {file: names.get(file, forms[-1][file]) for file in files}
+    for name, count in Counter(names.values()).items():
+        if count > 1:
+            first, second, *_ = (file for file in files if names[file] == name)
+            raise UserError(f"both {first} and {second} would be called {name} in RTTM; recognise them apart")
+    return names
 
 
 def audformat_head(labels: Sequence[str]) -> str:
