@@ -14,7 +14,7 @@ import fnmatch
 import os
 import stat
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -189,7 +189,7 @@ def summary(passed_over: Mapping[str, PassedOver], companions: bool = False) -> 
     others = by_reason[PassedOver.other_format]
     if not companions and all(map(is_companion, others)):
         others = []
-    parts = [f"{_count(others, 'file')} in other formats ({formats(others)})"] if others else []
+    parts = [f"{count(others, 'file')} in other formats ({formats(others)})"] if others else []
     # macOS leaves `._NAME.wav`, which is no sound, beside each recording.
     hidden = [path for path in by_reason[PassedOver.hidden_file] if not os.path.basename(path).startswith("._")]
     for names, thing, of in (
@@ -197,7 +197,7 @@ def summary(passed_over: Mapping[str, PassedOver], companions: bool = False) -> 
         (by_reason[PassedOver.hidden_folder], "hidden or system folder", ""),
         (by_reason[PassedOver.second_name], "further name", " of what is found already"),
     ):
-        parts += [f"{_count(names, thing)}{of} ({_names(names)})"] if names else []
+        parts += [f"{count(names, thing)}{of} ({_names(names)})"] if names else []
     return f"passed over {'; '.join(parts)}" if parts else ""
 
 
@@ -205,6 +205,11 @@ def formats(paths: Iterable[str]) -> str:
     """Count files by suffix, the commonest first: `.xyz 10, .txt 2`."""
     counts = Counter(os.path.splitext(path)[1].lower() or "no suffix" for path in paths)
     return ", ".join(f"{suffix} {count}" for suffix, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+
+def count(things: Collection[object], word: str) -> str:
+    """Return a number with its word: `1 file`, `2 files`."""
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
 def order(path: str) -> str:
@@ -365,8 +370,12 @@ class _Search:
     def _children(self, folder: str, pattern: str) -> Iterator[str]:
         """Yield what is in a folder and matches, hidden files and folders only where the pattern begins with a dot."""
         if not _MAGIC.intersection(pattern):
-            path = on_disk(os.path.join(folder, pattern))
-            yield from [] if path is None else [path]
+            named = os.path.join(folder, pattern)
+            path = on_disk(named)
+            if path is not None:
+                yield path
+            elif (reason := problem(named)) not in (None, NONE):
+                self._problems[named] = str(reason)
             return
         for entry in self._entries(folder):
             if not fnmatch.fnmatch(composed(entry.name), composed(pattern)):
@@ -416,10 +425,6 @@ def _holds(folder: str, other: str) -> bool:
 
 def _unreadable(error: OSError) -> str:
     return f"cannot be read ({error.strerror or error})"
-
-
-def _count(things: Sequence[str], word: str) -> str:
-    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
 def _names(paths: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ _WITH_UNIT = re.compile(rf"([-+]?{_NUMBER}) ?({'|'.join(_UNITS)})")
 _DAYS = re.compile(r"(-?\d+) days?,?(?: |$)")
 _CLOCK = re.compile(rf"([-+]?)(?:(\d+):)?(\d+):({_NUMBER})")
 _ISO = re.compile(
-    rf"([-+]?)P(?=.)(?:({_NUMBER})D)?(?:T(?=.)(?:({_NUMBER})H)?(?:({_NUMBER})M)?(?:({_NUMBER})S)?)?", re.IGNORECASE
+    rf"([-+]?)P(?=.)(?:(-?{_NUMBER})D)?(?:T(?=.)(?:({_NUMBER})H)?(?:({_NUMBER})M)?(?:({_NUMBER})S)?)?", re.IGNORECASE
 )
 
 

@@ -87,4 +87,4 @@ def _contradictions(corpus: Corpus) -> Iterator[str]:
             wrong.append(f"{name} ({label})")
     if wrong:
         listed = ", ".join(wrong[:_NAMED]) + (", ..." if len(wrong) > _NAMED else "")
-        yield f"{len(wrong)} links lead to recordings of other classes and are left out: {listed}"
+        yield f"{finding.count(wrong, 'link')} to recordings of other classes left out: {listed}"

@@ -116,5 +116,5 @@ def _lost(facts: Facts, lost: Mapping[Path, Utterance], kept: Iterable[Utterance
     missing -= {utterance.targets.get(facts.target) for utterance in kept}
     classes = ", ".join(sorted(f"'{label}'" for label in missing if isinstance(label, str)))
     formats = finding.formats(map(str, lost))
-    text = f"{len(lost)} recordings in formats that serkit does not read are left out ({formats})"
+    text = f"{finding.count(lost, 'recording')} left out, in formats that serkit does not read ({formats})"
     return f"{text}; nothing is left of {facts.target} {classes}" if classes else text

@@ -6,10 +6,10 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from serkit.errors import UserError
 from serkit.recognition.segments import Segment
 from serkit.recognition.timeline import Timeline
 
@@ -54,26 +54,22 @@ def rttm(timeline: Timeline, file: str | None = None) -> str:
 def rttm_names(files: Sequence[str]) -> dict[str, str]:
     """Return what recordings are called in one file of RTTM, each otherwise.
 
-    It is the name without the suffix, and where several recordings share that one, their path with or without it.
-
-    Raises:
-        UserError: two paths differ in nothing but blanks.
+    It is the name without the suffix. Where several recordings share that one it is the path, without the suffix if
+    that is enough, and with percent signs for blanks if nothing else is.
     """
     paths = {file: Path(file) for file in files}
-    forms = (
-        {file: _joined(path.stem) for file, path in paths.items()},
-        {file: _joined(path.with_suffix("").as_posix()) for file, path in paths.items()},
-        {file: _joined(path.as_posix()) for file, path in paths.items()},
+    forms: Sequence[Callable[[Path], str]] = (
+        lambda path: _joined(path.stem),
+        lambda path: _joined(path.with_suffix("").as_posix()),
+        lambda path: _joined(path.as_posix()),
+        lambda path: quote(path.as_posix()),
     )
     names: dict[str, str] = {}
     for form in forms:
-        counts = Counter(form.values())
-        names |= {file: name for file, name in form.items() if file not in names and counts[name] == 1}
-    names = {file: names.get(file, forms[-1][file]) for file in files}
-    for name, count in Counter(names.values()).items():
-        if count > 1:
-            first, second, *_ = (file for file in files if names[file] == name)
-            raise UserError(f"both {first} and {second} would be called {name} in RTTM; recognise them apart")
+        unnamed = {file: form(path) for file, path in paths.items() if file not in names}
+        counts = Counter(unnamed.values())
+        taken = set(names.values())
+        names |= {file: name for file, name in unnamed.items() if counts[name] == 1 and name not in taken}
     return names
 
 

@@ -53,9 +53,6 @@ class Text:
         labels: of the bundle.
         begun: the stream has its first lines already.
         files: the recordings that will come, to tell them apart in RTTM.
-
-    Raises:
-        UserError: two recordings cannot be told apart.
     """
 
     def __init__(
