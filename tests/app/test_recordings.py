@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import threading
 from typing import get_args
@@ -162,3 +164,12 @@ def test_a_broken_model_is_not_the_clients_fault(client, sound, models, monkeypa
     answer = client.post("/v1/predict", content=sound())
     assert (answer.status_code, answer.json()) == (500, {"error": "internal error; the server's log says more"})
     assert "/secret/path: broken" in caplog.text
+
+
+@pytest.mark.parametrize("format", ["csv", "audformat"])
+def test_csv_is_made_for_spreadsheets(client, file, format):
+    name = "=HYPERLINK(1).wav"
+    answer = client.post("/v1/timeline", params={"format": format}, files={"file": (name, file.read_bytes())})
+    assert answer.status_code == 200
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert rows and {row["file"] for row in rows} == {f"'{name}"}

@@ -106,6 +106,17 @@ def test_ids_do_not_depend_on_the_unicode_form(tree):
     assert [u.id for u in first.utterances] == [u.id for u in second.utterances] == [f"x/{names[0]}"]
 
 
+def test_a_video_gives_way_to_the_sound_beside_it(tmp_path):
+    for name in ("a.mp4", "a.wav", "b.m4a", "b.MKV", "c.webm"):
+        (tmp_path / name).touch()
+    corpus = collect(FACTS, tmp_path, recordings(tmp_path), lambda path: Utterance(f"x/{path.stem}", path))
+    assert [utterance.path.name for utterance in corpus.utterances] == ["a.wav", "b.MKV", "c.webm"]
+    assert corpus.skipped == {
+        "a.mp4": "second file of x/a; kept a.wav",
+        "b.m4a": "second file of x/b; kept b.MKV",
+    }
+
+
 @pytest.mark.parametrize("place", ["corpus/list.csv", "corpus/deep/list.csv", "list.csv"])
 def test_companion_looks_in_below_and_beside(tmp_path, place):
     (tmp_path / "corpus/deep").mkdir(parents=True)

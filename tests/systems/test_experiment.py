@@ -8,6 +8,7 @@ from serkit import systems
 from serkit.corpora.corpus import Channel
 from serkit.errors import UserError
 from serkit.features.store import Store
+from serkit.items import Item, Windowing
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
 from serkit.systems.experiment import prepare
@@ -232,6 +233,40 @@ def test_a_channel_that_a_view_reads_must_be_readable(synthetic, tmp_path):
     experiment = make([corpus], views=egg)
     assert len(experiment.scored) == 32
     assert set(experiment.skipped) == {str(broken)}
+
+
+def test_a_row_that_is_not_in_its_file_is_left_out(synthetic):
+    names = [utterance.id for utterance in synthetic.utterances[:5]]
+    changes = {
+        names[0]: {"end": 99.0},
+        names[1]: {"start": 50.0, "end": 51.0},
+        names[2]: {"index": 7},
+        names[3]: {"start": 0.1, "end": 0.1},
+        names[4]: {"start": 0.0, "end": 0.2, "index": 0},  # is there
+    }
+    corpus = replaced(synthetic, lambda u: dataclasses.replace(u, **changes.get(u.id, {})))
+    experiment = make([corpus])
+    assert len(experiment.scored) == 36
+    assert set(experiment.skipped) == set(names[:4])
+    for name, reason in zip(names, ["no interval 0 to 99 s", "no interval 50 to 51 s", "no channel 7"], strict=False):
+        assert experiment.skipped[name].startswith(f"{name}: ")
+        assert reason in experiment.skipped[name]
+    # What is left can be read.
+    for utterance in experiment.scored:
+        assert len(Item(utterance).signal(16000, Windowing()))
+
+
+def test_a_further_channel_that_is_not_in_its_file(synthetic):
+    first = synthetic.utterances[0]
+
+    def spoil(utterance):
+        channels = {"egg": Channel(utterance.path, 5 if utterance.id == first.id else 0)}
+        return dataclasses.replace(utterance, channels=channels)
+
+    corpus = replaced(synthetic, spoil)
+    assert not make([corpus]).skipped
+    egg = {"flat": {**VIEWS["flat"], "channel": "egg"}}
+    assert list(make([corpus], views=egg).skipped) == [first.id]
 
 
 def test_none_is_readable(synthetic, tmp_path):

@@ -74,7 +74,7 @@ async def timeline(
         if format == "json":
             content = TimelineAnswer(model=name, **timeline_as_dict(found)).model_dump_json()
         else:
-            content = render(found, format)
+            content = render(found, format, csv_safe=True)
         return Response(content, media_type=FORMATS[format].content_type)
 
     return await _recognise(service, request, name, work)

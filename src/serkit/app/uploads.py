@@ -29,7 +29,7 @@ _CLOSE = {"Connection": "close"}
 OPENAPI_BODY = {
     "requestBody": {
         "required": True,
-        "description": "A recording: WAV, FLAC, OGG, Opus, MP3, AIFF, ... as it is, or as the field `file` of a form.",
+        "description": "A recording (WAV, FLAC, OGG, MP3, M4A, WebM, ...) as it is, or as the field `file` of a form.",
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             _MULTIPART: {
@@ -65,7 +65,7 @@ async def receive(request: Request, limits: Limits) -> audio.InMemory:
         raise HTTPException(408, f"the body did not arrive within {limits.receive:g} s", _CLOSE) from None
     except ClientDisconnect:
         raise HTTPException(400, "the connection was closed before the whole body had arrived", _CLOSE) from None
-    return audio.InMemory(content, name, whole=True)
+    return audio.InMemory(content, name, whole=True, longest=limits.longest)
 
 
 def check(recording: audio.InMemory, limits: Limits) -> float:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.terminal import screen, show
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -181,16 +183,15 @@ def _table(first: str, *columns: str) -> Table:
 
 
 def _print(*parts: Table | str) -> None:
-    from rich.console import Console
 
-    console = Console()
+    console = screen()
     for part in parts:
         # Names of files may hold brackets, which rich would take for its markup.
-        console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+        console.print(part, highlight=False, soft_wrap=isinstance(part, str))
 
 
 def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    show(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _or_blank(number: int | None) -> str:

@@ -16,6 +16,7 @@ from serkit.app.server import create
 from serkit.cli.doctor import cores
 from serkit.cli.predict import complete_model
 from serkit.errors import UserError
+from serkit.terminal import note
 
 _DEFAULT = Limits()
 
@@ -72,7 +73,7 @@ def serve(
     app = create(models, limits, token, threads or cores())
     with listen(host, port) as listening:
         line = f"serkit: {', '.join(models.recognizers)} on {url(listening)} (Ctrl-C stops)"
-        run(app, listening, limits, log_requests, lambda: print(line, file=sys.stderr, flush=True))
+        run(app, listening, limits, log_requests, lambda: note(line))
 
 
 def _token(file: Path | None) -> str | None:

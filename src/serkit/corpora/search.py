@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serkit import finding
+from serkit.audio import FFMPEG_SUFFIXES
 from serkit.corpora.corpus import Corpus, Facts, Utterance
 from serkit.errors import UserError
 from serkit.finding import PassedOver
@@ -69,12 +70,13 @@ def collect(facts: Facts, folder: Path, found: Recordings, parse: Callable[[Path
 
     Returns:
         The corpus, its utterances in the order of their ids. Of several recordings with one id (the same
-        file as WAV and FLAC, or in two folders) the first is kept. Files that have the name of a recording and a
-        format that is not read are skipped, with a caution, unless there is a recording of the same id.
+        file as WAV and FLAC, or in two folders) the first is kept; what only ffmpeg reads, such as a video beside
+        its sound, gives way to all others. Files that have the name of a recording and a format that is not read are
+        skipped, with a caution, unless there is a recording of the same id.
     """
     utterances: dict[str, Utterance] = {}
     skipped = {}
-    for path in found:
+    for path in sorted(found, key=lambda path: path.suffix.lower() in FFMPEG_SUFFIXES):
         name = path.relative_to(folder).as_posix()
         result = parse(path)
         if isinstance(result, str):

@@ -23,6 +23,7 @@ from serkit.atomic import write_bytes
 from serkit.corpora.corpus import Channel, Corpus, Facts, Utterance
 from serkit.corpora.search import collect, recordings
 from serkit.corpora.source_filter import HOP, MANNERS, RATE, SENTENCES, VERSION, Take, check, sex, utterance
+from serkit.documents import read_json
 from serkit.errors import UserError
 
 __all__ = ["FACTS", "HOP", "LAYOUT", "MANNERS", "RATE", "SENTENCES", "Take", "generate", "read", "utterance"]
@@ -143,7 +144,7 @@ def _describe(path: Path, match: re.Match, egg_start: float) -> Utterance:
 def _read_recipe(folder: Path) -> dict:
     path = folder / _RECIPE
     try:
-        recipe = json.loads(path.read_text(encoding="utf-8"))
+        recipe = read_json(path)
         recipe["egg_start"] = float(recipe["egg_start"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a recipe of the synthetic corpus ({error})") from None

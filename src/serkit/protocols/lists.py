@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.corpora.table import text_of
+from serkit.documents import parse_json
 from serkit.errors import UserError
 from serkit.text import clean
 
@@ -110,7 +110,7 @@ def rows(path: Path) -> Iterator[tuple[int, dict]]:
             if is_json:
                 for number, line in enumerate(file, start=1):
                     if line.strip():
-                        row = json.loads(line)
+                        row = parse_json(line, f"{path}, line {number}")
                         if not isinstance(row, dict):
                             raise UserError(f"{path}, line {number}: not a JSON object")
                         yield number, row
@@ -120,5 +120,5 @@ def rows(path: Path) -> Iterator[tuple[int, dict]]:
                     yield reader.line_num, row
     except FileNotFoundError:
         raise UserError(f"{path}: no such file (lists of a fixed protocol)") from None
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as {'JSON lines' if is_json else 'CSV'} ({error})") from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
@@ -42,6 +44,16 @@ class TimelineFormat(StrEnum):
     def by_line(self) -> bool:
         """Whether each recording is written as soon as it is known."""
         return self is not TimelineFormat.table and FORMATS[self].joined
+
+
+#: Of the files of each format, in lower case.
+ENDINGS = {
+    format: ".txt" if format is TimelineFormat.table else FORMATS[format].suffix.lower() for format in TimelineFormat
+}
+
+
+class UnwritableError(UserError):
+    """The file of one recording cannot be written; those of others can."""
 
 
 class Text:
@@ -109,7 +121,8 @@ class Folder:
     def write(self, result: Result) -> None:
         if not isinstance(result, Failure):
             text = self._format.head(result.labels) + self._format.body(result)
-            write_text(self._places[result.file], text)
+            with naming(result.file):
+                write_text(self._places[result.file], text)
 
     def finish(self) -> None:
         pass
@@ -143,6 +156,17 @@ def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:
             raise UserError(f"{place}: exists already; remove it or choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     return found
+
+
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Raise UnwritableError where the name of what is made of a recording is longer than the system allows."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UnwritableError(f"{file}: its name is too long for a file beside others; give it a shorter one") from None
 
 
 def clock(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from serkit import corpora, emotions, items
 from serkit.corpora import Corpus, Utterance
+from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.features.store import Store
 from serkit.items import utterance_id
@@ -17,7 +18,7 @@ from serkit.protocols.audit import KINDS, Finding, audit, summary
 from serkit.protocols.copies import copies
 from serkit.protocols.provenance import Record, trace
 from serkit.protocols.splits import Split
-from serkit.reports.run_folder import read_description, read_json, read_splits
+from serkit.reports.run_folder import read_description, read_splits
 from serkit.systems.schema import System
 
 

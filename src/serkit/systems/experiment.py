@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serkit import items, methods
+from serkit import audio, items, methods
 from serkit.corpora.corpus import Corpus, Utterance
 from serkit.errors import UserError, unknown
 from serkit.features.store import Store, digest
@@ -35,7 +35,8 @@ class Experiment:
             the same outputs. None where the stage's method learns numbers.
         hashes: content hash by path.
         store: where features are kept.
-        skipped: recordings that could not be read, with the reason.
+        skipped: recordings that could not be read, by path, and utterances whose interval or channel is not in theirs,
+            by id, each with the reason.
         pieces: under a protocol that cuts items (`unit = "item"`), the item of each id: windows and augmented
             copies are pooled and stand as utterances of their own. Empty otherwise.
         flags: what has to be known of every score, e.g. that a view fell back on the speech.
@@ -220,6 +221,10 @@ def prepare(
     hashes, failed = store.hashes([path for utterance in everything for path in files(utterance)], jobs)
     skipped = {str(path): reason for path, reason in failed.items()}
     readable = [utterance for utterance in everything if all(path in hashes for path in files(utterance))]
+    infos: dict[Path, audio.Info] = {}
+    reasons = {utterance.id: items.outside(utterance, channels, infos) for utterance in readable}
+    skipped |= {id: f"{id}: {reason}" for id, reason in reasons.items() if reason}
+    readable = [utterance for utterance in readable if not reasons[utterance.id]]
     if not readable:
         raise UserError(f"none of {len(everything)} recordings can be read; the first: {next(iter(skipped.values()))}")
 

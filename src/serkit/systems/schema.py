@@ -148,8 +148,9 @@ class Trainer(Table):
     `select` says which weights are kept: those of the `last` epoch, or of the one with the best value on
     the validation part. `decay` says what weight decay applies to: all parameters, or matrices and filters
     only (not biases and batch norms). `perturb` lists random changes of each training batch, `average` is the factor
-    of an exponential moving average of the weights (0: none). `checkpoint_seconds` is how much work a
-    kill can cost at most.
+    of an exponential moving average of the weights (0: none). `precision` is one of Lightning Fabric's, or `auto`:
+    bfloat16 where the machine computes in it faster than in float32, else float32 (see `serkit.precision`).
+    `checkpoint_seconds` is how much work a kill can cost at most.
     """
 
     epochs: int = Field(50, ge=1)
