@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -413,3 +414,32 @@ def interrupt_after(monkeypatch, count):
         return predict(self, path, channel)
 
     monkeypatch.setattr(Recognizer, "predict_file", interrupted)
+
+
+def test_what_is_passed_over_is_told_once_on_stderr(run, folder, tmp_path, capsys):
+    (tmp_path / "calls" / ".Trash").mkdir()
+    shutil.copy("calls/b.wav", "calls/.Trash/gone.wav")
+    for name in ("x.xyz", "y.xyz", "sub/z.bin"):
+        (tmp_path / "calls" / name).write_bytes(b"?")
+    (tmp_path / "calls" / "loop").symlink_to(".")
+    os.remove("calls/sub/broken.wav")
+    expected = (
+        "serkit: warning: passed over 4 files in other formats (.xyz 2, .bin 1, .txt 1); "
+        "1 hidden or system folder (.Trash); 1 further name of what is found already (loop)\n"
+    )
+    for argument in (folder, "calls/**"):
+        assert run(argument, "--format", "jsonl") == 0
+        out, err = capsys.readouterr()
+        assert names(out) == [name for name in FOUND if "broken" not in name]
+        assert err == expected
+    # A pattern has chosen already.
+    assert run("calls/*.wav", "calls/b.wav", "--format", "jsonl") == 0
+    out, err = capsys.readouterr()
+    assert names(out) == ["calls/b.wav"] and err == ""
+
+
+def test_a_name_in_another_unicode_form(run, folder, noise, capsys):
+    nfc, nfd = (unicodedata.normalize(form, "Größe") for form in ("NFC", "NFD"))
+    noise(Path(nfd) / f"{nfd}.wav", seconds=0.4)
+    assert run(f"{nfc}/{nfc}.wav", nfc, f"{nfc}/*", "--format", "jsonl") == 0
+    assert [unicodedata.normalize("NFC", name) for name in names(capsys.readouterr().out)] == [f"{nfc}/{nfc}.wav"]

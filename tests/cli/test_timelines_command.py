@@ -56,6 +56,17 @@ def test_a_file_for_each_recording(run, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["a.png", "b.png"]
 
 
+def test_recordings_of_one_name_in_two_folders(run, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    soundfile.write(tmp_path / "other" / "a.wav", scene(), 16000)
+    assert run("calls/a.wav", "other", "--format", "rttm") == 0
+    assert {line.split()[1] for line in capsys.readouterr().out.splitlines()} == {"calls/a", "other/a"}
+    for arguments in (("--format", "srt", "--out", "new"), ("--plot", "new")):
+        assert run("calls/a.wav", "other", *arguments) == 2
+        assert "would be the file of calls" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_one_recording_to_stdout_or_a_file(run, tmp_path, capsys):
     assert run("calls/a.wav", "--format", "vtt") == 0
     text = capsys.readouterr().out

@@ -12,6 +12,7 @@ from serkit.recognition.annotation_formats import (
     audformat,
     audformat_head,
     rttm,
+    rttm_names,
     subrip,
     textgrid,
     webvtt,
@@ -272,3 +273,23 @@ def test_textgrid_as_praatio_reads_it(timeline, tmp_path):
         (3662.0, 3662.25, ""),
     ]
     assert [one.label for one in grid.getTier("confidence").entries if one.label] == ["0.724", "0.500", "1.000"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"calls/1.wav": "1", "calls/my call.wav": "my_call"},
+        {"a/1.wav": "a/1", "b/1.wav": "b/1", "b/2.wav": "2"},
+        {"a/1.wav": "a/1.wav", "a/1.flac": "a/1.flac", "b/1.wav": "b/1"},
+        {"1.wav": "1", "a/1.wav": "a/1"},
+        {"my call.wav": "my%20call.wav", "my_call.wav": "my_call.wav"},
+        {"1.wav": "1", "a/1.wav": "a/1", "1.wav.flac": "1.wav"},
+        {"1.wav": "1.wav", "1.flac": "1.flac", "a/1.wav.ogg": "a/1.wav", "b/1.wav.ogg": "b/1.wav"},
+    ],
+)
+def test_rttm_calls_no_two_recordings_the_same(names):
+    assert rttm_names(list(names)) == names
+
+
+def test_rttm_under_another_name(timeline):
+    assert rttm(timeline, "calls/x").split()[1] == "calls/x"

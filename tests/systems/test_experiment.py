@@ -300,7 +300,9 @@ def labelled(old, new):
 def test_across_corpora_classes_are_those_that_all_have(synthetic):
     other = renamed(synthetic, "other", labelled("fear", "calm"))
     experiment = make([synthetic, other], stage("first"), stage("who", target="speaker"), stage("main"))
-    assert experiment.labels == ["anger", "calm", "fear", "neutral", "sadness"] and not experiment.flags
+    assert experiment.labels == ["anger", "calm", "fear", "neutral", "sadness"]
+    # The two corpora hold the same recordings.
+    assert [flag.partition(":")[0] for flag in experiment.flags] == ["contradicting labels for 10 recordings"]
     experiment = make(
         [synthetic, other], stage("first"), stage("who", target="speaker"), stage("main"), protocol="cross-corpus"
     )
@@ -371,3 +373,23 @@ def test_hashes_are_those_of_the_files(synthetic):
     assert experiment.hash_of(utterance) == content_hash(utterance.path)
     assert soundfile.info(utterance.path).channels == 2
     assert isinstance(utterance.path, Path)
+
+
+def test_bit_identical_recordings_with_contradicting_classes_are_flagged(synthetic):
+    first, second = synthetic.utterances[:2]
+    twin = dataclasses.replace(second, path=first.path, targets={"emotion": "neutral"})
+    corpus = dataclasses.replace(synthetic, utterances=(first, twin, *synthetic.utterances[2:]))
+    flag = f"contradicting labels for 1 recording: {first.id} (anger) = {twin.id} (neutral)"
+    assert make([corpus]).flags == [flag]
+    # What is merged or left out does not contradict.
+    assert not make([corpus], map={"neutral": "anger"}).flags
+    assert not make([corpus], map={"neutral": "drop"}).flags
+    assert not make([corpus], target="speaker").flags
+
+
+def test_a_class_called_drop_is_learned(synthetic):
+    corpus = replaced(synthetic, labelled("fear", "drop"))
+    assert make([corpus]).labels == ["anger", "drop", "neutral", "sadness"]
+    assert make([corpus], map={"anger": "drop"}).labels == ["drop", "neutral", "sadness"]
+    assert make([corpus], map={"anger": "drop", "drop": "drop"}).labels == ["drop", "neutral", "sadness"]
+    assert make([corpus], classes=["drop", "anger"]).labels == ["anger", "drop"]

@@ -544,3 +544,22 @@ def test_a_run_of_before_a_setting_existed_is_taken_up(synthetic, tmp_path):
     assert run(asked, tmp_path / "run", resume=True) == scores
     with pytest.raises(UserError, match="differs in: splits, seed;"):
         run(dataclasses.replace(asked, seed=1), tmp_path / "run", resume=True)
+
+
+def test_a_class_absent_from_a_training_part_is_noted(synthetic, tmp_path):
+    def change(utterance):
+        fear = utterance.targets["emotion"] == "fear" and not utterance.speaker.endswith("s05")
+        return dataclasses.replace(utterance, targets={"emotion": "anger"}) if fear else utterance
+
+    lines = []
+    asked = request(changed(synthetic, change), final=False, sets=("stages.main.trainer.epochs=1",))
+    scores = run(asked, tmp_path / "run", report=lines.append)
+    (split,) = (part for part in read(tmp_path / "run" / "splits.json") if any("s05" in id for id in part["test"]))
+    flag = f"classes absent from the training part: fear in 1 of 3 folds ({split['name']})"
+    assert flag in scores["flags"] and flag in read(tmp_path / "run" / "scores.json")["flags"]
+    assert lines[0] == flag  # before anything is trained
+    assert scores["recalls"]["fear"] == 0.0
+
+
+def test_no_class_is_absent(finished):
+    assert not any("absent" in flag for flag in finished[1]["flags"])

@@ -110,6 +110,8 @@ def stats(name: Name, folder: Folder, output: Output = Format.table) -> None:
 
 
 def _report_tables(report: Report) -> list[Table | str]:
+    from serkit.finding import summary as passed_over
+
     table = _table(report.target, "found", "official", "missing")
     for label, count in report.classes.items():
         table.add_row(label, str(count.found), _or_blank(count.official), _or_blank(count.missing))
@@ -118,6 +120,8 @@ def _report_tables(report: Report) -> list[Table | str]:
     table.add_row("speakers", str(speakers.found), _or_blank(speakers.official), _or_blank(speakers.missing))
     size = f"{report.utterances} utterances, {_clock(report.duration)}, {_rates(report.rates)}"
     shown: list[Table | str] = [f"{report.corpus} in {report.folder}: {size}", table]
+    if told := passed_over(report.passed_over, companions=True):
+        shown.append(told)
     shown += _lines("skipped", [f"{name}: {reason}" for name, reason in report.skipped.items()])
     shown += _lines("unreadable", [f"{name}: {reason}" for name, reason in report.unreadable.items()])
     shown += _lines("truncated", report.truncated)

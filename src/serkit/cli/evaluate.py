@@ -14,6 +14,7 @@ from serkit.errors import UserError
 from serkit.locks import alone
 from serkit.spreadsheet import harmless_rows
 from serkit.terminal import note
+from serkit.text import clean
 
 
 def evaluate(
@@ -111,7 +112,7 @@ def evaluate(
 
 def parse_map(entries: Sequence[str]) -> dict[str, str]:
     """Read what --map says: OLD=NEW, once for each label."""
-    mapping = dict(entry.partition("=")[::2] for entry in entries)
+    mapping = {clean(old): clean(new) for old, _, new in (entry.partition("=") for entry in entries)}
     if not all(mapping.values()):
         raise UserError("--map: write OLD=NEW, e.g. calm=neutral, or OLD=drop")
     return mapping

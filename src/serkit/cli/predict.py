@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from serkit import audio
-from serkit.cli import output, timeline_options, timelines
+from serkit import finding
+from serkit.cli import output, timeline_options, timelines, warn
 from serkit.cli.options import CsvSafe
 from serkit.errors import UserError
 from serkit.recognition import Failure, TimelineOptions, available, formats, load, number_formats
@@ -169,53 +167,25 @@ def _whole(format: TimelineFormat) -> Format:
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
-    """Expand folders and patterns, each in the order of names.
+    """Find recordings as `serkit.finding` does, and name on stderr what is passed over.
 
     Args:
-        paths: recordings, folders, patterns. Patterns are expanded here because not every shell does.
+        paths: recordings, folders, patterns.
 
     Returns:
-        Each recording once, and a failure for each path that stands for none.
+        Each recording once, and a failure for each path that stands for none or cannot be searched.
 
     Raises:
         UserError: there is no recording at all.
     """
-    files: dict[str, None] = {}
-    failures = []
-    for path in paths:
-        if os.path.exists(path):
-            found, problem = (
-                _expand(path),
-                f"no recording in it; looked for {', '.join(sorted(audio.SUFFIXES))}",
-            )
-        elif any(character in path for character in "*?["):
-            matches = sorted(glob.glob(path, recursive=True))
-            found, problem = [file for match in matches for file in _expand(match)], "no recording matches"
-        else:
-            found, problem = [], "no such file or folder"
-        files.update(dict.fromkeys(found))
-        if not found:
-            failures.append(Failure(path, f"{path}: {problem}"))
-    if not files:
+    found = finding.find(paths)
+    failures = [Failure(path, f"{path}: {problem}") for path, problem in found.problems.items()]
+    if not found.files:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise UserError(failures[0].error + more)
-    return list(files), failures
-
-
-def _expand(path: str) -> list[str]:
-    """Return the recordings in a folder and below, or the file itself."""
-    if not os.path.isdir(path):
-        return [path]
-    found = []
-    for folder, below, names in os.walk(path):
-        below.sort()
-        # Files that begin with a dot are the system's: macOS leaves `._NAME.wav` beside each recording.
-        found += [
-            os.path.join(folder, name)
-            for name in sorted(names)
-            if Path(name).suffix.lower() in audio.SUFFIXES and not name.startswith(".")
-        ]
-    return found
+    if passed_over := found.summary():
+        warn(passed_over)
+    return list(found.files), failures
 
 
 def parse_channel(text: str | None) -> Channel:

@@ -86,7 +86,7 @@ def _predict(
         if folder is not None:
             writer = timeline_writers.Folder(folder, format, files)
         elif stream is not None:
-            writer = timeline_writers.writer(stream, format, labels, begun=bool(answers))
+            writer = timeline_writers.writer(stream, format, labels, bool(answers), files)
         quiet = len(files) + len(failures) == 1 or bool(stream and format.by_line and stream.isatty())
         total = len(files) + len(failures) + len(answers)
         output.write(results, writer, total, quiet, list(answers.values()).count(False), draw if pictures else None)

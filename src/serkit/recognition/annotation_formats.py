@@ -9,8 +9,10 @@ import csv
 import html
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from serkit.recognition.segments import Segment
 from serkit.recognition.timeline import Timeline
@@ -39,18 +41,44 @@ def audacity(timeline: Timeline) -> str:
     return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_one_line(one.label)}\n" for one in timeline.segments)
 
 
-def rttm(timeline: Timeline) -> str:
+def rttm(timeline: Timeline, file: str | None = None) -> str:
     """Rich Transcription Time Marked, the label in place of the speaker's name.
 
     Source: NIST, RT-09 evaluation plan, appendix A. Fields are parted by spaces, so that names have none.
+
+    Args:
+        timeline: of a recording.
+        file: what it is called, see `rttm_names`; None: the name of its file without the suffix.
     """
-    file = _joined(Path(timeline.file).stem)
+    file = file or _joined(Path(timeline.file).stem)
     return "".join(
         # Of the rounded ends: rounded by itself, it could reach into the next segment.
         f"SPEAKER {file} 1 {one.start:.3f} {round(one.end, 3) - round(one.start, 3):.3f} <NA> <NA> "
         f"{_joined(one.label)} {one.confidence:.3f} <NA>\n"
         for one in timeline.segments
     )
+
+
+def rttm_names(files: Sequence[str]) -> dict[str, str]:
+    """Return what recordings are called in one file of RTTM, each otherwise.
+
+    It is the name without the suffix. Where several recordings share that one it is the path, without the suffix if
+    that is enough, and with percent signs for blanks if nothing else is.
+    """
+    paths = {file: Path(file) for file in files}
+    forms: Sequence[Callable[[Path], str]] = (
+        lambda path: _joined(path.stem),
+        lambda path: _joined(path.with_suffix("").as_posix()),
+        lambda path: _joined(path.as_posix()),
+        lambda path: quote(path.as_posix(), errors="surrogateescape"),
+    )
+    names: dict[str, str] = {}
+    for form in forms:
+        unnamed = {file: form(path) for file, path in paths.items() if file not in names}
+        counts = Counter(unnamed.values())
+        taken = set(names.values())
+        names |= {file: name for file, name in unnamed.items() if counts[name] == 1 and name not in taken}
+    return names
 
 
 def audformat_head(labels: Sequence[str]) -> str:

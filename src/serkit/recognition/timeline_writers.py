@@ -12,11 +12,13 @@ from typing import TextIO
 
 from serkit.atomic import write_text
 from serkit.errors import UserError
+from serkit.recognition.annotation_formats import rttm, rttm_names
 from serkit.recognition.formats import Json
 from serkit.recognition.jobs import Failure
 from serkit.recognition.table import Table
 from serkit.recognition.timeline import Timeline
 from serkit.recognition.timeline_formats import FORMATS, Result, as_dict
+from serkit.text import composed
 
 
 class TimelineFormat(StrEnum):
@@ -62,9 +64,13 @@ class Text:
         format: one of `FORMATS`.
         labels: of the bundle.
         begun: the stream has its first lines already.
+        files: the recordings that will come, to tell them apart in RTTM.
     """
 
-    def __init__(self, stream: TextIO, format: str, labels: Sequence[str], begun: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO, format: str, labels: Sequence[str], begun: bool = False, files: Sequence[str] = ()
+    ) -> None:
+        self._names = rttm_names(files) if format == TimelineFormat.rttm else {}
         self._stream = stream
         self._format = FORMATS[format]
         self._labels = labels
@@ -74,6 +80,8 @@ class Text:
     def write(self, result: Result) -> None:
         if isinstance(result, Failure):
             self._stream.write(self._format.failure(result, self._labels))
+        elif result.file in self._names:
+            self._stream.write(rttm(result, self._names[result.file]))
         else:
             self._stream.write(self._format.body(result))
         self._stream.flush()
@@ -120,11 +128,13 @@ class Folder:
         pass
 
 
-def writer(stream: TextIO, format: TimelineFormat, labels: Sequence[str], begun: bool = False) -> Text | Json | Table:
-    """Make the writer of a format into one file. `begun`: the stream has its first lines already."""
+def writer(
+    stream: TextIO, format: TimelineFormat, labels: Sequence[str], begun: bool = False, files: Sequence[str] = ()
+) -> Text | Json | Table:
+    """Make the writer of a format into one file; the arguments are those of `Text`."""
     if format is TimelineFormat.table:
         return SegmentTable(stream)
-    return Json(stream, as_dict) if format is TimelineFormat.json else Text(stream, format, labels, begun)
+    return Json(stream, as_dict) if format is TimelineFormat.json else Text(stream, format, labels, begun, files)
 
 
 def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:
@@ -134,9 +144,12 @@ def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:
         UserError: two recordings would have the same file, or one is there already.
     """
     found = {file: folder / f"{Path(file).stem}{suffix}" for file in files}
-    for place, count in Counter(found.values()).items():
+    # Some systems do not tell these apart.
+    folded = {file: composed(place.name).casefold() for file, place in found.items()}
+    for name, count in Counter(folded.values()).items():
         if count > 1:
-            first, second, *_ = (file for file in files if found[file] == place)
+            first, second, *_ = (file for file in files if folded[file] == name)
+            place = found[first]
             raise UserError(f"{place}: would be the file of {first} and of {second}; recognise them apart")
     for place in found.values():
         if place.exists():

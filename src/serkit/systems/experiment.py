@@ -14,7 +14,8 @@ from serkit.corpora.corpus import Corpus, Utterance
 from serkit.errors import UserError, unknown
 from serkit.features.store import Store, digest
 from serkit.items import Item, Windowing
-from serkit.protocols import STANDARD, Protocol
+from serkit.protocols import STANDARD, Protocol, doubts
+from serkit.protocols.audit import heard
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
 from serkit.systems.schema import Data, Stage, System
@@ -246,6 +247,7 @@ def prepare(
             chosen = [utterance for utterance in chosen if utterance.targets.get(scored_target) in shared]
         chosen = items.draw(chosen, data.target[0], data.sample, data.sample_seed)
         if stage == system.deployed:
+            said += _contradictions(chosen, data.target[0], hashes)
             scored = {u.id for u in chosen if u.id in given and items.label(u, data.target[0]) is not None}
         if cuts_items:
             pooled = _pool(chosen, data)
@@ -268,6 +270,15 @@ def prepare(
     return Experiment(
         system, protocols[protocol], tested, utterances, classes, hashes, store, skipped, pieces, [*flags, *said]
     )
+
+
+def _contradictions(utterances: Sequence[Utterance], target: str, hashes: Mapping[Path, str]) -> list[str]:
+    """Return a flag if bit-identical recordings have different classes."""
+    values = {utterance.id: items.label(utterance, target) for utterance in utterances}
+    labels = {id: [value] for id, value in values.items() if isinstance(value, str)}
+    by_id = {utterance.id: hashes[utterance.path] for utterance in utterances}
+    groups = doubts.contradictions(labels, {utterance.id: heard(utterance, by_id) for utterance in utterances})
+    return [doubts.tell_contradictions(doubts.name_contradictions(groups, labels))] if groups else []
 
 
 def _sources(stage: Stage, data: Data, corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:

@@ -133,6 +133,8 @@ def run(
         choice = automatic(request.accelerator)
         if choice.precision == FLOAT32:
             report(f"precision: float32, because {choice.reason}")
+    for caution in task_of(first).cautions(first, parts):
+        report(caution)
     shared = (stages or folder / "stages").absolute()
     cores = os.cpu_count() or 1
     jobs = min(request.jobs or cores, len(parts))
@@ -250,8 +252,9 @@ def _score(
     everyone = {utterance.id: utterance for chosen in experiment.utterances.values() for utterance in chosen}
     hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
     findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
-    found = [*flags(experiment.protocol), *experiment.flags, *_inherited(experiment), *summary(findings)]
     task, notes = task_of(experiment), {}
+    cautions = [*experiment.flags, *task.cautions(experiment, parts)]
+    found = [*flags(experiment.protocol), *cautions, *_inherited(experiment), *summary(findings)]
     for part in parts:
         notes[part.seed, part.fold] = read_json(folder / "folds" / f"{part.name}.json")
     result = {**task.scores(experiment, parts, predictions, found), **task.judge(predictions, notes)}

@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from serkit.errors import unknown
 from serkit.items import Windowing
 from serkit.protocols.protocol import Protocol
+from serkit.text import clean
 
 
 class Table(BaseModel):
@@ -65,6 +75,17 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _cleaned(value: Any) -> Any:
+    """Clean every text of a value."""
+    if isinstance(value, str):
+        return clean(value)
+    return [_cleaned(each) for each in value] if isinstance(value, list) else value
+
+
+#: A name or label that somebody writes, in the spelling of those that are read.
+Text = Annotated[str, AfterValidator(clean)]
+
+
 class Data(Table):
     """What is learned, and from which items.
 
@@ -79,17 +100,17 @@ class Data(Table):
     target whose classes a protocol keeps apart, or for corpora the protocol does not cut.
     """
 
-    target: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)] = ["emotion"]
-    corpora: Literal["scored", "all"] | Annotated[list[str], Field(min_length=1)] = "scored"
+    target: Annotated[list[Text], Field(min_length=1), BeforeValidator(_as_list)] = ["emotion"]
+    corpora: Literal["scored", "all"] | Annotated[list[Text], Field(min_length=1)] = "scored"
     labels: Literal["first", "any"] = "first"
     validation: float | None = Field(None, gt=0, lt=1)
-    classes: list[str] | Literal["all"] = "all"
-    map: dict[str, str] = {}
-    where: dict[str, Any] = {}
+    classes: list[Text] | Literal["all"] = "all"
+    map: dict[Text, Text] = {}
+    where: dict[Text, Annotated[Any, AfterValidator(_cleaned)]] = {}
     items: Items = Items()
     copies: list[str] = []
     replace: Replacement | None = None
-    sample: dict[str, dict[str, Annotated[int, Field(ge=0)]]] = {}
+    sample: dict[Text, dict[Text, Annotated[int, Field(ge=0)]]] = {}
     sample_seed: int = Field(0, ge=0)
 
 
