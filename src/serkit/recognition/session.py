@@ -11,6 +11,9 @@ import onnxruntime
 from serkit.features import Feature
 from serkit.recognition.bundle import Bundle, BundleError
 
+# On Windows the variable that `serkit/__init__.py` sets has no effect: events go to the system's own tracing.
+onnxruntime.disable_telemetry_events()
+
 
 def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> onnxruntime.InferenceSession:
     """Load a bundle's network and compare it with the bundle's description.
