@@ -27,6 +27,8 @@ USER serkit
 WORKDIR /home/serkit
 # Python's own buffer would keep the log back.
 ENV PYTHONUNBUFFERED=1
+# serkit sets this itself; here it also holds for a program of yours that imports onnxruntime first.
+ENV ORT_DISABLE_TELEMETRY=1
 EXPOSE 8000
 HEALTHCHECK CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=3)"]
 ENTRYPOINT ["serkit"]

@@ -11,7 +11,12 @@ Nothing is imported before it is asked for: `serkit --version` must not pay for 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# From 1.29 on, wheels of onnxruntime report to their makers as soon as they are imported, unless this says no. Only
+# 1, true, yes and on do: an empty value or `0` reports. Every process of serkit imports this file first.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from serkit import audio, features

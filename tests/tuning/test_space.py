@@ -4,7 +4,8 @@ import pytest
 
 from serkit import systems
 from serkit.errors import UserError
-from serkit.tuning.space import Parameter, full_grid, grid, overrides, parse_space, parse_sweep, toml
+from serkit.toml import write_value
+from serkit.tuning.space import Parameter, full_grid, grid, overrides, parse_space, parse_sweep
 
 RATE = "stages.main.trainer.learning_rate"
 CHANNELS = "stages.main.network.channels"
@@ -79,7 +80,7 @@ def test_a_grid_leaves_out_what_does_not_apply():
     [1, 1e-7, 2.5, True, "vit", 'say "a"\n', [8, 16], {"name": "a b", "list": [{"x": 1}], "a b": False}, [], {}, -0.0],
 )
 def test_what_is_written_as_toml_is_read_again(value):
-    assert tomllib.loads(f"value = {toml(value)}")["value"] == value
+    assert tomllib.loads(f"value = {write_value(value)}")["value"] == value
     (override,) = overrides({"some.key": value})
     assert override.partition("=")[0] == "some.key" and systems.parse_value(override.partition("=")[2]) == value
 

@@ -162,6 +162,6 @@ def _print(found: Search, folder: Path) -> None:
 
 
 def _shown(value: Any) -> str:
-    from serkit.tuning.space import toml
+    from serkit.toml import write_value
 
-    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else toml(value)
+    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else write_value(value)

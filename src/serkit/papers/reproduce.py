@@ -16,11 +16,12 @@ from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Ro
 from serkit.papers.figures import Ran, drawing
 from serkit.papers.pages import page
 from serkit.protocols import STANDARD, Protocol
-from serkit.reports.repeat import command, toml
+from serkit.reports.repeat import command
 from serkit.reports.run_folder import RunFolder
 from serkit.systems.runner import Request, run
 from serkit.systems.schema import System
 from serkit.systems.sizes import size
+from serkit.toml import write_value
 
 
 def reproduce(
@@ -167,7 +168,7 @@ class _Frame:
         defined = {name: found for system in self.systems.values() for name, found in system.protocols.items()}
         if protocol in defined and protocol not in own.protocols:
             definition = defined[protocol].model_dump(mode="json", exclude_defaults=True)
-            changes.append(f"protocols.{protocol}={toml(definition)}")
+            changes.append(f"protocols.{protocol}={write_value(definition)}")
         elif protocol not in {**STANDARD, **own.protocols}:
             raise unknown("protocol", protocol, {**STANDARD, **defined})
         return changes
@@ -181,7 +182,7 @@ class _Frame:
             if cut.unit != "item":
                 # It has windows and copies of its own; what is scored are whole utterances.
                 chosen = {key: value for key, value in chosen.items() if key not in ("items", "copies", "replace")}
-            return [f"data={toml({**chosen, 'target': data.target[:1]})}"]
+            return [f"data={write_value({**chosen, 'target': data.target[:1]})}"]
         return []
 
 

@@ -18,6 +18,8 @@ MEMORY = 8 << 30
 
 # What may never end. None of serkit's networks has it.
 _ENDLESS = frozenset({"Loop"})
+# On Windows the variable that `serkit/__init__.py` sets has no effect: events go to the system's own tracing.
+onnxruntime.disable_telemetry_events()
 
 
 def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> onnxruntime.InferenceSession:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from serkit import systems
 from serkit.errors import UserError
 from serkit.protocols.protocol import Protocol
+from serkit.toml import write_value
 
 
 @dataclass(frozen=True)
@@ -144,15 +144,4 @@ def _text(value: Any) -> str:
         value = value["name"]
     if isinstance(value, str) and systems.parse_value(value) == value:
         return value
-    return toml(value)
-
-
-def toml(value: Any) -> str:
-    """Write a value as in TOML, tables inline."""
-    if isinstance(value, dict):
-        # TOML has no null: what is None is left out, and so stays at its default.
-        pairs = [f"{json.dumps(name)} = {toml(entry)}" for name, entry in value.items() if entry is not None]
-        return "{" + ", ".join(pairs) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(toml(entry) for entry in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return write_value(value)

@@ -23,7 +23,8 @@ from serkit.errors import UserError
 from serkit.papers.figures.picture import save
 from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH
 from serkit.systems.schema import System
-from serkit.tuning.space import Point, overrides, toml, toml_key
+from serkit.toml import write_entries, write_value
+from serkit.tuning.space import Point, overrides
 from serkit.tuning.study import current
 from serkit.tuning.trial import Task
 
@@ -189,7 +190,7 @@ def _write_table(path: Path, search: Search) -> None:
 
 
 def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else toml(value)
+    return value if isinstance(value, str) else write_value(value)
 
 
 # --- the best point as a system
@@ -270,15 +271,15 @@ def _document(
     head: Mapping[str, Any], about: Mapping[str, Any], table: Mapping[str, Any], protocols: Mapping[str, Any]
 ) -> str:
     """Write a system's file; `table` has its stages by name."""
-    lines = [f"{key} = {toml(value)}" for key, value in head.items()]
+    lines = write_entries(head)
     sections = {"system": about, **{key: value for key, value in table.items() if key != "stages"}}
     if protocols:
         sections["protocols"] = {**sections.get("protocols", {}), **protocols}
     for section, values in sections.items():
-        lines += ["", f"[{section}]", *[f"{toml_key(key)} = {toml(value)}" for key, value in values.items()]]
+        lines += ["", f"[{section}]", *write_entries(values)]
     for name, stage in table.get("stages", {}).items():
-        lines += ["", "[[stages]]", f"name = {toml(name)}"]
-        lines += [f"{toml_key(key)} = {toml(value)}" for key, value in stage.items()]
+        lines += ["", "[[stages]]", f"name = {write_value(name)}"]
+        lines += write_entries(stage)
     return "\n".join(lines).lstrip("\n") + "\n"
 
 

@@ -6,7 +6,6 @@ A point is a table of dotted keys, as after `--set`, and their values. Nothing h
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from serkit.errors import UserError, unknown
 from serkit.systems import parse_value
 from serkit.systems.schema import Table
+from serkit.toml import write_value
 
 Point = dict[str, Any]
 
@@ -209,24 +209,4 @@ def overrides(point: Mapping[str, Any]) -> list[str]:
     >>> overrides({"stages.main.network": "cnn", "stages.main.network.channels": [8, 16]})
     ['stages.main.network="cnn"', 'stages.main.network.channels=[8, 16]']
     """
-    return [f"{key}={toml(value)}" for key, value in point.items()]
-
-
-def toml(value: Any) -> str:
-    """Write a value as TOML does, in one line.
-
-    >>> toml({"name": "cnn", "channels": [8, 16], "bias": True})
-    '{ name = "cnn", channels = [8, 16], bias = true }'
-    """
-    if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{toml_key(key)} = {toml(item)}' for key, item in value.items())} }}" if value else "{}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(toml, value))}]"
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "inf" if value > 0 else "-inf"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def toml_key(key: str) -> str:
-    """Write a key as TOML does: quoted where it is not plain."""
-    return key if key.replace("-", "").replace("_", "").isalnum() and key.isascii() else json.dumps(key)
+    return [f"{key}={write_value(value)}" for key, value in point.items()]

@@ -26,8 +26,9 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from serkit.errors import UserError
+from serkit.toml import write_value
 from serkit.tuning.rounds import Plan
-from serkit.tuning.space import Parameter, Point, toml
+from serkit.tuning.space import Parameter, Point
 
 # What it reports of every trial, the search reports itself; heartbeats have been experimental for years.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -253,7 +254,7 @@ def _names(key: str, parameter: Parameter) -> list[str]:
 
 def _encode(value: Any) -> Any:
     """Return what stands for a value in the database, which holds numbers and texts only."""
-    return value if isinstance(value, (bool, int, float, str)) else toml(value)
+    return value if isinstance(value, (bool, int, float, str)) else write_value(value)
 
 
 def _suggest(trial: Trial, name: str, parameter: Parameter) -> Any:
