@@ -16,6 +16,7 @@ FACTS = Facts(
     name="aesdd",
     title="Acted Emotional Speech Dynamic Database (AESDD)",
     language="el",
+    style="acted",
     licence="published for research; ask the publishers before any other use",
     citation="Vryzas, N., Kotsakis, R., Liatsou, A., Dimoulas, C. A., Kalliris, G. (2018). Speech emotion "
     "recognition for performance interaction. Journal of the Audio Engineering Society 66(6), 457-467.",

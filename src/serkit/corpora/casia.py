@@ -18,6 +18,7 @@ FACTS = Facts(
     name="casia",
     title="CASIA Chinese Emotional Speech Corpus, public part",
     language="zh",
+    style="acted",
     licence="by agreement with the publishers (Chinese Academy of Sciences, ChineseLDC); no passing on",
     citation="Institute of Automation, Chinese Academy of Sciences. CASIA Chinese emotional speech corpus.",
     url="http://www.chineseldc.org",

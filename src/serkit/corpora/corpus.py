@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from serkit.finding import PassedOver
 
@@ -81,6 +82,7 @@ class Facts:
         counts: official number of utterances by target value, e.g. `{"anger": 127}`; empty: not known.
         speakers: official number of speakers; None: not known.
         target: the target that `counts` counts.
+        style: how the speech came about: by actors, read aloud, or generated; None: not known.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Facts:
     counts: Mapping[str, int] = field(default_factory=dict)
     speakers: int | None = None
     target: str = "emotion"
+    style: Literal["acted", "read", "generated"] | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ FACTS = Facts(
     name="cremad",
     title="Crowd-sourced Emotional Multimodal Actors Dataset (CREMA-D)",
     language="en",
+    style="acted",
     licence="ODbL 1.0 (contents DbCL 1.0): a derived database may be passed on only under ODbL",
     citation="Cao, H., Cooper, D. G., Keutmann, M. K., Gur, R. C., Nenkova, A., Verma, R. (2014). CREMA-D: "
     "Crowd-sourced Emotional Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4).",

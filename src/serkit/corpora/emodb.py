@@ -21,6 +21,7 @@ FACTS = Facts(
     name="emodb",
     title="Berlin Database of Emotional Speech (EMO-DB)",
     language="de",
+    style="acted",
     licence="freely usable; the publishers ask for the citation",
     citation="Burkhardt, F., Paeschke, A., Rolfes, M., Sendlmeier, W., Weiss, B. (2005). "
     "A database of German emotional speech. Interspeech 2005.",

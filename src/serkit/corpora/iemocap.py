@@ -22,6 +22,7 @@ FACTS = Facts(
     name="iemocap",
     title="Interactive Emotional Dyadic Motion Capture Database (IEMOCAP)",
     language="en",
+    style="acted",
     licence="by request, for research; no commercial use without a licence, no passing on",
     citation="Busso, C., Bulut, M., Lee, C.-C., Kazemzadeh, A., Mower, E., Kim, S., Chang, J. N., Lee, S., "
     "Narayanan, S. S. (2008). IEMOCAP: Interactive emotional dyadic motion capture database. Language "

@@ -36,6 +36,7 @@ FACTS = Facts(
     name="librispeech",
     title="LibriSpeech",
     language="en",
+    style="read",
     licence="CC BY 4.0: name the source",
     citation="Panayotov, V., Chen, G., Povey, D., Khudanpur, S. (2015). LibriSpeech: an ASR corpus based on "
     "public domain audio books. ICASSP 2015.",

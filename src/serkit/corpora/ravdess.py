@@ -17,6 +17,7 @@ FACTS = Facts(
     name="ravdess",
     title="Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), speech",
     language="en",
+    style="acted",
     licence="CC BY-NC-SA 4.0: no commercial use; adaptations only under the same licence",
     citation="Livingstone, S. R., Russo, F. A. (2018). The Ryerson Audio-Visual Database of Emotional Speech "
     "and Song (RAVDESS). PLoS ONE 13(5): e0196391.",

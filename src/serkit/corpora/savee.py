@@ -16,6 +16,7 @@ FACTS = Facts(
     name="savee",
     title="Surrey Audio-Visual Expressed Emotion (SAVEE)",
     language="en",
+    style="acted",
     licence="research use after registration; no passing on",
     citation="Haq, S., Jackson, P. J. B. (2009). Speaker-dependent audio-visual emotion recognition. AVSP.",
     url="http://kahlan.eps.surrey.ac.uk/savee/",

@@ -21,6 +21,7 @@ FACTS = Facts(
     name="tava",
     title="TAVA: speech and electroglottograph of acted affects",
     language="en",
+    style="acted",
     licence="AGPL-3.0: what is derived from it may be passed on only under AGPL-3.0; serkit ships no weights "
     "trained on it",
     citation="Gómez-Cañón, J. S., et al. (2025). TAVA. IEEE WASPAA 2025.",

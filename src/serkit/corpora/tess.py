@@ -17,6 +17,7 @@ FACTS = Facts(
     name="tess",
     title="Toronto Emotional Speech Set (TESS)",
     language="en",
+    style="acted",
     licence="CC BY-NC-ND 4.0: no commercial use, no passing on of adaptations",
     citation="Pichora-Fuller, M. K., Dupuis, K. (2020). Toronto emotional speech set (TESS). "
     "Scholars Portal Dataverse. doi:10.5683/SP2/E8H2MF.",

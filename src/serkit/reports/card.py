@@ -9,8 +9,6 @@ from serkit import corpora
 from serkit.emotions import merge
 
 _METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
-# Whose speakers are not actors, or of whom serkit does not know it.
-_NOT_ACTED = frozenset({"folder", "librispeech", "synthetic", "table"})
 
 _USE = """\
 ## Intended use
@@ -88,16 +86,20 @@ def _learned(bundle: Mapping[str, Any]) -> str:
 
 def _limits(bundle: Mapping[str, Any]) -> list[str]:
     names = bundle["trained_on"]["corpora"]
-    acted = [name for name in names if name not in _NOT_ACTED]
-    others = [name for name in names if name in _NOT_ACTED]
+    styles = {name: corpora.facts(name).style if name in corpora.READERS else None for name in names}
+    by_style = {style: ", ".join(name for name in names if styles[name] == style) for style in styles.values()}
     limits = []
-    if acted:
+    if "acted" in by_style:
         limits.append(
-            f"It has learned from actors ({', '.join(acted)}), who display more clearly than people do in "
+            f"It has learned from actors ({by_style['acted']}), who display more clearly than people do in "
             "everyday talk. Expect lower scores on spontaneous speech than those below."
         )
-    if others:
-        limits.append(f"How natural the speech of {', '.join(others)} is, is for its makers to say.")
+    if "read" in by_style:
+        limits.append(f"It has learned from people who read aloud ({by_style['read']}), not from spontaneous speech.")
+    if "generated" in by_style:
+        limits.append(f"It has learned from generated sound ({by_style['generated']}), which is not speech of people.")
+    if None in by_style:
+        limits.append(f"How natural the speech of {by_style[None]} is, is for its makers to judge.")
     languages = ", ".join(bundle["languages"]) or "unknown"
     limits.append(
         f"Language of the training material: {languages}. Other languages, accents, ages, microphones and "
