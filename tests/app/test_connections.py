@@ -35,6 +35,7 @@ def port(models):
         listening = stack.enter_context(listen("127.0.0.1", 0))
         port = listening.getsockname()[1]
         server = uvicorn.Server(configure(app, limits))
+        make.connections = server.server_state.connections
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
 
@@ -217,6 +218,17 @@ def test_a_websocket_that_reads_nothing(port, sent):
     with connected(port(), UPGRADE, room=4096) as connection:
         assert b"101 Switching Protocols" in connection.recv(4096)
         assert seconds_to_the_end(connection, sent) < 10
+
+
+def test_pongs_that_are_not_read_do_not_pile_up(port):
+    with connected(port(idle=30.0), UPGRADE, room=4096) as connection:
+        assert b"101 Switching Protocols" in connection.recv(4096)
+        connection.settimeout(0.5)
+        sent, pings = 0, 1000 * frame(PING, b"x" * 100)
+        while sent < 20_000_000:
+            sent += connection.send(pings)
+        [websocket] = port.connections
+        assert 0 < websocket.transport.get_write_buffer_size() < 500_000
 
 
 def test_a_websocket_that_does_nothing(port):
