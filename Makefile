@@ -8,7 +8,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: setup demo test lint bench docs page e2e wheel
+.PHONY: setup demo test test-older test-lowest lint bench docs page e2e wheel
 
 setup: .venv/lab.stamp  ## everything: train, test, export
 
@@ -30,6 +30,20 @@ demo: .venv/core.stamp  ## recognise made-up clips, and AUDIO=file, folder or pa
 
 test: .venv/lab.stamp  ## all tests; SERKIT_CORPORA=folder adds the real recordings
 	$(BIN)/python -m pytest --numprocesses auto
+
+test-older: .venv/lab.stamp  ## the tests of numbers again, as a processor without AVX-512 computes
+	$(BIN)/python tests/older_processor.py $(BIN)/python -m pytest --numprocesses auto tests/features tests/networks \
+	  tests/methods tests/evaluation tests/recognition tests/test_training.py tests/test_precision.py
+
+# uv resolves to the lowest versions, which pip cannot.
+LOWEST := .venv-lowest/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python
+test-lowest:  ## core and server with the oldest libraries that pyproject.toml allows, and without the lab
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST) --resolution lowest-direct --editable ".[app]"
+	$(LOWEST) pytest pytest-xdist hypothesis httpx2 onnx srt webvtt-py praatio
+	.venv-lowest/bin/python -m pytest --numprocesses auto tests/test_audio*.py tests/recognition tests/app \
+	  tests/cli/test_predict.py tests/cli/test_stream_command.py tests/cli/test_timelines_command.py tests/cli/test_serve.py
 
 lint: .venv/lab.stamp
 	$(BIN)/ruff check .

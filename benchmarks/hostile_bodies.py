@@ -97,8 +97,8 @@ def _huge_header(generator: np.random.Generator, index: int) -> Hostile:
             content[34:36] = struct.pack("<H", 0xFFFF)
         case 4:  # a FLAC that claims 2**36 - 1 samples
             content = _flac_of_length(generator, 2**36 - 1 - index)
-        case 5:  # a FLAC that does not say how many
-            content = _flac_of_length(generator, 0)
+        case 5:  # a FLAC that does not say how many, and is cut off
+            content = _flac_of_length(generator, 0)[:-1000]
         case 6:  # a chunk in front of the data that is longer than the file
             content[36:36] = b"LIST" + struct.pack("<I", length + index)
         case 7:  # an AU with its data behind its end

@@ -1,6 +1,7 @@
 """What several test files share: a cache of their own, generated speech, and a bundle to be computed by hand."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,9 @@ LABELS = ["anger", "joy", "neutral", "sadness"]
 def pytest_configure():
     # Before anything imports torch: with one thread its numbers repeat, and the cores are left to pytest-xdist.
     os.environ["OMP_NUM_THREADS"] = "1"
+    # A shell that starts the tests in the background makes them ignore Ctrl-C, and all that they start would, too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

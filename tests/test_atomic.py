@@ -1,9 +1,14 @@
 import errno
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 
 from serkit import atomic
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="locks and folders of POSIX")
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -35,3 +40,88 @@ def test_errors_name_the_place_not_the_temporary_file(tmp_path):
     with pytest.raises(OSError) as caught, atomic.writing(tmp_path / "a.txt"):
         (tmp_path / "other.txt").read_text()
     assert caught.value.filename == str(tmp_path / "other.txt")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The flushes and renames in their order, by what they are of."""
+    calls = []
+
+    def place(descriptor):
+        return os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append(("flush", place(descriptor))) or fsync(descriptor))
+    monkeypatch.setattr(os, "replace", lambda a, b: calls.append(("rename", os.path.basename(b))) or replace(a, b))
+    return calls
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_what_is_renamed_is_on_the_disk_before_and_its_folder_after(tmp_path, calls):
+    atomic.write_text(tmp_path / "a.txt", "whole")
+    [(first, temporary), *rest] = calls
+    assert first == "flush" and atomic._TEMPORARY.fullmatch(temporary)
+    assert rest == [("rename", "a.txt"), ("flush", tmp_path.name)]
+    calls.clear()
+    with atomic.writing(tmp_path / "a.txt", flush=False) as temporary:
+        temporary.write_text("other")
+    assert calls == [("rename", "a.txt")]
+    calls.clear()
+    with atomic.writing_folder(tmp_path / "folder") as temporary:
+        (temporary / "one").write_text("1")
+        (temporary / "two").write_text("2")
+    assert {name for _, name in calls[:2]} == {"one", "two"}
+    assert calls[2:] == [("flush", temporary.name), ("rename", "folder"), ("flush", tmp_path.name)]
+
+
+def test_a_folder_appears_whole(tmp_path):
+    with atomic.writing_folder(tmp_path / "new" / "a") as temporary:
+        (temporary / "one").write_text("1")
+        assert not (tmp_path / "new" / "a").exists()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+    with pytest.raises(KeyboardInterrupt), atomic.writing_folder(tmp_path / "new" / "b") as temporary:
+        (temporary / "one").write_text("1")
+        raise KeyboardInterrupt
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+
+
+def test_a_name_of_the_longest_kind(tmp_path):
+    atomic.write_text(tmp_path / ("n" * 255), "whole")
+    assert [len(path.name) for path in tmp_path.iterdir()] == [255]
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from serkit import atomic
+folder = Path(sys.argv[1])
+with atomic.writing(folder / sys.argv[2]) as file, atomic.writing_folder(folder / sys.argv[3]) as inside:
+    file.write_text("half")
+    (inside / "one").write_text("half")
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@posix
+def test_what_a_killed_process_has_left_is_removed_by_the_next_but_not_what_a_living_one_writes(tmp_path):
+    living, killed = (
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, tmp_path, *names], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for names in (("a", "b"), ("c", "d"))
+    )
+    for process in (living, killed):
+        assert process.stdout.readline() == "ready\n"
+    killed.kill()
+    killed.communicate()
+    assert len(list(tmp_path.iterdir())) == 4
+    (tmp_path / ".serkit-notes.tmp").write_text("another's")
+    command = "import sys; from pathlib import Path; from serkit import atomic; atomic.write_json(Path(sys.argv[1]), 1)"
+    subprocess.run([sys.executable, "-c", command, tmp_path / "e"], check=True)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {".serkit-notes.tmp", "e"} < left and len(left) == 4
+    living.communicate()
+    assert living.returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {".serkit-notes.tmp", "a", "b", "e"}
+    assert json.loads((tmp_path / "e").read_text()) == 1

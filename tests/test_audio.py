@@ -17,8 +17,6 @@ from serkit.errors import UserError
 RATE = 16000
 RANDOM = np.random.default_rng(0)
 NOISE = RANDOM.uniform(-0.9, 0.9, RATE // 2).astype(np.float32)
-#: The MP3 decoder rounds the last bit otherwise after a seek.
-MP3 = 5e-7
 FORMATS = {
     "wav": {"subtype": "PCM_16"},
     "aiff": {"subtype": "PCM_16"},
@@ -129,7 +127,7 @@ def test_blocks_joined_are_what_read_returns(write, suffix, rate, seconds):
     path = write(suffix, np.stack([NOISE, NOISE[::-1]], axis=1))
     whole, found = audio.read(path, rate, start=0.1, end=0.45)
     parts = list(audio.blocks(path, rate, start=0.1, end=0.45, seconds=seconds))
-    np.testing.assert_allclose(np.concatenate([part for part, _ in parts]), whole, rtol=0, atol=MP3 * (suffix == "mp3"))
+    np.testing.assert_array_equal(np.concatenate([part for part, _ in parts]), whole)
     assert {value for _, value in parts} == {found} == {rate or RATE}
     assert len(parts) == -(-5600 // min(5600, int(seconds * RATE)))
 
@@ -146,7 +144,7 @@ def test_intervals_are_exact_to_the_sample(write, suffix, start, end):
     whole, _ = audio.read(path)
     expected = whole[round((start or 0) * RATE) : len(whole) if end is None else round(end * RATE)]
     signal, _ = audio.read(path, start=start, end=end)
-    np.testing.assert_allclose(signal, expected, rtol=0, atol=MP3 * (suffix == "mp3"))
+    np.testing.assert_array_equal(signal, expected)
 
 
 @pytest.mark.parametrize(
@@ -176,11 +174,11 @@ def cut(path, part=0.6):
     [
         ("gone.wav", None, "no such file"),
         ("empty.wav", b"", r"empty file \(0 bytes\)"),
-        ("text.wav", b"no sound at all\n" * 100, r"not audio that libsndfile can read \(Format not recognised\)"),
-        ("text.mp3", b"no sound at all\n" * 100, r"not audio that libsndfile can read \(Format not recognised\)"),
-        ("text.raw", b"no sound at all\n" * 100, "not audio that libsndfile can read"),
-        ("junk.flac", b"fLaC" + bytes(500), "not audio that libsndfile can read"),
-        ("junk.ogg", b"OggS" + bytes(500), "not audio that libsndfile can read"),
+        ("text.wav", b"no sound at all\n" * 100, r"not audio that serkit can read \(format not recognized\)"),
+        ("text.mp3", b"no sound at all\n" * 100, r"not audio that serkit can read \(format not recognized\)"),
+        ("text.raw", b"no sound at all\n" * 100, "not audio that serkit can read"),
+        ("junk.flac", b"fLaC" + bytes(500), "not audio that serkit can read"),
+        ("junk.ogg", b"OggS" + bytes(500), "not audio that serkit can read"),
     ],
 )
 @pytest.mark.parametrize("function", [audio.info, audio.read, audio.content_hash])
@@ -225,7 +223,7 @@ def test_a_header_without_samples_is_an_error(write, suffix):
 def test_a_flac_header_is_an_error_at_any_start(write):
     path = write("flac")
     header_only(path)
-    with pytest.raises(AudioError, match=r"cannot go to 0\.200 s"):
+    with pytest.raises(AudioError, match=r"no audio in it \(0 samples could be decoded\)"):
         audio.read(path, start=0.2)
 
 
@@ -299,26 +297,18 @@ def test_a_truncated_recording_is_told_and_gives_what_is_there(write, suffix, me
         signal, _ = audio.read(path)
     assert 0.4 * len(whole) < len(signal) < 0.7 * len(whole)
     end = len(signal) - 1200  # the decoder of an MP3 mends its last frames
-    np.testing.assert_allclose(signal[:end], whole[:end], rtol=0, atol=MP3)
+    np.testing.assert_allclose(signal[:end], whole[:end], rtol=0, atol=5e-7)
 
 
 @pytest.mark.parametrize("suffix", ["ogg", "opus"])
 def test_a_truncated_ogg_is_told_by_its_missing_end_mark(write, suffix):
     path = write(suffix, np.tile(NOISE, 6))
     cut(path)
-    with pytest.warns(AudioWarning, match=r"truncated \(\d\.\d\d s could be read, then its end mark is missing\)"):
+    with pytest.warns(AudioWarning, match=r"truncated \(\d\.\d\d s could be read, then its end is missing\)"):
         signal, _ = audio.read(path)
     assert 0 < len(signal) < 0.7 * 3 * RATE
     with pytest.warns(AudioWarning, match="truncated"):
         assert audio.info(path).frames == len(signal)
-
-
-def test_a_truncated_flac_is_an_error(write):
-    path = write("flac")
-    cut(path)
-    for function in (audio.read, audio.content_hash):
-        with pytest.raises(AudioError, match="broken audio data"):
-            function(path)
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
@@ -365,15 +355,6 @@ def test_warnings_can_be_collected(write, strict):
         audio.info(path)
         list(audio.blocks(path))
     assert texts == [f"{path}: truncated (0.30 s of 0.50 s could be read)"]
-
-
-def test_a_flac_without_a_length_is_refused(write):
-    content = bytearray(write("flac").read_bytes())
-    # The lowest 36 bits of the 18 bytes from the 9th on: number of samples; 0 is unknown.
-    content[21] &= 0xF0
-    content[22:26] = bytes(4)
-    with pytest.raises(AudioError, match="header says no length"):
-        audio.info(audio.InMemory(bytes(content)))
 
 
 def test_many_channels_make_no_larger_blocks(tmp_path):

@@ -49,3 +49,9 @@ def test_choosing_classes():
         UserError, match=r"unknown class 'angr'. Did you mean 'anger'\? Available: anger, fear, sadness"
     ):
         choose(available, ["angr"])
+
+
+def test_a_class_called_drop_is_a_class_like_any_other():
+    assert merge("drop", {}) == merge("drop", {"calm": "drop"}) == merge("drop", {"drop": "drop"}) == "drop"
+    assert merge("drop", {"drop": "fall"}) == "fall"
+    assert merge("calm", {"calm": "drop", "drop": "drop"}) is None

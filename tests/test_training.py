@@ -544,8 +544,41 @@ def test_a_checkpoint_that_a_power_cut_has_left_broken(tmp_path, interrupt, left
         train(tmp_path, make_linear(), make_vectors(26), batch_size=5, checkpoint_seconds=0)
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(UserError, match=r"checkpoint\.safetensors: broken \(.*the stage is trained again"):
+    begins_again(tmp_path, path, batch_size=5)
+
+
+def begins_again(folder, damaged, **options):
+    """Train on from a folder with a damaged file; the result must be that of an undisturbed training."""
+    with pytest.warns(UserWarning, match=rf"{damaged.name}: damaged.*; the stage is trained from its beginning"):
+        found, _ = train(folder, make_linear(), make_vectors(26), checkpoint_seconds=0, **options)
+    expected, _ = train(folder / "undisturbed", make_linear(), make_vectors(26), **options)
+    for name, value in expected.state_dict().items():
+        assert torch.equal(value, found.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.3, 0.6, 0.9, 0.999])
+def test_a_flipped_byte_of_a_checkpoint_is_noticed(tmp_path, interrupt, share):
+    interrupt("_seed_step", 9)
+    with pytest.raises(Interruption):
         train(tmp_path, make_linear(), make_vectors(26), batch_size=5, checkpoint_seconds=0)
+    flip(path := tmp_path / "checkpoint.safetensors", share)
+    begins_again(tmp_path, path, batch_size=5)
+
+
+def test_a_flipped_byte_of_the_best_weights_is_noticed(tmp_path, interrupt):
+    options = {"batch_size": 5, "select": "loss", "epochs": 6}
+    interrupt("_seed_step", 14)
+    with pytest.raises(Interruption):
+        train(tmp_path, make_linear(), make_vectors(26), checkpoint_seconds=0, **options)
+    flip(path := tmp_path / "best.safetensors", 0.9)
+    begins_again(tmp_path, path, **options)
+
+
+def flip(path, share):
+    """Flip a bit of the byte at a share of a file's length."""
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 1
+    path.write_bytes(content)
 
 
 def test_a_rule_that_watches_what_is_not_there(tmp_path):
@@ -565,3 +598,49 @@ def test_a_loss_that_is_not_finite(tmp_path):
 def test_what_fabric_does_not_know(tmp_path, settings):
     with pytest.raises(UserError, match=next(iter(settings.values()))):
         train(tmp_path, make_linear(), make_vectors(4), 4, **settings)
+
+
+class Faulty(Push):
+    """Raises what a library would."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def loss(self, output, batch):
+        raise self.error
+
+
+def test_batch_normalization_of_one_item_says_what_would_work(tmp_path):
+    with pytest.raises(UserError, match=r"a batch of 1: Expected .*needs two items in a batch: take a larger"):
+        train(tmp_path, epochs=1, batch_size=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("Given groups=1,\nmore"), "the network cannot compute a batch of 2: Given groups=1,"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory.; take a smaller batch_size or network"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory; take a smaller batch_size or network"),
+        (MemoryError(), "a batch of 2: MemoryError; take a smaller batch_size or network"),
+        (ZeroDivisionError("division by zero"), "a batch of 2: division by zero"),
+    ],
+)
+def test_what_a_network_cannot_compute_is_one_line(tmp_path, error, text):
+    with pytest.raises(UserError) as caught:
+        train(tmp_path, Model(Levers()), make_vectors(8), 8, method=Faulty(error), batch_size=2, epochs=1)
+    assert str(caught.value).endswith(text)
+
+
+def test_a_full_disk_is_no_fault_of_the_network(tmp_path):
+    with pytest.raises(OSError, match="No space"):
+        error = OSError(28, "No space left on device")
+        train(tmp_path, Model(Levers()), make_vectors(8), 8, method=Faulty(error), batch_size=2, epochs=1)
+
+
+def test_weights_of_one_content_are_one_file(tmp_path):
+    tensors = {name: torch.ones(2) for name in "abcdef"}
+    for name in ("one", "other"):
+        checkpoint.save_weights(tensors, tmp_path / name, {"epoch": 1, "loss": math.nan, "best": (1, 2)})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    assert checkpoint.read_weights(tmp_path / "one").keys() == tensors.keys()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +17,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from serkit.atomic import write_bytes, write_text
-from serkit.errors import UserError
+from serkit.errors import Damaged, UserError
 from serkit.networks.network import Batch, Model
 
 #: What `Progress.right` holds of an item that an epoch left out, or that has no label.
 UNSEEN = 2
+
+# Where a file's checksum stands in its note.
+_CHECKSUM = "checksum"
 
 
 @dataclass
@@ -37,6 +42,7 @@ class Progress:
         sums: sum of each loss term over them.
         best: best validation value and its epoch.
         stopped: whether a stopping rule ended it.
+        precision: it trains in.
     """
 
     epoch: int = 0
@@ -48,6 +54,7 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     best: tuple[float, int] | None = None
     stopped: bool = False
+    precision: str = "32-true"
 
     def count(
         self, terms: dict[str, Tensor], predictions: dict[str, Tensor], batch: Batch, rows: Sequence[int]
@@ -120,16 +127,26 @@ def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
 
 
 def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
-    """Write tensors and a JSON note as safetensors, whole or not at all."""
-    metadata = {"note": json.dumps(note)} if note is not None else None
+    """Write tensors, a JSON note and the checksum of both as safetensors, whole or not at all."""
+    note = json.loads(json.dumps(note or {}))
+    # A single entry: safetensors writes several in an order that changes from file to file.
+    metadata = {"note": json.dumps({**note, _CHECKSUM: _checksum(tensors, note)})}
     # As bytes: `save_file` makes a file that nobody else may read.
     write_bytes(path, save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata))
 
 
 def load_weights(model: Model, path: Path) -> None:
-    """Give a model the weights of a file that `save_weights` wrote."""
-    tensors, _ = _read(path)
-    model.load_state_dict(tensors)
+    """Give a model the weights of a file that `save_weights` wrote; errors are those of `read_weights`."""
+    model.load_state_dict(read_weights(path))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file that `save_weights` wrote, by name.
+
+    Raises:
+        Damaged: the file is missing, broken, or not as it was written.
+    """
+    return _read(path)[0]
 
 
 def keep_best(folder: Path, model: Model, state: Progress, select: str) -> None:
@@ -168,17 +185,24 @@ def save_checkpoint(
         "stopped": state.stopped,
         "averaged": average.steps if average else 0,
         "precision": precision.state_dict(),
+        "trained_in": state.precision,
     }
     save_weights(tensors, folder / "checkpoint.safetensors", note)
     write_history(folder, state.history)
 
 
 def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, precision: Any) -> Progress:
-    """Take up the folder's checkpoint, or begin."""
+    """Take up the folder's checkpoint, or begin; of a damaged one too."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         return Progress()
-    tensors, note = _read(path)
+    try:
+        tensors, note = _read(path)
+        if note["best"]:
+            read_weights(folder / "best.safetensors")
+    except Damaged as error:
+        warnings.warn(f"{error}; the stage is trained from its beginning", stacklevel=2)
+        return Progress()
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
@@ -193,16 +217,37 @@ def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, 
     steps = note.pop("averaged")
     if average:
         average.state, average.steps = part("average."), steps
+    note.pop("trained_in", None)
     best = tuple(note.pop("best") or ()) or None
     right = list(tensors["right"]) if "right" in tensors else []
     return Progress(**note, best=best, right=right, running=tensors.get("running"))
+
+
+def precision_of(folder: Path) -> str | None:
+    """Return the precision that the folder's checkpoint was trained in; None: there is no checkpoint, or an old one."""
+    path = folder / "checkpoint.safetensors"
+    return _read(path)[1].get("trained_in") if path.exists() else None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            return tensors, json.loads((file.metadata() or {}).get("note", "{}"))
-    except SafetensorError as error:
-        # A power cut can leave an empty or cut-off file behind a rename.
-        raise UserError(f"{path}: broken ({error}); remove {path.parent}, and the stage is trained again") from None
+            note = json.loads((file.metadata() or {}).get("note", "{}"))
+    except FileNotFoundError:
+        raise Damaged(f"{path}: missing") from None
+    except (SafetensorError, ValueError) as error:  # a power cut can leave an empty or cut-off file
+        raise Damaged(f"{path}: damaged ({error})") from None
+    # Files of before there were checksums have none.
+    if note.pop(_CHECKSUM, None) not in (None, _checksum(tensors, note)):
+        raise Damaged(f"{path}: damaged; it is not as it was written")
+    return tensors, note
+
+
+def _checksum(tensors: dict[str, Tensor], note: dict[str, Any]) -> str:
+    checksum = zlib.crc32(json.dumps(note).encode())
+    for name, tensor in sorted(tensors.items()):
+        checksum = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), checksum)
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        checksum = zlib.crc32(flat.view(torch.uint8).numpy().data, checksum)
+    return f"{checksum:08x}"

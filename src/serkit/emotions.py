@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from serkit.errors import unknown
+from serkit.text import clean
 
 #: Spellings found in corpora, tables and folder names -> serkit's name.
 ALIASES = {
@@ -32,14 +33,20 @@ def canonical(label: str) -> str:
     >>> canonical("Angry"), canonical("ps"), canonical("annoyed")
     ('anger', 'surprise', 'annoyed')
     """
-    label = label.strip().lower()
+    label = clean(label).lower()
     return _CANONICAL.get(label, label)
 
 
 def merge(label: str, mapping: Mapping[str, str]) -> str | None:
-    """Apply a map such as `{calm = "drop", excitement = "happiness"}`; `None` means: leave it out."""
-    label = mapping.get(label, label)
-    return None if label == DROP else label
+    """Apply a map such as `{calm = "drop", excitement = "happiness"}`; `None` means: leave it out.
+
+    Only what is mapped is left out: a class that is itself called `drop` is one like any other, mapped to itself too.
+
+    >>> merge("calm", {"calm": "drop"}), merge("drop", {"calm": "drop"}), merge("drop", {"drop": "drop"})
+    (None, 'drop', 'drop')
+    """
+    merged = mapping.get(label, label)
+    return None if merged == DROP != label else merged
 
 
 def choose(available: Sequence[str], classes: str | Sequence[str]) -> list[str]:

@@ -1,9 +1,11 @@
-"""The one exception for a user's mistake, and the wording of its commonest kind."""
+"""The one exception for a user's mistake, and the wording of its commonest kinds."""
 
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 
 class UserError(Exception):
@@ -11,6 +13,10 @@ class UserError(Exception):
 
     The command line prints it as one line, without a traceback, and exits with code 2.
     """
+
+
+class Damaged(UserError):
+    """A file that serkit has written is missing, or no longer what was written; the message begins with its path."""
 
 
 def unknown(kind: str, name: str, available: Iterable[str]) -> UserError:
@@ -23,3 +29,23 @@ def unknown(kind: str, name: str, available: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     return UserError(f"unknown {kind} '{name}'.{hint} Available: {', '.join(names) or 'none'}")
+
+
+def whole_number(name: str, value: Any, lowest: int | None = None, highest: int | None = None) -> int:
+    """Return a whole number of any type, NumPy's too, as an int; a float or a bool is none.
+
+    >>> whole_number("jobs", 2.0)
+    Traceback (most recent call last):
+    serkit.errors.UserError: jobs must be a whole number, got 2.0
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise UserError(f"{name} must be a whole number, got {value!r}") from None
+    if isinstance(value, bool) or type(value).__name__ == "bool":  # NumPy's own bool is an index before 2.1
+        raise UserError(f"{name} must be a whole number, got {value!r}")
+    if lowest is not None and number < lowest:
+        raise UserError(f"{name} must be at least {lowest}, got {number}")
+    if highest is not None and number > highest:
+        raise UserError(f"{name} must be at most {highest}, got {number}")
+    return number

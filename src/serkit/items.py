@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ _PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker
 
 # What `Item.id` writes behind the utterance's: only names of augmentations, since a file may be called `take+b`.
 _WINDOW, _COPY = re.compile(r"\[[-+.e\d]+\]$"), re.compile(rf"\+({'|'.join(augment.AUGMENTATIONS)})$")
+
+# Of windows, and of steps between them, in s. A longer one, padded, need not fit into memory; of shorter ones, or of
+# more overlap, there are more than anybody can wait for.
+_LONGEST, _SHORTEST, _MOST_OVERLAP = 600.0, 0.001, 1000
 
 # A tail below 0.1 ms is the rounding of duration = samples / rate, or holds no whole sample of speech.
 _NO_TAIL = 1e-4
@@ -56,6 +61,16 @@ class Windowing:
         given = [value for value in (self.seconds, self.hop) if value is not None]
         if self.seconds is not None and not all(0 < value < math.inf for value in given):
             raise UserError(f"windows of {self.seconds} s every {self.hop} s: both must be above 0, and finite")
+        if not all(_SHORTEST <= value <= _LONGEST for value in given):
+            raise UserError(
+                f"windows of {self.seconds} s every {self.hop} s: both must be from {_SHORTEST} to {_LONGEST:g} s"
+            )
+        if self.seconds and self.hop and self.seconds > _MOST_OVERLAP * self.hop:
+            raise UserError(
+                f"windows of {self.seconds} s every {self.hop} s: a moment lies in more than {_MOST_OVERLAP} of them"
+            )
+        if not 0 <= self.minimum < math.inf:
+            raise UserError(f"windowing: minimum must be a finite number from 0 on, got {self.minimum}")
 
     def windows(self, duration: float) -> list[tuple[float, float]]:
         """Return start and end in s of each window of a recording of `duration` s; at least one."""
@@ -258,6 +273,38 @@ def cut(utterance: Utterance, windowing: Windowing) -> list[Item]:
         return [Item(utterance)]
     duration = audio.info(utterance.path).duration if utterance.end is None else utterance.end
     return [Item(utterance, start, end) for start, end in windowing.windows(duration - (utterance.start or 0.0))]
+
+
+def outside(utterance: Utterance, channels: Collection[str] = (), infos: dict[Path, audio.Info] | None = None) -> str:
+    """Return why an utterance cannot be read from a file that can: it lacks the interval or the channel.
+
+    Args:
+        utterance: a row of a table, say.
+        channels: names of further channels that are read.
+        infos: remembers what headers say, for many utterances of one file.
+
+    Returns:
+        The message of an error; empty if all is well, or if the file itself is broken.
+    """
+    infos = {} if infos is None else infos
+
+    def info(path: Path) -> audio.Info:
+        if path not in infos:
+            infos[path] = audio.info(path)
+        return infos[path]
+
+    sources = [Channel(utterance.path, utterance.index)] if utterance.index is not None else []
+    sources += [channel for name, channel in utterance.channels.items() if name in channels]
+    with audio.collecting_warnings():  # Reading the file has told them.
+        try:
+            if utterance.start is not None or utterance.end is not None:
+                audio.interval(utterance.path, info(utterance.path), utterance.start, utterance.end)
+            for source in sources:
+                if source.index >= (count := info(source.path).channels):
+                    return f"{source.path}: no channel {source.index}; it has {count}, counted from 0"
+        except audio.AudioError as error:
+            return str(error)
+    return ""
 
 
 def copies(items: Sequence[Item], names: Sequence[str], seed: int) -> list[Item]:

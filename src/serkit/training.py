@@ -7,7 +7,6 @@ resumed gives the same weights, bit for bit, as an undisturbed one.
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +20,24 @@ from torch import Tensor
 
 from serkit import perturb, schedules, stopping
 from serkit.batches import ItemData
-from serkit.checkpoint import UNSEEN, Average, Progress, keep_best, load_weights, resume, save_checkpoint, write_history
+from serkit.checkpoint import (
+    UNSEEN,
+    Average,
+    Progress,
+    keep_best,
+    load_weights,
+    precision_of,
+    resume,
+    save_checkpoint,
+    write_history,
+)
 from serkit.errors import UserError
 from serkit.evaluation.agreement import ccc
 from serkit.evaluation.metrics import accuracy, macro_f1, uar
 from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output, output_of
+from serkit.options import first_line
+from serkit.precision import make_fabric, resolve
 from serkit.progress import bar
 from serkit.systems.schema import Trainer
 
@@ -62,7 +73,7 @@ def fit(
 
     Raises:
         UserError: selection on validation without a validation part; a precision or an accelerator that cannot
-            be; a loss that is not finite.
+            be; a batch that the network cannot compute; a loss that is not finite.
     """
     if trainer.select != "last" and not validation:
         raise UserError(
@@ -98,14 +109,17 @@ class _Loop:
         self.training, self.validation = training, validation
         self.folder, self.seed = folder, seed
         self.rows = {position: row for row, position in enumerate(training)}
-        self.fabric = _fabric(accelerator, trainer.precision)
+        # A training that goes on elsewhere keeps the precision it began with: `auto` could choose another there.
+        precision = precision_of(folder) or resolve(trainer.precision, accelerator)
+        self.fabric = _fabric(accelerator, precision)
         self.schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
         self.rule = stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
         self.perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
         self.average = Average(model, trainer.average) if trainer.average else None
-        self.wrapped, self.optimizer = self.fabric.setup(model, _optimizer(model, trainer))
+        self.wrapped, self.optimizer = self.fabric.setup(model, _optimizer(model, trainer, precision))
         # Last: the optimizer's state goes where the weights are, and takes their precision.
         self.progress = resume(folder, model, self.optimizer, self.average, self.fabric.strategy.precision)
+        self.progress.precision = precision
         self.saved = time.monotonic()
 
     def train_epoch(self) -> None:
@@ -117,7 +131,8 @@ class _Loop:
             progress.running = torch.full((len(self.training),), UNSEEN, dtype=torch.uint8)
         while progress.step < len(batches):
             _seed_step(self.seed, progress.epoch, progress.step)
-            self._train_step(batches[progress.step], self._rate(progress.step / len(batches)))
+            with _computing(len(batches[progress.step])):
+                self._train_step(batches[progress.step], self._rate(progress.step / len(batches)))
             progress.step += 1
             if time.monotonic() - self.saved > self.trainer.checkpoint_seconds:
                 precision = self.fabric.strategy.precision
@@ -127,7 +142,8 @@ class _Loop:
         with _averaged(self.average, self.model):
             if self.validation:
                 size = self.trainer.batch_size
-                record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
+                with _computing(size):
+                    record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
             keep_best(self.folder, self.model, progress, self.trainer.select)
         progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
 
@@ -165,13 +181,23 @@ class _Loop:
         self.model.to("cpu", torch.float32).eval()
 
 
-def _fabric(accelerator: str, precision: str) -> Any:
-    from lightning_fabric import Fabric
-
-    # It says on every start which precision was asked for.
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+@contextmanager
+def _computing(items: int) -> Iterator[None]:
+    """Raise UserError where a network cannot compute a batch of so many items: by its options or for want of memory."""
     try:
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+        yield
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        hint = ""
+        if "more than 1 value per channel" in str(error):
+            hint = "; batch normalization needs two items in a batch: take a larger batch_size, or more recordings"
+        elif isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error):
+            hint = "; take a smaller batch_size or network"
+        raise UserError(f"the network cannot compute a batch of {items}: {first_line(error)}{hint}") from error
+
+
+def _fabric(accelerator: str, precision: str) -> Any:
+    try:
+        return make_fabric(accelerator, precision)
     except (ValueError, RuntimeError) as error:
         raise UserError(f"accelerator '{accelerator}' with trainer.precision = '{precision}': {error}") from None
 
@@ -296,7 +322,7 @@ class _averaged:
             self.model.load_state_dict(self.kept)
 
 
-def _optimizer(model: Model, trainer: Trainer) -> torch.optim.Optimizer:
+def _optimizer(model: Model, trainer: Trainer, precision: str) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise UserError("every layer is frozen: there is nothing to train")
@@ -310,7 +336,7 @@ def _optimizer(model: Model, trainer: Trainer) -> torch.optim.Optimizer:
         ]
     # One kernel for all parameters: a tenth of a small network's step. 16-bit scaling cannot be combined
     # with clipping there.
-    fused = not trainer.precision.startswith("16")
+    fused = not precision.startswith("16")
     return OPTIMIZERS[trainer.optimizer](groups, lr=trainer.learning_rate, fused=fused)
 
 

@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import os
@@ -215,3 +216,12 @@ def test_a_parameter_that_is_none_is_not_ignored(client, sound, endpoint, query,
 def test_what_takes_no_parameter(client, path):
     answer = client.get(f"{path}?model=toy")
     assert (answer.status_code, answer.json()) == (422, {"error": "unknown parameter 'model'. Available: none"})
+
+
+@pytest.mark.parametrize("format", ["csv", "audformat"])
+def test_csv_is_made_for_spreadsheets(client, file, format):
+    name = "=HYPERLINK(1).wav"
+    answer = client.post("/v1/timeline", params={"format": format}, files={"file": (name, file.read_bytes())})
+    assert answer.status_code == 200
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert rows and {row["file"] for row in rows} == {f"'{name}"}

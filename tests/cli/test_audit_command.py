@@ -115,3 +115,23 @@ def test_mistakes(tables, tmp_path):
     ]:
         error = run(*arguments).exception
         assert isinstance(error, UserError) and words in str(error)
+
+
+def test_cautions_about_speakers_and_labels(tmp_path, monkeypatch, noise):
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
+    for name, seed in (("a", 1), ("b", 1), ("c", 2), ("d", 3)):
+        noise(tmp_path / f"{name}.wav", seconds=0.3, seed=seed)
+    rows = ["a.wav,happy,Anna,x,train", "b.wav,sad,bob,y,train", "c.wav,joy,anna,z,test", "d.wav,sad,1,w,test"]
+    (tmp_path / "parts.csv").write_text("\n".join(["path,emotion,speaker,sentence,part", *rows]) + "\n")
+    result = run(str(tmp_path / "parts.csv"))
+    assert result.exit_code == 0
+    lines = [line.split(maxsplit=1) for line in result.stdout.splitlines() if line.split()[:1] == ["caution"]]
+    assert [text.strip() for _, text in lines] == [
+        "speakers that differ only in spelling: table/Anna ~ table/anna",
+        "contradicting labels for 1 recording: table/a (happiness) = table/b (sadness)",
+    ]
+    findings = json.loads(run(str(tmp_path / "parts.csv"), "--format", "json").stdout)["findings"]
+    assert [(each["kind"], each["severity"]) for each in findings] == [
+        ("spelling", "caution"),
+        ("contradiction", "caution"),
+    ]

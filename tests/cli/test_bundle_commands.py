@@ -70,6 +70,19 @@ def test_doctor(run, toy, tmp_path, monkeypatch, capsys):
     assert "page       of `serkit serve`: not built: make page" in printed
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_doctor_looks_for_ffmpeg(run, toy, tmp_path, monkeypatch, capsys, there):
+    program = tmp_path / "programs" / "ffmpeg"
+    program.parent.mkdir()
+    if there:
+        program.touch()
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert run(["doctor"]) == 0
+    expected = str(program) if there else "not found: M4A, MP4, WebM, WMA, AMR and videos cannot be read"
+    assert f"ffmpeg     {expected}\n" in capsys.readouterr().out
+
+
 def test_doctor_finds_the_page(run, toy, tmp_path, monkeypatch, capsys):
     (tmp_path / "index.html").touch()
     monkeypatch.setattr("serkit.cli.doctor.PAGE", tmp_path)

@@ -110,7 +110,7 @@ assert run(["--help"]) == 0
 print([name for name in sys.modules if name.startswith("serkit.") or name in ("numpy", "onnxruntime")])
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[-1] == "['serkit.errors', 'serkit.cli']"
+    assert result.stdout.splitlines()[-1] == "['serkit.errors', 'serkit.terminal', 'serkit.cli']"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")

@@ -1,7 +1,11 @@
 """`serkit features`: the table on stdout, channels, and the picture of F0."""
 
 import csv
+import errno
 import io
+import os
+import re
+import shutil
 import sys
 
 import numpy as np
@@ -10,6 +14,7 @@ import soundfile
 
 from serkit.cli import run
 from serkit.features import build
+from serkit.locks import alone
 
 RATE = 16000
 
@@ -139,3 +144,95 @@ def test_a_picture_without_matplotlib_is_one_line(take, tmp_path, capsys, monkey
     assert run(["features", "f0_egg", str(take), "--plot", str(tmp_path / "x.png")]) == 2
     printed = capsys.readouterr().err
     assert "matplotlib" in printed and "lab" in printed and printed.count("\n") == 1
+
+
+@pytest.fixture
+def read_only(tmp_path, monkeypatch):
+    """A cache that lies below what is a file: nobody can write to it, root neither."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "file" / "cache"))
+
+
+def test_a_cache_that_cannot_be_written(take, tmp_path, read_only, capsys):
+    place = re.escape(str(tmp_path / "file" / "cache"))
+    text = rf"serkit: error: {place}: the cache cannot be written \(.*\); make room, or set SERKIT_CACHE to another\n"
+    for arguments in ([], ["--out", str(tmp_path / "out.csv")], ["--out", str(tmp_path / "out.parquet")]):
+        assert run(["features", "log_mel_functionals", str(take), *arguments]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and re.fullmatch(text, err)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "take.wav"]
+
+
+def test_a_full_disk_for_the_cache(take, tmp_path, capsys, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
+    assert run(["features", "log_mel_functionals", str(take)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        f"serkit: error: {tmp_path / 'cache'}: the cache cannot be written ({os.strerror(errno.ENOSPC)}); "
+        "make room, or set SERKIT_CACHE to another\n"
+    )
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A user whom the system does not know, without a home folder."""
+    pwd = pytest.importorskip("pwd", reason="users are POSIX's")
+
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("SERKIT_CACHE")
+
+
+def test_without_a_home_folder(take, tmp_path, homeless, toy, capsys, monkeypatch):
+    monkeypatch.delenv("SERKIT_CACHE", raising=False)
+    # What needs no cache works.
+    assert run(["predict", "--model", "toy", "--format", "csv", str(take)]) == 0
+    assert run(["models"]) == 0
+    assert run(["doctor"]) == 0
+    assert "store      none, without a home folder: set SERKIT_CACHE to a folder" in capsys.readouterr().out
+    assert run(["features", "log_mel_functionals", str(take)]) == 2
+    assert capsys.readouterr().err == (
+        "serkit: error: there is no home folder for the cache: set SERKIT_CACHE to a folder\n"
+    )
+    for place in ("~/x", "~nobody-at-all/x"):
+        assert run(["predict", "--model", place, str(take)]) == 2
+        assert run(["features", "log_mel_functionals", "--corpus", f"folder={place}"]) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            f"serkit: error: {place}: no such folder; a bundle is a folder with bundle.json and model.onnx",
+            f"serkit: error: {place}: no such file or folder (corpus 'folder')",
+        ]
+
+
+def test_csv_for_spreadsheets(take, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("=1.wav", "other.wav"):
+        shutil.copy(take, name)
+    command = ["features", "log_mel_functionals", "=1.wav", "other.wav", "--set", "bands=2", "--csv-safe"]
+    assert run(command) == 0
+    header, rows = read(capsys.readouterr().out)
+    assert [row[0] for row in rows] == ["'=1.wav", "other.wav"]
+    # Numbers below zero are numbers.
+    assert any(value.startswith("-") for row in rows for value in row) and not any("'" in value for value in rows[1])
+    assert run([*command, "--out", "out.CSV"]) == 0
+    with open("out.CSV", newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [header, *rows]
+    capsys.readouterr()
+    assert run([*command, "--out", "out.parquet"]) == 2
+    assert capsys.readouterr().err == "serkit: error: --csv-safe is for CSV, and out.parquet is not\n"
+
+
+def test_two_writers_of_one_table(take, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    out.write_text("the other's")
+    with alone(out):
+        assert run(["features", "log_mel_functionals", str(take), "--out", str(out)]) == 2
+    assert "out.csv: another process is writing to it" in capsys.readouterr().err
+    assert out.read_text() == "the other's"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import soundfile
 
 from serkit import cli
+from serkit.locks import alone
 from serkit.recognition import Recognizer, formats
 
 PROGRAM = [sys.executable, "-c", "from serkit.cli import main; main()"]
@@ -116,7 +118,7 @@ def test_a_missing_file_among_others_is_a_failure(run, folder, capsys):
         (["gone.wav"], "gone.wav: no such file or folder"),
         (["gone.wav", "too.wav"], "gone.wav: no such file or folder (and 1 more)"),
         (["*.none"], "*.none: no recording matches"),
-        (["empty"], "empty: no recording in it; looked for .aif"),
+        (["empty"], "empty: no recording in it; looked for .3gp"),
         (["calls", "--model", "tpy"], "unknown bundle 'tpy'. Did you mean 'toy'?"),
         (["calls", "--channel", "left"], "--channel left: neither a number from 0 nor 'egg'"),
         (["calls", "--channel", "egg"], "bundle 'toy' listens to speech only"),
@@ -254,6 +256,142 @@ def test_jobs_leave_ctrl_c_to_the_command_and_end_with_it(toy, tmp_path, noise):
     process.communicate(timeout=60)  # workers that live on would keep the pipes open
 
 
+@pytest.fixture
+def crashing(tmp_path, monkeypatch):
+    """Let libsndfile crash on files called `poison`, in every process that is started."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import os, signal, soundfile\n"
+        "opened = soundfile.SoundFile.__init__\n"
+        "def crash(self, file, *arguments, **options):\n"
+        "    if b'poison' in os.fsencode(str(file)):\n"
+        "        os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "    opened(self, file, *arguments, **options)\n"
+        "soundfile.SoundFile.__init__ = crash\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("timeline", [[], ["--timeline"]])
+def test_a_recording_that_crashes_its_decoder(toy, folder, tmp_path, noise, crashing, timeline):
+    noise(tmp_path / "calls" / "poison.wav", seconds=0.4)
+    command = [*PROGRAM, "predict", folder, "--model", "toy", "--jobs", "2", "--out", "out.jsonl", *timeline]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    text = "calls/poison.wav: the process that decoded it ended (signal 11)"
+    assert [row["error"] for row in rows if "poison" in row["file"]] == [text]
+    assert sorted(row["file"] for row in rows if "error" not in row) == sorted({*FOUND} - {"calls/sub/broken.wav"})
+    assert f"serkit: error: {text}\n" in result.stderr
+    assert result.stderr.endswith("serkit: 2 of 6 recordings failed\n") and "Traceback" not in result.stderr
+    # It has its line, and is left alone from now on.
+    before = (tmp_path / "out.jsonl").read_bytes()
+    again = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr) == (1, "serkit: 2 of 6 recordings failed\n")
+    assert (tmp_path / "out.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("out", "begin"),
+    [
+        ("out.csv", "file,label,sure,"),
+        ("out.CSV", "file,label,sure,"),
+        ("out.jsonl", '{"file": "calls/b.wav", '),
+        ("out.json", '[\n {\n  "file": "calls/b.wav"'),
+        ("out.txt", "   "),
+        ("out", "   "),
+        ("v1.2", "   "),
+        ("calls.2026-11", "   "),
+    ],
+)
+def test_the_ending_names_the_format(run, folder, tmp_path, out, begin):
+    assert run("calls/b.wav", "--out", out) == 0
+    assert (tmp_path / out).read_text().lstrip("\n").startswith(begin)
+
+
+@pytest.mark.parametrize("out", ["out", "out.txt", "out.csv", "v1.2"])
+def test_a_format_goes_into_files_that_do_not_contradict(run, folder, tmp_path, out):
+    assert run("calls/b.wav", "--format", "csv", "--out", out) == 0
+    assert (tmp_path / out).read_text().startswith("file,label,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--format", "csv", "--out", "x.parquet"], "x.parquet: --format csv is written as .csv, not .parquet"),
+        (["--format", "json", "--out", "x.jsonl"], "x.jsonl: --format json is written as .json, not .jsonl"),
+        (["--format", "table", "--out", "x.csv"], "x.csv: --format table is written as .txt, not .csv"),
+        (["--out", "x.parquet"], "x.parquet: no format is written as .parquet; known are .txt, .json, .jsonl, .csv"),
+        (["--out", "x.srt"], "--format srt is for timelines: add --timeline"),
+        (["--timeline", "--format", "csv", "--out", "x.srt"], "x.srt: --format csv is written as .csv, not .srt"),
+        (["--timeline", "--out", "x.xlsx"], "x.xlsx: no format is written as .xlsx"),
+        (["--csv-safe"], "--csv-safe is for CSV: add --format csv"),
+        (["--csv-safe", "--timeline", "--format", "rttm"], "--csv-safe is for CSV: add --format csv or audformat"),
+    ],
+)
+def test_endings_that_contradict(run, folder, tmp_path, capsys, arguments, text):
+    before = sorted(tmp_path.rglob("*"))
+    assert run("calls/b.wav", *arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("serkit: error: ") and text in err and err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_two_writers_of_one_file(run, folder, tmp_path, capsys):
+    (tmp_path / "out.csv").write_text("begun by another")
+    for arguments in ([], ["--resume"], ["--timeline"]):
+        with alone(tmp_path / "out.csv"):
+            assert run(folder, "--out", "out.csv", *arguments) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert err == ["serkit: error: out.csv: another process is writing to it; wait for it, or choose another --out"] * 3
+    assert (tmp_path / "out.csv").read_text() == "begun by another"
+    assert run("calls/b.wav", "--out", "mine.csv") == 0
+    assert not list(tmp_path.glob(".serkit*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_resume_knows_a_name_that_is_no_utf8(run, folder, tmp_path, format):
+    shutil.copy(b"calls/b.wav", b"calls/\xff.wav")
+    shutil.copy(b"calls/sub/broken.wav", b"calls/\xfe.wav")
+    arguments = (folder, "--format", format, "--out", "out")
+    assert run(*arguments) == 1
+    before = (tmp_path / "out").read_bytes()
+    assert b"calls/\\udcff.wav" in before
+    assert run(*arguments, "--resume") == 1
+    assert (tmp_path / "out").read_bytes() == before
+
+
+def test_csv_for_spreadsheets(run, folder, tmp_path, capsys):
+    shutil.copy("calls/b.wav", "=1+1.wav")
+    assert run("=1+1.wav", "+gone.wav", "--format", "csv", "--csv-safe", "--out", "safe.csv") == 1
+    header, failed, row = csv.reader((tmp_path / "safe.csv").open(newline=""))
+    assert (row[0], failed[0], failed[-1]) == ("'=1+1.wav", "'+gone.wav", "'+gone.wav: no such file or folder")
+    assert float(row[header.index("confidence")]) > 0
+    for safe in ([], ["--csv-safe"]):  # whichever way it goes on, it knows what is done
+        before = (tmp_path / "safe.csv").read_bytes()
+        assert run("=1+1.wav", "+gone.wav", "--format", "csv", *safe, "--out", "safe.csv", "--resume") == 1
+        assert (tmp_path / "safe.csv").read_bytes() == before
+    assert run("=1+1.wav", "--format", "csv") == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("=1+1.wav,")
+    assert run("=1+1.wav", "--timeline", "--format", "audformat", "--csv-safe", "--detector", "none") == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("'=1+1.wav,")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names are refused there")
+def test_names_do_not_steer_the_terminal(run, folder, tmp_path, capsys):
+    shutil.copy("calls/b.wav", "a\x1b[2Jb.wav")
+    assert run("a\x1b[2Jb.wav", "gone\x1b]0;title\x07.wav") == 1
+    out, err = capsys.readouterr()
+    assert r"a\x1b[2Jb.wav" in out and r"gone\x1b]0;title\x07.wav: no such file" in err
+    assert "\x1b" not in out + err and "\x07" not in out + err
+    # A file or a pipe holds the name as it is.
+    assert run("a\x1b[2Jb.wav", "--format", "csv") == 0
+    assert "a\x1b[2Jb.wav" in capsys.readouterr().out
+
+
 def recorded(monkeypatch):
     """Keep a list of the recordings that are really recognised."""
     seen = []
@@ -276,3 +414,32 @@ def interrupt_after(monkeypatch, count):
         return predict(self, path, channel)
 
     monkeypatch.setattr(Recognizer, "predict_file", interrupted)
+
+
+def test_what_is_passed_over_is_told_once_on_stderr(run, folder, tmp_path, capsys):
+    (tmp_path / "calls" / ".Trash").mkdir()
+    shutil.copy("calls/b.wav", "calls/.Trash/gone.wav")
+    for name in ("x.xyz", "y.xyz", "sub/z.bin"):
+        (tmp_path / "calls" / name).write_bytes(b"?")
+    (tmp_path / "calls" / "loop").symlink_to(".")
+    os.remove("calls/sub/broken.wav")
+    expected = (
+        "serkit: warning: passed over 4 files in other formats (.xyz 2, .bin 1, .txt 1); "
+        "1 hidden or system folder (.Trash); 1 further name of what is found already (loop)\n"
+    )
+    for argument in (folder, "calls/**"):
+        assert run(argument, "--format", "jsonl") == 0
+        out, err = capsys.readouterr()
+        assert names(out) == [name for name in FOUND if "broken" not in name]
+        assert err == expected
+    # A pattern has chosen already.
+    assert run("calls/*.wav", "calls/b.wav", "--format", "jsonl") == 0
+    out, err = capsys.readouterr()
+    assert names(out) == ["calls/b.wav"] and err == ""
+
+
+def test_a_name_in_another_unicode_form(run, folder, noise, capsys):
+    nfc, nfd = (unicodedata.normalize(form, "Größe") for form in ("NFC", "NFD"))
+    noise(Path(nfd) / f"{nfd}.wav", seconds=0.4)
+    assert run(f"{nfc}/{nfc}.wav", nfc, f"{nfc}/*", "--format", "jsonl") == 0
+    assert [unicodedata.normalize("NFC", name) for name in names(capsys.readouterr().out)] == [f"{nfc}/{nfc}.wav"]

@@ -1,5 +1,6 @@
 import csv
 import json
+import sys
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ import soundfile
 from PIL import Image
 
 from serkit import cli
+from serkit.locks import alone
 from serkit.recognition import load
 from voices import scene
 
@@ -54,6 +56,17 @@ def test_a_file_for_each_recording(run, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["a.png", "b.png"]
 
 
+def test_recordings_of_one_name_in_two_folders(run, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    soundfile.write(tmp_path / "other" / "a.wav", scene(), 16000)
+    assert run("calls/a.wav", "other", "--format", "rttm") == 0
+    assert {line.split()[1] for line in capsys.readouterr().out.splitlines()} == {"calls/a", "other/a"}
+    for arguments in (("--format", "srt", "--out", "new"), ("--plot", "new")):
+        assert run("calls/a.wav", "other", *arguments) == 2
+        assert "would be the file of calls" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_one_recording_to_stdout_or_a_file(run, tmp_path, capsys):
     assert run("calls/a.wav", "--format", "vtt") == 0
     text = capsys.readouterr().out
@@ -61,6 +74,32 @@ def test_one_recording_to_stdout_or_a_file(run, tmp_path, capsys):
     assert run("calls/a.wav", "--format", "vtt", "--out", "a.vtt", "--plot", "a.png") == 0
     assert (tmp_path / "a.vtt").read_text() == text
     assert Image.open(tmp_path / "a.png").size == (1600, 748)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts characters, not bytes")
+def test_a_name_too_long_for_the_file_beside_costs_that_recording(run, tmp_path, capsys):
+    long = "ä" * 125 + ".wav"  # 254 bytes, of 255
+    (tmp_path / "calls" / "a.wav").rename(tmp_path / "calls" / long)
+    assert run("calls", "--format", "textgrid", "--out", "grids", "--plot", "pictures") == 1
+    err = capsys.readouterr().err
+    assert err == (
+        f"serkit: error: calls/{long}: its name is too long for a file beside others; give it a shorter one\n"
+        "serkit: 1 of 2 recordings failed\n"
+    )
+    assert [path.name for path in (tmp_path / "grids").iterdir()] == ["b.TextGrid"]
+
+
+def test_a_folder_that_another_process_writes_to(run, tmp_path, capsys):
+    with alone(tmp_path / "grids"):
+        assert run("calls", "--format", "textgrid", "--out", "grids") == 2
+    assert "grids: another process is writing to it" in capsys.readouterr().err
+    assert not (tmp_path / "grids").exists()
+
+
+@pytest.mark.parametrize(("out", "begin"), [("a.vtt", "WEBVTT"), ("a.TextGrid", "File type"), ("a.rttm", "SPEAKER")])
+def test_the_ending_names_the_format(run, tmp_path, out, begin):
+    assert run("calls/a.wav", "--out", out) == 0
+    assert (tmp_path / out).read_text().startswith(begin)
 
 
 def test_resume(run, tmp_path, capsys):

@@ -57,3 +57,14 @@ def test_tava_channels_that_miss_an_end_of_the_speech_are_named(recordings):
     channels = verify(load("tava", recordings / "tava")).channels
     assert Counter(defect.split()[0] for defect in channels.values()) == {"ends": 11, "begins": 9}
     assert channels["tava/s07_confident_audio egg"] == "ends 0.128 s before the speech does"
+
+
+@pytest.mark.parametrize("name", ["emodb", "ravdess", "savee", "tava", "casia"])
+def test_links_to_a_corpus_find_each_recording_once(recordings, tmp_path, name):
+    for link in ("first", "second"):
+        (tmp_path / link).symlink_to(recordings / name)
+    (tmp_path / "first-again").symlink_to(tmp_path)
+    linked, direct = load(name, tmp_path), load(name, recordings / name)
+    assert [utterance.id for utterance in linked.utterances] == [utterance.id for utterance in direct.utterances]
+    assert all(utterance.path.is_relative_to(tmp_path / "first") for utterance in linked.utterances)
+    assert not linked.skipped.keys() - {f"first/{path}" for path in direct.skipped}

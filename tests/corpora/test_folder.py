@@ -1,6 +1,8 @@
+import unicodedata
+
 import pytest
 
-from serkit.corpora import folder, load
+from serkit.corpora import CorpusWarning, folder, load
 from serkit.errors import UserError
 
 
@@ -32,3 +34,49 @@ def test_a_flat_folder_is_refused_with_the_layout_that_would_work(tree):
 def test_a_file_is_refused(tree):
     with pytest.raises(UserError, match="is a file"):
         load("folder", tree("x.wav") / "x.wav")
+
+
+def test_what_should_be_a_class_and_has_no_recording_is_named(tree):
+    root = tree("angry/x.wav", "sad/y.wav")
+    for name in ("happy/1.xyz", "docs/notes.txt", "docs/more.txt", ".git/config"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"")
+    (root / "calm").mkdir()
+    (root / "mad").symlink_to("angry")
+    with pytest.warns(CorpusWarning) as warned:
+        corpus = load("folder", root)
+    assert {utterance.targets["emotion"] for utterance in corpus.utterances} == {"anger", "sadness"}
+    assert [str(warning.message) for warning in warned] == [
+        f"{root}: 1 recording left out, in formats that serkit does not read (.xyz 1); "
+        "nothing is left of emotion 'happiness'",
+        f"{root}: no recording in 3 of 6 folders, each of which would be a class: 'calm' (empty), 'docs' (.txt 2), "
+        "'mad' (a link to what is found by another name)",
+    ]
+
+
+def test_without_any_recording_the_error_says_what_is_there(tree):
+    root = tree() / "data"
+    (root / "angry").mkdir(parents=True)
+    (root / "angry" / "1.xyz").write_bytes(b"")
+    with pytest.raises(UserError, match=r"no recording of corpus 'folder' in it; passed over 1 file in other formats"):
+        load("folder", root)
+
+
+def test_a_link_into_another_class_is_named(tree):
+    root = tree("angry/x.wav", "sad/y.wav")
+    (root / "sad" / "z.wav").symlink_to("../angry/x.wav")
+    (root / "angry" / "z.wav").symlink_to("x.wav")
+    corpus = folder.read(root)
+    assert len(corpus) == 2
+    assert corpus.cautions == ("1 link to recordings of other classes left out: sad/z.wav (anger)",)
+
+
+def test_names_of_classes_are_cleaned(tree):
+    nfc, nfd = (unicodedata.normalize(form, "müde") for form in ("NFC", "NFD"))
+    root = tree(f"{nfc}/1.wav", f"{nfd}\u200b/2.wav", "Angry\u00a0/3.wav", "drop/4.wav", "none/5.wav")
+    assert {utterance.targets["emotion"] for utterance in folder.read(root).utterances} == {
+        nfc,
+        "anger",
+        "drop",
+        "none",
+    }

@@ -1,5 +1,7 @@
 import os
+import shutil
 import sys
+import unicodedata
 
 import pytest
 
@@ -143,8 +145,12 @@ def test_without_pandas_the_error_says_what_to_install(table, monkeypatch):
         ("path,emotion\na.wav,sad\n,sad\n", "row 3: empty path"),
         ("path,emotion\n\na.wav,\n", "row 3: empty emotion"),
         ("path,word\na.wav,yes\nclips/b.wav,\n", "row 3: no label; all of word are empty"),
-        ("path,emotion,start\na.wav,sad,soon\n", "row 2: start 'soon' is not a number"),
-        ("path,emotion,start\na.wav,sad,nan\n", "row 2: start 'nan' is not a number"),
+        (
+            "path,emotion,start\na.wav,sad,soon\n",
+            "row 2: start 'soon' is not a time; write seconds, or 0 days 00:00:01.5",
+        ),
+        ("path,emotion,start\na.wav,sad,inf\n", "row 2: start 'inf' is not a time"),
+        ("path,emotion\na.wav,sad\nclips/b.wav,nan\n", "row 3: emotion 'nan' is a missing value"),
         ("path,emotion,channel\na.wav,sad,0.5\n", "row 2: channel '0.5' is not a channel"),
         ("path,emotion\na.wav,sad,3\n", "row 2: 3 values for 2 columns"),
         ("path,emotion\na.wav,sad\na.wav,angry\n", "rows 2 and 3 have the same id 'table/a@0.000'"),
@@ -189,3 +195,91 @@ def test_other_files_are_no_tables(table, tmp_path):
 def test_text_that_is_not_utf8_is_refused(table):
     with pytest.raises(UserError, match="not UTF-8"):
         load("table", table("path,emotion\na.wav,Überraschung\n", encoding="latin-1"))
+
+
+def test_labels_names_and_columns_are_cleaned(table):
+    header = "\ufeffpath,emotion\u200b,speaker\u00a0, mood ,corpus"
+    rows = "a.wav,Ang\u200bry,Zoe\u0308,very\u00a0 good,cal\u00adls\nclips/b.wav, sad\u2060,Zoë,very good,calls\n"
+    first, second = read(table(f"{header}\n{rows}"))
+    assert first.targets == {"emotion": "anger", "mood": "very good"}
+    assert second.targets == {"emotion": "sadness", "mood": "very good"}
+    assert (first.id, first.speaker) == ("calls/a", "calls/Zoë") and second.speaker == "calls/Zoë"
+
+
+def test_a_column_that_looks_like_another_is_there_twice(table):
+    with pytest.raises(UserError, match="column 'emotion' is there twice"):
+        read(table("path,emotion,emotion\u200b\na.wav,sad,sad\n"))
+
+
+@pytest.mark.parametrize("word", ["", "NA", "N/A", "nan", "NaN", "None", "null", "-", "\u200b", "<NA>", "NaT"])
+def test_missing_values_are_nobody_and_no_number(table, word):
+    header = "path,emotion,speaker,sentence,session,sex,language,start,end,channel,egg,egg_channel,valence,id,corpus"
+    path = table(f"{header}\na.wav,sad{f',{word}' * 13}\nclips/b.wav,sad,anna,,,,,,,,,,0.5,,\n")
+    first, second = read(path)
+    assert (first.id, first.targets) == ("table/a", {"emotion": "sadness"})
+    assert first.speaker is first.sentence is first.sex is first.language is first.start is first.end is None
+    assert first.index is None and not first.channels and not first.attributes
+    assert second.speaker == "table/anna" and second.targets == {"emotion": "sadness", "valence": 0.5}
+
+
+def test_words_for_nothing_may_be_classes_but_what_programs_write_is_none(table):
+    path = table("path,mood,word,rank\na.wav,None,nan,NA\nclips/b.wav,none,null,2\n")
+    corpus = load("table", path)
+    first, second = corpus.utterances
+    assert first.targets == {"mood": "None"}
+    assert second.targets == {"mood": "none", "word": "null", "rank": 2.0}
+
+
+def test_a_class_called_nan_never_comes_about(table):
+    with pytest.raises(UserError, match="row 2: emotion 'nan' is a missing value"):
+        read(table("path,emotion\na.wav,nan\n"))
+    with pytest.raises(UserError, match="row 2: no label; all of word are empty"):
+        read(table("path,word\na.wav,NaN\n"))
+
+
+def test_blank_rows_and_cells_are_skipped_and_rows_keep_their_numbers(table):
+    text = "\n , ,\npath,emotion,,\n,,,\na.wav,sad,,,,\n\u200b,\u00a0\n\nclips/b.wav,angry\nNA,NA\n"
+    assert [utterance.targets["emotion"] for utterance in read(table(text))] == ["sadness", "anger"]
+    with pytest.raises(UserError, match="row 4: empty path"):
+        read(table("path,emotion\n,\na.wav,sad\n,sad\n"))
+
+
+@pytest.mark.parametrize("start", ["0 days 00:00:00.020000", "00:00:00.02", "0.02", "20ms", "PT0.02S", "00:00:00,020"])
+def test_times_may_be_written_as_timedeltas(table, start):
+    (utterance,) = read(table(f'path,emotion,start,end\na.wav,sad,"{start}",0 days 00:00:00.09\n'))
+    assert (utterance.start, utterance.end) == (0.02, 0.09)
+
+
+def test_times_in_parquet_are_timedeltas(table):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    path = table("").with_suffix(".parquet")
+    frame = pandas.DataFrame(
+        {
+            "path": ["a.wav", "a.wav", None, "clips/b.wav"],
+            "emotion": ["sad", "Ang\u200bry", None, "drop"],
+            "start": pandas.to_timedelta([0, 0.05, None, None], unit="s"),
+            "end": pandas.to_timedelta([0.04, 0.1, None, None], unit="s"),
+            "speaker": ["nan", "01", None, None],
+        }
+    )
+    frame.to_parquet(path)
+    expected = [("sadness", 0.0, 0.04, None), ("anger", 0.05, 0.1, "table/01"), ("drop", None, None, None)]
+    assert [(u.targets["emotion"], u.start, u.end, u.speaker) for u in read(path)] == expected
+    # As audformat keeps them.
+    frame[frame["path"].notna()].set_index(["path", "start", "end"]).to_parquet(path)
+    assert [(u.targets["emotion"], u.start, u.end, u.speaker) for u in read(path)] == expected
+
+
+def test_files_whose_names_differ_only_in_unicode_form_are_found(table, tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Größe") for form in ("NFC", "NFD"))
+    path = table(f"path,emotion,egg\n{nfc}/{nfc}.wav,sad,{nfc}.wav\n{nfc}/b.wav,sad,\n")
+    (tmp_path / nfd).mkdir()
+    for name in (f"{nfd}/{nfd}.wav", f"{nfd}/b.wav", f"{nfd}.wav"):
+        shutil.copy(tmp_path / "a.wav", tmp_path / name)
+    second, first = sorted(read(path), key=lambda utterance: len(utterance.channels))
+    assert first.path.exists() and second.path.exists() and first.channels["egg"].path.exists()
+    assert (first.id, second.id) == (f"table/{nfc}/{nfc}", f"table/{nfc}/b")
+    # Nor does the table's own name have to be in one form.
+    path.rename(tmp_path / f"{nfd}.csv")
+    assert len(read(tmp_path / f"{nfc}.csv")) == 2

@@ -8,6 +8,7 @@ import scipy.ndimage
 import scipy.signal
 import scipy.stats
 
+import older_processor
 from serkit import audio
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
@@ -270,6 +271,73 @@ def test_chunks_do_not_show(chunk, monkeypatch):
     np.testing.assert_allclose(Is09Descriptors()(signal), whole, rtol=1e-4, atol=1e-4)
     monkeypatch.setattr("serkit.features.is09._BLOCK", 100 * chunk)
     np.testing.assert_allclose(Is09()(signal), vector, rtol=1e-3, atol=1e-3)
+
+
+def test_of_values_that_rounding_parts_the_first_is_the_place():
+    two, more, less = np.float32(2), np.nextafter(np.float32(2), np.float32(3)), np.nextafter(np.float32(2), 0)
+    found = dict(zip(FUNCTIONALS, functionals(np.array([[1, two, more, 1], [more, less, 5, two]])).T, strict=True))
+    assert found["maxPos"].tolist() == [1, 2] and found["minPos"].tolist() == [0, 0]
+    # The values themselves stay what they are.
+    assert found["max"].tolist() == [more, 5] and found["min"].tolist() == [1, less]
+    # What is further apart is told apart, whatever the sign and size.
+    for scale in (1e-6, -1e-6, 1, -1, 1e6, -1e6):
+        row = scale * np.array([[2, 2.001, 2, 1.001, 1]], dtype=np.float32)
+        places = functionals(row)[0, 3:5].tolist()
+        assert places == ([1, 4] if scale > 0 else [4, 1])
+
+
+def test_how_far_rounding_reaches_can_be_said():
+    row = np.array([[3.0, 3.1, 3.2, 2.9]], dtype=np.float32)
+    assert [functionals(row, np.array([reach]))[0, 3] for reach in (0.05, 0.15, 0.25)] == [2, 1, 0]
+    assert functionals(row, np.array([0.15]))[0, 4] == 0
+    # A deviation of 0.11 is hardly any beside 10, and is no shape.
+    np.testing.assert_allclose(functionals(row, np.array([10.0]))[0, 10:], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["pcm_zcr_sma", "F0_sma"])
+def test_what_is_counted_in_samples_is_exact(name):
+    places = [Is09Descriptors().columns.index(column) for column in (name, f"{name}_de")]
+    rounding = Is09()._rounding(Is09Descriptors()(sawtooth(np.linspace(150, 250, RATE))))
+    assert rounding[places].tolist() == [0, 0]
+    assert np.count_nonzero(rounding) == 28
+
+
+STEADY = {
+    "sawtooth": sawtooth(150),
+    "whole frames": sawtooth(200),
+    "sine": (0.3 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)).astype(np.float32),
+    "square": np.sign(np.sin(2 * np.pi * 100 * (np.arange(RATE) + 0.5) / RATE)).astype(np.float32),
+    "loop": np.tile(NOISE[:2000], 8),
+    "voice and noise": np.concatenate((sawtooth(150, 0.4), NOISE[:6000], sawtooth(np.linspace(120, 250, 8000), 0.5))),
+}
+
+
+@pytest.mark.parametrize("sound", STEADY)
+def test_the_order_of_summation_does_not_show(sound, monkeypatch):
+    """Sums in another order have other last bits: as on another processor, whose matrix products add up otherwise."""
+
+    def backward(energy, filters, out):
+        out[:] = np.matmul(energy[:, ::-1].astype(np.float64), filters[::-1].astype(np.float64))
+        np.nextafter(out, np.where(np.arange(len(out)) % 3, np.inf, 0)[:, None].astype(np.float32), out=out)
+
+    vector = Is09()(STEADY[sound])
+    monkeypatch.setattr(spectrum, "apply_filters", backward)
+    found = Is09()(STEADY[sound])
+    assert not np.array_equal(found, vector)
+    np.testing.assert_allclose(found, vector, rtol=1e-3, atol=2e-3)
+
+
+def test_an_older_processor_finds_the_same(tmp_path):
+    np.savez(tmp_path / "sounds.npz", **STEADY)
+    code = f"""
+import numpy as np
+from serkit.features.is09 import Is09
+sounds = np.load({str(tmp_path / "sounds.npz")!r})
+np.save({str(tmp_path / "found.npy")!r}, [Is09()(sounds[name]) for name in {list(STEADY)!r}])
+"""
+    older_processor.run("-c", code)
+    expected = [Is09()(signal) for signal in STEADY.values()]
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, rtol=1e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,15 @@ def test_the_course_of_a_contour_by_hand():
     assert found["bend_deviation"] == pytest.approx(np.std([0, 2, 0, -2, -1, 1]))
 
 
+@pytest.mark.parametrize("value", [0.1, -8.137287, 3.0, 100.3])
+@pytest.mark.parametrize("frames", [3, 31, 1000])
+def test_what_stands_still_has_no_shape(value, frames):
+    # The mean of equal float32 numbers is not always that number.
+    found = dict(zip(STATISTICS, statistics(np.full((1, frames), value, dtype=np.float32))[0], strict=True))
+    assert found["mean"] == pytest.approx(value, rel=1e-5)
+    assert abs(found["skewness"]) < 1e-2 and abs(found["kurtosis"]) < 1e-2
+
+
 @pytest.mark.parametrize("frames", [0, 1, 2])
 def test_hardly_any_frames(frames):
     found = statistics(np.ones((2, frames)))

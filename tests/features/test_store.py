@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +16,7 @@ from serkit import audio
 from serkit.corpora import Channel, Utterance
 from serkit.errors import UserError
 from serkit.features import build, store
+from serkit.features.contents import CacheWarning
 from serkit.features.store import Store, default_folder, digest
 from serkit.items import Item, Windowing
 
@@ -233,26 +235,119 @@ def test_a_damaged_array_is_computed_again(place, count, damage):
         "text": b"\x93NUMPY\x01\x00\x10\x00{'descr': 'rubbish'}" + bytes(50),
     }
     path.write_bytes(damaged[damage])
-    assert key not in place.store
     count()
-    after = place.compute(items)
+    with pytest.warns(CacheWarning, match="damaged arrays are computed again"):
+        after = place.compute(items)
     assert count() == 1
     np.testing.assert_array_equal(after[0], expected)
     assert key in place.store
 
 
-def test_an_array_damaged_meanwhile_is_told_and_removed(place, count):
+def flip(path, place):
+    """Flip a bit of a byte."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("where", [0, 6, 8, 20, 60, 130, 140, 147, -1, -3, -5, -8, -12])
+def test_a_flipped_byte_anywhere_is_computed_again(place, count, where):
+    items = [place.utterance(name, seed) for seed, name in enumerate("abc")]
+    before = list(place.compute(items))
+    arrays = store.Arrays(place.store, place.compute(items).keys)
+    for key in arrays.keys:
+        flip(place.store.path(key), where)
+    count()
+    with pytest.warns(CacheWarning, match="damaged arrays are computed again; the first: ") as told:
+        after = list(place.compute(items))
+    assert count() == 3
+    assert len(told) == 1  # of the store, not of each array
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(place.compute(items))
+    assert count() == 0
+
+
+def test_large_arrays_are_checked_from_end_to_end(tmp_path):
+    """Bytes of every part of the checksum: sums of columns, what fills no row, the header."""
+    stored, array = Store(tmp_path), np.random.default_rng(0).random((64, 1000), dtype=np.float32)
+    stored.save(key := digest("large"), array)
+    path, content = stored.path(key), stored.path(key).read_bytes()
+    generator = np.random.default_rng(1)
+    for where in [*generator.integers(0, len(content), 200), len(content) - 1, len(content) - 9, 8 * 521, 8 * 521 - 1]:
+        path.write_bytes(content)
+        flip(path, int(where))
+        with warnings.catch_warnings(), pytest.raises(UserError, match="broken array in the store"):
+            warnings.simplefilter("ignore")
+            stored.load(key)
+    blocks = bytearray(content)
+    blocks[4096:8192], blocks[8192:12288] = blocks[8192:12288], blocks[4096:8192]
+    blocks[40960:45056] = bytes(4096)
+    for damaged in (blocks, content[:40960] + bytes(4096) + content[45056:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="its checksum is another"):
+            stored.load(key)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(stored.load(key), array)
+
+
+def test_an_array_in_place_of_another_is_computed_again(place, count):
+    items = [place.utterance(name, seed) for seed, name in enumerate("ab")]
+    before = place.compute(items)
+    expected = [array.copy() for array in before]
+    one, other = map(place.store.path, before.keys)
+    one.write_bytes(other.read_bytes())
+    count()
+    with pytest.warns(CacheWarning):
+        after = list(place.compute(items))
+    assert count() == 1
+    np.testing.assert_array_equal(after, expected)
+
+
+def test_arrays_of_before_there_were_checksums_are_taken(place, count):
+    items = [place.utterance(name, seed) for seed, name in enumerate("ab")]
+    before = list(place.compute(items))
+    for key in place.compute(items).keys:
+        path = place.store.path(key)
+        array = np.load(path)
+        np.save(path, array)
+    count()
+    np.testing.assert_array_equal(list(place.compute(items)), before)
+    assert count() == 0
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
+def test_an_array_damaged_meanwhile_is_computed_again(place, count, how):
     arrays = place.compute([place.utterance()])
+    expected = Energy()(audio.read(place.folder / "a.wav")[0])
     path = place.store.path(arrays.keys[0])
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-3]) if how == "cut" else flip(path, -9)
+    count()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(arrays[0], expected)
+    assert count() == 1 and len(told) == (how != "gone")
+    assert arrays.keys[0] in place.store
+
+
+def test_an_array_nobody_can_compute_again_is_told_and_removed(place):
+    key = digest("any")
+    place.store.save(key, np.zeros(5))
+    arrays, path = store.Arrays(place.store, [key]), place.store.path(key)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(UserError, match=r"broken array in the store .* It was removed; run again"):
+    with (
+        pytest.warns(CacheWarning),
+        pytest.raises(UserError, match=r"broken array in the store .* It was removed; run again"),
+    ):
         arrays[0]
     assert not path.exists()
     with pytest.raises(UserError, match="no longer in the store; run again"):
         arrays[0]
-    count()
-    assert len(place.compute([place.utterance()])[0]) == 5
-    assert count() == 1
 
 
 @pytest.mark.parametrize(

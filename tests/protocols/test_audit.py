@@ -10,6 +10,7 @@ from serkit.protocols import Protocol, Split
 from serkit.protocols.audit import Finding, audit, summary
 from serkit.protocols.copies import Copy
 from serkit.protocols.splits import splits
+from serkit.reports.flags import rate
 
 
 def utterance(name, speaker, sentence):
@@ -186,6 +187,45 @@ def test_what_the_test_part_was_used_for_is_summed_up():
         "training leak: the test part was used in 1 of 2 folds: stage 'main'",
         "normalisation leak: the test part was used in 2 of 2 folds: view 'speech' of stage 'main'",
     ]
+
+
+def test_speakers_that_differ_only_in_spelling_are_a_caution():
+    utterances = [*UTTERANCES, utterance("5", "table/A", "table/w")]
+    hashes = HASHES | {"table/5": "ee"}
+    (found,) = audit(split("12", "", "45"), utterances, hashes)
+    assert (found.kind, found.severity, found.parts) == ("spelling", "caution", ("train", "test"))
+    assert (found.ids, found.shared) == (("table/1", "table/5"), ("table/A ~ table/a",))
+    assert found.message == "speakers that differ only in spelling, some across parts: table/A ~ table/a"
+    (within,) = audit(split("15", "", "4"), utterances, hashes)
+    assert within.message == "speakers that differ only in spelling: table/A ~ table/a"
+    line = "speakers that differ only in spelling: table/A ~ table/a"
+    assert summary([[found], [within], []]) == [line]
+    assert [flag.severity for flag in rate([line])] == ["caution"]
+
+
+def test_bit_identical_recordings_with_contradicting_labels_are_a_caution():
+    labels = {"table/1": ["anger"], "table/2": ["joy"], "table/3": ["joy"], "table/4": ["anger"]}
+    hashes = HASHES | {"table/2": "aa"}
+    (found,) = audit(split("12", "", "4"), UTTERANCES, hashes, labels=labels)
+    assert (found.kind, found.severity, found.parts) == ("contradiction", "caution", ("train",))
+    assert found.ids == ("table/1", "table/2")
+    assert found.message == "contradicting labels for 1 recording: table/1 (anger) = table/2 (joy)"
+    assert summary([[found], []]) == [found.message]
+    assert [flag.severity for flag in rate([found.message])] == ["caution"]
+    # Across parts it is a leak as well.
+    across = audit(split("1", "", "24"), UTTERANCES, hashes, labels=labels)
+    assert [each.kind for each in across] == ["recording", "contradiction"]
+    assert across[1].parts == ("train", "test")
+    # The same label, another content or none that is known: no contradiction.
+    assert not audit(split("12", "", "4"), UTTERANCES, hashes, labels={name: ["joy"] for name in labels})
+    assert not audit(split("12", "", "4"), UTTERANCES, HASHES, labels=labels)
+
+
+def test_two_intervals_of_one_recording_may_have_two_labels():
+    utterances = [interval("1", 0.0, 1.0), interval("2", 1.0, 2.0), interval("3", 5.0, 6.0)]
+    labels = {"table/1": ["anger"], "table/2": ["joy"], "table/3": ["joy"]}
+    found = audit(split("12", "", "3"), utterances, dict.fromkeys(labels, "aa"), labels=labels)
+    assert [each.kind for each in found] == ["sentence"]
 
 
 @pytest.mark.corpora

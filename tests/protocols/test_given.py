@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,51 @@ def test_mistakes_in_lists(files):
     twice = Corpus(Facts("other", "", "de", "", "", ""), None, (Utterance("other/1", Path("03a01Fa.wav")),))
     with pytest.raises(UserError, match="of several recordings of emodb, other"):
         read_table(files("t.csv", ["path,part", "03a01Fa.wav,train"]), [CORPUS, twice])
+
+
+def test_labels_of_rows_are_compared_whatever_their_spelling(files):
+    lines = ["path,emotion,part", "a.wav,Happy,train", "b.wav,joy\u200b,train", "c.wav,nan,test", "a.wav,sad,test"]
+    found = read_table(files("t.csv", lines))
+    assert found.labels == {"table/a": {"happiness", "sadness"}, "table/b": {"happiness"}}
+    assert parts(found.splits[0]) == [["a", "b"], [], ["a", "c"]]
+
+
+def test_labels_of_parts_and_of_emobox(files):
+    row = {"dataset": "x", "emo": "hap"}
+    train = files("train.jsonl", [{"key": "a", "wav": "a.wav", **row}, {"key": "b", "wav": "b.wav", **row}])
+    test = files("test.jsonl", [{"key": "c", "wav": "c.wav", **row, "emo": "ang"}, {"key": "", "wav": ""}])
+    found = read_parts({"train": train, "test": test})
+    assert found.labels == {"x/a": {"happiness"}, "x/b": {"happiness"}, "x/c": {"anger"}}
+
+
+def test_labels_of_corpora_count_where_rows_have_none(files):
+    known = dataclasses.replace(
+        CORPUS, utterances=tuple(dataclasses.replace(u, targets={"emotion": "fear"}) for u in CORPUS.utterances)
+    )
+    path = files("t.csv", ["path,part", "03a01Fa.wav,train", "08a01Na.wav,test"])
+    assert read_table(path, [known]).labels == {"emodb/03a01Fa": {"fear"}, "emodb/08a01Na": {"fear"}}
+
+
+def test_cells_are_cleaned_missing_speakers_are_nobody_and_blank_rows_are_skipped(files):
+    lines = ["\ufeffpath,speaker\u200b,part", "a.wav,Anna\u200b,tra\u200bin", ",,", "b.wav,NA,\u00a0Test", "\u200b,,"]
+    found = read_table(files("t.csv", lines))
+    assert [utterance.speaker for utterance in found.utterances] == ["table/Anna", None]
+    assert parts(found.splits[0]) == [["a"], [], ["b"]]
+    rows = [{"path": "a.wav", "speaker": float("nan"), "part": "train"}, {}, {"path": "b.wav", "speaker": 3.0}]
+    rows[2]["part\u200b"] = "test"
+    found = read_table(files("t.jsonl", rows))
+    assert [utterance.speaker for utterance in found.utterances] == [None, "table/3"]
+
+
+def test_names_match_in_any_unicode_form(files, tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Größe") for form in ("NFC", "NFD"))
+    files("x.csv", [], recordings=[nfd])
+    rows = [{"path": f"{nfc}.wav", "part": "train"}, {"path": "a.wav", "part": "test"}]
+    for name in ("t.jsonl", f"{nfd}.jsonl"):
+        found = read_table(files(name, rows).with_name(unicodedata.normalize("NFC", name)))
+        (split,) = found.splits
+        assert [Path(id).name for id in (*split.train, *split.test)] == [nfc, "a"]
+        assert all(utterance.path.exists() for utterance in found.utterances)
+    known = dataclasses.replace(CORPUS, utterances=(Utterance(f"emodb/{nfd}", tmp_path / f"{nfd}.wav"),))
+    path = files("k.csv", ["path,part", f"{nfc}.wav,train", f"emodb/{nfc},test"])
+    assert {utterance.id for utterance in read_table(path, [known]).utterances} == {f"emodb/{nfd}"}

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,21 @@ def test_a_listed_validation_part_and_a_carved_one_are_too_many(tmp_path, uttera
     path = listed(tmp_path, parts_csv(["train"] * 5 + ["validation"] + ["test"] * 2))
     with pytest.raises(UserError, match="lists a validation part; set validation = 0"):
         cut(path, utterances, validation=0.2)
+
+
+def test_cells_are_cleaned_and_blank_rows_skipped(tmp_path, utterances):
+    rows = [f"table/{n}\u200b,\u00a0{'Test' if n > 5 else 'train'} ,1\u200b" for n in range(8)]
+    (split,) = cut(listed(tmp_path, "id\u200b, part,fold\n" + "\n,,\n".join(rows) + "\n,,\n"), utterances)
+    assert split.test == ("table/6", "table/7")
+
+
+def test_names_match_in_any_unicode_form(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Größe") for form in ("NFC", "NFD"))
+    labels = ["anger", "neutral"] * 2
+    known = [Utterance(f"table/{nfd}{n}", tmp_path / f"{nfd}{n}.wav", targets={"emotion": labels[n]}) for n in range(4)]
+    parts = ["train", "train", "test", "test"]
+    by_id = "".join(f"table/{nfc}{n},{part}\n" for n, part in enumerate(parts))
+    by_path = "".join(f"{nfc}{n}.wav,{part}\n" for n, part in enumerate(parts))
+    for start, rows in (("id,part\n", by_id), ("path,part\n", by_path)):
+        (split,) = cut(listed(tmp_path, start + rows), known)
+        assert split.test == (f"table/{nfd}2", f"table/{nfd}3")

@@ -1,6 +1,7 @@
 """Each format beside a text written by hand, and read by a library that is not ours where there is one."""
 
 import datetime
+import html
 import io
 
 import pytest
@@ -11,10 +12,12 @@ from serkit.recognition.annotation_formats import (
     audformat,
     audformat_head,
     rttm,
+    rttm_names,
     subrip,
     textgrid,
     webvtt,
 )
+from serkit.recognition.timeline_formats import render
 
 
 def segment(start, end, label, confidence):
@@ -81,6 +84,85 @@ anger 100%
     library = pytest.importorskip("webvtt")
     read = library.from_string(webvtt(timeline))
     assert [(one.start, one.end, one.text) for one in read][2] == ("01:01:01.500", "01:01:02.000", "anger 100%")
+
+
+ODD = [
+    "two\nlines",
+    "a\ttab",
+    "carriage\r\nreturn",
+    "1\n00:00:00,000 --> 00:00:01,000",
+    "<b>&amp; --> x",
+    "a\x1b[31mb\x00c",
+    "\u2028separated\x85",
+    'quoted "\n"',
+    "=1+1",
+    "--> NOTE",
+]
+#: The same on one line.
+LINES = [
+    "two lines",
+    "a tab",
+    "carriage return",
+    "1 00:00:00,000 --> 00:00:01,000",
+    "<b>&amp; --> x",
+    "a [31mb c",
+    "separated",
+    'quoted " "',
+    "=1+1",
+    "--> NOTE",
+]
+
+
+@pytest.fixture
+def odd():
+    """A segment for each label, one second long."""
+    segments = tuple(Segment(2.0 * index, 2.0 * index + 1, label, 0.5, {}) for index, label in enumerate(ODD))
+    return Timeline("calls/my\tcall\n1.wav", 2.0 * len(ODD), tuple(ODD), (), segments)
+
+
+def test_odd_labels_in_subrip(odd):
+    srt = pytest.importorskip("srt")
+    read = list(srt.parse(subrip(odd)))
+    assert [one.content for one in read] == [f"{line} 50%" for line in LINES]
+    assert [one.index for one in read] == list(range(1, len(ODD) + 1))
+
+
+def test_odd_labels_in_webvtt(odd):
+    library = pytest.importorskip("webvtt")
+    read = library.from_string(webvtt(odd))
+    assert [html.unescape(one.raw_text) for one in read] == [f"{line} 50%" for line in LINES]
+    assert "&lt;b&gt;&amp;amp; --&gt; x 50%\n" in webvtt(odd)
+    assert webvtt(odd).count("-->") == len(ODD)
+
+
+def test_odd_labels_in_audacity(odd):
+    assert [line.split("\t")[2] for line in audacity(odd).split("\n")[:-1]] == LINES
+    assert all(line.count("\t") == 2 for line in audacity(odd).split("\n")[:-1])
+
+
+def test_odd_labels_in_rttm(odd):
+    rows = [line.split() for line in rttm(odd).splitlines()]
+    assert [row[7] for row in rows] == [line.replace(" ", "_") for line in LINES]
+    assert {(len(row), row[0], row[1]) for row in rows} == {(10, "SPEAKER", "my_call_1")}
+    nameless = Timeline("x.wav", 1.0, (" ",), (), (Segment(0.0, 1.0, " ", 0.5, {}),))
+    assert rttm(nameless) == "SPEAKER x 1 0.000 1.000 <NA> <NA> <NA> 0.500 <NA>\n"
+
+
+def test_odd_labels_in_a_textgrid(odd, tmp_path):
+    library = pytest.importorskip("praatio.textgrid")
+    (tmp_path / "odd.TextGrid").write_text(textgrid(odd), encoding="utf-8")
+    grid = library.openTextgrid(str(tmp_path / "odd.TextGrid"), includeEmptyIntervals=False)
+    # praatio leaves quotes as they are written.
+    assert [one.label.replace('""', '"') for one in grid.getTier("emotion").entries] == LINES
+
+
+def test_odd_labels_in_tables(odd):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.read_csv(io.StringIO(audformat_head(()) + audformat(odd), newline=""), lineterminator="\n")
+    assert set(table["file"]) == {odd.file}
+    assert table["emotion"].tolist() == ODD
+    table = pandas.read_csv(io.StringIO(render(odd, "csv", csv_safe=True), newline=""), lineterminator="\n")
+    assert table["label"].tolist() == [*ODD[:8], "'=1+1", "'--> NOTE"]
 
 
 def test_captions_show_what_is_unsure():
@@ -191,3 +273,23 @@ def test_textgrid_as_praatio_reads_it(timeline, tmp_path):
         (3662.0, 3662.25, ""),
     ]
     assert [one.label for one in grid.getTier("confidence").entries if one.label] == ["0.724", "0.500", "1.000"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"calls/1.wav": "1", "calls/my call.wav": "my_call"},
+        {"a/1.wav": "a/1", "b/1.wav": "b/1", "b/2.wav": "2"},
+        {"a/1.wav": "a/1.wav", "a/1.flac": "a/1.flac", "b/1.wav": "b/1"},
+        {"1.wav": "1", "a/1.wav": "a/1"},
+        {"my call.wav": "my%20call.wav", "my_call.wav": "my_call.wav"},
+        {"1.wav": "1", "a/1.wav": "a/1", "1.wav.flac": "1.wav"},
+        {"1.wav": "1.wav", "1.flac": "1.flac", "a/1.wav.ogg": "a/1.wav", "b/1.wav.ogg": "b/1.wav"},
+    ],
+)
+def test_rttm_calls_no_two_recordings_the_same(names):
+    assert rttm_names(list(names)) == names
+
+
+def test_rttm_under_another_name(timeline):
+    assert rttm(timeline, "calls/x").split()[1] == "calls/x"

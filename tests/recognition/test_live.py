@@ -32,6 +32,29 @@ def test_a_pipe():
     np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in whole]), samples)
 
 
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"RIFF\x00\x10\x00\x00WAVEfmt ", "WAV"),
+        (b"fLaC\x00\x00\x00\x22", "FLAC"),
+        (b"OggS\x00\x02", "Ogg"),
+        (b"ID3\x04\x00\x00", "MP3"),
+        (b"FORM\x00\x00\x10\x00AIFF", "AIFF"),
+        (b".snd\x00\x00", "AU"),
+        (b"\x00\x00\x00\x1cftypM4A ", "MP4"),
+        (b"\x1a\x45\xdf\xa3\x01", "WebM"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_recording_in_a_pipe_is_not_played_as_samples(head, kind, size):
+    data = head + bytes(1000)
+    pipe = Pipe(*(data[begin : begin + size] for begin in range(0, len(data), size)))
+    with pytest.raises(
+        UserError, match=rf"standard input is a recording \({kind}\).* ffmpeg -i - -f s16le -ac 2 -ar 8000 -"
+    ):
+        list(live.from_pipe(pipe, 8000, 2))
+
+
 def test_a_file_comes_as_it_would_be_spoken(tmp_path):
     signal = np.linspace(-0.5, 0.5, 2400).reshape(-1, 2)
     soundfile.write(tmp_path / "call.wav", signal, 8000, subtype="FLOAT")  # 0.15 s

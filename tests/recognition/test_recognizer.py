@@ -1,5 +1,11 @@
+import copy
+import io
+import multiprocessing
+import pickle
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +16,7 @@ from serkit import audio, features
 from serkit.errors import UserError
 from serkit.items import Windowing
 from serkit.recognition import Failure, Prediction, Recognizer, load
-from serkit.recognition.bundle import BundleError
+from serkit.recognition.bundle import Bundle, BundleError
 
 LABELS = ["anger", "joy", "neutral", "sadness"]
 MEL = features.build("log_mel")
@@ -151,7 +157,10 @@ def test_a_signal_is_resampled(recognizer, tmp_path, noise):
         (np.array([np.inf, 0.0]), "not a number or infinite at sample 0"),
         (np.array([0.0, -1e20]), r"a sample of 1e\+20 times full scale; floats of full scale 1\.0 are wanted"),
         (np.zeros(100, dtype=complex), "samples of type complex128"),
-        (np.zeros(100, dtype=np.int64), "samples of type int64; floats or integers of up to 32 bits"),
+        (
+            np.zeros(100, dtype=np.int64),
+            "samples of type int64; give floats of full scale 1.0 or integers of up to 32 bits",
+        ),
         (np.array(["a"]), "samples of type <U1"),
     ],
 )
@@ -160,10 +169,191 @@ def test_signals_that_are_none(recognizer, signal, message):
         recognizer.predict_signal(signal, 16000)
 
 
-@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
-def test_a_rate_that_cannot_be(recognizer, rate):
-    with pytest.raises(UserError, match=f"a rate of {rate} Hz"):
-        recognizer.predict_signal(np.ones(100), rate)
+@pytest.mark.parametrize("rate", [0, -1])
+def test_a_rate_below_one(recognizer, rate):
+    for recognize in (recognizer.predict_signal, recognizer.timeline_signal):
+        with pytest.raises(UserError, match=f"rate must be at least 1, got {rate}$"):
+            recognize(np.ones(100), rate)
+    with pytest.raises(UserError, match=f"rate must be at least 1, got {rate}$"):
+        recognizer.stream(rate)
+
+
+NO_WHOLE_NUMBERS = [1.0, float("nan"), float("inf"), True, np.float32(1), np.bool_(True), np.array([1]), "1", [1]]
+
+
+@pytest.mark.parametrize("value", NO_WHOLE_NUMBERS)
+def test_what_is_no_whole_number_is_no_rate(recognizer, value):
+    message = f"rate must be a whole number, got {re.escape(repr(value))}$"
+    for recognize in (recognizer.predict_signal, recognizer.timeline_signal):
+        with pytest.raises(UserError, match=message):
+            recognize(np.ones(100), value)
+    with pytest.raises(UserError, match=message):
+        recognizer.stream(value)
+
+
+@pytest.mark.parametrize("value", [value for value in NO_WHOLE_NUMBERS if value != "1"])
+def test_what_is_no_whole_number_is_no_channel(recognizer, tmp_path, noise, value):
+    noise(tmp_path / "stereo.wav", channels=2)
+    message = f"channel must be a whole number, got {re.escape(repr(value))}$"
+    signal = soundfile.read(tmp_path / "stereo.wav")[0]
+    for recognize in (recognizer, recognizer.timeline):
+        with pytest.raises(UserError, match=message):
+            recognize(tmp_path / "stereo.wav", value)
+    for recognize in (recognizer.predict_signal, recognizer.timeline_signal):
+        with pytest.raises(UserError, match=message):
+            recognize(signal, 16000, value)
+    for recognize in (recognizer.predict_files, recognizer.timelines):
+        with pytest.raises(UserError, match=message):
+            recognize([tmp_path / "stereo.wav"], value)
+    with pytest.raises(UserError, match=message):
+        recognizer.stream(16000, value)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array])
+def test_whole_numbers_of_numpy_are_channels_and_rates(recognizer, tmp_path, noise, kind):
+    noise(tmp_path / "stereo.wav", channels=2)
+    signal, _ = soundfile.read(tmp_path / "stereo.wav", dtype="float32")
+    expected = recognizer(tmp_path / "stereo.wav", 1)
+    assert expected.probabilities != recognizer(tmp_path / "stereo.wav").probabilities
+    assert recognizer(tmp_path / "stereo.wav", kind(1)) == expected
+    assert list(recognizer.predict_files([tmp_path / "stereo.wav"], kind(1))) == [expected]
+    rate = 16000 if kind is np.uint8 else kind(16000)
+    found = recognizer.predict_signal(signal, rate, kind(1))
+    np.testing.assert_allclose(values(found), values(expected), atol=1e-6)
+    assert recognizer.timeline(tmp_path / "stereo.wav", kind(1)) == recognizer.timeline(tmp_path / "stereo.wav", 1)
+
+
+@pytest.mark.parametrize(
+    ("recording", "advice"),
+    [
+        (b"RIFF", "got bytes; the content of a file goes into serkit.audio.InMemory(content)"),
+        (bytearray(b"RIFF"), "got bytearray; the content of a file goes into serkit.audio.InMemory(content)"),
+        (io.BytesIO(b"RIFF"), "got BytesIO; an open file goes into serkit.audio.InMemory(file.read())"),
+        (np.zeros(16000), "got ndarray; samples are recognized by predict_signal(samples, rate)"),
+        (["a.wav"], "got list; several paths are recognized by predict_files"),
+        (None, "got NoneType; several paths"),
+        (3, "got int; several paths"),
+    ],
+)
+def test_what_is_no_recording(recognizer, recording, advice):
+    for recognize in (recognizer, recognizer.predict_file, recognizer.timeline):
+        with pytest.raises(UserError, match=re.escape(f"a recording must be a path, {advice}")):
+            recognize(recording)
+    for recognize in (recognizer.predict_files, recognizer.timelines):
+        [failure] = recognize([recording])
+        assert f"a recording must be a path, {advice}" in failure.error
+
+
+class Tensor:
+    """Like a torch tensor that needs a gradient, or lies on a graphics card."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy.\nMore.")
+
+
+@pytest.mark.parametrize(
+    ("signal", "message"),
+    [
+        (b"RIFF", "samples must be an array, got bytes; a file is recognized by predict_file(path)"),
+        ("call.wav", "samples must be an array, got str; a file is recognized by predict_file(path)"),
+        (Path("call.wav"), "samples must be an array, got PosixPath; a file"),
+        (io.BytesIO(b"RIFF"), "samples must be an array, got BytesIO; a file"),
+        (audio.InMemory(b"RIFF"), "samples must be an array, got InMemory; a file"),
+        (Tensor(), "NumPy cannot read samples from Tensor (can't convert cuda:0 device type tensor to numpy.)"),
+        ([[0.0, 1.0], [0.0]], "NumPy cannot read samples from list ("),
+        ([0.0, None], "samples of type object; give floats of full scale 1.0 or integers of up to 32 bits"),
+        ([0, 1], "samples of type int64; give floats"),
+        ([True, False], "samples of type bool; give floats"),
+    ],
+)
+def test_what_holds_no_samples(recognizer, signal, message):
+    for recognize in (recognizer.predict_signal, recognizer.timeline_signal):
+        with pytest.raises(UserError, match=re.escape(message.replace("PosixPath", type(Path()).__name__))):
+            recognize(signal, 16000)
+    with pytest.raises(UserError, match=re.escape(message.replace("PosixPath", type(Path()).__name__))):
+        recognizer.stream(16000).push(signal)
+
+
+def test_lists_and_tensors_are_samples(recognizer):
+    signal = np.random.default_rng(0).normal(0, 0.1, 16000)
+    expected = recognizer.predict_signal(signal, 16000)
+    assert recognizer.predict_signal(signal.tolist(), 16000) == expected
+    torch = pytest.importorskip("torch")
+    assert recognizer.predict_signal(torch.from_numpy(signal), 16000) == expected
+    with pytest.raises(UserError, match=r"^signal: NumPy cannot read samples from Tensor \(Can't call numpy\(\)"):
+        recognizer.predict_signal(torch.from_numpy(signal).requires_grad_(), 16000)
+
+
+def test_floats_in_the_range_of_integers_are_warned_of_and_not_scaled(recognizer, tmp_path, recwarn):
+    signal = 3000 * np.random.default_rng(0).standard_normal(32000).clip(-4, 4).astype(np.float32)
+    text = (
+        "samples beyond 8 times full scale, as of integers stored as floats; divide them by the full scale of the "
+        "integers (32768 for 16 bits)"
+    )
+    found = recognizer.predict_signal(signal, 16000)
+    assert found.warnings == (f"signal: {text}",)
+    assert recognizer.timeline_signal(signal, 16000).warnings == (f"signal: {text}",)
+    path = tmp_path / "floats.wav"
+    soundfile.write(path, signal, 16000, "FLOAT")
+    assert recognizer(path).warnings == recognizer.timeline(path).warnings == (f"{path}: {text}",)
+    assert recognizer(path).probabilities == found.probabilities
+    assert len(recwarn) == 0
+    stream = recognizer.stream(16000)
+    for half in np.split(signal, 2):
+        stream.push(half)
+    assert [str(one.message) for one in recwarn] == [f"stream: {text}"]
+    # The same sound in its own scale, and what a decoder makes of a loud one, are as they should be.
+    for good in (signal.astype(np.int16), signal / 32768, signal / 3000 * 1.9):
+        assert recognizer.predict_signal(good, 16000).warnings == recognizer.timeline_signal(good, 16000).warnings == ()
+
+
+@pytest.mark.parametrize("carry", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_recognizer_can_be_carried(toy, tmp_path, noise, carry, monkeypatch):
+    noise(tmp_path / "good.wav")
+    monkeypatch.chdir(toy.parent)
+    recognizer = Recognizer(Bundle.load("toy"), threads=2)
+    carried = carry(recognizer)
+    monkeypatch.chdir(tmp_path)  # the folder was given relative to another one
+    carried = carry(carried)
+    assert carried.threads == 2
+    assert carried(tmp_path / "good.wav") == recognizer(tmp_path / "good.wav")
+    assert carry(recognizer.bundle) == recognizer.bundle
+    assert len(pickle.dumps(recognizer)) < 1000
+
+
+def test_a_carried_recognizer_wants_the_same_network(tmp_path, network, description):
+    first = description().save(tmp_path / "one", network({"mel": 64})[0], "# One\n")
+    carried = pickle.dumps(Recognizer(first))
+    (tmp_path / "one").rename(tmp_path / "other")
+    with pytest.raises(BundleError, match="one: no such folder"):
+        pickle.loads(carried)
+    description().save(tmp_path / "one", network({"mel": 64}, seed=1)[0], "# One\n")
+    with pytest.raises(BundleError, match="one: holds another network than when the recognizer was pickled"):
+        pickle.loads(carried)
+
+
+def _call(recognizer, path):
+    return recognizer(path)
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_recognizer_goes_to_other_processes(toy, tmp_path, noise, method, threads):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("not on this system")
+    noise(tmp_path / "good.wav")
+    recognizer = load("toy", threads)
+    expected = recognizer(tmp_path / "good.wav")
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        assert pool.apply_async(_call, (recognizer, tmp_path / "good.wav")).get(60) == expected
+
+
+def test_joblib_carries_a_recognizer(toy, tmp_path, noise):
+    joblib = pytest.importorskip("joblib")
+    noise(tmp_path / "good.wav")
+    recognizer = load("toy")
+    found = joblib.Parallel(2, "loky")(joblib.delayed(recognizer)(tmp_path / "good.wav") for _ in range(2))
+    assert found == [recognizer(tmp_path / "good.wav")] * 2
 
 
 def test_warnings_are_part_of_the_prediction(recognizer, tmp_path, noise, recwarn):
@@ -242,7 +432,7 @@ def test_many_files_one_by_one(recognizer, tmp_path, noise):
     assert asked == ["good.wav"]  # nothing is read ahead
     bad, gone, good = results
     assert isinstance(bad, Failure)
-    assert "not audio that libsndfile can read" in bad.error
+    assert "not audio that serkit can read" in bad.error
     assert gone == Failure(str(tmp_path / "gone.wav"), f"{tmp_path / 'gone.wav'}: no such file")
     assert isinstance(good, Prediction)
 

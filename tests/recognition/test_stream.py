@@ -209,9 +209,13 @@ def test_several_threads_on_one_recognizer(recognizer, expected):
     ("options", "text"),
     [
         ({"hop": 0}, "hop 0 s: at least 0.05 s"),
-        ({"hop": -1}, "hop -1: a number from 0 is wanted"),
-        ({"change": float("nan")}, "change nan: a number from 0 is wanted"),
-        ({"lookahead": float("inf")}, "lookahead inf: a number from 0"),
+        ({"hop": -1}, "hop must be a number from 0, got -1"),
+        ({"hop": "1"}, "hop must be a number from 0, got '1'"),
+        ({"hop": True}, "hop must be a number from 0, got True"),
+        ({"change": None}, "change must be a number from 0, got None"),
+        ({"detector": None}, "detector must be a name, got None"),
+        ({"change": float("nan")}, "change must be a number from 0, got nan"),
+        ({"lookahead": float("inf")}, "lookahead must be a number from 0, got inf"),
         ({"window": 0.2}, "window 0.2 s is shorter than hop"),
         ({"pause": 0.1}, "pause 0.1 s is shorter than hop"),
     ],
@@ -224,7 +228,7 @@ def test_wrong_options(options, text):
 def test_wrong_streams(recognizer):
     with pytest.raises(UserError, match="window 5 s: bundle 'toy' hears 1 s at once at most"):
         recognizer.stream(16000, options=TimelineOptions(window=5))
-    with pytest.raises(UserError, match="a rate of 0 Hz cannot be"):
+    with pytest.raises(UserError, match="rate must be at least 1, got 0"):
         recognizer.stream(0)
     with pytest.raises(audio.AudioError, match="no channel 1; it has 1"):
         recognizer.stream(16000, channel=1)

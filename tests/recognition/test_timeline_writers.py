@@ -85,6 +85,20 @@ def test_a_folder_overwrites_nothing(tmp_path):
     assert (tmp_path / "a.srt").read_text() == "mine"
 
 
+def test_recordings_of_one_name_stay_apart_in_rttm():
+    stream = io.StringIO(newline="")
+    out = writer(stream, TimelineFormat.rttm, LABELS, files=["x/a.wav", "y/a.wav", "y/b.wav"])
+    for file in ("x/a.wav", "y/a.wav", "y/b.wav"):
+        out.write(timeline(file, (0.5, 1.0, "anger")))
+    assert [line.split()[1] for line in stream.getvalue().splitlines()] == ["x/a", "y/a", "b"]
+
+
+@pytest.mark.parametrize("names", [("x/A.wav", "y/a.wav"), ("x/Gr\u00f6.wav", "y/Gro\u0308.wav"), ("a.wav", "a.flac")])
+def test_a_folder_refuses_names_that_some_systems_do_not_tell_apart(tmp_path, names):
+    with pytest.raises(UserError, match=r"would be the file of .* and of "):
+        places(tmp_path / "new", names, ".srt")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0:00.00"), (59.994, "0:59.99"), (59.996, "1:00.00"), (3599.999, "1:00:00.00"), (3723.5, "1:02:03.50")],

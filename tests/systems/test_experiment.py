@@ -8,6 +8,7 @@ from serkit import systems
 from serkit.corpora.corpus import Channel
 from serkit.errors import UserError
 from serkit.features.store import Store
+from serkit.items import Item, Windowing
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
 from serkit.systems.experiment import prepare
@@ -234,6 +235,40 @@ def test_a_channel_that_a_view_reads_must_be_readable(synthetic, tmp_path):
     assert set(experiment.skipped) == {str(broken)}
 
 
+def test_a_row_that_is_not_in_its_file_is_left_out(synthetic):
+    names = [utterance.id for utterance in synthetic.utterances[:5]]
+    changes = {
+        names[0]: {"end": 99.0},
+        names[1]: {"start": 50.0, "end": 51.0},
+        names[2]: {"index": 7},
+        names[3]: {"start": 0.1, "end": 0.1},
+        names[4]: {"start": 0.0, "end": 0.2, "index": 0},  # is there
+    }
+    corpus = replaced(synthetic, lambda u: dataclasses.replace(u, **changes.get(u.id, {})))
+    experiment = make([corpus])
+    assert len(experiment.scored) == 36
+    assert set(experiment.skipped) == set(names[:4])
+    for name, reason in zip(names, ["no interval 0 to 99 s", "no interval 50 to 51 s", "no channel 7"], strict=False):
+        assert experiment.skipped[name].startswith(f"{name}: ")
+        assert reason in experiment.skipped[name]
+    # What is left can be read.
+    for utterance in experiment.scored:
+        assert len(Item(utterance).signal(16000, Windowing()))
+
+
+def test_a_further_channel_that_is_not_in_its_file(synthetic):
+    first = synthetic.utterances[0]
+
+    def spoil(utterance):
+        channels = {"egg": Channel(utterance.path, 5 if utterance.id == first.id else 0)}
+        return dataclasses.replace(utterance, channels=channels)
+
+    corpus = replaced(synthetic, spoil)
+    assert not make([corpus]).skipped
+    egg = {"flat": {**VIEWS["flat"], "channel": "egg"}}
+    assert list(make([corpus], views=egg).skipped) == [first.id]
+
+
 def test_none_is_readable(synthetic, tmp_path):
     corpus = replaced(synthetic, lambda u: dataclasses.replace(u, path=tmp_path / "gone.wav"))
     with pytest.raises(UserError, match=r"none of 40 recordings can be read; the first: .*gone.wav: no such file"):
@@ -265,7 +300,9 @@ def labelled(old, new):
 def test_across_corpora_classes_are_those_that_all_have(synthetic):
     other = renamed(synthetic, "other", labelled("fear", "calm"))
     experiment = make([synthetic, other], stage("first"), stage("who", target="speaker"), stage("main"))
-    assert experiment.labels == ["anger", "calm", "fear", "neutral", "sadness"] and not experiment.flags
+    assert experiment.labels == ["anger", "calm", "fear", "neutral", "sadness"]
+    # The two corpora hold the same recordings.
+    assert [flag.partition(":")[0] for flag in experiment.flags] == ["contradicting labels for 10 recordings"]
     experiment = make(
         [synthetic, other], stage("first"), stage("who", target="speaker"), stage("main"), protocol="cross-corpus"
     )
@@ -336,3 +373,23 @@ def test_hashes_are_those_of_the_files(synthetic):
     assert experiment.hash_of(utterance) == content_hash(utterance.path)
     assert soundfile.info(utterance.path).channels == 2
     assert isinstance(utterance.path, Path)
+
+
+def test_bit_identical_recordings_with_contradicting_classes_are_flagged(synthetic):
+    first, second = synthetic.utterances[:2]
+    twin = dataclasses.replace(second, path=first.path, targets={"emotion": "neutral"})
+    corpus = dataclasses.replace(synthetic, utterances=(first, twin, *synthetic.utterances[2:]))
+    flag = f"contradicting labels for 1 recording: {first.id} (anger) = {twin.id} (neutral)"
+    assert make([corpus]).flags == [flag]
+    # What is merged or left out does not contradict.
+    assert not make([corpus], map={"neutral": "anger"}).flags
+    assert not make([corpus], map={"neutral": "drop"}).flags
+    assert not make([corpus], target="speaker").flags
+
+
+def test_a_class_called_drop_is_learned(synthetic):
+    corpus = replaced(synthetic, labelled("fear", "drop"))
+    assert make([corpus]).labels == ["anger", "drop", "neutral", "sadness"]
+    assert make([corpus], map={"anger": "drop"}).labels == ["drop", "neutral", "sadness"]
+    assert make([corpus], map={"anger": "drop", "drop": "drop"}).labels == ["drop", "neutral", "sadness"]
+    assert make([corpus], classes=["drop", "anger"]).labels == ["anger", "drop"]

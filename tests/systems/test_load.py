@@ -2,7 +2,8 @@ import pytest
 
 from serkit import systems
 from serkit.errors import UserError
-from serkit.systems.schema import Trainer
+from serkit.protocols import Protocol
+from serkit.systems.schema import Data, Trainer
 
 PLAIN = """
 [system]
@@ -352,3 +353,21 @@ def test_a_new_stage_stands_before_the_one_that_follows_it(plain, write):
     system = systems.load(own)
     assert [stage.name for stage in system.stages] == ["first", "zeroth", "half", "second", "third"]
     assert system.stages[3].network.options == {"dropout": 0.4} and system.deployed.name == "third"
+
+
+def test_labels_and_names_are_cleaned():
+    data = Data(
+        target="emo\u200btion",
+        classes=["anger\u200b", " very\u00a0happy"],
+        map={"mu\u0308de": "calm\u200b", "calm\ufeff": "drop"},
+        where={"style\u200b": ["im\u00adprovised", 3], "session": 1},
+        sample={"emodb\u200b": {"anger ": 3}},
+        corpora=["emodb\u200b"],
+    )
+    assert data.target == ["emotion"] and data.classes == ["anger", "very happy"] and data.corpora == ["emodb"]
+    assert data.map == {"müde": "calm", "calm": "drop"} and data.sample == {"emodb": {"anger": 3}}
+    assert data.where == {"style": ["improvised", 3], "session": 1}
+    system = systems.load("linear-baseline", ['data.classes=["an\u200bger", "mu\u0308de"]'])
+    assert system.data.classes == ["anger", "müde"]
+    protocol = Protocol(kind="leave_one_group_out", group="spea\u200bker", tested=["table/Zoe\u0308"])
+    assert protocol.group == "speaker" and protocol.tested == ["table/Zoë"]

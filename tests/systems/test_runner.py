@@ -372,6 +372,9 @@ def test_nothing_inside_a_fold_knows_the_test_speaker(synthetic, tmp_path):
     run(request(changed(synthetic, mislabel), **asked), tmp_path / "turned")
     true, other = (read(tmp_path / name / "folds" / "seed-0-fold-1.json") for name in ("true", "turned"))
     assert true.pop("uar") != other.pop("uar")
+    # What hashes the predictions, which are scored otherwise.
+    for note in (true, other):
+        del note["table"], note["checksum"]
     # Weights (with their normalisation), epoch, row of the sweep and temperature.
     assert true == other and true["temperature"] > 0
     assert scores["chosen_on"] == "validation part of each fold; epochs on a validation part: main by uar"
@@ -442,6 +445,18 @@ def test_an_unreadable_recording_is_left_out_and_reported(synthetic, tmp_path):
     assert scores["n"] == 39
     assert lines[0].startswith(f"1 unreadable recordings are left out; the first: {broken}: not audio")
     assert not (tmp_path / "run" / "final.json").exists()
+
+
+def test_a_row_whose_end_lies_past_its_file_is_left_out_and_reported(synthetic, tmp_path):
+    def spoiled(utterance):
+        return dataclasses.replace(utterance, end=99.0) if utterance.id.endswith("s03_t1_fear_1") else utterance
+
+    lines = []
+    scores = run(request(changed(synthetic, spoiled), final=False), tmp_path / "run", report=lines.append)
+    assert scores["n"] == 39
+    assert lines[0].startswith("1 unreadable recordings are left out; the first: synthetic/s03_t1_fear_1: ")
+    assert "no interval 0 to 99 s in it; it lasts" in lines[0]
+    assert list(read(tmp_path / "run" / "run.json")["skipped"]) == ["synthetic/s03_t1_fear_1"]
 
 
 def test_a_random_protocol_is_flagged(synthetic, tmp_path):
@@ -529,3 +544,22 @@ def test_a_run_of_before_a_setting_existed_is_taken_up(synthetic, tmp_path):
     assert run(asked, tmp_path / "run", resume=True) == scores
     with pytest.raises(UserError, match="differs in: splits, seed;"):
         run(dataclasses.replace(asked, seed=1), tmp_path / "run", resume=True)
+
+
+def test_a_class_absent_from_a_training_part_is_noted(synthetic, tmp_path):
+    def change(utterance):
+        fear = utterance.targets["emotion"] == "fear" and not utterance.speaker.endswith("s05")
+        return dataclasses.replace(utterance, targets={"emotion": "anger"}) if fear else utterance
+
+    lines = []
+    asked = request(changed(synthetic, change), final=False, sets=("stages.main.trainer.epochs=1",))
+    scores = run(asked, tmp_path / "run", report=lines.append)
+    (split,) = (part for part in read(tmp_path / "run" / "splits.json") if any("s05" in id for id in part["test"]))
+    flag = f"classes absent from the training part: fear in 1 of 3 folds ({split['name']})"
+    assert flag in scores["flags"] and flag in read(tmp_path / "run" / "scores.json")["flags"]
+    assert lines[0] == flag  # before anything is trained
+    assert scores["recalls"]["fear"] == 0.0
+
+
+def test_no_class_is_absent(finished):
+    assert not any("absent" in flag for flag in finished[1]["flags"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import save_file
 
 from serkit import checkpoint, features, methods, training
 from serkit.batches import ItemData
@@ -19,6 +20,7 @@ from serkit.methods.supervised import Supervised
 from serkit.networks import network_class
 from serkit.protocols import Protocol
 from serkit.protocols.provenance import Record, trace
+from serkit.systems import sealed
 from serkit.systems import stages as stages_module
 from serkit.systems.models import leaves, rebuild
 from serkit.systems.stages import Stages
@@ -449,13 +451,20 @@ def test_a_frozen_output_does_not_depend_on_what_else_is_missing(bench):
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
 
 
+def replace_weights(folder, tensors):
+    """Put other weights into a stage's folder, as if they had been trained there."""
+    checkpoint.save_weights(tensors, folder / "weights.safetensors")
+    content = sealed.hash_of(folder / "weights.safetensors")
+    sealed.write(folder / "stage.json", {**sealed.read(folder / "stage.json"), "content": content})
+
+
 def test_outputs_are_those_of_the_weights_that_are_there(bench, computed):
     made = bench.train(FRONT, ON_DEEP, views=DEEP)
     before = made.item_data(made.finished["main"], made.items).arrays["deep"][0]
     # As if another machine had trained the same stage: same key, other last bits.
     folder = made.finished["front"].folder
     other = {name: value * 1.5 for name, value in weights(made.finished["front"]).items()}
-    checkpoint.save_weights(other, folder / "weights.safetensors")
+    replace_weights(folder, other)
     again = bench.train(FRONT, ON_DEEP, views=DEEP)
     after = again.item_data(again.finished["main"], again.items).arrays["deep"][0]
     assert not np.allclose(before, after)
@@ -551,6 +560,43 @@ def test_stages_taken_up_give_the_same_as_stages_just_trained(bench, chain):
     np.testing.assert_array_equal(again.probabilities(again.finished["main"], held_out(again), "emotion"), expected)
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "stage.json"])
+@pytest.mark.parametrize("how", ["first", "middle", "last", "cut", "empty", "another's"])
+def test_a_damaged_stage_is_trained_again_with_the_same_result(bench, name, how):
+    made = bench.train(FRONT, ON_DEEP, views=ALONG)
+    front, main = (made.finished[stage] for stage in ("front", "main"))
+    expected, path = weights(main), main.folder / name
+    content = bytearray(path.read_bytes())
+    if how in ("cut", "empty"):
+        path.write_bytes(content[: len(content) // 2 if how == "cut" else 0])
+    elif how == "another's":  # whole, but not this stage's
+        path.write_bytes((front.folder / "weights.safetensors").read_bytes())
+    else:
+        content[{"first": 9, "middle": len(content) // 2, "last": len(content) - 4}[how]] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name}: .*take up the run with --resume"):
+        rebuild(main.folder, made.experiment.system)
+    with pytest.warns(UserWarning, match=rf"{name}: .*the stage is trained again") as told:
+        again = bench.train(FRONT, ON_DEEP, views=ALONG)
+    assert len([warning for warning in told if "trained again" in str(warning.message)]) == 1
+    for name, value in weights(again.finished["main"]).items():
+        assert torch.equal(value, expected[name]), name
+    rebuild(main.folder, made.experiment.system)
+
+
+def test_stages_of_before_there_were_checksums_are_taken(bench):
+    made = bench.train(FRONT)
+    folder = made.finished["front"].folder
+    described = json.loads((folder / "stage.json").read_text())
+    del described["checksum"], described["content"]
+    (folder / "stage.json").write_text(json.dumps(described))
+    save_file(weights(made.finished["front"]), folder / "weights.safetensors")
+    before = (folder / "weights.safetensors").stat().st_mtime_ns
+    again = bench.train(FRONT)
+    assert (folder / "weights.safetensors").stat().st_mtime_ns == before
+    assert again.finished["front"].content == sealed.hash_of(folder / "weights.safetensors")
+
+
 def test_what_cannot_be_rebuilt(bench, tmp_path):
     made = bench.train(FRONT, ON_DEEP, views=ALONG)
     system = made.experiment.system
@@ -560,7 +606,7 @@ def test_what_cannot_be_rebuilt(bench, tmp_path):
     for name in ("network.head.emotion.bias", "upstream.deep.network.norm.bias"):
         kept = weights(made.finished["main"])
         del kept[name]
-        checkpoint.save_weights(kept, made.finished["main"].folder / "weights.safetensors")
+        replace_weights(made.finished["main"].folder, kept)
         with pytest.raises(UserError, match=r"weights\.safetensors: does not fit the stage's network"):
             rebuild(made.finished["main"].folder, system)
 

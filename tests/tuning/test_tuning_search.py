@@ -1,6 +1,7 @@
 """Whole searches on generated speech, with the linear baseline."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -15,9 +16,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from serkit import stopping, systems
+from serkit.audio import AudioError
 from serkit.cli import run as command
 from serkit.errors import UserError
 from serkit.evaluation.metrics import uar
+from serkit.features.store import StoreError
 from serkit.systems import runner
 from serkit.systems.stages import Stages
 from serkit.systems.tasks import Classification
@@ -131,6 +134,63 @@ def test_what_a_network_refuses_is_infeasible(synthetic, tmp_path):
     assert [states[key].state for key in ("[4, 4, 4]", "[4, 4]", "[4]")] == ["done", "infeasible", "infeasible"]
     assert "channels, strides and residual need one entry for each block" in states["[4]"].reason
     assert states["[4]"].value is None and states["[4]"].folds == []
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad", "reason"),
+    [
+        (SIZE, 8, 1, "stage 'main': the network cannot compute a batch of 1: Expected more than 1 value per channel"),
+        ("stages.main.network.attention", 3, 0, "stage 'main': the network cannot compute a batch of 8: "),
+        ("stages.main.network.channels", [4, 4, 4], [0, 4, 4], "stage 'main': the network cannot compute a batch of"),
+        ("stages.main.network.channels", [4, 4, 4], [10**10, 4, 4], "network 'cnn': "),
+        ("stages.main.network.channels", [4, 4, 4], [-4, 4, 4], "network 'cnn': "),
+        ("data.items", {"seconds": 1.0}, {"seconds": 0}, "both must be above 0"),
+    ],
+)
+def test_what_a_network_cannot_compute_is_infeasible(synthetic, tmp_path, key, good, bad, reason):
+    sets = (*CNN, "stages.main.network.attention=3", f"{SIZE}=8")
+    sets = tuple(entry for entry in sets if not entry.startswith(f"{key}="))
+    asked = request(synthetic, {key: [bad, good]}, sampler="grid", trials=2, sets=sets)
+    done, infeasible = search.run(asked, tmp_path / "search").rows
+    assert (done.point[key], done.state) == (good, "done")
+    assert (infeasible.point[key], infeasible.state) == (bad, "infeasible")
+    assert reason in infeasible.reason and "\n" not in infeasible.reason
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ZeroDivisionError("division by zero"), KeyError("band")])
+def test_whatever_a_library_raises_is_infeasible(synthetic, tmp_path, monkeypatch, error):
+    train, seen = Stages.train, []
+
+    def faulty(stages):
+        seen.append(stages)
+        if len(seen) == 1:
+            raise error
+        return train(stages)
+
+    monkeypatch.setattr(Stages, "train", faulty)
+    asked = request(synthetic, {SIZE: [8, 16]}, sampler="grid", trials=2)
+    assert sorted(row.state for row in search.run(asked, tmp_path / "search").rows) == ["done", "infeasible"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "weights.safetensors"),
+        AudioError("a.wav: no such file"),
+        StoreError("cache: the cache cannot be written (Read-only file system)"),
+        sqlite3.OperationalError("disk I/O error"),
+    ],
+)
+def test_what_every_trial_would_meet_ends_the_search(synthetic, tmp_path, monkeypatch, error):
+    def fail(stages):
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(type(error)):
+        patch.setattr(Stages, "train", fail)
+        search.run(request(synthetic, {SIZE: [8, 16]}, sampler="grid", trials=2), tmp_path / "search")
+    # Once it is mended the same search goes on, and nothing of it is counted as infeasible.
+    found = search.run(request(synthetic, {SIZE: [8, 16]}, sampler="grid", trials=2), tmp_path / "search")
+    assert [row.state for row in found.rows] == ["done", "done"]
 
 
 def test_a_training_that_diverges_is_infeasible(synthetic, tmp_path):

@@ -20,7 +20,7 @@ export function Sources({ workspace, first = false }: { workspace: Workspace; fi
         type="file"
         hidden
         aria-label="Sound file"
-        accept="audio/*,.wav,.flac,.ogg,.opus,.mp3,.aiff,.aif,.au,.caf,.w64"
+        accept="audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.aiff,.aif,.au,.caf,.w64,.sph,.m4a,.wma,.amr,.3gp,.mka,.mkv"
         onChange={({ currentTarget }) => take(currentTarget.files)}
       />
       <button type="button" onClick={() => void workspace.record()}>

@@ -9,7 +9,6 @@ server predicts is slowed down by TCP, so nothing is dropped here and little is 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from serkit.app import access
 from serkit.app.errors import INTERNAL
 from serkit.app.query import check_parameters, whole_number
 from serkit.app.service import Service, Shared
+from serkit.documents import parse_json
 from serkit.errors import UserError
 from serkit.recognition import Stream
 from serkit.recognition.bundle import BundleError
@@ -125,8 +125,8 @@ def _step(message: bytes | str, live: Stream) -> Callable[[], list[Event]] | Non
         samples, arrived = np.frombuffer(message, _SAMPLE), time.perf_counter()
         return lambda: live.push(samples, arrived)
     try:
-        asked = json.loads(message)
-    except (ValueError, RecursionError):  # no JSON, or lists in lists without end
+        asked = parse_json(message, "message")
+    except UserError:
         asked = None
     match asked:
         case {"type": "finish"}:

@@ -67,7 +67,7 @@ class Task:
         if self.format == "json":
             text = TimelineAnswer(model=self.model, **timeline_as_dict(timeline)).model_dump_json()
         else:
-            text = render(timeline, self.format)
+            text = render(timeline, self.format, csv_safe=True)
         return Recognized(text, duration)
 
 

@@ -31,7 +31,7 @@ _CLOSE = {"Connection": "close"}
 OPENAPI_BODY = {
     "requestBody": {
         "required": True,
-        "description": "A recording: WAV, FLAC, OGG, Opus, MP3, AIFF, ... as it is, or as the field `file` of a form.",
+        "description": "A recording (WAV, FLAC, OGG, MP3, M4A, WebM, ...) as it is, or as the field `file` of a form.",
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             _MULTIPART: {
@@ -111,7 +111,7 @@ async def receive(request: Request, limits: Limits, take: Callable[[int], None])
         raise HTTPException(408, f"the body arrives too slowly: {wanted}", _CLOSE) from None
     except ClientDisconnect:
         raise HTTPException(400, "the connection was closed before the whole body had arrived", _CLOSE) from None
-    return audio.InMemory(content, name, whole=True)
+    return audio.InMemory(content, name, whole=True, longest=limits.longest)
 
 
 async def _pieces(

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 import serkit
 from serkit.errors import UserError
+from serkit.terminal import note
 
 #: Name -> where it is (a function, or a typer app of several), and what `serkit --help` says of it.
 COMMANDS = {
@@ -153,12 +154,12 @@ def run(arguments: list[str]) -> int:
 
 def warn(text: str) -> None:
     """Print a warning as one line on stderr."""
-    print(f"serkit: warning: {_one_line(text)}", file=sys.stderr)
+    note(f"serkit: warning: {text}")
 
 
 def report(text: str) -> None:
     """Print an error as one line on stderr."""
-    print(f"serkit: error: {_one_line(text)}", file=sys.stderr)
+    note(f"serkit: error: {text}")
 
 
 def _import_command(name: str) -> Any:
@@ -197,7 +198,3 @@ def _show_warning(
 def _fail(text: str) -> int:
     report(text)
     return 2
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serkit.errors import UserError
+from serkit.terminal import screen
 
 if TYPE_CHECKING:
     from serkit.reports.leakage import Leakage
@@ -71,13 +72,12 @@ def audit(
 
 def _print(found: Leakage) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from serkit.reports import flags
 
-    console = Console()
+    console = screen()
     rated = flags.rate(found.flags)
     if rated:
         table = Table("", "finding", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
@@ -86,12 +86,12 @@ def _print(found: Leakage) -> None:
         console.print(table)
     leaks = [f"{split}: {finding.message}" for split, finding in found.leaks]
     for line in leaks[:_MOST_LINES]:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     if len(leaks) > _MOST_LINES:
         rest = len(leaks) - _MOST_LINES
-        console.print(f"... and {rest} more (--format json shows all)", markup=False, highlight=False)
+        console.print(f"... and {rest} more (--format json shows all)", highlight=False)
     _, text = flags.verdict(rated)
-    console.print(f"{text} ({_count(len(found.splits), 'split')}).", markup=False, highlight=False)
+    console.print(f"{text} ({_count(len(found.splits), 'split')}).", highlight=False)
 
 
 def _count(number: int, word: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from serkit.errors import UserError
+from serkit.terminal import screen, show
 
 
 def compare(
@@ -48,14 +49,13 @@ def compare(
     if format == "json":
         print_json(rows)
     elif format == "markdown":
-        print(comparison.markdown(rows), end="")
+        show(comparison.markdown(rows), end="")
     else:
         _print_table(rows)
 
 
 def _print_table(rows: list[dict]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -72,15 +72,14 @@ def _print_table(rows: list[dict]) -> None:
         stacked = [f"{uar}\n{interval}", f1, parameters, against]
         # As Text: a folder's name may hold brackets, which rich would take for its markup.
         table.add_row(*map(Text, [name, n, accuracy, *stacked]))
-    console = Console()
+    console = screen()
     console.print(table)
     for line in notes(rows):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
 
 
 def _print_numbers(rows: list[dict], format: str) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -91,7 +90,7 @@ def _print_numbers(rows: list[dict], format: str) -> None:
         print_json(rows)
         return
     if format == "markdown":
-        print(markdown(rows), end="")
+        show(markdown(rows), end="")
         return
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("target")
@@ -102,7 +101,7 @@ def _print_numbers(rows: list[dict], format: str) -> None:
         target, run, n, ccc, interval, *others, difference, its_interval, p = cells(row)
         against = f"{difference}\n{its_interval}\np {p}" if difference else ""
         table.add_row(*map(Text, [target, run, n, f"{ccc}\n{interval}".strip(), *others, against]))
-    console = Console()
+    console = screen()
     console.print(table)
     for line in notes(rows):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)

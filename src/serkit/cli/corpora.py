@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.terminal import screen, show
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -108,6 +110,8 @@ def stats(name: Name, folder: Folder, output: Output = Format.table) -> None:
 
 
 def _report_tables(report: Report) -> list[Table | str]:
+    from serkit.finding import summary as passed_over
+
     table = _table(report.target, "found", "official", "missing")
     for label, count in report.classes.items():
         table.add_row(label, str(count.found), _or_blank(count.official), _or_blank(count.missing))
@@ -116,6 +120,8 @@ def _report_tables(report: Report) -> list[Table | str]:
     table.add_row("speakers", str(speakers.found), _or_blank(speakers.official), _or_blank(speakers.missing))
     size = f"{report.utterances} utterances, {_clock(report.duration)}, {_rates(report.rates)}"
     shown: list[Table | str] = [f"{report.corpus} in {report.folder}: {size}", table]
+    if told := passed_over(report.passed_over, companions=True):
+        shown.append(told)
     shown += _lines("skipped", [f"{name}: {reason}" for name, reason in report.skipped.items()])
     shown += _lines("unreadable", [f"{name}: {reason}" for name, reason in report.unreadable.items()])
     shown += _lines("truncated", report.truncated)
@@ -177,16 +183,15 @@ def _table(first: str, *columns: str) -> Table:
 
 
 def _print(*parts: Table | str) -> None:
-    from rich.console import Console
 
-    console = Console()
+    console = screen()
     for part in parts:
         # Names of files may hold brackets, which rich would take for its markup.
-        console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+        console.print(part, highlight=False, soft_wrap=isinstance(part, str))
 
 
 def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    show(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _or_blank(number: int | None) -> str:

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from serkit.terminal import note, screen, show
+
 
 def cross(
     system: Annotated[str, typer.Argument(help="A system of serkit (see `serkit systems`), or a TOML file.")],
@@ -49,18 +51,17 @@ def cross(
         accelerator=accelerator,
         command=shlex.join(["serkit", *sys.argv[1:]]),
     )
-    found = matrix(request, folder, resume, report=lambda line: print(line, file=sys.stderr))
+    found = matrix(request, folder, resume, report=note)
     draw(found, folder / "cross.png")
     if format == "json":
         print_json(found)
         return
     _print(found)
-    print(f"\nmatrix: {folder / 'cross.json'}   picture: {folder / 'cross.png'}")
+    show(f"\nmatrix: {folder / 'cross.json'}   picture: {folder / 'cross.png'}")
 
 
 def _print(found: Mapping[str, Any]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from serkit.systems.cross import rows
@@ -72,7 +73,7 @@ def _print(found: Mapping[str, Any]) -> None:
     for name, cells in zip(found["corpora"], rows(found), strict=True):
         table.add_row(name, *map(_cell, cells))
     # A user's own system may have brackets in its name.
-    console = Console(width=None if sys.stdout.isatty() else 150, markup=False)
+    console = screen(width=150)
     console.print(table)
     for name, method in {cell["test"]: cell["uar"]["method"] for cell in found["cells"]}.items():
         console.print(f"95 % intervals on {name}: {method}", highlight=False)

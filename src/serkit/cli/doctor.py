@@ -6,6 +6,9 @@ import json
 import os
 import platform
 import re
+import shutil
+import subprocess
+import sys
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +18,7 @@ import typer
 
 from serkit.app import PAGE
 from serkit.errors import UserError
+from serkit.terminal import show
 
 
 class Format(StrEnum):
@@ -31,16 +35,16 @@ def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Forma
     """
     found = examine()
     if format is Format.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        show(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         for line in _lines(found):
-            print(line)
+            show(line)
     if any(bundle["error"] for bundle in found["bundles"]):
         raise typer.Exit(1)
 
 
 def examine() -> dict[str, Any]:
-    """Look at versions, extras, store, recognisers and processors, importing none of the laboratory."""
+    """Look at versions, extras, store, recognisers and processors, importing none of the laboratory here."""
     core, extras = _requirements()
     return {
         "serkit": metadata.version("serkit"),
@@ -51,6 +55,8 @@ def examine() -> dict[str, Any]:
         "extras": {extra: {name: _version(name) for name in names} for extra, names in extras.items()},
         "store": _store(),
         "bundles": _bundles(),
+        "ffmpeg": shutil.which("ffmpeg"),
+        "precision": _precision(),
         "page": (PAGE / "index.html").is_file(),
     }
 
@@ -81,10 +87,28 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _store() -> dict[str, Any]:
-    from serkit.features.store import default_folder
+def _precision() -> dict[str, str] | None:
+    """Return what `precision = "auto"` stands for here, and why; None without torch.
 
-    folder = default_folder()
+    A process of its own probes: torch takes seconds to import, and may be broken.
+    """
+    if _version("torch") is None:
+        return None
+    program = "import json; from serkit.precision import automatic; print(json.dumps(vars(automatic())))"
+    try:
+        answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+        return json.loads(answer.stdout)
+    except (subprocess.SubprocessError, OSError, ValueError):
+        return {"precision": "unknown", "reason": "torch does not work: python -c 'import torch' shows why"}
+
+
+def _store() -> dict[str, Any]:
+    from serkit.features.store import StoreError, default_folder
+
+    try:
+        folder = default_folder()
+    except StoreError:
+        return {"folder": None, "files": 0, "bytes": 0}
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
 
@@ -114,12 +138,18 @@ def _lines(found: dict[str, Any]) -> list[str]:
         missing = [name for name, version in libraries.items() if version is None]
         state = f"lacks {', '.join(missing)}: pip install 'serkit[{extra}]'" if missing else "complete"
         lines.append(f"extra      {extra}: {state}")
+    if precision := found["precision"]:
+        lines.append(f"precision  auto is {precision['precision']}: {precision['reason']}")
     store = found["store"]
-    lines.append(f"store      {store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB")
+    size = f"{store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB"
+    lines.append(
+        f"store      {size if store['folder'] else 'none, without a home folder: set SERKIT_CACHE to a folder'}"
+    )
     for bundle in found["bundles"]:
         lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
     if not found["bundles"]:
         lines.append("bundle     none found")
+    lines.append(f"ffmpeg     {found['ffmpeg'] or 'not found: M4A, MP4, WebM, WMA, AMR and videos cannot be read'}")
     lines.append(f"page       of `serkit serve`: {'built' if found['page'] else 'not built: make page'}")
     return lines
 

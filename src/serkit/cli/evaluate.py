@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
+from serkit.atomic import writing
+from serkit.cli.options import CsvSafe
 from serkit.errors import UserError
+from serkit.locks import alone
+from serkit.spreadsheet import harmless_rows
+from serkit.terminal import note
+from serkit.text import clean
 
 
 def evaluate(
@@ -18,6 +24,7 @@ def evaluate(
     corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER; your own data: table=my.csv. Repeatable.")],
     map_: Annotated[list[str] | None, typer.Option("--map", help="OLD=NEW label, or OLD=drop. Repeatable.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write each prediction to this CSV file.")] = None,
+    csv_safe: CsvSafe = False,
     also: Annotated[
         list[str] | None, typer.Option(help="NAME=FOLDER: for a card, what is only learned from. Repeatable.")
     ] = None,
@@ -39,11 +46,18 @@ def evaluate(
     if Path(model).is_file():
         from serkit.cli.repeat_card import repeat_card
 
-        repeat_card(Path(model), corpus, also or [], run, jobs, format, refused={"--map": map_, "--out": out})
+        repeat_card(
+            Path(model),
+            corpus,
+            also or [],
+            run,
+            jobs,
+            format,
+            refused={"--map": map_, "--out": out, "--csv-safe": csv_safe},
+        )
         return
     if also or run or jobs:
         raise typer.BadParameter(f"--also, --run and --jobs are for cards, and '{model}' is no file")
-    import sys
     import tempfile
 
     from serkit import corpora
@@ -57,6 +71,10 @@ def evaluate(
     choose_format(format)
     if out and not out.absolute().parent.is_dir():
         raise UserError(f"{out}: its folder does not exist")
+    if out and out.suffix.lower() not in ("", ".csv", ".txt"):
+        raise UserError(f"{out}: predictions are written as CSV; name the file .csv")
+    if csv_safe and not out:
+        raise UserError("--csv-safe is for CSV: add --out FILE.csv")
     mapping = parse_map(map_ or [])
     found = corpora.load_all(corpus)
     if (Path(model) / "run.json").exists():
@@ -78,20 +96,23 @@ def evaluate(
         **score_all(result.predictions, result.flags),
     }
     if out:
-        result.predictions.save(out)
+        with alone(out), writing(out) as temporary:
+            result.predictions.save(temporary)
+            if csv_safe:
+                temporary.write_text(harmless_rows(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="")
     if format == "json":
         print_json(table)
     else:
         print_scores(table)
     for reason in result.failed.values():
-        print(f"serkit: skipped: {reason}", file=sys.stderr)
+        note(f"serkit: skipped: {reason}")
     if result.failed:
         raise typer.Exit(1)
 
 
 def parse_map(entries: Sequence[str]) -> dict[str, str]:
     """Read what --map says: OLD=NEW, once for each label."""
-    mapping = dict(entry.partition("=")[::2] for entry in entries)
+    mapping = {clean(old): clean(new) for old, _, new in (entry.partition("=") for entry in entries)}
     if not all(mapping.values()):
         raise UserError("--map: write OLD=NEW, e.g. calm=neutral, or OLD=drop")
     return mapping

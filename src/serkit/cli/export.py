@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from serkit.terminal import show
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
@@ -30,14 +32,14 @@ def export(
         from serkit.systems.protocol_card import Card
 
         Card.of(run).save(card)
-        print(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
+        show(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
     if out is None:
         return
     from serkit.systems.export import export as write
 
     bundle = write(run, out, licence, recordings, weights)
     size = sum(path.stat().st_size for path in out.iterdir())
-    print(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
+    show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:
-        print(f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings")
-    print(f"next: serkit predict --model {out} call.wav")
+        show(f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings")
+    show(f"next: serkit predict --model {out} call.wav")

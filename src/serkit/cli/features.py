@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from serkit.cli.options import CsvSafe
+from serkit.terminal import Shown, note, show
 
 if TYPE_CHECKING:
     from serkit.corpora.corpus import Utterance
@@ -32,6 +35,7 @@ def features(
     plot: Annotated[
         Path | None, typer.Option(help="FILE.png: draw F0 below the waveform of one recording, instead of a table.")
     ] = None,
+    csv_safe: CsvSafe = False,
     jobs: Annotated[int, typer.Option(min=0, help="Threads; 0: all cores.")] = 0,
 ) -> None:
     """Compute a feature: a row per recording, or per frame for features over time.
@@ -48,7 +52,9 @@ def features(
     from serkit import corpora
     from serkit.errors import UserError
     from serkit.features import build
-    from serkit.features.table import show, write
+    from serkit.features.table import print_table, write
+    from serkit.locks import alone
+    from serkit.spreadsheet import Harmless
     from serkit.systems import parse_value
 
     overrides = [override.partition("=") for override in set_ or []]
@@ -56,6 +62,8 @@ def features(
     front_end = build(feature, **options)
     own = {key: value for key, value in getattr(front_end, "in_tables", {}).items() if key not in options}
     front_end = dataclasses.replace(front_end, **own)  # type: ignore[type-var]
+    if csv_safe and out is not None and out.suffix.lower() != ".csv":
+        raise UserError(f"--csv-safe is for CSV, and {out} is not")
     if bool(paths) == bool(corpus):
         raise UserError("give either recordings or --corpus NAME=FOLDER")
     if corpus:
@@ -64,24 +72,26 @@ def features(
         utterances, channel = _find(paths or [], channel), None
     if plot is not None:
         _draw(front_end, utterances, plot, channel)
-        print(f"{plot}: F0 by {front_end.name} of {utterances[0].path}")
+        show(f"{plot}: F0 by {front_end.name} of {utterances[0].path}")
     if plot is not None and out is None:
         return
     threads = jobs or os.cpu_count() or 1
     if out is None:
-        failed = show(front_end, utterances, sys.stdout, channel, threads)
+        stream: Any = Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout
+        stream = Harmless(stream) if csv_safe else stream
+        failed = print_table(front_end, utterances, stream, channel, threads)
     else:
-        failed = write(front_end, utterances, out, channel, threads)
-        print(f"{out}: {front_end.name} of {len(utterances) - len(failed)} recordings")
+        with alone(out):
+            failed = write(front_end, utterances, out, channel, threads, csv_safe=csv_safe)
+        show(f"{out}: {front_end.name} of {len(utterances) - len(failed)} recordings")
     for reason in failed.values():
-        print(f"serkit: skipped: {reason}", file=sys.stderr)
+        note(f"serkit: skipped: {reason}")
     if failed:
         raise typer.Exit(1)
 
 
 def _find(paths: list[str], channel: str | None) -> list[Utterance]:
     """Make an utterance of each recording, heard on a channel (N, `egg` for the second, None for all)."""
-    import sys
 
     from serkit import audio
     from serkit.cli.predict import find_recordings, parse_channel
@@ -91,7 +101,7 @@ def _find(paths: list[str], channel: str | None) -> list[Utterance]:
     index = 1 if chosen == "egg" else chosen
     found, missing = find_recordings(paths)
     for failure in missing:
-        print(f"serkit: skipped: {failure.error}", file=sys.stderr)
+        note(f"serkit: skipped: {failure.error}")
     if index is not None:
         for path in found:
             count = audio.info(path).channels

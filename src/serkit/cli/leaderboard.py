@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from serkit.terminal import show
+
 app = typer.Typer(
     help="Keep the cards of runs, and make a page of them.\n\nExample: serkit leaderboard page docs/results",
     no_args_is_help=True,
@@ -27,8 +29,8 @@ def add(
     from serkit.reports.results import add as write
 
     path = write(run, results, note, name)
-    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
-    print(f"next: serkit leaderboard page {results} --out docs/results.md")
+    show(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+    show(f"next: serkit leaderboard page {results} --out docs/results.md")
 
 
 @app.command()
@@ -52,7 +54,7 @@ def page(
     folder = out.parent if out else Path()
     text = lay_out(Results.read(results), folder, preface.read_text(encoding="utf-8") if preface else "")
     if out is None:
-        print(text, end="")
+        show(text, end="")
         return
     write_text(out, text)
-    print(f"{out}: {len(text.splitlines())} lines")
+    show(f"{out}: {len(text.splitlines())} lines")

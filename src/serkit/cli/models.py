@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 from serkit.cli import report
 from serkit.errors import UserError
 from serkit.recognition.bundle import Bundle, Score, available
+from serkit.terminal import screen, show
 
 
 class Format(StrEnum):
@@ -34,7 +34,7 @@ def models(format: Annotated[Format, typer.Option(help="How to write.")] = Forma
             report(str(error))
             broken += 1
     if format is Format.json:
-        print(json.dumps([describe(bundle) for bundle in bundles], indent=1, ensure_ascii=False))
+        show(json.dumps([describe(bundle) for bundle in bundles], indent=1, ensure_ascii=False))
     else:
         _print_table(bundles)
     if broken:
@@ -73,12 +73,11 @@ def shown_scores(bundle: Bundle) -> list[Score]:
 
 def _print_table(bundles: list[Bundle]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     if not bundles:
-        print("no recognisers found")
+        show("no recognisers found")
         return
     table = Table("name", "MB", "labels", "scores", "licence", box=box.SIMPLE_HEAD)
     for bundle in bundles:
@@ -86,7 +85,7 @@ def _print_table(bundles: list[Bundle]) -> None:
         scores = "\n".join(map(_in_words, shown_scores(bundle)))
         cells = (bundle.folder.name, size, "\n".join(bundle.outputs), scores, bundle.licence)
         table.add_row(*map(Text, cells))
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    screen(width=150).print(table)
 
 
 def _in_words(score: Score) -> str:

@@ -1,20 +1,31 @@
-"""Where answers about recordings go: stdout, or a file that grows by lines or appears when whole."""
+"""Where answers about recordings go and as what: stdout, or a file that grows by lines or appears when whole."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, TypeVar, cast
 
 import typer
 
 from serkit.atomic import writing
 from serkit.cli import report, warn
 from serkit.errors import UserError
+from serkit.locks import alone
 from serkit.progress import bar
 from serkit.recognition import Failure
+from serkit.recognition.timeline_writers import UnwritableError
+from serkit.spreadsheet import Harmless
+from serkit.terminal import Shown, note
+
+FormatType = TypeVar("FormatType", bound=StrEnum)
+
+#: An ending of any kind of text.
+_ANY_TEXT = ".txt"
 
 
 class Writer(Protocol):
@@ -24,18 +35,55 @@ class Writer(Protocol):
     def finish(self) -> None: ...
 
 
-def check(out: Path | None, resume: bool, resumable: bool) -> None:
-    """Raise UserError if a file cannot be written.
+def choose(
+    format: FormatType | None, out: Path | None, endings: Mapping[FormatType, str], default: FormatType
+) -> FormatType:
+    """Return the format that was asked for, by name or by the ending of --out.
+
+    Args:
+        format: what --format says; None: nothing.
+        out: what --out says. `.txt` ends a file of any format; `answers`, `v1.2` and `calls.2026` have no ending.
+        endings: of the files of each format, in lower case; of formats that share one the first is meant.
+        default: where nothing says.
+
+    Raises:
+        UserError: the ending says otherwise than --format, or nothing that is known.
+    """
+    ending = out.suffix.lower() if out and re.fullmatch(r"\.[A-Za-z]\w*", out.suffix) else ""
+    if format is None:
+        named = next((name for name, own in endings.items() if own == ending), default if not ending else None)
+        if named is None:
+            known = ", ".join(dict.fromkeys(endings.values()))
+            raise UserError(f"{out}: no format is written as {ending}; known are {known}. Or give --format")
+        return named
+    if ending not in ("", _ANY_TEXT, endings[format]):
+        raise UserError(f"{out}: --format {format} is written as {endings[format]}, not {ending}; change one of them")
+    return format
+
+
+@contextmanager
+def reserved(out: Path | None, resume: bool, resumable: bool) -> Iterator[None]:
+    """Hold a file that will be written, so that no other process writes it too.
 
     Args:
         out: the file; None: stdout.
         resume: whether to go on with what is in it.
         resumable: whether one could.
+
+    Raises:
+        UserError: it cannot be written, or another process is writing it.
     """
     if out is None:
+        yield
         return
     if not out.absolute().parent.is_dir():
         raise UserError(f"{out}: its folder does not exist")
+    with alone(out):
+        _check(out, resume, resumable)
+        yield
+
+
+def _check(out: Path, resume: bool, resumable: bool) -> None:
     if out.is_dir():
         raise UserError(f"{out}: is a folder; --out wants a file")
     if out.exists() and not resume:
@@ -44,16 +92,26 @@ def check(out: Path | None, resume: bool, resumable: bool) -> None:
 
 
 @contextmanager
-def destination(out: Path | None, by_line: bool) -> Iterator[TextIO]:
-    """Open where the answers go; `by_line`: they are written as soon as they are known."""
+def destination(out: Path | None, by_line: bool, csv_safe: bool = False) -> Iterator[TextIO]:
+    """Open where the answers go.
+
+    Args:
+        out: the file; None: stdout.
+        by_line: whether they are written as soon as they are known.
+        csv_safe: whether they are CSV that no spreadsheet shall run.
+    """
+
+    def guarded(stream: Any) -> TextIO:
+        return cast(TextIO, Harmless(stream) if csv_safe else stream)
+
     if out is None:
-        yield sys.stdout
+        yield guarded(Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
     place = nullcontext(out) if by_line else writing(out)
     # newline="": the csv module and JSON lines end their lines themselves, on every system alike.
     try:
         with place as target, open(target, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            yield stream
+            yield guarded(stream)
     except OSError as error:
         # Of a full disk the system names no place.
         error.filename = error.filename or str(out)
@@ -80,17 +138,20 @@ def write(
     """
     with nullcontext(lambda steps: None) if quiet else bar("predict", total) as advance:
         for result in results:
-            writer.write(result)
+            try:
+                writer.write(result)
+                if draw and not isinstance(result, Failure):
+                    draw(result)
+            except UnwritableError as error:
+                result = Failure(result.file, str(error))
             if isinstance(result, Failure):
                 failed += 1
                 report(result.error)
             else:
                 for text in result.warnings:
                     warn(text)
-                if draw:
-                    draw(result)
             advance(1)
     writer.finish()
     if failed:
-        print(f"serkit: {failed} of {total} recordings failed", file=sys.stderr)
+        note(f"serkit: {failed} of {total} recordings failed")
         raise typer.Exit(1)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from serkit import audio
-from serkit.cli import output, timeline_options, timelines
+from serkit import finding
+from serkit.cli import output, timeline_options, timelines, warn
+from serkit.cli.options import CsvSafe
 from serkit.errors import UserError
 from serkit.recognition import Failure, TimelineOptions, available, formats, load, number_formats
 from serkit.recognition.formats import Format
 from serkit.recognition.recognizer import Channel
-from serkit.recognition.timeline_writers import TimelineFormat
+from serkit.recognition.timeline_writers import ENDINGS, TimelineFormat
 
 Paths = Annotated[
     list[str],
@@ -51,8 +50,8 @@ Out = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="Write to this file, not to stdout: jsonl and csv line by line. For timelines of several recordings in "
-        "srt, vtt, textgrid or audacity: to this folder.",
+        help="Write to this file, not to stdout: jsonl and csv line by line. Its ending names the format where "
+        "--format does not. For timelines of several recordings in srt, vtt, textgrid or audacity: to this folder.",
         show_default=False,
     ),
 ]
@@ -86,10 +85,15 @@ def predict(
     model: Model = "default",
     channel: ChannelText = None,
     format: Annotated[
-        TimelineFormat, typer.Option(help="How to write; srt and those after it are for timelines.")
-    ] = TimelineFormat.table,
+        TimelineFormat | None,
+        typer.Option(
+            help="How to write; srt and those after it are for timelines. Default: by the ending of --out, else table.",
+            show_default=False,
+        ),
+    ] = None,
     out: Out = None,
     resume: Resume = False,
+    csv_safe: CsvSafe = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at work.")] = 1,
     timeline: ByTime = False,
     plot: Plot = None,
@@ -113,20 +117,30 @@ def predict(
         window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
     )
     if timeline:
-        request = timelines.Request(TimelineOptions(**given), format, out, plot, resume)
+        request = timelines.Request(TimelineOptions(**given), format, out, plot, resume, csv_safe)
         timelines.predict(find_recordings(paths), model, parse_channel(channel), jobs, request)
     else:
         timeline_options.refuse(given | timeline_options.given(plot=plot))
-        _predict(paths, model, parse_channel(channel), _whole(format), out, resume, jobs)
+        chosen = _whole(output.choose(format, out, ENDINGS, TimelineFormat.table))
+        if resume and not (out and chosen.by_line):
+            raise UserError("--resume goes on with a file: it wants --out FILE and --format jsonl or csv")
+        if csv_safe and chosen is not Format.csv:
+            raise UserError("--csv-safe is for CSV: add --format csv")
+        with output.reserved(out, resume, chosen.by_line):
+            _predict(paths, model, parse_channel(channel), chosen, out, resume, csv_safe, jobs)
 
 
 def _predict(
-    paths: list[str], model: str, channel: Channel, format: Format, out: Path | None, resume: bool, jobs: int
+    paths: list[str],
+    model: str,
+    channel: Channel,
+    format: Format,
+    out: Path | None,
+    resume: bool,
+    csv_safe: bool,
+    jobs: int,
 ) -> None:
     """Recognise each recording as a whole."""
-    if resume and not (out and format.by_line):
-        raise UserError("--resume goes on with a file: it wants --out FILE and --format jsonl or csv")
-    output.check(out, resume, format.by_line)
     files, failures = find_recordings(paths)
     recognizer = load(model)
     # A bundle of numbers is written in other columns.
@@ -134,10 +148,10 @@ def _predict(
     names = recognizer.bundle.outputs
     answers = layout.resume(out, format, names) if out and resume else {}
     begun = bool(out and resume and out.exists() and out.stat().st_size)
-    files = [file for file in files if file not in answers]
-    failures = [failure for failure in failures if failure.file not in answers]
+    files = [file for file in files if not formats.is_answered(file, answers)]
+    failures = [failure for failure in failures if not formats.is_answered(failure.file, answers)]
     results = itertools.chain(failures, recognizer.predict_files(files, channel, jobs))
-    with output.destination(out, format.by_line) as stream:
+    with output.destination(out, format.by_line, csv_safe) as stream:
         # Lines on a terminal are progress enough, and would break the bar.
         quiet = len(files) + len(failures) == 1 or (format.by_line and stream.isatty())
         total = len(files) + len(failures) + len(answers)
@@ -153,53 +167,25 @@ def _whole(format: TimelineFormat) -> Format:
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
-    """Expand folders and patterns, each in the order of names.
+    """Find recordings as `serkit.finding` does, and name on stderr what is passed over.
 
     Args:
-        paths: recordings, folders, patterns. Patterns are expanded here because not every shell does.
+        paths: recordings, folders, patterns.
 
     Returns:
-        Each recording once, and a failure for each path that stands for none.
+        Each recording once, and a failure for each path that stands for none or cannot be searched.
 
     Raises:
         UserError: there is no recording at all.
     """
-    files: dict[str, None] = {}
-    failures = []
-    for path in paths:
-        if os.path.exists(path):
-            found, problem = (
-                _expand(path),
-                f"no recording in it; looked for {', '.join(sorted(audio.SUFFIXES))}",
-            )
-        elif any(character in path for character in "*?["):
-            matches = sorted(glob.glob(path, recursive=True))
-            found, problem = [file for match in matches for file in _expand(match)], "no recording matches"
-        else:
-            found, problem = [], "no such file or folder"
-        files.update(dict.fromkeys(found))
-        if not found:
-            failures.append(Failure(path, f"{path}: {problem}"))
-    if not files:
+    found = finding.find(paths)
+    failures = [Failure(path, f"{path}: {problem}") for path, problem in found.problems.items()]
+    if not found.files:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise UserError(failures[0].error + more)
-    return list(files), failures
-
-
-def _expand(path: str) -> list[str]:
-    """Return the recordings in a folder and below, or the file itself."""
-    if not os.path.isdir(path):
-        return [path]
-    found = []
-    for folder, below, names in os.walk(path):
-        below.sort()
-        # Files that begin with a dot are the system's: macOS leaves `._NAME.wav` beside each recording.
-        found += [
-            os.path.join(folder, name)
-            for name in sorted(names)
-            if Path(name).suffix.lower() in audio.SUFFIXES and not name.startswith(".")
-        ]
-    return found
+    if passed_over := found.summary():
+        warn(passed_over)
+    return list(found.files), failures
 
 
 def parse_channel(text: str | None) -> Channel:

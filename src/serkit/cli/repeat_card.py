@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import typer
 
 from serkit.errors import UserError
+from serkit.terminal import note, show
 
 
 def repeat_card(
@@ -48,7 +48,7 @@ def repeat_card(
         folder,
         corpora.load_all(also) if also else [],
         jobs,
-        report=lambda line: print(line, file=sys.stderr),
+        report=note,
     )
     if format == "json":
         differences = [{"value": value, "card": before, "here": now} for value, before, now in found.differences]
@@ -56,8 +56,8 @@ def repeat_card(
     else:
         print_scores(found.scores)
         for value, before, now in found.differences:
-            print(f"differs: {value}: {before} in the card, {now} here")
+            show(f"differs: {value}: {before} in the card, {now} here")
         same = found.compared - len(found.differences)
-        print(f"\n{same} of {found.compared} values are equal to the card's   run: {folder}")
+        show(f"\n{same} of {found.compared} values are equal to the card's   run: {folder}")
     if found.differences:
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ import typer
 
 from serkit.cli import warn
 from serkit.errors import unknown
+from serkit.terminal import screen, show
 
 
 def report(
@@ -51,12 +52,11 @@ def report(
         return
     for name, rows in chosen.items():
         _print(TITLES[name], rows)
-    print(f"report: {page}")
+    show(f"report: {page}")
 
 
 def _print(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -72,9 +72,9 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         cells = [row["value"], str(row["n"]), scores[0] + interval, scores[1], f"{100 * row['ece']:.1f}"]
         # As Text: a speaker's name may hold brackets, which rich would take for its markup.
         table.add_row(*map(Text, [*cells, commonest]))
-    console = Console()
+    console = screen()
     console.print(table)
     for row in rows:
         if row["warnings"]:
-            console.print(f"{row['value']}: {'; '.join(row['warnings'])}", markup=False, highlight=False)
+            console.print(f"{row['value']}: {'; '.join(row['warnings'])}", highlight=False)
     console.print()

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from serkit.terminal import note, show
+
 # Tables and figures with more rows are listed by the first and last of them.
 _MOST_ROWS = 20
 
@@ -35,7 +37,6 @@ def reproduce(
 
     Example: serkit reproduce kim2024 table3 --corpus emodb=data/emodb
     """
-    import sys
 
     from serkit import papers
     from serkit.cli.tables import choose_format, print_json
@@ -43,19 +44,19 @@ def reproduce(
     choose_format(format, ("markdown", "json"))
     if paper is None:
         for name in papers.available():
-            print(f"{name}: {papers.load(name).paper.title}")
+            show(f"{name}: {papers.load(name).paper.title}")
         if not papers.available():
-            print("no paper comes with this version; give the path of a TOML file")
+            show("no paper comes with this version; give the path of a TOML file")
         return
     loaded = papers.load(paper)
     if artefact is None:
         for found in loaded.artefacts:
-            print(f"{found.name}: {found.title}")
+            show(f"{found.name}: {found.title}")
             if len(found.rows) > _MOST_ROWS:  # a grid: its ends tell what lies between
-                print(f"    {len(found.rows)} rows: {found.rows[0].label}  to  {found.rows[-1].label}")
+                show(f"    {len(found.rows)} rows: {found.rows[0].label}  to  {found.rows[-1].label}")
                 continue
             for row in found.rows:
-                print(f"    {row.label}: {row.system or 'not run'}")
+                show(f"    {row.label}: {row.system or 'not run'}")
         return
     from serkit import corpora
     from serkit.papers.pages import page
@@ -71,8 +72,8 @@ def reproduce(
         seed,
         jobs,
         threads,
-        report=lambda line: print(line, file=sys.stderr),
+        report=note,
         rows=rows or (),
         also=corpora.load_all(also) if also else (),
     )
-    print_json(result) if format == "json" else print(page(loaded, result))
+    print_json(result) if format == "json" else show(page(loaded, result))

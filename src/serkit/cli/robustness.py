@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from serkit.cli.evaluate import parse_map
 from serkit.errors import UserError, unknown
+from serkit.terminal import note, screen, show
 
 
 def robustness(
@@ -62,20 +62,19 @@ def robustness(
         print_json(measured)
     else:
         _print(measured)
-        print(f"written: {folder / report.NAME}.json, .csv, .png")
+        show(f"written: {folder / report.NAME}.json, .csv, .png")
     for reason in failed.values():
-        print(f"serkit: skipped: {reason}", file=sys.stderr)
+        note(f"serkit: skipped: {reason}")
     if failed:
         raise typer.Exit(1)
 
 
 def _print(measured: Mapping[str, Any]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     # A folder's name may hold brackets, which rich would take for its markup.
-    clean, console = measured["clean"], Console(markup=False)
+    clean, console = measured["clean"], screen()
     title = f"{measured['model']}: {measured['protocol']}, {measured['n']} predictions"
     table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("")

@@ -17,6 +17,7 @@ from serkit.app.server import create
 from serkit.cli.doctor import cores
 from serkit.cli.predict import complete_model
 from serkit.errors import UserError
+from serkit.terminal import note
 
 _DEFAULT = Limits()
 
@@ -83,8 +84,7 @@ def serve(
     app = create(models, limits, token, threads or cores(), allowed_hosts=names)
     with listen(host, port) as listening:
         line = f"serkit: {', '.join(models.recognizers)} on {url(listening)} (Ctrl-C stops)"
-        started = lambda: print(line, file=sys.stderr, flush=True)  # noqa: E731
-        run(app, listening, limits, app.state.service.workers, log_requests, started)
+        run(app, listening, limits, app.state.service.workers, log_requests, lambda: note(line))
 
 
 def _token(file: Path | None) -> str | None:

@@ -13,12 +13,15 @@ import typer
 
 from serkit import audio
 from serkit.cli import timeline_options
+from serkit.cli.options import CsvSafe
 from serkit.cli.predict import ChannelText, Model, parse_channel
 from serkit.errors import UserError
 from serkit.recognition import Segment, Statistics, Stream, TimelineOptions, Window, live, load
 from serkit.recognition.stream import Chunk, Event
 from serkit.recognition.timeline_formats import event_as_dict, segment_columns, segment_row, statistics_as_dict
 from serkit.recognition.timeline_writers import clock
+from serkit.spreadsheet import harmless_rows
+from serkit.terminal import note, show, visible
 
 
 class Format(StrEnum):
@@ -52,6 +55,7 @@ def stream(
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Read a recording as fast as it goes.")] = False,
     format: Annotated[Format, typer.Option(help="How to write; jsonl: all windows too.")] = Format.table,
+    csv_safe: CsvSafe = False,
     window: timeline_options.Window = None,
     hop: timeline_options.Hop = None,
     detector: timeline_options.Detector = None,
@@ -76,6 +80,8 @@ def stream(
     is_file = source not in ("mic", "-")
     if is_file and (rate or channels > 1 or device):
         raise UserError("--rate, --channels and --device are of microphone or standard input; a recording has its own")
+    if csv_safe and format is not Format.csv:
+        raise UserError("--csv-safe is for CSV: add --format csv")
     if fast and not is_file:
         raise UserError("--fast is for a recording")
     recognizer = load(model)
@@ -84,7 +90,7 @@ def stream(
         rate, channels = info.rate, info.channels
     rate = rate or 16000
     heard = Stream(recognizer, rate, options, parse_channel(channel), channels, source)
-    printer = _PRINTERS[format](source, heard.labels)
+    printer = _PRINTERS[format](source, heard.labels, csv_safe)
     for event in _until_interrupted(heard, _chunks(source, rate, channels, device, fast)):
         printer.write(event)
     printer.finish(heard.statistics)
@@ -109,14 +115,14 @@ def _until_interrupted(heard: Stream, chunks: Iterator[Chunk]) -> Iterator[Event
 class _Lines:
     """For the eye: a line per segment, and on a terminal what is heard just now."""
 
-    def __init__(self, source: str, labels: list[str]) -> None:
+    def __init__(self, source: str, labels: list[str], csv_safe: bool) -> None:
         self._live = sys.stderr.isatty()
 
     def write(self, event: Event) -> None:
         if isinstance(event, Segment) and event.final:
             self._show("")
             label = event.label if event.sure else f"{event.label}?"
-            print(f"{clock(event.start):>9}  {clock(event.end):>9}  {label:<12} {event.confidence:.2f}", flush=True)
+            show(f"{clock(event.start):>9}  {clock(event.end):>9}  {label:<12} {event.confidence:.2f}")
         elif isinstance(event, Window) and event.probabilities is None:
             self._show(f"{clock(event.end):>9}  ...")
         elif isinstance(event, Window):
@@ -132,35 +138,39 @@ class _Lines:
     def _show(self, text: str) -> None:
         """Put a text in place of the last one."""
         if self._live:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{visible(text)}", end="", file=sys.stderr, flush=True)
 
 
 class _JsonLines:
     """All events, then the counters."""
 
-    def __init__(self, source: str, labels: list[str]) -> None:
+    def __init__(self, source: str, labels: list[str], csv_safe: bool) -> None:
         pass
 
     def write(self, event: Event) -> None:
-        print(json.dumps(event_as_dict(event), ensure_ascii=False), flush=True)
+        show(json.dumps(event_as_dict(event), ensure_ascii=False))
 
     def finish(self, statistics: Statistics) -> None:
-        print(json.dumps(statistics_as_dict(statistics)), flush=True)
+        show(json.dumps(statistics_as_dict(statistics)))
 
 
 class _Csv:
     """A row per segment that is final."""
 
-    def __init__(self, source: str, labels: list[str]) -> None:
+    def __init__(self, source: str, labels: list[str], csv_safe: bool) -> None:
         self._source = source
-        print(segment_columns(labels), end="", flush=True)
+        self._csv_safe = csv_safe
+        self._show(segment_columns(labels))
 
     def write(self, event: Event) -> None:
         if isinstance(event, Segment) and event.final:
-            print(segment_row(self._source, event), end="", flush=True)
+            self._show(segment_row(self._source, event))
 
     def finish(self, statistics: Statistics) -> None:
         _report(statistics)
+
+    def _show(self, row: str) -> None:
+        show(harmless_rows(row) if self._csv_safe else row, end="")
 
 
 _PRINTERS: dict[Format, type[_Lines] | type[_JsonLines] | type[_Csv]] = {
@@ -178,4 +188,4 @@ def _report(statistics: Statistics) -> None:
         if (value := statistics.latency(percent)) is not None
     )
     heard = f"{statistics.received:.1f} s heard, {statistics.dropped:.1f} s lost, {statistics.windows} windows"
-    print(f"serkit: {heard}{f', latency {latency}' if latency else ''}", file=sys.stderr)
+    note(f"serkit: {heard}{f', latency {latency}' if latency else ''}")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from serkit.terminal import screen
+
 
 def systems(
     system: Annotated[str | None, typer.Argument(help="Name of a system, or a TOML file.")] = None,
@@ -17,7 +19,6 @@ def systems(
 
     Example: serkit systems linear-baseline
     """
-    from rich.console import Console
     from rich.table import Table
 
     from serkit import systems as available
@@ -36,7 +37,7 @@ def systems(
         for row in rows:
             names = " > ".join(stage.name for stage in row.stages)
             table.add_row(row.system.name, names, row.system.paper or "", row.system.title)
-        Console().print(table)
+        screen().print(table)
         return
     loaded = available.load(system, set_ or ())
     from serkit.protocols import STANDARD
@@ -59,7 +60,7 @@ def systems(
         size = counted[stage.name]
         table.add_row(stage.name, network, stage.method.name, f"{size['parameters']:,}", f"{size['macs']:,}")
     # A user's own system may have brackets in its title.
-    console = Console(markup=False)
+    console = screen()
     console.print(table)
     console.print(f"protocols: {', '.join(dict.fromkeys([*STANDARD, *loaded.protocols]))}", highlight=False)
     console.print(

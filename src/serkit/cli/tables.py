@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import unknown
+from serkit.terminal import screen, show
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,17 +21,16 @@ def choose_format(name: str, allowed: tuple[str, ...] = ("table", "json")) -> No
 
 def print_json(content: Any) -> None:
     """Print one JSON document on stdout."""
-    print(json.dumps(content, indent=1, ensure_ascii=False))
+    show(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
     """Print the scores of a run or an evaluation, what has learned nothing beside them, and the flags."""
-    from rich.console import Console
 
     from serkit.reports.flags import rate, verdict
 
     # Names of classes, corpora and folders may hold brackets, which rich would take for its markup.
-    console = Console(markup=False)
+    console = screen()
     console.print(_numbers(scores) if "targets" in scores else _classes(scores))
     console.print(f"95 % intervals: {scores['ccc' if 'targets' in scores else 'uar']['method']}", highlight=False)
     console.print(

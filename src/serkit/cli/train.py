@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from serkit.terminal import note, show
+
 
 def train(
     system: Annotated[str, typer.Argument(help="A system of serkit (see `serkit systems`), or a TOML file.")],
@@ -70,14 +72,14 @@ def train(
         also=corpora.load_all(also) if also else (),
         command=shlex.join(["serkit", *sys.argv[1:]]),
     )
-    scores = run(request, folder, resume, report=lambda line: print(line, file=sys.stderr))
+    scores = run(request, folder, resume, report=note)
     page = write(folder)
     card = Card.of(folder)
     if format == "json":
         print_json({**scores, "run": card.run})
         return
     print_scores(scores)
-    print(*card.lines(), sep="\n")
-    print(f"\nrun: {folder}   report: {page}   card: {folder / 'card.json'}")
+    show("\n".join(card.lines()))
+    show(f"\nrun: {folder}   report: {page}   card: {folder / 'card.json'}")
     if final:
-        print(f"next: serkit export {folder} --out my-recogniser")
+        show(f"next: serkit export {folder} --out my-recogniser")

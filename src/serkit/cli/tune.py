@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from serkit.terminal import note, screen, show
 
 if TYPE_CHECKING:
     from serkit.tuning.results import Search
@@ -79,7 +80,7 @@ def tune(
         )
         recipe = _with_options(read(space, system), sampler, pruner, trials)
         request = Request(task, recipe, workers, threads, storage, study, heartbeat)
-        found = run(request, folder, report=_say)
+        found = run(request, folder, report=note)
         out = folder
     if format == "json":
         print_json(_as_json(found))
@@ -107,10 +108,6 @@ def _with_options(recipe: Recipe, sampler: str | None, pruner: str | None, trial
         raise UserError(f"--{problem['loc'][0]} {problem['input']}: {problem['msg'].lower()}") from None
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def _as_json(found: Search) -> dict[str, Any]:
     rows = [
         {
@@ -129,12 +126,11 @@ def _as_json(found: Search) -> dict[str, Any]:
 
 
 def _print(found: Search, folder: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from serkit.tuning.results import HELD_OUT, short_names
 
-    console = Console()
+    console = screen()
     metric = found.definition["metric"]
     for name, total in reversed(list(found.total.items())):
         rows = [row for row in found.rows if row.round == name]
@@ -157,12 +153,12 @@ def _print(found: Search, folder: Path) -> None:
         console.print(table)
         reasons = [row.reason for row in rows if row.state == "infeasible"]
         if reasons:
-            console.print(f"{len(reasons)} infeasible; the first: {reasons[0]}", highlight=False, markup=False)
+            console.print(f"{len(reasons)} infeasible; the first: {reasons[0]}", highlight=False)
     if found.best is None:
         return
-    print(f"\ntable: {folder / 'trials.csv'}   pictures: {folder / 'history.png'}")
+    show(f"\ntable: {folder / 'trials.csv'}   pictures: {folder / 'history.png'}")
     held_out = f" --protocol {HELD_OUT}" if (folder / "held-out.csv").exists() else ""
-    print(f"next: serkit train {folder / 'best.toml'} --corpus NAME=FOLDER{held_out}")
+    show(f"next: serkit train {folder / 'best.toml'} --corpus NAME=FOLDER{held_out}")
 
 
 def _shown(value: Any) -> str:

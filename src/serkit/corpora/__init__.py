@@ -7,13 +7,17 @@ line to `READERS`.
 from __future__ import annotations
 
 import importlib
+import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from serkit.corpora.corpus import Channel, Corpus, Facts, Utterance
+from serkit import finding
+from serkit.corpora.corpus import Channel, Corpus, CorpusWarning, Facts, Utterance
 from serkit.errors import UserError, unknown
+from serkit.text import clean
 
-__all__ = ["READERS", "Channel", "Corpus", "Facts", "Utterance", "facts", "load", "load_all"]
+__all__ = ["READERS", "Channel", "Corpus", "CorpusWarning", "Facts", "Utterance", "facts", "load", "load_all"]
 
 READERS = {
     "aesdd": "serkit.corpora.aesdd",
@@ -47,14 +51,23 @@ def load(name: str, folder: str | Path) -> Corpus:
 
     Raises:
         UserError: unknown name, missing folder, or no recording of that corpus in it.
+
+    Warns:
+        CorpusWarning: recordings or whole classes are left out.
     """
+    name = clean(name)
     reader = _reader(name)
-    folder = Path(folder).expanduser()
-    if not folder.exists():
-        raise UserError(f"{folder}: no such file or folder (corpus '{name}')")
-    corpus = reader.read(folder)
+    place = os.path.expanduser(folder)
+    place = finding.on_disk(place) or place
+    if (reason := finding.problem(place)) is not None:
+        raise UserError(f"{place}: {reason} (corpus '{name}')")
+    corpus = reader.read(Path(place))
     if not corpus.utterances:
-        raise UserError(f"{folder}: no recording of corpus '{name}' in it. {reader.LAYOUT}")
+        passed_over = finding.summary(corpus.passed_over, companions=True)
+        nothing = f"no recording of corpus '{name}' in it{'; ' if passed_over else ''}{passed_over}"
+        raise UserError(f"{place}: {nothing}. {reader.LAYOUT}")
+    for caution in corpus.cautions:
+        warnings.warn(f"{place}: {caution}", CorpusWarning, stacklevel=2)
     return corpus
 
 

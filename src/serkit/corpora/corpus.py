@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serkit.finding import PassedOver
+
 Target = str | float
+
+
+class CorpusWarning(UserWarning):
+    """A corpus is not all that it seems to be: recordings or whole classes are left out."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +98,21 @@ class Facts:
 class Corpus:
     """A corpus as found in a folder: its facts and its utterances, in the order of their ids.
 
-    `skipped` names files that look like recordings but do not fit the corpus's naming, with the reason.
+    Args:
+        facts: what its publishers say.
+        folder: where it lies; of a table the file.
+        utterances: its recordings.
+        skipped: files that look like recordings but do not fit the corpus's naming, with the reason.
+        passed_over: files and folders that are no recordings, with the reason.
+        cautions: what everybody who uses it has to know, a line each: classes that are lost, say.
     """
 
     facts: Facts
     folder: Path
     utterances: tuple[Utterance, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -66,8 +66,8 @@ _NAME = re.compile(r"(\d\d)([a-z]\d\d)([WLEAFTN])([a-z])")
 
 def read(folder: Path) -> Corpus:
     """Read EMO-DB from its root or its folder `wav`; the take (version letter) is an attribute."""
-    paths = recordings(folder)
-    eggs = {path.stem: path for path in paths if _in_egg_folder(path, folder)}
+    found = recordings(folder)
+    eggs = {path.stem: path for path in found if _in_egg_folder(path, folder)}
 
     def parse(path: Path) -> Utterance | str:
         match = _NAME.fullmatch(path.stem)
@@ -96,8 +96,7 @@ def read(folder: Path) -> Corpus:
             index=0 if stereo else None,
         )
 
-    speech = [path for path in paths if not _in_egg_folder(path, folder)]
-    return collect(FACTS, folder, speech, parse)
+    return collect(FACTS, folder, found.only(lambda path: not _in_egg_folder(path, folder)), parse)
 
 
 def _in_egg_folder(path: Path, folder: Path) -> bool:

@@ -6,10 +6,14 @@ table to name them; without speakers no speaker-disjoint protocol can be run.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from serkit import finding
 from serkit.corpora.corpus import Corpus, Facts, Utterance
-from serkit.corpora.search import collect, recordings
+from serkit.corpora.search import Recordings, collect, recordings
 from serkit.emotions import canonical
 from serkit.errors import UserError
 
@@ -21,6 +25,7 @@ FACTS = Facts(
     citation="",
     url="",
 )
+_NAMED = 3
 LAYOUT = "It should hold one folder per class with the recordings in it, such as angry/x.wav and happy/y.wav."
 
 
@@ -30,10 +35,10 @@ def read(folder: Path) -> Corpus:
     Raises:
         UserError: the recordings lie directly in `folder`, so that nothing tells their class.
     """
-    paths = recordings(folder)
-    if paths and all(path.parent == folder for path in paths):
+    found = recordings(folder)
+    if found.paths and all(path.parent == folder for path in found):
         raise UserError(
-            f"{folder}: {len(paths)} recordings directly in it and no folder per class. {LAYOUT} "
+            f"{folder}: {len(found.paths)} recordings directly in it and no folder per class. {LAYOUT} "
             "To give the class in a table instead, use table=FILE.csv"
         )
 
@@ -47,4 +52,39 @@ def read(folder: Path) -> Corpus:
             targets={"emotion": canonical(name.parts[0])},
         )
 
-    return collect(FACTS, folder, paths, parse)
+    corpus = collect(FACTS, folder, found, parse)
+    return replace(corpus, cautions=(*corpus.cautions, *_lost(corpus, found), *_contradictions(corpus)))
+
+
+def _lost(corpus: Corpus, found: Recordings) -> Iterator[str]:
+    """Yield a caution if there are folders that should be classes and have nothing that could be a recording."""
+    there = {path.relative_to(corpus.folder).parts[0] for path in (*found.paths, *found.unread)}
+    with os.scandir(corpus.folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not finding.is_hidden(entry.name))
+    lost = {name: _content(corpus, name) for name in names if name not in there}
+    if lost:
+        listed = ", ".join(f"'{name}' ({content})" for name, content in lost.items())
+        yield f"no recording in {len(lost)} of {len(names)} folders, each of which would be a class: {listed}"
+
+
+def _content(corpus: Corpus, name: str) -> str:
+    """Return what is in a folder without recordings."""
+    if name in corpus.passed_over:
+        return "a link to what is found by another name"
+    return finding.formats(path for path in corpus.passed_over if path.startswith(f"{name}/")) or "empty"
+
+
+def _contradictions(corpus: Corpus) -> Iterator[str]:
+    """Yield a caution if a link puts a recording into a second class."""
+    links = [name for name, reason in corpus.passed_over.items() if reason == finding.PassedOver.second_name]
+    if not links:
+        return
+    labels = {os.path.realpath(utterance.path): utterance.targets["emotion"] for utterance in corpus.utterances}
+    wrong = []
+    for name in links:
+        label = labels.get(os.path.realpath(corpus.folder / name))
+        if label is not None and label != canonical(name.partition("/")[0]):
+            wrong.append(f"{name} ({label})")
+    if wrong:
+        listed = ", ".join(wrong[:_NAMED]) + (", ..." if len(wrong) > _NAMED else "")
+        yield f"{finding.count(wrong, 'link')} to recordings of other classes left out: {listed}"

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from serkit import finding
 from serkit.corpora.corpus import Corpus, Facts, Utterance
 from serkit.corpora.search import collect, recordings
 from serkit.emotions import canonical
@@ -53,22 +55,21 @@ def read(folder: Path) -> Corpus:
     """
     turns = {match[1]: match for match in _turns(folder)}
     # dialog/wav beside them holds whole dialogues.
-    paths = [path for path in recordings(folder) if "sentences" in path.relative_to(folder).parts]
-    corpus = collect(FACTS, folder, paths, lambda path: _parse(path, turns))
-    found = {utterance.path.stem for utterance in corpus.utterances}
-    missing = {turn: "evaluated, but has no recording" for turn in sorted(turns) if turn not in found}
-    return Corpus(corpus.facts, folder, corpus.utterances, {**corpus.skipped, **missing})
+    found = recordings(folder).only(lambda path: "sentences" in path.relative_to(folder).parts)
+    corpus = collect(FACTS, folder, found, lambda path: _parse(path, turns))
+    there = {utterance.path.stem for utterance in corpus.utterances}
+    missing = {turn: "evaluated, but has no recording" for turn in sorted(turns) if turn not in there}
+    return replace(corpus, skipped={**corpus.skipped, **missing})
 
 
 def _turns(folder: Path) -> Iterator[re.Match[str]]:
     """Find the lines that hold a turn's final label."""
-    for place in sorted(folder.rglob("EmoEvaluation")):
-        # Folders beside these files hold the single raters; `._` files come from macOS.
-        for path in sorted(place.glob("*.txt")):
-            if not path.name.startswith("."):
-                for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                    if match := _TURN.match(line):
-                        yield match
+    for path in map(Path, finding.named(str(folder), "*.txt")):
+        # Folders beside these files hold the single raters.
+        if path.parent.name == "EmoEvaluation":
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                if match := _TURN.match(line):
+                    yield match
 
 
 def _parse(path: Path, turns: dict[str, re.Match[str]]) -> Utterance | str:

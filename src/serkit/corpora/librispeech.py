@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from serkit import finding
 from serkit.corpora.corpus import Corpus, Facts, Utterance
 from serkit.corpora.search import collect, companion, recordings
 from serkit.errors import UserError
@@ -115,7 +116,7 @@ def words(
     _log.info("LibriSpeech vocabulary, %d words: %s", len(kept), " ".join(sorted(kept)))
     cut = [_cut(utterance, word) for utterance, word in occurrences if word.text in kept]
     cut.sort(key=lambda utterance: utterance.id)
-    return Corpus(replace(corpus.facts, target="word"), folder, tuple(cut), skipped)
+    return replace(corpus, facts=replace(corpus.facts, target="word"), utterances=tuple(cut), skipped=skipped)
 
 
 def vocabulary(texts: Iterable[str], most_frequent: int = 1000, min_letters: int = 4) -> list[str]:
@@ -193,7 +194,7 @@ def _alignments(folder: Path) -> dict[str, list[Word]]:
 
 
 def _alignment_lines(folder: Path) -> Iterator[tuple[Path, int, str]]:
-    for path in sorted(folder.rglob("*.alignment.txt")):
+    for path in map(Path, finding.named(str(folder), "*.alignment.txt")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if line.strip():
                 yield path, number, line

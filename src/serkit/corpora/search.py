@@ -2,60 +2,103 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from serkit.audio import SUFFIXES
+from serkit import finding
+from serkit.audio import FFMPEG_SUFFIXES
 from serkit.corpora.corpus import Corpus, Facts, Utterance
 from serkit.errors import UserError
+from serkit.finding import PassedOver
+from serkit.text import composed
+
+#: Why a file whose name fits a corpus is none of its utterances.
+UNREAD = "a format that serkit does not read"
 
 
-def recordings(folder: Path) -> list[Path]:
-    """Find every recording in a folder and below it, in the order of their relative paths.
+@dataclass(frozen=True)
+class Recordings:
+    """What lies in a corpus's folder and below it.
 
-    The order is that of the names compared letter by letter, the same on every system. Hidden files and
-    folders are left out: macOS keeps a file `._x.wav`, which is no sound, beside `x.wav`. Links to folders are
-    followed, but not into a folder that holds them.
+    Args:
+        paths: recordings, in the order of their names.
+        unread: files that may be recordings in a format serkit does not read.
+        passed_over: all that is left out, by its path from the folder, with the reason.
+    """
+
+    paths: tuple[Path, ...]
+    unread: tuple[Path, ...] = ()
+    passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self.paths)
+
+    def only(self, keep: Callable[[Path], bool]) -> Recordings:
+        """Return those that pass a test."""
+        return replace(self, paths=tuple(filter(keep, self.paths)), unread=tuple(filter(keep, self.unread)))
+
+
+def recordings(folder: Path) -> Recordings:
+    """Find every recording in a folder and below it; see `serkit.finding`.
 
     Raises:
         UserError: `folder` is a file, or a folder below it may not be read.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: is a file; this corpus is read from a folder")
-    found = []
-    for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
-        folders[:] = [name for name in folders if not _is_passed_over(Path(parent, name))]
-        found += [Path(parent, name) for name in files if _is_recording(name)]
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    found = finding.below(str(folder))
+    for place, problem in found.problems.items():
+        raise UserError(f"{place}: {problem}")
+    unread = [
+        Path(path)
+        for path, reason in sorted(found.passed_over.items())
+        if reason is PassedOver.other_format and not finding.is_companion(path)
+    ]
+    passed_over = {Path(path).relative_to(folder).as_posix(): reason for path, reason in found.passed_over.items()}
+    return Recordings(tuple(map(Path, found.files)), tuple(unread), passed_over)
 
 
-def collect(facts: Facts, folder: Path, paths: Iterable[Path], parse: Callable[[Path], Utterance | str]) -> Corpus:
+def collect(facts: Facts, folder: Path, found: Recordings, parse: Callable[[Path], Utterance | str]) -> Corpus:
     """Make a corpus of the recordings whose name can be parsed.
 
     Args:
         facts: what the publishers say about the corpus.
         folder: where it lies.
-        paths: its recordings.
+        found: what is in it.
         parse: returns the utterance of a recording, or the reason why it is none.
 
     Returns:
         The corpus, its utterances in the order of their ids. Of several recordings with one id (the same
-        file as WAV and FLAC, or in two folders) the first of `paths` is kept.
+        file as WAV and FLAC, or in two folders) the first is kept; what only ffmpeg reads, such as a video beside
+        its sound, gives way to all others. Files that have the name of a recording and a format that is not read are
+        skipped, with a caution, unless there is a recording of the same id.
     """
-    found: dict[str, Utterance] = {}
+    utterances: dict[str, Utterance] = {}
     skipped = {}
-    for path in paths:
+    for path in sorted(found, key=lambda path: path.suffix.lower() in FFMPEG_SUFFIXES):
         name = path.relative_to(folder).as_posix()
         result = parse(path)
         if isinstance(result, str):
             skipped[name] = result
-        elif result.id in found:
-            kept = found[result.id].path.relative_to(folder).as_posix()
+            continue
+        if not result.id.isascii():
+            # The same on every system, whichever form it gives to names.
+            result = replace(result, id=composed(result.id))
+        if result.id in utterances:
+            kept = utterances[result.id].path.relative_to(folder).as_posix()
             skipped[name] = f"second file of {result.id}; kept {kept}"
         else:
-            found[result.id] = result
-    return Corpus(facts, folder, tuple(found[key] for key in sorted(found)), skipped)
+            utterances[result.id] = result
+    lost = {}
+    for path in found.unread:
+        result = parse(path)
+        if isinstance(result, Utterance) and composed(result.id) not in utterances:
+            lost[path] = result
+            skipped[path.relative_to(folder).as_posix()] = UNREAD
+    cautions = [_lost(facts, lost, utterances.values())] if lost else []
+    chosen = tuple(utterances[key] for key in sorted(utterances))
+    return Corpus(facts, folder, chosen, skipped, found.passed_over, tuple(cautions))
 
 
 def companion(folder: Path, name: str) -> Path | None:
@@ -66,21 +109,14 @@ def companion(folder: Path, name: str) -> Path | None:
     for place in (folder, folder.absolute().parent):
         if (place / name).is_file():
             return place / name
-    return min(folder.rglob(name), default=None)
+    return min(map(Path, finding.named(str(folder), name)), default=None)
 
 
-def _is_passed_over(folder: Path) -> bool:
-    if folder.name.startswith(".") or folder.name == "__MACOSX":
-        return True
-    if not folder.is_symlink():
-        return False
-    # A link to a folder above it would be followed for ever, whether above the link or above another that led to it.
-    return folder.resolve() in {*(parent.resolve() for parent in folder.parents), *folder.parent.resolve().parents}
-
-
-def _is_recording(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
-
-
-def _refuse(error: OSError) -> None:
-    raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
+def _lost(facts: Facts, lost: Mapping[Path, Utterance], kept: Iterable[Utterance]) -> str:
+    """Tell which files are left out for their format, and which classes with them."""
+    missing = {utterance.targets.get(facts.target) for utterance in lost.values()}
+    missing -= {utterance.targets.get(facts.target) for utterance in kept}
+    classes = ", ".join(sorted(f"'{label}'" for label in missing if isinstance(label, str)))
+    formats = finding.formats(map(str, lost))
+    text = f"{finding.count(lost, 'recording')} left out, in formats that serkit does not read ({formats})"
+    return f"{text}; nothing is left of {facts.target} {classes}" if classes else text

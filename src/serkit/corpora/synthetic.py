@@ -11,6 +11,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -20,7 +21,9 @@ import soundfile
 from serkit import audio
 from serkit.atomic import write_bytes
 from serkit.corpora.corpus import Channel, Corpus, Facts, Utterance
+from serkit.corpora.search import collect, recordings
 from serkit.corpora.source_filter import HOP, MANNERS, RATE, SENTENCES, VERSION, Take, check, sex, utterance
+from serkit.documents import read_json
 from serkit.errors import UserError
 
 __all__ = ["FACTS", "HOP", "LAYOUT", "MANNERS", "RATE", "SENTENCES", "Take", "generate", "read", "utterance"]
@@ -50,14 +53,15 @@ def read(folder: str | Path) -> Corpus:
     if not (folder / _RECIPE).is_file():
         return Corpus(FACTS, folder, ())
     recipe = _read_recipe(folder)
-    utterances, skipped = [], {}
-    for path in sorted(folder.glob("*.wav")):
+
+    def parse(path: Path) -> Utterance | str:
         match = _NAME.fullmatch(path.stem)
         if match is None:
-            skipped[path.name] = "not named <speaker>_<sentence>_<emotion>_<take>.wav"
-            continue
-        utterances.append(_describe(path, match, recipe["egg_start"]))
-    return Corpus(FACTS, folder, tuple(utterances), skipped)
+            return "not named <speaker>_<sentence>_<emotion>_<take>.wav"
+        return _describe(path, match, recipe["egg_start"])
+
+    # `_describe` opens the file: it can do nothing with formats that are not read.
+    return collect(FACTS, folder, replace(recordings(folder), unread=()), parse)
 
 
 def generate(
@@ -140,9 +144,9 @@ def _describe(path: Path, match: re.Match, egg_start: float) -> Utterance:
 def _read_recipe(folder: Path) -> dict:
     path = folder / _RECIPE
     try:
-        recipe = json.loads(path.read_text(encoding="utf-8"))
+        recipe = read_json(path)
         recipe["egg_start"] = float(recipe["egg_start"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (UserError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a recipe of the synthetic corpus ({error})") from None
     return recipe
 

@@ -1,17 +1,22 @@
 """A user's own recordings, listed in a table: CSV, TSV or Parquet.
 
+Names, labels and columns are cleaned (see `serkit.text`), blank rows skipped.
+
 | column | meaning |
 | --- | --- |
 | path | the sound file; relative to the table's folder |
 | emotion | the label; any spelling of `serkit.emotions` |
 | id | name of the row; default: the path without its suffix |
 | speaker, sentence, sex, language, session | as in `Utterance`; session is an attribute |
-| start, end | interval of the file in s |
+| start, end | interval of the file, in s or as `0 days 00:00:01.5` (see `serkit.corpora.durations`) |
 | channel | channel that holds the speech, from 0; default: all mixed down |
 | egg, egg_channel | file of the electroglottograph (default: the same) and its channel (default 0) |
-| egg_start | where in that file the speech begins, in s; default 0 |
+| egg_start | where in that file the speech begins, likewise; default 0 |
 | corpus | prefix of id, speaker and sentence; default: table |
 | any other | a further target: numbers if every value is one, else text; empty where unknown |
+
+Missing are an empty cell and what programs write for one (`NA`, `nan`, ...): such a row has no speaker, no start, no
+value of a further target. In a column of labels a word such as `none` is a class.
 """
 
 from __future__ import annotations
@@ -20,13 +25,16 @@ import csv
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from serkit import finding
 from serkit.corpora.corpus import Channel, Corpus, Facts, Target, Utterance
+from serkit.corpora.durations import seconds
 from serkit.emotions import canonical
 from serkit.errors import UserError
+from serkit.text import clean, composed, is_missing, is_missing_label
 
 FACTS = Facts(
     name="table",
@@ -42,6 +50,7 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _MARKS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _PLACE = {"path", "start", "end", "channel", "egg", "egg_channel", "egg_start"}
 _KNOWN = _PLACE | {"emotion", "id", "speaker", "sentence", "sex", "language", "session", "corpus"}
+_FILES = frozenset({"path", "egg"})
 _SEXES = {"f": "female", "m": "male"}
 
 Row = Mapping[str, str]
@@ -61,7 +70,7 @@ def read(path: Path) -> Corpus:
     others = [name for name in columns if name and name not in _KNOWN]
     if "emotion" not in columns and not others and "path" in columns:
         raise UserError(f"{path}: no column 'emotion' and no other label. Found: {', '.join(columns)}")
-    numeric = {name for name in others if all(_is_number(row[name]) for row in rows.values() if row[name])}
+    numeric = {name for name in others if _is_numeric(row[name] for row in rows.values())}
     labels = {number: _label(path, number, row, others, numeric) for number, row in rows.items()}
     found = utterances(path, columns, rows)
     labelled = [replace(utterance, targets=labels[number]) for number, utterance in found.items()]
@@ -91,13 +100,11 @@ def utterances(path: Path, columns: Sequence[str], rows: Rows) -> dict[int, Utte
             found[number] = _utterance(path.parent, row)
         except ValueError as error:
             raise UserError(f"{path}, row {number}: {error}") from None
-    unique = _unique(path, found)
-    _check_files(path, list(unique.values()))
-    return unique
+    return _on_disk(path, _unique(path, found))
 
 
 def read_rows(path: Path) -> tuple[list[str], Rows]:
-    """Read the header and the cells as text; an empty cell is an empty string.
+    """Read the header and the cells as cleaned text; an empty cell is an empty string, a blank row is left out.
 
     Raises:
         UserError: not a table, or one that cannot be read.
@@ -118,27 +125,37 @@ def read_rows(path: Path) -> tuple[list[str], Rows]:
         raise UserError(
             f"{path}, line {reader.line_num}: quotes do not match ({error}); close each, double those inside a cell"
         ) from None
-    columns = [name.strip() for name in lines[0]] if lines else []
-    _check_columns(path, columns, _DELIMITERS[suffix])
+    filled = {number: line for number, line in enumerate(lines, start=1) if not all(map(is_missing, line))}
+    header = next(iter(filled), 0)
+    columns = list(map(clean, filled.pop(header, [])))
+    _check_delimiter(path, columns, _DELIMITERS[suffix])
+    _check_columns(path, columns)
     rows: Rows = {}
-    for number, line in enumerate(lines[1:], start=2):
-        if len(line) > len(columns):
+    for number, line in filled.items():
+        if any(map(clean, line[len(columns) :])):
             raise UserError(f"{path}, row {number}: {len(line)} values for {len(columns)} columns")
-        if line:
-            padded = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
-            rows[number] = dict(zip(columns, padded, strict=True))
+        padded = [*line, *[""] * (len(columns) - len(line))]
+        rows[number] = {name: cell(name, text) for name, text in zip(columns, padded, strict=False)}
     return columns, rows
 
 
-def _check_columns(path: Path, columns: Sequence[str], delimiter: str) -> None:
+def cell(column: str, text: str) -> str:
+    """Return the text of a cell, cleaned but for the names of files, in which every letter counts."""
+    return text.strip() if column in _FILES else clean(text)
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(columns).items() if name and count > 1]
+    if twice:
+        raise UserError(f"{path}: column '{twice[0]}' is there twice; rename or remove one")
+
+
+def _check_delimiter(path: Path, columns: Sequence[str], delimiter: str) -> None:
     if len(columns) == 1 and (other := next((mark for mark in ";\t," if mark in columns[0]), None)):
         raise UserError(
             f"{path}: a single column '{columns[0]}'; cells are separated by {_MARKS[delimiter]} here, not by "
             f"{_MARKS[other]}"
         )
-    twice = [name for name, count in Counter(columns).items() if name and count > 1]
-    if twice:
-        raise UserError(f"{path}: column '{twice[0]}' is there twice; rename or remove one")
 
 
 def _parquet_rows(path: Path) -> tuple[list[str], Rows]:
@@ -150,38 +167,47 @@ def _parquet_rows(path: Path) -> tuple[list[str], Rows]:
         frame = pandas.read_parquet(path)
     except (ValueError, OSError) as error:
         raise UserError(f"{path}: not a Parquet file ({error})") from None
-    columns = [str(name) for name in frame.columns]
+    if any(name is not None for name in frame.index.names):  # as audformat keeps file, start and end
+        frame = frame.reset_index()
+    columns = [clean(str(name)) for name in frame.columns]
+    _check_columns(path, columns)
     known = frame.notna().to_numpy()
-    return columns, {
-        number: {name: _text(value) if there else "" for name, value, there in zip(columns, line, mask, strict=True)}
-        for number, (line, mask) in enumerate(zip(frame.itertuples(index=False), known, strict=True), start=2)
-    }
+    rows: Rows = {}
+    for number, (line, mask) in enumerate(zip(frame.itertuples(index=False), known, strict=True), start=2):
+        values = {name: value if there else None for name, value, there in zip(columns, line, mask, strict=True)}
+        row = {name: cell(name, text_of(value)) for name, value in values.items()}
+        if not all(map(is_missing, row.values())):
+            rows[number] = row
+    return columns, rows
 
 
-def _text(value: object) -> str:
-    """Write a cell of Parquet as CSV would; whole numbers become 3.0 where another row is empty."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+def text_of(value: object) -> str:
+    """Write a value of Parquet or JSON as CSV would; whole numbers become 3.0 where another row is empty."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _utterance(folder: Path, row: Row) -> Utterance:
     """Make an utterance of a row; a `ValueError` says what is wrong with it."""
     if not row["path"]:
         raise ValueError("empty path")
-    prefix = row.get("corpus") or "table"
+    said = {name: text for name, text in row.items() if not is_missing(text)}
+    prefix = said.get("corpus", "table")
     path = _file(folder, row["path"])
-    sex = row.get("sex", "").lower()
+    sex = said.get("sex", "").lower()
     return Utterance(
-        id=f"{prefix}/{row.get('id') or _name(row['path'])}",
+        id=f"{prefix}/{said.get('id') or _name(row['path'])}",
         path=path,
-        speaker=f"{prefix}/{row['speaker']}" if row.get("speaker") else None,
-        sentence=f"{prefix}/{row['sentence']}" if row.get("sentence") else None,
+        speaker=f"{prefix}/{said['speaker']}" if "speaker" in said else None,
+        sentence=f"{prefix}/{said['sentence']}" if "sentence" in said else None,
         sex=_SEXES.get(sex, sex) or None,
-        language=row.get("language") or None,
-        start=_number(row, "start"),
-        end=_number(row, "end"),
-        channels=_channels(folder, row, path),
-        attributes={"session": row["session"]} if row.get("session") else {},
-        index=_channel(row, "channel"),
+        language=said.get("language"),
+        start=_time(said, "start"),
+        end=_time(said, "end"),
+        channels=_channels(folder, said, path),
+        attributes={"session": said["session"]} if "session" in said else {},
+        index=_channel(said, "channel"),
     )
 
 
@@ -203,12 +229,14 @@ def _targets(row: Row, others: Sequence[str], numeric: set[str]) -> dict[str, Ta
     """Return the labels of a row; a `ValueError` says what is wrong with them."""
     targets: dict[str, Target] = {}
     if "emotion" in row:
-        if not row["emotion"]:
-            raise ValueError("empty emotion")
+        if is_missing_label(row["emotion"]):
+            raise ValueError(f"emotion '{row['emotion']}' is a missing value" if row["emotion"] else "empty emotion")
         targets["emotion"] = canonical(row["emotion"])
     for name in others:
-        if row[name]:
-            targets[name] = float(row[name]) if name in numeric else row[name]
+        if name in numeric and not is_missing(row[name]):
+            targets[name] = float(row[name])
+        elif name not in numeric and not is_missing_label(row[name]):
+            targets[name] = row[name]
     if not targets:
         raise ValueError(f"no label; all of {', '.join(others)} are empty")
     return targets
@@ -218,21 +246,32 @@ def _channels(folder: Path, row: Row, path: Path) -> dict[str, Channel]:
     if not row.get("egg") and not row.get("egg_channel"):
         return {}
     egg = _file(folder, row["egg"]) if row.get("egg") else path
-    return {"egg": Channel(egg, _channel(row, "egg_channel") or 0, _number(row, "egg_start") or 0.0)}
+    return {"egg": Channel(egg, _channel(row, "egg_channel") or 0, _time(row, "egg_start") or 0.0)}
 
 
-def _number(row: Row, column: str) -> float | None:
-    text = row.get(column, "")
-    if text and not _is_number(text):
-        raise ValueError(f"{column} '{text}' is not a number")
-    return float(text) if text else None
+def _time(row: Row, column: str) -> float | None:
+    if column not in row:
+        return None
+    try:
+        return seconds(row[column])
+    except ValueError:
+        raise ValueError(f"{column} '{row[column]}' is not a time; write seconds, or 0 days 00:00:01.5") from None
 
 
 def _channel(row: Row, column: str) -> int | None:
-    number = _number(row, column)
-    if number is not None and (number < 0 or not number.is_integer()):
-        raise ValueError(f"{column} '{row[column]}' is not a channel; they are counted 0, 1, ...")
-    return None if number is None else int(number)
+    if column not in row:
+        return None
+    text = row[column]
+    if not _is_number(text) or float(text) < 0 or not float(text).is_integer():
+        raise ValueError(f"{column} '{text}' is not a channel; they are counted 0, 1, ...")
+    return int(float(text))
+
+
+def _is_numeric(texts: Iterable[str]) -> bool:
+    """Return whether a column holds numbers, or nothing at all."""
+    present = [text for text in texts if not is_missing_label(text)]
+    numbers = [text for text in present if _is_number(text)]
+    return all(map(is_missing, set(present) - set(numbers))) if numbers else not present
 
 
 def _is_number(text: str) -> bool:
@@ -250,7 +289,7 @@ def _name(path: str) -> str:
     'clips/a'
     """
     plain = Path(path).with_suffix("")
-    return plain.relative_to(plain.anchor).as_posix()
+    return composed(plain.relative_to(plain.anchor).as_posix())
 
 
 def _unique(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Utterance]:
@@ -271,11 +310,42 @@ def _unique(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Uttera
     return unique
 
 
-def _check_files(path: Path, utterances: Sequence[Utterance]) -> None:
-    listed = [file for u in utterances for file in (u.path, *(channel.path for channel in u.channels.values()))]
+def _on_disk(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Utterance]:
+    """Return the utterances with their files' names as they are on disk, which may have another Unicode form.
+
+    Raises:
+        UserError: files do not exist, or may not be read.
+    """
+    listed = [
+        file for u in utterances.values() for file in (u.path, *(channel.path for channel in u.channels.values()))
+    ]
     missing = [file for file in dict.fromkeys(listed) if not os.path.isfile(file)]  # false also for names too long
+    listings: dict[str, dict[str, str]] = {}
+    names = {file: Path(name) for file in missing if (name := finding.on_disk(str(file), listings))}
+    _check_files(path, [file for file in missing if not os.path.isfile(names.get(file, file))])
+    if not names:
+        return dict(utterances)
+    return {number: _renamed(utterance, names) for number, utterance in utterances.items()}
+
+
+def _renamed(utterance: Utterance, names: Mapping[Path, Path]) -> Utterance:
+    channels = {
+        name: replace(channel, path=names.get(channel.path, channel.path))
+        for name, channel in utterance.channels.items()
+    }
+    return replace(utterance, path=names.get(utterance.path, utterance.path), channels=channels)
+
+
+def _check_files(path: Path, missing: Sequence[Path]) -> None:
+    reasons = {file: reason for file in missing if (reason := finding.problem(str(file))) not in (None, finding.NONE)}
+    for reason in reasons.values():
+        alike = [file for file in reasons if reasons[file] == reason]
+        raise UserError(f"{path}: {len(alike)} of its files: {reason}: {_listed(alike)}")
     if missing:
-        names = ", ".join(str(file) for file in missing[:3]) + ", ..." * (len(missing) > 3)
         # As Windows writes them; elsewhere a backslash is a letter of the name.
         hint = "; write / instead of \\ between folders" if os.sep == "/" and "\\" in str(missing[0]) else ""
-        raise UserError(f"{path}: {len(missing)} of its files do not exist: {names}{hint}")
+        raise UserError(f"{path}: {len(missing)} of its files do not exist: {_listed(missing)}{hint}")
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(map(str, files[:3])) + ", ..." * (len(files) > 3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from serkit.corpora.corpus import Channel, Corpus, Facts, Target, Utterance
@@ -64,8 +64,8 @@ def read(folder: Path) -> Corpus:
     Raises:
         UserError: a column is missing in `SummaryData.csv` or `alignment.tsv`.
     """
-    paths = recordings(folder)
-    eggs = _eggs(paths)
+    found = recordings(folder)
+    eggs = _eggs(found)
     ratings = _ratings(companion(folder, "SummaryData.csv"))
     starts = _starts(companion(folder, "alignment.tsv"))
 
@@ -90,10 +90,10 @@ def read(folder: Path) -> Corpus:
             attributes={name: value for name, value in attributes.items() if value is not None},
         )
 
-    return collect(FACTS, folder, [path for path in paths if not path.stem.lower().endswith("_egg")], parse)
+    return collect(FACTS, folder, found.only(lambda path: not path.stem.lower().endswith("_egg")), parse)
 
 
-def _eggs(paths: list[Path]) -> dict[_Key, Path]:
+def _eggs(paths: Iterable[Path]) -> dict[_Key, Path]:
     """Find the EGG of each speaker and affect."""
     matches = [(path, _NAME.fullmatch(path.stem)) for path in paths if path.stem.lower().endswith("_egg")]
     return {(match[1].lower(), canonical(match[3])): path for path, match in matches if match}

@@ -15,6 +15,7 @@ import numpy as np
 
 from serkit import audio
 from serkit.corpora.corpus import Corpus, Utterance
+from serkit.finding import PassedOver
 
 #: From here a sample counts as being at full scale: three steps of 16-bit audio below it.
 FULL_SCALE = 0.9999
@@ -53,6 +54,7 @@ class Report:
         duration: of all readable recordings together, in s.
         rates: number of recordings by sampling rate in Hz.
         skipped: files the reader left out, with the reason.
+        passed_over: files and folders that are no recordings, with the reason.
         unreadable: recordings that cannot be used, with the reason.
         silent: recordings without a sample above -96 dB of full scale.
         clipped: recordings with at least `CLIPPED_SAMPLES` samples at full scale, with their number.
@@ -71,6 +73,7 @@ class Report:
     duration: float
     rates: dict[int, int]
     skipped: dict[str, str]
+    passed_over: dict[str, PassedOver] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     silent: list[str] = field(default_factory=list)
     clipped: dict[str, int] = field(default_factory=dict)
@@ -159,6 +162,7 @@ def verify(
         duration=round(sum(scan.samples / scan.rate for _, scan in readable), 3),
         rates=_counted(scan.rate for _, scan in readable),
         skipped=dict(corpus.skipped),
+        passed_over=dict(corpus.passed_over),
         unreadable={key: scan.error for key, scan in found if scan.error},
         silent=[key for key, scan in readable if scan.peak < audio.SILENCE_PEAK],
         clipped={key: scan.full for key, scan in readable if scan.full >= CLIPPED_SAMPLES},

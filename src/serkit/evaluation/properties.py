@@ -11,7 +11,7 @@ from serkit import audio
 from serkit.corpora.corpus import Utterance
 from serkit.evaluation.snr import wada_snr
 from serkit.features.store import Store, digest
-from serkit.items import Item, Windowing
+from serkit.items import Item, Windowing, outside
 from serkit.progress import bar
 
 #: Raised whenever a measurement gives other numbers: it is part of the key in the store.
@@ -51,7 +51,7 @@ def measure(utterances: Iterable[Utterance], store: Store) -> dict[str, Properti
     found = {}
     with bar("recordings", len(utterances)) as advance:
         for utterance in utterances:
-            if utterance.path in hashes:
+            if utterance.path in hashes and not outside(utterance):
                 found[utterance.id] = _kept(Item(utterance), hashes, store)
             advance(1)
     return found

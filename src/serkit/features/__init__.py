@@ -32,6 +32,12 @@ FEATURES = {
     "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
 }
 
+# Samples transformed for a second of sound: at 16 kHz each may lie in as many as 524 frames.
+_MOST_SAMPLES = 1 << 23
+
+# Numbers in a bank of mel filters.
+_MOST_FILTERS = 1 << 24
+
 
 @runtime_checkable
 class Feature(Protocol):
@@ -75,7 +81,21 @@ def build(name: str, **options: Any) -> Feature:
     for option in options:
         if option not in known:
             raise unknown(f"option of feature '{name}'", option, known)
-    return make(f"feature '{name}'", kind, options)
+    feature = make(f"feature '{name}'", kind, options)
+    _check_size(feature)
+    return feature
+
+
+def _check_size(feature: Any) -> None:
+    """Refuse options each of which may be, but which together ask for more memory than there is."""
+    length, hop = getattr(feature, "fft", getattr(feature, "length", 1)), getattr(feature, "hop", feature.rate)
+    if feature.rate * length > _MOST_SAMPLES * hop:
+        least = -(-feature.rate * length // _MOST_SAMPLES)
+        raise UserError(f"{feature.name}: hop must be at least {least} for frames of {length} samples, got {hop}")
+    bands = getattr(feature, "bands", 1)
+    if length * bands > _MOST_FILTERS:
+        most = _MOST_FILTERS // length
+        raise UserError(f"{feature.name}: bands must be at most {most} for frames of {length} samples, got {bands}")
 
 
 def interval(feature: Feature, signal: np.ndarray) -> tuple[float, float]:

@@ -11,6 +11,14 @@ LONGEST = 1 << 17
 # period: to 5e-14 after 25.
 _PERIODS = 25
 
+# Samples heard around a block: of lower corners more would be needed than fit into memory.
+_LONGEST_MARGIN = 1 << 20
+
+
+def lowest(rate: int) -> float:
+    """Return the lowest corner in Hz that `high_pass` takes at a sampling rate."""
+    return _PERIODS * rate / _LONGEST_MARGIN
+
 
 def high_pass(signal: np.ndarray, rate: int, corner: float, order: int) -> np.ndarray:
     """Filter forwards and backwards: gain 1 / (1 + (corner / f)^(2 order)), no delay.

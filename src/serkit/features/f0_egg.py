@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.features import butterworth, spectrum
 from serkit.features.bidirectional import BREAKS, runs, smooth
+from serkit.features.spectrum import Hertz, Rate, Samples, Share
+from serkit.options import Between
 
 SCALES = ("hz", "relative", "log")
 ESTIMATORS = ("biased", "normalised")
+
+#: A level in dB, relative to another.
+Level = Annotated[float, Between(-1000, 1000)]
 
 # A lag within this share of the best one's height is as good; the shorter wins (octave errors downwards).
 _AS_GOOD = 0.9
@@ -57,24 +62,24 @@ class F0Egg:
         voicing: whether there is a second row.
     """
 
-    rate: int = 16000
-    length: int = 640
-    hop: int = 160
-    f_min: float = 60.0
-    f_max: float = 500.0
-    high_pass: float = 45.0
-    order: int = 4
-    below_peak: float = 30.0
-    above_noise: float = 10.0
-    periodicity: float = 0.0
-    gap: int = 2
-    run: int = 5
+    rate: Rate = 16000
+    length: Samples = 640
+    hop: Samples = 160
+    f_min: Hertz = 60.0
+    f_max: Hertz = 500.0
+    high_pass: Hertz = 45.0
+    order: Annotated[int, Between(1, 8)] = 4
+    below_peak: Level = 30.0
+    above_noise: Level = 10.0
+    periodicity: Share = 0.0
+    gap: Annotated[int, Between(0, 100_000)] = 2
+    run: Annotated[int, Between(1, 100_000)] = 5
     estimator: str = "biased"
     interpolate: bool = False
     smoothing: bool = True
-    steady: float = 0.10
-    jump: float = 0.20
-    median: int = 3
+    steady: Share = 0.10
+    jump: Share = 0.20
+    median: Annotated[int, Between(1, 9999)] = 3
     breaks: str = "end"
     scale: str = "hz"
     voicing: bool = False
@@ -99,6 +104,8 @@ class F0Egg:
                 f"{self.name}: hop {self.hop}, order {self.order} and run {self.run} must be at least 1, "
                 f"high_pass {self.high_pass:g} and gap {self.gap} at least 0"
             )
+        if 0 < self.high_pass < (lowest := butterworth.lowest(self.rate)):
+            raise UserError(f"{self.name}: high_pass {self.high_pass:g} Hz must be 0, or at least {lowest:.2g} Hz")
         if self.median < 1 or self.median % 2 == 0:
             raise UserError(f"{self.name}: median {self.median} must be odd: 1, 3, 5, ...")
         for field, allowed in (("scale", SCALES), ("estimator", ESTIMATORS), ("breaks", BREAKS)):

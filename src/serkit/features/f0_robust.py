@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from serkit.features.f0_egg import F0Egg
+from serkit.features.f0_egg import F0Egg, Level
+from serkit.features.spectrum import Share
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class F0Robust(F0Egg):
     published smoothing ends a run. `docs/systems/chen2022.md` has both beside each other.
     """
 
-    above_noise: float = -100.0
-    periodicity: float = 0.6
+    above_noise: Level = -100.0
+    periodicity: Share = 0.6
     estimator: str = "normalised"
     interpolate: bool = True
     breaks: str = "restart"

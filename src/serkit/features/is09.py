@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from serkit.features.is09_descriptors import Is09Descriptors
+from serkit.features.spectrum import Rate
 
 #: Order of the 12 values of each contour.
 FUNCTIONALS = (
@@ -25,6 +26,13 @@ FUNCTIONALS = (
     "kurtosis",
 )
 
+# How far rounding moves a value, as a share of the largest magnitude it is computed from: some bits of a float32.
+_ROUNDING = 1e-6
+# How far it moves a cepstral coefficient, a sum of logarithms that nearly cancel: 1e-5 from processor to processor,
+# 1e-4 and more with the last bits of the samples. Wider than this would unite what openSMILE tells apart (two minima
+# 2.6e-4 apart in emodb's 08b01Lb).
+_CEPSTRAL_ROUNDING = 2.5e-4
+
 # Numbers in a block of contours: bounds the memory that an hour-long recording takes.
 _BLOCK = 1 << 16
 
@@ -33,9 +41,14 @@ _BLOCK = 1 << 16
 class Is09:
     """12 functionals over the whole recording of each of the 32 contours of `Is09Descriptors`: a vector of 384.
 
-    maxPos and minPos are frame numbers (the first of equals); linregc1 and linregc2 slope (per frame) and
-    value at frame 0 of the regression line, linregerrQ the mean square of what is left; kurtosis is 3 for a
-    normal distribution. Unvoiced frames count with F0 = 0.
+    maxPos and minPos are frame numbers; linregc1 and linregc2 slope (per frame) and value at frame 0 of the
+    regression line, linregerrQ the mean square of what is left; kurtosis is 3 for a normal distribution.
+    Unvoiced frames count with F0 = 0.
+
+    Values of a contour that rounding alone can part count as equal: in the cepstrum within 2.5e-4, in energy and
+    voicing within a millionth of the largest magnitude; slopes as the descriptor that they are slopes of. Zero
+    crossings and F0 are counted in samples, and only equal if they are the same. The position of a maximum or minimum
+    is the first frame of equals; skewness and kurtosis of a contour of equal values are about 0.
 
     Source: Schuller, Steidl & Batliner, "The INTERSPEECH 2009 Emotion Challenge", table 1. Values and names
     agree with openSMILE 3, the challenge's program.
@@ -44,10 +57,10 @@ class Is09:
         rate: sampling rate in Hz; the published systems use 16000.
     """
 
-    rate: int = 16000
+    rate: Rate = 16000
 
     name: ClassVar[str] = "is09"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         self._descriptors()
@@ -66,18 +79,39 @@ class Is09:
         contours = self._descriptors()(signal)
         # The reference leaves out the two last frames, whose slope is not complete.
         used = contours[:, : max(1, contours.shape[1] - 2)]
+        rounding = self._rounding(used)
         rows = max(1, _BLOCK // used.shape[1])
-        blocks = [functionals(used[begin : begin + rows]) for begin in range(0, len(used), rows)]
-        return np.concatenate(blocks).astype(np.float32).ravel()
+        places = [slice(begin, begin + rows) for begin in range(0, len(used), rows)]
+        return np.concatenate([functionals(used[p], rounding[p]) for p in places]).astype(np.float32).ravel()
+
+    def _rounding(self, contours: np.ndarray) -> np.ndarray:
+        """Return how far rounding moves the values of each contour (contours, frames): float64 (contours,)."""
+        # The slopes are differences of the descriptors, and as exact as those are.
+        rounding = _ROUNDING * np.tile(_magnitude(contours[: len(contours) // 2]), 2)
+        names = self._descriptors().columns
+        rounding[["mfcc" in name for name in names]] = _CEPSTRAL_ROUNDING
+        rounding[[name.startswith(("pcm_zcr", "F0")) for name in names]] = 0
+        return rounding
 
     def _descriptors(self) -> Is09Descriptors:
         return Is09Descriptors(rate=self.rate)
 
 
-def functionals(contours: np.ndarray) -> np.ndarray:
-    """Describe float32 contours (contours, frames) by `FUNCTIONALS`: float64 (contours, 12)."""
+def functionals(contours: np.ndarray, rounding: np.ndarray | None = None) -> np.ndarray:
+    """Describe contours by `FUNCTIONALS`.
+
+    Args:
+        contours: float32 (contours, frames).
+        rounding: how far apart values of each contour may lie and count as equal, (contours,); None: a millionth of
+            its largest magnitude.
+
+    Returns:
+        float64 (contours, 12).
+    """
+    if rounding is None:
+        rounding = _ROUNDING * _magnitude(contours)
     frames = contours.shape[1]
-    high, low = contours.max(axis=1), contours.min(axis=1)
+    high, low = contours.max(axis=1).astype(np.float64), contours.min(axis=1).astype(np.float64)
     # float32 numbers add up exactly in float64: a constant has exactly no variance.
     mean = contours.mean(axis=1, dtype=np.float64)
     centred = contours - mean[:, None]
@@ -85,7 +119,9 @@ def functionals(contours: np.ndarray) -> np.ndarray:
     variance = square.mean(axis=1)
 
     def standardised(moment: np.ndarray, power: float) -> np.ndarray:
-        return np.divide(moment, variance**power, out=np.zeros_like(mean), where=variance > 0)
+        # What moves less than rounding moves it has no shape.
+        least = np.maximum(variance, rounding**2)
+        return np.divide(moment, least**power, out=np.zeros_like(mean), where=least > 0)
 
     time = np.arange(frames) - (frames - 1) / 2
     slope = centred @ time / (time @ time or 1.0)
@@ -93,9 +129,10 @@ def functionals(contours: np.ndarray) -> np.ndarray:
     values = (
         high,
         low,
-        high.astype(np.float64) - low,
-        contours.argmax(axis=1),
-        contours.argmin(axis=1),
+        high - low,
+        # The first that is true.
+        (contours >= (high - rounding)[:, None]).argmax(axis=1),
+        (contours <= (low + rounding)[:, None]).argmax(axis=1),
         mean,
         slope,
         mean - slope * (frames - 1) / 2,
@@ -105,3 +142,8 @@ def functionals(contours: np.ndarray) -> np.ndarray:
         standardised((square**2).mean(axis=1), 2),
     )
     return np.stack(values, axis=1)
+
+
+def _magnitude(contours: np.ndarray) -> np.ndarray:
+    """Return the largest magnitude of each contour (contours, frames): float64 (contours,)."""
+    return np.abs(contours).max(axis=1).astype(np.float64)

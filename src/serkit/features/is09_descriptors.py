@@ -10,6 +10,7 @@ import numpy as np
 
 from serkit.errors import UserError
 from serkit.features import cepstral_pitch, spectrum
+from serkit.features.spectrum import Rate
 
 _PREEMPHASIS = 0.97
 _BANDS = 26
@@ -47,7 +48,7 @@ class Is09Descriptors:
         rate: sampling rate in Hz, at least 2000.
     """
 
-    rate: int = 16000
+    rate: Rate = 16000
 
     name: ClassVar[str] = "is09_descriptors"
     version: ClassVar[int] = 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.features import spectrum
+from serkit.features.spectrum import Bands, Hertz, Rate, Samples
+from serkit.options import Between
 
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "window": spectrum.WINDOWS,
@@ -40,19 +42,19 @@ class LogMel:
         center: whether frame t is centred on sample t * hop (zeros beyond the ends).
     """
 
-    rate: int = 16000
-    fft: int = 512
-    length: int = 400
-    hop: int = 160
-    bands: int = 64
-    low: float = 0.0
-    high: float | None = None
+    rate: Rate = 16000
+    fft: Samples = 512
+    length: Samples = 400
+    hop: Samples = 160
+    bands: Bands = 64
+    low: Hertz = 0.0
+    high: Hertz | None = None
     window: str = "hann"
     scale: str = "htk"
     norm: str | None = None
-    power: float = 2.0
+    power: Annotated[float, Between(0.01, 4)] = 2.0
     level: str = "db"
-    floor: float = 1e-10
+    floor: Annotated[float, Between(1e-37, 1)] = 1e-10
     center: bool = True
 
     name: ClassVar[str] = "log_mel"

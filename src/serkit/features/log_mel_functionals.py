@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from serkit.features.log_mel import LogMel
+from serkit.features.spectrum import Bands, Rate
 
 #: Order of the blocks in the vector; each holds one value per band.
 FUNCTIONALS = ("mean", "std", "low", "high", "delta_std")
@@ -25,8 +26,8 @@ class LogMelFunctionals:
         bands: number of mel bands (25 ms windows every 10 ms).
     """
 
-    rate: int = 16000
-    bands: int = 40
+    rate: Rate = 16000
+    bands: Bands = 40
 
     name: ClassVar[str] = "log_mel_functionals"
     version: ClassVar[int] = 1

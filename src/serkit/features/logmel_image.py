@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from PIL import Image
 
 from serkit.errors import UserError, unknown
 from serkit.features.log_mel import LogMel
+from serkit.features.spectrum import Bands, Decibels, Rate, Samples
+from serkit.options import Between
 
 _CHOICES = {"colour": ("level", "inferno_red"), "resize": ("antialias", "bilinear", "nearest")}
 
@@ -50,13 +52,13 @@ class LogmelImage:
             nearest frames only) or `nearest`.
     """
 
-    rate: int = 16000
-    size: tuple[int, int] = (128, 128)
-    bands: int = 128
-    fft: int = 1024
-    length: int = 512
-    hop: int = 64
-    top_db: float = 80.0
+    rate: Rate = 16000
+    size: Annotated[tuple[int, int], Between(1, 2048)] = (128, 128)
+    bands: Bands = 128
+    fft: Samples = 1024
+    length: Samples = 512
+    hop: Samples = 64
+    top_db: Decibels = 80.0
     colour: str = "level"
     resize: str = "antialias"
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from serkit.errors import UserError
 from serkit.features import spectrum
 from serkit.features.log_mel import LogMel
+from serkit.features.spectrum import Bands, Rate, Samples, Share
+from serkit.options import Between
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,18 @@ class Mfcc:
         floor: smallest mel power before the logarithm.
     """
 
-    rate: int = 16000
-    fft: int = 512
-    length: int = 384
-    hop: int = 192
-    bands: int = 40
-    coefficients: int = 40
-    preemphasis: float = 0.97
+    rate: Rate = 16000
+    fft: Samples = 512
+    length: Samples = 384
+    hop: Samples = 192
+    bands: Bands = 40
+    coefficients: Bands = 40
+    preemphasis: Share = 0.97
     window: str = "hamming"
     scale: str = "htk"
-    lifter: float = 0.0
+    lifter: Annotated[float, Between(0, 10_000)] = 0.0
     level: str = "ln"
-    floor: float = 1e-10
+    floor: Annotated[float, Between(1e-37, 1)] = 1e-10
 
     name: ClassVar[str] = "mfcc"
     version: ClassVar[int] = 1

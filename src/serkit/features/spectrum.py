@@ -4,8 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
+
+from serkit.options import Between
+
+# What the options of front ends may be, which `features.build` checks. They come from bundles too: none may ask for
+# more memory than a machine has.
+
+#: Sampling rate in Hz.
+Rate = Annotated[int, Between(100, 192_000)]
+#: Length of a transform, of a window or of a step, in samples.
+Samples = Annotated[int, Between(1, 1 << 16)]
+#: Number of bands, or of coefficients of their cosine transform.
+Bands = Annotated[int, Between(1, 1024)]
+#: Frequency in Hz.
+Hertz = Annotated[float, Between(0, 96_000)]
+#: A range of levels in dB. Powers of 10 stay normal numbers of 32 bits.
+Decibels = Annotated[float, Between(1e-3, 300)]
+#: Rows and columns of a picture.
+Side = Annotated[int, Between(1, 2048)]
+#: A part of a whole.
+Share = Annotated[float, Between(0, 1)]
 
 #: Frames transformed at once: what fits the processor's fastest cache.
 CHUNK = 32

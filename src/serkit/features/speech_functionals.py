@@ -12,6 +12,7 @@ import numpy as np
 from serkit.errors import UserError
 from serkit.features import cepstral_pitch, spectrum
 from serkit.features.mfcc import cosines
+from serkit.features.spectrum import Bands
 from serkit.features.speech_log_mel import SpeechLogMel, relative, spoken
 
 #: Statistics over time of each contour, in this order.
@@ -36,6 +37,10 @@ _VOICE_STEP = 2
 # one of 250 Hz 0.84; white noise stays at 0.15.
 _VOICED = 0.3
 
+# A contour whose deviation is below this (dB, semitones or a share) stands still: skewness and kurtosis of what moves
+# less would be those of rounding, which differs between processors. No speech is so still.
+_STILL = 1e-3
+
 # Power of the loud frames when the pitch is looked for, whose cepstrum adds 1 to the power.
 _LOUD = 1e5
 
@@ -56,11 +61,11 @@ class SpeechFunctionals(SpeechLogMel):
         groups: of bands, for the modulation spectrum; divides `bands`.
     """
 
-    coefficients: int = 24
-    groups: int = 16
+    coefficients: Bands = 24
+    groups: Bands = 16
 
     name: ClassVar[str] = "speech_functionals"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,16 +141,17 @@ class SpeechFunctionals(SpeechLogMel):
 def statistics(contours: np.ndarray) -> np.ndarray:
     """Describe contours (contours, frames) by `STATISTICS`: (contours, statistics); zeros if there are no frames.
 
-    Kurtosis is 3 for a normal distribution; slope and bend are first and second differences of neighbouring
-    frames, and the rise is the mean of the slopes that are positive, others counting as 0. The course is the mean of
-    the last third of the frames less that of the first, the arch that of the middle third less half of both.
+    Kurtosis is 3 for a normal distribution, less for a contour that stands still; slope and bend are first and second
+    differences of neighbouring frames, and the rise is the mean of the slopes that are positive, others counting as 0.
+    The course is the mean of the last third of the frames less that of the first, the arch that of the middle third
+    less half of both.
     """
     frames = contours.shape[1]
     if not frames:
         return np.zeros((len(contours), len(STATISTICS)))
     slope = np.diff(contours, prepend=contours[:, :1])
     mean, deviation = contours.mean(axis=1), contours.std(axis=1)
-    standard = (contours - mean[:, None]) / np.maximum(deviation, 1e-6)[:, None]
+    standard = (contours - mean[:, None]) / np.maximum(deviation, _STILL)[:, None]
     square = standard * standard
     # At least a frame each: of one or two frames the thirds overlap.
     third = -(-frames // 3)

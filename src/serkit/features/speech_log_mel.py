@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from serkit.errors import UserError
 from serkit.features.log_mel import LogMel
+from serkit.features.spectrum import Bands, Decibels, Hertz, Rate, Samples
+from serkit.options import Between
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,16 @@ class SpeechLogMel:
         range: levels further below the loud frames than this many dB are raised to it.
     """
 
-    rate: int = 16000
-    fft: int = 512
-    length: int = 400
-    hop: int = 256
-    bands: int = 64
-    low: float = 60.0
-    high: float = 7800.0
-    trim: float = 40.0
-    margin: int = 3
-    range: float = 60.0
+    rate: Rate = 16000
+    fft: Samples = 512
+    length: Samples = 400
+    hop: Samples = 256
+    bands: Bands = 64
+    low: Hertz = 60.0
+    high: Hertz = 7800.0
+    trim: Decibels = 40.0
+    margin: Annotated[int, Between(0, 100_000)] = 3
+    range: Decibels = 60.0
 
     name: ClassVar[str] = "speech_log_mel"
     version: ClassVar[int] = 1

@@ -17,6 +17,7 @@ from serkit.errors import UserError
 from serkit.features import chroma, spectrum
 from serkit.features.log_mel import LogMel
 from serkit.features.mfcc import cosines
+from serkit.features.spectrum import Bands, Decibels, Rate, Samples, Share, Side
 
 # librosa's floors: of a power, and of an amplitude before it is squared.
 _LEAST_POWER = 1e-10
@@ -42,12 +43,12 @@ class _Square(ABC):
             the paper: of a power spectrum that doubles the dB, and of a cepstrum it loses the signs.
     """
 
-    rate: int = 16000
-    size: int = 60
-    preemphasis: float = 0.97
-    fft: int = 2048
-    hop: int = 512
-    top_db: float = 80.0
+    rate: Rate = 16000
+    size: Side = 60
+    preemphasis: Share = 0.97
+    fft: Samples = 2048
+    hop: Samples = 512
+    top_db: Decibels = 80.0
     strict_units: bool = False
 
     name: ClassVar[str]
@@ -112,7 +113,7 @@ class MelSquare(_Square):
         bands: number of mel bands before resizing.
     """
 
-    bands: int = 128
+    bands: Bands = 128
 
     name: ClassVar[str] = "mel_square"
 
@@ -149,8 +150,8 @@ class MfccSquare(_Square):
         coefficients: how many are kept.
     """
 
-    bands: int = 128
-    coefficients: int = 20
+    bands: Bands = 128
+    coefficients: Bands = 20
 
     name: ClassVar[str] = "mfcc_square"
 

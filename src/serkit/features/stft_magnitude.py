@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.features import spectrum
+from serkit.features.spectrum import Rate, Samples
+from serkit.options import Between
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ class StftMagnitude:
         size: frames and bins of the image; None: (bins, frames), all of them.
     """
 
-    rate: int = 16000
-    fft: int = 256
-    length: int = 256
-    hop: int = 128
+    rate: Rate = 16000
+    fft: Samples = 256
+    length: Samples = 256
+    hop: Samples = 128
     window: str = "hamming"
     spectrum_scale: bool = True
     center: bool = True
-    size: tuple[int, int] | None = None
+    size: Annotated[tuple[int, int], Between(1, 1 << 13)] | None = None
 
     name: ClassVar[str] = "stft_magnitude"
     version: ClassVar[int] = 1
@@ -49,7 +51,7 @@ class StftMagnitude:
         if isinstance(self.size, list):
             # TOML and JSON know no tuples; a list could not be hashed.
             object.__setattr__(self, "size", tuple(self.size))
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+        if self.size is not None and (len(self.size) != 2 or not all(map(_is_side, self.size))):
             raise UserError(f"stft_magnitude: size {self.size} must be frames and bins, such as [512, 128]")
         if not 0 < self.length <= self.fft:
             raise UserError(f"stft_magnitude: length {self.length} must lie in 1..fft ({self.fft})")
@@ -82,3 +84,7 @@ class StftMagnitude:
         seen = magnitude[: self.size[0], : self.size[1]]
         image[0, : seen.shape[0], : seen.shape[1]] = seen
         return image
+
+
+def _is_side(side: object) -> bool:
+    return isinstance(side, int) and side > 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,6 +22,7 @@ from serkit.features import Feature, interval
 from serkit.features.store import Store
 from serkit.items import Item, Windowing
 from serkit.progress import bar
+from serkit.spreadsheet import Harmless
 
 #: Recordings whose features are in memory at once.
 CHUNK = 64
@@ -51,6 +52,7 @@ def write(
     channel: str | None = None,
     jobs: int = 1,
     store: Store | None = None,
+    csv_safe: bool = False,
 ) -> dict[str, str]:
     """Compute a feature of each utterance and write the table, whole or not at all.
 
@@ -62,26 +64,28 @@ def write(
         channel: name of a further channel; None: the speech.
         jobs: threads that compute.
         store: where what is computed is kept; None: the default store.
+        csv_safe: whether names in CSV that a spreadsheet would run as a formula begin with an apostrophe.
 
     Returns:
         Reason by id for the recordings that could not be read.
     """
     names = ["file", *_names(feature)]
-    if out.suffix not in (".csv", ".parquet"):
+    ending = out.suffix.lower()
+    if ending not in (".csv", ".parquet"):
         raise UserError(f"{out}: the table is written as .csv or .parquet")
     failed: dict[str, str] = {}
     out.parent.mkdir(parents=True, exist_ok=True)
     blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
     with writing(out) as temporary:
-        if out.suffix == ".parquet":
+        if ending == ".parquet":
             _write_parquet(temporary, names, blocks)
         else:
             with open(temporary, "w", newline="", encoding="utf-8") as file:
-                _write_csv(csv.writer(file), names, blocks)
+                _write_csv(csv.writer(Harmless(file) if csv_safe else file), names, blocks)
     return failed
 
 
-def show(
+def print_table(
     feature: Feature,
     utterances: Sequence[Utterance],
     stream: TextIO,
@@ -146,8 +150,10 @@ def _start(feature: Feature, utterance: Utterance, channel: str | None) -> float
 
 
 def _write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Any]) -> None:
+    # The header comes with the first rows: where there can be none, nothing is written.
+    first = list(islice(blocks, 1))
     writer.writerow(names)
-    for name, times, values in blocks:
+    for name, times, values in chain(first, blocks):
         file = [name] if names[0] == "file" else []
         for row, vector in enumerate(values):
             time = [] if times is None else [f"{times[row]:.6g}"]

@@ -7,12 +7,12 @@ write its file.
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from serkit import documents
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import FIGURES
 
@@ -237,9 +237,7 @@ def load(paper: str | Path) -> Paper:
     if not path.exists():
         raise unknown("paper", str(paper), available())
     try:
-        return Paper.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error})") from None
+        return Paper.model_validate(documents.read_toml(path))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.errors import UserError
+from serkit.protocols import doubts
 from serkit.protocols.copies import Copy
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
@@ -17,8 +18,8 @@ from serkit.protocols.splits import Split
 #: Intervals of one recording that share no more than this (s) are neighbours whose ends were rounded.
 TOLERANCE = 0.05
 
-#: What is looked for, in this order. All are leaks, but for the last two: corpora of acted speech let every actor say
-#: the same sentences, and a session may have several speakers.
+#: What is looked for, in this order. All are leaks, but for the last four. Corpora of acted speech let every actor say
+#: the same sentences, and a session may have several speakers; odd speakers and labels are looked for in all parts.
 KINDS = (
     "utterance",
     "recording",
@@ -30,8 +31,11 @@ KINDS = (
     "speaker",
     "session",
     "sentence",
+    "spelling",
+    "contradiction",
 )
 _NOTES = frozenset({"session", "sentence"})
+_CAUTIONS = frozenset({"spelling", "contradiction"})
 _SHOWN = 5
 
 
@@ -58,13 +62,19 @@ class Finding:
     total: int = 0
 
     @property
-    def severity(self) -> Literal["leak", "note"]:
-        """`leak` where the score says too much, `note` where it only has to be known."""
+    def severity(self) -> Literal["leak", "caution", "note"]:
+        """`leak` where the score says too much, `caution` where it may, `note` where it only has to be known."""
+        if self.kind in _CAUTIONS:
+            return "caution"
         return "leak" if self.kind in KINDS and self.kind not in _NOTES else "note"
 
 
 def audit(
-    split: Split, utterances: Iterable[Utterance], hashes: Mapping[str, str], copies: Iterable[Copy] = ()
+    split: Split,
+    utterances: Iterable[Utterance],
+    hashes: Mapping[str, str],
+    copies: Iterable[Copy] = (),
+    labels: Mapping[str, Collection[str]] | None = None,
 ) -> list[Finding]:
     """Compare the test part of a split with its training and its validation part.
 
@@ -74,6 +84,7 @@ def audit(
         hashes: content hash of each utterance's file by id (see `serkit.audio.content_hash`).
         copies: utterances that are one recording (see `copies.copies`); of bit-identical and overlapping ones nothing
             more is said.
+        labels: of each utterance by its id, to be compared where recordings are bit-identical; None: they are not.
 
     Returns:
         What was found, leaks first; empty for a clean split.
@@ -91,7 +102,7 @@ def audit(
         )
     known: dict[str, Mapping[str, str | None]] = {
         "utterance": {id: id for id in by_id},
-        "recording": {id: _heard(utterance, hashes) for id, utterance in by_id.items()},
+        "recording": {id: heard(utterance, hashes) for id, utterance in by_id.items()},
         "speaker": {id: utterance.speaker for id, utterance in by_id.items()},
         "session": {id: group_key(utterance, "session") for id, utterance in by_id.items()},
         "sentence": {id: utterance.sentence for id, utterance in by_id.items()},
@@ -107,10 +118,52 @@ def audit(
     shared = [found for kind in compared for part in ("train", "validation") if (found := between(kind, part))]
     # Most corpora have no sessions: not to know them is nothing to tell.
     asked = [kind for kind in known if kind != "session"]
-    return shared + [finding for kind in asked if (finding := _unknown(kind, known[kind], parts))]
+    unknown = [finding for kind in asked if (finding := _unknown(kind, known[kind], parts))]
+    return [
+        *shared,
+        *_alike(known["speaker"], parts),
+        *_contradicting(labels or {}, known["recording"], parts),
+        *unknown,
+    ]
 
 
-def _heard(utterance: Utterance, hashes: Mapping[str, str]) -> str | None:
+def _alike(speakers: Mapping[str, str | None], parts: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Yield a finding if there are speakers that may be one person."""
+    of = {name: {speaker for id in ids if (speaker := speakers[id])} for name, ids in parts.items()}
+    groups = doubts.alike(set().union(*of.values()))
+    if not groups:
+        return
+    names = tuple(" ~ ".join(group) for group in groups)
+    learned = of["train"] | of["validation"]
+    across = any(learned.intersection(group) and of["test"].intersection(group) for group in groups)
+    concerned = {speaker for group in groups for speaker in group}
+    message = f"speakers that differ only in spelling{', some across parts' if across else ''}: {doubts.listed(names)}"
+    yield _about("spelling", [id for id, speaker in speakers.items() if speaker in concerned], parts, message, names)
+
+
+def _contradicting(
+    labels: Mapping[str, Collection[str]], recordings: Mapping[str, str | None], parts: Mapping[str, Sequence[str]]
+) -> Iterator[Finding]:
+    """Yield a finding if bit-identical recordings have different labels."""
+    there = {id: labels[id] for ids in parts.values() for id in ids if id in labels}
+    groups = doubts.contradictions(there, recordings)
+    if groups:
+        names = tuple(doubts.name_contradictions(groups, there))
+        ids = [id for group in groups for id in group]
+        yield _about("contradiction", ids, parts, doubts.tell_contradictions(names), names)
+
+
+def _about(
+    kind: str, ids: Sequence[str], parts: Mapping[str, Sequence[str]], message: str, names: tuple[str, ...]
+) -> Finding:
+    """Make a finding about utterances wherever they are."""
+    found = {name: set(part).intersection(ids) for name, part in parts.items()}
+    everyone = set().union(*parts.values())
+    concerned = tuple(name for name, some in found.items() if some)
+    return Finding(kind, concerned, tuple(sorted(everyone.intersection(ids))), message, names, len(everyone))
+
+
+def heard(utterance: Utterance, hashes: Mapping[str, str]) -> str | None:
     """Name what is heard in an utterance: the content of its file, and which part of it where it is an interval."""
     if utterance.id not in hashes:
         return None
@@ -120,10 +173,10 @@ def _heard(utterance: Utterance, hashes: Mapping[str, str]) -> str | None:
 
 def _same_sound(first: Utterance, second: Utterance, hashes: Mapping[str, str]) -> bool:
     """Tell whether two utterances are the same samples of one recording, all or some of them."""
-    heard = _heard(first, hashes)
-    if heard is None or hashes[first.id] != hashes.get(second.id):
+    sound = heard(first, hashes)
+    if sound is None or hashes[first.id] != hashes.get(second.id):
         return False
-    return heard == _heard(second, hashes) or bool(_overlap(_places([first]), _places([second])).all())
+    return sound == heard(second, hashes) or bool(_overlap(_places([first]), _places([second])).all())
 
 
 def _overlapping(
@@ -141,7 +194,7 @@ def _overlapping(
             tested, others = utterances[id], learned[hashes[id]]
             found = [others[row] for row in np.flatnonzero(_overlap(_places([tested]), places[hashes[id]]))]
             # The very same interval is a finding of its own.
-            across[id] = [other.id for other in found if _heard(other, hashes) != _heard(tested, hashes)]
+            across[id] = [other.id for other in found if heard(other, hashes) != heard(tested, hashes)]
     pairs = [(id, other) for id, others in sorted(across.items()) for other in sorted(others)]
     if not pairs:
         return None
@@ -244,6 +297,11 @@ def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
         return f"{kind}: what was used to normalise and choose is not written down in {where}"
     if kind.startswith("unknown"):
         return f"{kind}: {count} utterances in {where}, not compared"
+    if kind in _CAUTIONS:
+        names = sorted({name for finding in flat for name in finding.shared})
+        if kind == "contradiction":
+            return doubts.tell_contradictions(names)
+        return f"speakers that differ only in spelling: {doubts.listed(names)}"
     if kind in _NOTES:
         whole = [any(len(finding.shared) == finding.total for finding in of_split) for of_split in found]
         return f"{kind}s shared: {'all' if len(whole) == folds and all(whole) else f'some, in {where}'}"

@@ -13,7 +13,7 @@ import numpy as np
 from serkit import audio
 from serkit.corpora import Utterance
 from serkit.features.store import Store
-from serkit.items import Item, Windowing
+from serkit.items import Item, Windowing, outside
 from serkit.progress import bar
 from serkit.protocols import fingerprint
 
@@ -47,11 +47,13 @@ def copies(
 
     Args:
         utterances: what to compare; ids are unique.
-        hashes: content hash by path (see `Store.hashes`); an utterance without one is passed over.
+        hashes: content hash by path (see `Store.hashes`); an utterance without one, or whose interval or channel its
+            file lacks, is passed over.
         store: where prints are kept; None: the default store.
         jobs: threads that compute prints.
     """
-    readable = [utterance for utterance in utterances if utterance.path in hashes]
+    infos: dict[Path, audio.Info] = {}
+    readable = [each for each in utterances if each.path in hashes and not outside(each, infos=infos)]
     items = [Item(utterance) for utterance in readable]
     found: dict[tuple[int, int], Copy] = {}
     with warnings.catch_warnings():

@@ -8,15 +8,19 @@ where the list says, and what the corpus knows of speakers and sentences counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from serkit import finding
 from serkit.corpora import Corpus, Utterance, table
 from serkit.corpora.table import Row, Rows
+from serkit.emotions import canonical
 from serkit.errors import UserError
 from serkit.protocols import lists
 from serkit.protocols.splits import Split
+from serkit.text import clean, is_missing, is_missing_label
 
 #: What the columns `part` of other people's tables say.
 PARTS = {
@@ -27,17 +31,33 @@ PARTS = {
 }
 
 # Names of EmoBox's lists. Their `channel` is the number of channels, ours the one that holds the speech.
-_EMOBOX = {"key": "id", "wav": "path", "dataset": "corpus", "start_time": "start", "end_time": "end"}
+_EMOBOX = {
+    "key": "id",
+    "wav": "path",
+    "dataset": "corpus",
+    "start_time": "start",
+    "end_time": "end",
+    "emo": "emotion",
+}
 _PLACE = ("id", "path", "corpus", "start", "end", "channel")
-_READ = frozenset({*_PLACE, "speaker", "sentence", "session", "part", "fold"})
+_READ = frozenset({*_PLACE, "speaker", "sentence", "session", "emotion", "part", "fold"})
+# What the rows of one utterance may say differently.
+_VARYING = frozenset({"emotion", "part", "fold"})
 
 
 @dataclass(frozen=True)
 class Given:
-    """Splits, and all utterances of them."""
+    """Splits, and all utterances of them.
+
+    Args:
+        splits: the divisions.
+        utterances: of all of them.
+        labels: the emotions that rows name, by id; of corpora that are given, theirs where rows name none.
+    """
 
     splits: Sequence[Split]
     utterances: Sequence[Utterance]
+    labels: Mapping[str, Collection[str]]
 
 
 def read_parts(paths: Mapping[str, Path], corpora: Sequence[Corpus] = ()) -> Given:
@@ -52,20 +72,25 @@ def read_parts(paths: Mapping[str, Path], corpora: Sequence[Corpus] = ()) -> Giv
     """
     found: dict[str, Utterance] = {}
     ids: dict[str, tuple[str, ...]] = {"validation": ()}
+    labels: dict[str, set[str]] = {}
     for part, path in paths.items():
         of_part = []
         columns, rows = _rows(path)
         # A list may name a row several times, to balance the classes: that is no leak.
-        leading = {number: rows[number] for number in _leaders(rows).values()}
-        for utterance in _utterances(path, columns, leading, corpora).values():
+        leader = _leaders(rows)
+        leading = {number: rows[number] for number in leader.values()}
+        said = _said(rows, leader)
+        for number, utterance in _utterances(path, columns, leading, corpora).items():
             if utterance.id in found and _place(found[utterance.id]) != _place(utterance):
                 # Tables in several folders may all name a file `1.wav`, and be called `list.csv` themselves.
                 utterance = replace(utterance, id=f"{utterance.id} ({part})")
             found[utterance.id] = utterance
             of_part.append(utterance.id)
+            labels.setdefault(utterance.id, set()).update(said[number])
         ids[part] = tuple(sorted(of_part))
     name = f"{paths['train'].name} and {paths['test'].name}"
-    return Given([Split(name, ids["train"], ids["validation"], ids["test"])], list(found.values()))
+    split = Split(name, ids["train"], ids["validation"], ids["test"])
+    return Given([split], list(found.values()), _or_known(labels, found.values()))
 
 
 def read_table(path: Path, corpora: Sequence[Corpus] = ()) -> Given:
@@ -91,17 +116,36 @@ def read_table(path: Path, corpora: Sequence[Corpus] = ()) -> Given:
     for fold, parts in _folds(path, rows).items():
         ids = {part: [utterances[leader[number]].id for number in numbers] for part, numbers in parts.items()}
         splits.append(_split(path, fold, ids))
-    return Given(splits, list(utterances.values()))
+    said = _said(rows, leader)
+    labels = {utterance.id: said[number] for number, utterance in utterances.items()}
+    return Given(splits, list(utterances.values()), _or_known(labels, utterances.values()))
+
+
+def _said(rows: Rows, leader: Mapping[int, int]) -> dict[int, set[str]]:
+    """Return the emotions that the rows of each utterance name, by its leading row."""
+    said: dict[int, set[str]] = {number: set() for number in leader.values()}
+    for number, row in rows.items():
+        if not is_missing_label(row.get("emotion", "")):
+            said[leader[number]].add(canonical(row["emotion"]))
+    return said
+
+
+def _or_known(said: Mapping[str, set[str]], utterances: Iterable[Utterance]) -> dict[str, set[str]]:
+    """Return what rows name, and where no row names anything what the corpora know."""
+    if any(said.values()):
+        return {id: labels for id, labels in said.items() if labels}
+    known = {utterance.id: utterance.targets.get("emotion") for utterance in utterances}
+    return {id: {label} for id, label in known.items() if isinstance(label, str)}
 
 
 def _leaders(rows: Rows) -> dict[int, int]:
-    """Return for each row the first one that says the same but for part and fold."""
+    """Return for each row the first one that says the same but for part, fold and label."""
     first: dict[tuple[str, ...], int] = {}
     return {number: first.setdefault(_identity(row), number) for number, row in rows.items()}
 
 
 def _identity(row: Row) -> tuple[str, ...]:
-    return tuple(value for name, value in row.items() if name not in ("part", "fold"))
+    return tuple(value for name, value in row.items() if name not in _VARYING)
 
 
 def _folds(path: Path, rows: Rows) -> dict[str, dict[str, list[int]]]:
@@ -133,8 +177,9 @@ def _split(path: Path, fold: str, parts: Mapping[str, Sequence[str]]) -> Split:
 
 def _rows(path: Path) -> tuple[list[str], Rows]:
     """Read the columns that the audit knows, under its names for them."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
+    path = Path(finding.on_disk(str(path)) or path)
+    if (reason := finding.problem(str(path))) is not None:
+        raise UserError(f"{path}: {reason}")
     columns, rows = _json_rows(path) if path.suffix.lower() in lists.JSON_SUFFIXES else table.read_rows(path)
     known = [name for name in columns if name in _READ]
     if not rows:
@@ -147,17 +192,18 @@ def _json_rows(path: Path) -> tuple[list[str], Rows]:
     for number, found in lists.rows(path):
         if "wav" in found:
             found = {_EMOBOX.get(name, name): value for name, value in found.items() if name != "channel"}
-        rows[number] = {name: "" if value is None else str(value).strip() for name, value in found.items()}
-    for number, row in rows.items():
-        if row.get("path"):
-            rows[number] = {**row, "path": _upwards(path.parent, row["path"])}
+        row = {clean(name): table.cell(clean(name), table.text_of(value)) for name, value in found.items()}
+        if all(map(is_missing, row.values())):
+            continue
+        rows[number] = {**row, "path": _upwards(path.parent, row["path"])} if row.get("path") else row
     return list(dict.fromkeys(name for row in rows.values() for name in row)), rows
 
 
 def _upwards(folder: Path, name: str) -> str:
     """Look for a file from a folder, and from those above it; the name as it is where there is none."""
     places = (above / name for above in (folder, *folder.absolute().parents))
-    return next((str(place.absolute()) for place in places if place.is_file()), name)
+    found = (finding.on_disk(str(place.absolute())) for place in places)
+    return next((place for place in found if place and os.path.isfile(place)), name)
 
 
 def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequence[Corpus]) -> dict[int, Utterance]:
@@ -166,7 +212,7 @@ def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequenc
     by_name: dict[str, list[Utterance]] = {}
     for corpus in corpora:
         for utterance in corpus.utterances:
-            for name in {utterance.id, utterance.path.stem}:
+            for name in {clean(utterance.id), clean(utterance.path.stem)}:
                 by_name.setdefault(name, []).append(utterance)
     found = {}
     for number, row in rows.items():
@@ -190,7 +236,7 @@ def _names(row: Row) -> list[str]:
     if row.get("path"):
         path = Path(row["path"])
         names += [path.stem, f"{path.parent.name}_{path.stem}"]
-    return [name for name in names if name]
+    return [clean(name) for name in names if name]
 
 
 def _place(utterance: Utterance) -> tuple[Path, float | None, float | None, int | None]:

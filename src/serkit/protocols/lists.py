@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from serkit.corpora import Utterance
+from serkit.corpora.table import text_of
+from serkit.documents import parse_json
 from serkit.errors import UserError
+from serkit.text import clean
 
 #: `unused` is for utterances that the list leaves out on purpose.
 PARTS = ("train", "validation", "test", "unused")
@@ -36,12 +38,12 @@ def folds(
     Raises:
         UserError: broken list; utterances not in it, or in two parts; a fold without training or test part.
     """
-    files = [str(utterance.path.resolve()) for utterance in utterances]
+    files = [clean(str(utterance.path.resolve())) for utterance in utterances]
     for fold, part_of in read(path).items():
         where = f"{path}: fold '{fold}'" if fold else str(path)
         found = []
         for utterance, file in zip(utterances, files, strict=True):
-            said = [part_of[name] for name in (utterance.id, file) if name in part_of]
+            said = [part_of[name] for name in (clean(utterance.id), file) if name in part_of]
             if len(set(said)) > 1:
                 raise UserError(f"{where}: '{utterance.id}' is in {said[0]} by its id, in {said[1]} by its path")
             found.append(said[0] if said else None)
@@ -75,18 +77,22 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for number, row in rows(path):
         where = f"{path}, line {number}"
+        # What is behind the last column of CSV has no name, and is no text.
+        row = {clean(name): clean(text_of(value)) for name, value in row.items() if name is not None}
+        if not any(row.values()):
+            continue
         if "part" not in row:
             raise UserError(f"{where}: no column 'part'. Found: {', '.join(str(name) for name in row)}")
-        part = str(row["part"] or "").strip().lower()
+        part = row["part"].lower()
         if part not in PARTS:
             raise UserError(f"{where}: part '{part}' is not one of {', '.join(PARTS)}")
-        name = row.get("id") or (row.get("path") and str((path.parent / str(row["path"])).resolve()))
+        name = row.get("id") or (row.get("path") and clean(str((path.parent / row["path"]).resolve())))
         if not name:
             raise UserError(f"{where}: neither 'id' nor 'path' is given")
-        fold = found.setdefault(str(row.get("fold") if row.get("fold") is not None else "").strip(), {})
-        if str(name) in fold:
+        fold = found.setdefault(row.get("fold", ""), {})
+        if name in fold:
             raise UserError(f"{where}: '{row.get('id') or row.get('path')}' is listed twice in one fold")
-        fold[str(name)] = part
+        fold[name] = part
     if not found:
         raise UserError(f"{path}: lists nothing; needed are the columns id (or path) and part")
     return found
@@ -104,7 +110,7 @@ def rows(path: Path) -> Iterator[tuple[int, dict]]:
             if is_json:
                 for number, line in enumerate(file, start=1):
                     if line.strip():
-                        row = json.loads(line)
+                        row = parse_json(line, f"{path}, line {number}: cannot be read as JSON lines")
                         if not isinstance(row, dict):
                             raise UserError(f"{path}, line {number}: not a JSON object")
                         yield number, row
@@ -114,5 +120,5 @@ def rows(path: Path) -> Iterator[tuple[int, dict]]:
                     yield reader.line_num, row
     except FileNotFoundError:
         raise UserError(f"{path}: no such file (lists of a fixed protocol)") from None
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as {'JSON lines' if is_json else 'CSV'} ({error})") from None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from serkit.text import clean
 
 Kind = Literal["random", "group_random", "kfold", "group_kfold", "leave_one_group_out", "fixed"]
 #: Folds where a protocol does not say how many.
@@ -45,13 +47,13 @@ class Protocol(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Kind
-    group: str = "speaker"
+    group: Annotated[str, AfterValidator(clean)] = "speaker"
     folds: int | None = Field(default=None, ge=2)
-    tested: list[str] | None = Field(default=None, min_length=1)
+    tested: list[Annotated[str, AfterValidator(clean)]] | None = Field(default=None, min_length=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     stratify: bool = True
     validation: float = Field(default=0.0, ge=0, lt=1)
-    validation_group: str | None = None
+    validation_group: Annotated[str, AfterValidator(clean)] | None = None
     validate_on_test: bool = False
     repeats: int = Field(default=1, ge=1)
     unit: Literal["utterance", "item"] = "utterance"

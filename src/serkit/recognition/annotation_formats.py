@@ -1,12 +1,18 @@
-"""Timelines as the files of players and annotation tools; each function returns the text of a file."""
+"""Timelines as the files of players and annotation tools; each function returns the text of a file.
+
+Most of these formats have no way to write a line break or a tab within a field: labels are put on one line.
+"""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from serkit.recognition.segments import Segment
 from serkit.recognition.timeline import Timeline
@@ -22,27 +28,57 @@ def subrip(timeline: Timeline) -> str:
 
 def webvtt(timeline: Timeline) -> str:
     """WebVTT captions: https://www.w3.org/TR/webvtt1/."""
-    cues = [f"{_clock(one.start)} --> {_clock(one.end)}\n{_caption(one)}\n\n" for one in timeline.segments]
+    cues = [
+        # `<` begins a tag, `&` an entity, and `-->` a new cue.
+        f"{_clock(one.start)} --> {_clock(one.end)}\n{html.escape(_caption(one), quote=False)}\n\n"
+        for one in timeline.segments
+    ]
     return "WEBVTT\n\n" + "".join(cues)
 
 
 def audacity(timeline: Timeline) -> str:
     """A label track of Audacity: start, end and text between tabs."""
-    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{one.label}\n" for one in timeline.segments)
+    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_one_line(one.label)}\n" for one in timeline.segments)
 
 
-def rttm(timeline: Timeline) -> str:
+def rttm(timeline: Timeline, file: str | None = None) -> str:
     """Rich Transcription Time Marked, the label in place of the speaker's name.
 
     Source: NIST, RT-09 evaluation plan, appendix A. Fields are parted by spaces, so that names have none.
+
+    Args:
+        timeline: of a recording.
+        file: what it is called, see `rttm_names`; None: the name of its file without the suffix.
     """
-    file = _joined(Path(timeline.file).stem)
+    file = file or _joined(Path(timeline.file).stem)
     return "".join(
         # Of the rounded ends: rounded by itself, it could reach into the next segment.
         f"SPEAKER {file} 1 {one.start:.3f} {round(one.end, 3) - round(one.start, 3):.3f} <NA> <NA> "
         f"{_joined(one.label)} {one.confidence:.3f} <NA>\n"
         for one in timeline.segments
     )
+
+
+def rttm_names(files: Sequence[str]) -> dict[str, str]:
+    """Return what recordings are called in one file of RTTM, each otherwise.
+
+    It is the name without the suffix. Where several recordings share that one it is the path, without the suffix if
+    that is enough, and with percent signs for blanks if nothing else is.
+    """
+    paths = {file: Path(file) for file in files}
+    forms: Sequence[Callable[[Path], str]] = (
+        lambda path: _joined(path.stem),
+        lambda path: _joined(path.with_suffix("").as_posix()),
+        lambda path: _joined(path.as_posix()),
+        lambda path: quote(path.as_posix(), errors="surrogateescape"),
+    )
+    names: dict[str, str] = {}
+    for form in forms:
+        unnamed = {file: form(path) for file, path in paths.items() if file not in names}
+        counts = Counter(unnamed.values())
+        taken = set(names.values())
+        names |= {file: name for file, name in unnamed.items() if counts[name] == 1 and name not in taken}
+    return names
 
 
 def audformat_head(labels: Sequence[str]) -> str:
@@ -70,7 +106,9 @@ def textgrid(timeline: Timeline) -> str:
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{tier}"']
         lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
         for place, (start, stop, segment) in enumerate(intervals, 1):
-            text = "" if segment is None else segment.label if tier == "emotion" else f"{segment.confidence:.3f}"
+            text = ""
+            if segment is not None:
+                text = _one_line(segment.label) if tier == "emotion" else f"{segment.confidence:.3f}"
             lines += [f"        intervals [{place}]:", f"            xmin = {start}", f"            xmax = {stop}"]
             lines += ['            text = "' + text.replace('"', '""') + '"']
     return "\n".join(lines) + "\n"
@@ -90,7 +128,7 @@ def _filled(timeline: Timeline) -> Iterator[tuple[str, str, Segment | None]]:
 
 
 def _caption(segment: Segment) -> str:
-    return f"{segment.label}{'' if segment.sure else '?'} {segment.confidence:.0%}"
+    return f"{_one_line(segment.label)}{'' if segment.sure else '?'} {segment.confidence:.0%}"
 
 
 def _clock(seconds: float, point: str = ".") -> str:
@@ -100,5 +138,11 @@ def _clock(seconds: float, point: str = ".") -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}{point}{milliseconds:03d}"
 
 
+def _one_line(text: str) -> str:
+    """Return a text with a blank for each run of blanks, line breaks, tabs and other control characters."""
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+
+
 def _joined(name: str) -> str:
-    return re.sub(r"\s+", "_", name)
+    """Return a name as a field of RTTM, which no blank may part and which may not be empty."""
+    return _one_line(name).replace(" ", "_") or "<NA>"

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
-from serkit import features
+from serkit import documents, features
+from serkit.atomic import writing_folder
 from serkit.errors import UserError, unknown
 from serkit.items import Windowing
 
@@ -28,9 +30,30 @@ MODEL: Final = "model.onnx"
 CARD = "CARD.md"
 WEIGHTS = "weights.safetensors"
 
+#: The files of a bundle and how large each may be, in bytes. 2 GiB is the most that ONNX's format allows.
+SIZES: Final = {DESCRIPTION: 16 << 20, CARD: 1 << 20, MODEL: 2 << 30, WEIGHTS: 8 << 30}
+
+#: Numbers that an input of the network may have in one window: 16 windows of them fit into memory.
+LARGEST_INPUT: Final = 1 << 24
+
+# The bundles that come with serkit.
+_OWN = Path(__file__).parents[1] / "bundles"
+
+_KINDS = {
+    stat.S_IFLNK: "a link; copy the file itself here (`cp -rL` copies a folder so)",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 class BundleError(UserError):
     """A bundle that cannot be used; the message begins with the path of what is wrong."""
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Table(BaseModel):
@@ -58,14 +81,14 @@ class Number(_Table):
     """A number the network gives, and the lowest and highest label it has learned from, in the labels' units."""
 
     name: str
-    low: float
-    high: float
+    low: Finite
+    high: Finite
 
 
 class Calibration(_Table):
     """How the probabilities were calibrated. For information: the temperature is inside `model.onnx`."""
 
-    temperature: float = Field(gt=0)
+    temperature: Finite = Field(gt=0)
     fitted_on: str
 
 
@@ -76,11 +99,11 @@ class Unsure(_Table):
     theirs, `accuracy_unsure` that of the others: measured on held-out speakers with a threshold from other speakers.
     """
 
-    threshold: float = Field(ge=0)
+    threshold: float = Field(ge=0, le=1.001)  # a little above 1 where no answer is sure
     rule: str
-    coverage: float | None = None
-    accuracy: float | None = None
-    accuracy_unsure: float | None = None
+    coverage: float | None = Field(None, ge=0, le=1)
+    accuracy: float | None = Field(None, ge=0, le=1)
+    accuracy_unsure: float | None = Field(None, ge=0, le=1)
 
 
 class TrainedOn(_Table):
@@ -96,9 +119,9 @@ class Score(_Table):
     corpus: str
     protocol: str
     metric: str
-    value: float
-    low: float | None = None
-    high: float | None = None
+    value: Finite
+    low: Finite | None = None
+    high: Finite | None = None
     command: str | None = None
     flags: list[str] = []
 
@@ -107,15 +130,15 @@ class Parity(_Table):
     """Largest difference between the trained network and `model.onnx`: of a probability, or of a number as a share of
     the range of its labels."""
 
-    recordings: int
-    max_difference: float
+    recordings: int = Field(ge=0)
+    max_difference: float = Field(ge=0)
 
 
 class Size(_Table):
     """Numbers in the network, and its multiply-adds for one window where they were counted."""
 
-    parameters: int
-    macs: int | None = None
+    parameters: int = Field(ge=0)
+    macs: int | None = Field(None, ge=0)
 
 
 class ModelFile(_Table):
@@ -181,10 +204,10 @@ class Bundle(_Table):
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
-        """Read a bundle's description and check its model file against it.
+        """Read a bundle's description, and check its files and all the description says against it.
 
         Raises:
-            BundleError: the folder is no bundle, is broken, or is of a newer format.
+            BundleError: the folder is no bundle, is broken, is of a newer format, or holds what no bundle may.
         """
         folder = Path(folder)
         content = _read_json(folder)
@@ -201,6 +224,7 @@ class Bundle(_Table):
             raise BundleError(f"{path}: {error}") from None
         bundle._folder = folder
         bundle._check_model()
+        bundle._check_inputs()
         return bundle
 
     @property
@@ -238,10 +262,10 @@ class Bundle(_Table):
             BundleError: it is missing, or no text.
         """
         path = self.folder / CARD
+        if not _check_file(path):
+            raise BundleError(f"{path}: missing; copy the whole bundle again")
         try:
             return path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise BundleError(f"{path}: missing; copy the whole bundle again") from None
         except UnicodeDecodeError as error:
             raise BundleError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
 
@@ -275,25 +299,19 @@ class Bundle(_Table):
         if folder.exists():
             raise BundleError(f"{folder}: exists already; remove it or choose another folder")
         described = self.model_copy(update={"model": ModelFile(sha256=hashlib.sha256(model).hexdigest())})
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        temporary.mkdir(parents=True)
-        try:
+        with writing_folder(folder) as temporary:
             (temporary / MODEL).write_bytes(model)
             (temporary / CARD).write_text(card, encoding="utf-8")
             if weights is not None:
                 (temporary / WEIGHTS).write_bytes(weights)
             text = json.dumps(described.model_dump(mode="json"), indent=1, ensure_ascii=False)
             (temporary / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-            os.replace(temporary, folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
         return Bundle.load(folder)
 
     def _check_model(self) -> None:
         if self.model is None:
             raise BundleError(f"{self.folder / DESCRIPTION}: key 'model' is missing")
-        if not self.model_path.is_file():
+        if not _check_file(self.model_path):
             raise BundleError(f"{self.model_path}: missing; copy the whole bundle again")
         with open(self.model_path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -302,6 +320,18 @@ class Bundle(_Table):
                 f"{self.model_path}: corrupt: its SHA-256 begins {found[:8]}, {DESCRIPTION} says "
                 f"{self.model.sha256[:8]}; copy the bundle again"
             )
+
+    def _check_inputs(self) -> None:
+        seconds = self.windowing.seconds
+        for name, feature in self.features().items():
+            # Without windows it is the whole recording that has to fit.
+            time = (seconds or 1.0) * feature.rate / getattr(feature, "hop", feature.rate)
+            numbers = math.prod(time if size is None else size for size in feature.shape)
+            if numbers > LARGEST_INPUT:
+                raise BundleError(
+                    f"{self.folder / DESCRIPTION}: input '{name}' has {numbers:.3g} numbers a window; at most "
+                    f"{LARGEST_INPUT}"
+                )
 
 
 def find(name: str | Path) -> Path:
@@ -335,26 +365,50 @@ def available() -> list[Path]:
 
 def _shelves() -> Iterator[Path]:
     """Yield the folders that hold bundles."""
-    from serkit.features.store import default_folder
+    from serkit.features.store import StoreError, default_folder
 
     yield from map(Path, filter(None, os.environ.get("SERKIT_BUNDLES", "").split(os.pathsep)))
-    yield Path(__file__).parents[1] / "bundles"
-    yield default_folder() / "bundles"
+    yield _OWN
+    try:
+        cache = default_folder()
+    except StoreError:  # without a home folder there are the others
+        return
+    yield cache / "bundles"
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a bundle is a folder with {DESCRIPTION} and {MODEL}")
-    if not path.is_file():
+    if not [name for name in SIZES if _check_file(folder / name)].count(DESCRIPTION):
         raise BundleError(f"{folder}: not a bundle: {DESCRIPTION} is missing")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or JSON in JSON without end
-        raise BundleError(f"{path}: not JSON ({error})") from None
+        content = documents.read_json(path)
+    except UserError as error:
+        raise BundleError(str(error)) from None
     if not isinstance(content, dict):
         raise BundleError(f"{path}: holds a {type(content).__name__}; an object is wanted")
     return content
+
+
+def _check_file(path: Path) -> bool:
+    """Tell whether a file of a bundle is there; nothing is opened that is no file of its own, or too large.
+
+    A link would show any file of the reader's machine, and a pipe makes whoever opens it wait.
+
+    Raises:
+        BundleError: it is a link, a pipe, a device or the like, or larger than `SIZES` allows.
+    """
+    try:
+        # Installers may link files of a package, whose bundles are trusted as its code is.
+        found = path.stat() if path.parent.parent == _OWN else path.lstat()
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        raise BundleError(f"{path}: must be a regular file, is {_KINDS.get(stat.S_IFMT(found.st_mode), 'none')}")
+    if found.st_size > SIZES[path.name]:
+        raise BundleError(f"{path}: too large: {found.st_size} bytes; at most {SIZES[path.name]}")
+    return True
 
 
 def _first_problem(error: ValidationError) -> str:

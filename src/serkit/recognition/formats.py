@@ -9,15 +9,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
+from serkit.documents import parse_json
 from serkit.errors import UserError
 from serkit.recognition.jobs import Failure
 from serkit.recognition.recognizer import Prediction
 from serkit.recognition.table import Table
+from serkit.spreadsheet import harmless
 
 Result = Prediction | Failure
 
@@ -177,7 +179,7 @@ def resume(
         whole += len(line)
         try:
             answer = read(line.decode(), names, number)
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        except (ValueError, KeyError, TypeError, IndexError, UserError):
             raise UserError(f"{path}: line {number} was not written by `{command}`; choose another --out") from None
         if answer is None:
             raise UserError(
@@ -194,6 +196,13 @@ def resume(
     return answers
 
 
+def is_answered(file: str, answers: Mapping[str, bool]) -> bool:
+    """Whether a recording is among those that `resume` has found: under its name, or as CSV had to write that."""
+    # What no UTF-8 can hold is written as an escape, and what a spreadsheet would run behind an apostrophe.
+    written = file.encode(errors="backslashreplace").decode()
+    return not answers.keys().isdisjoint((file, written, harmless(written)))
+
+
 def _whole_lines(content: bytes, quoted: bool) -> Iterator[bytes]:
     """Yield each finished line. In CSV a line break inside quotes ends no line."""
     begin = end = 0
@@ -205,7 +214,7 @@ def _whole_lines(content: bytes, quoted: bool) -> Iterator[bytes]:
 
 def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
     """Return {file: whether it was recognised}, or None if the labels are others."""
-    answer = json.loads(line)
+    answer = parse_json(line, "line")
     if "error" in answer:
         return {answer["file"]: False}
     found = answer["values"] if "values" in answer else answer["probabilities"]
@@ -214,7 +223,7 @@ def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str,
 
 def _timeline_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
     """Return what `_answer_of_jsonl` does, of a line that holds a timeline."""
-    answer = json.loads(line)
+    answer = parse_json(line, "line")
     if "error" in answer:
         return {answer["file"]: False}
     return {answer["file"]: True} if answer["labels"] == list(labels) else None

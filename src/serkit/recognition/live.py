@@ -18,6 +18,25 @@ from serkit.recognition.stream import Chunk
 #: Length of a chunk in s: what the end of a window waits for at most before it is heard.
 CHUNK = 0.02
 
+# What those recordings begin with that are likeliest to be sent in place of samples.
+_MARKS = {
+    b"RIFF": "WAV",
+    b"RIFX": "WAV",
+    b"RF64": "WAV",
+    b"BW64": "WAV",
+    b"riff\x2e\x91\xcf\x11": "Wave64",
+    b"FORM": "AIFF",
+    b".snd": "AU",
+    b"caff": "CAF",
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"ID3": "MP3",
+    b"\x1a\x45\xdf\xa3": "WebM",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "WMA",
+    b"#!AMR": "AMR",
+}
+_HEAD = max(map(len, _MARKS))
+
 # How far recognition may fall behind the microphone before sound is dropped, in s.
 _PATIENCE = 10.0
 
@@ -42,15 +61,34 @@ def from_file(path: str | Path, fast: bool = False) -> Iterator[Chunk]:
 
 
 def from_pipe(pipe: BufferedReader, rate: int, channels: int = 1) -> Iterator[Chunk]:
-    """Read signed 16-bit little-endian samples, interleaved, as they come: int16 (samples, channels)."""
+    """Read signed 16-bit little-endian samples, interleaved, as they come: int16 (samples, channels).
+
+    Raises:
+        UserError: it is a file of sound, whose bytes are no samples.
+    """
     frame = 2 * channels
-    rest = b""
+    head = rest = b""
     # read1: what has come is given at once, even if it is less than a chunk.
     while data := pipe.read1(round(CHUNK * rate) * frame):
+        if len(head) < _HEAD:
+            head += data[:_HEAD]
+            _refuse_recording(head, rate, channels)
         data = rest + data
         whole = len(data) - len(data) % frame
         rest = data[whole:]
         yield Chunk(np.frombuffer(data[:whole], dtype="<i2").reshape(-1, channels))
+
+
+def _refuse_recording(head: bytes, rate: int, channels: int) -> None:
+    """Raise UserError if what begins so is no raw samples, as far as can be told."""
+    kind = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    if head[4:8] == b"ftyp":
+        kind = "MP4"
+    if kind is not None:
+        raise UserError(
+            f"standard input is a recording ({kind}), and raw 16-bit samples are read from it; decode it first: "
+            f"ffmpeg -i - -f s16le -ac {channels} -ar {rate} -, or save it and give --source FILE"
+        )
 
 
 def from_microphone(rate: int, channels: int = 1, device: str | int | None = None) -> Iterator[Chunk]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from serkit import audio
-from serkit.errors import UserError
+from serkit.errors import UserError, whole_number
 from serkit.recognition.bundle import Bundle, BundleError, find
 from serkit.recognition.jobs import Failure, each
 from serkit.recognition.session import open_session, reason
@@ -30,8 +30,17 @@ Source = tuple[int, int | None]
 #: Windows run at once: enough to keep the processor busy, few enough for an hour of sound.
 BATCH = 16
 
-#: How far probabilities may be from adding up to 1: rounding of float32, or of 8-bit weights.
-_SUM_TOLERANCE = 1e-3
+#: No sound is sampled faster, in Hz: what a header of 32 bits can hold.
+HIGHEST_RATE = 2**31 - 1
+
+#: More threads than any machine has; onnxruntime would start them all.
+MOST_THREADS = 1024
+
+#: Floats beyond this are no sound of full scale 1.0, which a decoder may exceed, but most likely integers: 18 dB over.
+INTEGERS = 8.0
+
+#: How far probabilities may lie outside 0 to 1, and be from adding up to 1: rounding of float32, or of 8-bit weights.
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -71,11 +80,24 @@ def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
     Raises:
         UserError: no such bundle, or a broken one.
     """
+    if not isinstance(name, (str, os.PathLike)):
+        raise UserError(f"name must be the name or the folder of a bundle, got {name!r}")
     return Recognizer(Bundle.load(find(name)), threads)
+
+
+def _reopen(kind: type[Recognizer], folder: Path, sha256: str, threads: int) -> Recognizer:
+    """Make again a recogniser that was pickled."""
+    bundle = Bundle.load(folder)
+    if bundle.model is None or bundle.model.sha256 != sha256:
+        raise BundleError(f"{folder}: holds another network than when the recognizer was pickled; load it anew")
+    return kind(bundle, threads)
 
 
 class Recognizer:
     """A bundle, ready to run, in several threads at once if need be.
+
+    It can be pickled and copied, so that joblib, Dask, Spark or Ray can carry it: what is carried is where the bundle
+    lies, which must hold the same network there.
 
     A channel is an index from 0, which every input of the network then reads, `"egg"`, or None: what the
     bundle was made for. Speech is the mean of all channels. The electroglottograph is channel 1 of a file
@@ -92,10 +114,15 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.bundle = bundle
-        self.threads = threads
+        self.threads = whole_number("threads", threads, lowest=0, highest=MOST_THREADS)
         self._features = bundle.features()
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
-        self._session = open_session(bundle, self._features, threads)
+        self._session = open_session(bundle, self._features, self.threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Carry where the bundle lies: a session of onnxruntime cannot be pickled."""
+        assert self.bundle.model is not None
+        return _reopen, (type(self), self.bundle.folder.absolute(), self.bundle.model.sha256, self.threads)
 
     def __call__(self, path: audio.Recording, channel: Channel = None) -> Prediction:
         return self.predict_file(path, channel)
@@ -112,6 +139,7 @@ class Recognizer:
         def read(rate: int, index: int | None) -> Iterator[np.ndarray]:
             return windows(path, self.bundle.windowing, rate, index)
 
+        check_recording(path)
         with audio.collecting_warnings() as texts:
             info = audio.info(path)
             sources = self.sources(str(path), info.channels, channel)
@@ -123,14 +151,16 @@ class Recognizer:
 
         Args:
             signal: (samples,) or (samples, channels); floats of full scale 1.0, or integers of up to 32
-                bits, whose full scale is that of their type.
-            rate: in Hz.
+                bits, whose full scale is that of their type. Floats are not scaled: where they look like integers
+                (beyond 8 times full scale) the answer has a warning.
+            rate: in Hz, a whole number.
             channel: as for a file.
 
         Raises:
             UserError: empty, non-finite, beyond `audio.LOUDEST`, or of a wrong shape or type.
         """
-        samples = as_samples(signal, rate)
+        rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
+        samples = as_samples(signal)
         duration = len(samples) / rate
 
         def read(wanted: int, index: int | None) -> Iterator[np.ndarray]:
@@ -228,8 +258,11 @@ class Recognizer:
 
     def check_channel(self, channel: Channel) -> None:
         """Raise UserError if no recording whatever could be recognised with this channel."""
-        if isinstance(channel, str) and channel != "egg":
-            raise UserError(f"channel '{channel}': neither a number from 0 nor 'egg'")
+        if isinstance(channel, str):
+            if channel != "egg":
+                raise UserError(f"channel '{channel}': neither a number from 0 nor 'egg'")
+        elif channel is not None:
+            whole_number("channel", channel)
         if channel == "egg" and "egg" not in self._channels.values():
             raise UserError(f"bundle '{self.bundle.name}' listens to speech only: channel 'egg' is not for it")
 
@@ -277,7 +310,8 @@ class Recognizer:
 
     def _choose_channels(self, name: str, count: int, channel: Channel) -> dict[str, int | None]:
         """Return the channel index (None: the mean of all) each input reads."""
-        if isinstance(channel, int):
+        if channel is not None and channel != "egg":
+            channel = whole_number("channel", channel)
             if not 0 <= channel < count:
                 raise audio.AudioError(f"{name}: no channel {channel}; it has {count}, counted from 0")
             return dict.fromkeys(self._channels, channel)
@@ -322,6 +356,8 @@ class Recognizer:
         silent, short = peak < audio.SILENCE_PEAK, duration < audio.SHORTEST
         if silent:
             audio.warn(f"{name}: silent (no sample above -96 dB of full scale)")
+        if peak > INTEGERS:
+            warn_of_integers(name)
         if short:
             audio.warn(f"{name}: too short for a syllable ({duration:g} s)")
         mean = dict(zip(self.bundle.outputs, (total / count).tolist(), strict=True))
@@ -343,10 +379,16 @@ class Recognizer:
         if self.bundle.numbers:
             if not np.isfinite(result).all():
                 raise BundleError(f"{self.bundle.model_path}: what it gives for {name} is not finite")
+            return result
         # Written so that a sum that is no number fails too.
-        elif not np.abs(result.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
+        if not np.abs(result.sum(axis=1) - 1).max() <= _TOLERANCE:
             raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
-        return result
+        outside = result[np.abs(result - 0.5) > 0.5 + _TOLERANCE]
+        if len(outside):
+            raise BundleError(
+                f"{self.bundle.model_path}: gives {round(float(outside[0]), 3)} for {name}: not a probability"
+            )
+        return np.clip(result, 0, 1)
 
 
 def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
@@ -360,18 +402,57 @@ def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]
             yield [np.stack(arrays) for arrays in zip(*batch, strict=True)]
 
 
-def as_samples(signal: np.ndarray, rate: int) -> np.ndarray:
+def check_recording(path: Any) -> None:
+    """Raise UserError for what is neither a path nor `audio.InMemory`; the message says what would work."""
+    if isinstance(path, (str, os.PathLike, audio.InMemory)):
+        return
+    if isinstance(path, (bytes, bytearray, memoryview)):
+        advice = "the content of a file goes into serkit.audio.InMemory(content)"
+    elif hasattr(path, "read"):
+        advice = "an open file goes into serkit.audio.InMemory(file.read())"
+    elif hasattr(path, "__array__"):
+        advice = "samples are recognized by predict_signal(samples, rate), over time by timeline_signal"
+    else:
+        advice = "several paths are recognized by predict_files, over time by timelines"
+    raise UserError(f"a recording must be a path, got {type(path).__name__}; {advice}")
+
+
+def as_samples(signal: Any) -> np.ndarray:
     """Check samples, and turn them into float32 (samples, channels) of full scale 1.0."""
-    signal = np.asarray(signal)
-    if not 0 < rate < math.inf:
-        raise UserError(f"signal: a rate of {rate} Hz cannot be")
+    signal = as_array("signal", signal)
     if signal.ndim not in (1, 2):
         raise UserError(f"signal: shape {signal.shape}; (samples,) or (samples, channels) is wanted")
     if signal.size == 0:
         raise UserError(f"signal: no samples in it (shape {signal.shape})")
     if signal.ndim == 2 and signal.shape[1] > signal.shape[0]:
-        raise UserError(f"signal: shape {signal.shape} has more channels than samples; transpose it")
+        raise UserError(f"signal: shape {signal.shape} has more channels than samples; transpose it: signal.T")
     return full_scale("signal", signal).reshape(len(signal), -1)
+
+
+def as_array(name: str, signal: Any) -> np.ndarray:
+    """Turn what holds samples (an array, a tensor, a list) into an array.
+
+    Raises:
+        UserError: a file or its content, or what NumPy cannot turn; the message begins with `name`.
+    """
+    if isinstance(signal, (str, bytes, bytearray, os.PathLike, audio.InMemory)) or hasattr(signal, "read"):
+        raise UserError(
+            f"{name}: samples must be an array, got {type(signal).__name__}; a file is recognized by "
+            "predict_file(path), its content by predict_file(serkit.audio.InMemory(content))"
+        )
+    try:
+        return np.asarray(signal)
+    except Exception as error:  # of every library that has arrays
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{name}: NumPy cannot read samples from {type(signal).__name__} ({reason})") from None
+
+
+def warn_of_integers(name: str) -> None:
+    """Warn of a sample beyond `INTEGERS`."""
+    audio.warn(
+        f"{name}: samples beyond {INTEGERS:g} times full scale, as of integers stored as floats; divide them by the "
+        "full scale of the integers (32768 for 16 bits)"
+    )
 
 
 def full_scale(name: str, signal: np.ndarray) -> np.ndarray:
@@ -385,7 +466,9 @@ def full_scale(name: str, signal: np.ndarray) -> np.ndarray:
         half = 2.0 ** (bits - 1)
         signal = (signal - (half if kind == "u" else 0.0)) / half
     elif kind != "f":
-        raise UserError(f"{name}: samples of type {signal.dtype}; floats or integers of up to 32 bits are wanted")
+        raise UserError(
+            f"{name}: samples of type {signal.dtype}; give floats of full scale 1.0 or integers of up to 32 bits"
+        )
     if not np.isfinite(signal).all():
         raise UserError(f"{name}: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
     if (peak := float(max(signal.max(initial=0.0), -signal.min(initial=0.0)))) > audio.LOUDEST:

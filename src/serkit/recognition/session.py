@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,7 +10,14 @@ from pathlib import Path
 import onnxruntime
 
 from serkit.features import Feature
+from serkit.recognition import onnx_file
 from serkit.recognition.bundle import Bundle, BundleError
+
+#: Memory in bytes that all networks of a process may use for their weights and what they compute.
+MEMORY = 8 << 30
+
+# What may never end. None of serkit's networks has it.
+_ENDLESS = frozenset({"Loop"})
 
 
 def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> onnxruntime.InferenceSession:
@@ -21,8 +29,9 @@ def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> 
         threads: processor threads the network may use.
 
     Raises:
-        BundleError: onnxruntime cannot load it; or names, types or shapes differ.
+        BundleError: onnxruntime cannot load it; it asks for what no bundle may; or names, types or shapes differ.
     """
+    _check_skeleton(bundle.model_path)
     session = _load(bundle.model_path, threads)
     _check_inputs(bundle.model_path, features, session)
     _check_output(bundle, session)
@@ -35,6 +44,33 @@ def reason(error: Exception) -> str:
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line).rstrip(".")
 
 
+def _check_skeleton(path: Path) -> None:
+    """Refuse a network that reads other files, may never end, or is larger than its file shows."""
+    try:
+        skeleton = onnx_file.read(path)
+    except ValueError as error:
+        raise BundleError(f"{path}: onnxruntime cannot load it ({error})") from None
+    if skeleton.external:
+        raise BundleError(f"{path}: keeps weights in another file; save it with all its weights inside")
+    if skeleton.functions:  # which may call each other, twice each
+        raise BundleError(f"{path}: has functions of its own; save it with these inlined")
+    if endless := sorted(skeleton.operators & _ENDLESS):
+        raise BundleError(f"{path}: has the operator {endless[0]}, which may never end")
+
+
+@functools.cache
+def _bound_memory() -> None:
+    """Give all networks of the process one arena of at most `MEMORY` bytes.
+
+    A few bytes of a network are enough to ask for more memory than there is, which would end the process.
+    """
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    default = -1
+    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(MEMORY, default, default, default))
+
+
 def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -44,6 +80,8 @@ def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Recordings differ in length: memory planned for one shape serves no other, and only piles up.
     options.enable_mem_pattern = False
+    _bound_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no class of their own in common

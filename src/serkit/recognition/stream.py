@@ -7,15 +7,24 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 import soxr
 
 from serkit import audio
-from serkit.errors import UserError
+from serkit.errors import UserError, whole_number
 from serkit.recognition import activity
 from serkit.recognition.bundle import Bundle
-from serkit.recognition.recognizer import Channel, Recognizer, full_scale
+from serkit.recognition.recognizer import (
+    HIGHEST_RATE,
+    INTEGERS,
+    Channel,
+    Recognizer,
+    as_array,
+    full_scale,
+    warn_of_integers,
+)
 from serkit.recognition.segments import Segment, Segmenter, Window
 
 Event = Window | Segment
@@ -47,8 +56,12 @@ class TimelineOptions:
     def __post_init__(self) -> None:
         for name in ("window", "hop", "pause", "lookahead", "change"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise UserError(f"{name} {value}: a number from 0 is wanted")
+            if value is None and name == "window":
+                continue
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+                raise UserError(f"{name} must be a number from 0, got {value!r}")
+        if not isinstance(self.detector, str):
+            raise UserError(f"detector must be a name, got {self.detector!r}")
         if self.hop < _SHORTEST_HOP:
             raise UserError(f"hop {self.hop:g} s: at least {_SHORTEST_HOP:g} s is wanted")
         if self.pause < self.hop:
@@ -186,8 +199,8 @@ class Stream:
         channels: int = 1,
         name: str = "stream",
     ) -> None:
-        if rate <= 0:
-            raise UserError(f"{name}: a rate of {rate} Hz cannot be")
+        rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
+        channels = whole_number("channels", channels, lowest=1)
         recognizer.bundle.want_classes()
         self.options = options or TimelineOptions()
         self.labels = recognizer.bundle.labels
@@ -227,10 +240,12 @@ class Stream:
             UserError: non-finite samples, or of a wrong shape or type.
         """
         arrived = time.perf_counter() if arrived is None else arrived
-        frames = full_scale(self._name, self._as_frames(np.asarray(samples)))
+        frames = full_scale(self._name, self._as_frames(as_array(self._name, samples)))
         if not len(frames):
             return []
-        self.peak = max(self.peak, float(frames.max()), -float(frames.min()))
+        before, self.peak = self.peak, max(self.peak, float(frames.max()), -float(frames.min()))
+        if before <= INTEGERS < self.peak:
+            warn_of_integers(self._name)
         self._received += len(frames)
         self.statistics.received = self._received / self._rate
         for heard in self._heard.values():

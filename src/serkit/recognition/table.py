@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from serkit.recognition.jobs import Failure
+from serkit.terminal import screen
 
 
 class Table(ABC):
@@ -33,7 +34,6 @@ class Table(ABC):
     def finish(self) -> None:
         """Write the table."""
         from rich import box
-        from rich.console import Console
         from rich.table import Table as RichTable
         from rich.text import Text
 
@@ -51,4 +51,4 @@ class Table(ABC):
                 table.add_row(file, *map(Text, cells), remarks)
                 file = remarks = Text("")  # what is the same on every row of a recording stands on its first
         # Into a file or a pipe the lines go unbroken.
-        Console(file=self._stream, width=None if self._stream.isatty() else 10_000).print(table)
+        screen(self._stream, width=10_000).print(table)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from serkit import audio
-from serkit.recognition.recognizer import Channel, Recognizer, as_samples
+from serkit.recognition.recognizer import Channel, Recognizer, as_samples, check_recording
 from serkit.recognition.segments import Segment, Window
 from serkit.recognition.stream import Stream, TimelineOptions
 
@@ -38,6 +38,7 @@ def of_file(
     recognizer: Recognizer, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
 ) -> Timeline:
     """Make the timeline of a recording, reading it block by block; see `Recognizer.timeline`."""
+    check_recording(path)
     with audio.collecting_warnings() as texts:
         info = audio.info(path)
         stream = Stream(recognizer, info.rate, options, channel, info.channels, str(path))
@@ -53,7 +54,7 @@ def of_signal(
     options: TimelineOptions | None = None,
 ) -> Timeline:
     """Make the timeline of samples; see `Recognizer.timeline_signal`."""
-    samples = as_samples(signal, rate)
+    samples = as_samples(signal)
     with audio.collecting_warnings() as texts:
         stream = Stream(recognizer, rate, options, channel, samples.shape[1], "signal")
         timeline = _collect(stream, "signal", [samples])

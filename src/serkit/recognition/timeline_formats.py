@@ -14,6 +14,7 @@ from serkit.recognition.jobs import Failure
 from serkit.recognition.segments import Segment, Window
 from serkit.recognition.stream import Event, Statistics
 from serkit.recognition.timeline import Timeline
+from serkit.spreadsheet import harmless_rows
 
 Result = Timeline | Failure
 
@@ -43,10 +44,11 @@ class TextFormat:
     joined: bool = False
 
 
-def render(timeline: Timeline, format: str) -> str:
-    """Return a timeline as the text of a file in one of `FORMATS`."""
+def render(timeline: Timeline, format: str, csv_safe: bool = False) -> str:
+    """Return a timeline as the text of a file in one of `FORMATS`; `csv_safe`: CSV that no spreadsheet shall run."""
     chosen = FORMATS[format]
-    return chosen.head(timeline.labels) + chosen.body(timeline)
+    text = chosen.head(timeline.labels) + chosen.body(timeline)
+    return harmless_rows(text) if csv_safe and chosen.suffix == ".csv" else text
 
 
 def as_dict(result: Result) -> dict[str, Any]:

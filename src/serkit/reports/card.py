@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serkit import corpora
+from serkit.emotions import merge
 
 _METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 # Whose speakers are not actors, or of whom serkit does not know it.
@@ -110,7 +111,7 @@ def _limits(bundle: Mapping[str, Any]) -> list[str]:
 
 def _labels(bundle: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     made = [
-        f"- `{label}` was left out" if other == "drop" else f"- `{label}` was counted as `{other}`"
+        f"- `{label}` was left out" if merge(label, data["map"]) is None else f"- `{label}` was counted as `{other}`"
         for label, other in data["map"].items()
     ]
     if data["classes"] != "all":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from serkit import corpora
+from serkit import corpora, emotions, items
 from serkit.corpora import Corpus, Utterance
+from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.features.store import Store
 from serkit.items import utterance_id
@@ -17,7 +18,8 @@ from serkit.protocols.audit import KINDS, Finding, audit, summary
 from serkit.protocols.copies import copies
 from serkit.protocols.provenance import Record, trace
 from serkit.protocols.splits import Split
-from serkit.reports.run_folder import read_description, read_json, read_splits
+from serkit.reports.run_folder import read_description, read_splits
+from serkit.systems.schema import System
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def audit_run(run: Path, store: Store | None = None, features: Path | None = Non
         parts = [_of_utterances(part, known) for part in parts]
     stages = run / description.get("stages", "stages")
     traced = {part.name: trace(part, _records(run, stages, part)) for part in parts}
-    return _leakage(parts, utterances, store, flags(protocol), traced, features)
+    labels = _labels(utterances, description["system"][0]) if "system" in description else {}
+    return _leakage(parts, utterances, labels, store, flags(protocol), traced, features)
 
 
 def audit_tables(
@@ -107,7 +110,7 @@ def audit_tables(
     """
     paths = {"train": train, "test": test} | ({"validation": validation} if validation else {})
     found = given.read_parts(paths, known)
-    return _leakage(found.splits, found.utterances, store, [], {}, features)
+    return _leakage(found.splits, found.utterances, found.labels, store, [], {}, features)
 
 
 def audit_table(
@@ -115,7 +118,15 @@ def audit_table(
 ) -> Leakage:
     """Audit one table whose column `part` or `fold` says what is tested; arguments and errors as in `audit_tables`."""
     found = given.read_table(table, known)
-    return _leakage(found.splits, found.utterances, store, [], {}, features)
+    return _leakage(found.splits, found.utterances, found.labels, store, [], {}, features)
+
+
+def _labels(utterances: Iterable[Utterance], described: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the classes of what a run scores, as its system has merged them."""
+    system = System.model_validate(described)
+    data = system.stage_data(system.deployed)
+    values = {utterance.id: items.label(utterance, data.target[0]) for utterance in utterances}
+    return {id: [emotions.merge(value, data.map) or value] for id, value in values.items() if isinstance(value, str)}
 
 
 def _of_utterances(part: Split, known: set[str]) -> Split:
@@ -137,6 +148,7 @@ def _records(run: Path, stages: Path, part: Split) -> list[Record]:
 def _leakage(
     parts: Sequence[Split],
     utterances: Iterable[Utterance],
+    labels: Mapping[str, Collection[str]],
     store: Store | None,
     known: Sequence[str],
     traced: Mapping[str, Sequence[Finding]],
@@ -152,7 +164,7 @@ def _leakage(
     values = normalisation.read(features, chosen) if features else None
     findings = []
     for part in parts:
-        found = [*audit(part, chosen, hashes, pairs), *traced.get(part.name, ())]
+        found = [*audit(part, chosen, hashes, pairs, labels), *traced.get(part.name, ())]
         if features and values and (scaled := normalisation.check(part, *values, features.name)):
             found.append(scaled)
         findings.append(sorted(found, key=_order))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from serkit.atomic import write_json
+from serkit.documents import read_json
 from serkit.errors import UserError
-from serkit.reports.run_folder import read_json
 from serkit.systems.protocol_card import Card, is_card, placeless
 
 #: What `scores.json` and the JSON file of a reproduced table always have.

@@ -12,13 +12,14 @@ import numpy as np
 
 from serkit.atomic import write_json, writing
 from serkit.corpora import load_all
+from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.evaluation import robustness
 from serkit.evaluation.evaluate import evaluate, hear
 from serkit.papers.figures.picture import save
 from serkit.recognition.recognizer import load
 from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis
-from serkit.reports.run_folder import RunFolder, read_json
+from serkit.reports.run_folder import RunFolder
 
 #: Name of the files, without their endings.
 NAME = "robustness"

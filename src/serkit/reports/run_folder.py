@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from serkit import corpora
+from serkit.documents import read_json, read_json_lines
 from serkit.errors import UserError
 from serkit.evaluation import metrics
 from serkit.evaluation.number_predictions import NumberPredictions
@@ -124,8 +124,7 @@ class RunFolder:
 
     def _read(self, name: str) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
         """Return `stage.json` and history of a trained stage, by its folder."""
-        history = (self.stages / name / "history.jsonl").read_text(encoding="utf-8")
-        return read_json(self.stages / name / "stage.json"), [json.loads(line) for line in history.splitlines()]
+        return read_json(self.stages / name / "stage.json"), read_json_lines(self.stages / name / "history.jsonl")
 
     @property
     def stages(self) -> Path:
@@ -176,15 +175,3 @@ def read_splits(path: Path) -> list[Split]:
         ]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path / 'splits.json'}: not a list of splits ({error})") from None
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run.
-
-    Raises:
-        UserError: it is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # no UTF-8, or no JSON
-        raise UserError(f"{path}: not JSON ({error})") from None

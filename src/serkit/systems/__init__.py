@@ -5,14 +5,15 @@ To add one, write its file; `extends` names a base of which it lists only what d
 
 from __future__ import annotations
 
+import os
 import reprlib
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from serkit import documents
 from serkit.errors import UserError, unknown
 from serkit.protocols import STANDARD
 from serkit.systems.schema import System
@@ -78,13 +79,13 @@ def parse_value(text: str) -> Any:
     (5, [1, 2], 'vit')
     """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return documents.parse_toml(f"value = {text}", reprlib.repr(text))["value"]
+    except documents.Malformed:
         return text.strip()
 
 
 def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
-    path = Path(system).expanduser()
+    path = Path(os.path.expanduser(system))
     if path.suffix != ".toml":
         path = _FOLDER / f"{system}.toml"
         if not path.exists():
@@ -93,10 +94,7 @@ def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"{path}: no such file")
     if str(path.resolve()) in below:
         raise UserError(f"{path}: extends itself")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error})") from None
+    table = documents.read_toml(path)
     base = table.pop("extends", None)
     if base is None:
         return table

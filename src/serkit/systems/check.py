@@ -6,27 +6,30 @@ from collections.abc import Sequence
 
 import torch
 
-from serkit import methods, perturb, schedules, stopping
+from serkit import methods, perturb, precision, schedules, stopping
 from serkit.errors import UserError, unknown
 from serkit.evaluation.agreement import AGREEMENT
 from serkit.evaluation.metrics import METRICS
+from serkit.networks.layers.recurrent import Lstm
 from serkit.networks.network import layer_of
 from serkit.protocols.splits import Split
 from serkit.systems.models import assemble, resolve
 from serkit.systems.schema import Stage, System
 
 
-def check(system: System, splits: Sequence[Split], classes: int) -> None:
+def check(system: System, splits: Sequence[Split], classes: int, accelerator: str = "auto") -> None:
     """Check what can be known of all stages before the first is trained.
 
     Args:
         system: to be trained.
         splits: on which.
         classes: number of classes, of every target.
+        accelerator: it is trained on.
 
     Raises:
         UserError: a method, network, schedule or rule that cannot be made, an earlier stage or a layer that is not
-            there, a choice of epoch or a stopping rule that needs a validation part where there is none.
+            there, a choice of epoch or a stopping rule that needs a validation part where there is none, a precision
+            that the machine cannot compute in.
     """
     for place, named in enumerate(system.stages):
         stage = resolve(system, named.name)
@@ -48,6 +51,11 @@ def check(system: System, splits: Sequence[Split], classes: int) -> None:
             model, _ = assemble(system, stage.name, classes)
         for layer in [*stage.freeze, *stage.reset]:
             layer_of(model.network, layer)
+        recurrent = any(isinstance(module, Lstm) for module in model.modules())
+        try:
+            precision.check(stage.trainer.precision, accelerator, recurrent)
+        except UserError as error:
+            raise UserError(f"stage '{stage.name}': {error}") from None
 
 
 def _check_trainer(stage: Stage, validated: bool) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from serkit import items, methods
+from serkit import audio, items, methods
 from serkit.corpora.corpus import Corpus, Utterance
 from serkit.errors import UserError, unknown
 from serkit.features.store import Store, digest
 from serkit.items import Item, Windowing
-from serkit.protocols import STANDARD, Protocol
+from serkit.protocols import STANDARD, Protocol, doubts
+from serkit.protocols.audit import heard
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
 from serkit.systems.schema import Data, Stage, System
@@ -34,7 +35,8 @@ class Experiment:
             the same outputs. None where the stage's method learns numbers.
         hashes: content hash by path.
         store: where features are kept.
-        skipped: recordings that could not be read, with the reason.
+        skipped: recordings that could not be read, by path, and utterances whose interval or channel is not in theirs,
+            by id, each with the reason.
         pieces: under a protocol that cuts items (`unit = "item"`), the item of each id: windows and augmented
             copies are pooled and stand as utterances of their own. Empty otherwise.
         flags: what has to be known of every score, e.g. that a view fell back on the speech.
@@ -219,6 +221,10 @@ def prepare(
     hashes, failed = store.hashes([path for utterance in everything for path in files(utterance)], jobs)
     skipped = {str(path): reason for path, reason in failed.items()}
     readable = [utterance for utterance in everything if all(path in hashes for path in files(utterance))]
+    infos: dict[Path, audio.Info] = {}
+    reasons = {utterance.id: items.outside(utterance, channels, infos) for utterance in readable}
+    skipped |= {id: f"{id}: {reason}" for id, reason in reasons.items() if reason}
+    readable = [utterance for utterance in readable if not reasons[utterance.id]]
     if not readable:
         raise UserError(f"none of {len(everything)} recordings can be read; the first: {next(iter(skipped.values()))}")
 
@@ -241,6 +247,7 @@ def prepare(
             chosen = [utterance for utterance in chosen if utterance.targets.get(scored_target) in shared]
         chosen = items.draw(chosen, data.target[0], data.sample, data.sample_seed)
         if stage == system.deployed:
+            said += _contradictions(chosen, data.target[0], hashes)
             scored = {u.id for u in chosen if u.id in given and items.label(u, data.target[0]) is not None}
         if cuts_items:
             pooled = _pool(chosen, data)
@@ -263,6 +270,15 @@ def prepare(
     return Experiment(
         system, protocols[protocol], tested, utterances, classes, hashes, store, skipped, pieces, [*flags, *said]
     )
+
+
+def _contradictions(utterances: Sequence[Utterance], target: str, hashes: Mapping[Path, str]) -> list[str]:
+    """Return a flag if bit-identical recordings have different classes."""
+    values = {utterance.id: items.label(utterance, target) for utterance in utterances}
+    labels = {id: [value] for id, value in values.items() if isinstance(value, str)}
+    by_id = {utterance.id: hashes[utterance.path] for utterance in utterances}
+    groups = doubts.contradictions(labels, {utterance.id: heard(utterance, by_id) for utterance in utterances})
+    return [doubts.tell_contradictions(doubts.name_contradictions(groups, labels))] if groups else []
 
 
 def _sources(stage: Stage, data: Data, corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:

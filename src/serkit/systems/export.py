@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import tempfile
 import warnings
@@ -41,6 +40,7 @@ from serkit.recognition.bundle import (
 from serkit.recognition.recognizer import Recognizer
 from serkit.reports.card import card
 from serkit.reports.repeat import command
+from serkit.systems import sealed
 from serkit.systems.models import leaves, rebuild
 from serkit.systems.schema import System
 
@@ -265,7 +265,7 @@ def _read(run: Path, name: str) -> dict[str, Any]:
     path = run / name
     if not path.exists():
         raise UserError(f"{run}: no finished run with a final model in it ({name} is missing)")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return sealed.read(path)
 
 
 def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]:
@@ -273,7 +273,8 @@ def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]
     found: list[Utterance] = []
     scored = {row[0] for _, row in read_table(run / "predictions.csv")[1]}
     for name, folder in described["folders"].items():
-        readable = [u for u in corpora.load(name, folder).utterances if u.id not in described["skipped"]]
+        everyone = corpora.load(name, folder).utterances
+        readable = [u for u in everyone if not {u.id, str(u.path)} & described["skipped"].keys()]
         # A protocol that cuts items scores pieces and copies, whose names are not the utterances'.
         utterances = [utterance for utterance in readable if utterance.id in scored] or readable
         share = max(1, count // len(described["folders"]))

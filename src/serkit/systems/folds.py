@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from serkit.atomic import write_json
-from serkit.progress import bar
+from serkit.errors import Damaged, UserError
+from serkit.progress import Advance, bar
 from serkit.protocols.splits import Split
 from serkit.recognition.jobs import end_with_parent
+from serkit.systems import sealed
 from serkit.systems.experiment import Experiment
 from serkit.systems.stages import Stages
 from serkit.systems.tasks import task_of
@@ -58,7 +61,7 @@ class Folds:
         tasks = [
             _Task(candidates, split, folder, self.stages, self.threads, readers, self.accelerator)
             for split in self.parts
-            if not (folder / "folds" / f"{split.name}.json").exists()
+            if not _is_done(folder / "folds", split.name)
         ]
         if len(tasks) < len(self.parts):
             report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds were done before")
@@ -68,25 +71,61 @@ class Folds:
         return task.load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
 
 
+def _is_done(folds: Path, name: str) -> bool:
+    """Tell whether a fold has been predicted, and its predictions are still what was written."""
+    if not (folds / f"{name}.json").exists():
+        return False
+    try:
+        sealed.check(folds / f"{name}.csv", sealed.read(folds / f"{name}.json").get("table"))
+    except Damaged as error:
+        warnings.warn(f"{error}; the fold is done again", stacklevel=2)
+        return False
+    return True
+
+
 def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
     """Yield name and score of each fold as it is done."""
     with bar("folds", len(tasks)) as advance:
-        if jobs == 1 or len(tasks) < 2:
+        # A daemonic process may not start others.
+        if jobs == 1 or len(tasks) < 2 or multiprocessing.current_process().daemon:
             for task in tasks:
                 yield _fold(task)
                 advance(1)
             return
-        # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
-            futures = [pool.submit(_fold, task) for task in tasks]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-                    advance(1)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        lost = yield from _together(tasks, jobs, advance)
+        # Folds that are too much for the memory together may fit alone.
+        for task in lost:
+            if (yield from _together([task], 1, advance)):
+                raise UserError(
+                    f"fold {task.split.name}: the process that trained it ended (out of memory?). Finished folds are "
+                    "kept: run again with --resume, and fewer --jobs or a smaller batch_size"
+                )
+
+
+def _together(
+    tasks: Sequence[_Task], jobs: int, advance: Advance
+) -> Generator[tuple[str, float], None, Sequence[_Task]]:
+    """Work in a pool of processes; returns the folds that were lost when one of them ended, if any."""
+    # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
+        left = {pool.submit(_fold, task): task for task in tasks}
+        try:
+            for future in as_completed(list(left)):
+                yield future.result()
+                del left[future]
+                advance(1)
+        except BrokenProcessPool:
+            # Some may have been done at that moment.
+            done = [future for future in left if future.exception() is None]
+            for future in done:
+                yield future.result()
+                advance(1)
+            return [task for future, task in left.items() if future not in done]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return []
 
 
 def _fold(task: _Task) -> tuple[str, float]:
@@ -109,6 +148,7 @@ def _fold(task: _Task) -> tuple[str, float]:
     predictions.save(folds / f"{split.name}.csv")
     value = kind.value(predictions)
     note = {
+        "table": sealed.hash_of(folds / f"{split.name}.csv"),
         "stage": finished.folder.name,
         "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
         kind.metric: value,
@@ -118,5 +158,5 @@ def _fold(task: _Task) -> tuple[str, float]:
     # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
     if held and not set(held.ids) & set(split.test):
         note |= kind.calibrate(held)
-    write_json(folds / f"{split.name}.json", note)
+    sealed.write(folds / f"{split.name}.json", note)
     return split.name, value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import keyword
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from serkit import features, methods, networks
-from serkit.checkpoint import UNSEEN
-from serkit.errors import UserError
+from serkit.checkpoint import UNSEEN, read_weights
+from serkit.documents import read_json
+from serkit.errors import Damaged, UserError
 from serkit.networks.layers.normalisation import Normalisation
 from serkit.networks.layers.scale import Scale
 from serkit.networks.network import Batch, Model, Shape, output_of
+from serkit.recognition.bundle import Bundle
+from serkit.systems import sealed
 from serkit.systems.schema import Stage, System
 
 
@@ -48,7 +48,7 @@ class Finished:
     @cached_property
     def content(self) -> str:
         """Hash of the weights. Another machine or number of threads may have trained others under the same key."""
-        return hashlib.blake2b((self.folder / "weights.safetensors").read_bytes(), digest_size=16).hexdigest()
+        return sealed.hash_of(self.folder / "weights.safetensors")
 
     def record(self) -> dict[str, np.ndarray]:
         """Return the training record: by item id, whether each of its training passes was right (passes,).
@@ -61,8 +61,8 @@ class Finished:
         path = self.folder / "record.safetensors"
         if not path.exists():
             raise UserError(f"stage '{self.stage.name}' keeps no training record: it is not trained by epochs")
-        right = load_file(path)["right"].numpy()
-        ids = json.loads((self.folder / "stage.json").read_text(encoding="utf-8"))["items"]
+        right = read_weights(path)["right"].numpy()
+        ids = read_stage(self.folder)["items"]
         return {name: passes[passes != UNSEEN] == 1 for name, passes in zip(ids, right.T, strict=True)}
 
 
@@ -141,10 +141,12 @@ def rebuild(folder: Path, system: System) -> Finished:
         folder: of the stage.
         system: it was trained as a part of.
     """
-    path = folder / "stage.json"
-    if not path.exists():
+    if not (folder / "stage.json").exists():
         raise UserError(f"{folder}: no finished stage in it (stage.json is missing)")
-    described = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        described, own = read_stage(folder), read_weights(folder / "weights.safetensors")
+    except Damaged as error:
+        raise Damaged(f"{error}; take up the run with --resume, and the stage is trained again") from None
     stage = Stage.model_validate(described["stage"])
     shapes = {view: tuple(shape) for view, shape in described["shapes"].items()}
     before = {view: rebuild(folder.parent / name, system).model for view, name in described["sources"].items()}
@@ -152,13 +154,23 @@ def rebuild(folder: Path, system: System) -> Finished:
         view: model.headless() if system.views[view].output == "features" else model for view, model in before.items()
     }
     model = build_model(system, stage, shapes, described["classes"], before)
-    own = load_file(folder / "weights.safetensors")
     # The file holds the networks trained along; frozen ones have brought their own weights.
     missing, unexpected = model.load_state_dict(own, strict=False)
     if unexpected or [name for name in missing if not name.startswith(_frozen(system, stage))]:
         raise UserError(f"{folder / 'weights.safetensors'}: does not fit the stage's network")
     model.eval()
     return Finished(stage, described["key"], folder, model, described["classes"], shapes)
+
+
+def read_stage(folder: Path) -> dict[str, Any]:
+    """Return the content of a finished stage's `stage.json`, after a look whether the weights are still its own.
+
+    Raises:
+        Damaged: it, or the weights.
+    """
+    described = sealed.read(folder / "stage.json")
+    sealed.check(folder / "weights.safetensors", described.get("content"))
+    return described
 
 
 def _frozen(system: System, stage: Stage) -> tuple[str, ...]:
@@ -200,7 +212,7 @@ def learned_from(place: str) -> set[str] | None:
     for name, read in (("final.json", lambda found: found["recordings"]), ("bundle.json", _of_bundle)):
         path = Path(place) / name
         if path.exists():
-            return {digest[:16] for digest in read(json.loads(path.read_text(encoding="utf-8")))}
+            return {digest[:16] for digest in read(read_json(path))}
     return None
 
 
@@ -212,13 +224,17 @@ def weights_file(place: str) -> Path:
     """Return the weights of a run, stage or bundle folder.
 
     Raises:
-        UserError: there is no such folder, or no weights in it.
+        UserError: there is no such folder, no weights in it, or they are not what was written there.
     """
     folder = Path(place)
     final = folder / "final.json"
     if final.exists():
-        folder = folder / json.loads(final.read_text(encoding="utf-8"))["stage"]
+        folder = folder / sealed.read(final)["stage"]
     path = folder / "weights.safetensors"
     if not path.exists():
         raise UserError(f"start_from = '{place}': no earlier stage of this name, and no weights.safetensors there")
+    if (folder / "bundle.json").exists():
+        Bundle.load(folder)
+    elif (folder / "stage.json").exists():
+        read_stage(folder)
     return path

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from serkit.atomic import write_json
+from serkit.documents import read_json
 from serkit.errors import UserError, unknown
 from serkit.protocols import Protocol
 from serkit.reports.repeat import command
-from serkit.reports.run_folder import RunFolder, read_json
+from serkit.reports.run_folder import RunFolder
 from serkit.systems.schema import System
 
 #: Raised when older cards can no longer be read.

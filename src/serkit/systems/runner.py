@@ -18,7 +18,7 @@ import dataclasses
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,12 +31,15 @@ import torch
 from serkit import systems
 from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
+from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.features.store import Store, digest
+from serkit.precision import FLOAT32, automatic
 from serkit.protocols import Protocol, flags
 from serkit.protocols.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
-from serkit.reports.run_folder import RunFolder, read_json
+from serkit.reports.run_folder import RunFolder
+from serkit.systems import sealed
 from serkit.systems.check import check
 from serkit.systems.experiment import Experiment, prepare
 from serkit.systems.folds import Folds
@@ -125,7 +128,13 @@ def run(
     if len(grid) > 1 and not all(split.validation for split in parts):
         raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
     for experiment in experiments:
-        check(experiment.system, parts, len(experiment.labels))
+        check(experiment.system, parts, len(experiment.labels), request.accelerator)
+    if any(stage.trainer.precision == "auto" for experiment in experiments for stage in experiment.system.stages):
+        choice = automatic(request.accelerator)
+        if choice.precision == FLOAT32:
+            report(f"precision: float32, because {choice.reason}")
+    for caution in task_of(first).cautions(first, parts):
+        report(caution)
     shared = (stages or folder / "stages").absolute()
     cores = os.cpu_count() or 1
     jobs = min(request.jobs or cores, len(parts))
@@ -135,7 +144,7 @@ def run(
     folds = Folds(parts, shared, threads, jobs, request.accelerator)
     predictions = folds.predict(experiments, folder, report)
     predictions.save(folder / "predictions.csv")
-    result = _score(folder, request, first, parts, predictions, len(grid))
+    result = _score(folder, shared, request, first, parts, predictions, len(grid))
     task = task_of(first)
     if request.baseline and first.system.system.name != task.baseline:
         result["baseline"] = _score_baseline(request, first, folds, folder / "baseline", store)
@@ -228,11 +237,12 @@ def _train_final(
         **task_of(experiment).final(experiment, predictions),
         "recordings": sorted(recordings.union(*before)),
     }
-    write_json(folder / "final.json", description)
+    sealed.write(folder / "final.json", description)
 
 
 def _score(
     folder: Path,
+    shared: Path,
     request: Request,
     experiment: Experiment,
     parts: Sequence[Split],
@@ -242,8 +252,9 @@ def _score(
     everyone = {utterance.id: utterance for chosen in experiment.utterances.values() for utterance in chosen}
     hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
     findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
-    found = [*flags(experiment.protocol), *experiment.flags, *_inherited(experiment), *summary(findings)]
     task, notes = task_of(experiment), {}
+    cautions = [*experiment.flags, *task.cautions(experiment, parts)]
+    found = [*flags(experiment.protocol), *cautions, *_inherited(experiment), *summary(findings)]
     for part in parts:
         notes[part.seed, part.fold] = read_json(folder / "folds" / f"{part.name}.json")
     result = {**task.scores(experiment, parts, predictions, found), **task.judge(predictions, notes)}
@@ -255,8 +266,17 @@ def _score(
         "configurations": configurations,
         "chosen_on": _chosen_on(experiment.system, configurations),
         "recipe": experiment.system.system.chosen,
+        "precision": _precisions(shared, notes.values()),
         **result,
     }
+
+
+def _precisions(shared: Path, notes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the precisions that the folds' stages were trained in; several if a run went on on another machine."""
+    names = {name for note in notes for name in note["stages"].values()}
+    described = [read_json(shared / name / "stage.json") for name in sorted(names)]
+    # Stages of older runs do not say; they were trained as their trainer says.
+    return sorted({stage.get("precision", stage["stage"]["trainer"]["precision"]) for stage in described})
 
 
 def _chosen_on(system: System, configurations: int) -> str:

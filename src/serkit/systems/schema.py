@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from serkit.errors import unknown
 from serkit.items import Windowing
 from serkit.protocols.protocol import Protocol
+from serkit.text import clean
 
 
 class Table(BaseModel):
@@ -65,6 +75,17 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _cleaned(value: Any) -> Any:
+    """Clean every text of a value."""
+    if isinstance(value, str):
+        return clean(value)
+    return [_cleaned(each) for each in value] if isinstance(value, list) else value
+
+
+#: A name or label that somebody writes, in the spelling of those that are read.
+Text = Annotated[str, AfterValidator(clean)]
+
+
 class Data(Table):
     """What is learned, and from which items.
 
@@ -79,17 +100,17 @@ class Data(Table):
     target whose classes a protocol keeps apart, or for corpora the protocol does not cut.
     """
 
-    target: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)] = ["emotion"]
-    corpora: Literal["scored", "all"] | Annotated[list[str], Field(min_length=1)] = "scored"
+    target: Annotated[list[Text], Field(min_length=1), BeforeValidator(_as_list)] = ["emotion"]
+    corpora: Literal["scored", "all"] | Annotated[list[Text], Field(min_length=1)] = "scored"
     labels: Literal["first", "any"] = "first"
     validation: float | None = Field(None, gt=0, lt=1)
-    classes: list[str] | Literal["all"] = "all"
-    map: dict[str, str] = {}
-    where: dict[str, Any] = {}
+    classes: list[Text] | Literal["all"] = "all"
+    map: dict[Text, Text] = {}
+    where: dict[Text, Annotated[Any, AfterValidator(_cleaned)]] = {}
     items: Items = Items()
     copies: list[str] = []
     replace: Replacement | None = None
-    sample: dict[str, dict[str, Annotated[int, Field(ge=0)]]] = {}
+    sample: dict[Text, dict[Text, Annotated[int, Field(ge=0)]]] = {}
     sample_seed: int = Field(0, ge=0)
 
 
@@ -127,8 +148,9 @@ class Trainer(Table):
     `select` says which weights are kept: those of the `last` epoch, or of the one with the best value on
     the validation part. `decay` says what weight decay applies to: all parameters, or matrices and filters
     only (not biases and batch norms). `perturb` lists random changes of each training batch, `average` is the factor
-    of an exponential moving average of the weights (0: none). `checkpoint_seconds` is how much work a
-    kill can cost at most.
+    of an exponential moving average of the weights (0: none). `precision` is one of Lightning Fabric's, or `auto`:
+    bfloat16 where the machine computes in it faster than in float32, else float32 (see `serkit.precision`).
+    `checkpoint_seconds` is how much work a kill can cost at most.
     """
 
     epochs: int = Field(50, ge=1)

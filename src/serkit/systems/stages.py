@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,21 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from serkit import checkpoint, features, methods, networks, training
-from serkit.atomic import write_json
 from serkit.batches import ItemData, numbers
 from serkit.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
-from serkit.errors import UserError, unknown
+from serkit.documents import read_json
+from serkit.errors import Damaged, UserError, unknown
 from serkit.features.store import Arrays, digest
 from serkit.items import Item, copies, label, replaced
 from serkit.methods.method import Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
+from serkit.systems import sealed
 from serkit.systems.experiment import Experiment
-from serkit.systems.models import Finished, build_model, leaves, output_shape, resolve, weights_file
+from serkit.systems.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
 from serkit.systems.schema import Data, Stage
 
 #: What decides nothing about the weights.
@@ -142,10 +142,7 @@ class Stages:
         torch.manual_seed(self.seed)
         finished = Finished(stage, key, folder, self._build(stage, shapes), self.classes, shapes)
         with _alone(folder):
-            if (folder / "stage.json").exists():
-                checkpoint.load_weights(finished.model, folder / "weights.safetensors")
-                finished.model.eval()
-            else:
+            if not _take_up(finished):
                 self._fit(finished, method, table)
         return finished
 
@@ -171,9 +168,12 @@ class Stages:
         held = range(len(learned), len(data))
         progress = Progress()
         if method.by_epochs:
-            progress = training.fit(
-                model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
-            )
+            try:
+                progress = training.fit(
+                    model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
+                )
+            except UserError as error:
+                raise UserError(f"stage '{stage.name}': {error}") from error
         size = stage.trainer.batch_size
         finished.model = method.finish(model.eval(), data.batches(learned, size), data.batches(held, size)).eval()
         seen = {"normalised_on": normalised, "selected_on": [self.items[row].id for row in held]}
@@ -184,7 +184,7 @@ class Stages:
         start = stage.start_from or ""
         folder = self.finished[start].folder if start in self.finished else weights_file(start).parent
         path = folder / "stage.json"
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found = read_json(path) if path.exists() else {}
         return found.get("normalised_on", {}).get(view)
 
     def _data(self, stage: Stage) -> Data:
@@ -227,7 +227,7 @@ class Stages:
         if stage.start_from in self.finished:
             source = self.finished[stage.start_from].model.state_dict()
         else:
-            source = load_file(weights_file(stage.start_from))
+            source = checkpoint.read_weights(weights_file(stage.start_from))
         for name in stage.reset:
             layer_of(model.network, name)
         new = tuple(f"network.{name}." for name in stage.reset)
@@ -270,15 +270,17 @@ class Stages:
         identities = [self._identity(finished.stage, item, table) for item in items]
         # The key as well as the weights: options such as which layer is the feature may leave the weights alike.
         keys = [digest([finished.key, finished.content, what, identity]) for identity in identities]
-        missing = [row for row, key in enumerate(keys) if key not in store]
-        if missing:
-            wanted = [items[row] for row in missing]
-            data = self._item_data(finished.stage, wanted, table, finished.classes)
+
+        def compute(rows: Sequence[int]) -> None:
+            data = self._item_data(finished.stage, [items[row] for row in rows], table, finished.classes)
             # Kept as they come: a kill costs one. Each by itself, so that they do not depend on what was missing.
             found = training.each_output(finished.model, data, what, self.accelerator)
-            for row, values in zip(missing, found, strict=True):
+            for row, values in zip(rows, found, strict=True):
                 store.save(keys[row], values)
-        return Arrays(store, keys)
+
+        if missing := [row for row, key in enumerate(keys) if key not in store]:
+            compute(missing)
+        return Arrays(store, keys, lambda row: compute([row]))
 
     def _identity(self, stage: Stage, item: Item, table: Data) -> list[Any]:
         """Return what decides the samples that a stage, and those before it, read of an item."""
@@ -357,13 +359,30 @@ class Stages:
             "epochs": progress.epoch,
             "seed": self.seed,
             "threads": torch.get_num_threads(),
+            "precision": progress.precision,
             "seconds": round(seconds, 2),
+            "content": finished.content,
             "items": [item.id for item in self.training],
             **seen,
         }
-        write_json(folder / "stage.json", description)
+        sealed.write(folder / "stage.json", description)
         for leftover in ("checkpoint.safetensors", "best.safetensors"):
             (folder / leftover).unlink(missing_ok=True)
+
+
+def _take_up(finished: Finished) -> bool:
+    """Give a stage's model the weights of an earlier training; tells whether there was one, and is still whole."""
+    if not (finished.folder / "stage.json").exists():
+        return False
+    try:
+        read_stage(finished.folder)
+        checkpoint.load_weights(finished.model, finished.folder / "weights.safetensors")
+    except Damaged as error:
+        warnings.warn(f"{error}; the stage is trained again", stacklevel=2)
+        (finished.folder / "stage.json").unlink()
+        return False
+    finished.model.eval()
+    return True
 
 
 @contextmanager

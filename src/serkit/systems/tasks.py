@@ -16,6 +16,7 @@ from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.predictions import Predictions
 from serkit.evaluation.scores import scores
 from serkit.items import label
+from serkit.protocols import doubts
 from serkit.protocols.splits import Split
 from serkit.systems.experiment import Experiment
 from serkit.systems.models import Finished
@@ -61,6 +62,10 @@ class Task(Generic[P]):
     ) -> dict[str, Any]:
         """Score the predictions of all folds; beside them what has learned nothing but the training parts' labels."""
         raise NotImplementedError
+
+    def cautions(self, experiment: Experiment, parts: Sequence[Split]) -> list[str]:
+        """Return what has to be known of the scores, from what is learned in each fold."""
+        return []
 
     def calibrate(self, held: P) -> dict[str, Any]:
         """Return what a fold's note keeps of its validation part: the temperature that suits it, if there is one."""
@@ -115,6 +120,22 @@ class Classification(Task[Predictions]):
         learned = [by_id[name] for split in parts for name in split.train]
         held_out = unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds)
         return {**scores(predictions, flags, training_labels=learned), "unsure": held_out}
+
+    def cautions(self, experiment: Experiment, parts: Sequence[Split]) -> list[str]:
+        """Return a line if a class is in no training utterance of some fold, where it is never predicted."""
+        absent: dict[str, list[str]] = {}
+        for split in parts:
+            learned, _ = experiment.parts(experiment.system.deployed, split)
+            known = {str(value) for utterance in learned if (value := label(utterance, experiment.target)) is not None}
+            for name in experiment.labels:
+                if name not in known:
+                    absent.setdefault(name, []).append(split.name)
+        if not absent:
+            return []
+        where = (
+            f"{name} in {len(folds)} of {len(parts)} folds ({doubts.listed(folds)})" for name, folds in absent.items()
+        )
+        return [f"classes absent from the training part: {'; '.join(where)}"]
 
     def calibrate(self, held: Predictions) -> dict[str, Any]:
         return {"temperature": fit_temperature(held)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from optuna.trial import TrialState
 
 from serkit import systems
 from serkit.atomic import write_text
+from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.papers.figures.picture import save
 from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH
@@ -114,7 +114,7 @@ def load(folder: Path, storage: RDBStorage) -> Search:
     path = folder / "search.json"
     if not path.exists():
         raise UserError(f"{folder}: no search in it (search.json is missing)")
-    definition = json.loads(path.read_text(encoding="utf-8"))
+    definition = read_json(path)
     known = set(optuna.get_all_study_names(storage))
     studies, total, found = {}, {}, []
     for entry in reversed(definition["rounds"]):
@@ -205,7 +205,7 @@ def _write_best(folder: Path, search: Search, best: Row) -> None:
     changes = _changes(wanted, sets)
     base = source
     if source.endswith(".toml"):
-        base = Path(os.path.relpath(Path(source).expanduser().resolve(), folder.resolve())).as_posix()
+        base = Path(os.path.relpath(Path(os.path.expanduser(source)).resolve(), folder.resolve())).as_posix()
     done = sum(row.finished for row in search.rows)
     about = {
         "name": f"{wanted.system.name}-tuned",

@@ -5,7 +5,7 @@ A search without rounds is one round. A recipe lists several, each a study of it
 
 from __future__ import annotations
 
-import tomllib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from serkit import systems
+from serkit import documents, systems
 from serkit.errors import UserError, unknown
 from serkit.features.store import digest
 from serkit.systems.schema import Table
@@ -160,7 +160,7 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
     if file is None:
         where, table = str(system), systems.search_tables(system)
     else:
-        where, table = str(file), _read(Path(file).expanduser())
+        where, table = str(file), _read(Path(os.path.expanduser(file)))
     if "search" not in table and not table.get("rounds"):
         raise UserError(f"{where}: no [search] table in it; write one, or name a file that has one with --space")
     for key in table:
@@ -191,11 +191,9 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return documents.read_toml(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error})") from None
 
 
 def space_of(recipe: Recipe, entry: Round, where: str) -> Space:

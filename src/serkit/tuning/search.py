@@ -22,6 +22,7 @@ import torch
 from optuna.trial import TrialState
 
 from serkit.atomic import write_json
+from serkit.documents import read_json
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import METRICS
 from serkit.features.store import digest
@@ -170,7 +171,7 @@ def _marks(definition: dict[str, Any]) -> dict[str, str]:
 
 def _check_file(path: Path, definition: dict[str, Any]) -> None:
     if path.exists():
-        _compare(_marks(json.loads(path.read_text(encoding="utf-8"))), definition, f"{path.parent}: holds")
+        _compare(_marks(read_json(path)), definition, f"{path.parent}: holds")
 
 
 def _check_study(study: optuna.Study, definition: dict[str, Any]) -> None:
@@ -189,7 +190,7 @@ def _compare(old: dict[str, str], definition: dict[str, Any], what: str) -> None
 
 def _probe(request: Request) -> None:
     """Find a point that system and networks take before any is trained: a wrong key is wrong in all of them."""
-    first: UserError | None = None
+    first: Pruned | None = None
     sampled = request.recipe.rounds[0]
     settled = plan(request.recipe, sampled, [], request.task.seed)
     for slot in range(min(_PROBES, settled.total)):
@@ -199,7 +200,7 @@ def _probe(request: Request) -> None:
         try:
             trial.check(request.task, [*sampled.set, *overrides(point)])
             return
-        except UserError as error:
+        except Pruned as error:
             first = first or error
     raise UserError(f"no point of {min(_PROBES, settled.total)} tried can be; the first: {first}")
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
-from serkit import stopping, systems
+from serkit import audio, stopping, systems
 from serkit.corpora.corpus import Corpus
+from serkit.documents import read_json_lines
 from serkit.errors import UserError
 from serkit.evaluation.metrics import METRICS, confusion, score
-from serkit.features.store import Store
+from serkit.features.store import Store, StoreError
+from serkit.options import first_line
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
 from serkit.systems.experiment import Experiment, prepare
@@ -121,12 +122,30 @@ def check(task: Task, sets: Sequence[str]) -> None:
     """Make the networks of a point, without training them.
 
     Raises:
-        UserError: a key, or a value, that the system or one of its networks refuses.
+        Pruned: a key, or a value, that the system or one of its networks refuses.
     """
-    system = task.load(sets)
-    for stage in system.stages:
-        target = system.stage_data(stage).target[0]
-        assemble(system, stage.name, len(task.base.classes[stage.name][target]))
+    classes = task.base.classes
+    with _feasible():
+        system = task.load(sets)
+        for stage in system.stages:
+            target = system.stage_data(stage).target[0]
+            assemble(system, stage.name, len(classes[stage.name][target]))
+
+
+@contextmanager
+def _feasible() -> Iterator[None]:
+    """Raise Pruned for what the parameters of a point cause; what any point would meet is passed on.
+
+    That is a recording that cannot be read, a store or a database that cannot be used, a full disk.
+    """
+    try:
+        yield
+    except (audio.AudioError, StoreError, OSError, sqlite3.Error):
+        raise
+    except UserError as error:
+        raise Pruned("infeasible", str(error)) from error
+    except Exception as error:  # of any library that a network or a method uses
+        raise Pruned("infeasible", f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def run(trial: Trial, task: Task, sets: Sequence[str], folder: Path) -> float:
@@ -141,11 +160,9 @@ def run(trial: Trial, task: Task, sets: Sequence[str], folder: Path) -> float:
     began = time.monotonic()
     try:
         check(task, sets)
-        return _folds(trial, task, task.prepare(task.load(sets)), folder)
-    except UserError as error:
-        raise Pruned("infeasible", str(error)) from None
-    except torch.OutOfMemoryError as error:
-        raise Pruned("infeasible", f"out of memory: {str(error).splitlines()[0]}") from None
+        with _feasible():
+            experiment = task.prepare(task.load(sets))
+        return _folds(trial, task, experiment, folder)
     finally:
         trial.set_user_attr("seconds", round(time.monotonic() - began, 2))
 
@@ -155,9 +172,11 @@ def _folds(trial: Trial, task: Task, experiment: Experiment, folder: Path) -> fl
     mean = 0.0
     for number, split in enumerate(task.inner, start=1):
         stages = Stages(experiment, split, folder, split.seed, 1, task.accelerator)
-        finished = stages.train()
+        with _feasible():
+            finished = stages.train()
         experiment = _shortened(experiment, stages, number)
-        predictions = Classification().predict(experiment, stages, finished, split.validation, split)
+        with _feasible():
+            predictions = Classification().predict(experiment, stages, finished, split.validation, split)
         counts = confusion(predictions.truth, predictions.predicted, len(predictions.classes))
         found.append({metric: float(score(metric, counts)) for metric in METRICS})
         trial.set_user_attr("folds", found)
@@ -189,7 +208,7 @@ def _shortened(experiment: Experiment, stages: Stages, number: int) -> Experimen
         path = finished.folder / "history.jsonl"
         if rule is None or not path.exists():
             continue
-        history = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        history = read_json_lines(path)
         verdict = rule.after_epoch(history) if history else "go"
         if verdict == "abandon":
             raise Pruned("abandoned", f"stage '{name}', epoch {history[-1]['epoch']} of fold {number}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import cast
 
 import torch
@@ -36,6 +37,13 @@ class Lstm(nn.LSTM):
         """
         if torch.onnx.is_in_onnx_export():
             return self._as_operator(x)
+        if _is_rounded(x) and not lstm_in_bfloat16():
+            with torch.autocast("cpu", enabled=False):
+                return self._states(x.float(), lengths)
+        return self._states(x, lengths)
+
+    def _states(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Compute the states in the precision of `x`, or of autocast."""
         if lengths is None or not self.bidirectional:
             return super().forward(x)[0]
         return self._packed(x, lengths) if x.is_cuda else self._in_turn(x, lengths)
@@ -95,6 +103,24 @@ class Lstm(nn.LSTM):
         """Reorder gates from torch's input, forget, cell, output to ONNX's input, output, forget, cell."""
         gates = weight.unflatten(0, (4, self.hidden_size))
         return torch.cat([gates[0], gates[3], gates[1], gates[2]])
+
+
+def _is_rounded(x: Tensor) -> bool:
+    """Return whether a CPU is to compute with `x` in bfloat16."""
+    autocast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") is torch.bfloat16
+    return x.device.type == "cpu" and (autocast or x.dtype is torch.bfloat16)
+
+
+@functools.cache
+def lstm_in_bfloat16() -> bool:
+    """Return whether this processor has an LSTM in bfloat16: oneDNN has none without AVX-512."""
+    try:
+        # New layers draw weights: what is trained must not depend on it.
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            nn.LSTM(4, 4)(torch.zeros(2, 1, 4))
+    except RuntimeError:
+        return False
+    return True
 
 
 def turned(x: Tensor, lengths: Tensor) -> Tensor:

@@ -1,0 +1,115 @@
+"""JSON and TOML from files and command lines, read within bounds: whatever is wrong is one line.
+
+The parsers know no bounds of their own: lists in lists end in a `RecursionError`, a number of thousands of digits in an
+error that names no place, and of two equal keys in JSON one is lost in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from serkit.errors import UserError
+
+#: Lists in lists and tables in tables go no deeper.
+DEEPEST = 64
+
+#: Whole numbers lie within these many bits of 0.
+BITS = 64
+
+
+class Malformed(UserError):
+    """Text that is no JSON, or no TOML."""
+
+
+def parse_json(content: str | bytes, where: str | Path) -> Any:
+    """Read a JSON document; bytes are UTF-8.
+
+    Args:
+        content: the document.
+        where: begins the error message: a path, or a path and a line.
+
+    Raises:
+        Malformed: no UTF-8, or no JSON.
+        UserError: too deep, a key twice, or a whole number of more than `BITS` bits.
+    """
+    try:
+        return _within_bounds(json.loads(_text(content), object_pairs_hook=_without_doubles))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"{where}: not JSON ({error})") from None
+    except (RecursionError, ValueError) as error:
+        raise UserError(f"{where}: not JSON serkit reads ({_in_words(error)})") from None
+
+
+def parse_toml(content: str | bytes, where: str | Path) -> dict[str, Any]:
+    """Read a TOML document; arguments and errors are those of `parse_json`."""
+    try:
+        return _within_bounds(tomllib.loads(_text(content)))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"{where}: not TOML ({error})") from None
+    except (RecursionError, ValueError) as error:
+        raise UserError(f"{where}: not TOML serkit reads ({_in_words(error)})") from None
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; errors are those of `parse_json`."""
+    return parse_json(path.read_bytes(), path)
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """Read a file of a JSON document a line; errors are those of `parse_json`."""
+    lines = enumerate(path.read_bytes().splitlines(), start=1)
+    return [parse_json(line, f"{path}, line {number}") for number, line in lines]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; errors are those of `parse_json`."""
+    return parse_toml(path.read_bytes(), path)
+
+
+def _text(content: str | bytes) -> str:
+    # Some editors begin UTF-8 with a byte order mark.
+    return content.decode("utf-8-sig") if isinstance(content, bytes) else content
+
+
+class _Refused(ValueError):
+    """What a document holds is not allowed; the message says what."""
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        double = next(name for name in table if names.count(name) > 1)
+        raise _Refused(f"key '{double}' is there twice")
+    return table
+
+
+def _within_bounds(document: Any) -> Any:
+    # Level by level, not by recursion: dotted keys of TOML nest deeper than Python could follow.
+    level = [document]
+    for _ in range(DEEPEST + 1):
+        level = list(_inside(level))
+        if not level:
+            return document
+    raise RecursionError
+
+
+def _inside(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, list):
+            yield from value
+        elif isinstance(value, int) and value.bit_length() > BITS:
+            raise _Refused(f"a whole number of {value.bit_length()} bits; they have at most {BITS}")
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return f"lists and tables in each other, more than {DEEPEST} deep"
+    # All else that a parser raises is Python's own limit for the digits of a number.
+    return str(error) if isinstance(error, _Refused) else f"a whole number of more than {BITS} bits"

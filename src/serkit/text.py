@@ -1,0 +1,67 @@
+"""Text that people write: one spelling of what looks the same, and the words for a missing value.
+
+Labels, names and cells of tables are cleaned once, where they are read. Names of files stay as they are on disk.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Soft hyphen, marks of direction, joiners, byte order mark, variation selectors of emoji: nobody sees them.
+_INVISIBLE = dict.fromkeys(
+    [
+        0x00AD,
+        0x034F,
+        0x061C,
+        0x180E,
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2070),
+        0xFE0E,
+        0xFE0F,
+        0xFEFF,
+    ]
+)
+
+# What programs write where they have no value. Letters of these cases only: `null` is German for zero.
+_NOT_A_LABEL = frozenset(
+    {"", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "NULL"}
+)
+# In lower case, with what people write there too.
+_MISSING = frozenset({*map(str.lower, _NOT_A_LABEL), "none", "n.a.", "-", "--", "–", "—", "?", "."})
+
+
+def composed(text: str) -> str:
+    """Return a text in Unicode form NFC, in which an accent is part of its letter."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def clean(text: str) -> str:
+    """Return a text in one spelling: NFC, nothing invisible, no blanks around it and one for each run inside.
+
+    A no-break space is a blank; so are tabs and line breaks.
+
+    >>> clean("  very\\u00a0 happy\\u200b ")
+    'very happy'
+    """
+    if not text.isascii():
+        text = composed(text.translate(_INVISIBLE))
+    return " ".join(text.split())
+
+
+def is_missing(text: str) -> bool:
+    """Return whether a name or a number is none: empty, `NA`, `nan`, `None`, `null`, `-`, ... in any case.
+
+    >>> is_missing("NaN"), is_missing(" "), is_missing("Nancy")
+    (True, True, False)
+    """
+    return clean(text).lower() in _MISSING
+
+
+def is_missing_label(text: str) -> bool:
+    """Return whether a label is none: empty or `NA`, `NaN`, ..., but not a word such as `none`, which may be a class.
+
+    >>> is_missing_label("nan"), is_missing_label("none")
+    (True, False)
+    """
+    return clean(text) in _NOT_A_LABEL
