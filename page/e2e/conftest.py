@@ -22,6 +22,8 @@ HERE = Path(__file__).parent
 expect.set_options(timeout=30_000)
 
 TOKEN = "a-token-for-the-tests"
+#: A name that the browser takes for this computer's.
+REBOUND = "rebound.example"
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -74,6 +76,7 @@ def browser(sounds) -> Iterator[Browser]:
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={sounds / 'speech.wav'}",
+        f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
     ]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=arguments)

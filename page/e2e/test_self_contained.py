@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import serkit
+from conftest import REBOUND
 
 DIST = Path(serkit.__file__).parent / "app/page/dist"
 
@@ -34,3 +35,45 @@ def test_the_licences_of_what_is_bundled_are_with_it():
     for package in ("preact", "@preact/signals", "fft.js", "micromark", "micromark-extension-gfm-table"):
         assert re.search(rf"^{re.escape(package)} [\d.]+ \(MIT\)$", text, re.M), package
     assert text.count("Permission is hereby granted") >= 5
+
+
+def test_nothing_inline_is_run(context, server):
+    page = context.new_page()
+    page.goto(server)
+    refused = page.evaluate(
+        """() => new Promise((resolve) => {
+            document.addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
+            const script = document.createElement("script");
+            script.textContent = "document.title = 'run'";
+            document.body.append(script);
+        })"""
+    )
+    assert refused == "script-src-elem"
+    assert page.title() != "run"
+
+
+def test_a_name_that_points_here_is_not_answered(browser, server):
+    context = browser.new_context()
+    answer = context.new_page().goto(server.replace("127.0.0.1", REBOUND))
+    assert answer.status == 421
+    assert answer.json()["error"].startswith(f"host '{REBOUND}:")
+    context.close()
+
+
+def test_another_page_gets_no_stream_and_no_frame(browser, server):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto("about:blank")
+    opened = page.evaluate(
+        """(url) => new Promise((resolve) => {
+            const socket = new WebSocket(url);
+            socket.onopen = () => resolve(true);
+            socket.onerror = () => resolve(false);
+        })""",
+        f"{server.replace('http', 'ws')}/v1/stream",
+    )
+    assert not opened
+    page.set_content(f"<iframe src={server}></iframe>")
+    page.wait_for_timeout(1000)
+    assert page.frames[1].get_by_role("button").count() == 0
+    context.close()

@@ -1,16 +1,20 @@
 """A server as it is started: a process of its own, on the loopback interface."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
+from conftest import wait_until
 from serkit.app.run import listen, url
+from serkit.cli.doctor import cores
 from serkit.errors import UserError
 
 
@@ -66,6 +70,67 @@ def test_ctrl_c_leaves_no_traceback(process):
     server, _ = process
     server.send_signal(signal.SIGINT)
     assert server.wait(20) == 130
+    assert server.stderr.read() == ""
+
+
+@pytest.fixture
+def children(process):
+    """The processes of a server that recognize, once they run."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("looks for processes as on Linux")
+    server, _ = process
+    wanted = min(2, cores())
+    wait_until(lambda: len(workers_of(server.pid)) >= wanted)
+    return workers_of(server.pid)
+
+
+def workers_of(pid):
+    """The numbers of a server's processes, but for the one that keeps account of its resources."""
+    found = [
+        int(number)
+        for threads in Path(f"/proc/{pid}/task").iterdir()
+        for number in (threads / "children").read_text().split()
+    ]
+    return [number for number in found if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes()]
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("at_work", [False, True])
+def test_however_a_server_ends_nothing_of_it_is_left(process, children, sound, end, at_work):
+    server, port = process
+    content = sound(300.0)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        if at_work:
+            connection.sendall(head(len(content)).replace(b"predict", b"timeline") + content)
+            time.sleep(0.5)
+        server.send_signal(end)
+        if at_work and end == signal.SIGINT:
+            time.sleep(0.5)
+            server.send_signal(end)  # in a hurry: what is in flight is not finished
+        server.wait(40)
+        wait_until(lambda: not any(map(runs, children)))
+
+
+def test_a_signal_to_all_of_a_server_loses_no_answer(process, children, sound):
+    server, port = process
+    content = sound(60.0)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(head(len(content)) + content)
+        while urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20).read().count(b"running 1.0") != 1:
+            assert server.poll() is None
+        # As a service manager does, or Ctrl-C in a terminal.
+        for pid in (server.pid, *children):
+            os.kill(pid, signal.SIGTERM)
+        status, _ = answer(connection)
+    assert status == 200
+    assert server.wait(20) == -signal.SIGTERM
     assert server.stderr.read() == ""
 
 

@@ -3,13 +3,16 @@ import sys
 
 import pytest
 
+pytest.importorskip("fastapi", reason="needs the app extra")
+
+from fastapi.testclient import TestClient
+
 from serkit.cli import APP, run
 
 
 @pytest.fixture(autouse=True)
 def served(monkeypatch):
     """What was to be served, by the last call of `serkit serve`; nothing is."""
-    pytest.importorskip("fastapi", reason="needs the app extra")
     monkeypatch.delenv("SERKIT_TOKEN", raising=False)
     calls = []
     monkeypatch.setattr("serkit.app.run.uvicorn.Server.run", lambda self, sockets: calls.append((self.config, sockets)))
@@ -54,6 +57,17 @@ def test_a_public_address_needs_a_token(toy, served, monkeypatch, tmp_path, caps
     assert "0123456789abcdef" not in capsys.readouterr().err
 
 
+def test_names_that_are_answered(toy, served):
+    names = ["--allowed-host", "SER.example.org", "--allowed-host", "other.example.org"]
+    assert run(["serve", "--model", "toy", "--port", "0", *names]) == 0
+    client = TestClient(served[0][0].app)
+    statuses = [
+        client.get("/healthz", headers={"Host": host}).status_code
+        for host in ("ser.example.org", "other.example.org:443", "localhost", "example.org")
+    ]
+    assert statuses == [200, 200, 200, 421]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -61,6 +75,7 @@ def test_a_public_address_needs_a_token(toy, served, monkeypatch, tmp_path, caps
         (["--model", "toy", "--model", "toy"], "--model toy: a model 'toy' is there already"),
         (["--token-file", "none"], "--token-file none: No such file or directory"),
         (["--port", "65536"], "Invalid value for '--port'"),
+        (["--allowed-host", "http://a.example"], "--allowed-host http://a.example: must be a name such as ser.example"),
     ],
 )
 def test_mistakes_are_one_line(toy, served, options, message, capsys):

@@ -15,6 +15,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from serkit.app.limits import Limits
 
+# How long the server waits, in s, for a client to close its side.
+_GOODBYE = 2.0
+
 
 def http(limits: Limits) -> Any:
     """Return what uvicorn makes HTTP connections with."""
@@ -133,6 +136,8 @@ class _WebSocket(_Read, WebSocketsSansIOProtocol):
         super().__init__(*arguments, **options)
         self.limits = limits
         self.since = self.loop.time()
+        # For the client's goodbye. uvicorn's own 10 s would let one that is silent stay as much longer.
+        self.close_timeout = _GOODBYE
 
     @property
     def waits_for_client(self) -> bool:
