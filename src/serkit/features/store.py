@@ -113,10 +113,10 @@ class Store:
             StoreError: the disk is full, or the store cannot be written to.
         """
         path = self.path(key)
-        content = io.BytesIO()
-        np.save(content, np.ascontiguousarray(array), allow_pickle=False)
-        content.write(_seal(key, content.getbuffer()))
         with self._writing():
+            content = io.BytesIO()
+            np.save(content, np.ascontiguousarray(array), allow_pickle=False)
+            content.write(_seal(key, content.getbuffer()))
             path.parent.mkdir(parents=True, exist_ok=True)
             # Not flushed to the disk, which takes longer than most features: what a power cut leaves has no checksum.
             with writing(path, flush=False) as temporary:
