@@ -92,7 +92,7 @@ def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
             return
         # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
             futures = [pool.submit(_fold, task) for task in tasks]
             try:
                 for future in as_completed(futures):
@@ -101,6 +101,12 @@ def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _start_worker() -> None:
+    end_with_parent()
+    # As the command line writes them.
+    warnings.formatwarning = lambda message, *place: f"serkit: warning: {message}\n"
 
 
 def _fold(task: _Task) -> tuple[str, float]:
