@@ -293,6 +293,18 @@ def test_large_arrays_are_checked_from_end_to_end(tmp_path):
     np.testing.assert_array_equal(stored.load(key), array)
 
 
+def test_a_shape_that_takes_the_seal_for_numbers_is_noticed(tmp_path):
+    """Two numbers of 32 bits more are as long as the seal."""
+    stored = Store(tmp_path)
+    stored.save(key := digest("any"), np.zeros(200, dtype=np.float32))
+    path = stored.path(key)
+    content = path.read_bytes()
+    assert content.count(b"(200,)") == 1
+    path.write_bytes(content.replace(b"(200,)", b"(202,)"))
+    with pytest.warns(CacheWarning), pytest.raises(UserError, match="its checksum is another"):
+        stored.load(key)
+
+
 def test_an_array_in_place_of_another_is_computed_again(place, count):
     items = [place.utterance(name, seed) for seed, name in enumerate("ab")]
     before = place.compute(items)

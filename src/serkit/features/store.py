@@ -37,6 +37,7 @@ from serkit.progress import bar
 
 # Ends an array's file, before four bytes of checksum. Files of before there were checksums end with their numbers.
 _SEAL = b"sum1"
+_SEALED = len(_SEAL) + 4
 # Numbers of 64 bits in a row that is added to the others: a prime.
 _COLUMNS = 521
 
@@ -44,6 +45,9 @@ _COLUMNS = 521
 _BROKEN = (ValueError, SyntaxError, KeyError, TypeError)
 # Length in bytes that no header of `np.save` reaches here.
 _LONGEST_HEADER = 256
+
+# Stores of whose damage this process has warned.
+_warned: set[Path] = set()
 
 #: Arrays kept in memory by one `Arrays`, in bytes; beyond it they are read again when asked for.
 MEMORY = 4 << 30
@@ -84,7 +88,6 @@ class Store:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder) if folder is not None else default_folder()
-        self._warned = False
 
     def path(self, key: str) -> Path:
         """Return where the array of a key lies, or would lie."""
@@ -97,7 +100,7 @@ class Store:
                 begin, kind, shape = _parse_header(file.read(_LONGEST_HEADER))
                 end = begin + kind.itemsize * math.prod(shape)
                 # A power cut can leave an empty or cut-off file behind a rename: it is computed again.
-                if file.seek(0, os.SEEK_END) in (end, end + len(_SEAL) + 4):
+                if file.seek(0, os.SEEK_END) in (end, end + _SEALED):
                     return True
         except FileNotFoundError:
             return False
@@ -146,9 +149,14 @@ class Store:
                 content = bytearray(os.fstat(file.fileno()).st_size)
                 file.readinto(content)
             begin, kind, shape = _parse_header(content)
-            end = begin + kind.itemsize * math.prod(shape)
-            if content[end:] not in (b"", _seal(key, memoryview(content)[:end])):
-                raise ValueError("its checksum is another")
+            end = len(content)
+            # Told by the seal, not by the shape: a flipped bit of the shape may make the seal look like numbers.
+            if content[-_SEALED : 4 - _SEALED] == _SEAL:
+                end -= _SEALED
+                if content[end:] != _seal(key, memoryview(content)[:end]):
+                    raise ValueError("its checksum is another")
+            if end != begin + kind.itemsize * math.prod(shape):
+                raise ValueError("it is not as long as its header says")
             return np.frombuffer(content, kind, math.prod(shape), begin).reshape(shape)
         except FileNotFoundError:
             raise Lost(f"{path}: no longer in the store; run again") from None
@@ -158,9 +166,9 @@ class Store:
             raise Lost(f"{path}: broken array in the store ({error}). It was removed; run again") from None
 
     def warn_of(self, key: str) -> None:
-        """Warn of a damaged array; a store warns once."""
-        if not self._warned:
-            self._warned = True
+        """Warn of a damaged array; a process warns once of a store."""
+        if self.folder not in _warned:
+            _warned.add(self.folder)
             text = f"{self.folder}: damaged arrays are computed again; the first: {self.path(key)}"
             warnings.warn(text, CacheWarning, stacklevel=3)
 

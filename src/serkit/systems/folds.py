@@ -108,7 +108,7 @@ def _together(
     """Work in a pool of processes; returns the folds that were lost when one of them ended, if any."""
     # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
         left = {pool.submit(_fold, task): task for task in tasks}
         try:
             for future in as_completed(list(left)):
@@ -126,6 +126,12 @@ def _together(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return []
+
+
+def _start_worker() -> None:
+    end_with_parent()
+    # As the command line writes them.
+    warnings.formatwarning = lambda message, *place: f"serkit: warning: {message}\n"
 
 
 def _fold(task: _Task) -> tuple[str, float]:
