@@ -1,12 +1,7 @@
 """A server in the test's own process, with the toy recogniser twice."""
 
 import io
-import os
 import shutil
-import signal
-import threading
-import time
-from contextlib import contextmanager
 
 import pytest
 import soundfile
@@ -64,35 +59,3 @@ def sound(noise, tmp_path):
         return file.getvalue()
 
     return make
-
-
-@contextmanager
-def held(client):
-    """Hold the one process of a server, so that what it is given is not done meanwhile; yields its number."""
-    if os.name == "nt":
-        pytest.skip("holds a process by a signal")
-    [process] = client.app.state.service.workers.processes
-    process.start()
-    pid = process.pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield pid
-    finally:
-        if process.pid == pid:
-            os.kill(pid, signal.SIGCONT)
-
-
-def in_thread(call):
-    """Call in a thread; returns it, and the list its result will be in."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(call()))
-    thread.start()
-    return thread, found
-
-
-def wait_until(condition, seconds=20.0):
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -2,9 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from holding import held, in_thread, wait_until
 from starlette.websockets import WebSocketDisconnect
 
-from conftest import held, in_thread, wait_until
 from serkit.recognition import Segment, Stream, activity, load
 from serkit.recognition.bundle import BundleError
 from serkit.recognition.timeline_formats import event_as_dict

@@ -10,8 +10,8 @@ from typing import get_args
 import numpy as np
 import pytest
 import soundfile
+from holding import held, in_thread, wait_until
 
-from conftest import held, in_thread, wait_until
 from serkit.app.recordings import AnswerFormat
 from serkit.recognition import load
 from serkit.recognition.formats import as_dict

@@ -11,8 +11,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from holding import wait_until
 
-from conftest import wait_until
 from serkit.app.run import listen, url
 from serkit.cli.doctor import cores
 from serkit.errors import UserError

@@ -102,7 +102,7 @@ class Store:
                 # A power cut can leave an empty or cut-off file behind a rename: it is computed again.
                 if file.seek(0, os.SEEK_END) in (end, end + _SEALED):
                     return True
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except _BROKEN:
             pass
