@@ -224,9 +224,12 @@ def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, 
 
 
 def precision_of(folder: Path) -> str | None:
-    """Return the precision that the folder's checkpoint was trained in; None: there is no checkpoint, or an old one."""
+    """Return the precision that the folder's checkpoint was trained in; None: there is none that can be read."""
     path = folder / "checkpoint.safetensors"
-    return _read(path)[1].get("trained_in") if path.exists() else None
+    try:
+        return _read(path)[1].get("trained_in") if path.exists() else None
+    except Damaged:  # `resume` warns of it and begins again
+        return None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

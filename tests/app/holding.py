@@ -6,6 +6,8 @@ import threading
 import time
 from contextlib import contextmanager
 
+import pytest
+
 
 @contextmanager
 def held(client):
