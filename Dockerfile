@@ -14,14 +14,22 @@ RUN cd page && npm run build
 
 FROM python:3.13-slim AS wheel
 WORKDIR /serkit
-COPY pyproject.toml README.md LICENSE ./
+COPY requirements requirements
+RUN pip install --no-cache-dir --constraint requirements/all.txt setuptools
+COPY pyproject.toml README.md LICENSE THIRD_PARTY.md ./
 COPY src src
 COPY --from=page /serkit/src/serkit/app/page/dist src/serkit/app/page/dist
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python:3.13-slim
-RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
-    pip install --no-cache-dir "$(ls /wheels/serkit-*.whl)[app]"
+# Every file by its hash, then serkit itself, which must find all it needs there.
+RUN --mount=type=bind,source=requirements,target=/requirements \
+    --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --require-hashes --requirement /requirements/app.txt \
+    && pip install --no-cache-dir --no-deps /wheels/serkit-*.whl \
+    && pip check
+# Names and licences of what is inside; their texts are in the *.dist-info folders that it names.
+COPY THIRD_PARTY.md LICENSE /usr/share/doc/serkit/
 RUN useradd --create-home --uid 10001 serkit
 USER serkit
 WORKDIR /home/serkit

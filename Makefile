@@ -1,6 +1,8 @@
 # Needs Python 3.11 or newer and make. `make setup` makes .venv here; nothing is installed elsewhere.
 PYTHON ?= python3
 TORCH ?= 2.13.0
+# Versions that `make setup` installs; empty: the newest that pyproject.toml allows.
+LOCK ?= requirements/all.txt
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -8,22 +10,33 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: setup demo test test-older test-lowest lint bench docs page e2e wheel
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED := $(INSTALL) $(if $(LOCK),--constraint $(LOCK))
+
+.PHONY: setup lock demo test test-older test-lowest lint bench docs page e2e wheel sdist
 
 setup: .venv/lab.stamp  ## everything: train, test, export
 
-.venv/core.stamp: pyproject.toml
+.venv/core.stamp: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(LOCKED) --editable .
 	touch $@
 
 # Without an NVIDIA card the CPU build of torch is enough; where pip knows no such build, the common one does.
 .venv/lab.stamp: .venv/core.stamp
 	command -v nvidia-smi > /dev/null \
-	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==$(TORCH)+cpu" 2> /dev/null \
+	  || $(LOCKED) "torch==$(TORCH)+cpu" 2> /dev/null \
 	  || true
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==$(TORCH)" --editable ".[lab,tune,app,dev]"
+	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tune,app,dev]"
 	touch $@
+
+# For every Python from 3.11 on and every system; the names of no package index.
+RESOLVE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-emit-index-url
+
+lock: .venv/core.stamp  ## newest allowed versions into requirements/
+	$(INSTALL) "uv>=0.9"
+	echo "torch==$(TORCH)" | $(RESOLVE) --all-extras --no-emit-package torch --output-file requirements/all.txt pyproject.toml -
+	$(RESOLVE) --extra app --generate-hashes --constraint requirements/all.txt --output-file requirements/app.txt pyproject.toml
 
 demo: .venv/core.stamp  ## recognise made-up clips, and AUDIO=file, folder or pattern
 	$(BIN)/python examples/demo.py $(AUDIO)
@@ -83,3 +96,6 @@ endif
 wheel: .venv/lab.stamp
 	if command -v npm > /dev/null; then $(MAKE) page; fi
 	$(BIN)/python -m build --wheel
+
+sdist: .venv/lab.stamp  ## everything that is needed to build, test and change it
+	$(BIN)/python -m build --sdist

@@ -201,6 +201,19 @@ def test_stretch_changes_the_duration_and_not_the_frequency(factor):
     assert loudest(changed) == pytest.approx(400, rel=0.01)
 
 
+@pytest.mark.parametrize("change", [Pitch((1,)), Stretch((0.3,)), Stretch((0.75,)), Stretch((3.0,))])
+def test_pitch_and_duration_are_the_same_in_every_run(change):
+    first, second = (change(sine(0.5, 400), RATE, RATE // 2, chance()) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("change", [Pitch((2,)), Stretch((0.75,))])
+@pytest.mark.parametrize("samples", [0, 1, 2, 100])
+def test_pitch_and_duration_of_hardly_any_sound(change, samples):
+    changed = change(np.full(samples, 0.1, dtype=np.float32), RATE, samples, chance())
+    assert changed.dtype == np.float32 and np.isfinite(changed).all() and abs(len(changed) - samples) <= 34
+
+
 def test_values_of_the_paper():
     assert Pitch().semitones == (-2, -1, 1, 2)
     assert Stretch().factors == (0.75, 0.80, 0.85, 0.90, 1.05, 1.10, 1.20, 1.25)

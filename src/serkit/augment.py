@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -87,8 +86,7 @@ class Pitch:
 
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
         steps = float(generator.choice(self.semitones))
-        change = _library().PitchShift(min_semitones=steps, max_semitones=steps, p=1.0)
-        return change(np.ascontiguousarray(signal[:speech]), rate)
+        return _stretch(signal[:speech], rate, semitones=steps)
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,7 @@ class Stretch:
 
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
         factor = float(generator.choice(self.factors))
-        change = _library().TimeStretch(min_rate=factor, max_rate=factor, leave_length_unchanged=False, p=1.0)
-        return change(np.ascontiguousarray(signal[:speech]), rate)
+        return _stretch(signal[:speech], rate, factor=factor)
 
 
 @dataclass(frozen=True)
@@ -289,13 +286,18 @@ def _as_long(changed: np.ndarray, signal: np.ndarray) -> np.ndarray:
     return np.pad(changed, (0, max(0, len(signal) - len(changed))))[: len(signal)]
 
 
-def _library() -> Any:
-    """Import what changes pitch and duration: with its own imports it takes a second."""
+def _stretch(signal: np.ndarray, rate: int, semitones: float = 0.0, factor: float = 1.0) -> np.ndarray:
+    """Change the pitch by `semitones` and, independently, the speed by `factor` (Signalsmith Stretch)."""
     try:
-        import audiomentations
+        import python_stretch
     except ImportError:
         raise UserError("copies with another pitch or duration need the lab extra: pip install 'serkit[lab]'") from None
-    return audiomentations
+    # Below half the speed it draws phases at random; without a seed they would differ from run to run.
+    change = python_stretch.Signalsmith.Stretch(0)
+    change.preset(1, rate)
+    change.setTransposeSemitones(semitones)
+    change.setTimeFactor(factor)
+    return change.process(np.ascontiguousarray(signal)[np.newaxis])[0]
 
 
 Augmentation = Noise | Shift | Speed | Pitch | Stretch | Pair | ColouredNoise | Telephone | Codec | Level | Recorded
