@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,16 +34,23 @@ class Served:
         return f"http://{self.host}:{self.port}"
 
     def memory(self) -> float:
-        """Return its resident memory in MB (Linux)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) / 1000
+        """Return the resident memory of all its processes in MB, what they share counted once (Linux)."""
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()]
+        return sum(int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0]) for text in rollups) / 1000
 
     def cpu_seconds(self) -> float:
-        """Return the processor time it has spent (Linux)."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the processor time that it and its processes have spent (Linux)."""
+        spent = 0
+        for pid in self.processes():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            spent += int(fields[11]) + int(fields[12])
+        return spent / os.sysconf("SC_CLK_TCK")
+
+    def processes(self) -> list[int]:
+        """Return the number of its process, and of those it has started (Linux)."""
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        started = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+        return [self.process.pid, *started]
 
     @property
     def alive(self) -> bool:
@@ -63,6 +71,7 @@ def served(*options: str) -> Iterator[Served]:
             raise SystemExit(f"the server did not start: {line.strip()}")
         # libmpg123 writes what it thinks of broken MP3 files to stderr; a full pipe would stop the server.
         threading.Thread(target=process.stderr.read, daemon=True).start()
+        time.sleep(2)  # until the processes that recognize have started as well
         yield Served(process, found[1], int(found[2]))
     finally:
         process.terminate()

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import pytest
@@ -38,6 +39,24 @@ def test_a_model_without_its_card(toy, tmp_path):
 def test_an_unknown_model_is_named(toy):
     with pytest.raises(UserError, match="unknown bundle 'toi'"):
         Models.load(["toi"])
+
+
+@pytest.mark.parametrize("what", ["link", "link to a folder", "pipe", "large"])
+def test_what_is_no_card_is_not_published(toy, tmp_path, what):
+    folder = tmp_path / "theirs"
+    shutil.copytree(toy, folder)
+    (tmp_path / "secret").write_text("secret")
+    card = folder / "CARD.md"
+    card.unlink()
+    if what == "large":
+        card.write_text("x" * 2_000_000)
+    elif what == "pipe":
+        os.mkfifo(card)
+    else:
+        card.symlink_to(tmp_path / "secret" if what == "link" else tmp_path)
+    with pytest.raises(UserError, match=r"CARD\.md") as error:
+        Models.load([str(folder)])
+    assert "secret" not in str(error.value)
 
 
 def test_a_card_is_that_of_the_start(toy, tmp_path):
