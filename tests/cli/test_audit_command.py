@@ -73,6 +73,30 @@ def test_lists_of_a_corpus(synthetic, tmp_path, monkeypatch):
     assert "sentences shared: all" in result.stdout and "unknown" not in result.stdout
 
 
+def test_lists_of_a_corpus_that_is_not_named(tmp_path):
+    for part, name in (("train", "03a01Fa"), ("test", "03a01Wa")):
+        row = {"key": f"EMODB-{name}", "dataset": "emodb", "wav": f"downloads/emodb/{name}.wav", "emo": "happy"}
+        (tmp_path / f"{part}.jsonl").write_text(json.dumps(row) + "\n")
+    result = run("--train", str(tmp_path / "train.jsonl"), "--test", str(tmp_path / "test.jsonl"))
+    assert isinstance(result.exception, UserError)
+    message = str(result.exception)
+    assert "do not exist: " in message
+    assert message.endswith("; where the rows name recordings of a corpus, add --corpus emodb=FOLDER")
+
+
+def test_json_names_the_files_of_copies(tmp_path, monkeypatch, noise):
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
+    lines = ["path,emotion,speaker,part"]
+    for name, part, seed in (("a", "train", 1), ("b", "train", 2), ("c", "test", 2), ("d", "test", 2)):
+        noise(tmp_path / f"{name}.wav", seconds=0.5, seed=seed)
+        lines.append(f"{name}.wav,anger,{name},{part}")
+    (tmp_path / "parts.csv").write_text("\n".join(lines) + "\n")
+    document = json.loads(run(str(tmp_path / "parts.csv"), "--format", "json").stdout)
+    [finding] = [finding for finding in document["findings"] if finding["kind"] == "recording"]
+    b, c, d = (str(tmp_path / f"{name}.wav") for name in "bcd")
+    assert finding["pairs"] == [[c, b], [d, b]]
+
+
 def test_json(tables):
     result = run(*tables(shared=True), "--format", "json")
     assert result.exit_code == 1

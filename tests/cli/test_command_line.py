@@ -1,3 +1,4 @@
+import itertools
 import re
 import subprocess
 import sys
@@ -149,3 +150,15 @@ def test_every_help_has_an_example(run, capsys, name):
 def test_every_help_on_corpora_has_an_example(run, capsys, name):
     run(["corpora", name, "--help"])
     assert f"Example: serkit corpora {name}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("command", [[name] for name in cli.COMMANDS] + [["corpora", "verify"]], ids=" ".join)
+def test_help_breaks_lines_at_the_width_of_the_terminal(run, command, width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run([*command, "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.split("\u256d")[0].splitlines()]
+    for line, following in itertools.pairwise(lines):
+        if line and following and "Usage:" not in line:
+            # The next word did not fit: a line leaves a blank at either end.
+            assert len(line) + 1 + len(following.split()[0]) > width - 2

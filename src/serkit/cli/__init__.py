@@ -7,7 +7,9 @@ was wrong, 130 interrupted. To add a command, write its file and add its line to
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
+import re
 import sys
 import warnings
 from typing import Annotated, Any, TextIO
@@ -167,11 +169,21 @@ def report(text: str) -> None:
 def _import_command(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
     target = getattr(importlib.import_module(module), attribute)
+    command: Any
     if isinstance(target, typer.Typer):
-        return typer.main.get_group(target)
-    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    command.command(name, context_settings={"help_option_names": ["-h", "--help"]})(target)
-    return typer.main.get_command(command)
+        command = typer.main.get_group(target)
+    else:
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(name, context_settings={"help_option_names": ["-h", "--help"]})(target)
+        command = typer.main.get_command(single)
+    for each in (command, *getattr(command, "commands", {}).values()):
+        each.help = _paragraphs(each.help or "")
+    return command
+
+
+def _paragraphs(text: str) -> str:
+    """Join the lines of each paragraph, which the terminal breaks at its own width."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text)))
 
 
 def _set_streams() -> None:

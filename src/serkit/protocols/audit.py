@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -52,6 +52,7 @@ class Finding:
         shared: what is shared: ids, content hashes, pairs of intervals or copies, speakers, sessions or sentences,
             sorted; what was fitted on the test part; empty for an unknown.
         total: how many of that kind the test part has; for an unknown how many utterances the split has.
+        pairs: of recordings and their copies, the file of the test part and that of the other part, sorted.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Finding:
     message: str
     shared: tuple[str, ...] = ()
     total: int = 0
+    pairs: tuple[tuple[str, str], ...] = ()
 
     @property
     def severity(self) -> Literal["leak", "caution", "note"]:
@@ -112,7 +114,12 @@ def audit(
     def between(kind: str, part: str) -> Finding | None:
         if kind == "overlap":
             return _overlapping(by_id, hashes, part, parts)
-        return _copied(near, part, parts) if kind == "copy" else _shared(kind, known[kind], part, parts)
+        if kind == "copy":
+            return _copied(near, by_id, part, parts)
+        finding = _shared(kind, known[kind], part, parts)
+        if finding and kind == "recording":
+            return replace(finding, pairs=_pairs(known[kind], by_id, part, parts))
+        return finding
 
     compared = [kind for kind in KINDS if kind in ("overlap", "copy") or kind in known]
     shared = [found for kind in compared for part in ("train", "validation") if (found := between(kind, part))]
@@ -222,7 +229,9 @@ def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (shared > TOLERANCE) & ~apart
 
 
-def _copied(copies: Sequence[Copy], part: str, parts: Mapping[str, Sequence[str]]) -> Finding | None:
+def _copied(
+    copies: Sequence[Copy], by_id: Mapping[str, Utterance], part: str, parts: Mapping[str, Sequence[str]]
+) -> Finding | None:
     """Find recordings of the test part of which a changed copy is in another part."""
     learned, tested = set(parts[part]), set(parts["test"])
     across = {
@@ -237,7 +246,20 @@ def _copied(copies: Sequence[Copy], part: str, parts: Mapping[str, Sequence[str]
     ids = tuple(sorted({id for both in across for id in both}))
     copied = {tested_id for tested_id, _ in across}
     message = f"{len(copied)} of {len(tested)} recordings in test have a changed copy in {part}: {_listed(names)}"
-    return Finding("copy", (part, "test"), ids, message, names, len(tested))
+    files = sorted({(str(by_id[tested_id].path), str(by_id[id].path)) for tested_id, id in across})
+    return Finding("copy", (part, "test"), ids, message, names, len(tested), tuple(files))
+
+
+def _pairs(
+    keys: Mapping[str, str | None], by_id: Mapping[str, Utterance], part: str, parts: Mapping[str, Sequence[str]]
+) -> tuple[tuple[str, str], ...]:
+    """Return the files of the test part and of another part that hold the same recording."""
+    there: dict[str, list[str]] = {}
+    for id in parts[part]:
+        if (key := keys[id]) is not None:
+            there.setdefault(key, []).append(str(by_id[id].path))
+    pairs = {(str(by_id[id].path), other) for id in parts["test"] for other in there.get(keys[id] or "", [])}
+    return tuple(sorted(pairs))
 
 
 def _how_alike(pair: Copy) -> str:

@@ -208,7 +208,14 @@ def _upwards(folder: Path, name: str) -> str:
 
 def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequence[Corpus]) -> dict[int, Utterance]:
     if not corpora:
-        return table.utterances(path, columns, rows)
+        try:
+            return table.utterances(path, columns, rows)
+        except UserError as error:
+            # Lists of a corpus, such as EmoBox's, begin their paths in a folder that others do not have.
+            name = next((row["corpus"] for row in rows.values() if row.get("corpus")), "NAME")
+            raise UserError(
+                f"{error}; where the rows name recordings of a corpus, add --corpus {name}=FOLDER"
+            ) from None
     by_name: dict[str, list[Utterance]] = {}
     for corpus in corpora:
         for utterance in corpus.utterances:
