@@ -248,11 +248,12 @@ def test_none_is_left_at_the_end(toy):
 
 
 def is_gone(pid, seconds=10.0):
-    """Whether a process ends in time; one that is dead but not waited for has ended."""
+    """Whether a process ends in time; one that is dead but not waited for has ended, once all its threads have."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1:
                 return True
             os.kill(pid, 0)
         except ProcessLookupError:
