@@ -46,7 +46,7 @@ test: .venv/lab.stamp  ## all tests; SERKIT_CORPORA=folder adds the real recordi
 
 test-older: .venv/lab.stamp  ## the tests of numbers again, as a processor without AVX-512 computes
 	$(BIN)/python tests/older_processor.py $(BIN)/python -m pytest --numprocesses auto tests/features tests/networks \
-	  tests/methods tests/evaluation tests/recognition tests/test_training.py tests/test_precision.py
+	  tests/methods tests/evaluation tests/recognition tests/training/test_loop.py tests/training/test_precision.py
 
 # uv resolves to the lowest versions, which pip cannot.
 LOWEST := .venv-lowest/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 
 from serkit import audio
-from serkit.reports.run_folder import RunFolder
-from serkit.systems.models import rebuild
-from serkit.systems.tested import Tested
+from serkit.runs.folder import RunFolder
+from serkit.runs.models import rebuild
+from serkit.runs.tested import Tested
 
 #: Modules that must not be needed, then the command line.
 PREDICT = """\

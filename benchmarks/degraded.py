@@ -16,17 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from serkit import corpora, features, training
-from serkit.batches import ItemData
+from serkit import corpora, features
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item, copies, label
+from serkit.data.store import Store
 from serkit.evaluation.metrics import accuracy, uar
-from serkit.features.store import Store
-from serkit.items import Item, copies, label
 from serkit.protocols import Protocol
-from serkit.reports.run_folder import RunFolder
-from serkit.systems.experiment import Experiment, prepare
-from serkit.systems.models import Finished, leaves, rebuild
+from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.folder import RunFolder
+from serkit.runs.models import Finished, leaves, rebuild
 from serkit.systems.schema import System
+from serkit.training import loop
+from serkit.training.batches import ItemData
 
 #: Seed of the copies; trainings count theirs from 0.
 SEED = 1_000_000
@@ -73,7 +74,7 @@ def _probabilities(
         feature = features.build(source.name, **source.options)
         shapes[view] = feature.shape
         arrays[view] = experiment.store.features(feature, items, experiment.hashes, windowing)
-    found = training.probabilities(finished.model, ItemData(items, arrays, shapes), experiment.target)
+    found = loop.probabilities(finished.model, ItemData(items, arrays, shapes), experiment.target)
     rows = np.array([row for row, _ in pieces])
     total = np.zeros((len(utterances), found.shape[1]))
     np.add.at(total, rows, found)

@@ -23,9 +23,9 @@ import numpy as np
 import soundfile
 from scipy import signal
 
+from serkit.audit.copies import copies
 from serkit.corpora import Utterance
-from serkit.features.store import Store
-from serkit.protocols.copies import copies
+from serkit.data.store import Store
 
 Sound = tuple[np.ndarray, int]
 

@@ -7,7 +7,7 @@ that what else the machine does matters little; ratios are what to compare. `nai
 are put together by concatenation at each call, linear ones too, as public implementations do. An epoch is a pass
 through so many items. `--layers` are those of anti-transfer, of the extractor's inputs nothing kept.
 
-Multiply-adds are those of one item's forward pass (rule: `serkit.systems.export.count_macs`); anti-transfer adds the
+Multiply-adds are those of one item's forward pass (rule: `serkit.runs.export.count_macs`); anti-transfer adds the
 extractor's layers and a Gram matrix of either network. Parameters are what is trained; the extractor's are not.
 """
 

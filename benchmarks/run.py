@@ -28,8 +28,8 @@ import numpy as np
 
 from serkit import audio, corpora, features
 from serkit.corpora import synthetic
-from serkit.features.store import Store
-from serkit.items import Item, Windowing
+from serkit.data.items import Item, Windowing
+from serkit.data.store import Store
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -107,11 +107,12 @@ def training_loop(corpus: corpora.Corpus, folder: Path) -> dict[str, float]:
     """Steps per second of the training loop, beside a bare PyTorch loop over the same tensors."""
     import torch
 
-    from serkit import networks, training
-    from serkit.batches import ItemData
+    from serkit import networks
     from serkit.methods.supervised import Supervised
     from serkit.networks.network import Model
     from serkit.systems.schema import Trainer
+    from serkit.training import loop
+    from serkit.training.batches import ItemData
 
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)
@@ -128,9 +129,7 @@ def training_loop(corpus: corpora.Corpus, folder: Path) -> dict[str, float]:
         return Model(networks.build("cnn", {"x": (64, None)}, {"emotion": len(labels)}))
 
     def ours() -> None:
-        training.fit(
-            make(), Supervised(), data, range(len(arrays)), [], trainer, folder / f"fit-{next(count)}", 0, "cpu"
-        )
+        loop.fit(make(), Supervised(), data, range(len(arrays)), [], trainer, folder / f"fit-{next(count)}", 0, "cpu")
 
     def bare() -> None:
         model = make()
@@ -138,7 +137,7 @@ def training_loop(corpus: corpora.Corpus, folder: Path) -> dict[str, float]:
         for _ in range(trainer.epochs):
             for rows in torch.randperm(len(whole)).split(trainer.batch_size):
                 optimizer.zero_grad(set_to_none=True)
-                output = model(training.Batch({"x": whole[rows]}))
+                output = model(loop.Batch({"x": whole[rows]}))
                 torch.nn.functional.cross_entropy(output.predictions["emotion"], truth[rows]).backward()
                 optimizer.step()
 

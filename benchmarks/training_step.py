@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from serkit import systems
 from serkit.networks.network import Batch
-from serkit.systems.models import assemble
+from serkit.runs.models import assemble
 
 CLASSES = 7
 STEPS, WARM_UP = 12, 2

@@ -14,8 +14,8 @@ import serkit
 from serkit import corpora
 from serkit.corpora import synthetic
 from serkit.reports.report import write
-from serkit.systems.export import export
-from serkit.systems.runner import Request, run
+from serkit.runs.export import export
+from serkit.runs.runner import Request, run
 
 
 def make_table(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import soundfile
 
 from serkit import features
-from serkit.items import Windowing
+from serkit.data.items import Windowing
 from serkit.recognition.bundle import Bundle
 
 LABELS = ["anger", "joy", "neutral", "sadness"]
@@ -168,3 +169,18 @@ def description():
 def noise():
     """The function that writes a recording."""
     return write_noise
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Write recordings at 16 kHz below `tmp_path`, each with samples of its own; return that folder."""
+
+    def write(*names, seconds=0.1, channels=1):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            generator = np.random.default_rng(zlib.crc32(name.encode()))
+            soundfile.write(path, generator.uniform(-0.3, 0.3, (round(seconds * 16000), channels)), 16000)
+        return tmp_path
+
+    return write

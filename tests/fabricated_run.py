@@ -10,7 +10,7 @@ from serkit import systems
 from serkit.evaluation import Predictions
 from serkit.evaluation.scores import scores
 from serkit.protocols import STANDARD
-from serkit.systems.protocol_card import Card
+from serkit.runs.card import Card
 
 EPOCHS = 3
 

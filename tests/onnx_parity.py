@@ -7,7 +7,7 @@ import onnxruntime
 import torch
 
 from serkit.networks.network import Model
-from serkit.systems.export import Deployed, to_onnx
+from serkit.runs.export import Deployed, to_onnx
 
 
 def check_parity(network, shape, sharpness=0.3):

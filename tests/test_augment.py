@@ -19,8 +19,8 @@ from serkit.augment import (
     Telephone,
 )
 from serkit.corpora import Channel, Utterance
+from serkit.data.items import Item, Windowing, copies
 from serkit.errors import UserError
-from serkit.items import Item, Windowing, copies
 
 RATE = 16000
 

@@ -5,9 +5,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from serkit import features, methods, networks, perturb, schedules, stopping
+from serkit import features, methods, networks
 from serkit.errors import UserError
 from serkit.options import check
+from serkit.training import perturb, schedules, stopping
 
 
 def part(

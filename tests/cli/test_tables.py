@@ -2,7 +2,7 @@
 
 from fabricated_run import write_run
 from serkit.cli.tables import print_scores
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 
 def test_names_with_brackets_are_kept(tmp_path, capsys, monkeypatch):

@@ -1,8 +1,8 @@
 import pytest
 
+from serkit.audit.verify import Count, verify
 from serkit.corpora import aesdd
 from serkit.corpora.aesdd import FACTS
-from serkit.corpora.verify import Count, verify
 
 LETTERS = {"a": "anger", "d": "disgust", "f": "fear", "h": "happiness", "s": "sadness"}
 

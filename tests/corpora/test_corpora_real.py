@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from serkit.audit.verify import verify
 from serkit.corpora import load
-from serkit.corpora.verify import verify
 
 pytestmark = pytest.mark.corpora
 

@@ -1,7 +1,7 @@
 import pytest
 
+from serkit.audit.verify import Count, verify
 from serkit.corpora import cremad
-from serkit.corpora.verify import Count, verify
 from serkit.errors import UserError
 
 CODES = {

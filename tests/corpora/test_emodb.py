@@ -1,8 +1,8 @@
 import pytest
 
+from serkit.audit.verify import Count, verify
 from serkit.corpora import emodb
 from serkit.corpora.corpus import Channel
-from serkit.corpora.verify import Count, verify
 
 # Letters as on the corpus's page.
 LETTERS = {

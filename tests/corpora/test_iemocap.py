@@ -1,7 +1,7 @@
 import pytest
 
+from serkit.audit.verify import Count, verify
 from serkit.corpora import iemocap
-from serkit.corpora.verify import Count, verify
 
 IMPROVISED = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
 

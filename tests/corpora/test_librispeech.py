@@ -3,10 +3,10 @@ import logging
 import pytest
 
 from serkit import corpora
+from serkit.audit.verify import Count, verify
 from serkit.corpora import librispeech
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.librispeech import Word, parse_alignment, vocabulary, words
-from serkit.corpora.verify import Count, verify
 from serkit.errors import UserError
 
 SPEAKERS = """;ID  |SEX| SUBSET           |MINUTES| NAME

@@ -1,8 +1,8 @@
 import pytest
 
+from serkit.audit.verify import Count, verify
 from serkit.corpora import tava
 from serkit.corpora.corpus import Channel
-from serkit.corpora.verify import Count, verify
 from serkit.errors import UserError
 
 HEADER = (

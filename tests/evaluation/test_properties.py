@@ -3,9 +3,9 @@ import pytest
 import soundfile
 
 from serkit.corpora import Utterance
+from serkit.data.store import Store
 from serkit.evaluation import properties
 from serkit.evaluation.properties import measure, of_signal
-from serkit.features.store import Store
 
 RATE = 48000
 

@@ -6,9 +6,9 @@ import soundfile
 
 from serkit import audio, features
 from serkit.corpora.corpus import Utterance
+from serkit.data.feature_table import columns, write
+from serkit.data.store import Store
 from serkit.errors import UserError
-from serkit.features.store import Store
-from serkit.features.table import columns, write
 
 
 def utterances(tmp_path, noise, count=3):

@@ -11,12 +11,12 @@ import scipy.stats
 import older_processor
 from serkit import audio
 from serkit.corpora.corpus import Utterance
+from serkit.data.feature_table import write
+from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.features import cepstral_pitch, spectrum
 from serkit.features.is09 import FUNCTIONALS, Is09, functionals
 from serkit.features.is09_descriptors import Is09Descriptors
-from serkit.features.store import Store
-from serkit.features.table import write
 
 RATE = 16000
 GENERATOR = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from serkit import methods, networks
 from serkit.errors import UserError
 from serkit.methods import anti_transfer
 from serkit.methods.anti_transfer import gram, item_of, reference_likeness, squared_cosine
-from serkit.networks.layers.normalisation import Normalisation
+from serkit.networks.layers.normalization import Normalisation
 from serkit.networks.network import Batch, Model
 from serkit.networks.rh_emo import RhEmo
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 
 from serkit import methods
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item
 from serkit.errors import UserError
-from serkit.items import Item
 from serkit.methods.hard_examples import BINS, class_shares, hard_index, he_loss, threshold
 from serkit.networks.network import Batch, Output
 

@@ -7,8 +7,8 @@ import torch
 
 from serkit import methods
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item
 from serkit.errors import UserError
-from serkit.items import Item
 from serkit.methods.method import Method
 from serkit.methods.supervised import Supervised, balanced_weights
 from serkit.networks.network import Batch, Output

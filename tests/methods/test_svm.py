@@ -14,12 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from serkit import methods, networks
-from serkit.batches import ItemData
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item
 from serkit.errors import UserError
-from serkit.items import Item
-from serkit.networks.layers.normalisation import Normalisation
+from serkit.networks.layers.normalization import Normalisation
 from serkit.networks.network import Model
+from serkit.training.batches import ItemData
 
 NAMES = ["anger", "joy", "neutral"]
 

@@ -12,7 +12,7 @@ from serkit import networks
 from serkit.errors import UserError
 from serkit.networks.acln import AclnBody, crop
 from serkit.networks.network import Batch, Model
-from serkit.systems.export import Deployed, to_onnx
+from serkit.runs.export import Deployed, to_onnx
 
 INPUTS, OUTPUTS = {"mfcc": (40, None)}, {"emotion": 4}
 

@@ -10,7 +10,7 @@ from serkit import networks
 from serkit.errors import UserError
 from serkit.networks.layers.recurrent import Lstm, turned
 from serkit.networks.network import Batch, Model
-from serkit.systems.export import Deployed, to_onnx
+from serkit.runs.export import Deployed, to_onnx
 
 INPUTS, OUTPUTS = {"f0": (1, None)}, {"emotion": 4}
 POOLINGS = ["last", "mean", "max"]

@@ -10,7 +10,7 @@ from torch import nn
 from serkit import networks
 from serkit.errors import UserError
 from serkit.networks.network import Batch, Model
-from serkit.systems.export import Deployed, to_onnx
+from serkit.runs.export import Deployed, to_onnx
 
 INPUTS, OUTPUTS = {"mel": (20, None)}, {"emotion": 4}
 SMALL = {"channels": [3, 4, 5, 6], "pools": [[2, 2], [4, 2], [4, 2], [4, 2]], "hidden": 7}

@@ -8,7 +8,7 @@ import torch
 from serkit import networks
 from serkit.errors import UserError
 from serkit.networks.network import Batch, Model
-from serkit.systems.export import Deployed, to_onnx
+from serkit.runs.export import Deployed, to_onnx
 
 INPUTS, OUTPUTS = {"is09": (384,)}, {"emotion": 4}
 

@@ -3,7 +3,7 @@ import torch
 
 from serkit.errors import UserError
 from serkit.networks.cnn import Cnn
-from serkit.networks.layers.normalisation import Normalisation
+from serkit.networks.layers.normalization import Normalisation
 from serkit.networks.linear import Linear
 from serkit.networks.network import Batch, Model, Network, Output, layer_of, mask, output_of
 

@@ -3,7 +3,7 @@ import torch
 
 from serkit import networks
 from serkit.errors import UserError
-from serkit.networks.layers.normalisation import Normalisation
+from serkit.networks.layers.normalization import Normalisation
 from serkit.networks.network import Batch, Model
 
 TARGETS = {"emotion": 5, "valence": 9, "arousal": 7, "dominance": 3}

@@ -6,7 +6,7 @@ from onnx_parity import check_parity
 from serkit import networks
 from serkit.errors import UserError
 from serkit.networks.network import Batch, Model
-from serkit.systems.export import Deployed, count_macs
+from serkit.runs.export import Deployed, count_macs
 
 SHAPE = (1, 128, 128)
 #: CREMA-D's six emotions: the number of outputs that gives the published number of parameters.

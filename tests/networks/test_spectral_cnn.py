@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from serkit import networks
 from serkit.errors import UserError
 from serkit.networks.network import Batch, Model
-from serkit.systems.export import Deployed, to_onnx
+from serkit.runs.export import Deployed, to_onnx
 
 INPUTS, OUTPUTS = {"mel": (1, 60, 60)}, {"emotion": 7}
 

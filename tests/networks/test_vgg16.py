@@ -13,7 +13,7 @@ from serkit.errors import UserError
 from serkit.networks.layers.quaternion import QuaternionConv2d
 from serkit.networks.network import Batch, Model
 from serkit.networks.rh_emo import RhEmo
-from serkit.systems.export import Deployed, to_onnx
+from serkit.runs.export import Deployed, to_onnx
 
 TINY = {"channels": [4, 8, 4, 8, 4], "hidden": 8}
 EMBEDDING, IMAGE = (4, 64, 64), (1, 512, 128)

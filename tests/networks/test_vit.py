@@ -7,7 +7,7 @@ from serkit import networks
 from serkit.errors import UserError
 from serkit.networks.network import Batch, Model
 from serkit.networks.vit import Vit
-from serkit.systems.export import Deployed, count_macs
+from serkit.runs.export import Deployed, count_macs
 
 SHAPE = (1, 128, 128)
 OUTPUTS = {"emotion": 7}

@@ -10,7 +10,7 @@ from serkit import papers, systems
 from serkit.errors import UserError
 from serkit.papers.figures import drawing
 from serkit.papers.reproduce import reproduce
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 CHEN = papers.load("chen2022")
 

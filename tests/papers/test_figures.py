@@ -10,14 +10,15 @@ import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, silhouette_score
 
-from serkit import networks, papers, training
+from serkit import networks, papers
 from serkit.errors import UserError
 from serkit.features.log_mel_functionals import LogMelFunctionals
 from serkit.networks.network import Network, Output
 from serkit.papers.figures import FIGURES, Ran, drawing
 from serkit.papers.figures.attention import Seen, Version, measure, versions
 from serkit.papers.reproduce import reproduce
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
+from serkit.training import loop
 
 PAPER = """
 [paper]
@@ -103,7 +104,7 @@ def test_a_figure_is_run_and_drawn(made, paper, synthetic):
 def test_a_second_time_a_figure_is_only_drawn(made, paper, synthetic, monkeypatch):
     folder, result = made
     picture = (folder / "errors-synthetic.png").read_bytes()
-    monkeypatch.setattr(training, "fit", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
     arguments = (paper, paper.artefact("errors"), [synthetic], folder)
     assert reproduce(*arguments, jobs=1, threads=1) == result
     assert (folder / "errors-synthetic.png").read_bytes() == picture
@@ -120,7 +121,7 @@ def test_a_figure_has_one_protocol_and_rows_that_run(made, paper, synthetic):
 
 
 def test_unknown_kinds_and_options_are_refused_before_anything_is_trained(tmp_path, monkeypatch, synthetic):
-    monkeypatch.setattr(training, "fit", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained"))
     path = tmp_path / "toy.toml"
     path.write_text(PAPER.replace('"confusion"', '"confusions"'), encoding="utf-8")
     with pytest.raises(

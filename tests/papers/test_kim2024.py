@@ -5,7 +5,7 @@ import pytest
 from serkit import papers, systems
 from serkit.papers import Figure
 from serkit.papers.figures import drawing
-from serkit.systems.sizes import size
+from serkit.runs.sizes import size
 
 KIM = papers.load("kim2024")
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serkit import training
 from serkit.errors import UserError
 from serkit.papers.figures import Ran, drawing
-from serkit.reports.run_folder import RunFolder
-from serkit.systems.runner import Request, run
+from serkit.runs.folder import RunFolder
+from serkit.runs.runner import Request, run
+from serkit.training import loop
 
 SETS = (
     "stages.main.trainer.epochs=1",
@@ -42,7 +42,7 @@ def features(monkeypatch):
             return np.stack([self.of(item) for item in data.items]).astype(np.float32)
 
     made = Features()
-    monkeypatch.setattr(training, "outputs", made.outputs)
+    monkeypatch.setattr(loop, "outputs", made.outputs)
     return made
 
 
@@ -135,7 +135,7 @@ def test_other_targets_and_the_difference_to_the_first_row(folders, features, tm
         features.of = next(by_call)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(training, "outputs", outputs)
+    monkeypatch.setattr(loop, "outputs", outputs)
     found = draw(folders["halves"], tmp_path / "x.png", "plain", "away")
     expected = found["away"]["accuracy"]["estimate"] - 1
     assert found["away"]["difference"]["estimate"] == pytest.approx(expected) and expected < -0.5

@@ -81,9 +81,9 @@ def test_a_second_time_nothing_is_trained(paper, synthetic, tmp_path, monkeypatc
     arguments = (paper, paper.artefact("table1"), [synthetic], tmp_path / "out")
     settings = {"protocols": ["random"], "jobs": 1, "threads": 1}
     first = reproduce(*arguments, **settings)
-    from serkit import training
+    from serkit.training import loop
 
-    monkeypatch.setattr(training, "fit", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
     assert reproduce(*arguments, **settings) == first
 
 

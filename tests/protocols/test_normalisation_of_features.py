@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from serkit.audit.normalization import check, read
 from serkit.corpora import Utterance
 from serkit.errors import UserError
-from serkit.protocols.normalisation import check, read
 from serkit.protocols.splits import Split
 
 TRAIN, HELD, TEST = (tuple(f"t/{part}{number:02d}" for number in range(40)) for part in ("a", "v", "x"))

@@ -4,8 +4,8 @@ import os
 import pytest
 
 from serkit import features
+from serkit.data.items import Windowing
 from serkit.errors import UserError
-from serkit.items import Windowing
 from serkit.recognition import Bundle, Recognizer, available, find
 from serkit.recognition.bundle import BundleError
 

@@ -13,8 +13,8 @@ import soundfile
 
 import serkit
 from serkit import audio, features
+from serkit.data.items import Windowing
 from serkit.errors import UserError
-from serkit.items import Windowing
 from serkit.recognition import Failure, Prediction, Recognizer, load
 from serkit.recognition.bundle import Bundle, BundleError
 

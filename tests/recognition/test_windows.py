@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serkit import audio
-from serkit.items import Windowing
+from serkit.data.items import Windowing
 from serkit.recognition.windows import cut, windows
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from serkit.features.store import Store
-from serkit.systems.runner import Request, run
+from serkit.data.store import Store
+from serkit.runs.runner import Request, run
 
 SYSTEM = """
 [system]

@@ -17,8 +17,8 @@ from serkit.reports import failures_page, recordings
 from serkit.reports.errors import collect, worst
 from serkit.reports.failures import find
 from serkit.reports.report import write
-from serkit.reports.run_folder import RunFolder
-from serkit.systems import tested
+from serkit.runs import tested
+from serkit.runs.folder import RunFolder
 
 RATE = 16000
 

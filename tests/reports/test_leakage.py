@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 from serkit.corpora.synthetic import utterance
+from serkit.data.store import Store
 from serkit.errors import UserError
-from serkit.features.store import Store
 from serkit.protocols import STANDARD
 from serkit.reports.flags import rate, verdict
 from serkit.reports.leakage import audit_run, audit_table, audit_tables

@@ -10,7 +10,7 @@ from fabricated_run import EPOCHS, write_run
 from serkit.errors import UserError
 from serkit.evaluation import Predictions
 from serkit.reports.report import describe, write
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 SECTIONS = [
     "leakage",

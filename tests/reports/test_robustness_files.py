@@ -8,7 +8,7 @@ from PIL import Image
 from serkit.errors import UserError
 from serkit.reports.report import write as write_report
 from serkit.reports.robustness import chart, of_bundle, of_run, write
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_model_that_hears_more_than_speech_is_refused(description, network, tm
 
 
 def test_a_bundle_is_measured_on_recordings_and_flagged(description, network, tmp_path, synthetic):
-    from serkit.features.store import Store
+    from serkit.data.store import Store
 
     path = synthetic.utterances[0].path
     seen = Store().hashes([path])[0][path][:16]

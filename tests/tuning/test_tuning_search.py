@@ -15,15 +15,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from serkit import stopping, systems
+from serkit import systems
 from serkit.audio import AudioError
 from serkit.cli import run as command
+from serkit.data.store import StoreError
 from serkit.errors import UserError
 from serkit.evaluation.metrics import uar
-from serkit.features.store import StoreError
-from serkit.systems import runner
-from serkit.systems.stages import Stages
-from serkit.systems.tasks import Classification
+from serkit.evaluation.task import Classification
+from serkit.runs import runner
+from serkit.runs.stages import Stages
+from serkit.training import stopping
 from serkit.tuning import results, search
 from serkit.tuning.rounds import Recipe, Round, plan
 from serkit.tuning.search import Request

@@ -30,7 +30,7 @@ def compare(
     """
     from serkit.cli.tables import choose_format, print_json
     from serkit.reports import comparison, number_comparison
-    from serkit.reports.run_folder import RunFolder
+    from serkit.runs.folder import RunFolder
 
     choose_format(format, ("table", "json", "markdown"))
     loaded = [RunFolder.load(run) for run in runs]

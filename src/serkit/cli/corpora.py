@@ -15,7 +15,7 @@ from serkit.terminal import screen, show
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from serkit.corpora.verify import Report, Stats
+    from serkit.audit.verify import Report, Stats
 
 app = typer.Typer(help="List corpora, check a copy of one, and count what is in it.", no_args_is_help=True)
 
@@ -81,7 +81,7 @@ def verify(
     Example: serkit corpora verify emodb data/emodb
     """
     from serkit import corpora, progress
-    from serkit.corpora.verify import verify as check
+    from serkit.audit.verify import verify as check
 
     corpus = corpora.load(name, folder)
     with progress.bar(f"verify {name}", len(corpus)) as advance:
@@ -100,7 +100,7 @@ def stats(name: Name, folder: Folder, output: Output = Format.table) -> None:
     Example: serkit corpora stats table my.csv
     """
     from serkit import corpora
-    from serkit.corpora.verify import stats as count
+    from serkit.audit.verify import stats as count
 
     numbers = count(corpora.load(name, folder))
     if output is Format.json:

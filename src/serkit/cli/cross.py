@@ -36,8 +36,8 @@ def cross(
     from serkit import corpora
     from serkit.cli.tables import choose_format, print_json
     from serkit.reports.cross import draw
-    from serkit.systems.cross import matrix
-    from serkit.systems.runner import Request
+    from serkit.runs.cross import matrix
+    from serkit.runs.runner import Request
 
     choose_format(format)
     folder = out or Path("runs") / f"cross-{Path(system).stem}"
@@ -64,7 +64,7 @@ def _print(found: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    from serkit.systems.cross import rows
+    from serkit.runs.cross import rows
 
     table = Table(title=f"{found['system']}: UAR in %", box=box.SIMPLE_HEAD)
     table.add_column("trained on")

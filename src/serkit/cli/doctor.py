@@ -94,7 +94,7 @@ def _precision() -> dict[str, str] | None:
     """
     if _version("torch") is None:
         return None
-    program = "import json; from serkit.precision import automatic; print(json.dumps(vars(automatic())))"
+    program = "import json; from serkit.training.precision import automatic; print(json.dumps(vars(automatic())))"
     try:
         answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
         return json.loads(answer.stdout)
@@ -103,7 +103,7 @@ def _precision() -> dict[str, str] | None:
 
 
 def _store() -> dict[str, Any]:
-    from serkit.features.store import StoreError, default_folder
+    from serkit.data.store import StoreError, default_folder
 
     try:
         folder = default_folder()

@@ -78,7 +78,7 @@ def evaluate(
     mapping = parse_map(map_ or [])
     found = corpora.load_all(corpus)
     if (Path(model) / "run.json").exists():
-        from serkit.systems.export import export
+        from serkit.runs.export import export
 
         # A run is scored as what it would ship: the same code path as for everybody else.
         with tempfile.TemporaryDirectory() as folder:

@@ -29,13 +29,13 @@ def export(
     if out is None and card is None:
         raise UserError("nothing to write: give --out FOLDER for a bundle, --card FILE for the protocol card")
     if card is not None:
-        from serkit.systems.protocol_card import Card
+        from serkit.runs.card import Card
 
         Card.of(run).save(card)
         show(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
     if out is None:
         return
-    from serkit.systems.export import export as write
+    from serkit.runs.export import export as write
 
     bundle = write(run, out, licence, recordings, weights)
     size = sum(path.stat().st_size for path in out.iterdir())

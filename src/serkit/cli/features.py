@@ -50,9 +50,9 @@ def features(
     import sys
 
     from serkit import corpora
+    from serkit.data.feature_table import print_table, write
     from serkit.errors import UserError
     from serkit.features import build
-    from serkit.features.table import print_table, write
     from serkit.locks import alone
     from serkit.spreadsheet import Harmless
     from serkit.systems import parse_value
@@ -114,9 +114,9 @@ def _draw(feature: Feature, utterances: list[Utterance], picture: Path, channel:
     """Draw F0 of a single utterance below its waveform."""
     import numpy as np
 
+    from serkit.data.feature_table import columns, moments
+    from serkit.data.items import Item, Windowing
     from serkit.errors import UserError
-    from serkit.features.table import columns, moments
-    from serkit.items import Item, Windowing
     from serkit.reports import contour
 
     if len(utterances) != 1:

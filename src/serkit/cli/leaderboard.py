@@ -26,7 +26,7 @@ def add(
 
     Example: serkit leaderboard add runs/is09-svm --results docs/results
     """
-    from serkit.reports.results import add as write
+    from serkit.papers.results import add as write
 
     path = write(run, results, note, name)
     show(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
@@ -46,8 +46,8 @@ def page(
     Example: serkit leaderboard page docs/results --out docs/results.md
     """
     from serkit.atomic import write_text
-    from serkit.reports.leaderboard import page as lay_out
-    from serkit.reports.results import Results
+    from serkit.papers.leaderboard import page as lay_out
+    from serkit.papers.results import Results
 
     own = results[0] / "preface.md"
     preface = preface or (own if own.exists() else None)

@@ -34,7 +34,7 @@ def repeat_card(
     """
     from serkit import corpora
     from serkit.cli.tables import choose_format, print_json, print_scores
-    from serkit.systems.repetition import repeat
+    from serkit.runs.repetition import repeat
 
     choose_format(format)
     for option, value in refused.items():

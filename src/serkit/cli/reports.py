@@ -34,7 +34,7 @@ def report(
     from serkit.evaluation.slices import TITLES
     from serkit.reports.failures import find
     from serkit.reports.report import write
-    from serkit.reports.run_folder import RunFolder
+    from serkit.runs.folder import RunFolder
 
     choose_format(format)
     for name in by or ():

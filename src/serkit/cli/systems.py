@@ -41,7 +41,7 @@ def systems(
         return
     loaded = available.load(system, set_ or ())
     from serkit.protocols import STANDARD
-    from serkit.systems.sizes import sizes
+    from serkit.runs.sizes import sizes
 
     counted = sizes(loaded, classes)
     if format == "json":

@@ -11,11 +11,11 @@ import numpy as np
 
 from serkit import audio, emotions
 from serkit.corpora.corpus import Corpus, Utterance
+from serkit.data.items import Item, Windowing
+from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.predictions import Predictions
-from serkit.features.store import Store
-from serkit.items import Item, Windowing
 from serkit.progress import bar
 from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer

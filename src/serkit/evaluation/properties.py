@@ -9,9 +9,9 @@ import numpy as np
 
 from serkit import audio
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item, Windowing, outside
+from serkit.data.store import Store, digest
 from serkit.evaluation.snr import wada_snr
-from serkit.features.store import Store, digest
-from serkit.items import Item, Windowing, outside
 from serkit.progress import bar
 
 #: Raised whenever a measurement gives other numbers: it is part of the key in the store.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from serkit.augment import Noise, Pitch, Stretch, Telephone
+from serkit.data.store import digest
 from serkit.degrade import Babble, Band, Gain, Reverberation, codec
 from serkit.errors import unknown
 from serkit.evaluation import metrics
@@ -17,7 +18,6 @@ from serkit.evaluation.calibration import ece
 from serkit.evaluation.comparison import compare
 from serkit.evaluation.intervals import interval
 from serkit.evaluation.predictions import Predictions
-from serkit.features.store import digest
 from serkit.progress import bar
 
 #: float32 (samples,), rate in Hz, how many are speech, chance -> float32 samples.

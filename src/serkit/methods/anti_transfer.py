@@ -16,7 +16,7 @@ from serkit.methods.supervised import Supervised
 from serkit.networks.network import Batch, Model, Output
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 _FORMS = ("paper", "reference")
 _ACTIVATIONS = ("post", "pre")

@@ -15,7 +15,7 @@ from serkit.methods.taught import Taught
 from serkit.networks.network import Batch, Model, Output, output_of
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 DIRECTIONS = ("teacher_student", "student_teacher")
 REDUCTIONS = ("batchmean", "mean", "sum")

@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from serkit.data.items import Item
 from serkit.errors import UserError, unknown
-from serkit.items import Item
 from serkit.methods.supervised import Supervised, class_counts
 from serkit.networks.network import Batch, Model
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 #: Bins of the reported histogram: most indices are small (an item that was wrong in 40 of 800 epochs, where the
 #: hardest was wrong in all but one, has 0.008).

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from serkit.items import Item
+from serkit.data.items import Item
 from serkit.networks.network import Batch, Model, Output
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 
 class Method:

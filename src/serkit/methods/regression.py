@@ -13,7 +13,7 @@ from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 # Below any variance of labels: keeps the loss of a batch in which nothing varies finite.
 _LEAST = 1e-8

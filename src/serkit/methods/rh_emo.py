@@ -17,7 +17,7 @@ from serkit.networks.network import Batch, Model, Output
 from serkit.networks.rh_emo import AXES
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 
 class RhEmo(Method):

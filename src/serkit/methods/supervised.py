@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from serkit.data.items import Item, label
 from serkit.errors import unknown
-from serkit.items import Item, label
 from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 
 class Supervised(Method):

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from serkit.data.items import Item
 from serkit.errors import UserError, unknown
 from serkit.evaluation.calibration import temperature
 from serkit.evaluation.metrics import uar
-from serkit.items import Item
 from serkit.methods.method import Method
 from serkit.networks.linear import Linear
 from serkit.networks.network import Batch, Model
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 KINDS = ("ovr", "crammer_singer")
 

@@ -11,7 +11,7 @@ from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model
 
 if TYPE_CHECKING:
-    from serkit.systems.stages import Stages
+    from serkit.runs.stages import Stages
 
 
 class Taught(Method):

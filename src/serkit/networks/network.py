@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from serkit.errors import UserError, unknown
-from serkit.networks.layers.normalisation import Normalisation
+from serkit.networks.layers.normalization import Normalisation
 from serkit.networks.layers.scale import Scale
 
 Shape = tuple[int | None, ...]

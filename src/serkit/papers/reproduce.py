@@ -10,17 +10,17 @@ from typing import Any
 from serkit import systems
 from serkit.atomic import write_json, write_text
 from serkit.corpora.corpus import Corpus
+from serkit.data.store import Store
 from serkit.errors import UserError, unknown
-from serkit.features.store import Store
 from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Row
 from serkit.papers.figures import Ran, drawing
 from serkit.papers.pages import page
 from serkit.protocols import STANDARD, Protocol
-from serkit.reports.repeat import command
-from serkit.reports.run_folder import RunFolder
-from serkit.systems.runner import Request, run
+from serkit.runs.command import command
+from serkit.runs.folder import RunFolder
+from serkit.runs.runner import Request, run
+from serkit.runs.sizes import size
 from serkit.systems.schema import System
-from serkit.systems.sizes import size
 from serkit.toml import write_value
 
 

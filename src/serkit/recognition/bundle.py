@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from serkit import documents, features
 from serkit.atomic import writing_folder
+from serkit.data.items import Windowing
 from serkit.errors import UserError, unknown
-from serkit.items import Windowing
 
 #: The newest layout of `bundle.json` this code reads.
 FORMAT: Final = 1
@@ -365,7 +365,7 @@ def available() -> list[Path]:
 
 def _shelves() -> Iterator[Path]:
     """Yield the folders that hold bundles."""
-    from serkit.features.store import StoreError, default_folder
+    from serkit.data.store import StoreError, default_folder
 
     yield from map(Path, filter(None, os.environ.get("SERKIT_BUNDLES", "").split(os.pathsep)))
     yield _OWN

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from serkit import audio
-from serkit.items import Windowing
+from serkit.data.items import Windowing
 
 
 def windows(

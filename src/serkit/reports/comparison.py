@@ -14,7 +14,7 @@ from serkit.evaluation.comparison import compare
 from serkit.evaluation.corrections import holm
 from serkit.evaluation.metrics import METRICS
 from serkit.evaluation.repeats import Effect, over_folds, over_seeds
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 #: Head of the table; `cells` fits it.
 COLUMNS = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from serkit.papers.figures.picture import save
-from serkit.systems.cross import rows
+from serkit.runs.cross import rows
 
 #: Width of a cell, in inches.
 _CELL = 1.45
@@ -19,7 +19,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     """Draw a matrix as PNG: UAR, its interval and chance in each cell, darker the further above chance.
 
     Args:
-        found: what `serkit.systems.cross.matrix` returned.
+        found: what `serkit.runs.cross.matrix` returned.
         path: of the picture.
     """
     cells, names = rows(found), found["corpora"]

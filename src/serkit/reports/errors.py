@@ -9,9 +9,9 @@ import numpy as np
 
 from serkit.corpora.corpus import Utterance
 from serkit.evaluation.predictions import Predictions
-from serkit.reports.run_folder import RunFolder
-from serkit.systems.models import rebuild
-from serkit.systems.tested import Tested, experiments, hear
+from serkit.runs.folder import RunFolder
+from serkit.runs.models import rebuild
+from serkit.runs.tested import Tested, experiments, hear
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.properties import measure
 from serkit.evaluation.slices import slices
-from serkit.features.store import Store
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from serkit.reports.errors import Error
@@ -49,7 +49,7 @@ def find(run: RunFolder, corpora: Sequence[str] = (), errors: int = ERRORS) -> F
         UserError: a corpus that is named is not what the run learned from.
     """
     from serkit.reports.errors import collect
-    from serkit.systems.tested import experiments
+    from serkit.runs.tested import experiments
 
     places = run.places(corpora)
     try:

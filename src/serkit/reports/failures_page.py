@@ -16,7 +16,7 @@ from serkit.reports import recordings, robustness
 from serkit.reports.errors import Error
 from serkit.reports.failures import Failures
 from serkit.reports.plots import INK, TRAINING, draw, percent_axis
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 #: All sound of a page in characters: the errors behind it are shown without.
 MOST_SOUND = 4_000_000

@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from serkit import corpora, emotions, items
+from serkit import corpora, emotions
+from serkit.audit import normalization
+from serkit.audit.audit import KINDS, Finding, audit, summary
+from serkit.audit.copies import copies
+from serkit.audit.provenance import Record, trace
 from serkit.corpora import Corpus, Utterance
+from serkit.data import items
+from serkit.data.items import utterance_id
+from serkit.data.store import Store
 from serkit.documents import read_json
 from serkit.errors import UserError
-from serkit.features.store import Store
-from serkit.items import utterance_id
-from serkit.protocols import Protocol, flags, given, normalisation
-from serkit.protocols.audit import KINDS, Finding, audit, summary
-from serkit.protocols.copies import copies
-from serkit.protocols.provenance import Record, trace
+from serkit.protocols import Protocol, flags, given
 from serkit.protocols.splits import Split
-from serkit.reports.run_folder import read_description, read_splits
+from serkit.runs.folder import read_description, read_splits
 from serkit.systems.schema import System
 
 
@@ -62,7 +64,7 @@ def audit_run(run: Path, store: Store | None = None, features: Path | None = Non
     Args:
         run: the run's folder.
         store: remembers content hashes and fingerprints; None: the default store.
-        features: table of features to be checked for their scaling (see `serkit.protocols.normalisation`).
+        features: table of features to be checked for their scaling (see `serkit.audit.normalization`).
 
     Raises:
         UserError: no run there; a corpus is no longer where it was, or has lost utterances since.
@@ -161,11 +163,11 @@ def _leakage(
     # What cannot be read has no hash; the audit then says that it was not compared.
     hashes = {u.id: by_path[u.path] for u in chosen if u.path in by_path}
     pairs = copies(chosen, by_path, store)
-    values = normalisation.read(features, chosen) if features else None
+    values = normalization.read(features, chosen) if features else None
     findings = []
     for part in parts:
         found = [*audit(part, chosen, hashes, pairs, labels), *traced.get(part.name, ())]
-        if features and values and (scaled := normalisation.check(part, *values, features.name)):
+        if features and values and (scaled := normalization.check(part, *values, features.name)):
             found.append(scaled)
         findings.append(sorted(found, key=_order))
     return Leakage([part.name for part in parts], findings, [*known, *summary(findings)])

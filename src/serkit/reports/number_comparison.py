@@ -8,7 +8,7 @@ from typing import Any
 from serkit.errors import UserError
 from serkit.evaluation.agreement import AGREEMENT
 from serkit.evaluation.number_comparison import compare
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 #: Head of the table; `cells` fits it.
 COLUMNS = (

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from serkit.evaluation.agreement import AGREEMENT, ccc
-from serkit.reports import flags, number_plots, repeat, report
-from serkit.reports.run_folder import RunFolder
+from serkit.reports import flags, number_plots, report
+from serkit.runs import command
+from serkit.runs.folder import RunFolder
 
 
 def render(run: RunFolder) -> str:
@@ -27,7 +28,7 @@ def render(run: RunFolder) -> str:
         verdict=flags.verdict(flags.rate(run.scores["flags"])),
         configurations=report.configurations(run),
         folds=list(_folds(run)),
-        command=repeat.command(run.description),
+        command=command.command(run.description),
         charts=_charts(run),
     )
 
@@ -49,7 +50,7 @@ def _rows(scores: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _folds(run: RunFolder) -> Iterator[dict[str, Any]]:
     """Yield the rows of the fold table."""
     predictions, trained = run.predictions, {fold: stage for fold, stage, _ in run.trained(run.deployed)}
-    names = repeat.rows(run.description["system"])
+    names = command.rows(run.description["system"])
     for split in run.splits:
         part = predictions.select((predictions.folds == split.fold) & (predictions.seeds == split.seed))
         speakers = sorted({speaker or "unknown" for speaker in part.speakers})

@@ -11,9 +11,10 @@ import numpy as np
 
 from serkit.atomic import write_json, write_text
 from serkit.evaluation import metrics
-from serkit.reports import failures_page, flags, plots, repeat
+from serkit.reports import failures_page, flags, plots
 from serkit.reports.failures import SLICES, Failures, find
-from serkit.reports.run_folder import RunFolder
+from serkit.runs import command
+from serkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -90,7 +91,7 @@ def render(run: RunFolder, failures: Failures, sound: bool = True) -> str:
         verdict=flags.verdict(flags.rate(run.scores["flags"])),
         configurations=configurations(run),
         folds=list(_folds(run)),
-        command=repeat.command(run.description),
+        command=command.command(run.description),
         charts=_charts(run),
         **failures_page.content(run, failures, sound),
     )
@@ -161,14 +162,14 @@ def configurations(run: RunFolder) -> list[dict[str, Any]]:
     taken = [note["chosen"] for note in notes]
     return [
         {"name": name, "taken": taken.count(row), "validation": float(means[row])}
-        for row, name in enumerate(repeat.rows(grid))
+        for row, name in enumerate(command.rows(grid))
     ]
 
 
 def _folds(run: RunFolder) -> Iterator[dict[str, Any]]:
     """Yield the rows of the fold table."""
     predictions = run.predictions
-    names = repeat.rows(run.description["system"])
+    names = command.rows(run.description["system"])
     trained = {fold: stage for fold, stage, _ in run.trained(run.deployed)}
     for split in run.splits:
         part = predictions.select((predictions.folds == split.fold) & (predictions.seeds == split.seed))
@@ -203,7 +204,7 @@ def _charts(run: RunFolder) -> dict[str, Any]:
     if len(grid) > 1:
         notes = run.notes.values()
         values = np.array([note["validation"] for note in notes])
-        charts["sweep"] = plots.sweep(repeat.rows(grid), values, [note["chosen"] for note in notes])
+        charts["sweep"] = plots.sweep(command.rows(grid), values, [note["chosen"] for note in notes])
     return {**{name: Markup(svg) for name, svg in charts.items()}, "curves": curves(run)}
 
 

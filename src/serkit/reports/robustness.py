@@ -19,7 +19,7 @@ from serkit.evaluation.evaluate import evaluate, hear
 from serkit.papers.figures.picture import save
 from serkit.recognition.recognizer import load
 from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 #: Name of the files, without their endings.
 NAME = "robustness"
@@ -44,7 +44,7 @@ def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: in
     Raises:
         UserError: no finished run, trained stages or corpora that are gone, a model that hears more than speech.
     """
-    from serkit.systems.tested import parts
+    from serkit.runs.tested import parts
 
     run = RunFolder.load(folder)
     run.want_classes()

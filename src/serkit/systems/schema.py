@@ -16,8 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from serkit.data.items import Windowing
 from serkit.errors import unknown
-from serkit.items import Windowing
 from serkit.protocols.protocol import Protocol
 from serkit.text import clean
 
@@ -46,7 +46,7 @@ class Named(BaseModel):
 
 
 class Items(Table):
-    """How utterances are cut (see `serkit.items.Windowing`)."""
+    """How utterances are cut (see `serkit.data.items.Windowing`)."""
 
     seconds: float | None = None
     hop: float | None = None
@@ -59,7 +59,7 @@ class Items(Table):
 
 
 class Replacement(Table):
-    """Augmented copies in place of originals (see `serkit.items.replaced`).
+    """Augmented copies in place of originals (see `serkit.data.items.replaced`).
 
     `name` is the augmentation, `corpora` says whose utterances (all if empty), `share` how many of them.
     `validation` says whether those of the validation part are replaced too, as a paper may do.
@@ -90,7 +90,7 @@ class Data(Table):
     """What is learned, and from which items.
 
     `target` is one or several targets of the utterances; `classes`, `map` and `where` choose and rename
-    (see `serkit.items.select`); `copies` are augmented copies, made of the training part only, and `replace`
+    (see `serkit.data.items.select`); `copies` are augmented copies, made of the training part only, and `replace`
     puts some in place of originals. `sample` keeps so many utterances of a corpus and class
     (`{ cremad = { neutral = 509, "*" = 273 } }`), drawn with `sample_seed`.
 
@@ -143,13 +143,13 @@ class View(Table):
 
 
 class Trainer(Table):
-    """The one training loop's settings (see `serkit.training`).
+    """The one training loop's settings (see `serkit.training.loop`).
 
     `select` says which weights are kept: those of the `last` epoch, or of the one with the best value on
     the validation part. `decay` says what weight decay applies to: all parameters, or matrices and filters
     only (not biases and batch norms). `perturb` lists random changes of each training batch, `average` is the factor
     of an exponential moving average of the weights (0: none). `precision` is one of Lightning Fabric's, or `auto`:
-    bfloat16 where the machine computes in it faster than in float32, else float32 (see `serkit.precision`).
+    bfloat16 where the machine computes in it faster than in float32, else float32 (see `serkit.training.precision`).
     `checkpoint_seconds` is how much work a kill can cost at most.
     """
 

@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from serkit import documents, systems
+from serkit.data.store import digest
 from serkit.errors import UserError, unknown
-from serkit.features.store import digest
 from serkit.systems.schema import Table
 from serkit.tuning.space import Point, Space, flatten, full_grid, grid, parse_space
 

@@ -22,10 +22,10 @@ import torch
 from optuna.trial import TrialState
 
 from serkit.atomic import write_json
+from serkit.data.store import digest
 from serkit.documents import read_json
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import METRICS
-from serkit.features.store import digest
 from serkit.recognition.jobs import end_with_parent
 from serkit.tuning import results, trial
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan

@@ -13,20 +13,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit import audio, stopping, systems
+from serkit import audio, systems
 from serkit.corpora.corpus import Corpus
+from serkit.data.store import Store, StoreError
 from serkit.documents import read_json_lines
 from serkit.errors import UserError
 from serkit.evaluation.metrics import METRICS, confusion, score
-from serkit.features.store import Store, StoreError
+from serkit.evaluation.task import Classification
 from serkit.options import first_line
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
-from serkit.systems.experiment import Experiment, prepare
-from serkit.systems.models import assemble
+from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.models import assemble
+from serkit.runs.stages import Stages
 from serkit.systems.schema import Stage, System
-from serkit.systems.stages import Stages
-from serkit.systems.tasks import Classification
+from serkit.training import stopping
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from serkit.augment import Noise, Shift, Speed
+from serkit.data.items import Item, Windowing
 from serkit.errors import UserError, unknown
-from serkit.items import Item, Windowing
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import save
 from serkit.reports.plots import VALIDATION
-from serkit.systems.tested import Tested
+from serkit.runs.tested import Tested
 
 #: Columns whose power, of the differences between samples, is this many dB below the loudest one's are silent.
 SILENCE = 30.0

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from serkit import training
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import line, save
-from serkit.systems.tested import Tested
+from serkit.runs.tested import Tested
+from serkit.training import loop
 
 
 def draw(
@@ -84,7 +84,7 @@ def _lay_out(one: Ran, classes: Sequence[str], perplexity: float, seed: int) -> 
             f"row '{one.label}': {len(items)} test items of {len(set(labels))} classes; "
             "a silhouette needs two classes and more items than classes"
         )
-    found = training.outputs(tested.finished.model, tested.data(items), "features")
+    found = loop.outputs(tested.finished.model, tested.data(items), "features")
     # t-SNE looks at three times as many neighbours as its perplexity; fewer items have not as many.
     effective = min(perplexity, (len(items) - 1) / 3)
     places = TSNE(perplexity=effective, init="pca", random_state=seed).fit_transform(found)

@@ -11,7 +11,7 @@ import numpy as np
 from serkit.evaluation import metrics
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import line, save
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 _PANELS = {"accuracy": "accuracy", "uar": "UAR"}
 

@@ -12,7 +12,7 @@ from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import line, save
 from serkit.reports.plots import by_epoch, percent_axis
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 _METRICS = ("loss", "accuracy", "uar", "macro_f1")
 

@@ -12,7 +12,7 @@ from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import line, save
 from serkit.reports.plots import BALANCED, TRAINING
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 
 def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str, Any]:

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from serkit import training
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import label
 from serkit.errors import UserError, unknown
 from serkit.evaluation.comparison import compare
 from serkit.evaluation.intervals import interval
 from serkit.evaluation.predictions import Predictions
-from serkit.items import label
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import line, save
-from serkit.systems.tested import Tested
+from serkit.runs.tested import Tested
+from serkit.training import loop
 
 _PARTS = ("train", "test")
 
@@ -146,7 +146,7 @@ def _features(tested: Tested, ids: Sequence[str], target: str) -> _Probed:
     items = [item for item in tested.items(ids) if label(item.utterance, target) is not None]
     if not items:
         return _Probed([], np.empty((0, 0)), np.array([]))
-    of_items = training.outputs(tested.finished.model, tested.data(items), "features").reshape(len(items), -1)
+    of_items = loop.outputs(tested.finished.model, tested.data(items), "features").reshape(len(items), -1)
     utterances = {item.utterance.id: item.utterance for item in items}
     rows = np.array([item.utterance.id for item in items])
     means = np.stack([of_items[rows == name].mean(0) for name in utterances])

@@ -13,7 +13,7 @@ from serkit.evaluation.metrics import METRICS
 from serkit.papers.figures import Ran
 from serkit.papers.figures.picture import save
 from serkit.reports.plots import TRAINING
-from serkit.reports.run_folder import RunFolder
+from serkit.runs.folder import RunFolder
 
 _PARTS = ("test", "validation")
 

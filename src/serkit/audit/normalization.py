@@ -1,0 +1,141 @@
+"""Features normalised before they were split: does a column's scaling know the test part?
+
+A column scaled to mean 0 and deviation 1 (or to 0..1) has exactly these values over what it was fitted on, and over
+nothing else. So the table itself tells: over the training part it is clean, over all parts together it is not. What
+has these values over both cannot be told from a scaling of each speaker or each part by itself, and is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from serkit.audit.audit import Finding
+from serkit.corpora import Utterance, table
+from serkit.errors import UserError
+from serkit.protocols.splits import Split
+
+#: How near a column's mean is to 0 and its deviation to 1. Tables are written with 4 digits or more, and no part of
+#: some hundred utterances has by chance the mean of all to a thousandth of their deviation.
+TOLERANCE = 1e-3
+
+#: Share of a table's columns whose smallest and largest value must be 0 and 1 (or -1 and 1). One column may be so by
+#: nature, a probability for instance.
+RANGES = 0.1
+
+# Names of the column that says whose a row is.
+_KEYS = ("id", "file", "path", "filename", "name")
+
+
+def read(path: Path, utterances: Sequence[Utterance]) -> tuple[list[str], dict[str, np.ndarray], np.ndarray]:
+    """Read a table of features: CSV, TSV or Parquet with a column `file` (or `id`, `path`) and a column per feature.
+
+    Args:
+        path: the table; a row per utterance, or several (frames).
+        utterances: whose they may be. A row is an utterance's if it names its id, its file, or its file's name,
+            where that is no other's too.
+
+    Returns:
+        Names of the columns with a finite number in every row of the utterances, by id the values (rows, columns), and
+        those of the rows of none of them, NaN where they are no number.
+
+    Raises:
+        UserError: no table, no such column, no number in it, or rows of none of the utterances.
+    """
+    columns, rows = table.read_rows(path)
+    key = next((name for name in _KEYS if name in columns), None)
+    if key is None:
+        raise UserError(f"{path}: no column says whose a row is; name one {' or '.join(_KEYS[:3])}")
+    owner: dict[str, str | None] = {}
+    for utterance in utterances:
+        # What several are called (`001.wav` in each folder) names none of them.
+        file = utterance.path
+        for name in {utterance.id, str(file), str(file.resolve()), file.name, file.stem}:
+            owner[name] = None if name in owner else utterance.id
+
+    def whose(name: str) -> str | None:
+        # A path may be seen from the working folder, as `serkit features` writes it, or from the table's.
+        names = (name, str((path.parent / name).resolve()), Path(name).stem)
+        return next((id for called in names if (id := owner.get(called))), None)
+
+    owned = [(whose(row[key]), row) for row in rows.values()]
+    known = [(id, row) for id, row in owned if id is not None]
+    if not known:
+        raise UserError(f"{path}: none of its {len(rows)} rows is of one of the {len(utterances)} utterances")
+    names = [name for name in columns if name not in (*_KEYS, "time") and all(_finite(row[name]) for _, row in known)]
+    if not names:
+        raise UserError(f"{path}: no column of numbers")
+    grouped: dict[str, list[list[float]]] = {}
+    for id, row in known:
+        grouped.setdefault(id, []).append([float(row[name]) for name in names])
+    rest = [[float(row[name]) if _finite(row[name]) else np.nan for name in names] for id, row in owned if id is None]
+    by_id = {id: np.array(values) for id, values in grouped.items()}
+    return names, by_id, np.array(rest).reshape(-1, len(names))
+
+
+def _finite(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def check(
+    split: Split, names: Sequence[str], values: Mapping[str, np.ndarray], rest: np.ndarray, title: str
+) -> Finding | None:
+    """Return whether features of a split were scaled by what its test part holds.
+
+    Args:
+        split: whose parts are compared.
+        names: of the columns.
+        values: by id, (rows, columns); utterances without any are passed over.
+        rest: of none of the parts, (rows, columns): a scaler may have been fitted on them too.
+        title: what the table is called in the message.
+    """
+    train, held, test = (
+        [values[id] for id in part if id in values] for part in (split.train, split.validation, split.test)
+    )
+    if not train or not test:
+        return None
+    parts = {*split.train, *split.validation, *split.test}
+    others = [rest, *(rows for id, rows in values.items() if id not in parts)]
+    fair = [np.concatenate(rows) for rows in (train, [*train, *held], [*train, *held, *others])]
+    wholes = {
+        "all parts together": [*train, *held, *test],
+        "training and test part together": [*train, *test],
+        "the whole table": [*train, *held, *test, *others],
+    }
+    for scaled, how, least in (
+        (_standardised, "mean 0 and deviation 1", 1),
+        (_ranged, "a range of 0 to 1 or -1 to 1", max(2, round(RANGES * len(names)))),
+    ):
+        clean = np.any([scaled(rows) for rows in fair], axis=0)
+        for where, whole in wholes.items():
+            caught = scaled(np.concatenate(whole)) & ~clean
+            if caught.sum() < least:
+                continue
+            message = (
+                f"{caught.sum()} of {len(names)} columns of {title} have {how} over {where}, not over "
+                "train: they were scaled by the test part too"
+            )
+            ids = tuple(sorted(id for id in split.test if id in values))
+            return Finding("normalisation", ("train", "test"), ids, message, (title,), len(split.test))
+    return None
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Return which columns of (rows, columns) have mean 0 and deviation 1, with n or n - 1 in its denominator."""
+    count = len(values)
+    deviation = values.std(axis=0)
+    either = np.abs(deviation - 1) < TOLERANCE
+    if count > 1:
+        either |= np.abs(deviation * np.sqrt(count / (count - 1)) - 1) < TOLERANCE
+    return (np.abs(values.mean(axis=0)) < TOLERANCE) & either
+
+
+def _ranged(values: np.ndarray) -> np.ndarray:
+    """Return which columns of (rows, columns) reach exactly from 0 or -1 to 1."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    return (np.abs(high - 1) < 1e-6) & ((np.abs(low) < 1e-6) | (np.abs(low + 1) < 1e-6))

@@ -1,0 +1,182 @@
+"""Features as a table: a row per recording, or per frame for features over time.
+
+Beside what every feature has, one may say how it looks in a table: `columns`, the names of its values; `hop`, the
+samples from frame to frame; `middle`, the sample in the middle of its first frame (0 where it does not say), counted
+from where its `interval` starts; `in_tables`, the options it has here unless others are asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from serkit.atomic import writing
+from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item, Windowing
+from serkit.data.store import Store
+from serkit.errors import UserError
+from serkit.features import Feature, interval
+from serkit.progress import bar
+from serkit.spreadsheet import Harmless
+
+#: Recordings whose features are in memory at once.
+CHUNK = 64
+
+
+def columns(feature: Feature) -> list[str]:
+    """Return the names of a feature's values: its own `columns`, or its name and a number."""
+    sizes = [length for length in feature.shape if length is not None]
+    if len(sizes) != 1:
+        raise UserError(
+            f"feature '{feature.name}' has shape {feature.shape}; only vectors, alone or over time, fit a table"
+        )
+    own = getattr(feature, "columns", None)
+    return list(own) if own else [f"{feature.name}_{index}" for index in range(sizes[0])]
+
+
+def moments(feature: Feature, frames: int, start: float = 0.0) -> np.ndarray:
+    """Return the time of each frame of a feature over time, in s; `start` is where what it shows begins."""
+    first, hop = (getattr(feature, name, 0) for name in ("middle", "hop"))
+    return start + (first + hop * np.arange(frames)) / feature.rate
+
+
+def write(
+    feature: Feature,
+    utterances: Sequence[Utterance],
+    out: Path,
+    channel: str | None = None,
+    jobs: int = 1,
+    store: Store | None = None,
+    csv_safe: bool = False,
+) -> dict[str, str]:
+    """Compute a feature of each utterance and write the table, whole or not at all.
+
+    Args:
+        feature: the front end.
+        utterances: what to compute it of.
+        out: `.csv` or `.parquet`. First column `file`: the path, or the id where the utterance is an
+            interval; features over time have a column `time` in s.
+        channel: name of a further channel; None: the speech.
+        jobs: threads that compute.
+        store: where what is computed is kept; None: the default store.
+        csv_safe: whether names in CSV that a spreadsheet would run as a formula begin with an apostrophe.
+
+    Returns:
+        Reason by id for the recordings that could not be read.
+    """
+    names = ["file", *_names(feature)]
+    ending = out.suffix.lower()
+    if ending not in (".csv", ".parquet"):
+        raise UserError(f"{out}: the table is written as .csv or .parquet")
+    failed: dict[str, str] = {}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
+    with writing(out) as temporary:
+        if ending == ".parquet":
+            _write_parquet(temporary, names, blocks)
+        else:
+            with open(temporary, "w", newline="", encoding="utf-8") as file:
+                _write_csv(csv.writer(Harmless(file) if csv_safe else file), names, blocks)
+    return failed
+
+
+def print_table(
+    feature: Feature,
+    utterances: Sequence[Utterance],
+    stream: TextIO,
+    channel: str | None = None,
+    jobs: int = 1,
+    store: Store | None = None,
+) -> dict[str, str]:
+    """Write the table as CSV to a stream such as stdout; of a single utterance without a column `file`.
+
+    The other arguments, and what is returned, are those of `write`.
+    """
+    failed: dict[str, str] = {}
+    blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
+    names = _names(feature)
+    if len(utterances) > 1:
+        names = ["file", *names]
+    # The stream itself writes lines as its system does.
+    _write_csv(csv.writer(stream, lineterminator="\n"), names, blocks)
+    return failed
+
+
+def _names(feature: Feature) -> list[str]:
+    return [*(["time"] if None in feature.shape else []), *columns(feature)]
+
+
+def _blocks(
+    feature: Feature,
+    utterances: Sequence[Utterance],
+    channel: str | None,
+    jobs: int,
+    store: Store,
+    failed: dict[str, str],
+) -> Iterator[tuple[str, np.ndarray | None, np.ndarray]]:
+    """Yield file, times in s (None for a vector) and values (rows, columns) of each readable utterance."""
+    windowing = Windowing()
+    axis = feature.shape.index(None) if None in feature.shape else None
+    with bar(feature.name, len(utterances)) as advance:
+        for chunk in _batched(utterances):
+            paths = {u.id: u.channels[channel].path if channel and channel in u.channels else u.path for u in chunk}
+            hashes, unreadable = store.hashes([*paths.values(), *[u.path for u in chunk]], jobs)
+            failed |= {u.id: unreadable[path] for u in chunk if (path := paths[u.id]) in unreadable}
+            good = [u for u in chunk if u.id not in failed]
+            arrays = store.features(feature, [Item(u) for u in good], hashes, windowing, channel, jobs, failed)
+            for position, utterance in enumerate(good):
+                if utterance.id in failed:
+                    continue
+                values = arrays[position]
+                name = utterance.id if utterance.start or utterance.end else str(utterance.path)
+                if axis is None:
+                    yield name, None, values[None]
+                else:
+                    rows = np.moveaxis(values, axis, 0)
+                    yield name, moments(feature, len(rows), _start(feature, utterance, channel)), rows
+            advance(len(chunk))
+
+
+def _start(feature: Feature, utterance: Utterance, channel: str | None) -> float:
+    """Return where what a feature shows of an utterance begins, in s."""
+    if not hasattr(feature, "interval"):
+        return 0.0
+    return interval(feature, Item(utterance).signal(feature.rate, Windowing(), channel))[0]
+
+
+def _write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Any]) -> None:
+    # The header comes with the first rows: where there can be none, nothing is written.
+    first = list(islice(blocks, 1))
+    writer.writerow(names)
+    for name, times, values in chain(first, blocks):
+        file = [name] if names[0] == "file" else []
+        for row, vector in enumerate(values):
+            time = [] if times is None else [f"{times[row]:.6g}"]
+            writer.writerow([*file, *time, *[f"{value:.9g}" for value in vector]])
+
+
+def _write_parquet(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise UserError("Parquet needs the lab extra: pip install 'serkit[lab]', or write .csv") from None
+    types = [pa.string(), *[pa.float32()] * (len(names) - 1)]
+    schema = pa.schema(list(zip(names, types, strict=True)))
+    with parquet.ParquetWriter(path, schema) as writer:
+        for chunk in _batched(blocks):
+            files = [name for name, _, values in chunk for _ in values]
+            times = [] if chunk[0][1] is None else [np.concatenate([block[1] for block in chunk]).astype(np.float32)]
+            values = np.concatenate([block[2] for block in chunk])
+            writer.write_table(pa.table([files, *times, *np.ascontiguousarray(values.T)], schema=schema))
+
+
+def _batched(values: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(values)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

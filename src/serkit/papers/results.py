@@ -1,0 +1,133 @@
+"""A folder of results: the JSON files that a leaderboard is made of, each small enough to be committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from serkit.atomic import write_json
+from serkit.documents import read_json
+from serkit.errors import UserError
+from serkit.runs.card import Card, is_card, placeless
+
+#: What `scores.json` and the JSON file of a reproduced table always have.
+_OF_SCORES = frozenset({"system", "protocol", "content", "folds", "uar", "confusion"})
+_OF_TABLE = frozenset({"paper", "artefact", "metrics", "rows"})
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was found, in the order of the files' names.
+
+    Args:
+        cards: by path.
+        tables: content of the JSON files of reproduced tables, by path.
+    """
+
+    cards: Mapping[Path, Card]
+    tables: Mapping[Path, Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, places: Iterable[Path]) -> Results:
+        """Read files, and all JSON files of folders; a folder may hold others, a file that is named must be a result.
+
+        Raises:
+            UserError: no such place, a file that is no result, or no result at all.
+        """
+        cards: dict[Path, Card] = {}
+        tables: dict[Path, Mapping[str, Any]] = {}
+        for place in places:
+            if not place.exists():
+                raise UserError(f"{place}: no such file or folder")
+            for path in sorted(place.glob("*.json")) if place.is_dir() else [place]:
+                document = read_json(path)
+                if is_table(document):
+                    tables[path] = document
+                elif is_card(document):
+                    # Numbers have no UAR to be ranked by.
+                    if document["scores"].get("classes"):
+                        cards[path] = Card.load(path)
+                    elif not place.is_dir():
+                        raise UserError(f"{path}: a card of predicted numbers, which have no UAR to be ranked by")
+                elif isinstance(document, dict) and document.keys() >= _OF_SCORES:
+                    cards[path] = _of_scores(document)
+                elif not place.is_dir():
+                    raise UserError(f"{path}: neither a card nor scores nor a reproduced table")
+        if not cards and not tables:
+            raise UserError("no result there: `serkit leaderboard add RUN` puts the card of a run into a folder")
+        return cls(cards, tables)
+
+
+def is_table(document: Any) -> bool:
+    """Tell whether a JSON document is a reproduced table; figures have no scores of their own."""
+    return isinstance(document, dict) and document.keys() >= _OF_TABLE and "kind" not in document
+
+
+def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> Path:
+    """Put the card of a run, or a reproduced table, into a folder of results.
+
+    Args:
+        source: folder of a finished run, a card, or the JSON file that `serkit reproduce` wrote for a table.
+        folder: of the results.
+        note: what readers have to know, e.g. that the schedule is shorter than the paper's; empty: the card's own.
+        name: of the file, without `.json`; None: system, corpora and protocol, or paper, table and corpora.
+
+    Returns:
+        The file, which replaces one of the same run.
+
+    Raises:
+        UserError: nothing that can be added, or the file holds another result.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder (--results)")
+    if source.is_file() and is_table(document := read_json(source)):
+        return _add_table(document, folder, note, name)
+    card = Card.of(source) if source.is_dir() else Card.load(source)
+    card = replace(card, note=note or card.note)
+    scores = card.scores
+    path = folder / f"{name or '-'.join([scores['system'], *card.run['content'], scores['protocol']])}.json"
+    if path.exists() and (not is_card(read_json(path)) or _identity(Card.load(path)) != _identity(card)):
+        raise UserError(f"{path}: holds another result (settings, folds or recordings differ); give a --name")
+    card.save(path)
+    return path
+
+
+def _add_table(document: Mapping[str, Any], folder: Path, note: str, name: str | None) -> Path:
+    corpora = dict.fromkeys(row["corpus"] for row in document["rows"])
+    path = folder / f"{name or '-'.join([document['paper'], document['artefact'], *corpora])}.json"
+    if path.exists() and _settings(read_json(path)) != _settings(document):
+        raise UserError(f"{path}: holds another result (rows or settings differ); give a --name")
+    rows = [
+        {**row, "measured": {key: _without_places(cell) for key, cell in row["measured"].items()}}
+        for row in document["rows"]
+    ]
+    write_json(path, {**document, "rows": rows, "note": note or document.get("note", "")})
+    return path
+
+
+def _without_places(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {**cell, "command": placeless(cell["command"])}
+
+
+def _settings(table: Mapping[str, Any]) -> Sequence[Any]:
+    return [table.get(key) for key in ("paper", "artefact", "sets", "seed")]
+
+
+def _identity(card: Card) -> Sequence[Any]:
+    """Return what makes a card the same result when it is run again."""
+    return [card.run["system"], card.run["protocol"], card.run["content"], card.run["seed"]]
+
+
+def _of_scores(scores: Mapping[str, Any]) -> Card:
+    """Make a card of scores alone: what else they depend on is not known."""
+    unknown: dict[str, Any] = {"splits": None, "command": None, "machine": None, "versions": {}, "also": []}
+    run = {
+        "system": [{"system": {"name": scores["system"]}}],
+        "protocol": {"name": scores["protocol"]},
+        "content": scores["content"],
+        "classes": scores["classes"],
+        **unknown,
+    }
+    return Card(run, scores)

@@ -1,0 +1,79 @@
+"""Making every part of a system once before anything is trained, so that a mistake in its last stage costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from serkit import methods
+from serkit.training import perturb, precision, schedules, stopping
+from serkit.errors import UserError, unknown
+from serkit.evaluation.agreement import AGREEMENT
+from serkit.evaluation.metrics import METRICS
+from serkit.networks.layers.recurrent import Lstm
+from serkit.networks.network import layer_of
+from serkit.protocols.splits import Split
+from serkit.runs.models import assemble, resolve
+from serkit.systems.schema import Stage, System
+
+
+def check(system: System, splits: Sequence[Split], classes: int, accelerator: str = "auto") -> None:
+    """Check what can be known of all stages before the first is trained.
+
+    Args:
+        system: to be trained.
+        splits: on which.
+        classes: number of classes, of every target.
+        accelerator: it is trained on.
+
+    Raises:
+        UserError: a method, network, schedule or rule that cannot be made, an earlier stage or a layer that is not
+            there, a choice of epoch or a stopping rule that needs a validation part where there is none, a precision
+            that the machine cannot compute in.
+    """
+    for place, named in enumerate(system.stages):
+        stage = resolve(system, named.name)
+        earlier = [before.name for before in system.stages[:place]]
+        methods.build(stage.method.name, **stage.method.options)
+        for name in methods.earlier(stage.method.name, stage.method.options):
+            if name not in earlier:
+                raise UserError(f"stage '{stage.name}': {unknown('earlier stage', name, earlier)}")
+        has_own = system.stage_data(stage).validation is not None
+        _check_trainer(stage, has_own or all(split.validation for split in splits))
+        numbers = methods.method_class(stage.method.name).numbers
+        if stage.trainer.select not in ("last", "loss", *(AGREEMENT if numbers else METRICS)):
+            raise UserError(
+                f"stage '{stage.name}': trainer.select = '{stage.trainer.select}', but method '{stage.method.name}' "
+                f"learns {'numbers' if numbers else 'classes'}; choose 'loss', or '{'ccc' if numbers else 'uar'}'"
+            )
+        # On torch's meta device: nothing is drawn or computed, whatever the size.
+        with torch.device("meta"):
+            model, _ = assemble(system, stage.name, classes)
+        for layer in [*stage.freeze, *stage.reset]:
+            layer_of(model.network, layer)
+        recurrent = any(isinstance(module, Lstm) for module in model.modules())
+        try:
+            precision.check(stage.trainer.precision, accelerator, recurrent)
+        except UserError as error:
+            raise UserError(f"stage '{stage.name}': {error}") from None
+
+
+def _check_trainer(stage: Stage, validated: bool) -> None:
+    trainer = stage.trainer
+    schedules.build(trainer.schedule.name, **trainer.schedule.options)
+    if trainer.stopping:
+        rule = stopping.build(trainer.stopping.name, **trainer.stopping.options)
+        blind = [key for key in rule.watched if key.startswith("validation_") and not validated]
+        if blind:
+            raise UserError(
+                f"stage '{stage.name}': trainer.stopping watches '{blind[0]}', which needs a validation part; set the "
+                "protocol's validation share"
+            )
+    for change in trainer.perturb:
+        perturb.build(change.name, **change.options)
+    if trainer.select != "last" and not validated:
+        raise UserError(
+            f"stage '{stage.name}': trainer.select = '{trainer.select}' needs a validation part; set the protocol's "
+            "validation share"
+        )

@@ -1,0 +1,108 @@
+"""A system on every pair of corpora: trained on one, tested on another; on itself with speakers held out.
+
+runs/A-B/     the run that trains on A and tests on B
+stages/       the stages of all of them: a training on A serves every B with the same classes
+cross.json    the matrix
+cross.png     the matrix as a heat map
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from serkit import methods
+from serkit.atomic import write_json
+from serkit.corpora.corpus import Corpus
+from serkit.errors import UserError
+from serkit.data.store import Store
+from serkit.runs import runner
+from serkit.runs.card import placeless
+from serkit.runs.runner import Request
+
+#: How a corpus is tested on itself, and how on another.
+WITHIN, ACROSS = "clean", "cross-corpus"
+
+
+def matrix(
+    request: Request,
+    folder: Path,
+    resume: bool = False,
+    store: Store | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Train and score a system on every pair of corpora, or go on where that was interrupted.
+
+    The classes of a pair are those that both corpora have. On the diagonal, where a corpus is tested by models
+    trained on its other speakers, they are all it has; `data.classes` makes all cells alike.
+
+    Args:
+        request: as for a run; its corpora make the pairs, each cell is a run of its own under `clean` or
+            `cross-corpus`, and none trains a final model.
+        folder: where everything lies.
+        resume: whether an existing folder may be taken up.
+        store: where features are kept; None: the default store.
+        report: receives a line for each step done.
+
+    Returns:
+        What `cross.json` holds: `system`, `seed`, `command` (without places on this machine), `corpora`, and for each
+        of the `cells` the corpora of `train` and `test`, `protocol`, `classes`, `n`, `uar` and `accuracy` with their
+        intervals, the UAR by `chance`, `flags`, and the folder of its `run`.
+
+    Raises:
+        UserError: fewer than two corpora; a system of numbers; a cell that cannot be run, or whose folder holds
+            another run.
+    """
+    names = [corpus.name for corpus in request.corpora]
+    if len(names) < 2:
+        raise UserError(f"a matrix has two corpora or more, not {len(names)}; repeat --corpus NAME=FOLDER")
+    [system, *_] = runner.rows(request)
+    if methods.method_class(system.deployed.method.name).numbers:
+        raise UserError(f"a matrix is of classes, which '{system.system.name}' does not learn; train it pair by pair")
+    cells = []
+    for train, test in product(request.corpora, repeat=2):
+        place = folder / "runs" / f"{train.name}-{test.name}"
+        report(f"{train.name} -> {test.name}")
+        scores = runner.run(_request(request, train, test), place, resume, folder / "stages", store, report)
+        cells.append(_cell(train.name, test.name, scores, place.relative_to(folder)))
+    found = {
+        "system": system.system.name,
+        "seed": request.seed,
+        "command": request.command and placeless(request.command),
+        "corpora": names,
+        "cells": cells,
+    }
+    write_json(folder / "cross.json", found)
+    return found
+
+
+def _request(request: Request, train: Corpus, test: Corpus) -> Request:
+    """Return what the run of one cell is asked to do."""
+    if train == test:
+        return replace(request, corpora=[train], protocol=WITHIN, final=False)
+    tested = f'protocols.{ACROSS}.tested=["{test.name}"]'
+    return replace(request, corpora=[train, test], protocol=ACROSS, sets=[*request.sets, tested], final=False)
+
+
+def _cell(train: str, test: str, scores: Mapping[str, Any], run: Path) -> dict[str, Any]:
+    return {
+        "train": train,
+        "test": test,
+        "protocol": scores["protocol"],
+        "classes": scores["classes"],
+        "n": scores["n"],
+        "uar": scores["uar"],
+        "accuracy": scores["accuracy"],
+        "chance": 1 / len(scores["classes"]),
+        "flags": scores["flags"],
+        "run": run.as_posix(),
+    }
+
+
+def rows(found: Mapping[str, Any]) -> list[Sequence[Mapping[str, Any]]]:
+    """Return the cells of a matrix row by row: what is trained on in the row, what is tested in the column."""
+    size = len(found["corpora"])
+    return [found["cells"][begin : begin + size] for begin in range(0, size**2, size)]

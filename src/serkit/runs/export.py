@@ -1,0 +1,354 @@
+"""From a run to a bundle: one ONNX file with everything in it, checked against torch on real recordings."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import tempfile
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from serkit import audio, corpora, features
+from serkit.corpora.corpus import Utterance
+from serkit.errors import UserError
+from serkit.evaluation.evaluate import hear
+from serkit.evaluation.predictions import read_table
+from serkit.data.items import Windowing
+from serkit.networks.layers.quaternion import folded
+from serkit.networks.network import Batch, Model, Output, Shape
+from serkit.recognition.bundle import (
+    WEIGHTS,
+    Bundle,
+    Calibration,
+    FeatureConfig,
+    Input,
+    Number,
+    Parity,
+    Score,
+    Size,
+    TrainedOn,
+    Unsure,
+)
+from serkit.recognition.recognizer import Recognizer
+from serkit.runs.model_card import card
+from serkit.runs.command import command
+from serkit.runs import sealed
+from serkit.runs.models import leaves, rebuild
+from serkit.systems.schema import System
+
+#: Largest difference of a probability from torch that a bundle may have, or of a number as a share of its range.
+TOLERANCE = 1e-4
+
+#: How the threshold of unsure answers is chosen (`serkit.evaluation.unsure`).
+UNSURE_RULE = "below it answers on held-out speakers are wrong more often than right"
+
+#: Length of time axes when a network is traced and its multiply-adds are counted, in frames.
+FRAMES = 300
+
+
+class Shipped(nn.Module):
+    """A model as it is shipped: feature arrays in, answers out.
+
+    Args:
+        model: the trained model.
+        views: names of its inputs, in order.
+    """
+
+    #: What the answers are called in the exported network.
+    answers: str
+
+    def __init__(self, model: Model, views: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.views = model, list(views)
+
+    def run(self, arrays: Sequence[Tensor]) -> Output:
+        return self.model(Batch(dict(zip(self.views, arrays, strict=True))))
+
+
+class Deployed(Shipped):
+    """A model of classes: feature arrays in, calibrated probabilities out.
+
+    Args:
+        model: the trained model.
+        views: names of its inputs, in order.
+        target: whose probabilities are returned.
+        temperature: what logits are divided by (Guo et al. 2017).
+    """
+
+    answers = "probabilities"
+
+    def __init__(self, model: Model, views: Sequence[str], target: str, temperature: float) -> None:
+        super().__init__(model, views)
+        self.target, self.temperature = target, temperature
+
+    def forward(self, *arrays: Tensor) -> Tensor:
+        return torch.softmax(self.run(arrays).predictions[self.target] / self.temperature, dim=1)
+
+
+class DeployedNumbers(Shipped):
+    """A model of numbers: feature arrays in, numbers in the units of the labels out.
+
+    Args:
+        model: the trained model.
+        views: names of its inputs, in order.
+        targets: whose numbers are returned, in this order.
+    """
+
+    answers = "values"
+
+    def __init__(self, model: Model, views: Sequence[str], targets: Sequence[str]) -> None:
+        super().__init__(model, views)
+        self.targets = list(targets)
+
+    def forward(self, *arrays: Tensor) -> Tensor:
+        predictions = self.run(arrays).predictions
+        return torch.cat([predictions[target] for target in self.targets], dim=1)
+
+
+def export(
+    run: Path,
+    out: Path,
+    licence: str | None = None,
+    recordings: int = 50,
+    weights: bool = True,
+) -> Bundle:
+    """Write the bundle of a finished run's final model.
+
+    Args:
+        run: the run's folder.
+        out: the bundle's folder; its name is the bundle's name.
+        licence: of the weights; None: composed of the corpora's licences.
+        recordings: on how many of the run's recordings torch and ONNX are compared.
+        weights: whether the weights go along, so that training can continue from the bundle; not those of a
+            stage that reads the output of frozen ones.
+
+    Raises:
+        UserError: the run is unfinished or has no final model, `out` exists, or the exported network
+            does not compute what torch does.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; remove it or choose another folder")
+    described, final, scores = (_read(run, name) for name in ("run.json", "final.json", "scores.json"))
+    system = System.model_validate(described["system"][final["row"]])
+    finished = rebuild(run / final["stage"], system)
+    data = system.stage_data(finished.stage)
+    target = data.target[0]
+    names = leaves(system, finished.stage)
+    inputs, shapes = [], []
+    for name in names:
+        view = system.views[name]
+        if view.feature is None:
+            raise UserError(f"view '{name}' has no feature")
+        feature = features.build(view.feature.name, **view.feature.options)
+        inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))
+        shapes.append(feature.shape)
+    numbers = [Number(name=name, low=low, high=high) for name, (low, high) in final.get("ranges", {}).items()]
+    calibration = None
+    if numbers:
+        deployed: Shipped = DeployedNumbers(finished.model, names, [number.name for number in numbers]).eval()
+    else:
+        deployed = Deployed(finished.model, names, target, final["temperature"]).eval()
+        calibration = Calibration(temperature=final["temperature"], fitted_on="test parts of the run's folds")
+    model = to_onnx(deployed, names, shapes)
+
+    learned_from = sorted({**described["folders"], **described.get("also", {})})
+    corpora_facts = [corpora.facts(name) for name in learned_from]
+    bundle = Bundle(
+        name=out.name,
+        serkit=version("serkit"),
+        created=datetime.now(UTC).date().isoformat(),
+        system=system.system.name,
+        numbers=numbers,
+        labels=list(finished.classes[target]),
+        target=target,
+        inputs=inputs,
+        windowing=data.items.windowing,
+        calibration=calibration,
+        unsure=_unsure(final, scores),
+        trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final["recordings"]]),
+        scores=_scores(scores, described),
+        licence=licence or licence_of(corpora_facts),
+        languages=sorted({facts.language for facts in corpora_facts if facts.language}),
+        size=Size(
+            parameters=sum(parameter.numel() for parameter in finished.model.parameters()),
+            macs=count_macs(deployed, shapes),
+        ),
+        network=finished.stage.network.model_dump() if finished.stage.network else None,
+    )
+    with tempfile.TemporaryDirectory() as trial:
+        recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card=""))
+        parity = _parity(recognizer, deployed, data.items.windowing, _sample(run, described, recordings))
+    bundle = bundle.model_copy(update={"parity": parity})
+    # Those of a stage that reads frozen ones are its own layer only: nothing to go on from.
+    frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
+    tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
+    page = card(bundle.model_dump(mode="json"), system.model_dump(mode="json"), scores, len(model))
+    return bundle.save(out, model, page, tensors)
+
+
+def to_onnx(deployed: Shipped, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
+    """Convert to ONNX with dynamic batch and time axes, weights inside, and no trace of local paths."""
+    batch = torch.export.Dim("batch")
+    # Each view has its own time: two of different hops have unlike numbers of frames.
+    dynamic = tuple(
+        {
+            0: batch,
+            # Counted, since a view's name need not be one of torch's.
+            **{axis + 1: torch.export.Dim(f"time_{view}") for axis, length in enumerate(shape) if length is None},
+        }
+        for view, shape in enumerate(shapes)
+    )
+    # It reports each operator of a library that is not installed.
+    logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            folded(deployed),
+            _example(shapes, items=2),
+            input_names=list(names),
+            output_names=[deployed.answers],
+            dynamic_shapes=(dynamic,),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+    for function in proto.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+    return proto.SerializeToString()
+
+
+def count_macs(deployed: Shipped, shapes: Sequence[Shape]) -> int:
+    """Count multiply-adds of one item; time axes have `FRAMES` frames.
+
+    Rule: convolutions and matrix products (attention included), one multiply-add counted once; what works
+    element by element is not counted. Counted by torch's own counter, which counts two for each.
+    """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    # On "meta" tensors have shapes and no values: nothing is computed. A CPU's fused recurrent layers, moreover, hide
+    # their products from the counter. It fails on a weight handed from layer to layer that wants a gradient.
+    shadow = copy.deepcopy(deployed).to("meta").requires_grad_(False)
+    arrays = [array.to("meta") for array in _example(shapes, items=1)]
+    # The counter does not know every fused attention; as two products it counts it.
+    with counter, sdpa_kernel(SDPBackend.MATH), torch.inference_mode():
+        # Not `shadow` itself: a stage without a classifier is counted as well.
+        shadow.run(arrays)
+    return counter.get_total_flops() // 2
+
+
+def licence_of(facts: Sequence[corpora.Facts]) -> str:
+    """Compose the licence of weights from those of the recordings they were trained on."""
+    terms = "; ".join(f"{entry.name}: {entry.licence}" for entry in facts)
+    return f"weights under the terms of the recordings they were trained on ({terms})"
+
+
+def _example(shapes: Sequence[Shape], items: int) -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(0)
+    return tuple(torch.randn(items, *[length or FRAMES for length in shape], generator=generator) for shape in shapes)
+
+
+def _read(run: Path, name: str) -> dict[str, Any]:
+    path = run / name
+    if not path.exists():
+        raise UserError(f"{run}: no finished run with a final model in it ({name} is missing)")
+    return sealed.read(path)
+
+
+def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]:
+    """Draw some of the recordings that a run scored, spread evenly over each corpus."""
+    found: list[Utterance] = []
+    scored = {row[0] for _, row in read_table(run / "predictions.csv")[1]}
+    for name, folder in described["folders"].items():
+        everyone = corpora.load(name, folder).utterances
+        readable = [u for u in everyone if not {u.id, str(u.path)} & described["skipped"].keys()]
+        # A protocol that cuts items scores pieces and copies, whose names are not the utterances'.
+        utterances = [utterance for utterance in readable if utterance.id in scored] or readable
+        share = max(1, count // len(described["folders"]))
+        found += utterances[:: max(1, len(utterances) // share)][:share]
+    return found
+
+
+def _parity(recognizer: Recognizer, deployed: Shipped, windowing: Windowing, utterances: Sequence[Utterance]) -> Parity:
+    """Compare answers from sound to probability or number: the recognizer's against torch's."""
+    bundle = recognizer.bundle
+    # A probability is what it is; a number is seen as a share of the range of its labels.
+    unit = np.array([number.high - number.low for number in bundle.numbers] or [1.0])
+    makers = bundle.features()
+    worst, compared = 0.0, 0
+    for utterance in utterances:
+        signal, rate = hear(bundle, utterance)
+        answer = recognizer.predict_signal(signal, rate)
+        found = np.array([(answer.values or answer.probabilities)[name] for name in bundle.outputs])
+        total = np.zeros(len(found))
+        windows = windowing.windows(len(signal) / rate)
+        for start, end in windows:
+            arrays = []
+            for entry, feature in zip(bundle.inputs, makers.values(), strict=True):
+                heard = signal if signal.ndim == 1 else np.ascontiguousarray(signal[:, 1 if entry.channel else 0])
+                samples = audio.resample(heard, rate, feature.rate)
+                piece = samples[round(start * feature.rate) : round(end * feature.rate)]
+                arrays.append(torch.from_numpy(feature(windowing.fit(piece, feature.rate)))[None])
+            with torch.inference_mode():
+                total += deployed(*arrays)[0].double().numpy()
+        worst = max(worst, float((np.abs(total / len(windows) - found) / unit).max()))
+        compared += 1
+    if worst > TOLERANCE:
+        raise UserError(
+            f"the exported network differs from torch by {worst:.2g} (allowed: {TOLERANCE:g}) on {compared} recordings"
+        )
+    return Parity(recordings=compared, max_difference=worst)
+
+
+def _unsure(final: dict[str, Any], scores: dict[str, Any]) -> Unsure | None:
+    """Take from a run below which confidence answers are unsure; None of a run that is older than this."""
+    if "unsure_below" not in final:
+        return None
+    measured = scores.get("unsure") or {}
+    accuracy = measured.get("accuracy", {})
+    return Unsure(
+        threshold=final["unsure_below"],
+        rule=UNSURE_RULE,
+        coverage=measured.get("coverage"),
+        accuracy=accuracy.get("sure"),
+        accuracy_unsure=accuracy.get("unsure"),
+    )
+
+
+def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
+    """Take accuracy and UAR, or each number's CCC, from a run's scores, over all corpora and for each of several."""
+    tables = {"+".join(sorted(described["folders"])): scores, **scores.get("corpora", {})}
+
+    def found(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        if "targets" in table:
+            return {f"ccc of {name}": part["ccc"] for name, part in table["targets"].items()}
+        return {metric: table[metric] for metric in ("uar", "accuracy")}
+
+    return [
+        Score(
+            corpus=name,
+            protocol=scores["protocol"],
+            metric=metric,
+            value=value["estimate"],
+            low=value["low"],
+            high=value["high"],
+            # Without the folders of this machine.
+            command=command(described, folders={}).text,
+            flags=scores["flags"],
+        )
+        for name, table in tables.items()
+        for metric, value in found(table).items()
+    ]

@@ -1,0 +1,177 @@
+"""A run's folder, read back. Its files are described in `serkit.runs.runner`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit import corpora
+from serkit.documents import read_json, read_json_lines
+from serkit.errors import UserError
+from serkit.evaluation import metrics
+from serkit.evaluation.number_predictions import NumberPredictions
+from serkit.evaluation.predictions import Predictions
+from serkit.protocols.splits import Split
+
+
+@dataclass(frozen=True, eq=False)
+class RunFolder:
+    """A finished run.
+
+    Args:
+        path: the folder.
+        description: content of `run.json`.
+        scores: content of `scores.json`.
+        splits: of the folds, in their order.
+        predictions: of all folds: `Predictions`, or `NumberPredictions` of a run that scores numbers.
+        notes: by fold name, what `folds/NAME.json` says.
+        final: content of `final.json`; None: no final model was trained.
+    """
+
+    path: Path
+    description: Mapping[str, Any]
+    scores: Mapping[str, Any]
+    splits: Sequence[Split]
+    predictions: Any
+    notes: Mapping[str, Mapping[str, Any]]
+    final: Mapping[str, Any] | None
+
+    @classmethod
+    def load(cls, path: Path) -> RunFolder:
+        """Read a run.
+
+        Raises:
+            UserError: the folder holds no run, an unfinished one, or a broken file.
+        """
+        description = read_description(path)
+        parts = read_splits(path)
+        notes = {
+            part.name: read_json(note) for part in parts if (note := path / "folds" / f"{part.name}.json").exists()
+        }
+        if not (path / "scores.json").exists():
+            raise UserError(
+                f"{path}: the run is unfinished ({len(notes)} of {len(parts)} folds are done); "
+                "go on with `serkit train ... --resume`"
+            )
+        final, scores = path / "final.json", read_json(path / "scores.json")
+        kind = NumberPredictions if "targets" in scores else Predictions
+        return cls(
+            path,
+            description,
+            scores,
+            parts,
+            kind.load(path / "predictions.csv"),
+            notes,
+            read_json(final) if final.exists() else None,
+        )
+
+    @property
+    def numbers(self) -> bool:
+        """Whether numbers are scored, not classes."""
+        return "targets" in self.scores
+
+    def want_classes(self) -> None:
+        """Raise UserError if numbers are scored: for what is made of classes only."""
+        if self.numbers:
+            raise UserError(f"{self.path}: scores numbers ({', '.join(self.scores['targets'])}); this is for classes")
+
+    @property
+    def system(self) -> Mapping[str, Any]:
+        """The resolved system; of a sweep the first row of the grid."""
+        return self.description["system"][0]
+
+    @property
+    def deployed(self) -> str:
+        """Name of the stage that is scored."""
+        return self.system["system"]["deploy"] or self.system["stages"][-1]["name"]
+
+    @property
+    def parameters(self) -> int | None:
+        """Parameters of all that is shipped; None: the run has no card, as those of old."""
+        card = self.path / "card.json"
+        return int(read_json(card)["cost"]["parameters"]) if card.exists() else None
+
+    def places(self, specifications: Sequence[str] = ()) -> dict[str, str]:
+        """Return the folder of each corpus the run learned from: where it lay, or what `name=folder` says.
+
+        Raises:
+            UserError: a corpus that the run did not learn from.
+        """
+        places = {**self.description["folders"], **self.description.get("also", {})}
+        for name, folder in map(corpora.split, specifications):
+            if name not in places:
+                raise UserError(f"--corpus {name}={folder}: {self.path} learned from {', '.join(places)} only")
+            places[name] = folder
+        return places
+
+    def majority(self) -> dict[str, float]:
+        """Return each metric of always answering the commonest class of the training parts."""
+        truth, classes = self.predictions.truth, self.predictions.classes
+        always = np.full(len(truth), classes.index(self.scores["majority"]["class"]))
+        counts = metrics.confusion(truth, always, len(classes))
+        return {name: float(metrics.score(name, counts)) for name in metrics.METRICS}
+
+    def trained(self, stage: str) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
+        """Yield fold, `stage.json` and history of a stage as each fold chose it, where they are found."""
+        for fold, note in self.notes.items():
+            name = {self.deployed: note["stage"], **note.get("stages", {})}.get(stage)
+            if name and (self.stages / name / "stage.json").exists():
+                yield fold, *self._read(name)
+
+    def _read(self, name: str) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        """Return `stage.json` and history of a trained stage, by its folder."""
+        return read_json(self.stages / name / "stage.json"), read_json_lines(self.stages / name / "history.jsonl")
+
+    @property
+    def stages(self) -> Path:
+        """Where trained stages lie: runs may share a folder, which the final model's path and `run.json` name."""
+        if self.final:
+            return (self.path / self.final["stage"]).parent
+        return self.path / self.description.get("stages", "stages")
+
+    @property
+    def seconds(self) -> float:
+        """Time that training the folds' stages took, each once; of a sweep those of the rows that were chosen."""
+        names = {name for note in self.notes.values() for name in [note["stage"], *note.get("stages", {}).values()]}
+        found = [self._read(name) for name in sorted(names) if (self.stages / name / "stage.json").exists()]
+        # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
+        return round(
+            sum(
+                max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history)) for stage, history in found
+            ),
+            2,
+        )
+
+
+def read_description(path: Path) -> Mapping[str, Any]:
+    """Return the content of `run.json`.
+
+    Raises:
+        UserError: no such folder, or no run in it.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder; give the folder of a run, as `serkit train --out` wrote it")
+    if not (path / "run.json").exists():
+        raise UserError(f"{path}: holds no run (run.json is missing); `serkit train --out` writes one")
+    return read_json(path / "run.json")
+
+
+def read_splits(path: Path) -> list[Split]:
+    """Return the splits of a run, finished or not.
+
+    Raises:
+        UserError: they were not written yet, or are broken.
+    """
+    if not (path / "splits.json").exists():
+        raise UserError(f"{path}: the run stopped before its splits were made; train it again")
+    found = read_json(path / "splits.json")
+    try:
+        return [
+            Split(**{**part, **{key: tuple(part[key]) for key in ("train", "validation", "test")}}) for part in found
+        ]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path / 'splits.json'}: not a list of splits ({error})") from None

@@ -1,0 +1,168 @@
+"""The folds of a run: each trained and predicted by itself, several at the same time, none twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from serkit.errors import Damaged, UserError
+from serkit.progress import Advance, bar
+from serkit.protocols.splits import Split
+from serkit.recognition.jobs import end_with_parent
+from serkit.runs import sealed
+from serkit.runs.experiment import Experiment
+from serkit.runs.stages import Stages
+from serkit.evaluation.task import task_of
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One fold, as a worker process receives it."""
+
+    experiments: Sequence[Experiment]
+    split: Split
+    folder: Path
+    stages: Path
+    threads: int
+    jobs: int
+    accelerator: str
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The folds of a protocol and how they are worked through.
+
+    Args:
+        parts: who is in which part.
+        stages: where stages lie.
+        threads: of each fold.
+        jobs: folds at the same time.
+        accelerator: handed to Lightning Fabric.
+    """
+
+    parts: Sequence[Split]
+    stages: Path
+    threads: int
+    jobs: int
+    accelerator: str
+
+    def predict(self, candidates: Sequence[Experiment], folder: Path, report: Callable[[str], None]) -> Any:
+        """Train and predict each fold that the folder does not have yet; returns the predictions of all."""
+        readers = max(1, (os.cpu_count() or 1) // self.jobs)
+        tasks = [
+            _Task(candidates, split, folder, self.stages, self.threads, readers, self.accelerator)
+            for split in self.parts
+            if not _is_done(folder / "folds", split.name)
+        ]
+        if len(tasks) < len(self.parts):
+            report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds were done before")
+        task = task_of(candidates[0])
+        for name, value in _work(tasks, self.jobs):
+            report(f"{name}: {task.in_words(value)}")
+        return task.load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
+
+
+def _is_done(folds: Path, name: str) -> bool:
+    """Tell whether a fold has been predicted, and its predictions are still what was written."""
+    if not (folds / f"{name}.json").exists():
+        return False
+    try:
+        sealed.check(folds / f"{name}.csv", sealed.read(folds / f"{name}.json").get("table"))
+    except Damaged as error:
+        warnings.warn(f"{error}; the fold is done again", stacklevel=2)
+        return False
+    return True
+
+
+def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
+    """Yield name and score of each fold as it is done."""
+    with bar("folds", len(tasks)) as advance:
+        # A daemonic process may not start others.
+        if jobs == 1 or len(tasks) < 2 or multiprocessing.current_process().daemon:
+            for task in tasks:
+                yield _fold(task)
+                advance(1)
+            return
+        lost = yield from _together(tasks, jobs, advance)
+        # Folds that are too much for the memory together may fit alone.
+        for task in lost:
+            if (yield from _together([task], 1, advance)):
+                raise UserError(
+                    f"fold {task.split.name}: the process that trained it ended (out of memory?). Finished folds are "
+                    "kept: run again with --resume, and fewer --jobs or a smaller batch_size"
+                )
+
+
+def _together(
+    tasks: Sequence[_Task], jobs: int, advance: Advance
+) -> Generator[tuple[str, float], None, Sequence[_Task]]:
+    """Work in a pool of processes; returns the folds that were lost when one of them ended, if any."""
+    # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
+        left = {pool.submit(_fold, task): task for task in tasks}
+        try:
+            for future in as_completed(list(left)):
+                yield future.result()
+                del left[future]
+                advance(1)
+        except BrokenProcessPool:
+            # Some may have been done at that moment.
+            done = [future for future in left if future.exception() is None]
+            for future in done:
+                yield future.result()
+                advance(1)
+            return [task for future, task in left.items() if future not in done]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return []
+
+
+def _start_worker() -> None:
+    end_with_parent()
+    # As the command line writes them.
+    warnings.formatwarning = lambda message, *place: f"serkit: warning: {message}\n"
+
+
+def _fold(task: _Task) -> tuple[str, float]:
+    """Train one fold, choose the grid's row and fit a temperature on its validation part, predict its test part."""
+    torch.set_num_threads(task.threads)
+    split, kind = task.split, task_of(task.experiments[0])
+    candidates = []
+    for experiment in task.experiments:
+        stages = Stages(experiment, split, task.stages, split.seed, task.jobs, task.accelerator)
+        finished = stages.train()
+        held = kind.predict(experiment, stages, finished, split.validation, split) if split.validation else None
+        candidates.append((experiment, stages, finished, held))
+    validation = [kind.value(held) if held else 0.0 for *_, held in candidates]
+    # The first of equals wins: the order of the grid is the user's.
+    chosen = max(range(len(candidates)), key=lambda row: validation[row])
+    experiment, stages, finished, held = candidates[chosen]
+    predictions = kind.predict(experiment, stages, finished, split.test, split)
+    folds = task.folder / "folds"
+    folds.mkdir(parents=True, exist_ok=True)
+    predictions.save(folds / f"{split.name}.csv")
+    value = kind.value(predictions)
+    note = {
+        "table": sealed.hash_of(folds / f"{split.name}.csv"),
+        "stage": finished.folder.name,
+        "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
+        kind.metric: value,
+        "chosen": chosen,
+        "validation": validation,
+    }
+    # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
+    if held and not set(held.ids) & set(split.test):
+        note |= kind.calibrate(held)
+    sealed.write(folds / f"{split.name}.json", note)
+    return split.name, value

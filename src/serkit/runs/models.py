@@ -1,0 +1,240 @@
+"""A stage's model: made new, with what stands before it, or loaded from the stage's folder."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from serkit import features, methods, networks
+from serkit.training.checkpoint import UNSEEN, read_weights
+from serkit.documents import read_json
+from serkit.errors import Damaged, UserError
+from serkit.networks.layers.normalization import Normalisation
+from serkit.networks.layers.scale import Scale
+from serkit.networks.network import Batch, Model, Shape, output_of
+from serkit.recognition.bundle import Bundle
+from serkit.runs import sealed
+from serkit.systems.schema import Stage, System
+
+
+@dataclass
+class Finished:
+    """A trained stage.
+
+    Args:
+        stage: its table, with what it inherited filled in.
+        key: hash of all that decides its weights.
+        folder: where weights, history and record lie.
+        model: the trained model, in evaluation mode.
+        classes: class names by target; none where it is a number.
+        shapes: of its own views, without the batch axis.
+    """
+
+    stage: Stage
+    key: str
+    folder: Path
+    model: Model
+    classes: Mapping[str, Sequence[str]]
+    shapes: Mapping[str, Shape]
+
+    @cached_property
+    def content(self) -> str:
+        """Hash of the weights. Another machine or number of threads may have trained others under the same key."""
+        return sealed.hash_of(self.folder / "weights.safetensors")
+
+    def record(self) -> dict[str, np.ndarray]:
+        """Return the training record: by item id, whether each of its training passes was right (passes,).
+
+        There is one pass an epoch; an item that an epoch left out (see `serkit.training.loop`) has fewer.
+
+        Raises:
+            UserError: the stage was not trained by epochs.
+        """
+        path = self.folder / "record.safetensors"
+        if not path.exists():
+            raise UserError(f"stage '{self.stage.name}' keeps no training record: it is not trained by epochs")
+        right = read_weights(path)["right"].numpy()
+        ids = read_stage(self.folder)["items"]
+        return {name: passes[passes != UNSEEN] == 1 for name, passes in zip(ids, right.T, strict=True)}
+
+
+def build_model(
+    system: System,
+    stage: Stage,
+    shapes: Mapping[str, Shape],
+    classes: Mapping[str, Sequence[str]],
+    upstream: Mapping[str, Model],
+) -> Model:
+    """Make a stage's model with new weights: its network, the normalisation of its views, what stands before it."""
+    if stage.network is None:
+        raise UserError(f"stage '{stage.name}' has no network")
+    _check_names("view", shapes)
+    _check_names("target", classes)
+    outputs = {target: len(names) or 1 for target, names in classes.items()}  # a number has no classes
+    network = networks.build(stage.network.name, shapes, outputs, **stage.network.options)
+    views = system.views
+    normalisations = {
+        view: Normalisation(shapes[view], kind) for view in stage.inputs if (kind := views[view].normalise)
+    }
+    scales = {target: Scale() for target, names in classes.items() if not names}
+    return Model(network, normalisations, upstream, {view: views[view].output for view in upstream}, scales)
+
+
+def _check_names(kind: str, names: Iterable[str]) -> None:
+    """Refuse names that torch cannot give to a layer, or not once it writes the network down for export."""
+    for name in names:
+        if "." in name or keyword.iskeyword(name) or hasattr(nn.ModuleDict(), name):
+            raise UserError(f"'{name}' cannot be the name of a {kind}: it has a dot, or is a word of Python or torch")
+
+
+def output_shape(model: Model, inputs: Mapping[str, Shape], what: str) -> Shape:
+    """Return the shape of a model's `features` or `predictions`, found by running it once."""
+    probe = Batch({view: torch.zeros(1, *[length or 64 for length in shape]) for view, shape in inputs.items()})
+    if what == "features":
+        model = model.headless()
+    with torch.inference_mode():
+        return tuple(output_of(model.eval()(probe), what).shape[1:])
+
+
+def assemble(system: System, name: str, classes: int) -> tuple[Model, dict[str, Shape]]:
+    """Make a stage's model with new weights and all that stands before it.
+
+    Args:
+        system: the stage's system.
+        name: of the stage.
+        classes: number of classes of every target that has some.
+
+    Returns:
+        The model, and the shapes of the feature views it reads.
+    """
+    stage = resolve(system, name)
+    shapes: dict[str, Shape] = {}
+    upstream: dict[str, Model] = {}
+    inputs: dict[str, Shape] = {}
+    for view in stage.inputs:
+        table = system.views[view]
+        if table.feature is not None:
+            inputs[view] = shapes[view] = features.build(table.feature.name, **table.feature.options).shape
+        else:
+            upstream[view], before = assemble(system, table.stage or "", classes)
+            if table.output == "features":
+                upstream[view] = upstream[view].headless()
+            shapes[view] = output_shape(upstream[view], before, table.output)
+            inputs |= before
+    count = 0 if methods.method_class(stage.method.name).numbers else classes
+    names = {target: [str(number) for number in range(count)] for target in system.stage_data(stage).target}
+    return build_model(system, stage, shapes, names, upstream).eval(), inputs
+
+
+def rebuild(folder: Path, system: System) -> Finished:
+    """Load a trained stage with all that stands before it, so that its model needs features only.
+
+    Args:
+        folder: of the stage.
+        system: it was trained as a part of.
+    """
+    if not (folder / "stage.json").exists():
+        raise UserError(f"{folder}: no finished stage in it (stage.json is missing)")
+    try:
+        described, own = read_stage(folder), read_weights(folder / "weights.safetensors")
+    except Damaged as error:
+        raise Damaged(f"{error}; take up the run with --resume, and the stage is trained again") from None
+    stage = Stage.model_validate(described["stage"])
+    shapes = {view: tuple(shape) for view, shape in described["shapes"].items()}
+    before = {view: rebuild(folder.parent / name, system).model for view, name in described["sources"].items()}
+    before = {
+        view: model.headless() if system.views[view].output == "features" else model for view, model in before.items()
+    }
+    model = build_model(system, stage, shapes, described["classes"], before)
+    # The file holds the networks trained along; frozen ones have brought their own weights.
+    missing, unexpected = model.load_state_dict(own, strict=False)
+    if unexpected or [name for name in missing if not name.startswith(_frozen(system, stage))]:
+        raise UserError(f"{folder / 'weights.safetensors'}: does not fit the stage's network")
+    model.eval()
+    return Finished(stage, described["key"], folder, model, described["classes"], shapes)
+
+
+def read_stage(folder: Path) -> dict[str, Any]:
+    """Return the content of a finished stage's `stage.json`, after a look whether the weights are still its own.
+
+    Raises:
+        Damaged: it, or the weights.
+    """
+    described = sealed.read(folder / "stage.json")
+    sealed.check(folder / "weights.safetensors", described.get("content"))
+    return described
+
+
+def _frozen(system: System, stage: Stage) -> tuple[str, ...]:
+    """Return how the names of weights begin that belong to frozen stages before a rebuilt one."""
+    found: list[str] = []
+    for view in stage.inputs:
+        table = system.views[view]
+        if table.stage is not None:
+            inner = _frozen(system, resolve(system, table.stage)) if table.trainable else ("",)
+            found += [f"upstream.{view}.{name}" for name in inner]
+    return tuple(found)
+
+
+def leaves(system: System, stage: Stage) -> list[str]:
+    """Return the feature views a rebuilt stage reads, its own and those of the stages before it."""
+    found: list[str] = []
+    for view in stage.inputs:
+        source = system.views[view].stage
+        found += [view] if source is None else leaves(system, resolve(system, source))
+    return list(dict.fromkeys(found))
+
+
+def resolve(system: System, name: str) -> Stage:
+    """Return a stage of a system; view and network it does not name are those of the stage it starts from."""
+    stage = next(stage for stage in system.stages if stage.name == name)
+    if stage.start_from not in [other.name for other in system.stages]:
+        return stage
+    source = resolve(system, stage.start_from or "")
+    changes: dict[str, Any] = {}
+    if not stage.inputs:
+        changes["views"] = source.inputs
+    if stage.network is None:
+        changes["network"] = source.network
+    return stage.model_copy(update=changes)
+
+
+def learned_from(place: str) -> set[str] | None:
+    """Return the hashes, cut to 16 digits, of what a run's or bundle's weights were trained on; None: not known."""
+    for name, read in (("final.json", lambda found: found["recordings"]), ("bundle.json", _of_bundle)):
+        path = Path(place) / name
+        if path.exists():
+            return {digest[:16] for digest in read(read_json(path))}
+    return None
+
+
+def _of_bundle(described: Mapping[str, Any]) -> Sequence[str]:
+    return described["trained_on"]["recordings"]
+
+
+def weights_file(place: str) -> Path:
+    """Return the weights of a run, stage or bundle folder.
+
+    Raises:
+        UserError: there is no such folder, no weights in it, or they are not what was written there.
+    """
+    folder = Path(place)
+    final = folder / "final.json"
+    if final.exists():
+        folder = folder / sealed.read(final)["stage"]
+    path = folder / "weights.safetensors"
+    if not path.exists():
+        raise UserError(f"start_from = '{place}': no earlier stage of this name, and no weights.safetensors there")
+    if (folder / "bundle.json").exists():
+        Bundle.load(folder)
+    elif (folder / "stage.json").exists():
+        read_stage(folder)
+    return path

@@ -1,0 +1,376 @@
+"""Runs: a system under a protocol on corpora, as a folder that can be interrupted and taken up again.
+
+run.json          what was asked for, and on which machine
+splits.json       who was in which part
+stages/           trained stages, each under its key
+folds/            predictions of each finished fold
+predictions.csv   all of them
+baseline/         the same for the linear baseline on the same folds
+scores.json       the scores, with their intervals and flags
+card.json         all that the scores depend on, and the scores: to be kept, and repeated by `serkit evaluate`
+final.json        the stage trained on everything, which `serkit export` ships
+report.html       all of it to look at
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from serkit import systems
+from serkit.atomic import write_json
+from serkit.corpora.corpus import Corpus
+from serkit.documents import read_json
+from serkit.errors import UserError
+from serkit.data.store import Store, digest
+from serkit.training.precision import FLOAT32, automatic
+from serkit.protocols import Protocol, flags
+from serkit.audit.audit import audit, summary
+from serkit.protocols.splits import Split, everything, splits
+from serkit.runs.folder import RunFolder
+from serkit.runs import sealed
+from serkit.runs.check import check
+from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.folds import Folds
+from serkit.runs.models import learned_from
+from serkit.runs.card import compose
+from serkit.systems.schema import Data, System
+from serkit.runs.stages import Stages
+from serkit.evaluation.task import task_of
+from serkit.tuning.space import grid, overrides, parse_sweep
+
+#: Whose versions may change the numbers.
+_LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
+
+#: What may differ when a run is taken up again: where things lie and what they run on.
+_MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked to do.
+
+    Args:
+        system: name of a system or path of its TOML file; or the resolved rows of a sweep's grid.
+        corpora: what it learns from and is scored on.
+        protocol: name of a protocol.
+        sets: `key=value` overrides.
+        sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR, or mean CCC, is taken.
+        seed: of the first repeat.
+        final: whether a last model is trained on everything.
+        jobs: folds trained at the same time; 0: as many as there are cores.
+        threads: threads of each; 0 shares the cores among the jobs.
+        accelerator: handed to Lightning Fabric.
+        command: the command line that asked for it; kept with the scores.
+        protocols: definitions by name, besides the standard ones and the system's own.
+        baseline: whether the linear baseline is trained on the same folds, to be shown beside the scores.
+        also: corpora that stages may learn from (`data.corpora`), and that are not scored.
+    """
+
+    system: str | Path | Sequence[System]
+    corpora: Sequence[Corpus]
+    protocol: str = "clean"
+    sets: Sequence[str] = ()
+    sweep: Sequence[str] = ()
+    seed: int = 0
+    final: bool = True
+    jobs: int = 0
+    threads: int = 0
+    accelerator: str = "auto"
+    command: str | None = None
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    baseline: bool = False
+    also: Sequence[Corpus] = ()
+
+
+def run(
+    request: Request,
+    folder: Path,
+    resume: bool = False,
+    stages: Path | None = None,
+    store: Store | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Train and score a system, or go on where an interrupted run stopped.
+
+    Args:
+        request: what to do.
+        folder: the run's folder.
+        resume: whether an existing folder may be taken up.
+        stages: where stages lie; runs that share it train a common stage once. None: in the run's folder.
+        store: where features are kept; None: the default store.
+        report: receives a line for each step done.
+
+    Returns:
+        The scores, as in `scores.json`.
+
+    Raises:
+        UserError: the folder holds another run, or the request cannot be met.
+    """
+    if (folder / "run.json").exists() and not resume:
+        raise UserError(f"{folder}: holds a run already; take it up with --resume, or choose another --out")
+    store = store or Store()
+    grid = rows(request)
+    experiments = _prepare_all(request, grid, store, report)
+    first = experiments[0]
+    parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
+    if len(grid) > 1 and not all(split.validation for split in parts):
+        raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
+    for experiment in experiments:
+        check(experiment.system, parts, len(experiment.labels), request.accelerator)
+    if any(stage.trainer.precision == "auto" for experiment in experiments for stage in experiment.system.stages):
+        choice = automatic(request.accelerator)
+        if choice.precision == FLOAT32:
+            report(f"precision: float32, because {choice.reason}")
+    for caution in task_of(first).cautions(first, parts):
+        report(caution)
+    shared = (stages or folder / "stages").absolute()
+    cores = os.cpu_count() or 1
+    jobs = min(request.jobs or cores, len(parts))
+    threads = _begin(folder, shared, request, experiments, parts, request.threads or max(1, cores // jobs))
+    write_json(folder / "splits.json", [asdict(split) for split in parts])
+
+    folds = Folds(parts, shared, threads, jobs, request.accelerator)
+    predictions = folds.predict(experiments, folder, report)
+    predictions.save(folder / "predictions.csv")
+    result = _score(folder, shared, request, first, parts, predictions, len(grid))
+    task = task_of(first)
+    if request.baseline and first.system.system.name != task.baseline:
+        result["baseline"] = _score_baseline(request, first, folds, folder / "baseline", store)
+        value = result["baseline"][task.metric]["estimate"]
+        report(f"linear baseline on the same folds: {task.in_words(value)}")
+    if request.final:
+        _train_final(folder, shared, request, experiments, predictions, threads)
+        report("final model trained on everything")
+    write_json(folder / "scores.json", result)
+    compose(RunFolder.load(folder), grid, first.recordings).save(folder / "card.json")
+    return result
+
+
+def _prepare_all(
+    request: Request, grid: Sequence[System], store: Store, report: Callable[[str], None]
+) -> list[Experiment]:
+    """Prepare each row of the grid; all have to score the same."""
+    cores = os.cpu_count() or 1
+    experiments = [
+        prepare(system, request.corpora, request.protocol, store, cores, request.protocols, request.also)
+        for system in grid
+    ]
+    first = experiments[0]
+    if any((e.scored, e.labels, e.numbers) != (first.scored, first.labels, first.numbers) for e in experiments):
+        raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
+    for flag in first.flags:
+        report(flag)
+    if first.skipped:
+        reason = next(iter(first.skipped.values()))
+        report(f"{len(first.skipped)} unreadable recordings are left out; the first: {reason}")
+    return experiments
+
+
+def _score_baseline(
+    request: Request, experiment: Experiment, folds: Folds, folder: Path, store: Store
+) -> dict[str, Any]:
+    """Train the linear baseline on the same folds and return its metrics with their intervals."""
+    protocols = {**request.protocols, request.protocol: experiment.protocol}
+    cores = os.cpu_count() or 1
+    baseline = prepare(_baseline(experiment), request.corpora, request.protocol, store, cores, protocols)
+    task = task_of(experiment)
+    found = task.scores(baseline, folds.parts, folds.predict([baseline], folder, lambda line: None), ())
+    return {"system": task.baseline, **{key: found[key] for key in task.shown}}
+
+
+def _baseline(experiment: Experiment) -> System:
+    """Return the linear baseline for what an experiment scores: same target, classes and utterances."""
+    data = experiment.system.stage_data(experiment.system.deployed)
+    task = task_of(experiment)
+    same: dict[str, Any] = {"target": task.targets(experiment), "classes": data.classes, "map": data.map}
+    same |= {"where": data.where, "sample": data.sample, "sample_seed": data.sample_seed}
+    if experiment.protocol.unit == "item":
+        same |= {"items": data.items, "copies": data.copies}
+    return systems.load(task.baseline).model_copy(update={"data": Data(**same)})
+
+
+def rows(request: Request) -> list[System]:
+    """Return the systems of a sweep's grid, in the order of its keys; one without a sweep."""
+    if not isinstance(request.system, str | Path):
+        return list(request.system)
+    choices = parse_sweep(request.sweep)
+    for key in choices:
+        if key.partition(".")[0] == "protocols":
+            raise UserError(f"--sweep {key}: a sweep cannot change a protocol, since its rows share the folds")
+    return [systems.load(request.system, [*request.sets, *overrides(point)]) for point in grid(choices)]
+
+
+def _train_final(
+    folder: Path,
+    shared: Path,
+    request: Request,
+    experiments: Sequence[Experiment],
+    predictions: Any,
+    threads: int,
+) -> None:
+    """Train on everything with the configuration that did best on the folds' validation parts."""
+    torch.set_num_threads(threads)
+    notes = [read_json(path) for path in sorted((folder / "folds").glob("*.json"))]
+    row = int(np.mean([note["validation"] for note in notes], axis=0).argmax())
+    experiment = experiments[row]
+    split = everything(experiment.protocol, experiment.scored, experiment.target, request.seed, request.protocol)
+    stages = Stages(experiment, split, shared, split.seed, threads, request.accelerator)
+    finished = stages.train()
+    recordings = {experiment.hash_of(u) for chosen in experiment.utterances.values() for u in chosen}
+    before = [learned_from(place) or set() for place in _origins(experiment.system).values()]
+    description = {
+        "stage": os.path.relpath(finished.folder, folder),
+        "key": finished.key,
+        "row": row,
+        **task_of(experiment).final(experiment, predictions),
+        "recordings": sorted(recordings.union(*before)),
+    }
+    sealed.write(folder / "final.json", description)
+
+
+def _score(
+    folder: Path,
+    shared: Path,
+    request: Request,
+    experiment: Experiment,
+    parts: Sequence[Split],
+    predictions: Any,
+    configurations: int,
+) -> dict[str, Any]:
+    everyone = {utterance.id: utterance for chosen in experiment.utterances.values() for utterance in chosen}
+    hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
+    findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
+    task, notes = task_of(experiment), {}
+    cautions = [*experiment.flags, *task.cautions(experiment, parts)]
+    found = [*flags(experiment.protocol), *cautions, *_inherited(experiment), *summary(findings)]
+    for part in parts:
+        notes[part.seed, part.fold] = read_json(folder / "folds" / f"{part.name}.json")
+    result = {**task.scores(experiment, parts, predictions, found), **task.judge(predictions, notes)}
+    return {
+        "system": experiment.system.system.name,
+        "protocol": request.protocol,
+        "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        "folds": len(parts),
+        "configurations": configurations,
+        "chosen_on": _chosen_on(experiment.system, configurations),
+        "recipe": experiment.system.system.chosen,
+        "precision": _precisions(shared, notes.values()),
+        **result,
+    }
+
+
+def _precisions(shared: Path, notes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the precisions that the folds' stages were trained in; several if a run went on on another machine."""
+    names = {name for note in notes for name in note["stages"].values()}
+    described = [read_json(shared / name / "stage.json") for name in sorted(names)]
+    # Stages of older runs do not say; they were trained as their trainer says.
+    return sorted({stage.get("precision", stage["stage"]["trainer"]["precision"]) for stage in described})
+
+
+def _chosen_on(system: System, configurations: int) -> str:
+    """Say by what the row of a sweep was chosen, and the epoch of each stage that does not keep its last."""
+    rules = [f"{s.name} by {s.trainer.select}" for s in system.stages if s.trainer.select != "last"]
+    found = ["validation part of each fold"] if configurations > 1 else []
+    found += [f"epochs on a validation part: {', '.join(rules)}"] if rules else []
+    return "; ".join(found) or "nothing to choose"
+
+
+def _inherited(experiment: Experiment) -> list[str]:
+    """Return flags of stages that start from weights trained elsewhere, perhaps on what is scored here."""
+    found = []
+    scored = {experiment.hash_of(utterance)[:16] for utterance in experiment.scored}
+    for name, place in _origins(experiment.system).items():
+        learned = learned_from(place)
+        if learned is None:
+            found.append(f"stage '{name}' starts from {Path(place).name}: what that was trained on is not known")
+        elif scored & learned:
+            found.append(
+                f"recording leak: stage '{name}' starts from {Path(place).name}, which was trained on "
+                f"{len(scored & learned)} of the {len(scored)} recordings that are scored"
+            )
+    return found
+
+
+def _origins(system: System) -> dict[str, str]:
+    """Return, by stage, the folder of weights that it starts from; not those that start from an earlier stage."""
+    names = [stage.name for stage in system.stages]
+    return {s.name: s.start_from for s in system.stages if s.start_from and s.start_from not in names}
+
+
+def _of_all_stages(experiment: Experiment, split: Split) -> Split:
+    """Return a split whose training part is all that any stage learns from."""
+    learned = {utterance.id for stage in experiment.system.stages for utterance in experiment.parts(stage, split)[0]}
+    return dataclasses.replace(split, train=tuple(sorted(learned)))
+
+
+def folds_hash(parts: Sequence[Split]) -> str:
+    """Hash the folds: who is in which part of each."""
+    return digest([asdict(split) for split in parts])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what may change the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+
+
+def _begin(
+    folder: Path,
+    stages: Path,
+    request: Request,
+    experiments: Sequence[Experiment],
+    parts: Sequence[Split],
+    threads: int,
+) -> int:
+    """Write what was asked for; refuse to go on with something else.
+
+    Returns:
+        Threads of each fold: those the run was begun with, since their number decides the last bits.
+    """
+    experiment = experiments[0]
+    description = {
+        "system": [row.system.model_dump(mode="json") for row in experiments],
+        "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
+        "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        "material": experiment.material,
+        "splits": folds_hash(parts),
+        "classes": list(experiment.labels),
+        "seed": request.seed,
+        "threads": threads,
+        "folders": {corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
+        "also": {corpus.name: str(corpus.folder.absolute()) for corpus in request.also},
+        "skipped": dict(experiment.skipped),
+        "stages": os.path.relpath(stages, folder),
+        "command": request.command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "versions": versions(),
+    }
+    path = folder / "run.json"
+    if path.exists():
+        old = read_json(path)
+        # Through the schema, which fills in what was not there yet when the run was made.
+        old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
+        name = old["protocol"].pop("name")
+        old["protocol"] = {"name": name, **Protocol.model_validate(old["protocol"]).model_dump(mode="json")}
+        wanted = json.loads(json.dumps(description))
+        if not request.threads:
+            wanted["threads"] = old.get("threads")
+        differing = [key for key in wanted if key not in _MAY_DIFFER and wanted[key] != old.get(key)]
+        if differing:
+            raise UserError(f"{folder}: holds a run that differs in: {', '.join(differing)}; choose another --out")
+        return int(old["threads"])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, description)
+    return threads

@@ -1,0 +1,416 @@
+"""The stages of one split: trained in order, or taken up where an earlier run has left them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from serkit.training import checkpoint, loop
+from serkit import features, methods, networks
+from serkit.training.batches import ItemData, numbers
+from serkit.training.checkpoint import Progress
+from serkit.corpora.corpus import Utterance
+from serkit.documents import read_json
+from serkit.errors import Damaged, UserError, unknown
+from serkit.data.store import Arrays, digest
+from serkit.data.items import Item, copies, label, replaced
+from serkit.methods.method import Method
+from serkit.networks.network import Model, Shape, layer_of
+from serkit.protocols.splits import Split
+from serkit.runs import sealed
+from serkit.runs.experiment import Experiment
+from serkit.runs.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
+from serkit.systems.schema import Data, Stage
+
+#: What decides nothing about the weights.
+_NOT_IN_KEY = {"checkpoint_seconds"}
+
+#: Time between two looks whether another process has trained a stage, in s. SQLite's own waiting would not be
+#: interrupted by Ctrl-C.
+_LOOK = 0.5
+
+
+@dataclass
+class Stages:
+    """The stages of one split so far, and what a method may ask of them.
+
+    Args:
+        experiment: system, utterances and store.
+        split: which utterances are for what.
+        folder: where stages lie, each under its key; several runs may share it.
+        seed: of the training.
+        jobs: threads that compute features.
+        accelerator: handed to Lightning Fabric.
+        stage: the one being trained, with what it inherits filled in.
+        items: its training and validation items, as `batch.index` counts them; while
+            its method selects, the items that can be selected.
+        training: its training items, likewise.
+        classes: its class names by target, none where it is a number.
+    """
+
+    experiment: Experiment
+    split: Split
+    folder: Path
+    seed: int
+    jobs: int = 1
+    accelerator: str = "auto"
+    finished: dict[str, Finished] = field(default_factory=dict)
+    stage: Stage | None = None
+    items: Sequence[Item] = ()
+    training: Sequence[Item] = ()
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def train(self) -> Finished:
+        """Train all stages, or take up those that are there; returns the deployed one."""
+        for stage in self.experiment.system.stages:
+            self.finished[stage.name] = self._train(stage)
+        return self.finished[self.experiment.system.deployed.name]
+
+    def outputs(self, stage: str, what: str = "features") -> torch.Tensor:
+        """Return an earlier stage's features, or predictions, for `items`: (items, size).
+
+        Computed once per item, whatever number of epochs and stages asks for it.
+
+        Raises:
+            UserError: no earlier stage of this name.
+        """
+        if stage not in self.finished:
+            raise unknown("earlier stage", stage, self.finished)
+        arrays = self._stage_outputs(self.finished[stage], self.items, self._data(self.finished[stage].stage), what)
+        return torch.from_numpy(np.stack(list(arrays)))
+
+    def probabilities(self, finished: Finished, utterances: Sequence[Utterance], target: str) -> np.ndarray:
+        """Return class probabilities (utterances, classes): the mean over each utterance's items."""
+        return self._mean_over_items(finished, utterances, target, loop.probabilities)
+
+    def values(self, finished: Finished, utterances: Sequence[Utterance], targets: Sequence[str]) -> np.ndarray:
+        """Return predicted numbers (utterances, targets): the mean over each utterance's items."""
+        return self._mean_over_items(finished, utterances, targets, loop.values)
+
+    def _mean_over_items(
+        self, finished: Finished, utterances: Sequence[Utterance], what: Any, compute: Callable[..., np.ndarray]
+    ) -> np.ndarray:
+        table = self._data(finished.stage)
+        pieces = [
+            (row, item) for row, u in enumerate(utterances) for item in self.experiment.cut(u, table.items.windowing)
+        ]
+        data = self._item_data(finished.stage, [item for _, item in pieces], table, finished.classes)
+        size = finished.stage.trainer.batch_size
+        found = compute(finished.model, data, what, size, self.accelerator)
+        rows = np.array([row for row, _ in pieces])
+        total = np.zeros((len(utterances), found.shape[1]))
+        np.add.at(total, rows, found)
+        return total / np.bincount(rows, minlength=len(utterances))[:, None]
+
+    def item_data(self, finished: Finished, items: Sequence[Item]) -> ItemData:
+        """Return a finished stage's inputs for some items."""
+        return self._item_data(finished.stage, items, self._data(finished.stage), finished.classes)
+
+    def _train(self, stage: Stage) -> Finished:
+        self.stage = stage = resolve(self.experiment.system, stage.name)
+        table = self._data(stage)
+        self.classes = self.experiment.classes[stage.name]
+        learned, validated = self.experiment.parts(stage, self.split)
+        if not learned:
+            raise UserError(f"stage '{stage.name}': no utterance is left to train on in {self.split.name}")
+        method = methods.build(stage.method.name, **stage.method.options)
+        pieces = [item for utterance in learned for item in self.experiment.cut(utterance, table.items.windowing)]
+        held = [item for utterance in validated for item in self.experiment.cut(utterance, table.items.windowing)]
+        if swap := table.replace:
+            pieces = replaced(pieces, swap.name, swap.corpora, swap.share, self.seed)
+            if swap.validation:
+                held = replaced(held, swap.name, swap.corpora, swap.share, self.seed)
+        # Where a protocol cuts items, their copies stand among them.
+        made = () if self.experiment.pieces else table.copies
+        self.training = self.items = copies(pieces, made, self.seed)
+        self.training = list(method.select(self.training, self))
+        if not self.training:
+            raise UserError(f"stage '{stage.name}': method '{stage.method.name}' selects no item to train on")
+        self.items = [*self.training, *held]
+
+        key = self._key(stage, table, method, held)
+        folder = self.folder / f"{stage.name}-{key[:16]}"
+        shapes = {view: self._shape(view) for view in stage.inputs}
+        torch.manual_seed(self.seed)
+        finished = Finished(stage, key, folder, self._build(stage, shapes), self.classes, shapes)
+        with _alone(folder):
+            if not _take_up(finished):
+                self._fit(finished, method, table)
+        return finished
+
+    def _fit(self, finished: Finished, method: Method, table: Data) -> None:
+        """Train a stage whose model is new, and save it."""
+        stage, model = finished.stage, finished.model
+        kept = self._start_from(stage, model)
+        data = self._item_data(stage, self.items if method.learns else [], table, self.classes)
+        learned = range(len(self.training) if method.learns else 0)
+        normalised: dict[str, Sequence[str] | None] = {}
+        for view in model.normalisations:
+            if view in kept:
+                normalised[view] = self._normalised_before(stage, view)
+            else:
+                model.fit_normalisation(view, (torch.from_numpy(data.arrays[view][row]) for row in learned))
+                normalised[view] = [self.items[row].id for row in learned]
+        for target in model.scales:
+            labels = numbers([label(item.utterance, target) for item in self.training])
+            model.scale(target).fit(labels[~labels.isnan()])
+        model.freeze(stage.freeze)
+        method.prepare(model, self)
+        began = time.monotonic()
+        held = range(len(learned), len(data))
+        progress = Progress()
+        if method.by_epochs:
+            try:
+                progress = loop.fit(
+                    model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
+                )
+            except UserError as error:
+                raise UserError(f"stage '{stage.name}': {error}") from error
+        size = stage.trainer.batch_size
+        finished.model = method.finish(model.eval(), data.batches(learned, size), data.batches(held, size)).eval()
+        seen = {"normalised_on": normalised, "selected_on": [self.items[row].id for row in held]}
+        self._save(finished, progress, seen, method.report(), time.monotonic() - began)
+
+    def _normalised_before(self, stage: Stage, view: str) -> Sequence[str] | None:
+        """Return what the normalisation that came with a stage's first weights was fitted on; None: not known."""
+        start = stage.start_from or ""
+        folder = self.finished[start].folder if start in self.finished else weights_file(start).parent
+        path = folder / "stage.json"
+        found = read_json(path) if path.exists() else {}
+        return found.get("normalised_on", {}).get(view)
+
+    def _data(self, stage: Stage) -> Data:
+        return self.experiment.system.stage_data(stage)
+
+    def _shape(self, view: str) -> Shape:
+        table = self.experiment.system.views[view]
+        if table.feature is not None:
+            return features.build(table.feature.name, **table.feature.options).shape
+        source = self.finished[table.stage or ""]
+        return output_shape(
+            source.model, {leaf: self._shape(leaf) for leaf in self._leaves(source.stage)}, table.output
+        )
+
+    def _leaves(self, stage: Stage) -> list[str]:
+        """Return the views whose arrays a stage's batches must hold: its own, or those of networks trained along."""
+        leaves: list[str] = []
+        for view in stage.inputs:
+            table = self.experiment.system.views[view]
+            leaves += self._leaves(self.finished[table.stage].stage) if table.stage and table.trainable else [view]
+        return list(dict.fromkeys(leaves))
+
+    def _build(self, stage: Stage, shapes: Mapping[str, Shape]) -> Model:
+        views = self.experiment.system.views
+        upstream = {
+            view: self.finished[views[view].stage or ""].model.headless().thawed()
+            for view in stage.inputs
+            if views[view].trainable
+        }
+        return build_model(self.experiment.system, stage, shapes, self.classes, upstream)
+
+    def _start_from(self, stage: Stage, model: Model) -> set[str]:
+        """Copy the weights of an earlier stage, or of a folder with weights, into a new model.
+
+        Returns:
+            The views whose normalisation came along.
+        """
+        if stage.start_from is None:
+            return set()
+        if stage.start_from in self.finished:
+            source = self.finished[stage.start_from].model.state_dict()
+        else:
+            source = checkpoint.read_weights(weights_file(stage.start_from))
+        for name in stage.reset:
+            layer_of(model.network, name)
+        new = tuple(f"network.{name}." for name in stage.reset)
+        own = model.state_dict()
+        fitted = {view for view in model.normalisations if f"normalisations.{view}.mean" in source and not stage.refit}
+        names = {name for name in {*source, *own} if name.startswith("network.") and not name.startswith(new)}
+        names |= {name for name in source if name.startswith("upstream.")}
+        names |= {name for name in own if name.startswith(tuple(f"normalisations.{view}." for view in fitted))}
+        for name in sorted(names):
+            if name not in own or name not in source or own[name].shape != source[name].shape:
+                there, here = (str(tuple(state[name].shape)) if name in state else "nothing" for state in (source, own))
+                layer = name.removeprefix("network.").rpartition(".")[0]
+                hint = f'; name it in reset = ["{layer}"]' if name.startswith("network.") else ""
+                raise UserError(
+                    f"stage '{stage.name}' starts from '{stage.start_from}', whose layer '{layer}' is {there} "
+                    f"where this network has {here}{hint}"
+                )
+        model.load_state_dict({name: source[name] for name in names}, strict=False)
+        return fitted
+
+    def _item_data(
+        self, stage: Stage, items: Sequence[Item], table: Data, classes: Mapping[str, Sequence[str]]
+    ) -> ItemData:
+        arrays, shapes = {}, {}
+        for view in self._leaves(stage):
+            source = self.experiment.system.views[view]
+            shapes[view] = self._shape(view)
+            if source.feature is not None:
+                feature = features.build(source.feature.name, **source.feature.options)
+                arrays[view] = self.experiment.store.features(
+                    feature, items, self.experiment.hashes, table.items.windowing, source.channel, self.jobs
+                )
+            else:
+                arrays[view] = self._stage_outputs(self.finished[source.stage or ""], items, table, source.output)
+        return ItemData(items, arrays, shapes, classes)
+
+    def _stage_outputs(self, finished: Finished, items: Sequence[Item], table: Data, what: str) -> Arrays:
+        """Return a frozen stage's output for each item, computing only what the store does not have."""
+        store = self.experiment.store
+        identities = [self._identity(finished.stage, item, table) for item in items]
+        # The key as well as the weights: options such as which layer is the feature may leave the weights alike.
+        keys = [digest([finished.key, finished.content, what, identity]) for identity in identities]
+
+        def compute(rows: Sequence[int]) -> None:
+            data = self._item_data(finished.stage, [items[row] for row in rows], table, finished.classes)
+            # Kept as they come: a kill costs one. Each by itself, so that they do not depend on what was missing.
+            found = loop.each_output(finished.model, data, what, self.accelerator)
+            for row, values in zip(rows, found, strict=True):
+                store.save(keys[row], values)
+
+        if missing := [row for row, key in enumerate(keys) if key not in store]:
+            compute(missing)
+        return Arrays(store, keys, lambda row: compute([row]))
+
+    def _identity(self, stage: Stage, item: Item, table: Data) -> list[Any]:
+        """Return what decides the samples that a stage, and those before it, read of an item."""
+        views = self.experiment.system.views
+        channels = dict.fromkeys(views[leaf].channel for leaf in leaves(self.experiment.system, stage))
+        identity, windowing = self.experiment.store.identity, table.items.windowing
+        return [identity(item, self.experiment.hashes, windowing, channel) for channel in channels]
+
+    def _key(self, stage: Stage, table: Data, method: Method, held: Sequence[Item]) -> str:
+        """Hash everything that decides the stage's weights; `held` are its validation items."""
+        system = self.experiment.system
+
+        def identify(item: Item) -> list[Any]:
+            return [self._identity(stage, item, table), [label(item.utterance, target) for target in table.target]]
+
+        views = {}
+        for view in stage.inputs:
+            source = system.views[view]
+            views[view] = source.model_dump(exclude={"fallback"})  # where it was needed, channel is None
+            if source.feature is not None:
+                feature = features.build(source.feature.name, **source.feature.options)
+                views[view]["feature"] = features.config(feature)
+            else:
+                views[view]["stage"] = self.finished[source.stage or ""].key
+        start = stage.start_from
+        if start is not None:
+            start = (
+                self.finished[start].key if start in self.finished else digest(weights_file(start).read_bytes().hex())
+            )
+        own = stage.model_dump(exclude={"name", "view", "views", "network", "method", "data", "start_from", "trainer"})
+        network = stage.network and networks.config(stage.network.name, stage.network.options)
+        # Any text that is a stage's name, whatever the option: a key must not hang on a method's author.
+        teachers = sorted(_texts(stage.method.options) & set(self.finished))
+        return digest(
+            {
+                "stage": own,
+                "network": network,
+                "method": methods.config(stage.method.name, stage.method.options),
+                "identity": method.identity(self.training),
+                "trainer": stage.trainer.model_dump(exclude=_NOT_IN_KEY),
+                "views": views,
+                "start": start,
+                "upstream": [self.finished[name].key for name in teachers],
+                "classes": self.classes,
+                "training": [identify(item) for item in self.training],
+                "validation": [identify(item) for item in held],
+                "seed": self.seed,
+            }
+        )
+
+    def _save(
+        self, finished: Finished, progress: Progress, seen: dict[str, Any], report: dict[str, Any], seconds: float
+    ) -> None:
+        """Write weights and record, then `stage.json`, whose presence says that the stage is done.
+
+        `seen` are the ids of what the stage was normalised and chosen by, for the audit.
+        """
+        folder = finished.folder
+        checkpoint.save_weights(finished.model.state_dict(), folder / "weights.safetensors")
+        checkpoint.write_history(folder, progress.history)
+        if progress.right:
+            checkpoint.save_weights({"right": torch.stack(progress.right)}, folder / "record.safetensors")
+        description = {
+            "name": finished.stage.name,
+            "key": finished.key,
+            "stage": finished.stage.model_dump(mode="json"),
+            "classes": finished.classes,
+            "shapes": finished.shapes,
+            "sources": {
+                view: self.finished[source].folder.name
+                for view in finished.stage.inputs
+                if (source := self.experiment.system.views[view].stage)
+            },
+            "parameters": sum(parameter.numel() for parameter in finished.model.parameters()),
+            "method": report,
+            "epochs": progress.epoch,
+            "seed": self.seed,
+            "threads": torch.get_num_threads(),
+            "precision": progress.precision,
+            "seconds": round(seconds, 2),
+            "content": finished.content,
+            "items": [item.id for item in self.training],
+            **seen,
+        }
+        sealed.write(folder / "stage.json", description)
+        for leftover in ("checkpoint.safetensors", "best.safetensors"):
+            (folder / leftover).unlink(missing_ok=True)
+
+
+def _take_up(finished: Finished) -> bool:
+    """Give a stage's model the weights of an earlier training; tells whether there was one, and is still whole."""
+    if not (finished.folder / "stage.json").exists():
+        return False
+    try:
+        read_stage(finished.folder)
+        checkpoint.load_weights(finished.model, finished.folder / "weights.safetensors")
+    except Damaged as error:
+        warnings.warn(f"{error}; the stage is trained again", stacklevel=2)
+        (finished.folder / "stage.json").unlink()
+        return False
+    finished.model.eval()
+    return True
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a stage's folder: of several processes that need the same stage one trains it, the others wait for it.
+
+    A lock of SQLite's, which ends with its process however that ends, on every system.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = sqlite3.connect(folder / "lock", timeout=0, isolation_level=None)
+    try:
+        while True:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                time.sleep(_LOOK)
+        yield
+    finally:
+        lock.close()
+
+
+def _texts(value: Any) -> set[str]:
+    """Return all texts in an option of a method, however deep in lists and tables."""
+    if isinstance(value, str):
+        return {value}
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return {text for part in parts for text in _texts(part)}

@@ -1,0 +1,210 @@
+"""The models of a run's folds and what they were tested on, made again from the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from serkit import audio, corpora, features
+from serkit.training.batches import ItemData
+from serkit.corpora.corpus import Utterance
+from serkit.errors import UserError
+from serkit.evaluation.robustness import Part
+from serkit.features import Feature, interval
+from serkit.data.store import Store
+from serkit.data.items import Item, Windowing
+from serkit.protocols import Protocol
+from serkit.protocols.splits import Split
+from serkit.runs.folder import RunFolder
+from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.models import Finished, leaves, rebuild
+from serkit.systems.schema import System, View
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The deployed model of one fold.
+
+    Args:
+        experiment: what the run learned from.
+        split: the fold.
+        finished: the trained stage, all that stands before it included.
+    """
+
+    experiment: Experiment
+    split: Split
+    finished: Finished
+
+    @classmethod
+    def load(cls, folder: Path) -> Tested:
+        """Read the first fold of a run; errors as of `folds`."""
+        return next(cls.folds(RunFolder.load(folder)))
+
+    @classmethod
+    def folds(cls, run: RunFolder, places: Mapping[str, str] | None = None) -> Iterator[Tested]:
+        """Yield the model of each fold of a run.
+
+        Args:
+            run: finished.
+            places: of `run.places`; None: its corpora lie where they lay.
+
+        Raises:
+            UserError: a corpus that is not where it was or has changed, or trained stages that are gone.
+        """
+        for split, experiment in experiments(run, places or run.places()):
+            yield cls(experiment, split, rebuild(run.stages / run.notes[split.name]["stage"], experiment.system))
+
+    @property
+    def target(self) -> str:
+        """What is recognised."""
+        return self.experiment.target
+
+    @property
+    def windowing(self) -> Windowing:
+        """How utterances were cut."""
+        return self.experiment.system.stage_data(self.finished.stage).items.windowing
+
+    @cached_property
+    def views(self) -> dict[str, tuple[View, Feature]]:
+        """The feature views the model reads."""
+        tables = {
+            name: self.experiment.system.views[name] for name in leaves(self.experiment.system, self.finished.stage)
+        }
+        return {
+            name: (table, features.build(table.feature.name, **table.feature.options))
+            for name, table in tables.items()
+            if table.feature
+        }
+
+    def items(self, ids: Iterable[str]) -> list[Item]:
+        """Return the items of utterances, by id."""
+        return [item for name in ids for item in self.experiment.cut(self._by_id[name], self.windowing)]
+
+    def label(self, item: Item) -> str:
+        """Return the class an item belongs to."""
+        return str(item.utterance.targets[self.target])
+
+    def data(self, items: Sequence[Item]) -> ItemData:
+        """Compute what the model reads of some items."""
+        arrays: dict[str, list[np.ndarray]] = {
+            name: [feature(item.signal(feature.rate, self.windowing, view.channel)) for item in items]
+            for name, (view, feature) in self.views.items()
+        }
+        shapes = {name: feature.shape for name, (_, feature) in self.views.items()}
+        return ItemData(items, arrays, shapes, self.finished.classes)
+
+    def hear(self, utterance: str) -> tuple[np.ndarray, int]:
+        """Read an utterance as `hear` does."""
+        return hear(self.experiment, self._by_id[utterance])
+
+    def probabilities(self, signal: np.ndarray, rate: int) -> np.ndarray:
+        """Recognise samples of speech as an utterance is recognised: (classes,), the mean over its windows.
+
+        Raises:
+            UserError: the model hears more than speech.
+        """
+        windows = self.windowing.windows(len(signal) / rate)
+        arrays: dict[str, list[np.ndarray]] = {}
+        for name, (view, feature) in self.views.items():
+            if view.channel is not None:
+                raise UserError(f"view '{name}' reads channel '{view.channel}': samples of speech are not enough")
+            heard, hertz = audio.resample(signal, rate, feature.rate), feature.rate
+            pieces = [heard[round(start * hertz) : round(end * hertz)] for start, end in windows]
+            arrays[name] = [feature(self.windowing.fit(piece, hertz)) for piece in pieces]
+        shapes = {name: feature.shape for name, (_, feature) in self.views.items()}
+        # Of items only number and name count here: there are no labels.
+        data = ItemData([Item(Utterance("the signal", Path("signal")))] * len(windows), arrays, shapes)
+        with torch.inference_mode():
+            logits = self.finished.model(data.batch(range(len(windows)))).predictions[self.target]
+        return logits.double().softmax(1).mean(0).numpy()
+
+    def attention(self, utterance: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return how much each moment of an utterance counts for the model.
+
+        Returns:
+            For each window of the utterance the edges of its moments in s, (moments + 1,), and how much each counts,
+            in multiples of what it would if all counted alike, (moments,). Nothing if the network does not weigh the
+            moments of a single view.
+        """
+        model = self.finished.model
+        if not model.network.has_attention or len(self.views) != 1 or len(model.upstream):
+            return []
+        [(view, feature)] = self.views.values()
+        items, found = self.items([utterance]), []
+        data = self.data(items)
+        kept, model.network.keep = model.network.keep, ("attention",)
+        for number, item in enumerate(items):
+            with torch.inference_mode():
+                weights = model(data.batch([number])).maps["attention"][0].sum(0).double().numpy()
+            signal = item.signal(feature.rate, self.windowing, view.channel)
+            start, end = interval(feature, signal)
+            # What stands for an utterance is heard from its own start.
+            origin = 0.0 if self.experiment.pieces else item.start
+            found.append((origin + np.linspace(start, end, len(weights) + 1), weights / weights.mean()))
+        model.network.keep = kept
+        return found
+
+    @cached_property
+    def _by_id(self) -> dict[str, Utterance]:
+        return {utterance.id: utterance for utterance in self.experiment.scored}
+
+
+def parts(run: RunFolder, places: Mapping[str, str] | None = None) -> Iterator[Part]:
+    """Yield each fold of a run with its own predictions; arguments and errors are those of `Tested.folds`."""
+    predictions = run.predictions
+    for tested in Tested.folds(run, places):
+        own = (predictions.folds == tested.split.fold) & (predictions.seeds == tested.split.seed)
+        yield Part(predictions.select(own), tested.hear, tested.probabilities)
+
+
+def experiments(run: RunFolder, places: Mapping[str, str]) -> Iterator[tuple[Split, Experiment]]:
+    """Yield each fold of a run with what its chosen configuration learned from and was tested on.
+
+    Args:
+        run: finished.
+        places: of `run.places`.
+
+    Raises:
+        UserError: a corpus that is not where it was, or has changed.
+    """
+    made: dict[int, Experiment] = {}
+    for split in run.splits:
+        row = run.notes[split.name]["chosen"]
+        if row not in made:
+            made[row] = _prepare(run, row, places)
+        yield split, made[row]
+
+
+def hear(experiment: Experiment, utterance: Utterance) -> tuple[np.ndarray, int]:
+    """Read the speech of an utterance, or of the piece or copy that stands for one: float32 (samples,), its rate.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    item = experiment.pieces.get(utterance.id) or Item(utterance)
+    rate = audio.info(item.utterance.path).rate
+    return item.signal(rate, Windowing()), rate
+
+
+def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
+    """Select again what a configuration of a run learned from and was tested on."""
+    system = System.model_validate(run.description["system"][row])
+    protocol: dict[str, Any] = dict(run.description["protocol"])
+    name = protocol.pop("name")
+    found, also = (
+        [corpora.load(corpus, places[corpus]) for corpus in run.description.get(key, {})] for key in ("folders", "also")
+    )
+    experiment = prepare(system, found, name, Store(), definitions={name: Protocol(**protocol)}, also=also)
+    for corpus in found:
+        if experiment.content(corpus.name) != run.description["content"][corpus.name]:
+            raise UserError(
+                f"{corpus.folder}: not what the run '{run.path.name}' learned from as '{corpus.name}' "
+                "(recordings, intervals or labels differ)"
+            )
+    return experiment

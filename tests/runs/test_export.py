@@ -1,0 +1,228 @@
+"""From a run to a bundle and back: what is shipped computes what was trained."""
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from serkit import audio, systems
+from serkit.corpora.corpus import Corpus
+from serkit.errors import UserError
+from serkit.evaluation.calibration import sharpened
+from serkit.evaluation.evaluate import evaluate
+from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.unsure import threshold
+from serkit.networks.network import Model, Network, Output
+from serkit.recognition.bundle import Bundle
+from serkit.recognition.recognizer import Recognizer
+from serkit.runs import export as exporting
+from serkit.runs.export import Deployed, count_macs, export, to_onnx
+from serkit.runs.models import assemble, rebuild
+from serkit.runs.runner import Request, run
+from serkit.runs.sizes import sizes
+
+SETS = ("stages.main.trainer.epochs=2", "data.items.seconds=1.0", "data.copies=[]", "stages.main.network.dropout=0.0")
+
+
+@pytest.fixture(scope="module")
+def finished(synthetic, tmp_path_factory):
+    """A short run of the default recogniser's system on generated speech."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    sets = (*SETS, "protocols.clean.folds=2")
+    run(Request("compact-cnn", [synthetic], sets=sets, jobs=1, threads=1, accelerator="cpu"), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(finished, tmp_path_factory):
+    return export(finished, tmp_path_factory.mktemp("bundles") / "mine", recordings=6)
+
+
+def test_the_bundle_says_what_it_is(bundle, finished, synthetic):
+    assert bundle.name == "mine" and bundle.system == "compact-cnn"
+    assert bundle.labels == ["anger", "fear", "neutral", "sadness"]
+    assert bundle.parity.recordings == 6 and bundle.parity.max_difference < 1e-4
+    assert bundle.size.parameters == 212_260
+    scores = json.loads((finished / "scores.json").read_text())
+    assert bundle.scores[0].metric == "uar" and bundle.scores[0].value == scores["uar"]["estimate"]
+    assert "serkit train compact-cnn" in bundle.scores[0].command and "FOLDER" in bundle.scores[0].command
+    hashes = {audio.content_hash(utterance.path)[:16] for utterance in synthetic.utterances}
+    assert set(bundle.trained_on.recordings) == hashes
+    assert {path.name for path in bundle.folder.iterdir()} == {
+        "bundle.json",
+        "model.onnx",
+        "CARD.md",
+        "weights.safetensors",
+    }
+    assert "Intended use" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
+
+
+def test_a_view_may_have_a_name_that_is_no_word_of_python(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "system.name = 'own'\nviews.log-mel.feature = 'speech_log_mel'\n[[stages]]\nname = 'main'\nview = 'log-mel'\n"
+        "network = { name = 'cnn', channels = [4], strides = [[4, 2]], residual = [0], attention = 4 }\n"
+    )
+    model, shapes = assemble(systems.load(own), "main", 3)
+    network = to_onnx(Deployed(model, list(shapes), "emotion", 1.0).eval(), list(shapes), list(shapes.values()))
+    assert [one.name for one in onnxruntime.InferenceSession(network).get_inputs()] == ["log-mel"]
+
+
+def test_the_bundle_says_which_answers_are_unsure(bundle, finished, synthetic):
+    final = json.loads((finished / "final.json").read_text())
+    predictions = Predictions.load(finished / "predictions.csv")
+    confidence = sharpened(predictions.probabilities, final["temperature"]).max(axis=1)
+    assert bundle.unsure.threshold == final["unsure_below"]
+    assert bundle.unsure.threshold == threshold(confidence, predictions.predicted == predictions.truth)
+    measured = json.loads((finished / "scores.json").read_text())["unsure"]
+    assert (bundle.unsure.coverage, bundle.unsure.accuracy) == (measured["coverage"], measured["accuracy"]["sure"])
+    assert "is marked as unsure" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
+    answers = list(Recognizer(bundle).predict_files(utterance.path for utterance in synthetic.utterances[:10]))
+    assert [answer.sure for answer in answers] == [a.confidence >= final["unsure_below"] for a in answers]
+
+
+def test_a_run_of_before_has_no_threshold(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    final = json.loads((run / "final.json").read_text())
+    del final["unsure_below"], final["checksum"]
+    (run / "final.json").write_text(json.dumps(final))
+    assert export(run, tmp_path / "old", recordings=2).unsure is None
+
+
+def test_nothing_of_this_machine_is_in_it(bundle, tmp_path_factory):
+    for path in bundle.folder.iterdir():
+        content = path.read_bytes()
+        for trace in (str(tmp_path_factory.getbasetemp()).encode(), exporting.__file__.encode(), b"site-packages"):
+            assert trace not in content, (path.name, trace)
+
+
+def test_recogniser_and_torch_agree_on_every_recording(bundle, finished, synthetic):
+    """Independently of the parity check in export: windows cut here by hand, one second each."""
+    described = json.loads((finished / "run.json").read_text())
+    final = json.loads((finished / "final.json").read_text())
+    system = systems.parse(described["system"][0], "run.json")
+    model = rebuild(finished / final["stage"], system).model
+    deployed = Deployed(model, ["speech"], "emotion", final["temperature"]).eval()
+    recognizer = Recognizer(bundle)
+    feature = recognizer.bundle.features()["speech"]
+    for utterance in synthetic.utterances[:10]:
+        signal, _ = audio.read(utterance.path, channel=utterance.index)
+        pieces = [signal[begin : begin + 16000] for begin in range(0, len(signal), 16000)]
+        # A tail shorter than the windowing's minimum (1 s here: every tail) is dropped.
+        pieces = [piece for piece in pieces if len(piece) == 16000]
+        with torch.inference_mode():
+            expected = np.mean(
+                [deployed(torch.from_numpy(feature(piece))[None])[0].numpy() for piece in pieces], axis=0
+            )
+        found = recognizer.predict_file(utterance.path, channel=utterance.index)
+        np.testing.assert_allclose([found.probabilities[label] for label in bundle.labels], expected, atol=1e-5)
+
+
+def test_a_network_that_differs_is_not_shipped(finished, tmp_path, monkeypatch):
+    genuine = exporting.to_onnx
+
+    def wrong(deployed, *arguments):
+        deployed.temperature *= 1.5
+        try:
+            return genuine(deployed, *arguments)
+        finally:
+            deployed.temperature /= 1.5
+
+    monkeypatch.setattr(exporting, "to_onnx", wrong)
+    with pytest.raises(UserError, match="differs from torch by"):
+        export(finished, tmp_path / "bad", recordings=4)
+    assert not (tmp_path / "bad").exists()
+
+
+def test_what_cannot_be_exported_is_said_in_a_line(finished, tmp_path):
+    with pytest.raises(UserError, match=r"no finished run .*run.json is missing"):
+        export(tmp_path, tmp_path / "out")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError, match="exists already"):
+        export(finished, tmp_path / "there")
+
+
+def test_batch_and_time_are_free_and_no_function_names_a_path():
+    logging.disable(logging.WARNING)
+    model, inputs = assemble(systems.load("compact-cnn"), "main", 5)
+    deployed = Deployed(model, list(inputs), "emotion", 2.0).eval()
+    content = to_onnx(deployed, list(inputs), list(inputs.values()))
+    session = onnxruntime.InferenceSession(content)
+    generator = np.random.default_rng(0)
+    for items, frames in ((1, 3), (1, 300), (5, 41), (2, 1001)):
+        x = generator.standard_normal((items, 64, frames), dtype=np.float32)
+        with torch.inference_mode():
+            expected = deployed(torch.from_numpy(x)).numpy()
+        found = session.run(["probabilities"], {"speech": x})[0]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    assert not any(node.metadata_props for node in onnx.load_from_string(content).graph.node)
+
+
+def test_macs_and_parameters_by_hand():
+    assert sizes(systems.load("linear-baseline"), 7) == {"main": {"parameters": 200 * 7 + 7, "macs": 200 * 7}}
+    # 64 bands x 300 frames through 5x5/(4,2), 3x3/2, 3x3/2, 3x3; attention 384 > 64 > 384; head 768 > 7.
+    convolutions = 16 * 150 * 25 * 32 + 8 * 75 * 9 * 32 * 64 + 4 * 38 * 9 * 64 * 96 + 4 * 38 * 9 * 96 * 96
+    attention = 38 * 2 * 384 * 64
+    assert sizes(systems.load("compact-cnn"), 7)["main"]["macs"] == convolutions + attention + 768 * 7
+    model, inputs = assemble(systems.load("linear-baseline"), "main", 3)
+    assert count_macs(Deployed(model, list(inputs), "emotion", 1.0), list(inputs.values())) == 600
+
+
+def test_recurrent_layers_are_counted_and_the_model_is_left_alone():
+    class Recurrent(Network):
+        def __init__(self):
+            super().__init__({"speech": (5, None)}, {"emotion": 2})
+            self.lstm, self.start = torch.nn.LSTM(5, 3, batch_first=True), torch.nn.Parameter(torch.ones(3))
+            self.head = self.heads(3)
+
+        def forward(self, batch):
+            # A weight that a layer receives from outside.
+            start = self.start.expand(1, len(batch), 3)
+            features = self.lstm(batch.views["speech"].transpose(1, 2), (start, start))[0][:, -1]
+            return Output({"emotion": self.head["emotion"](features)}, features)
+
+    deployed = Deployed(Model(Recurrent()), ["speech"], "emotion", 1.0)
+    assert count_macs(deployed, [(5, None)]) == 300 * 4 * 3 * (5 + 3) + 3 * 2
+    assert all(weight.device.type == "cpu" and weight.requires_grad for weight in deployed.parameters())
+
+
+def test_evaluating_a_bundle_flags_what_it_was_trained_on(bundle, synthetic, tmp_path):
+    recognizer = Recognizer(bundle)
+    result = evaluate(recognizer, [synthetic])
+    assert len(result.predictions) == len(synthetic)
+    count = len(synthetic)
+    assert result.flags == [f"training leak: {count} of {count} recordings are among those 'mine' was trained on"]
+    from serkit.corpora.synthetic import generate
+
+    other = generate(tmp_path, speakers=2, sentences=1, emotions=("anger", "happiness"), seed=9)
+    result = evaluate(recognizer, [other])
+    assert len(result.predictions) == 2
+    assert result.flags == ["labels 'mine' does not know are left out: happiness (2)"]
+    result = evaluate(recognizer, [other], {"happiness": "anger"})
+    assert len(result.predictions) == 4 and set(result.predictions.truth) == {0}
+
+
+def test_evaluating_without_a_known_label_names_those_found(bundle, synthetic):
+    some = [u for u in synthetic.utterances if u.targets["emotion"] == "fear"]
+    with pytest.raises(UserError, match=r"no recording has a label of 'mine' .*found: joy"):
+        evaluate(Recognizer(bundle), [Corpus(synthetic.facts, synthetic.folder, tuple(some))], {"fear": "joy"})
+
+
+def test_training_goes_on_from_a_bundle(bundle, synthetic, tmp_path):
+    sets = (*SETS, "stages.main.trainer.epochs=1", f"stages.main.start_from={bundle.folder}")
+    sets += ('stages.main.reset=["head"]', 'data.classes=["anger","sadness"]', "protocols.clean.folds=2")
+    scores = run(Request("compact-cnn", [synthetic], sets=sets, jobs=1, threads=1, final=False), tmp_path / "run")
+    assert scores["classes"] == ["anger", "sadness"]
+    with pytest.raises(UserError, match=r"reset = \[\"head.emotion\"\]"):
+        run(Request("compact-cnn", [synthetic], sets=[s for s in sets if "reset" not in s], jobs=1), tmp_path / "other")
+
+
+def test_the_bundle_loads_again(bundle):
+    assert Bundle.load(bundle.folder).labels == bundle.labels
