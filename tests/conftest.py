@@ -20,9 +20,12 @@ LABELS = ["anger", "joy", "neutral", "sadness"]
 def pytest_configure():
     # Before anything imports torch: with one thread its numbers repeat, and the cores are left to pytest-xdist.
     os.environ["OMP_NUM_THREADS"] = "1"
-    # A shell that starts the tests in the background makes them ignore Ctrl-C, and all that they start would, too.
+    # A shell that starts the tests in the background makes them ignore Ctrl-C, and nohup makes them ignore the end of
+    # the terminal. All that they start would ignore it, too.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
