@@ -17,9 +17,8 @@ from serkit.errors import UserError
 from serkit.evaluation import robustness
 from serkit.evaluation.evaluate import evaluate, hear
 from serkit.flags import Flag
-from serkit.papers.figures.picture import save
 from serkit.recognition.recognizer import load
-from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis
+from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis, save
 from serkit.runs.folder import RunFolder
 
 #: Name of the files, without their endings.

@@ -13,8 +13,7 @@ from serkit.augment import Noise, Shift, Speed
 from serkit.data.items import Item, Windowing
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import save
-from serkit.reports.plots import VALIDATION
+from serkit.reports.plots import VALIDATION, save
 from serkit.runs.tested import Tested
 
 #: Columns whose power, of the differences between samples, is this many dB below the loudest one's are silent.
