@@ -46,9 +46,9 @@ from serkit.runs.folder import RunFolder
 from serkit.runs.folds import Folds
 from serkit.runs.models import learned_from
 from serkit.runs.stages import Stages
+from serkit.systems.grid import grid, overrides, parse_sweep
 from serkit.systems.schema import Data, System
 from serkit.training.precision import FLOAT32, automatic
-from serkit.tuning.space import grid, overrides, parse_sweep
 
 #: Whose versions may change the numbers.
 _LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
