@@ -9,6 +9,7 @@ import soundfile
 import torch
 from safetensors.numpy import load_file
 
+from preparation import prepare
 from serkit import cli, systems
 from serkit.data.store import Store
 from serkit.errors import UserError
@@ -16,9 +17,9 @@ from serkit.features.log_mel import LogMel
 from serkit.networks.network import Batch
 from serkit.protocols import flags
 from serkit.protocols.splits import splits
-from serkit.runs.experiment import prepare
 from serkit.runs.export import export
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.stages import Stages
 from serkit.windowing import Windowing
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from preparation import prepare
 from serkit import systems
 from serkit.corpora.corpus import Channel
 from serkit.data.items import Item
@@ -11,7 +12,6 @@ from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
-from serkit.runs.experiment import prepare
 from serkit.windowing import Windowing
 
 ITEMS = {"p": Protocol(kind="random", unit="item")}

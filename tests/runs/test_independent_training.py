@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from preparation import prepare
 from serkit import audio, systems
 from serkit.data.store import Store
 from serkit.errors import UserError
@@ -21,10 +22,10 @@ from serkit.protocols import Protocol
 from serkit.protocols.splits import splits
 from serkit.recognition.recognizer import Recognizer
 from serkit.reports import report
-from serkit.runs.experiment import prepare
 from serkit.runs.export import export
 from serkit.runs.models import assemble, rebuild
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.stages import Stages
 
 SMALL = (

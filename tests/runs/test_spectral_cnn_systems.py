@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from preparation import prepare
 from serkit import papers, systems
 from serkit.data.store import Store
 from serkit.protocols import Protocol, flags
 from serkit.protocols.splits import everything, splits
-from serkit.runs.experiment import prepare
 from serkit.runs.stages import Stages
 
 SQUIRTLE = {"name": "squirtle", "channels": [4, 3, 5], "pools": [2, 2, 2], "hidden": [7, 6], "dropout": 0.3}
