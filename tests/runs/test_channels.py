@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from preparation import prepare
 from serkit import features, systems
 from serkit.corpora.corpus import Channel
 from serkit.corpora.table import read as read_table
@@ -15,9 +16,9 @@ from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import evaluate
 from serkit.recognition.recognizer import Recognizer
-from serkit.runs.experiment import prepare
 from serkit.runs.export import export
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.windowing import Windowing
 
 SETS = (

@@ -13,7 +13,7 @@ from serkit.errors import UserError
 from serkit.evaluation.predictions import Predictions
 from serkit.reports.cross import draw
 from serkit.runs.cross import matrix, rows
-from serkit.runs.runner import Request
+from serkit.runs.request import Request
 
 SETS = ("stages.main.trainer.epochs=3", "stages.main.trainer.batch_size=8", "protocols.clean.folds=2")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from preparation import prepare
 from serkit import systems
 from serkit.corpora.corpus import Channel
 from serkit.data.items import Item
@@ -12,7 +13,6 @@ from serkit.errors import UserError
 from serkit.flags import Flag
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
-from serkit.runs.experiment import prepare
 from serkit.windowing import Windowing
 
 ITEMS = {"p": Protocol(kind="random", unit="item")}

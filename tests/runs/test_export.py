@@ -23,7 +23,8 @@ from serkit.recognition.recognizer import Recognizer
 from serkit.runs import export as exporting
 from serkit.runs.export import Deployed, count_macs, export, to_onnx
 from serkit.runs.models import assemble, rebuild
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.sizes import sizes
 
 SETS = ("stages.main.trainer.epochs=2", "data.items.seconds=1.0", "data.copies=[]", "stages.main.network.dropout=0.0")

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from preparation import prepare
 from serkit.data.store import Store
 from serkit.evaluation.predictions import Predictions
-from serkit.runs.experiment import prepare
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.systems import load
 
 SETS = [

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from numbered import numbered
+from preparation import prepare
 from serkit import systems
 from serkit.cli.tables import print_scores
 from serkit.data.store import Store
@@ -20,9 +21,9 @@ from serkit.protocols import Protocol
 from serkit.recognition.recognizer import load
 from serkit.reports import robustness
 from serkit.reports.report import write
-from serkit.runs.experiment import prepare
 from serkit.runs.export import export
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.sizes import sizes
 
 TWO = Protocol(kind="group_kfold", folds=2)

@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from preparation import prepare
 from serkit import systems
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.protocols.splits import splits
-from serkit.runs.experiment import prepare
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.training import loop
 
 RH_EMO = ["reconstruction", "rh-emo"]
@@ -254,8 +255,9 @@ def trained(synthetic, tmp_path_factory):
         patch.setattr(loop, "fit", fit)
         for name in ("quaternion-vgg16", "quaternion-at-speaker", "quaternion-at-speaker-word", "real-at-word-speaker"):
             also = [tava(synthetic)] if name.startswith("quat") else []
-            request = Request(name, [synthetic], "actor", small(name), final=False, jobs=1, threads=1, also=also)
-            scores = run(request, folder / name, stages=folder / "stages", store=Store(folder / "store"))
+            settings = {"final": False, "jobs": 1, "threads": 1, "also": also, "store": Store(folder / "store")}
+            request = Request(name, [synthetic], "actor", small(name), **settings)
+            scores = run(request, folder / name, stages=folder / "stages")
             runs[name] = (scores, json.loads((folder / name / "folds/seed-0-fold-1.json").read_text())["stages"])
     return folder, began, runs
 

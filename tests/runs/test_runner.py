@@ -11,10 +11,10 @@ from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.evaluation.predictions import Predictions
 from serkit.protocols import Protocol
-from serkit.runs import runner
 from serkit.runs.export import export
 from serkit.runs.models import rebuild
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.systems.schema import System
 
 THREE = {"three": Protocol(kind="group_kfold", folds=3)}
@@ -402,10 +402,10 @@ def test_a_temperature_is_not_fitted_on_the_test_part(finished, synthetic, tmp_p
 
 def test_a_grid():
     asked = request(sweep=("stages.main.trainer.epochs=1,2", "stages.main.network.dropout=0,0.5"))
-    found = [(row.stages[0].trainer.epochs, row.stages[0].network.options["dropout"]) for row in runner.rows(asked)]
+    found = [(row.stages[0].trainer.epochs, row.stages[0].network.options["dropout"]) for row in asked.systems()]
     assert found == [(1, 0), (1, 0.5), (2, 0), (2, 0.5)]
     lists = request(sets=(), system="compact-cnn", sweep=("stages.main.network.channels=[8, 16, 16],[4, 4, 4]",))
-    found = [row.stages[0].network.options["channels"] for row in runner.rows(lists)]
+    found = [row.stages[0].network.options["channels"] for row in lists.systems()]
     assert found == [[8, 16, 16], [4, 4, 4]]
 
 

@@ -37,7 +37,7 @@ def cross(
     from serkit.cli.tables import choose_format, print_json
     from serkit.reports.cross import draw
     from serkit.runs.cross import matrix
-    from serkit.runs.runner import Request
+    from serkit.runs.request import Request
 
     choose_format(format)
     folder = out or Path("runs") / f"cross-{Path(system).stem}"
