@@ -10,7 +10,7 @@ import soundfile
 from serkit import features, systems
 from serkit.corpora.corpus import Channel
 from serkit.corpora.table import read as read_table
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import evaluate
@@ -18,6 +18,7 @@ from serkit.recognition.recognizer import Recognizer
 from serkit.runs.experiment import prepare
 from serkit.runs.export import export
 from serkit.runs.runner import Request, run
+from serkit.windowing import Windowing
 
 SETS = (
     "views.functionals.channel=egg",

@@ -10,7 +10,6 @@ import torch
 from safetensors.numpy import load_file
 
 from serkit import cli, systems
-from serkit.data.items import Windowing
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.features.log_mel import LogMel
@@ -21,6 +20,7 @@ from serkit.runs.experiment import prepare
 from serkit.runs.export import export
 from serkit.runs.runner import Request, run
 from serkit.runs.stages import Stages
+from serkit.windowing import Windowing
 
 TEACHERS = ["resnet18-log-mel", "resnet18-mel", "crnn-log-mel", "crnn-mel"]
 STUDENTS = ["egg-student", "egg-distillation"]

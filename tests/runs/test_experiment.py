@@ -6,12 +6,13 @@ import soundfile
 
 from serkit import systems
 from serkit.corpora.corpus import Channel
-from serkit.errors import UserError
+from serkit.data.items import Item
 from serkit.data.store import Store
-from serkit.data.items import Item, Windowing
+from serkit.errors import UserError
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
 from serkit.runs.experiment import prepare
+from serkit.windowing import Windowing
 
 ITEMS = {"p": Protocol(kind="random", unit="item")}
 VIEWS = {"flat": {"feature": {"name": "log_mel_functionals", "bands": 8}}}

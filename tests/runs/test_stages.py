@@ -10,21 +10,21 @@ import soundfile
 import torch
 from safetensors.torch import save_file
 
-from serkit.training import checkpoint, loop
 from serkit import features, methods
-from serkit.training.batches import ItemData
+from serkit.audit.provenance import Record, trace
 from serkit.corpora.corpus import Channel
-from serkit.errors import UserError
 from serkit.data.items import cut
+from serkit.errors import UserError
 from serkit.methods import method_class
 from serkit.methods.supervised import Supervised
 from serkit.networks import network_class
 from serkit.protocols import Protocol
-from serkit.audit.provenance import Record, trace
 from serkit.runs import sealed
 from serkit.runs import stages as stages_module
 from serkit.runs.models import leaves, rebuild
 from serkit.runs.stages import Stages
+from serkit.training import checkpoint, loop
+from serkit.training.batches import ItemData
 
 MAIN = {"name": "main"}
 LINEAR = {"name": "main", "view": "flat", "network": "linear"}

@@ -11,7 +11,7 @@ import numpy as np
 
 from serkit import audio, emotions
 from serkit.corpora.corpus import Corpus, Utterance
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.number_predictions import NumberPredictions
@@ -19,6 +19,7 @@ from serkit.evaluation.predictions import Predictions
 from serkit.progress import bar
 from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer
+from serkit.windowing import Windowing
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from serkit import documents, features
 from serkit.atomic import writing_folder
-from serkit.data.items import Windowing
 from serkit.errors import UserError, unknown
+from serkit.windowing import Windowing
 
 #: The newest layout of `bundle.json` this code reads.
 FORMAT: Final = 1

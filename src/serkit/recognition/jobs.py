@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import UserError, whole_number
+from serkit.processes import end_with_parent
 from serkit.recognition.bundle import BundleError
 
 if TYPE_CHECKING:
@@ -271,24 +272,6 @@ def _start_worker(folder: Path, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     _worker = load(folder, threads)
-
-
-def end_with_parent() -> None:
-    """End this worker as soon as the process that started it has ended, however that came.
-
-    Otherwise the workers of one that was killed would wait for ever, or train on unseen, beside the run that takes up
-    its work.
-    """
-    import multiprocessing
-    import threading
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _attempt_in_worker(method: str, path: str | Path, arguments: dict[str, Any]) -> Any:

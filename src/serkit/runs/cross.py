@@ -17,8 +17,8 @@ from typing import Any
 from serkit import methods
 from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
-from serkit.errors import UserError
 from serkit.data.store import Store
+from serkit.errors import UserError
 from serkit.runs import runner
 from serkit.runs.card import placeless
 from serkit.runs.runner import Request

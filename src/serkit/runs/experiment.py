@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 
 from serkit import audio, methods
-from serkit.data import items
-from serkit.corpora.corpus import Corpus, Utterance
-from serkit.errors import UserError, unknown
-from serkit.data.store import Store, digest
-from serkit.data.items import Item, Windowing
-from serkit.protocols import STANDARD, Protocol
 from serkit.audit import doubts
 from serkit.audit.audit import heard
+from serkit.corpora.corpus import Corpus, Utterance
+from serkit.data import items
+from serkit.data.items import Item
+from serkit.data.store import Store, digest
+from serkit.errors import UserError, unknown
+from serkit.protocols import STANDARD, Protocol
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
 from serkit.systems.schema import Data, Stage, System
+from serkit.windowing import Windowing
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import hear
 from serkit.evaluation.predictions import read_table
-from serkit.data.items import Windowing
 from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Output, Shape
 from serkit.recognition.bundle import (
@@ -38,11 +37,12 @@ from serkit.recognition.bundle import (
     Unsure,
 )
 from serkit.recognition.recognizer import Recognizer
-from serkit.runs.model_card import card
-from serkit.runs.command import command
 from serkit.runs import sealed
+from serkit.runs.command import command
+from serkit.runs.model_card import card
 from serkit.runs.models import leaves, rebuild
 from serkit.systems.schema import System
+from serkit.windowing import Windowing
 
 #: Largest difference of a probability from torch that a bundle may have, or of a number as a share of its range.
 TOLERANCE = 1e-4

@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from serkit.corpora.corpus import Corpus
-from serkit.errors import UserError
 from serkit.data.store import Store
+from serkit.errors import UserError
 from serkit.protocols.splits import splits
-from serkit.runs.experiment import Experiment, prepare
 from serkit.runs.card import Card
+from serkit.runs.experiment import Experiment, prepare
 from serkit.runs.runner import Request, folds_hash, run, versions
 
 #: What has to be known of a run to make it again.

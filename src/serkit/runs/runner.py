@@ -30,24 +30,24 @@ import torch
 
 from serkit import systems
 from serkit.atomic import write_json
+from serkit.audit.audit import audit, summary
 from serkit.corpora.corpus import Corpus
+from serkit.data.store import Store, digest
 from serkit.documents import read_json
 from serkit.errors import UserError
-from serkit.data.store import Store, digest
-from serkit.training.precision import FLOAT32, automatic
+from serkit.evaluation.task import task_of
 from serkit.protocols import Protocol, flags
-from serkit.audit.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
-from serkit.runs.folder import RunFolder
 from serkit.runs import sealed
+from serkit.runs.card import compose
 from serkit.runs.check import check
 from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.folder import RunFolder
 from serkit.runs.folds import Folds
 from serkit.runs.models import learned_from
-from serkit.runs.card import compose
-from serkit.systems.schema import Data, System
 from serkit.runs.stages import Stages
-from serkit.evaluation.task import task_of
+from serkit.systems.schema import Data, System
+from serkit.training.precision import FLOAT32, automatic
 from serkit.tuning.space import grid, overrides, parse_sweep
 
 #: Whose versions may change the numbers.

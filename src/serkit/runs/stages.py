@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from serkit.training import checkpoint, loop
 from serkit import features, methods, networks
-from serkit.training.batches import ItemData, numbers
-from serkit.training.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item, copies, label, replaced
+from serkit.data.store import Arrays, digest
 from serkit.documents import read_json
 from serkit.errors import Damaged, UserError, unknown
-from serkit.data.store import Arrays, digest
-from serkit.data.items import Item, copies, label, replaced
 from serkit.methods.method import Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
@@ -30,6 +27,9 @@ from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
 from serkit.runs.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
 from serkit.systems.schema import Data, Stage
+from serkit.training import checkpoint, loop
+from serkit.training.batches import ItemData, numbers
+from serkit.training.checkpoint import Progress
 
 #: What decides nothing about the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}

@@ -12,19 +12,20 @@ import numpy as np
 import torch
 
 from serkit import audio, corpora, features
-from serkit.training.batches import ItemData
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item
+from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.robustness import Part
 from serkit.features import Feature, interval
-from serkit.data.store import Store
-from serkit.data.items import Item, Windowing
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split
-from serkit.runs.folder import RunFolder
 from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.folder import RunFolder
 from serkit.runs.models import Finished, leaves, rebuild
 from serkit.systems.schema import System, View
+from serkit.training.batches import ItemData
+from serkit.windowing import Windowing
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from serkit.data.store import digest
 from serkit.documents import read_json
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import METRICS
-from serkit.recognition.jobs import end_with_parent
+from serkit.processes import end_with_parent
 from serkit.tuning import results, trial
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan
 from serkit.tuning.space import overrides
