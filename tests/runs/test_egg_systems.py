@@ -47,7 +47,7 @@ def test_what_all_share(name):
         assert trainer.schedule.model_dump() == {"name": "step", "every": 20, "factor": 0.8}
         assert trainer.stopping.model_dump() == {"name": "patience", "epochs": 8, "monitor": "training_accuracy"}
         assert (trainer.epochs, trainer.weight_decay, trainer.select) == (200, 0.0, "last")
-    assert flags(system.protocols["paper"]) == ["speakers may be in both parts"]
+    assert [flag.text for flag in flags(system.protocols["paper"])] == ["speakers may be in both parts"]
     assert (system.protocols["paper"].test, system.protocols["paper"].repeats) == (0.2, 5)
 
 

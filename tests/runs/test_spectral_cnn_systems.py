@@ -144,8 +144,8 @@ def test_the_test_part_as_validation_part(synthetic, bench):
     (split,) = splits(protocol, synthetic.utterances, "emotion")
     assert split.validation == split.test
     assert not {*split.train} & {*split.test}
-    assert any("the test part is the validation part" in flag for flag in flags(protocol))
-    assert not any("validation" in flag for flag in flags(Protocol(kind="random")))
+    assert any("the test part is the validation part" in flag.text for flag in flags(protocol))
+    assert not any("validation" in flag.text for flag in flags(Protocol(kind="random")))
     last = everything(protocol, synthetic.utterances, "emotion")
     assert len(last.validation) == pytest.approx(0.3 * len(synthetic), abs=1) and not last.test
     chosen = ENGLISH | {"trainer": TRAINER | {"select": "loss"}}

@@ -17,6 +17,7 @@ from serkit.data import items
 from serkit.data.items import Item
 from serkit.data.store import Store, digest
 from serkit.errors import UserError, unknown
+from serkit.flags import Flag
 from serkit.protocols import STANDARD, Protocol
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
@@ -54,7 +55,7 @@ class Experiment:
     store: Store
     skipped: Mapping[str, str]
     pieces: Mapping[str, Item] = field(default_factory=dict)
-    flags: Sequence[str] = ()
+    flags: Sequence[Flag] = ()
 
     @property
     def target(self) -> str:
@@ -238,7 +239,7 @@ def prepare(
     utterances: dict[str, Sequence[Utterance]] = {}
     classes: dict[str, dict[str, list[str]]] = {}
     pieces: dict[str, Item] = {}
-    said: list[str] = []
+    said: list[Flag] = []
     scored_target, shared = system.stage_data(system.deployed).target[0], None
     if protocols[protocol].classes == "shared":
         shared, said = _shared_classes(system, readable, [corpus.name for corpus in corpora])
@@ -261,7 +262,8 @@ def prepare(
         for target in data.target:
             values = [value for u in chosen if (value := items.label(u, target)) is not None]
             if not values and data.labels == "any":
-                said.append(f"stage '{stage.name}' learns no {target}: no utterance has it")
+                text = f"stage '{stage.name}' learns no {target}: no utterance has it"
+                said.append(Flag("target", "caution", text))
                 continue
             if target == data.target[0]:
                 _check_kind(stage, target, values)
@@ -275,13 +277,16 @@ def prepare(
     )
 
 
-def _contradictions(utterances: Sequence[Utterance], target: str, hashes: Mapping[Path, str]) -> list[str]:
+def _contradictions(utterances: Sequence[Utterance], target: str, hashes: Mapping[Path, str]) -> list[Flag]:
     """Return a flag if bit-identical recordings have different classes."""
     values = {utterance.id: items.label(utterance, target) for utterance in utterances}
     labels = {id: [value] for id, value in values.items() if isinstance(value, str)}
     by_id = {utterance.id: hashes[utterance.path] for utterance in utterances}
     groups = doubts.contradictions(labels, {utterance.id: heard(utterance, by_id) for utterance in utterances})
-    return [doubts.tell_contradictions(doubts.name_contradictions(groups, labels))] if groups else []
+    if not groups:
+        return []
+    text = doubts.tell_contradictions(doubts.name_contradictions(groups, labels))
+    return [Flag("contradiction", "caution", text)]
 
 
 def _sources(stage: Stage, data: Data, corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
@@ -345,7 +350,7 @@ def _classes(stage: Stage, target: str, labels: Sequence[str | float]) -> list[s
 
 def _shared_classes(
     system: System, utterances: Sequence[Utterance], corpora: Sequence[str]
-) -> tuple[set[str], list[str]]:
+) -> tuple[set[str], list[Flag]]:
     """Return the classes of the scored target that each of some corpora has, and a flag if that leaves any out.
 
     Raises:
@@ -366,7 +371,8 @@ def _shared_classes(
     if not others:
         return shared, []
     named = [f"{label} ({', '.join(name for name in found if label in found[name])})" for label in others]
-    return shared, [f"classes left out, since not every corpus has them: {', '.join(named)}"]
+    text = f"classes left out, since not every corpus has them: {', '.join(named)}"
+    return shared, [Flag("left out", "note", text)]
 
 
 def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequence[int]) -> set[str]:
@@ -388,7 +394,7 @@ def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequ
     return set(sorted(places, key=lambda id: (places[id], id))[:count])
 
 
-def _settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance]]) -> tuple[System, list[str]]:
+def _settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance]]) -> tuple[System, list[Flag]]:
     """Turn views whose channel not all utterances have to the speech if they may fall back, and say so."""
     from serkit.runs.models import leaves, resolve
 
@@ -408,7 +414,8 @@ def _settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance
                 f"--set views.{name}.fallback=speech"
             )
         views[name] = view.model_copy(update={"channel": None, "fallback": None})
-        flags.append(f"not {str(view.channel).upper()}: view '{name}' reads the speech, since {lack}")
+        text = f"not {str(view.channel).upper()}: view '{name}' reads the speech, since {lack}"
+        flags.append(Flag("channel", "note", text))
     return system.model_copy(update={"views": views}), flags
 
 

@@ -36,6 +36,7 @@ from serkit.data.store import Store, digest
 from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.evaluation.task import task_of
+from serkit.flags import Flag
 from serkit.protocols import Protocol, flags
 from serkit.protocols.splits import Split, everything, splits
 from serkit.runs import sealed
@@ -134,7 +135,7 @@ def run(
         if choice.precision == FLOAT32:
             report(f"precision: float32, because {choice.reason}")
     for caution in task_of(first).cautions(first, parts):
-        report(caution)
+        report(caution.text)
     shared = (stages or folder / "stages").absolute()
     cores = os.cpu_count() or 1
     jobs = min(request.jobs or cores, len(parts))
@@ -171,7 +172,7 @@ def _prepare_all(
     if any((e.scored, e.labels, e.numbers) != (first.scored, first.labels, first.numbers) for e in experiments):
         raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
     for flag in first.flags:
-        report(flag)
+        report(flag.text)
     if first.skipped:
         reason = next(iter(first.skipped.values()))
         report(f"{len(first.skipped)} unreadable recordings are left out; the first: {reason}")
@@ -287,19 +288,21 @@ def _chosen_on(system: System, configurations: int) -> str:
     return "; ".join(found) or "nothing to choose"
 
 
-def _inherited(experiment: Experiment) -> list[str]:
+def _inherited(experiment: Experiment) -> list[Flag]:
     """Return flags of stages that start from weights trained elsewhere, perhaps on what is scored here."""
     found = []
     scored = {experiment.hash_of(utterance)[:16] for utterance in experiment.scored}
     for name, place in _origins(experiment.system).items():
         learned = learned_from(place)
         if learned is None:
-            found.append(f"stage '{name}' starts from {Path(place).name}: what that was trained on is not known")
+            text = f"stage '{name}' starts from {Path(place).name}: what that was trained on is not known"
+            found.append(Flag("unknown training", "caution", text))
         elif scored & learned:
-            found.append(
+            text = (
                 f"recording leak: stage '{name}' starts from {Path(place).name}, which was trained on "
                 f"{len(scored & learned)} of the {len(scored)} recordings that are scored"
             )
+            found.append(Flag("recording", "leak", text))
     return found
 
 

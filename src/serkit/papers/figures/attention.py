@@ -13,8 +13,7 @@ from serkit.augment import Noise, Shift, Speed
 from serkit.data.items import Item
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import save
-from serkit.reports.plots import VALIDATION
+from serkit.reports.plots import VALIDATION, save
 from serkit.runs.tested import Tested
 from serkit.windowing import Windowing
 
