@@ -1,4 +1,4 @@
-"""The tutorial of the README, command by command, on a table of generated speech."""
+"""The tutorial of docs/training.md and more commands of the lab, on a table of generated speech."""
 
 import csv
 import json
