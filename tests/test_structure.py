@@ -25,10 +25,11 @@ FLOORS = [
     ["recognition", "protocols"],
     ["data"],
     ["corpora", "features"],
-    ["augment", "degrade"],
+    ["degrade"],
+    ["augment"],
     ["finding"],
     ["audio", "emotions", "windowing"],
-    ["documents", "locks", "options", "spreadsheet", "terminal"],
+    ["documents", "finding", "locks", "options", "spreadsheet", "terminal"],
     ["atomic", "flags", "processes", "progress", "text", "toml"],
     ["errors"],
 ]
