@@ -29,7 +29,8 @@ FLOORS = [
     ["augment"],
     ["finding"],
     ["audio", "emotions", "windowing"],
-    ["documents", "finding", "locks", "options", "spreadsheet", "terminal"],
+    ["locks", "options", "spreadsheet", "terminal"],
+    ["documents"],
     ["atomic", "flags", "processes", "progress", "text", "toml"],
     ["errors"],
 ]

@@ -105,7 +105,7 @@ def stages_of(folder, name):
 def test_table_4_trains_its_teacher_once(synthetic, tmp_path):
     table = CHEN.artefact("table4")
     sets = [*SMALL, "protocols.clean.folds=2"]
-    result = reproduce(CHEN, table, [synthetic], tmp_path, protocols=["clean"], sets=sets, **SETTINGS)
+    result = reproduce(CHEN, table, [synthetic], tmp_path, protocols=["clean"], sets=sets, **SETTINGS).to_dict()
     teacher, alone, taught = (
         stages_of(tmp_path, f"table4-{name}-synthetic-clean")
         for name in ("teacher", "student-alone", "student-with-distillation")
@@ -130,7 +130,7 @@ def test_without_egg_the_speech_is_read_and_the_page_says_so(synthetic, tmp_path
     corpus = dataclasses.replace(synthetic, utterances=mute)
     table = CHEN.artefact("table6")
     sets = [*SMALL, "protocols.paper.repeats=1"]
-    result = reproduce(CHEN, table, [corpus], tmp_path, protocols=["paper"], sets=sets, **SETTINGS)
+    result = reproduce(CHEN, table, [corpus], tmp_path, protocols=["paper"], sets=sets, **SETTINGS).to_dict()
     flag = "not EGG: view 'f0' reads the speech, since 40 of 40 utterances have no channel 'egg'"
     cells = {row["label"]: row["measured"]["paper"] for row in result["rows"]}
     flags = {row: [flag["text"] for flag in cell["flags"]] for row, cell in cells.items()}
@@ -145,7 +145,7 @@ def test_without_egg_the_speech_is_read_and_the_page_says_so(synthetic, tmp_path
 def test_a_sweep_is_drawn_from_the_validation_parts(synthetic, tmp_path):
     figure = CHEN.artefact("figure6")
     sets = [*SMALL, "protocols.sweep.folds=2"]
-    result = reproduce(CHEN, figure, [synthetic], tmp_path, sets=sets, rows=["tau 1", "tau 4"], **SETTINGS)
+    result = reproduce(CHEN, figure, [synthetic], tmp_path, sets=sets, rows=["tau 1", "tau 4"], **SETTINGS).to_dict()
     runs = {tau: RunFolder.load(tmp_path / f"runs/figure6-tau-{tau}-synthetic-sweep") for tau in (1, 4)}
     points = result["numbers"]["synthetic"]["points"]
     assert [points[f"tau {tau}"]["at"] for tau in runs] == [1, 4]

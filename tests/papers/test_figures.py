@@ -65,7 +65,7 @@ def paper(tmp_path_factory):
 def made(paper, synthetic, tmp_path_factory):
     """Folder and result of the paper's figure."""
     folder = tmp_path_factory.mktemp("figures")
-    return folder, reproduce(paper, paper.artefact("errors"), [synthetic], folder, jobs=1, threads=1)
+    return folder, reproduce(paper, paper.artefact("errors"), [synthetic], folder, jobs=1, threads=1).to_dict()
 
 
 @pytest.fixture
@@ -106,9 +106,9 @@ def test_a_second_time_a_figure_is_only_drawn(made, paper, synthetic, monkeypatc
     picture = (folder / "errors-synthetic.png").read_bytes()
     monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
     arguments = (paper, paper.artefact("errors"), [synthetic], folder)
-    assert reproduce(*arguments, jobs=1, threads=1) == result
+    assert reproduce(*arguments, jobs=1, threads=1).to_dict() == result
     assert (folder / "errors-synthetic.png").read_bytes() == picture
-    some = reproduce(*arguments, jobs=1, threads=1, rows=["long"])
+    some = reproduce(*arguments, jobs=1, threads=1, rows=["long"]).to_dict()
     assert [row["label"] for row in some["rows"]] == list(some["numbers"]["synthetic"]["rows"]) == ["long"]
 
 
@@ -347,7 +347,7 @@ def test_attention_follows_the_sound_or_the_place(synthetic, tmp_path, monkeypat
     path.write_text(ATTENTION.replace("SYSTEM", system.as_posix()), encoding="utf-8")
     paper = papers.load(path)
     arguments = (paper, paper.artefact("gaze"), [synthetic], tmp_path / "out")
-    result = reproduce(*arguments, protocols=[protocol], jobs=1, threads=1)
+    result = reproduce(*arguments, protocols=[protocol], jobs=1, threads=1).to_dict()
     assert is_picture(tmp_path / "out/gaze-synthetic.png")
     numbers = result["numbers"]["synthetic"]
     assert "_sadness_" in numbers["utterance"] and numbers["class"] == "sadness" and numbers["seconds"] == 4.0
@@ -483,7 +483,7 @@ def test_a_grid_is_a_map_with_a_cell_for_each_pair_of_values(synthetic, tmp_path
         for each in synthetic.utterances[half:]
     )
     both = [dataclasses.replace(other, utterances=more), own]
-    result = reproduce(paper, paper.artefact("maps"), both, tmp_path, jobs=1, threads=1)
+    result = reproduce(paper, paper.artefact("maps"), both, tmp_path, jobs=1, threads=1).to_dict()
     assert list(result["pictures"]) == ["second+synthetic"]
     assert is_picture(tmp_path / "maps-second+synthetic.png")
     found = result["numbers"]["second+synthetic"]["maps"]

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from fabricated_run import write_run
 from serkit import papers
 from serkit.cli import run as serkit
 from serkit.errors import UserError
+from serkit.evaluation.intervals import Interval
 from serkit.papers.leaderboard import COLUMNS, page
 from serkit.papers.results import Results, add
 
@@ -130,7 +132,7 @@ TABLE = {
             **BLANK,
             "measured": {
                 protocol: {
-                    "values": {"accuracy": {"estimate": value, "low": value - 0.1, "high": value + 0.1}},
+                    "values": {"accuracy": asdict(Interval(value, value - 0.1, value + 0.1, "by hand", 5))},
                     "recalls": {},
                     "n": 535,
                     "flags": ["speakers may be in both parts"] if protocol == "paper" else [],
@@ -183,6 +185,12 @@ def test_a_row_is_named_and_replaced_by_the_same_run_only(runs, tmp_path):
         add(runs["worse"], tmp_path / "nowhere")
     with pytest.raises(UserError, match="not a protocol card"):
         add(runs["worse"] / "scores.json", tmp_path)
+
+
+def test_a_table_that_lacks_a_value_is_named(tmp_path):
+    (tmp_path / "table3.json").write_text(json.dumps({**TABLE, "seed": None}))
+    with pytest.raises(UserError, match=r"table3\.json: seed: Input should be a valid integer"):
+        Results.read([tmp_path])
 
 
 def test_what_is_no_result_is_passed_over_in_a_folder_and_refused_by_name(results):

@@ -9,6 +9,7 @@ from serkit.errors import UserError
 from serkit.papers import reproduce as reproducing
 from serkit.papers.pages import page
 from serkit.papers.reproduce import reproduce
+from serkit.papers.reproduced import ReproducedTable
 
 PAPER = """
 [paper]
@@ -49,7 +50,7 @@ def test_a_table_is_run_beside_what_was_published(paper, synthetic, tmp_path, mo
     genuine = reproducing.run
     monkeypatch.setattr(reproducing, "run", lambda request, *rest: calls.append(request) or genuine(request, *rest))
     arguments = (paper, paper.artefact("table1"), [synthetic], tmp_path / "out")
-    result = reproduce(*arguments, jobs=1, threads=1)
+    result = reproduce(*arguments, jobs=1, threads=1).to_dict()
     # Three rows with a system (the paper's and the baselines), one corpus, two protocols.
     assert [(request.system, request.protocol) for request in calls] == [
         (system, protocol)
@@ -64,7 +65,7 @@ def test_a_table_is_run_beside_what_was_published(paper, synthetic, tmp_path, mo
     scores = json.loads((tmp_path / "out/runs/table1-linear-long-synthetic-clean/scores.json").read_text())
     assert own["measured"]["clean"]["values"]["uar"] == scores["uar"]
     text = (tmp_path / "out/table1.md").read_text(encoding="utf-8")
-    assert text == page(paper, json.loads((tmp_path / "out/table1.json").read_text()))
+    assert text == page(paper, ReproducedTable.read(json.loads((tmp_path / "out/table1.json").read_text())))
     low, high = 100 * scores["accuracy"]["low"], 100 * scores["accuracy"]["high"]
     value = f"{100 * scores['accuracy']['estimate']:.1f} [{low:.1f}, {high:.1f}]"
     assert f"| Linear, long | synthetic | accuracy | 91.25 | {value} |" in text
@@ -80,11 +81,11 @@ def test_a_table_is_run_beside_what_was_published(paper, synthetic, tmp_path, mo
 def test_a_second_time_nothing_is_trained(paper, synthetic, tmp_path, monkeypatch):
     arguments = (paper, paper.artefact("table1"), [synthetic], tmp_path / "out")
     settings = {"protocols": ["random"], "jobs": 1, "threads": 1}
-    first = reproduce(*arguments, **settings)
+    first = reproduce(*arguments, **settings).to_dict()
     from serkit.training import loop
 
     monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
-    assert reproduce(*arguments, **settings) == first
+    assert reproduce(*arguments, **settings).to_dict() == first
 
 
 def test_an_override_holds_for_the_papers_rows_and_is_named(paper, synthetic, tmp_path):
@@ -135,7 +136,7 @@ def test_a_paper_that_does_not_fit_is_refused(tmp_path, change, message):
 
 def test_a_cell_says_what_it_took(paper, synthetic, tmp_path):
     settings = {"protocols": ["random"], "jobs": 1, "threads": 1}
-    result = reproduce(paper, paper.artefact("table1"), [synthetic], tmp_path, **settings)
+    result = reproduce(paper, paper.artefact("table1"), [synthetic], tmp_path, **settings).to_dict()
     cell = result["rows"][0]["measured"]["random"]
     notes = [json.loads(path.read_text()) for path in (tmp_path / "stages").glob("*/stage.json")]
     own = [note for note in notes if note["epochs"] == 3]
@@ -152,14 +153,14 @@ def test_rows_not_asked_for_keep_what_was_published(paper, synthetic, tmp_path):
     settings = {"protocols": ["random"], "jobs": 1, "threads": 1}
     two = paper.artefact("table1")
     more = two.model_copy(update={"rows": [*two.rows, two.rows[0].model_copy(update={"label": "Other"})]})
-    result = reproduce(paper, more, [synthetic], tmp_path, rows=["Other"], **settings)
+    result = reproduce(paper, more, [synthetic], tmp_path, rows=["Other"], **settings).to_dict()
     measured = {row["label"]: set(row["measured"]) for row in result["rows"]}
     assert measured == {"Linear, long": set(), "Pretrained": set(), "Other": {"random"}} | {
         row.label: {"random"} for row in papers.BASELINES
     }
     assert "| Linear, long | synthetic | accuracy | 91.25 | not run |" in (tmp_path / "table1.md").read_text()
     # What was run is not forgotten when another row is.
-    again = reproduce(paper, more, [synthetic], tmp_path, rows=["Linear, long"], **settings)
+    again = reproduce(paper, more, [synthetic], tmp_path, rows=["Linear, long"], **settings).to_dict()
     assert again["rows"][2]["measured"] == result["rows"][2]["measured"] and again["rows"][0]["measured"]
     with pytest.raises(
         UserError, match=r"unknown row of table1 'Othr'. Did you mean 'Other'\? Available: Linear, long, "
@@ -173,7 +174,7 @@ def test_values_of_corpora_that_were_not_run_are_listed(paper, synthetic, tmp_pa
     row = paper.artefact("table1").rows[1]
     published = {"synthetic": 99.0, "emodb": 61.5, "cdesd": {"uar": 70.0, "anger": 81.25}}
     table = paper.artefact("table1").model_copy(update={"rows": [row.model_copy(update={"published": published})]})
-    result = reproduce(paper, table, [synthetic], tmp_path, protocols=["random"])
+    result = reproduce(paper, table, [synthetic], tmp_path, protocols=["random"]).to_dict()
     assert result["elsewhere"] == [
         {"label": "Pretrained", "corpus": "emodb", "published": {"accuracy": 61.5}},
         {"label": "Pretrained", "corpus": "cdesd", "published": {"uar": 70.0, "anger": 81.25}},
@@ -233,7 +234,7 @@ def pooled(tmp_path, paper):
 
 def test_the_baseline_is_given_the_same_items(paper, pooled, synthetic, tmp_path):
     settings = {"jobs": 1, "threads": 1}
-    result = reproduce(paper, pooled, [synthetic], tmp_path, **settings)
+    result = reproduce(paper, pooled, [synthetic], tmp_path, **settings).to_dict()
     runs = tmp_path / "runs"
     for protocol, count in (("paper", 3), ("random", 1)):
         own, baseline = (

@@ -51,7 +51,7 @@ def test_published_values(paper):
 
 def test_mining_is_drawn(paper, synthetic, tmp_path):
     settings = {"protocols": ["random"], "sets": SMALL, "jobs": 1, "threads": 1}
-    result = reproduce(paper, paper.artefact("figure5"), [synthetic], tmp_path, **settings)
+    result = reproduce(paper, paper.artefact("figure5"), [synthetic], tmp_path, **settings).to_dict()
     numbers = result["numbers"]["synthetic"]
     assert list(numbers) == ["acln-hard", "fcn-hard"] and (tmp_path / "figure5-synthetic.png").stat().st_size > 5000
     [described] = [json.loads(path.read_text()) for path in tmp_path.glob("stages/acln-hard-*/stage.json")]

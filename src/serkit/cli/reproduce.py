@@ -76,4 +76,4 @@ def reproduce(
         rows=rows or (),
         also=corpora.load_all(also) if also else (),
     )
-    print_json(result) if format == "json" else show(page(loaded, result))
+    print_json(result.to_dict()) if format == "json" else show(page(loaded, result))

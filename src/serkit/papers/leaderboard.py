@@ -16,6 +16,7 @@ from serkit import papers
 from serkit.flags import read, verdict
 from serkit.papers.pages import duration
 from serkit.papers.pages import page as paper_page
+from serkit.papers.reproduced import ReproducedTable
 from serkit.papers.results import Results
 from serkit.runs.card import Card
 
@@ -171,33 +172,33 @@ def _recipes(cards: Mapping[Path, Card]) -> list[str]:
     return ["### How recipes were found", "", *(f"- {', '.join(rows)}: {text}" for text, rows in found.items()), ""]
 
 
-def _table(result: Mapping[str, Any], link: str) -> list[str]:
+def _table(result: ReproducedTable, link: str) -> list[str]:
     """Lay out a reproduced table under a heading of the page, with the command that makes it."""
-    title, *lines = paper_page(papers.load(result["paper"]), result).rstrip("\n").splitlines()
-    note = [result["note"], ""] if result.get("note") else []
+    title, *lines = paper_page(papers.load(result.paper), result).rstrip("\n").splitlines()
+    note = [result.note, ""] if result.note else []
     command = ["```console", *_wrapped(_reproduction(result)), "```"]
     return [f"##{title}", "", *note, *lines[1:], "", f"[All numbers]({link}).", "", *command, ""]
 
 
-def _reproduction(result: Mapping[str, Any]) -> str:
+def _reproduction(result: ReproducedTable) -> str:
     """Return the command of a reproduced table, which names its rows where not all were run."""
-    words = ["serkit", "reproduce", result["paper"], result["artefact"]]
-    for name in dict.fromkeys(name for row in result["rows"] for name in row["corpus"].split("+")):
+    words = ["serkit", "reproduce", result.paper, result.artefact]
+    for name in dict.fromkeys(name for row in result.rows for name in row.corpus.split("+")):
         words += ["--corpus", f"{name}=CORPORA/{name}"]
     words += [word for corpus in _learned_from(result) for word in ("--also", corpus)]
-    words += [word for protocol in result["protocols"] for word in ("--protocol", protocol)]
-    left = [row for row in result["rows"] if not row["measured"] and not row["not_run"]]
+    words += [word for protocol in result.protocols for word in ("--protocol", protocol)]
+    left = [row for row in result.rows if not row.measured and not row.not_run]
     if left:
-        measured = dict.fromkeys(row["label"] for row in result["rows"] if row["measured"])
+        measured = dict.fromkeys(row.label for row in result.rows if row.measured)
         baselines = {row.label for row in papers.BASELINES}
         words += [word for label in measured if label not in baselines for word in ("--rows", label)]
-    words += [word for change in result["sets"] for word in ("--set", change)]
-    return shlex.join([*words, "--seed", str(result["seed"])])
+    words += [word for change in result.sets for word in ("--set", change)]
+    return shlex.join([*words, "--seed", str(result.seed)])
 
 
-def _learned_from(result: Mapping[str, Any]) -> list[str]:
+def _learned_from(result: ReproducedTable) -> list[str]:
     """Return the corpora that a table's rows only learned from, as their commands name them."""
-    commands = [shlex.split(cell["command"]) for row in result["rows"] for cell in row["measured"].values()]
+    commands = [shlex.split(cell.command) for row in result.rows for cell in row.measured.values()]
     return list(dict.fromkeys(word for words in commands for option, word in pairwise(words) if option == "--also"))
 
 

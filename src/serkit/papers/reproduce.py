@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from serkit import systems
 from serkit.atomic import write_json, write_text
@@ -14,6 +14,15 @@ from serkit.errors import UserError, unknown
 from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Row
 from serkit.papers.figures import Ran, drawing
 from serkit.papers.pages import page
+from serkit.papers.reproduced import (
+    Cell,
+    DrawnRow,
+    Published,
+    Reproduced,
+    ReproducedFigure,
+    ReproducedRow,
+    ReproducedTable,
+)
 from serkit.protocols import STANDARD, Protocol
 from serkit.runs.command import command
 from serkit.runs.folder import RunFolder
@@ -37,7 +46,7 @@ def reproduce(
     report: Callable[[str], None] = lambda line: None,
     rows: Sequence[str] = (),
     also: Sequence[Corpus] = (),
-) -> dict[str, Any]:
+) -> Reproduced:
     """Run every row of a table or figure on every corpus, or take up what was run before.
 
     Rows share their common stages. Two baselines and the majority class come with every table.
@@ -60,7 +69,7 @@ def reproduce(
         also: corpora that stages of every row may learn from; they are not scored.
 
     Returns:
-        What `<artefact>.json` holds.
+        What `<artefact>.json` holds: a `ReproducedTable` or `ReproducedFigure`.
 
     Raises:
         UserError: unknown row, protocol or override; a figure under several protocols; a run that cannot be made.
@@ -69,18 +78,24 @@ def reproduce(
     changes = _by_row(artefact, sets, chosen)
     loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
     frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also)
-    common: dict[str, Any] = {"paper": paper.paper.name, "artefact": artefact.name, "title": artefact.title}
-    common |= {"sets": list(sets), "seed": seed}
-    common["not_run"] = {row.label: row.not_run for row in artefact.rows if row.not_run}
+    common: _Common = {
+        "paper": paper.paper.name,
+        "artefact": artefact.name,
+        "title": artefact.title,
+        "sets": list(sets),
+        "seed": seed,
+        "not_run": {row.label: row.not_run for row in artefact.rows if row.not_run},
+    }
     ordered = sorted(corpora, key=lambda corpus: corpus.name)
     groups = {"+".join(corpus.name for corpus in ordered): ordered}
     if not artefact.together:
         groups = {corpus.name: [corpus] for corpus in corpora}
+    result: Reproduced
     if isinstance(artefact, Figure):
-        result = common | _figure(artefact, chosen, groups, protocols, frame)
+        result = _figure(artefact, chosen, groups, protocols, frame, common)
     else:
-        result = common | _table(artefact, chosen, groups, protocols or artefact.protocols, frame)
-    write_json(folder / f"{artefact.name}.json", result)
+        result = _table(artefact, chosen, groups, protocols or artefact.protocols, frame, common)
+    write_json(folder / f"{artefact.name}.json", result.to_dict())
     write_text(folder / f"{artefact.name}.md", page(paper, result))
     return result
 
@@ -110,6 +125,17 @@ def _concerns(system: System, override: str) -> bool:
     table, _, rest = override.partition("=")[0].strip().partition(".")
     known = {"stages": {"*", *(stage.name for stage in system.stages)}, "views": set(system.views)}
     return table not in known or rest.partition(".")[0] in known[table]
+
+
+class _Common(TypedDict):
+    """What tables and figures have in common (see `serkit.papers.reproduced`)."""
+
+    paper: str
+    artefact: str
+    title: str
+    sets: list[str]
+    seed: int
+    not_run: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -189,18 +215,12 @@ def _table(
     groups: Mapping[str, Sequence[Corpus]],
     protocols: Sequence[str],
     frame: _Frame,
-) -> dict[str, Any]:
+    common: _Common,
+) -> ReproducedTable:
     rows = []
     for row in [*table.rows, *BASELINES]:
         for corpus, corpora in groups.items():
-            entry: dict[str, Any] = {
-                "label": row.label,
-                "corpus": corpus,
-                "published": table.published(row, corpus),
-                "published_macs": row.published_macs,
-                "not_run": row.not_run,
-                "measured": {},
-            }
+            measured: dict[str, Cell] = {}
             sizes: dict[str, int] = {}
             for protocol in protocols:
                 asked = row in chosen or row in BASELINES
@@ -210,31 +230,38 @@ def _table(
                 place, scores = found
                 system = System.model_validate(RunFolder.load(place).system)
                 sizes = sizes or size(system, system.deployed.name, len(scores["classes"]), whole=True)
-                entry["measured"][protocol] = {**_cell(scores, table, place), **sizes}
-            rows.append(entry)
+                measured[protocol] = _cell(scores, table, place, sizes)
+            published = Published(label=row.label, corpus=corpus, published=table.published(row, corpus))
+            rows.append(
+                ReproducedRow(
+                    **dict(published), published_macs=row.published_macs, not_run=row.not_run, measured=measured
+                )
+            )
     elsewhere = [
-        {"label": row.label, "corpus": name, "published": table.published(row, name)}
+        Published(label=row.label, corpus=name, published=table.published(row, name))
         for row in table.rows
         for name in row.published
         if name not in groups
     ]
-    return {"metrics": dict(table.metrics), "protocols": list(protocols), "rows": rows, "elsewhere": elsewhere}
+    metrics: dict[str, str] = dict(table.metrics.items())
+    return ReproducedTable(**common, metrics=metrics, protocols=list(protocols), rows=rows, elsewhere=elsewhere)
 
 
-def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path) -> dict[str, Any]:
+def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path, sizes: Mapping[str, int]) -> Cell:
     """Return measured values with intervals, and what they took: command, training time, epochs of each fold."""
     folder = RunFolder.load(place)
     stages = {stage["name"]: list(folder.trained(stage["name"])) for stage in folder.system["stages"]}
-    return {
-        "values": {metric: scores[metric] for metric in table.metrics},
-        "recalls": scores["recalls"] if table.recalls else {},
-        "n": scores["n"],
-        "flags": scores["flags"],
-        "majority": {metric: scores["majority"].get(metric) for metric in table.metrics},
-        "command": command(folder.description).text,
-        "seconds": folder.seconds,
-        "epochs": {name: [stage["epochs"] for _, stage, _ in folds] for name, folds in stages.items()},
-    }
+    return Cell(
+        values={metric: scores[metric] for metric in table.metrics},
+        recalls=scores["recalls"] if table.recalls else {},
+        n=scores["n"],
+        flags=scores["flags"],
+        majority={metric: scores["majority"].get(metric) for metric in table.metrics},
+        command=command(folder.description).text,
+        seconds=folder.seconds,
+        epochs={name: [stage["epochs"] for _, stage, _ in folds] for name, folds in stages.items()},
+        **sizes,
+    )
 
 
 def _figure(
@@ -243,7 +270,8 @@ def _figure(
     groups: Mapping[str, Sequence[Corpus]],
     protocols: Sequence[str],
     frame: _Frame,
-) -> dict[str, Any]:
+    common: _Common,
+) -> ReproducedFigure:
     if len(protocols) > 1:
         raise UserError(f"a figure is drawn under one protocol; received {', '.join(protocols)}")
     if not chosen:
@@ -256,22 +284,17 @@ def _figure(
         for row in chosen:
             place, scores = frame.run(row, corpus, corpora, protocol)
             ran.append(Ran(row.label, corpus, place, scores, row.at))
-            rows.append(
-                {
-                    "label": row.label,
-                    "corpus": corpus,
-                    "flags": scores["flags"],
-                    "command": command(RunFolder.load(place).description).text,
-                }
-            )
+            text = command(RunFolder.load(place).description).text
+            rows.append(DrawnRow(label=row.label, corpus=corpus, flags=scores["flags"], command=text))
         pictures[corpus] = f"{figure.name}-{corpus}.png"
         frame.report(f"drawing {pictures[corpus]}")
         numbers[corpus] = draw(ran, frame.folder / pictures[corpus])
-    return {
-        "kind": figure.kind,
-        "options": dict(figure.options),
-        "protocol": protocol,
-        "rows": rows,
-        "pictures": pictures,
-        "numbers": numbers,
-    }
+    return ReproducedFigure(
+        **common,
+        kind=figure.kind,
+        options=dict(figure.options),
+        protocol=protocol,
+        rows=rows,
+        pictures=pictures,
+        numbers=numbers,
+    )

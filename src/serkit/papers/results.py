@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from serkit.atomic import write_json
 from serkit.documents import read_json
 from serkit.errors import UserError
+from serkit.papers.reproduced import Cell, ReproducedTable
 from serkit.runs.card import Card, is_card, placeless
 
 #: What `scores.json` and the JSON file of a reproduced table always have.
@@ -23,11 +26,11 @@ class Results:
 
     Args:
         cards: by path.
-        tables: content of the JSON files of reproduced tables, by path.
+        tables: reproduced tables, by path.
     """
 
     cards: Mapping[Path, Card]
-    tables: Mapping[Path, Mapping[str, Any]]
+    tables: Mapping[Path, ReproducedTable]
 
     @classmethod
     def read(cls, places: Iterable[Path]) -> Results:
@@ -37,14 +40,14 @@ class Results:
             UserError: no such place, a file that is no result, or no result at all.
         """
         cards: dict[Path, Card] = {}
-        tables: dict[Path, Mapping[str, Any]] = {}
+        tables: dict[Path, ReproducedTable] = {}
         for place in places:
             if not place.exists():
                 raise UserError(f"{place}: no such file or folder")
             for path in sorted(place.glob("*.json")) if place.is_dir() else [place]:
                 document = read_json(path)
                 if is_table(document):
-                    tables[path] = document
+                    tables[path] = _read_table(path, document)
                 elif is_card(document):
                     # Numbers have no UAR to be ranked by.
                     if document["scores"].get("classes"):
@@ -83,7 +86,7 @@ def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> 
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder (--results)")
     if source.is_file() and is_table(document := read_json(source)):
-        return _add_table(document, folder, note, name)
+        return _add_table(_read_table(source, document), folder, note, name)
     card = Card.of(source) if source.is_dir() else Card.load(source)
     # The hash of each corpus says whether recordings are the same; the run's own card says which are not.
     card = replace(card, note=note or card.note, recordings={})
@@ -95,25 +98,35 @@ def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> 
     return path
 
 
-def _add_table(document: Mapping[str, Any], folder: Path, note: str, name: str | None) -> Path:
-    corpora = dict.fromkeys(row["corpus"] for row in document["rows"])
-    path = folder / f"{name or '-'.join([document['paper'], document['artefact'], *corpora])}.json"
-    if path.exists() and _settings(read_json(path)) != _settings(document):
+def _read_table(path: Path, document: Any) -> ReproducedTable:
+    try:
+        return ReproducedTable.read(document)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise UserError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+
+
+def _add_table(table: ReproducedTable, folder: Path, note: str, name: str | None) -> Path:
+    corpora = dict.fromkeys(row.corpus for row in table.rows)
+    path = folder / f"{name or '-'.join([table.paper, table.artefact, *corpora])}.json"
+    if path.exists() and not _is_same(read_json(path), table):
         raise UserError(f"{path}: holds another result (rows or settings differ); give a --name")
     rows = [
-        {**row, "measured": {key: _without_places(cell) for key, cell in row["measured"].items()}}
-        for row in document["rows"]
+        row.model_copy(update={"measured": {key: _without_places(cell) for key, cell in row.measured.items()}})
+        for row in table.rows
     ]
-    write_json(path, {**document, "rows": rows, "note": note or document.get("note", "")})
+    write_json(path, table.model_copy(update={"rows": rows, "note": note or table.note}).to_dict())
     return path
 
 
-def _without_places(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {**cell, "command": placeless(cell["command"])}
+def _without_places(cell: Cell) -> Cell:
+    return cell.model_copy(update={"command": placeless(cell.command)})
 
 
-def _settings(table: Mapping[str, Any]) -> Sequence[Any]:
-    return [table.get(key) for key in ("paper", "artefact", "sets", "seed")]
+def _is_same(document: Any, table: ReproducedTable) -> bool:
+    """Whether a file holds the same table, run with the same settings."""
+    keys = ("paper", "artefact", "sets", "seed")
+    return is_table(document) and all(document.get(key) == getattr(table, key) for key in keys)
 
 
 def _identity(card: Card) -> Sequence[Any]:
