@@ -140,6 +140,7 @@ TABLE = {
                     "command": "serkit train vit-teacher --corpus emodb=/home/me/emodb --also tava=/home/me/tava "
                     f"--protocol {protocol}",
                     "seconds": 300,
+                    "epochs": {"teacher": [5, 5]},
                     "parameters": 4488136,
                     "macs": 1394000000,
                 }
