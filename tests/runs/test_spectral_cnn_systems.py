@@ -151,7 +151,7 @@ def test_the_test_part_as_validation_part(synthetic, bench):
     chosen = ENGLISH | {"trainer": TRAINER | {"select": "loss"}}
     made = bench.train(chosen, views=VIEWS, protocol="paper", definitions={"paper": protocol})
     assert [item.utterance.id for item in made.items[len(made.training) :]] == list(made.split.test)
-    with pytest.raises(ValueError, match="leave validation out"):
+    with pytest.raises(ValueError, match="remove validation"):
         Protocol(kind="random", validation=0.1, validate_on_test=True)
 
 
