@@ -19,12 +19,12 @@ import numpy as np
 from serkit import corpora, features
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item, copies, label
-from serkit.data.store import Store
 from serkit.evaluation.metrics import accuracy, uar
 from serkit.protocols import Protocol
-from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.experiment import Experiment
 from serkit.runs.folder import RunFolder
 from serkit.runs.models import Finished, leaves, rebuild
+from serkit.runs.request import Request
 from serkit.systems.schema import System
 from serkit.training import loop
 from serkit.training.batches import ItemData
@@ -40,7 +40,7 @@ def measure(folder: Path, names: Sequence[str]) -> dict[str, dict[str, float]]:
     protocol: dict[str, Any] = dict(run.description["protocol"])
     name = protocol.pop("name")
     found = [corpora.load(corpus, place) for corpus, place in run.description["folders"].items()]
-    experiment = prepare(system, found, name, Store(), definitions={name: Protocol(**protocol)})
+    experiment = Request([system], found, name, protocols={name: Protocol(**protocol)}).prepare(system)
     by_id = {utterance.id: utterance for utterance in experiment.scored}
     labels = list(experiment.labels)
     scores = {}

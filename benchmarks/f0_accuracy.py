@@ -194,7 +194,8 @@ def beside_praat(feature: Any, folder: Path) -> tuple[dict[str, dict[str, float]
     import parselmouth
 
     from serkit.corpora.tava import read
-    from serkit.data.items import Item, Windowing
+    from serkit.data.items import Item
+    from serkit.windowing import Windowing
 
     takes: list[dict[str, Any]] = []
     joined: dict[str, list[tuple[np.ndarray, ...]]] = {"Praat on the speech": [], "Praat on the EGG": []}

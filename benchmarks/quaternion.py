@@ -82,8 +82,10 @@ def measure(
         # Only the convolutions are used: the rest is not to count as memory.
         extractor.network.hidden = extractor.network.head = None
         method = methods.build("anti_transfer", extractor="other", layers=list(wanted), cache=0)
-        stages = SimpleNamespace(finished={"other": SimpleNamespace(model=extractor)}, stage=None, items=[0] * batch)
-        method.prepare(model, stages)  # type: ignore[arg-type]
+        stage = SimpleNamespace(trainer=SimpleNamespace(perturb=[]))
+        finished = {"other": SimpleNamespace(model=extractor)}
+        context = SimpleNamespace(finished=finished, stage=stage, items=[0] * batch)
+        method.prepare(model, context)  # type: ignore[arg-type]
     for _ in range(steps + 1):
         began = time.thread_time()
         terms = method.loss(method.forward(model, data), data)

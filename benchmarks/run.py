@@ -28,8 +28,9 @@ import numpy as np
 
 from serkit import audio, corpora, features
 from serkit.corpora import synthetic
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
 from serkit.data.store import Store
+from serkit.windowing import Windowing
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from serkit import features
-from serkit.data.items import Windowing
 from serkit.recognition.bundle import Bundle
+from serkit.windowing import Windowing
 
 LABELS = ["anger", "joy", "neutral", "sadness"]
 

@@ -9,6 +9,7 @@ import numpy as np
 from serkit import systems
 from serkit.evaluation import Predictions
 from serkit.evaluation.scores import scores
+from serkit.flags import Flag
 from serkit.protocols import STANDARD
 from serkit.runs.card import Card
 
@@ -61,7 +62,7 @@ def write_run(
         "folds": len(parts),
         "configurations": len(grid),
         "chosen_on": "validation part of each fold" if len(grid) > 1 else "nothing to choose",
-        **scores(predictions, flags),
+        **scores(predictions, [Flag.read(text) for text in flags]),
     }
     _write(folder / "scores.json", found)
     Card.of(folder).save(folder / "card.json")

@@ -3,8 +3,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serkit import atomic
 
@@ -125,3 +129,23 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next_but_not_what_a_li
     assert living.returncode == 0
     assert {path.name for path in tmp_path.iterdir()} == {".serkit-notes.tmp", "a", "b", "e"}
     assert json.loads((tmp_path / "e").read_text()) == 1
+
+
+def test_short_lists_of_json_take_one_line(tmp_path):
+    words = ["a, b", 'say "no"', "[\n 1,\n 2\n]", "\\", ""]
+    content = {"words": words, "numbers": [[1, 2.5], [-3e-9, None]], "none": [], "long": list(range(100)), "of": [{}]}
+    atomic.write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == content
+    assert '\n "numbers": [\n  [1, 2.5],\n  [-3e-09, null]\n ],\n "none": [],\n "long": [\n  0,\n' in text
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_json_is_read_as_it_was_written(content):
+    with TemporaryDirectory() as folder:
+        atomic.write_json(Path(folder) / "a.json", content)
+        assert json.loads((Path(folder) / "a.json").read_text("utf-8")) == content

@@ -19,8 +19,9 @@ from serkit.augment import (
     Telephone,
 )
 from serkit.corpora import Channel, Utterance
-from serkit.data.items import Item, Windowing, copies
+from serkit.data.items import Item, copies
 from serkit.errors import UserError
+from serkit.windowing import Windowing
 
 RATE = 16000
 

@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEFT_BEHIND = shutil.ignore_patterns(
-    ".*_cache", ".git", ".venv*", "node_modules", "__pycache__", "*.egg-info", "build", "runs", "site", "screenshots"
+MADE = shutil.ignore_patterns(
+    ".*_cache", ".git", ".venv*", "node_modules", "__pycache__", "*.egg-info", "build", "site", "screenshots"
 )
+
+
+def left_behind(folder, names):
+    """What is not copied: all that was made, and the folder of runs, which lies in the root."""
+    return MADE(folder, names) | ({"runs"} if Path(folder) == ROOT else set())
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +25,7 @@ def published(tmp_path_factory):
     """Names in the sdist of this tree, and in the wheel that is built from that sdist; neither needs git."""
     pytest.importorskip("build")
     tree, out = tmp_path_factory.mktemp("source") / "serkit", tmp_path_factory.mktemp("published")
-    shutil.copytree(ROOT, tree, ignore=LEFT_BEHIND)
+    shutil.copytree(ROOT, tree, ignore=left_behind)
     made = ["tests/__pycache__/x.pyc", "page/node_modules/x/index.js", "page/e2e/screenshots/x.png", "page/build/x.mjs"]
     for name in [".DS_Store", *made, "src/serkit/app/page/dist/index.html"]:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,9 @@ except ImportError:  # Windows
 # Short, because the name of the file itself may be as long as the system allows.
 _TEMPORARY = re.compile(r"\.serkit-[0-9a-f]{16}\.tmp")
 
+# A list of numbers and words in the indented form of `json.dumps`, in which words hold line breaks only as `\\n`.
+_LIST, _LINE = re.compile(r'\[\n\s*((?:[^][{}"\n]|"(?:[^"\\]|\\.)*"|\n)*?)\n\s*\]'), 100
+
 # Age in s after which a temporary file counts as abandoned, on systems without locks that end with their process.
 _DAY = 24 * 60 * 60
 
@@ -96,8 +99,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON document to a file."""
-    write_text(path, json.dumps(content, indent=1))
+    """Write a JSON document; a short list of numbers or words takes one line."""
+    write_text(path, _LIST.sub(_on_one_line, json.dumps(content, indent=1)))
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    line = "[" + re.sub(r",\n\s*", ", ", found[1]) + "]"
+    return line if len(line) <= _LINE else found[0]
 
 
 def _beside(path: Path) -> Path:

@@ -8,9 +8,9 @@ from serkit.audit.audit import Finding, audit, summary
 from serkit.audit.copies import Copy
 from serkit.corpora import Utterance
 from serkit.errors import UserError
+from serkit.flags import Flag
 from serkit.protocols import Protocol, Split
 from serkit.protocols.splits import splits
-from serkit.reports.flags import rate
 
 
 def utterance(name, speaker, sentence):
@@ -30,9 +30,13 @@ def split(train, validation, test):
     return Split("fold", *(tuple(f"table/{name}" for name in part) for part in (train, validation, test)))
 
 
+def texts(findings):
+    return [flag.text for flag in summary(findings)]
+
+
 def test_a_clean_split_has_no_findings():
     assert audit(split("1", "2", "4"), UTTERANCES, HASHES) == []
-    assert summary([[], []]) == []
+    assert texts([[], []]) == []
 
 
 def test_a_shared_speaker_is_a_leak_with_its_utterances():
@@ -48,14 +52,14 @@ def test_validation_is_compared_with_test_too_but_not_with_training():
     hashes = HASHES | {"table/5": "ee"}
     (found,) = audit(split("2", "1", "45"), utterances, hashes)
     assert (found.kind, found.parts) == ("speaker", ("validation", "test"))
-    assert summary([[found]]) == ["speaker leak: 1 of 1 folds share speakers (validation part only)"]
+    assert texts([[found]]) == ["speaker leak: 1 of 1 folds share speakers (validation part only)"]
     assert audit(split("1", "5", "4"), utterances, hashes) == []
 
 
 def test_a_shared_sentence_is_a_note():
     (found,) = audit(split("12", "", "34"), UTTERANCES, HASHES)
     assert (found.kind, found.severity, found.shared, found.total) == ("sentence", "note", ("table/x",), 2)
-    assert summary([[found], [found]]) == ["sentences shared: some, in 2 of 2 folds"]
+    assert texts([[found], [found]]) == ["sentences shared: some, in 2 of 2 folds"]
 
 
 def test_bit_identical_recordings_are_a_leak_named_by_their_files():
@@ -79,9 +83,7 @@ def test_intervals_of_one_recording_that_overlap_are_a_leak():
     assert found[0].message == (
         "1 of 2 recordings in test overlap with others of the same file in train: table/2 ~ table/1"
     )
-    assert summary([found, []]) == [
-        "overlap leak: 2 intervals overlap with others of the same recording in 1 of 2 folds"
-    ]
+    assert texts([found, []]) == ["overlap leak: 2 intervals overlap with others of the same recording in 1 of 2 folds"]
     # 40 ms in common are rounding; the whole recording has something in common with all of its intervals.
     assert [each.kind for each in audit(split("2", "", "3"), utterances, hashes)] == ["sentence"]
     (found, _) = audit(split("123", "", "4"), utterances, hashes)
@@ -106,12 +108,12 @@ def test_unknown_speakers_are_counted_not_compared():
     (found,) = audit(split("1", "2", "4"), utterances, HASHES)
     assert (found.kind, found.severity, found.parts) == (
         "unknown speaker",
-        "note",
+        "caution",
         ("train", "validation", "test"),
     )
     assert found.ids == ("table/1", "table/2", "table/4")
     assert found.message == "speaker is unknown for 3 of 3 utterances: not compared"
-    assert summary([[found], []]) == ["unknown speaker: 3 utterances in 1 of 2 folds, not compared"]
+    assert texts([[found], []]) == ["unknown speaker: 3 utterances in 1 of 2 folds, not compared"]
 
 
 def test_recordings_without_a_hash_are_counted():
@@ -128,11 +130,11 @@ def test_the_summary_counts_folds_and_distinct_recordings():
     clean = audit(split("1", "2", "4"), UTTERANCES, HASHES)
     twin = HASHES | {"table/4": "bb"}
     findings = [audit(split("12", "", "4"), UTTERANCES, twin), audit(split("4", "", "2"), UTTERANCES, twin)]
-    assert summary([*findings, clean, clean]) == [
+    assert texts([*findings, clean, clean]) == [
         "recording leak: 2 recordings are bit-identical across parts in 2 of 4 folds"
     ]
     everything = audit(split("12", "", "2"), UTTERANCES, HASHES)
-    assert summary([everything]) == [
+    assert texts([everything]) == [
         "utterance leak: 1 utterance is in both parts in 1 of 1 folds",
         "recording leak: 1 recording is bit-identical across parts in 1 of 1 folds",
         "speaker leak: 1 of 1 folds share speakers",
@@ -146,7 +148,7 @@ def test_changed_copies_are_a_leak_between_the_parts_they_are_in():
     assert (found.kind, found.severity, found.parts) == ("copy", "leak", ("train", "test"))
     assert (found.ids, found.shared, found.total) == (("table/1", "table/4"), ("table/4 ~ table/1 (0.90)",), 1)
     assert found.message == "1 of 1 recordings in test have a changed copy in train: table/4 ~ table/1 (0.90)"
-    assert summary([[found], []]) == [
+    assert texts([[found], []]) == [
         "copy leak: 2 recordings are changed copies of one another across parts in 1 of 2 folds"
     ]
 
@@ -169,12 +171,12 @@ def test_intervals_of_one_file_are_not_bit_identical():
     assert [each.kind for each in audit(split("1", "", "4"), UTTERANCES, hashes)] == ["recording"]
 
 
-def test_a_shared_session_is_a_note_and_none_is_no_finding():
+def test_a_shared_session_is_a_caution_and_none_is_no_finding():
     utterances = [dataclasses.replace(each, attributes={"session": 1}) for each in UTTERANCES]
     (found,) = audit(split("1", "", "4"), utterances, HASHES)
-    assert (found.kind, found.severity, found.shared) == ("session", "note", ("table/1",))
-    assert summary([[found], []]) == ["sessions shared: some, in 1 of 2 folds"]
-    assert summary([[found], [found]]) == ["sessions shared: all"]
+    assert (found.kind, found.severity, found.shared) == ("session", "caution", ("table/1",))
+    assert texts([[found], []]) == ["sessions shared: some, in 1 of 2 folds"]
+    assert texts([[found], [found]]) == ["sessions shared: all"]
 
 
 def test_what_the_test_part_was_used_for_is_summed_up():
@@ -182,8 +184,8 @@ def test_what_the_test_part_was_used_for_is_summed_up():
     stage = Finding("training", ("train", "test"), ("table/4",), "", ("stage 'main'",), 1)
     silent = Finding("unknown training", ("train",), ("table/4",), "")
     line = "unknown training: what was used to normalize and choose is not recorded in 1 of 2 folds"
-    assert summary([[silent], []]) == [line]
-    assert summary([[view], [stage, view]]) == [
+    assert texts([[silent], []]) == [line]
+    assert texts([[view], [stage, view]]) == [
         "training leak: the test part was used in 1 of 2 folds: stage 'main'",
         "normalisation leak: the test part was used in 2 of 2 folds: view 'speech' of stage 'main'",
     ]
@@ -199,8 +201,7 @@ def test_speakers_that_differ_only_in_spelling_are_a_caution():
     (within,) = audit(split("15", "", "4"), utterances, hashes)
     assert within.message == "speakers that differ only in spelling: table/A ~ table/a"
     line = "speakers that differ only in spelling: table/A ~ table/a"
-    assert summary([[found], [within], []]) == [line]
-    assert [flag.severity for flag in rate([line])] == ["caution"]
+    assert summary([[found], [within], []]) == [Flag("spelling", "caution", line)]
 
 
 def test_bit_identical_recordings_with_contradicting_labels_are_a_caution():
@@ -210,8 +211,7 @@ def test_bit_identical_recordings_with_contradicting_labels_are_a_caution():
     assert (found.kind, found.severity, found.parts) == ("contradiction", "caution", ("train",))
     assert found.ids == ("table/1", "table/2")
     assert found.message == "contradicting labels for 1 recording: table/1 (anger) = table/2 (joy)"
-    assert summary([[found], []]) == [found.message]
-    assert [flag.severity for flag in rate([found.message])] == ["caution"]
+    assert summary([[found], []]) == [Flag("contradiction", "caution", found.message)]
     # Across parts it is a leak as well.
     across = audit(split("1", "", "24"), UTTERANCES, hashes, labels=labels)
     assert [each.kind for each in across] == ["recording", "contradiction"]
@@ -236,7 +236,7 @@ def test_the_twin_recordings_of_ravdess_are_found(recordings):
     protocol = Protocol(kind="leave_one_group_out", group="repetition")
     found_in = [audit(each, seventh, hashes) for each in splits(protocol, seventh, "emotion", 0)]
     assert found_in[0][0].ids == ("ravdess/03-01-03-01-02-01-07", "ravdess/03-01-03-01-02-02-07")
-    assert summary(found_in) == [
+    assert texts(found_in) == [
         "recording leak: 2 recordings are bit-identical across parts in 2 of 2 folds",
         "speaker leak: 2 of 2 folds share speakers",
         "sentences shared: all",

@@ -44,6 +44,6 @@ def test_names_of_files_that_look_like_windows_and_copies_are_kept_apart():
 
 def test_what_is_not_written_down_is_told():
     message = "what was used to normalize and choose is not recorded for stage main"
-    assert found(normalised_on={"speech": None}) == [("unknown training", "note", message)]
+    assert found(normalised_on={"speech": None}) == [("unknown training", "caution", message)]
     old = {"name": "main", "items": ["t/1"]}
     assert [each.kind for each in trace(SPLIT, [Record.of(old)])] == ["unknown training"]

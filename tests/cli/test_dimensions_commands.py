@@ -93,7 +93,7 @@ def test_a_bundle_of_numbers_works_without_the_lab(trained, table, tmp_path, cap
     capsys.readouterr()
     assert run(["evaluate", str(bundle), "--corpus", f"table={table}", "--format", "json"]) == 0
     scores = json.loads(capsys.readouterr().out)
-    assert scores["targets"]["arousal"]["n"] == 40 and "training leak: 40 of 40" in scores["flags"][0]
+    assert scores["targets"]["arousal"]["n"] == 40 and "training leak: 40 of 40" in scores["flags"][0]["text"]
 
 
 def test_the_bundle_is_listed_with_its_numbers(trained, tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""The tutorial of the README, command by command, on a table of generated speech."""
+"""The tutorial of docs/training.md and more commands of the lab, on a table of generated speech."""
 
 import csv
 import json
@@ -99,7 +99,7 @@ def test_without_the_lab_training_says_what_to_install(table):
 def test_evaluate_a_bundle_and_a_run_alike(exported, trained, table, tmp_path, capsys):
     assert run(["evaluate", str(exported), "--corpus", f"table={table}", "--format", "json"]) == 0
     bundle = json.loads(capsys.readouterr().out)
-    assert bundle["flags"][0].startswith("training leak: 40 of 40 recordings are among those")
+    assert bundle["flags"][0]["text"].startswith("training leak: 40 of 40 recordings are among those")
     out = tmp_path / "each.csv"
     assert run(["evaluate", str(trained), "--corpus", f"table={table}", "--format", "json", "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["confusion"] == bundle["confusion"]
@@ -256,7 +256,7 @@ def test_a_corpus_that_is_only_learned_from(table, synthetic, tmp_path, capsys):
     assert "earlier stages on <b>synthetic</b> too" in (tmp_path / "run/report.html").read_text()
     # The same recordings: a leak that only the earlier stage made.
     assert run(["audit", str(tmp_path / "run")]) in (0, 1)
-    assert any("bit-identical" in flag for flag in scores["flags"])
+    assert any("bit-identical" in flag["text"] for flag in scores["flags"])
     assert run(["export", str(tmp_path / "run"), "--out", str(tmp_path / "bundle")]) == 0
     bundle = json.loads((tmp_path / "bundle/bundle.json").read_text())
     assert bundle["trained_on"]["corpora"] == ["synthetic", "table"]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from serkit import audio, augment, corpora
 from serkit.corpora import Channel, Utterance
 from serkit.data import items
-from serkit.data.items import TAILS, Item, Windowing, copies, cut, draw, label, replaced, select, utterance_id
+from serkit.data.items import Item, copies, cut, draw, label, replaced, select, utterance_id
 from serkit.errors import UserError
+from serkit.windowing import TAILS, Windowing
 
 RATE = 16000
 NOTHING = 1e-4

@@ -16,10 +16,11 @@ from serkit import audio
 from serkit.corpora import Channel, Utterance
 from serkit.data import store
 from serkit.data.contents import CacheWarning
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
 from serkit.data.store import Store, default_folder, digest
 from serkit.errors import UserError
 from serkit.features import build
+from serkit.windowing import Windowing
 
 RATE = 16000
 WHOLE = Windowing()
@@ -522,7 +523,8 @@ import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.data.store import Store
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
+from serkit.windowing import Windowing
 
 calls = []
 

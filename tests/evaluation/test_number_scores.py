@@ -8,6 +8,9 @@ from serkit.evaluation.agreement import ccc
 from serkit.evaluation.intervals import Clusters
 from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.number_scores import interval, mean_ccc, scores, tables
+from serkit.flags import Flag
+
+FLAG = Flag("protocol", "caution", "speakers may be in both parts")
 
 
 def made(speakers=6, each=8, seeds=(0,), corpora=("one",), seed=0):
@@ -31,9 +34,9 @@ def made(speakers=6, each=8, seeds=(0,), corpora=("one",), seed=0):
 
 def test_scores_are_those_of_the_predictions():
     predictions = made()
-    found = scores(predictions, ["a flag"])
+    found = scores(predictions, [FLAG])
     assert json.loads(json.dumps(found)) == found
-    assert (found["n"], found["utterances"], found["flags"]) == (48, 48, ["a flag"])
+    assert (found["n"], found["utterances"], found["flags"]) == (48, 48, [FLAG.to_dict()])
     for column, name in enumerate(predictions.targets):
         truth, values = predictions.truth[:, column], predictions.values[:, column]
         table = found["targets"][name]

@@ -6,6 +6,9 @@ import pytest
 from serkit.errors import UserError
 from serkit.evaluation.intervals import interval
 from serkit.evaluation.scores import scores
+from serkit.flags import Flag
+
+FLAG = Flag("protocol", "caution", "speakers may be in both parts")
 
 
 @pytest.fixture
@@ -20,10 +23,10 @@ def predictions(make):
 
 
 def test_all_scores_are_plain_json(predictions):
-    found = scores(predictions, ["speakers may be in both parts"])
+    found = scores(predictions, [FLAG])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (found["n"], found["utterances"], found["classes"]) == (8, 8, ["a", "b", "c", "d"])
-    assert found["flags"] == ["speakers may be in both parts"]
+    assert found["flags"] == [FLAG.to_dict()]
 
 
 def test_values_computed_by_hand(predictions):

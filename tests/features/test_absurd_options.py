@@ -10,9 +10,9 @@ import pytest
 
 from serkit import features, systems
 from serkit.cli import run
-from serkit.data.items import Windowing
 from serkit.errors import UserError
 from serkit.options import Between, check
+from serkit.windowing import Windowing
 
 ABSURD = [10**400, 10**12, 2**40, 10**9, 0, -1, -(10**400), 1e308, float("nan"), float("inf"), "x", None, [], {}, True]
 

@@ -215,7 +215,8 @@ def test_what_cannot_be_asked_for(options, message):
 @pytest.mark.corpora
 def test_real_egg_of_both_polarities(recordings):
     from serkit.corpora.tava import read
-    from serkit.data.items import Item, Windowing
+    from serkit.data.items import Item
+    from serkit.windowing import Windowing
 
     feature = build("f0_robust")
     medians = {"male": [], "female": []}

@@ -133,8 +133,9 @@ def test_without_egg_the_speech_is_read_and_the_page_says_so(synthetic, tmp_path
     result = reproduce(CHEN, table, [corpus], tmp_path, protocols=["paper"], sets=sets, **SETTINGS)
     flag = "not EGG: view 'f0' reads the speech, since 40 of 40 utterances have no channel 'egg'"
     cells = {row["label"]: row["measured"]["paper"] for row in result["rows"]}
-    assert flag in cells["student alone"]["flags"] and flag in cells["student with distillation"]["flags"]
-    assert flag not in cells["teacher"]["flags"]
+    flags = {row: [flag["text"] for flag in cell["flags"]] for row, cell in cells.items()}
+    assert flag in flags["student alone"] and flag in flags["student with distillation"]
+    assert flag not in flags["teacher"]
     assert f"- `paper`: {flag}" in (tmp_path / "table6.md").read_text(encoding="utf-8")
     # What is printed makes the run again: it falls back by itself.
     command = cells["student with distillation"]["command"]

@@ -9,7 +9,8 @@ from PIL import Image
 from serkit.errors import UserError
 from serkit.papers.figures import Ran, drawing
 from serkit.runs.folder import RunFolder
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.training import loop
 
 SETS = (

@@ -4,10 +4,10 @@ import os
 import pytest
 
 from serkit import features
-from serkit.data.items import Windowing
 from serkit.errors import UserError
 from serkit.recognition import Bundle, Recognizer, available, find
 from serkit.recognition.bundle import BundleError
+from serkit.windowing import Windowing
 
 
 @pytest.fixture

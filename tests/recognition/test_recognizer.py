@@ -13,10 +13,10 @@ import soundfile
 
 import serkit
 from serkit import audio, features
-from serkit.data.items import Windowing
 from serkit.errors import UserError
 from serkit.recognition import Failure, Prediction, Recognizer, load
 from serkit.recognition.bundle import Bundle, BundleError
+from serkit.windowing import Windowing
 
 LABELS = ["anger", "joy", "neutral", "sadness"]
 MEL = features.build("log_mel")

@@ -85,7 +85,7 @@ def test_windows_by_hand(recognizer):
 
 def test_a_window_does_not_hear_the_speech_before_the_pause(shelf, tmp_path, network, description):
     # This bundle hears 8 s at once.
-    from serkit.data.items import Windowing
+    from serkit.windowing import Windowing
 
     bundle = description(windowing=Windowing(seconds=8.0, tail="keep"))
     long = Recognizer(bundle.save(tmp_path / "long", network({"mel": 64})[0], "# Long\n"))

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serkit import audio
-from serkit.data.items import Windowing
 from serkit.recognition.windows import cut, windows
+from serkit.windowing import Windowing
 
 
 def whole_then_cut(signal, rate, duration, windowing):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from serkit.data.store import Store
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 
 SYSTEM = """
 [system]
@@ -33,5 +33,5 @@ def finished(synthetic, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     path = folder / "small.toml"
     path.write_text(SYSTEM, encoding="utf-8")
-    run(Request(path, [synthetic], final=False, jobs=1), folder / "run", store=Store())
+    run(Request(path, [synthetic], final=False, jobs=1), folder / "run")
     return folder / "run"

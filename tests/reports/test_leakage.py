@@ -8,8 +8,8 @@ import soundfile
 from serkit.corpora.synthetic import utterance
 from serkit.data.store import Store
 from serkit.errors import UserError
+from serkit.flags import verdict
 from serkit.protocols import STANDARD
-from serkit.reports.flags import rate, verdict
 from serkit.reports.leakage import audit_run, audit_table, audit_tables
 
 
@@ -78,7 +78,7 @@ def test_what_is_unknown_is_a_caution(tmp_path, store):
     test = write_table(tmp_path / "test.csv", [("c.wav", "3", "y")])
     found = audit_tables(train, test, store)
     assert found.leaks == []
-    assert verdict(rate(found.flags))[0] == "caution"
+    assert verdict(found.flags)[0] == "caution"
 
 
 def write_run(folder, table, parts, protocol="clean"):
@@ -106,7 +106,10 @@ def test_a_run_is_audited_from_its_splits_and_corpora(tmp_path, store):
     assert [(name, finding.kind, finding.shared) for name, finding in found.leaks] == [
         ("fold-2", "speaker", ("table/2",))
     ]
-    assert found.flags == ["speakers may be in both parts", "speaker leak: 1 of 2 folds share speakers"]
+    assert [flag.text for flag in found.flags] == [
+        "speakers may be in both parts",
+        "speaker leak: 1 of 2 folds share speakers",
+    ]
     assert audit_run(write_run(tmp_path / "clean", table, [clean]), store).flags == []
 
 
@@ -115,7 +118,7 @@ def test_a_recording_that_cannot_be_read_is_not_compared(tmp_path, store):
     (tmp_path / "b.wav").write_bytes(b"no sound")
     run = write_run(tmp_path / "run", table, [{"train": ["a"], "validation": [], "test": ["b"]}])
     found = audit_run(run, store)
-    assert found.leaks == [] and found.flags[0].startswith("unknown recording: 1 utterances")
+    assert found.leaks == [] and found.flags[0].text.startswith("unknown recording: 1 utterances")
 
 
 def test_a_changed_copy_across_tables_is_found(tmp_path, store):

@@ -93,4 +93,5 @@ def test_a_bundle_is_measured_on_recordings_and_flagged(description, network, tm
     description(labels=labels, trained_on=trained_on).save(tmp_path / "toy", network({"mel": 64})[0], "# Toy\n")
     found, failed = of_bundle(str(tmp_path / "toy"), [f"synthetic={synthetic.folder}"], {}, ["gain"])
     assert failed == {} and found["n"] == 40 and found["model"] == "toy"
-    assert found["flags"] == ["training leak: 1 of 40 recordings are among those 'toy' was trained on"]
+    text = "training leak: 1 of 40 recordings are among those 'toy' was trained on"
+    assert found["flags"] == [{"kind": "training", "severity": "leak", "text": text}]

@@ -2,10 +2,10 @@
 
 import pytest
 
+from preparation import prepare
 from serkit import systems
 from serkit.data.store import Store
 from serkit.protocols.splits import splits
-from serkit.runs.experiment import prepare
 from serkit.runs.stages import Stages
 from serkit.training import loop
 

@@ -100,8 +100,9 @@ def test_frozen_inputs_are_read_once(bench):
     assert not any(name.startswith("upstream") for name in load_file(finished.folder / "weights.safetensors"))
     model = rebuild(finished.folder, one.experiment.system).model
     assert {name.split(".")[0] for name, _ in model.upstream["embedding"].network.named_parameters()} == {"encoder"}
-    data = one.item_data(finished, one.items[:3])
-    image = one.item_data(one.finished["rh-emo"], one.items[:3])
+    items = one.begin("emotion")[1].items[:3]
+    data = one.item_data(finished, items)
+    image = one.item_data(one.finished["rh-emo"], items)
     with torch.inference_mode():
         expected = finished.model(data.batch([0, 1, 2])).predictions["emotion"]
         found = model(image.batch([0, 1, 2])).predictions["emotion"]

@@ -9,18 +9,19 @@ import soundfile
 import torch
 from safetensors.numpy import load_file
 
+from preparation import prepare
 from serkit import cli, systems
-from serkit.data.items import Windowing
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.features.log_mel import LogMel
 from serkit.networks.network import Batch
 from serkit.protocols import flags
 from serkit.protocols.splits import splits
-from serkit.runs.experiment import prepare
 from serkit.runs.export import export
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.stages import Stages
+from serkit.windowing import Windowing
 
 TEACHERS = ["resnet18-log-mel", "resnet18-mel", "crnn-log-mel", "crnn-mel"]
 STUDENTS = ["egg-student", "egg-distillation"]
@@ -47,7 +48,7 @@ def test_what_all_share(name):
         assert trainer.schedule.model_dump() == {"name": "step", "every": 20, "factor": 0.8}
         assert trainer.stopping.model_dump() == {"name": "patience", "epochs": 8, "monitor": "training_accuracy"}
         assert (trainer.epochs, trainer.weight_decay, trainer.select) == (200, 0.0, "last")
-    assert flags(system.protocols["paper"]) == ["speakers may be in both parts"]
+    assert [flag.text for flag in flags(system.protocols["paper"])] == ["speakers may be in both parts"]
     assert (system.protocols["paper"].test, system.protocols["paper"].repeats) == (0.2, 5)
 
 
@@ -83,9 +84,10 @@ def stages_of(sets, synthetic, tmp_path, protocol="clean", name="egg-distillatio
 def test_the_teacher_hears_the_speech_of_the_students_items(synthetic, tmp_path):
     made = stages_of(["data.copies=['faster', 'noise']"], synthetic, tmp_path)
     made.train()
-    items = made.items
+    context = made.begin("student")[1]
+    items = context.items
     assert {item.copy for item in items} == {None, "faster", "noise"} and {item.end for item in items} == {None}
-    found = made.outputs("teacher")
+    found = context.outputs("teacher")
     teacher, mel = made.finished["teacher"].model, LogMel(fft=1024, bands=8, hop=800)
     for row in (0, len(items) // 2, len(items) - 1):
         item = items[row]
@@ -163,7 +165,8 @@ def test_a_resnet_teaches_a_vit_by_logits(synthetic, tmp_path):
     made = train()
     history = (made.finished["small"].folder / "history.jsonl").read_text().splitlines()
     assert json.loads(history[-1])["training_distillation"] > 0
-    assert made.outputs("large", "predictions").shape == (len(made.items), 4)
+    context = made.begin("small")[1]
+    assert context.outputs("large", "predictions").shape == (len(context.items), 4)
     with pytest.raises(
         UserError, match="are for emotion: anger, fear, neutral, sadness; the student's are for emotion"
     ):

@@ -44,8 +44,9 @@ def test_the_rebuilt_ensemble_needs_features_only(bench):
     made = bench.train(*STAGES, views=VIEWS)
     finished = rebuild(made.finished["both"].folder, made.experiment.system)
     assert leaves(made.experiment.system, finished.stage) == ["mel", "flat"]
-    batch = made.item_data(made.finished["cnn"], made.items).batch(range(3))
-    other = made.item_data(made.finished["linear"], made.items).batch(range(3))
+    items = made.begin("both")[1].items
+    batch = made.item_data(made.finished["cnn"], items).batch(range(3))
+    other = made.item_data(made.finished["linear"], items).batch(range(3))
     batch.views |= other.views
     with torch.inference_mode():
         members = [made.finished[name].model(batch).predictions["emotion"].log_softmax(1) for name in ("cnn", "linear")]

@@ -4,14 +4,16 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from preparation import prepare
 from serkit import systems
 from serkit.corpora.corpus import Channel
-from serkit.errors import UserError
+from serkit.data.items import Item
 from serkit.data.store import Store
-from serkit.data.items import Item, Windowing
+from serkit.errors import UserError
+from serkit.flags import Flag
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
-from serkit.runs.experiment import prepare
+from serkit.windowing import Windowing
 
 ITEMS = {"p": Protocol(kind="random", unit="item")}
 VIEWS = {"flat": {"feature": {"name": "log_mel_functionals", "bands": 8}}}
@@ -302,14 +304,16 @@ def test_across_corpora_classes_are_those_that_all_have(synthetic):
     experiment = make([synthetic, other], stage("first"), stage("who", target="speaker"), stage("main"))
     assert experiment.labels == ["anger", "calm", "fear", "neutral", "sadness"]
     # The two corpora hold the same recordings.
-    assert [flag.partition(":")[0] for flag in experiment.flags] == ["contradicting labels for 10 recordings"]
+    assert [flag.text.partition(":")[0] for flag in experiment.flags] == ["contradicting labels for 10 recordings"]
     experiment = make(
         [synthetic, other], stage("first"), stage("who", target="speaker"), stage("main"), protocol="cross-corpus"
     )
     assert experiment.labels == experiment.classes["first"]["emotion"] == ["anger", "neutral", "sadness"]
     assert {utterance.targets["emotion"] for utterance in experiment.scored} == set(experiment.labels)
     assert len(experiment.scored) == 60 and len(experiment.utterances["who"]) == 80
-    assert experiment.flags == ["classes left out, since not every corpus has them: calm (other), fear (synthetic)"]
+    assert [flag.text for flag in experiment.flags] == [
+        "classes left out, since not every corpus has them: calm (other), fear (synthetic)"
+    ]
     # Nobody learns from the tested corpus, not even from what is left out of it.
     for split in cut(experiment):
         for each in experiment.system.stages:
@@ -380,7 +384,7 @@ def test_bit_identical_recordings_with_contradicting_classes_are_flagged(synthet
     twin = dataclasses.replace(second, path=first.path, targets={"emotion": "neutral"})
     corpus = dataclasses.replace(synthetic, utterances=(first, twin, *synthetic.utterances[2:]))
     flag = f"contradicting labels for 1 recording: {first.id} (anger) = {twin.id} (neutral)"
-    assert make([corpus]).flags == [flag]
+    assert make([corpus]).flags == [Flag("contradiction", "caution", flag)]
     # What is merged or left out does not contradict.
     assert not make([corpus], map={"neutral": "anger"}).flags
     assert not make([corpus], map={"neutral": "drop"}).flags

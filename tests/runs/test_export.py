@@ -23,7 +23,8 @@ from serkit.recognition.recognizer import Recognizer
 from serkit.runs import export as exporting
 from serkit.runs.export import Deployed, count_macs, export, to_onnx
 from serkit.runs.models import assemble, rebuild
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.sizes import sizes
 
 SETS = ("stages.main.trainer.epochs=2", "data.items.seconds=1.0", "data.copies=[]", "stages.main.network.dropout=0.0")
@@ -198,13 +199,15 @@ def test_evaluating_a_bundle_flags_what_it_was_trained_on(bundle, synthetic, tmp
     result = evaluate(recognizer, [synthetic])
     assert len(result.predictions) == len(synthetic)
     count = len(synthetic)
-    assert result.flags == [f"training leak: {count} of {count} recordings are among those 'mine' was trained on"]
+    assert [flag.text for flag in result.flags] == [
+        f"training leak: {count} of {count} recordings are among those 'mine' was trained on"
+    ]
     from serkit.corpora.synthetic import generate
 
     other = generate(tmp_path, speakers=2, sentences=1, emotions=("anger", "happiness"), seed=9)
     result = evaluate(recognizer, [other])
     assert len(result.predictions) == 2
-    assert result.flags == ["labels 'mine' does not know are left out: happiness (2)"]
+    assert [flag.text for flag in result.flags] == ["labels 'mine' does not know are left out: happiness (2)"]
     result = evaluate(recognizer, [other], {"happiness": "anger"})
     assert len(result.predictions) == 4 and set(result.predictions.truth) == {0}
 

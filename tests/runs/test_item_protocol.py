@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from preparation import prepare
 from serkit.data.store import Store
 from serkit.evaluation.predictions import Predictions
-from serkit.runs.experiment import prepare
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.systems import load
 
 SETS = [
@@ -48,7 +49,7 @@ def test_each_item_is_trained_on_and_scored_once(finished):
 
 
 def test_what_leaks_is_flagged(finished):
-    flags = " ".join(finished[0]["flags"])
+    flags = " ".join(flag["text"] for flag in finished[0]["flags"])
     assert "pieces and augmented copies of one utterance may be in both parts" in flags
     assert "recording leak" in flags or "bit-identical" in flags
 

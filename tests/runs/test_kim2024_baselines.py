@@ -4,7 +4,8 @@ import pytest
 
 from serkit import systems
 from serkit.runs.export import export
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.sizes import sizes
 
 BASELINES = ["ast", "ast-small", "septr", "septr-patch4"]

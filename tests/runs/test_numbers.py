@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from numbered import numbered
+from preparation import prepare
 from serkit import systems
 from serkit.cli.tables import print_scores
 from serkit.data.store import Store
@@ -15,13 +16,14 @@ from serkit.errors import UserError
 from serkit.evaluation.evaluate import evaluate
 from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.number_scores import mean_ccc
+from serkit.flags import Flag
 from serkit.protocols import Protocol
 from serkit.recognition.recognizer import load
 from serkit.reports import robustness
 from serkit.reports.report import write
-from serkit.runs.experiment import prepare
 from serkit.runs.export import export
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.sizes import sizes
 
 TWO = Protocol(kind="group_kfold", folds=2)
@@ -197,7 +199,7 @@ def test_a_bundle_gives_what_torch_gives(bundle, finished, corpus):
 def test_a_bundle_is_scored_on_labelled_recordings(bundle, corpus):
     found = evaluate(load(bundle.folder), [corpus])
     assert found.predictions.targets == ("arousal", "dominance") and len(found.predictions) == 40
-    assert found.flags[0].startswith("training leak: 40 of 40 recordings")
+    assert found.flags[0].text.startswith("training leak: 40 of 40 recordings")
     # It has learned from them.
     assert mean_ccc(found.predictions) > 0.5
     without = dataclasses.replace(
@@ -207,7 +209,9 @@ def test_a_bundle_is_scored_on_labelled_recordings(bundle, corpus):
         ),
     )
     found = evaluate(load(bundle.folder), [without])
-    assert len(found.predictions) == 35 and "5 of 40 recordings have none of the numbers: left out" in found.flags
+    assert len(found.predictions) == 35
+    text = "5 of 40 recordings have none of the numbers: left out"
+    assert Flag("left out", "caution", text) in found.flags
     unrated = dataclasses.replace(corpus, utterances=without.utterances[:5])
     with pytest.raises(UserError, match=r"no recording has a number of 'levels' \(arousal, dominance\).*: emotion"):
         evaluate(load(bundle.folder), [unrated])

@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from preparation import prepare
 from serkit import systems
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.protocols.splits import splits
-from serkit.runs.experiment import prepare
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.training import loop
 
 RH_EMO = ["reconstruction", "rh-emo"]
@@ -196,7 +197,7 @@ def test_rh_emo_learns_classes_here_and_ratings_there(synthetic):
 def test_rh_emo_without_ratings_says_so(synthetic):
     experiment, _ = prepared("quaternion-vgg16", [synthetic])
     assert list(experiment.classes["rh-emo"]) == ["emotion"]
-    assert experiment.flags == [
+    assert [flag.text for flag in experiment.flags] == [
         f"stage 'rh-emo' learns no {target}: no utterance has it" for target in ("valence", "arousal", "dominance")
     ]
 
@@ -254,8 +255,9 @@ def trained(synthetic, tmp_path_factory):
         patch.setattr(loop, "fit", fit)
         for name in ("quaternion-vgg16", "quaternion-at-speaker", "quaternion-at-speaker-word", "real-at-word-speaker"):
             also = [tava(synthetic)] if name.startswith("quat") else []
-            request = Request(name, [synthetic], "actor", small(name), final=False, jobs=1, threads=1, also=also)
-            scores = run(request, folder / name, stages=folder / "stages", store=Store(folder / "store"))
+            settings = {"final": False, "jobs": 1, "threads": 1, "also": also, "store": Store(folder / "store")}
+            request = Request(name, [synthetic], "actor", small(name), **settings)
+            scores = run(request, folder / name, stages=folder / "stages")
             runs[name] = (scores, json.loads((folder / name / "folds/seed-0-fold-1.json").read_text())["stages"])
     return folder, began, runs
 
@@ -291,4 +293,4 @@ def test_the_rated_corpus_is_in_the_run_but_not_in_its_scores(trained):
     assert list(described["also"]) == ["tava"] and list(described["folders"]) == ["synthetic"]
     assert list(scores["content"]) == ["synthetic"] and scores["n"] == 8
     # The very same recordings under another name: the audit finds them among what earlier stages learned from.
-    assert any("bit-identical" in flag for flag in scores["flags"])
+    assert any("bit-identical" in flag["text"] for flag in scores["flags"])

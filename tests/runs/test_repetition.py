@@ -11,7 +11,8 @@ from serkit.errors import UserError
 from serkit.protocols import Protocol
 from serkit.runs.card import Card, placeless
 from serkit.runs.repetition import repeat
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 
 SHORT = ("stages.main.trainer.epochs=2", "stages.main.trainer.batch_size=8")
 THREE = {"three": Protocol(kind="group_kfold", folds=3, validation=0.3)}

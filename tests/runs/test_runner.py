@@ -11,10 +11,10 @@ from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.evaluation.predictions import Predictions
 from serkit.protocols import Protocol
-from serkit.runs import runner
 from serkit.runs.export import export
 from serkit.runs.models import rebuild
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.systems.schema import System
 
 THREE = {"three": Protocol(kind="group_kfold", folds=3)}
@@ -100,7 +100,7 @@ def test_the_scores_are_those_of_the_predictions(finished):
     assert scores["folds"] == 3
     assert (scores["system"], scores["protocol"]) == ("linear-baseline", "three")
     assert (scores["configurations"], scores["chosen_on"]) == (1, "nothing to choose")
-    assert not [flag for flag in scores["flags"] if "speaker" in flag or "recording" in flag]
+    assert not [flag for flag in scores["flags"] if flag["kind"] in ("speaker", "recording")]
     assert scores["majority"]["uar"] == pytest.approx(0.25)
 
 
@@ -262,7 +262,7 @@ def test_weights_that_know_the_test_part_are_flagged(finished, synthetic, tmp_pa
     for place, expected in ((folder, leak.format("linear")), (bundle, leak.format("bundle")), (stage, unknown)):
         asked = request(synthetic, sets=[f"stages.main.start_from={place}", "stages.main.trainer.epochs=1"])
         scores = run(asked, tmp_path / f"from-{place.name}")
-        assert expected in scores["flags"]
+        assert expected in [flag["text"] for flag in scores["flags"]]
     assert read(tmp_path / "from-linear/final.json")["recordings"] != []
 
 
@@ -289,7 +289,8 @@ def test_jobs_do_not_change_the_numbers(synthetic, other, tmp_path):
         stages = sorted(path.name.split("-")[0] for path in (tmp_path / str(jobs) / "stages").iterdir())
         assert stages == ["first", "main", "main", "main", "main"]
     # What the first stage has learned from is in the test part under another name.
-    assert [flag for flag in scores[0]["flags"] if flag.startswith("recording leak: 80 recordings are bit-identical")]
+    leak = "recording leak: 80 recordings are bit-identical"
+    assert [flag for flag in scores[0]["flags"] if flag["text"].startswith(leak)]
     assert list(scores[0]["content"]) == ["synthetic", "other"]
 
 
@@ -401,10 +402,10 @@ def test_a_temperature_is_not_fitted_on_the_test_part(finished, synthetic, tmp_p
 
 def test_a_grid():
     asked = request(sweep=("stages.main.trainer.epochs=1,2", "stages.main.network.dropout=0,0.5"))
-    found = [(row.stages[0].trainer.epochs, row.stages[0].network.options["dropout"]) for row in runner.rows(asked)]
+    found = [(row.stages[0].trainer.epochs, row.stages[0].network.options["dropout"]) for row in asked.systems()]
     assert found == [(1, 0), (1, 0.5), (2, 0), (2, 0.5)]
     lists = request(sets=(), system="compact-cnn", sweep=("stages.main.network.channels=[8, 16, 16],[4, 4, 4]",))
-    found = [row.stages[0].network.options["channels"] for row in runner.rows(lists)]
+    found = [row.stages[0].network.options["channels"] for row in lists.systems()]
     assert found == [[8, 16, 16], [4, 4, 4]]
 
 
@@ -463,8 +464,8 @@ def test_a_random_protocol_is_flagged(synthetic, tmp_path):
     asked = request(synthetic, protocol="random", final=False)
     scores = run(asked, tmp_path / "run")
     assert scores["n"] == 8
-    assert scores["flags"][0] == "speakers may be in both parts"
-    assert any(flag.startswith("speaker leak: 1 of 1 folds share speakers") for flag in scores["flags"])
+    assert scores["flags"][0]["text"] == "speakers may be in both parts"
+    assert any(flag["text"].startswith("speaker leak: 1 of 1 folds share speakers") for flag in scores["flags"])
     assert read(tmp_path / "run" / "scores.json")["flags"] == scores["flags"]
 
 
@@ -556,10 +557,11 @@ def test_a_class_absent_from_a_training_part_is_noted(synthetic, tmp_path):
     scores = run(asked, tmp_path / "run", report=lines.append)
     (split,) = (part for part in read(tmp_path / "run" / "splits.json") if any("s05" in id for id in part["test"]))
     flag = f"classes absent from the training part: fear in 1 of 3 folds ({split['name']})"
-    assert flag in scores["flags"] and flag in read(tmp_path / "run" / "scores.json")["flags"]
+    assert {"kind": "absent", "severity": "caution", "text": flag} in scores["flags"]
+    assert read(tmp_path / "run" / "scores.json")["flags"] == scores["flags"]
     assert lines[0] == flag  # before anything is trained
     assert scores["recalls"]["fear"] == 0.0
 
 
 def test_no_class_is_absent(finished):
-    assert not any("absent" in flag for flag in finished[1]["flags"])
+    assert not any(flag["kind"] == "absent" for flag in finished[1]["flags"])

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from preparation import prepare
 from serkit import papers, systems
 from serkit.data.store import Store
 from serkit.protocols import Protocol, flags
 from serkit.protocols.splits import everything, splits
-from serkit.runs.experiment import prepare
 from serkit.runs.stages import Stages
 
 SQUIRTLE = {"name": "squirtle", "channels": [4, 3, 5], "pools": [2, 2, 2], "hidden": [7, 6], "dropout": 0.3}
@@ -132,9 +132,10 @@ def test_copies_take_the_place_of_originals_in_training_and_never_in_the_test(be
     made = bench.train(
         ENGLISH, views=VIEWS, data={"replace": replace}, protocol="held", definitions=held
     )  # fmt: skip
-    assert {item.copy for item in made.training} == {"noise"}
-    assert len(made.training) == len(made.split.train)
-    assert {item.copy for item in made.items[len(made.training) :]} == {"noise" if validation else None}
+    context = made.begin("english")[1]
+    assert {item.copy for item in context.training} == {"noise"}
+    assert len(context.training) == len(made.split.train)
+    assert {item.copy for item in context.items[len(context.training) :]} == {"noise" if validation else None}
     plain = bench.train(ENGLISH, views=VIEWS, protocol="held", definitions=held)
     assert plain.finished["english"].key != made.finished["english"].key
 
@@ -144,13 +145,14 @@ def test_the_test_part_as_validation_part(synthetic, bench):
     (split,) = splits(protocol, synthetic.utterances, "emotion")
     assert split.validation == split.test
     assert not {*split.train} & {*split.test}
-    assert any("the test part is the validation part" in flag for flag in flags(protocol))
-    assert not any("validation" in flag for flag in flags(Protocol(kind="random")))
+    assert any("the test part is the validation part" in flag.text for flag in flags(protocol))
+    assert not any("validation" in flag.text for flag in flags(Protocol(kind="random")))
     last = everything(protocol, synthetic.utterances, "emotion")
     assert len(last.validation) == pytest.approx(0.3 * len(synthetic), abs=1) and not last.test
     chosen = ENGLISH | {"trainer": TRAINER | {"select": "loss"}}
     made = bench.train(chosen, views=VIEWS, protocol="paper", definitions={"paper": protocol})
-    assert [item.utterance.id for item in made.items[len(made.training) :]] == list(made.split.test)
+    context = made.begin("english")[1]
+    assert [item.utterance.id for item in context.items[len(context.training) :]] == list(made.split.test)
     with pytest.raises(ValueError, match="remove validation"):
         Protocol(kind="random", validation=0.1, validate_on_test=True)
 

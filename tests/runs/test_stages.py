@@ -3,6 +3,7 @@ import inspect
 import json
 import threading
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,21 +11,21 @@ import soundfile
 import torch
 from safetensors.torch import save_file
 
-from serkit.training import checkpoint, loop
 from serkit import features, methods
-from serkit.training.batches import ItemData
+from serkit.audit.provenance import Record, trace
 from serkit.corpora.corpus import Channel
-from serkit.errors import UserError
 from serkit.data.items import cut
+from serkit.errors import UserError
 from serkit.methods import method_class
 from serkit.methods.supervised import Supervised
 from serkit.networks import network_class
 from serkit.protocols import Protocol
-from serkit.audit.provenance import Record, trace
 from serkit.runs import sealed
 from serkit.runs import stages as stages_module
 from serkit.runs.models import leaves, rebuild
 from serkit.runs.stages import Stages
+from serkit.training import checkpoint, loop
+from serkit.training.batches import ItemData
 
 MAIN = {"name": "main"}
 LINEAR = {"name": "main", "view": "flat", "network": "linear"}
@@ -142,8 +143,9 @@ def test_only_training_items_have_copies(bench):
     protocol = Protocol(kind="group_kfold", folds=5, validation=0.25)
     made = bench.train(LINEAR, protocol="own", definitions={"own": protocol}, data={"copies": ["noise", "speed"]})
     assert (len(made.split.train), len(made.split.validation)) == (24, 8)
-    assert len(made.training) == 3 * 24
-    held = made.items[len(made.training) :]
+    context = made.begin("main")[1]
+    assert len(context.training) == 3 * 24
+    held = context.items[len(context.training) :]
     assert sorted(item.id for item in held) == sorted(made.split.validation)
 
 
@@ -444,11 +446,12 @@ def test_a_frozen_stage_is_not_changed(bench):
 
 def test_a_frozen_output_does_not_depend_on_what_else_is_missing(bench):
     made = bench.train(FRONT, ON_DEEP, views=DEEP)
-    first = [array.copy() for array in made.item_data(made.finished["main"], made.items).arrays["deep"]]
-    arrays = made.item_data(made.finished["main"], made.items).arrays["deep"]
+    items = made.begin("main")[1].items
+    first = [array.copy() for array in made.item_data(made.finished["main"], items).arrays["deep"]]
+    arrays = made.item_data(made.finished["main"], items).arrays["deep"]
     for key in arrays.keys[::3]:
         bench.store.path(key).unlink()
-    again = made.item_data(made.finished["main"], made.items).arrays["deep"]
+    again = made.item_data(made.finished["main"], items).arrays["deep"]
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
 
 
@@ -461,15 +464,16 @@ def replace_weights(folder, tensors):
 
 def test_outputs_are_those_of_the_weights_that_are_there(bench, computed):
     made = bench.train(FRONT, ON_DEEP, views=DEEP)
-    before = made.item_data(made.finished["main"], made.items).arrays["deep"][0]
+    items = made.begin("main")[1].items
+    before = made.item_data(made.finished["main"], items).arrays["deep"][0]
     # As if another machine had trained the same stage: same key, other last bits.
     folder = made.finished["front"].folder
     other = {name: value * 1.5 for name, value in weights(made.finished["front"]).items()}
     replace_weights(folder, other)
     again = bench.train(FRONT, ON_DEEP, views=DEEP)
-    after = again.item_data(again.finished["main"], again.items).arrays["deep"][0]
+    after = again.item_data(again.finished["main"], items).arrays["deep"][0]
     assert not np.allclose(before, after)
-    assert sum(computed) == 2 * len(made.items)
+    assert sum(computed) == 2 * len(items)
 
 
 def test_outputs_of_like_weights_are_told_apart(bench, computed, monkeypatch):
@@ -478,7 +482,9 @@ def test_outputs_of_like_weights_are_told_apart(bench, computed, monkeypatch):
     monkeypatch.setattr(network_class("cnn"), "version", 2)
     again = bench.train(FRONT, ON_DEEP, views=DEEP)
     assert again.finished["front"].content == first.finished["front"].content
-    assert again.finished["front"].key != first.finished["front"].key and sum(computed) == 2 * len(first.items)
+    assert again.finished["front"].key != first.finished["front"].key and sum(computed) == 2 * len(
+        first.begin("main")[1].items
+    )
 
 
 def test_a_stage_that_is_trained_along(bench):
@@ -622,17 +628,17 @@ class Distil(Supervised):
         super().__init__()
         self.teacher, self.right = teacher, right
 
-    def select(self, items, stages):
+    def select(self, items, context):
         if self.right is None:
             return items
-        record = stages.finished[self.teacher].record()
-        assert len(stages.outputs(self.teacher)) == len(items)
+        record = context.finished[self.teacher].record()
+        assert len(context.outputs(self.teacher)) == len(items)
         return [item for item in items if record[item.id][-1] == self.right]
 
-    def prepare(self, model, stages):
-        self.target = stages.outputs(self.teacher)
-        self.predicted = stages.outputs(self.teacher, "predictions")
-        self.reference = stages.finished[self.teacher].model
+    def prepare(self, model, context):
+        self.target = context.outputs(self.teacher)
+        self.predicted = context.outputs(self.teacher, "predictions")
+        self.reference = context.finished[self.teacher].model
 
     def loss(self, output, batch):
         with torch.inference_mode():
@@ -667,7 +673,7 @@ def test_items_chosen_by_the_record_of_an_earlier_stage(bench, distil):
     chosen = [name for name, right in record.items() if not right[-1]]
     assert 0 < len(chosen) < len(record)
     made = bench.train(FRONT, distil(right=False))
-    assert [item.id for item in made.training] == chosen
+    assert [item.id for item in made.begin("main")[1].training] == chosen
     assert set(made.finished["main"].record()) == set(chosen)
     other = bench.train(FRONT, distil(right=True))
     assert set(other.finished["main"].record()) == set(record) - set(chosen)
@@ -687,7 +693,7 @@ def test_nothing_selected(bench, monkeypatch):
 
 
 class SelectNone(Supervised):
-    def select(self, items, stages):
+    def select(self, items, context):
         return []
 
 
@@ -755,3 +761,37 @@ def test_the_lock_ends_with_its_block(tmp_path):
         raise ZeroDivisionError
     with stages_module._alone(tmp_path / "stage"):
         pass
+
+
+class Curious(Supervised):
+    """Keeps what it is given while it selects and prepares."""
+
+    seen: ClassVar[list] = []
+
+    def select(self, items, context):
+        self.seen.append(context)
+        return items[::2]
+
+    def prepare(self, model, context):
+        self.seen.append(context)
+        super().prepare(model, context)
+
+
+def test_a_context_does_not_change_after_it_was_given(bench, monkeypatch):
+    monkeypatch.setitem(methods.METHODS, "curious", f"{__name__}:Curious")
+    monkeypatch.setattr(Curious, "seen", [])
+    protocol = Protocol(kind="group_kfold", folds=5, validation=0.25)
+    made = bench.train(FRONT, MAIN | {"method": "curious"}, protocol="own", definitions={"own": protocol})
+    selecting, preparing = Curious.seen
+    assert list(made.finished) == ["front", "main"]
+    assert list(selecting.finished) == list(preparing.finished) == ["front"]
+    assert selecting.items == selecting.training and len(selecting.items) == len(made.split.train)
+    assert preparing.training == selecting.training[::2]
+    assert [item.utterance.id for item in preparing.items[len(preparing.training) :]] == list(made.split.validation)
+    assert (preparing.stage.name, preparing.seed, set(preparing.classes)) == ("main", 0, {"emotion"})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        preparing.training = ()
+    with pytest.raises(TypeError):
+        preparing.finished["other"] = made.finished["main"]
+    with pytest.raises(UserError, match=r"unknown earlier stage 'main'.*Available: front"):
+        preparing.outputs("main")

@@ -6,12 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from preparation import prepare
 from serkit import features, systems
 from serkit.data.store import Store
 from serkit.protocols.splits import splits
-from serkit.runs.experiment import prepare
 from serkit.runs.export import export
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.sizes import sizes
 from serkit.runs.stages import Stages
 

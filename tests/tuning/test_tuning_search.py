@@ -22,6 +22,7 @@ from serkit.data.store import StoreError
 from serkit.errors import UserError
 from serkit.evaluation.metrics import uar
 from serkit.evaluation.task import Classification
+from serkit.runs import request as run_request
 from serkit.runs import runner
 from serkit.runs.stages import Stages
 from serkit.training import stopping
@@ -110,7 +111,7 @@ def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path):
     assert system.system.name == "linear-baseline-tuned"
     assert "Best of 4 trials" in system.system.chosen and "protocol 'clean'" in system.system.chosen
     # What is tested there is what no trial has seen.
-    asked = runner.Request(file, [synthetic], "held-out", final=False)
+    asked = run_request.Request(file, [synthetic], "held-out", final=False)
     scores = runner.run(asked, tmp_path / "run")
     assert scores["n"] == 8 and "Best of 4 trials" in scores["recipe"]
 

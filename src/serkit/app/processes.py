@@ -28,7 +28,7 @@ from serkit.app.limits import Limits
 from serkit.app.tasks import Task
 from serkit.app.workers import Workers
 from serkit.errors import UserError
-from serkit.recognition.jobs import end_with_parent
+from serkit.processes import end_with_parent
 
 _LOG = logging.getLogger("serkit.app")
 

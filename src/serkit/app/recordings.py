@@ -14,7 +14,7 @@ from serkit.app.query import check_query
 from serkit.app.service import ModelName, Service, Shared, require_token
 from serkit.app.tasks import Recognized, Task
 from serkit.errors import UserError
-from serkit.recognition.recognizer import Channel
+from serkit.recognition.model import Channel
 from serkit.recognition.timeline_formats import FORMATS
 
 ChannelText = Annotated[

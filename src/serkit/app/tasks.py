@@ -14,7 +14,7 @@ from serkit.app.limits import Limits
 from serkit.errors import UserError
 from serkit.recognition import Recognizer
 from serkit.recognition.formats import as_dict
-from serkit.recognition.recognizer import Channel
+from serkit.recognition.model import Channel
 from serkit.recognition.timeline_formats import as_dict as timeline_as_dict
 from serkit.recognition.timeline_formats import render
 

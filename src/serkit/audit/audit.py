@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from serkit.audit import doubts
 from serkit.audit.copies import Copy
 from serkit.corpora import Utterance
 from serkit.errors import UserError
+from serkit.flags import Flag, Severity
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
 
@@ -34,8 +34,14 @@ KINDS = (
     "spelling",
     "contradiction",
 )
-_NOTES = frozenset({"session", "sentence"})
-_CAUTIONS = frozenset({"spelling", "contradiction"})
+#: Kinds that are not leaks. What could not be checked is a caution, but that of sentences, which may be shared anyway.
+_MILDER: Mapping[str, Severity] = {
+    "session": "caution",
+    "sentence": "note",
+    "unknown sentence": "note",
+    "spelling": "caution",
+    "contradiction": "caution",
+}
 _SHOWN = 5
 
 
@@ -64,11 +70,9 @@ class Finding:
     pairs: tuple[tuple[str, str], ...] = ()
 
     @property
-    def severity(self) -> Literal["leak", "caution", "note"]:
+    def severity(self) -> Severity:
         """`leak` if the score is optimistic, `caution` if it may be, `note` if it is only information."""
-        if self.kind in _CAUTIONS:
-            return "caution"
-        return "leak" if self.kind in KINDS and self.kind not in _NOTES else "note"
+        return _severity(self.kind)
 
 
 def audit(
@@ -293,21 +297,25 @@ def _unknown(kind: str, keys: Mapping[str, str | None], parts: Mapping[str, Sequ
     return Finding(f"unknown {kind}", concerned, tuple(ids), message, total=total)
 
 
-def summary(findings: Sequence[Sequence[Finding]]) -> list[str]:
+def _severity(kind: str) -> Severity:
+    return _MILDER.get(kind, "leak" if kind in KINDS else "caution")
+
+
+def summary(findings: Sequence[Sequence[Finding]]) -> list[Flag]:
     """Summarize the findings of all splits of a protocol as the flags stored with its scores.
 
     Args:
         findings: results of `audit` for each split.
 
     Returns:
-        One line per kind, leaks first; empty without findings.
+        One flag per kind, leaks first; empty without findings.
     """
     by_kind: dict[str, list[list[Finding]]] = {}
     for of_split in findings:
         for kind in {finding.kind for finding in of_split}:
             by_kind.setdefault(kind, []).append([finding for finding in of_split if finding.kind == kind])
     order = [*KINDS, *(f"unknown {kind}" for kind in KINDS)]
-    return [_line(kind, by_kind[kind], len(findings)) for kind in order if kind in by_kind]
+    return [Flag(kind, _severity(kind), _line(kind, by_kind[kind], len(findings))) for kind in order if kind in by_kind]
 
 
 def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
@@ -319,12 +327,12 @@ def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
         return f"{kind}: what was used to normalize and choose is not recorded in {where}"
     if kind.startswith("unknown"):
         return f"{kind}: {count} utterances in {where}, not compared"
-    if kind in _CAUTIONS:
-        names = sorted({name for finding in flat for name in finding.shared})
-        if kind == "contradiction":
-            return doubts.tell_contradictions(names)
+    names = sorted({name for finding in flat for name in finding.shared})
+    if kind == "contradiction":
+        return doubts.tell_contradictions(names)
+    if kind == "spelling":
         return f"speakers that differ only in spelling: {doubts.listed(names)}"
-    if kind in _NOTES:
+    if kind in ("session", "sentence"):
         whole = [any(len(finding.shared) == finding.total for finding in of_split) for of_split in found]
         return f"{kind}s shared: {'all' if len(whole) == folds and all(whole) else f'some, in {where}'}"
     # A leak that only affects the choice of the epoch is weaker than one in training.
@@ -332,7 +340,6 @@ def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
     if kind == "speaker":
         return f"speaker leak: {where} share speakers{only}"
     if kind in {"training", "normalisation", "selection"}:
-        names = sorted({name for finding in flat for name in finding.shared})
         return f"{kind} leak: the test part was used in {where}: {_listed(names)}"
     if kind == "overlap":
         return f"overlap leak: {count} intervals overlap with others of the same recording in {where}{only}"

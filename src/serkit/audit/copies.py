@@ -13,9 +13,10 @@ import numpy as np
 from serkit import audio
 from serkit.audit import fingerprint
 from serkit.corpora import Utterance
-from serkit.data.items import Item, Windowing, outside
+from serkit.data.items import Item, outside
 from serkit.data.store import Store
 from serkit.progress import bar
+from serkit.windowing import Windowing
 
 #: Maximum number of waveforms in memory while pairs are compared; 4 s of speech are 256 kB.
 _KEPT = 256

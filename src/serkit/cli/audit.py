@@ -76,13 +76,13 @@ def _print(found: Leakage) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from serkit.reports import flags
+    from serkit.flags import verdict, worst_first
 
     console = screen()
-    rated = flags.rate(found.flags)
-    if rated:
+    flags = worst_first(found.flags)
+    if flags:
         table = Table("", "finding", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-        for flag in rated:
+        for flag in flags:
             table.add_row(flag.severity, Text(flag.text))
         console.print(table)
     leaks = [f"{split}: {finding.message}" for split, finding in found.leaks]
@@ -91,7 +91,7 @@ def _print(found: Leakage) -> None:
     if len(leaks) > _MOST_LINES:
         rest = len(leaks) - _MOST_LINES
         console.print(f"... and {rest} more (--format json shows all)", highlight=False)
-    _, text = flags.verdict(rated)
+    _, text = verdict(flags)
     console.print(f"{text} ({_count(len(found.splits), 'split')}).", highlight=False)
 
 

@@ -38,7 +38,7 @@ def cross(
     from serkit.cli.tables import choose_format, print_json
     from serkit.reports.cross import draw
     from serkit.runs.cross import matrix
-    from serkit.runs.runner import Request
+    from serkit.runs.request import Request
 
     choose_format(format)
     folder = out or Path("runs") / f"cross-{Path(system).stem}"
@@ -65,6 +65,7 @@ def _print(found: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
+    from serkit.flags import read
     from serkit.runs.cross import rows
 
     table = Table(title=f"{found['system']}: UAR in %", box=box.SIMPLE_HEAD)
@@ -78,8 +79,8 @@ def _print(found: Mapping[str, Any]) -> None:
     console.print(table)
     for name, method in {cell["test"]: cell["uar"]["method"] for cell in found["cells"]}.items():
         console.print(f"95 % intervals on {name}: {method}", highlight=False)
-    for flag in dict.fromkeys(flag for cell in found["cells"] for flag in cell["flags"]):
-        console.print(flag, highlight=False)
+    for flag in dict.fromkeys(read([flag for cell in found["cells"] for flag in cell["flags"]])):
+        console.print(f"{flag.severity}: {flag.text}", highlight=False)
 
 
 def _cell(cell: Mapping[str, Any]) -> str:

@@ -116,9 +116,10 @@ def _draw(feature: Feature, utterances: list[Utterance], picture: Path, channel:
     import numpy as np
 
     from serkit.data.feature_table import columns, moments
-    from serkit.data.items import Item, Windowing
+    from serkit.data.items import Item
     from serkit.errors import UserError
     from serkit.reports import contour
+    from serkit.windowing import Windowing
 
     if len(utterances) != 1:
         raise UserError(f"--plot draws one recording, not {len(utterances)}")

@@ -15,7 +15,7 @@ from serkit.cli.options import CsvSafe
 from serkit.errors import UserError
 from serkit.recognition import Failure, TimelineOptions, available, formats, load, number_formats
 from serkit.recognition.formats import Format
-from serkit.recognition.recognizer import Channel
+from serkit.recognition.model import Channel
 from serkit.recognition.timeline_writers import ENDINGS, TimelineFormat
 
 Paths = Annotated[

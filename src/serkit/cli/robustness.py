@@ -81,6 +81,8 @@ def _print(measured: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
+    from serkit.flags import read
+
     # Rich would read brackets in a folder's name as markup.
     clean, console = measured["clean"], screen()
     title = f"{measured['model']}: {measured['protocol']}, {measured['n']} predictions"
@@ -97,8 +99,8 @@ def _print(measured: Mapping[str, Any]) -> None:
             table.add_row(f"  {point['strength']}", _interval(point["uar"]), change, *_others(point))
     console.print(table)
     console.print(f"95 % intervals: {measured['interval']}", highlight=False)
-    for flag in measured["flags"]:
-        console.print(f"flag: {flag}", highlight=False)
+    for flag in read(measured["flags"]):
+        console.print(f"{flag.severity}: {flag.text}", highlight=False)
 
 
 def _interval(value: Mapping[str, float], sign: str = "") -> str:

@@ -27,7 +27,7 @@ def print_json(content: Any) -> None:
 def print_scores(scores: Mapping[str, Any]) -> None:
     """Print the scores of a run or an evaluation, those of the baselines, and the flags."""
 
-    from serkit.reports.flags import rate, verdict
+    from serkit.flags import read, verdict
 
     # Rich would read brackets in names of classes, corpora and folders as markup.
     console = screen()
@@ -44,7 +44,7 @@ def print_scores(scores: Mapping[str, Any]) -> None:
         )
     if scores.get("recipe"):
         console.print(f"how the recipe was found: {scores['recipe']}", highlight=False)
-    flags = rate(scores["flags"])
+    flags = read(scores["flags"])
     console.print(f"{verdict(flags)[1]}.", highlight=False)
     for flag in flags:
         console.print(f"{flag.severity}: {flag.text}", highlight=False)

@@ -11,7 +11,7 @@ from serkit.cli import output
 from serkit.errors import UserError
 from serkit.locks import alone
 from serkit.recognition import Failure, Timeline, TimelineOptions, formats, load, timeline_writers
-from serkit.recognition.recognizer import Channel
+from serkit.recognition.model import Channel
 from serkit.recognition.timeline_writers import TimelineFormat
 
 

@@ -56,7 +56,8 @@ def train(
     from serkit.cli.tables import choose_format, print_json, print_scores
     from serkit.reports.report import write
     from serkit.runs.card import Card
-    from serkit.runs.runner import Request, run
+    from serkit.runs.request import Request
+    from serkit.runs.runner import run
 
     choose_format(format)
     sets = [*(set_ or ()), *([f"protocols.{protocol}.tested={json.dumps(test_on)}"] if test_on else ())]

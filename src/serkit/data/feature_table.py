@@ -17,12 +17,13 @@ import numpy as np
 
 from serkit.atomic import writing
 from serkit.corpora.corpus import Utterance
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.features import Feature, interval
 from serkit.progress import bar
 from serkit.spreadsheet import Harmless
+from serkit.windowing import Windowing
 
 #: Recordings whose features are in memory at once.
 CHUNK = 64

@@ -30,10 +30,11 @@ import numpy as np
 from serkit import audio, augment
 from serkit.atomic import writing
 from serkit.data.contents import CacheWarning, Contents
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
 from serkit.errors import UserError
 from serkit.features import Feature, config
 from serkit.progress import bar
+from serkit.windowing import Windowing
 
 # Ends an array's file, before four bytes of checksum. Files of before there were checksums end with their numbers.
 _SEAL = b"sum1"

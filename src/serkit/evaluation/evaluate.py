@@ -11,14 +11,16 @@ import numpy as np
 
 from serkit import audio, emotions
 from serkit.corpora.corpus import Corpus, Utterance
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.predictions import Predictions
+from serkit.flags import Flag
 from serkit.progress import bar
 from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer
+from serkit.windowing import Windowing
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Evaluation:
     """
 
     predictions: Any
-    flags: Sequence[str]
+    flags: Sequence[Flag]
     failed: Mapping[str, str]
 
 
@@ -61,8 +63,8 @@ def evaluate(
     # The head is enough: 16 digits name a recording among more of them than exist.
     seen = sum(hashes.get(utterance.path, "")[:16] in known for utterance, _ in utterances)
     if seen:
-        leak = f"training leak: {seen} of {len(utterances)} recordings are among those '{bundle.name}' was trained on"
-        flags = [leak, *flags]
+        text = f"training leak: {seen} of {len(utterances)} recordings are among those '{bundle.name}' was trained on"
+        flags = [Flag("training", "leak", text), *flags]
     rows, failed = [], {}
     with bar("evaluate", len(utterances)) as advance:
         for utterance, truth in utterances:
@@ -88,7 +90,7 @@ def evaluate(
 
 def _labelled(
     bundle: Bundle, utterances: Sequence[Utterance], mapping: Mapping[str, str]
-) -> tuple[list[tuple[Utterance, Any]], list[str]]:
+) -> tuple[list[tuple[Utterance, Any]], list[Flag]]:
     """Return the utterances with a label of the bundle, each with its index, and a flag if others are left out."""
     chosen: list[tuple[Utterance, Any]] = []
     left_out = Counter[str]()
@@ -105,10 +107,11 @@ def _labelled(
             f"found: {', '.join(sorted(left_out))}. Rename with --map OLD=NEW"
         )
     names = ", ".join(f"{name} ({count})" for name, count in sorted(left_out.items()))
-    return chosen, [f"labels '{bundle.name}' does not know are left out: {names}"] if left_out else []
+    text = f"labels '{bundle.name}' does not know are left out: {names}"
+    return chosen, [Flag("left out", "caution", text)] if left_out else []
 
 
-def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[list[tuple[Utterance, Any]], list[str]]:
+def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[list[tuple[Utterance, Any]], list[Flag]]:
     """Return the utterances with one of the bundle's numbers, each with all of them, and a flag if others are left out.
 
     What an utterance lacks is not a number.
@@ -125,7 +128,8 @@ def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[list[tuple[
             f"targets there are: {', '.join(there) or 'none'}"
         )
     missing = len(utterances) - len(chosen)
-    return chosen, [f"{missing} of {len(utterances)} recordings have none of the numbers: left out"] if missing else []
+    text = f"{missing} of {len(utterances)} recordings have none of the numbers: left out"
+    return chosen, [Flag("left out", "caution", text)] if missing else []
 
 
 def hear(bundle: Bundle, utterance: Utterance) -> tuple[np.ndarray, int]:

@@ -17,6 +17,7 @@ from serkit.errors import UserError
 from serkit.evaluation.agreement import AGREEMENT, score, sums
 from serkit.evaluation.intervals import Clusters, Interval, by_speaker, jackknife, method, student
 from serkit.evaluation.number_predictions import NumberPredictions
+from serkit.flags import Flag
 
 # Perfect agreement has an infinite z, no error at all an infinite logarithm.
 _NEAR_ONE = 1 - 1e-12
@@ -24,7 +25,7 @@ _NEAR_ZERO = 1e-12
 
 
 def scores(
-    predictions: NumberPredictions, flags: Sequence[str] = (), constants: np.ndarray | None = None
+    predictions: NumberPredictions, flags: Sequence[Flag] = (), constants: np.ndarray | None = None
 ) -> dict[str, Any]:
     """Score predicted numbers in every way serkit reports.
 
@@ -66,7 +67,7 @@ def scores(
         parts = {str(name): _rated(predictions.select(corpora == name)) for name in np.unique(corpora)}
         found["corpora"] = {name: {"n": len(part), **_intervals(part)} for name, part in parts.items() if part}
     found["seeds"] = _seeds(predictions)
-    found["flags"] = list(flags)
+    found["flags"] = [flag.to_dict() for flag in flags]
     return found
 
 

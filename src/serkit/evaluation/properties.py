@@ -9,10 +9,11 @@ import numpy as np
 
 from serkit import audio
 from serkit.corpora.corpus import Utterance
-from serkit.data.items import Item, Windowing, outside
+from serkit.data.items import Item, outside
 from serkit.data.store import Store, digest
 from serkit.evaluation.snr import wada_snr
 from serkit.progress import bar
+from serkit.windowing import Windowing
 
 #: Raised whenever a measurement gives other numbers: it is part of the key in the store.
 VERSION = 1

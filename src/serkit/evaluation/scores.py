@@ -14,10 +14,11 @@ from serkit.evaluation import metrics
 from serkit.evaluation.calibration import ece
 from serkit.evaluation.intervals import interval
 from serkit.evaluation.predictions import Predictions
+from serkit.flags import Flag
 
 
 def scores(
-    predictions: Predictions, flags: Sequence[str] = (), training_labels: Sequence[str] | None = None
+    predictions: Predictions, flags: Sequence[Flag] = (), training_labels: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Score predictions in every way serkit reports.
 
@@ -56,7 +57,7 @@ def scores(
         parts = {str(name): predictions.select(corpora == name) for name in np.unique(corpora)}
         found["corpora"] = {name: {"n": len(part), **_intervals(part)} for name, part in parts.items()}
     found["seeds"] = _seeds(predictions)
-    found["flags"] = list(flags)
+    found["flags"] = [flag.to_dict() for flag in flags]
     return found
 
 

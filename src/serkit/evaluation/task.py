@@ -17,6 +17,7 @@ from serkit.evaluation.nested import calibration, fit_temperature
 from serkit.evaluation.number_predictions import NumberPredictions
 from serkit.evaluation.predictions import Predictions
 from serkit.evaluation.scores import scores
+from serkit.flags import Flag
 from serkit.protocols.splits import Split
 from serkit.runs.experiment import Experiment
 from serkit.runs.models import Finished
@@ -58,12 +59,12 @@ class Task(Generic[P]):
         raise NotImplementedError
 
     def scores(
-        self, experiment: Experiment, parts: Sequence[Split], predictions: P, flags: Sequence[str]
+        self, experiment: Experiment, parts: Sequence[Split], predictions: P, flags: Sequence[Flag]
     ) -> dict[str, Any]:
         """Score the predictions of all folds; beside them what has learned nothing but the training parts' labels."""
         raise NotImplementedError
 
-    def cautions(self, experiment: Experiment, parts: Sequence[Split]) -> list[str]:
+    def cautions(self, experiment: Experiment, parts: Sequence[Split]) -> list[Flag]:
         """Return what has to be known of the scores, from what is learned in each fold."""
         return []
 
@@ -114,14 +115,14 @@ class Classification(Task[Predictions]):
         return f"UAR {value:.1%}"
 
     def scores(
-        self, experiment: Experiment, parts: Sequence[Split], predictions: Predictions, flags: Sequence[str]
+        self, experiment: Experiment, parts: Sequence[Split], predictions: Predictions, flags: Sequence[Flag]
     ) -> dict[str, Any]:
         by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
         learned = [by_id[name] for split in parts for name in split.train]
         held_out = unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds)
         return {**scores(predictions, flags, training_labels=learned), "unsure": held_out}
 
-    def cautions(self, experiment: Experiment, parts: Sequence[Split]) -> list[str]:
+    def cautions(self, experiment: Experiment, parts: Sequence[Split]) -> list[Flag]:
         """Return a line if a class is in no training utterance of some fold, where it is never predicted."""
         absent: dict[str, list[str]] = {}
         for split in parts:
@@ -135,7 +136,7 @@ class Classification(Task[Predictions]):
         where = (
             f"{name} in {len(folds)} of {len(parts)} folds ({doubts.listed(folds)})" for name, folds in absent.items()
         )
-        return [f"classes absent from the training part: {'; '.join(where)}"]
+        return [Flag("absent", "caution", f"classes absent from the training part: {'; '.join(where)}")]
 
     def calibrate(self, held: Predictions) -> dict[str, Any]:
         return {"temperature": fit_temperature(held)}
@@ -188,7 +189,7 @@ class Regression(Task[NumberPredictions]):
         return f"CCC {value:.3f}"
 
     def scores(
-        self, experiment: Experiment, parts: Sequence[Split], predictions: NumberPredictions, flags: Sequence[str]
+        self, experiment: Experiment, parts: Sequence[Split], predictions: NumberPredictions, flags: Sequence[Flag]
     ) -> dict[str, Any]:
         means = {
             (split.fold, split.seed): np.nanmean(_labels(_named(experiment, split.train), predictions.targets), 0)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from serkit.errors import UserError, unknown
-from serkit.methods.method import Method
+from serkit.methods.method import Context, Method
 from serkit.methods.supervised import Supervised
 from serkit.networks.network import Batch, Model, Output
-
-if TYPE_CHECKING:
-    from serkit.runs.stages import Stages
 
 _FORMS = ("paper", "reference")
 _ACTIVATIONS = ("post", "pre")
@@ -85,11 +82,11 @@ class AntiTransfer(Method):
         self._grams: _Grams | None = None
         self._views: dict[str, str] = {}
 
-    def prepare(self, model: Model, stages: Stages) -> None:
-        if self.extractor not in stages.finished:
-            raise unknown("earlier stage", self.extractor, stages.finished)
-        self.maps = {layer: layer + self.suffix for layer in self.layers or _layers_before(stages)}
-        source = stages.finished[self.extractor].model
+    def prepare(self, model: Model, context: Context) -> None:
+        if self.extractor not in context.finished:
+            raise unknown("earlier stage", self.extractor, context.finished)
+        self.maps = {layer: layer + self.suffix for layer in self.layers or _layers_before(context)}
+        source = context.finished[self.extractor].model
         for network in (model.network, source.network):
             for layer, name in self.maps.items():
                 if name not in network.map_names:
@@ -105,9 +102,9 @@ class AntiTransfer(Method):
         # Without the networks in front of it: their output comes from the trained network.
         self._source = Model(source.network, {view: source.normalisation(view) for view in source.normalisations})
         self._source.eval()
-        repeated = not model.upstream and not (stages.stage and stages.stage.trainer.perturb)
+        repeated = not model.upstream and not context.stage.trainer.perturb
         if self.form == "paper" and repeated:
-            self._grams = _Grams(len(stages.items), self.cache * 1e9)
+            self._grams = _Grams(len(context.items), self.cache * 1e9)
         self._keep(model, self.validation)
 
     def forward(self, model: Model, batch: Batch) -> Output:
@@ -186,11 +183,11 @@ class AntiTransfer(Method):
         return {layer: found[name] for layer, name in self.maps.items()}
 
 
-def _layers_before(stages: Stages) -> Sequence[str]:
+def _layers_before(context: Context) -> Sequence[str]:
     """Return the layers of the nearest stage with some, among those a stage starts from."""
-    name = start = stages.stage.start_from if stages.stage else None
-    while name in stages.finished:
-        source = stages.finished[name].stage
+    name = start = context.stage.start_from
+    while name is not None and name in context.finished:
+        source = context.finished[name].stage
         if layers := source.method.options.get("layers"):
             return layers
         name = source.start_from

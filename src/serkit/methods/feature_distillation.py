@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from serkit.errors import UserError, unknown
+from serkit.methods.method import Context
 from serkit.methods.supervised import Supervised
 from serkit.methods.taught import Taught
 from serkit.networks.network import Batch, Model, Output, output_of
-
-if TYPE_CHECKING:
-    from serkit.runs.stages import Stages
 
 DIRECTIONS = ("teacher_student", "student_teacher")
 REDUCTIONS = ("batchmean", "mean", "sum")
@@ -73,10 +70,10 @@ class FeatureDistillation(Taught):
         self.kl_direction, self.reduction = kl_direction, reduction
         self.supervised = Supervised()
 
-    def prepare(self, model: Model, stages: Stages) -> None:
-        super().prepare(model, stages)
+    def prepare(self, model: Model, context: Context) -> None:
+        super().prepare(model, context)
         if self.what == "predictions":
-            self._check_classes(stages.finished[self.teacher].classes, stages.classes)
+            self._check_classes(context.finished[self.teacher].classes, context.classes)
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         terms = {}

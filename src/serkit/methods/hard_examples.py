@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +13,9 @@ from torch import Tensor
 
 from serkit.data.items import Item
 from serkit.errors import UserError, unknown
+from serkit.methods.method import Context
 from serkit.methods.supervised import Supervised, class_counts
 from serkit.networks.network import Batch, Model
-
-if TYPE_CHECKING:
-    from serkit.runs.stages import Stages
 
 #: Bins of the reported histogram: most indices are small (an item that was wrong in 40 of 800 epochs, where the
 #: hardest was wrong in all but one, has 0.008).
@@ -76,8 +74,8 @@ class HardExamples(Supervised):
         self.hard = torch.empty(0)
         self._mined: dict[str, Any] = {}
 
-    def select(self, items: Sequence[Item], stages: Stages) -> Sequence[Item]:
-        name, passes = self._passes(items, stages)
+    def select(self, items: Sequence[Item], context: Context) -> Sequence[Item]:
+        name, passes = self._passes(items, context)
         wrong = np.array([np.count_nonzero(~right) for right in passes])
         index = hard_index(wrong, np.array([len(right) for right in passes]))
         beta = self.beta if self.beta is not None else threshold(index, self.hard_fraction)
@@ -86,7 +84,7 @@ class HardExamples(Supervised):
         hard = [items[row] for row in chosen]
         self.hard = torch.from_numpy(index[chosen].astype(np.float32))
         counted = hard if self.alpha == "hard" else items
-        self.shares = {t: torch.from_numpy(class_shares(counted, t, c)) for t, c in stages.classes.items()}
+        self.shares = {t: torch.from_numpy(class_shares(counted, t, c)) for t, c in context.classes.items()}
         self._mined = {
             "record": name,
             "beta": beta,
@@ -94,16 +92,16 @@ class HardExamples(Supervised):
             "hard": len(hard),
             "hard_fraction": len(hard) / len(items),
             "never_right": sum(not right.any() for right in passes),
-            "shares_before": _named(items, stages),
-            "shares_after": _named(hard, stages),
+            "shares_before": _named(items, context),
+            "shares_after": _named(hard, context),
             "histogram": {"edges": list(BINS), "counts": np.histogram(index, BINS)[0].tolist()},
         }
         return hard
 
-    def prepare(self, model: Model, stages: Stages) -> None:
-        held = len(stages.items) - len(self.hard)
+    def prepare(self, model: Model, context: Context) -> None:
+        held = len(context.items) - len(self.hard)
         self.hard = torch.cat([self.hard, torch.ones(held)])
-        size = stages.stage.trainer.batch_size if stages.stage else 0
+        size = context.stage.trainer.batch_size
         if self._mined["hard"] < size:
             warnings.warn(
                 f"method 'hard_examples': {self._mined['hard']} hard items are less than a batch of {size}: "
@@ -120,14 +118,14 @@ class HardExamples(Supervised):
     def report(self) -> dict[str, Any]:
         return self._mined
 
-    def _passes(self, items: Sequence[Item], stages: Stages) -> tuple[str, list[np.ndarray]]:
+    def _passes(self, items: Sequence[Item], context: Context) -> tuple[str, list[np.ndarray]]:
         """Return the name of the mined stage and, for each item, whether each of its training passes was right."""
-        name = self.record or (stages.stage and stages.stage.start_from)
-        if self.record is None and name not in stages.finished:
+        name = self.record or context.stage.start_from
+        if name is None or (self.record is None and name not in context.finished):
             raise UserError("method 'hard_examples' starts from no earlier stage; name the one to mine: record = ...")
-        if name not in stages.finished:
-            raise unknown("earlier stage", str(name), stages.finished)
-        record = stages.finished[name].record()
+        if name not in context.finished:
+            raise unknown("earlier stage", name, context.finished)
+        record = context.finished[name].record()
         missing = [item.id for item in items if item.id not in record]
         if missing:
             raise UserError(
@@ -201,9 +199,9 @@ def _check(index: np.ndarray, chosen: Sequence[int], stage: str, beta: float) ->
         )
 
 
-def _named(items: Sequence[Item], stages: Stages) -> dict[str, dict[str, float]]:
+def _named(items: Sequence[Item], context: Context) -> dict[str, dict[str, float]]:
     """Return the share of each class by its name, for each target."""
     return {
         target: dict(zip(classes, class_shares(items, target, classes).tolist(), strict=True))
-        for target, classes in stages.classes.items()
+        for target, classes in context.classes.items()
     }

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from serkit.errors import unknown
-from serkit.methods.method import Method
+from serkit.methods.method import Context, Method
 from serkit.networks.network import Batch, Model, Output
-
-if TYPE_CHECKING:
-    from serkit.runs.stages import Stages
 
 # Below any variance of labels: keeps the loss of a batch in which nothing varies finite.
 _LEAST = 1e-8
@@ -38,8 +35,8 @@ class Regression(Method):
         self.name = loss
         self.deviations: dict[str, float] = {}
 
-    def prepare(self, model: Model, stages: Stages) -> None:
-        self.deviations = {target: float(model.scale(target).deviation) for target in stages.classes}
+    def prepare(self, model: Model, context: Context) -> None:
+        self.deviations = {target: float(model.scale(target).deviation) for target in context.classes}
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         terms = {}

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from serkit.errors import UserError
-from serkit.methods.method import Method
+from serkit.methods.method import Context, Method
 from serkit.methods.supervised import Supervised
 from serkit.networks.network import Batch, Model, Output
 from serkit.networks.rh_emo import AXES
-
-if TYPE_CHECKING:
-    from serkit.runs.stages import Stages
 
 
 class RhEmo(Method):
@@ -57,12 +53,12 @@ class RhEmo(Method):
         self.supervised = Supervised()
         self.high: dict[str, Tensor] = {}
 
-    def prepare(self, model: Model, stages: Stages) -> None:
+    def prepare(self, model: Model, context: Context) -> None:
         if "reconstruction" not in model.network.map_names:
             raise UserError(f"method 'rh_emo' trains network 'rh_emo', not {type(model.network).__name__}")
         if self.beta and not len(list(model.network.get_submodule("classifiers").children())):
             raise UserError("method 'rh_emo': the network has no heads; set heads = true, or beta = 0")
-        for target, names in stages.classes.items():
+        for target, names in context.classes.items():
             if target in AXES[1:]:
                 self.high[target] = torch.tensor([_number(target, name) > self.threshold for name in names]).float()
         model.network.keep = ("input", "reconstruction")

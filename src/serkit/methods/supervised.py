@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +10,8 @@ from torch import Tensor
 
 from serkit.data.items import Item, label
 from serkit.errors import unknown
-from serkit.methods.method import Method
+from serkit.methods.method import Context, Method
 from serkit.networks.network import Batch, Model, Output
-
-if TYPE_CHECKING:
-    from serkit.runs.stages import Stages
 
 
 class Supervised(Method):
@@ -48,10 +44,10 @@ class Supervised(Method):
         self.loss_input = loss_input
         self.weights: dict[str, Tensor] = {}
 
-    def prepare(self, model: Model, stages: Stages) -> None:
+    def prepare(self, model: Model, context: Context) -> None:
         if self.class_weights == "balanced":
-            for target, classes in stages.classes.items():
-                self.weights[target] = balanced_weights(stages.training, target, classes)
+            for target, classes in context.classes.items():
+                self.weights[target] = balanced_weights(context.training, target, classes)
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         terms = {}

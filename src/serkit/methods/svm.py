@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,12 +14,9 @@ from serkit.data.items import Item
 from serkit.errors import UserError, unknown
 from serkit.evaluation.calibration import temperature
 from serkit.evaluation.metrics import uar
-from serkit.methods.method import Method
+from serkit.methods.method import Context, Method
 from serkit.networks.linear import Linear
 from serkit.networks.network import Batch, Model
-
-if TYPE_CHECKING:
-    from serkit.runs.stages import Stages
 
 KINDS = ("ovr", "crammer_singer")
 
@@ -75,12 +72,12 @@ class Svm(Method):
         groups = [utterance.speaker or utterance.id for utterance in utterances]
         return groups if len(set(groups)) > 1 else [utterance.id for utterance in utterances]
 
-    def prepare(self, model: Model, stages: Stages) -> None:
+    def prepare(self, model: Model, context: Context) -> None:
         if not isinstance(model.network, Linear):
             kind = type(model.network).__name__
             raise UserError(f"method 'svm' makes the weights of network 'linear'; the stage's is {kind}")
-        self.seed = stages.seed
-        self.groups = np.array(self.identity(stages.training))
+        self.seed = context.seed
+        self.groups = np.array(self.identity(context.training))
 
     def finish(self, model: Model, batches: Iterable[Batch], held: Iterable[Batch] = ()) -> Model:
         learned, tested = gather(model, batches), gather(model, held)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from serkit.errors import UserError
-from serkit.methods.method import Method
+from serkit.methods.method import Context, Method
 from serkit.networks.network import Batch, Model
-
-if TYPE_CHECKING:
-    from serkit.runs.stages import Stages
 
 
 class Taught(Method):
@@ -36,8 +31,8 @@ class Taught(Method):
         self.what = what
         self.targets: Tensor | None = None
 
-    def prepare(self, model: Model, stages: Stages) -> None:
-        self.targets = stages.outputs(self.teacher, self.what)
+    def prepare(self, model: Model, context: Context) -> None:
+        self.targets = context.outputs(self.teacher, self.what)
 
     def target(self, own: Tensor, batch: Batch) -> Tensor:
         """Return the teacher's output for a batch's items, where and as the student's `own` is.

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from serkit import papers
+from serkit.flags import read, verdict
 from serkit.papers.pages import duration
 from serkit.papers.pages import page as paper_page
 from serkit.papers.results import Results
-from serkit.reports.flags import rate, verdict
 from serkit.runs.card import Card
 
 COLUMNS = (
@@ -97,7 +97,7 @@ def _group(group: Mapping[Path, Card], folder: Path) -> list[str]:
     lines = [f"### {' + '.join(sorted(content))}, {len(scores['classes'])} classes", ""]
     hashes = ", ".join(f"{corpus} `{content[corpus]}`" for corpus in sorted(content))
     lines += [f"{scores['utterances']} utterances: {', '.join(scores['classes'])}. Content: {hashes}.", ""]
-    leaky = {path: card for path, card in group.items() if verdict(rate(card.scores["flags"]))[0] == "leak"}
+    leaky = {path: card for path, card in group.items() if verdict(read(card.scores["flags"]))[0] == "leak"}
     clean = {path: card for path, card in group.items() if path not in leaky}
     if clean:
         majority = {f"always {card.scores['majority']['class']}": card.scores["majority"] for card in clean.values()}
@@ -134,7 +134,7 @@ def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
         duration(cost["seconds"]) if "seconds" in cost else "",
         f"{scores['folds']}, `{card.run['splits'][:8]}`" if card.run["splits"] else str(scores["folds"]),
         str(scores["configurations"]),
-        "; ".join(flag.text for flag in rate(scores["flags"])) or "none",
+        "; ".join(flag.text for flag in read(scores["flags"])) or "none",
         f"[{path.stem}]({os.path.relpath(path, folder)})",
     ]
     for corpus, part in scores.get("corpora", {}).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from serkit.flags import read
 from serkit.papers import Paper
 
 
@@ -42,7 +43,7 @@ def table(paper: Paper, result: Mapping[str, Any]) -> str:
     lines += ["Training: time that the folds of all protocols shown took, stages shared with other rows included."]
     lines += _elsewhere(result)
     by_protocol = {
-        protocol: {flag for row in result["rows"] for flag in row["measured"].get(protocol, {}).get("flags", ())}
+        protocol: [flag for row in result["rows"] for flag in row["measured"].get(protocol, {}).get("flags", ())]
         for protocol in protocols
     }
     return "\n".join([*lines, "", *_notes(paper, result, by_protocol)])
@@ -56,7 +57,7 @@ def figure(paper: Paper, result: Mapping[str, Any]) -> str:
     for corpus, picture in result["pictures"].items():
         lines += ["", f"## {corpus}", "", f"![{result['title']}, {corpus}]({picture})", ""]
         lines += [f"- {row['label']}: `{row['command']}`" for row in result["rows"] if row["corpus"] == corpus]
-    flags = {flag for row in result["rows"] for flag in row["flags"]}
+    flags = [flag for row in result["rows"] for flag in row["flags"]]
     return "\n".join([*lines, "", *_notes(paper, result, {result["protocol"]: flags})])
 
 
@@ -70,9 +71,10 @@ def _changes(result: Mapping[str, Any]) -> list[str]:
     return [f"Changed from the paper's settings: {', '.join(f'`{change}`' for change in result['sets'])}."]
 
 
-def _notes(paper: Paper, result: Mapping[str, Any], flags: Mapping[str, set[str]]) -> list[str]:
+def _notes(paper: Paper, result: Mapping[str, Any], flags: Mapping[str, list[Any]]) -> list[str]:
     notes = [f"- {label}: not run: {reason}" for label, reason in result["not_run"].items()]
-    notes += [f"- `{protocol}`: {flag}" for protocol, found in flags.items() for flag in sorted(found)]
+    texts = {protocol: sorted({flag.text for flag in read(found)}) for protocol, found in flags.items()}
+    notes += [f"- `{protocol}`: {text}" for protocol, found in texts.items() for text in found]
     return [*notes, *[f"- {remark}" for remark in paper.paper.remarks], ""]
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from serkit import systems
 from serkit.atomic import write_json, write_text
 from serkit.corpora.corpus import Corpus
-from serkit.data.store import Store
 from serkit.errors import UserError, unknown
 from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Row
 from serkit.papers.figures import Ran, drawing
@@ -18,7 +17,8 @@ from serkit.papers.pages import page
 from serkit.protocols import STANDARD, Protocol
 from serkit.runs.command import command
 from serkit.runs.folder import RunFolder
-from serkit.runs.runner import Request, run
+from serkit.runs.request import Request
+from serkit.runs.runner import run
 from serkit.runs.sizes import size
 from serkit.systems.schema import System
 from serkit.toml import write_value
@@ -34,7 +34,6 @@ def reproduce(
     seed: int = 0,
     jobs: int = 0,
     threads: int = 0,
-    store: Store | None = None,
     report: Callable[[str], None] = lambda line: None,
     rows: Sequence[str] = (),
     also: Sequence[Corpus] = (),
@@ -55,7 +54,6 @@ def reproduce(
         seed: of the first repeat.
         jobs: folds trained at the same time; 0: as many as there are cores.
         threads: of each.
-        store: where features are kept.
         report: receives a line for each step done.
         rows: labels of those to run; all if empty. A table shows the others with their published values, and
             with what was measured if they were run before with the same settings.
@@ -70,7 +68,7 @@ def reproduce(
     chosen = artefact.chosen(list(rows))
     changes = _by_row(artefact, sets, chosen)
     loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
-    frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, store, report, also)
+    frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also)
     common: dict[str, Any] = {"paper": paper.paper.name, "artefact": artefact.name, "title": artefact.title}
     common |= {"sets": list(sets), "seed": seed}
     common["not_run"] = {row.label: row.not_run for row in artefact.rows if row.not_run}
@@ -125,7 +123,6 @@ class _Frame:
     seed: int
     jobs: int
     threads: int
-    store: Store | None
     report: Callable[[str], None]
     also: Sequence[Corpus]
 
@@ -159,7 +156,7 @@ class _Frame:
             threads=self.threads,
             also=() if row in BASELINES else self.also,
         )
-        return place, run(request, place, True, self.folder / "stages", self.store, self.report)
+        return place, run(request, place, True, self.folder / "stages", self.report)
 
     def _changes(self, row: Row, protocol: str) -> list[str]:
         """Return a row's overrides, and the definition of a protocol that only other rows' systems have."""

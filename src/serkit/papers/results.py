@@ -85,7 +85,8 @@ def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> 
     if source.is_file() and is_table(document := read_json(source)):
         return _add_table(document, folder, note, name)
     card = Card.of(source) if source.is_dir() else Card.load(source)
-    card = replace(card, note=note or card.note)
+    # The hash of each corpus says whether recordings are the same; the run's own card says which are not.
+    card = replace(card, note=note or card.note, recordings={})
     scores = card.scores
     path = folder / f"{name or '-'.join([scores['system'], *card.run['content'], scores['protocol']])}.json"
     if path.exists() and (not is_card(read_json(path)) or _identity(Card.load(path)) != _identity(card)):

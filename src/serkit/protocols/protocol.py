@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from serkit.flags import Flag
 from serkit.text import clean
 
 Kind = Literal["random", "group_random", "kfold", "group_kfold", "leave_one_group_out", "fixed"]
@@ -100,10 +101,10 @@ STANDARD = {
 }
 
 
-def flags(protocol: Protocol) -> list[str]:
+def flags(protocol: Protocol) -> list[Flag]:
     """Return flags for what a protocol does not keep apart, independent of the corpus; `audit` finds actual leaks.
 
-    >>> flags(STANDARD["clean"]), flags(STANDARD["random"])
+    >>> flags(STANDARD["clean"]), [flag.text for flag in flags(STANDARD["random"])]
     ([], ['speakers may be in both parts'])
     """
     found = []
@@ -117,4 +118,4 @@ def flags(protocol: Protocol) -> list[str]:
         found.append("the test part is the validation part: what is chosen by it is chosen on the test part")
     if protocol.unit == "item":
         found.append("pieces and augmented copies of one utterance may be in both parts")
-    return found
+    return [Flag("protocol", "caution", text) for text in found]

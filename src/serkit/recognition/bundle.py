@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from serkit import documents, features
 from serkit.atomic import writing_folder
-from serkit.data.items import Windowing
 from serkit.errors import UserError, unknown
+from serkit.windowing import Windowing
 
 #: Newest supported format of `bundle.json`.
 FORMAT: Final = 1

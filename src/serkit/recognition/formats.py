@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from serkit.documents import parse_json
 from serkit.errors import UserError
 from serkit.recognition.jobs import Failure
-from serkit.recognition.recognizer import Prediction
+from serkit.recognition.model import Prediction
 from serkit.recognition.table import Table
 from serkit.spreadsheet import harmless
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from serkit.errors import UserError, whole_number
+from serkit.processes import end_with_parent
 from serkit.recognition.bundle import BundleError
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnContext
 
-    from serkit.recognition.recognizer import Recognizer
+Result = TypeVar("Result")
+#: What is done with a recording.
+Work = Callable[[str | Path], Result]
 
 
 @dataclass(frozen=True)
@@ -31,27 +35,23 @@ class Failure:
     error: str
 
 
-def each(
-    recognizer: Recognizer, method: str, paths: Iterable[str | Path], jobs: int, **arguments: Any
-) -> Iterator[Any]:
-    """Call a method of a recogniser with one recording after the other.
+def each(work: Work[Result], paths: Iterable[str | Path], jobs: int) -> Iterator[Result | Failure]:
+    """Do the same work with one recording after the other.
 
     With several jobs a recording that ends the process it is decoded in, by a crash of a library or for want of
     memory, is a failure like any other. With one job it ends the caller: there is no process of its own.
 
     Args:
-        recognizer: what recognises.
-        method: name of one that takes a path first.
+        work: called with each recording. For several jobs it must be picklable, as a method of a `Recognizer` is.
         paths: recordings; no more are taken than are at work.
         jobs: processes at work; results keep the order of the paths. A daemonic process, which may not start
             others, works alone and warns.
-        arguments: of every call.
 
     Returns:
-        What the method gives, or a `Failure`, per path.
+        What the work gives, or a `Failure`, per path.
 
     Raises:
-        UserError: `paths` is a single path, or `jobs` is not a number from 1.
+        UserError: `paths` is a single path, `jobs` is not a number from 1, or a process cannot be started.
         BundleError: what every recording would fail on.
     """
     if isinstance(paths, (str, bytes, os.PathLike)):
@@ -61,8 +61,8 @@ def each(
         warnings.warn(f"jobs={jobs}: a daemonic process cannot start others; one job is used", stacklevel=3)
         jobs = 1
     if jobs > 1:
-        return _in_processes(_Task(recognizer.bundle.folder, recognizer.threads, method, arguments), paths, jobs)
-    return (_attempt(recognizer, method, path, arguments) for path in paths)
+        return _in_processes(pickle.dumps(work), paths, jobs)
+    return (_attempt(work, path) for path in paths)
 
 
 def _may_start_processes() -> bool:
@@ -71,9 +71,9 @@ def _may_start_processes() -> bool:
     return not multiprocessing.current_process().daemon
 
 
-def _attempt(recognizer: Recognizer, method: str, path: str | Path, arguments: dict[str, Any]) -> Any:
+def _attempt(work: Work[Result], path: str | Path) -> Result | Failure:
     try:
-        return getattr(recognizer, method)(path, **arguments)
+        return work(path)
     except BundleError:  # every other recording would fail as well
         raise
     except UserError as error:
@@ -86,16 +86,6 @@ def _attempt(recognizer: Recognizer, method: str, path: str | Path, arguments: d
         return Failure(str(path), f"{path}: unexpected {type(error).__name__} ({error})")
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What a process that recognises is started with, and does with each recording."""
-
-    folder: Path
-    threads: int
-    method: str
-    arguments: dict[str, Any]
-
-
 @dataclass
 class _Waiting:
     """A recording that a pool has, or was to have."""
@@ -104,14 +94,17 @@ class _Waiting:
     future: Future | None = None
 
 
-def _in_processes(task: _Task, paths: Iterable[str | Path], jobs: int) -> Iterator[Any]:
-    """Work in several processes; where one ends, find out by which recording, and go on."""
+def _in_processes(pickled: bytes, paths: Iterable[str | Path], jobs: int) -> Iterator[Any]:
+    """Work in several processes; where one ends, find out by which recording, and go on.
+
+    The work stays pickled until a process has answered for itself: what it raises there is then an error as any other.
+    """
     upcoming = iter(paths)
-    while waiting := (yield from _together(task, upcoming, jobs)):
-        yield from _one_by_one(task, waiting)
+    while waiting := (yield from _together(pickled, upcoming, jobs)):
+        yield from _one_by_one(pickled, waiting)
 
 
-def _together(task: _Task, upcoming: Iterator[str | Path], jobs: int) -> Generator[Any, None, deque[_Waiting]]:
+def _together(pickled: bytes, upcoming: Iterator[str | Path], jobs: int) -> Generator[Any, None, deque[_Waiting]]:
     """Work in a pool of processes, a few recordings ahead of the one that is asked for.
 
     Returns:
@@ -120,13 +113,13 @@ def _together(task: _Task, upcoming: Iterator[str | Path], jobs: int) -> Generat
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(jobs, _context(), initializer=_start_worker, initargs=(task.folder, task.threads))
+    pool = ProcessPoolExecutor(jobs, _context(), initializer=_start_worker, initargs=(pickled,))
     waiting: deque[_Waiting] = deque()
     try:
         for path in upcoming:
             waiting.append(_Waiting(path))
             with _interrupts_blocked():  # for the workers it starts, which inherit that
-                waiting[-1].future = pool.submit(_attempt_in_worker, task.method, path, task.arguments)
+                waiting[-1].future = pool.submit(_attempt_in_worker, path)
             if len(waiting) > 4 * jobs:
                 yield _first(waiting)
         while waiting:
@@ -146,7 +139,7 @@ def _first(waiting: deque[_Waiting]) -> Any:
     return result
 
 
-def _one_by_one(task: _Task, waiting: Iterable[_Waiting]) -> Iterator[Any]:
+def _one_by_one(pickled: bytes, waiting: Iterable[_Waiting]) -> Iterator[Any]:
     """Give the results that a broken pool has left, and try the other recordings in a process that has only one."""
     from concurrent.futures.process import BrokenProcessPool
 
@@ -156,7 +149,7 @@ def _one_by_one(task: _Task, waiting: Iterable[_Waiting]) -> Iterator[Any]:
             if one.future is not None and not isinstance(one.future.exception(), BrokenProcessPool):
                 yield one.future.result()
                 continue
-            worker = worker or _Worker(task)
+            worker = worker or _Worker(pickled)
             result = worker.attempt(one.path)
             if isinstance(result, _Ended):
                 worker = None
@@ -183,19 +176,19 @@ class _Worker:
     """A process that recognises one recording at a time.
 
     Raises:
-        BundleError: it cannot be started.
+        UserError: it cannot be started.
     """
 
-    def __init__(self, task: _Task) -> None:
+    def __init__(self, pickled: bytes) -> None:
         self._connection, other = _context().Pipe()
-        self._process = _context().Process(target=_serve, args=(other, task), daemon=True)
+        self._process = _context().Process(target=_serve, args=(other, pickled), daemon=True)
         with _interrupts_blocked():
             self._process.start()
         other.close()  # so that its end is heard
         if isinstance(ended := self._answer(), _Ended):
-            raise BundleError(
-                f"{task.folder}: a process that recognizes cannot be started ({ended}). In a script, several jobs "
-                "need `if __name__ == '__main__':`; or use one job"
+            raise UserError(
+                f"a process that recognizes cannot be started ({ended}). In a script, several jobs need "
+                "`if __name__ == '__main__':`; or use one job"
             )
 
     def attempt(self, path: str | Path) -> Any:
@@ -227,13 +220,13 @@ class _Worker:
         return answer
 
 
-def _serve(connection: Connection, task: _Task) -> None:
+def _serve(connection: Connection, pickled: bytes) -> None:
     """Answer with None when ready, then each path with its result, until the other side closes."""
     try:
-        _start_worker(task.folder, task.threads)
+        _start_worker(pickled)
         connection.send(None)
         while True:
-            connection.send(_attempt_in_worker(task.method, connection.recv(), task.arguments))
+            connection.send(_attempt_in_worker(connection.recv()))
     except UserError as error:
         connection.send(error)
     except EOFError:
@@ -260,37 +253,17 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_worker: Recognizer | None = None
+_work: Work[Any] | None = None
 
 
-def _start_worker(folder: Path, threads: int) -> None:
-    from serkit.recognition.recognizer import load
-
-    global _worker
+def _start_worker(pickled: bytes) -> None:
+    global _work
     # Ctrl-C reaches every process of a terminal; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
-    _worker = load(folder, threads)
+    _work = pickle.loads(pickled)
 
 
-def end_with_parent() -> None:
-    """End this worker as soon as the process that started it has ended, however that came.
-
-    Otherwise the workers of one that was killed would wait for ever, or train on unseen, beside the run that takes up
-    its work.
-    """
-    import multiprocessing
-    import threading
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _attempt_in_worker(method: str, path: str | Path, arguments: dict[str, Any]) -> Any:
-    assert _worker is not None
-    return _attempt(_worker, method, path, arguments)
+def _attempt_in_worker(path: str | Path) -> Any:
+    assert _work is not None
+    return _attempt(_work, path)

@@ -9,7 +9,8 @@ from typing import TextIO
 
 from serkit.recognition import formats
 from serkit.recognition.formats import DIGITS, Format, Json, JsonLines, Result, as_dict
-from serkit.recognition.recognizer import Failure, Prediction
+from serkit.recognition.jobs import Failure
+from serkit.recognition.model import Prediction
 from serkit.recognition.table import Table
 
 

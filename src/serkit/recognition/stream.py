@@ -16,15 +16,8 @@ from serkit import audio
 from serkit.errors import UserError, whole_number
 from serkit.recognition import activity
 from serkit.recognition.bundle import Bundle
-from serkit.recognition.recognizer import (
-    HIGHEST_RATE,
-    INTEGERS,
-    Channel,
-    Recognizer,
-    as_array,
-    full_scale,
-    warn_of_integers,
-)
+from serkit.recognition.model import Channel, Model
+from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_array, full_scale, warn_of_integers
 from serkit.recognition.segments import Segment, Segmenter, Window
 
 Event = Window | Segment
@@ -179,7 +172,7 @@ class Stream:
     depend on how the samples are cut into chunks; the timeline of a file is made by the same code.
 
     Args:
-        recognizer: what recognises the windows.
+        model: what recognises the windows.
         rate: of the samples that will come, in Hz.
         options: how the timeline is made.
         channel: what to listen to, as in `Recognizer`.
@@ -192,7 +185,7 @@ class Stream:
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        model: Model,
         rate: int,
         options: TimelineOptions | None = None,
         channel: Channel = None,
@@ -201,28 +194,28 @@ class Stream:
     ) -> None:
         rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
         channels = whole_number("channels", channels, lowest=1)
-        recognizer.bundle.want_classes()
+        model.bundle.want_classes()
         self.options = options or TimelineOptions()
-        self.labels = recognizer.bundle.labels
-        self.window = self.options.window_for(recognizer.bundle)
+        self.labels = model.bundle.labels
+        self.window = self.options.window_for(model.bundle)
         self.statistics = Statistics()
         #: Largest sample so far; full scale is 1.0.
         self.peak = 0.0
-        self._recognizer = recognizer
+        self._model = model
         self._rate = rate
         self._channels = channels
         self._name = name
         self._received = 0
         self._end = 0.0  # of the last window
         self._windows = 0
-        self._sources = recognizer.sources(name, channels, channel)
-        speech = [self._sources[entry.name] for entry in recognizer.bundle.inputs if entry.channel is None]
+        self._sources = model.sources(name, channels, channel)
+        speech = [self._sources[entry.name] for entry in model.bundle.inputs if entry.channel is None]
         self._spoken = (activity.RATE, speech[0][1] if speech else next(iter(self._sources.values()))[1])
         self._heard = {source: _Heard(rate, *source) for source in {*self._sources.values(), self._spoken}}
         detector = activity.build(self.options.detector)
         self._activity = activity.Activity(detector, self.options.pause, self.window)
         lookahead = round(self.options.lookahead / self.options.hop)
-        self._segmenter = Segmenter(self.labels, lookahead, self.options.change, recognizer.is_sure)
+        self._segmenter = Segmenter(self.labels, lookahead, self.options.change, model.is_sure)
         self._segmented: activity.Region | None = None
 
     def push(self, samples: np.ndarray, arrived: float | None = None) -> list[Event]:
@@ -324,12 +317,12 @@ class Stream:
         if region is None or region.end <= begin:
             return start, None
         start = max(start, min(region.start, end - _SHORTEST_WINDOW))
-        windowing = self._recognizer.bundle.windowing
+        windowing = self._model.bundle.windowing
         heard = {
             source: windowing.fit(self._heard[source].between(start, end), source[0])
             for source in self._sources.values()
         }
-        return start, self._recognizer.recognize_window(self._name, self._sources, heard)
+        return start, self._model.recognize_window(self._name, self._sources, heard)
 
     def _window(self, start: float, end: float, probabilities: np.ndarray | None, arrived: float) -> Window:
         latency = time.perf_counter() - arrived

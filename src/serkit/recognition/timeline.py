@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from serkit import audio
-from serkit.recognition.recognizer import Channel, Recognizer, as_samples, check_recording
+from serkit.recognition.model import Channel, Model
+from serkit.recognition.samples import as_samples, check_recording
 from serkit.recognition.segments import Segment, Window
 from serkit.recognition.stream import Stream, TimelineOptions
 
@@ -35,19 +36,19 @@ class Timeline:
 
 
 def of_file(
-    recognizer: Recognizer, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
+    model: Model, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
 ) -> Timeline:
     """Make the timeline of a recording, reading it block by block; see `Recognizer.timeline`."""
     check_recording(path)
     with audio.collecting_warnings() as texts:
         info = audio.info(path)
-        stream = Stream(recognizer, info.rate, options, channel, info.channels, str(path))
+        stream = Stream(model, info.rate, options, channel, info.channels, str(path))
         timeline = _collect(stream, str(path), audio.frames(path))
     return replace(timeline, warnings=tuple(texts))
 
 
 def of_signal(
-    recognizer: Recognizer,
+    model: Model,
     signal: np.ndarray,
     rate: int,
     channel: Channel = None,
@@ -56,7 +57,7 @@ def of_signal(
     """Make the timeline of samples; see `Recognizer.timeline_signal`."""
     samples = as_samples(signal)
     with audio.collecting_warnings() as texts:
-        stream = Stream(recognizer, rate, options, channel, samples.shape[1], "signal")
+        stream = Stream(model, rate, options, channel, samples.shape[1], "signal")
         timeline = _collect(stream, "signal", [samples])
     return replace(timeline, warnings=tuple(texts))
 

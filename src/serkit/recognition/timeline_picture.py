@@ -12,7 +12,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from serkit import audio
 from serkit.atomic import writing
 from serkit.features.log_mel import LogMel
-from serkit.recognition.recognizer import Channel
+from serkit.recognition.model import Channel
 from serkit.recognition.timeline import Timeline
 from serkit.recognition.timeline_writers import clock
 

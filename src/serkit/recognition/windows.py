@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from serkit import audio
-from serkit.data.items import Windowing
+from serkit.windowing import Windowing
 
 
 def windows(

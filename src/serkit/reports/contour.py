@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from serkit.papers.figures.picture import save
-from serkit.reports.plots import INK, TRAINING
+from serkit.reports.plots import INK, TRAINING, save
 
 #: Inches per second of sound, between a least and a greatest width.
 _SCALE, _LEAST, _GREATEST = 3.0, 6.0, 40.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serkit.papers.figures.picture import save
+from serkit.reports.plots import save
 from serkit.runs.cross import rows
 
 #: Width of a cell, in inches.

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from serkit.errors import UserError
-from serkit.papers.figures.picture import save
 from serkit.reports.comparison import cells
-from serkit.reports.plots import INK, TRAINING, VALIDATION
+from serkit.reports.plots import INK, TRAINING, VALIDATION, save
 
 #: Height of a row and of what stands around the rows, in inches.
 _ROW, _MARGIN = 0.55, 1.3

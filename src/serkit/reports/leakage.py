@@ -18,6 +18,7 @@ from serkit.data.items import utterance_id
 from serkit.data.store import Store
 from serkit.documents import read_json
 from serkit.errors import UserError
+from serkit.flags import Flag
 from serkit.protocols import Protocol, flags, given
 from serkit.protocols.splits import Split
 from serkit.runs.folder import read_description, read_splits
@@ -31,12 +32,12 @@ class Leakage:
     Args:
         splits: names of the splits looked at.
         findings: of each split.
-        flags: the findings in one line per kind, after what the protocol by itself does not keep apart.
+        flags: the findings, one per kind, after what the protocol by itself does not keep apart.
     """
 
     splits: Sequence[str]
     findings: Sequence[Sequence[Finding]]
-    flags: Sequence[str]
+    flags: Sequence[Flag]
 
     @property
     def leaks(self) -> list[tuple[str, Finding]]:
@@ -49,7 +50,7 @@ class Leakage:
         return {
             "leak": bool(self.leaks),
             "splits": list(self.splits),
-            "flags": list(self.flags),
+            "flags": [flag.to_dict() for flag in self.flags],
             "findings": named,
         }
 
@@ -152,7 +153,7 @@ def _leakage(
     utterances: Iterable[Utterance],
     labels: Mapping[str, Collection[str]],
     store: Store | None,
-    known: Sequence[str],
+    known: Sequence[Flag],
     traced: Mapping[str, Sequence[Finding]],
     features: Path | None,
 ) -> Leakage:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from serkit import flags
 from serkit.evaluation.agreement import AGREEMENT, ccc
-from serkit.reports import flags, number_plots, report
+from serkit.reports import number_plots, report
 from serkit.runs import command
 from serkit.runs.folder import RunFolder
 
@@ -24,8 +25,8 @@ def render(run: RunFolder) -> str:
         title=run.system["system"]["title"] or run.system["system"]["name"],
         protocol=report.describe(run.description["protocol"]),
         rows=list(_rows(run.scores)),
-        flags=flags.rate(run.scores["flags"]),
-        verdict=flags.verdict(flags.rate(run.scores["flags"])),
+        flags=flags.read(run.scores["flags"]),
+        verdict=flags.verdict(flags.read(run.scores["flags"])),
         configurations=report.configurations(run),
         folds=list(_folds(run)),
         command=command.command(run.description),

@@ -1,4 +1,4 @@
-"""The charts of a report: SVG texts to be set into a page, readable on light and on dark ground.
+"""Charts: SVG texts to be set into a page, readable on light and on dark ground, and PNG pictures on white.
 
 Ink is the page's own text colour (`currentColor`), the ground is left transparent, text stays text. Equal
 input gives equal bytes. Ids begin with the chart's name, so that several charts can share a page.
@@ -10,9 +10,12 @@ import html
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from serkit.atomic import writing
 
 # All have a contrast above 3 to white as well as to #16191d, and differ in lightness or line as well.
 TRAINING = "#3d85c6"
@@ -43,6 +46,12 @@ STYLE = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
 }
+#: Pixels per inch.
+RESOLUTION = 200
+
+_COLOURS = (TRAINING, VALIDATION, BALANCED, "#a64d79", INK, "#8e7cc3", "#b58900", "#777777")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+_MARKERS = "osD^vP*X"
 #: Width in inches: as wide as a telephone, on which the text then keeps its size.
 WIDTH = 4.7
 
@@ -307,6 +316,29 @@ def draw(name: str, title: str, width: float, height: float, paint: Callable[[An
         paint(figure)
         figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
         return _fit(file.getvalue(), name, title)
+
+
+def line(number: int) -> dict[str, Any]:
+    """Return colour, dashes and marker of a picture's n-th line: told apart without colour too."""
+    return {
+        "color": _COLOURS[number % len(_COLOURS)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+    }
+
+
+def save(path: Path, width: float, height: float, paint: Callable[[Any], None]) -> None:
+    """Paint a figure of some inches and write it as PNG; equal input gives equal bytes."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**STYLE, "figure.facecolor": "white", "savefig.facecolor": "white"}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        paint(figure)
+        with writing(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=RESOLUTION, metadata={"Software": None})
 
 
 def _fit(svg: str, name: str, title: str) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from serkit import flags
 from serkit.atomic import write_json, write_text
 from serkit.evaluation import metrics
-from serkit.reports import failures_page, flags, plots
+from serkit.reports import failures_page, plots
 from serkit.reports.failures import SLICES, Failures, find
 from serkit.runs import command
 from serkit.runs.folder import RunFolder
@@ -87,8 +88,8 @@ def render(run: RunFolder, failures: Failures, sound: bool = True) -> str:
         protocol=describe(run.description["protocol"]),
         rows=list(_rows(run)),
         names=NAMES_IN_PAPERS.get(run.system["system"]["paper"] or ""),
-        flags=flags.rate(run.scores["flags"]),
-        verdict=flags.verdict(flags.rate(run.scores["flags"])),
+        flags=flags.read(run.scores["flags"]),
+        verdict=flags.verdict(flags.read(run.scores["flags"])),
         configurations=configurations(run),
         folds=list(_folds(run)),
         command=command.command(run.description),

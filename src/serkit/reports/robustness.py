@@ -16,9 +16,9 @@ from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.evaluation import robustness
 from serkit.evaluation.evaluate import evaluate, hear
-from serkit.papers.figures.picture import save
+from serkit.flags import Flag
 from serkit.recognition.recognizer import load
-from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis
+from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis, save
 from serkit.runs.folder import RunFolder
 
 #: Name of the files, without their endings.
@@ -89,7 +89,7 @@ def of_bundle(
 
     part = robustness.Part(evaluation.predictions, lambda id: hear(bundle, by_id[id]), recognise)
     about: dict[str, Any] = {"model": bundle.name, "system": bundle.system, "protocol": "the finished recogniser"}
-    about["flags"] = list(evaluation.flags)
+    about["flags"] = [flag.to_dict() for flag in evaluation.flags]
     return {**about, **robustness.measure([part], curves, seed, jobs)}, evaluation.failed
 
 
@@ -121,6 +121,8 @@ def write(measured: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _before(measured: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     """Return the curves of a file if it is about the same model, recordings and chance; otherwise none."""
     found = read_json(path) if path.exists() else {"curves": {}}
+    # Older files hold the texts of flags alone.
+    found |= {"flags": [flag.to_dict() for flag in map(Flag.read, found.get("flags", ()))]}
     same = all(found.get(key) == value for key, value in measured.items() if key != "curves")
     return found["curves"] if same else {}
 

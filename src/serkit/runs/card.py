@@ -110,6 +110,7 @@ class Card:
             f"classes: {', '.join(run['classes'])}",
             f"content: {content}",
             f"folds: {folds}; seeds: {', '.join(scores['seeds']['each'])}; threads: {run['threads']}",
+            *([f"precision: {', '.join(scores['precision'])}"] if "precision" in scores else []),
             f"versions: {libraries}",
         ]
 

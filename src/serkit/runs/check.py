@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 
 from serkit import methods
-from serkit.training import perturb, precision, schedules, stopping
 from serkit.errors import UserError, unknown
 from serkit.evaluation.agreement import AGREEMENT
 from serkit.evaluation.metrics import METRICS
@@ -16,6 +15,7 @@ from serkit.networks.network import layer_of
 from serkit.protocols.splits import Split
 from serkit.runs.models import assemble, resolve
 from serkit.systems.schema import Stage, System
+from serkit.training import perturb, precision, schedules, stopping
 
 
 def check(system: System, splits: Sequence[Split], classes: int, accelerator: str = "auto") -> None:

@@ -18,10 +18,9 @@ from serkit import methods
 from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
-from serkit.data.store import Store
 from serkit.runs import runner
 from serkit.runs.card import placeless
-from serkit.runs.runner import Request
+from serkit.runs.request import Request
 
 #: How a corpus is tested on itself, and how on another.
 WITHIN, ACROSS = "clean", "cross-corpus"
@@ -31,7 +30,6 @@ def matrix(
     request: Request,
     folder: Path,
     resume: bool = False,
-    store: Store | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Train and score a system on every pair of corpora, or go on where that was interrupted.
@@ -44,7 +42,6 @@ def matrix(
             `cross-corpus`, and none trains a final model.
         folder: where everything lies.
         resume: whether an existing folder may be taken up.
-        store: where features are kept; None: the default store.
         report: receives a line for each step done.
 
     Returns:
@@ -59,14 +56,14 @@ def matrix(
     names = [corpus.name for corpus in request.corpora]
     if len(names) < 2:
         raise UserError(f"a matrix has two corpora or more, not {len(names)}; repeat --corpus NAME=FOLDER")
-    [system, *_] = runner.rows(request)
+    [system, *_] = request.systems()
     if methods.method_class(system.deployed.method.name).numbers:
         raise UserError(f"a matrix is of classes, which '{system.system.name}' does not learn; train it pair by pair")
     cells = []
     for train, test in product(request.corpora, repeat=2):
         place = folder / "runs" / f"{train.name}-{test.name}"
         report(f"{train.name} -> {test.name}")
-        scores = runner.run(_request(request, train, test), place, resume, folder / "stages", store, report)
+        scores = runner.run(_request(request, train, test), place, resume, folder / "stages", report)
         cells.append(_cell(train.name, test.name, scores, place.relative_to(folder)))
     found = {
         "system": system.system.name,

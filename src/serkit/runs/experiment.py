@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from serkit import audio, methods
+from serkit.corpora.corpus import Utterance
 from serkit.data import items
-from serkit.corpora.corpus import Corpus, Utterance
-from serkit.errors import UserError, unknown
+from serkit.data.items import Item
 from serkit.data.store import Store, digest
-from serkit.data.items import Item, Windowing
-from serkit.protocols import STANDARD, Protocol
-from serkit.audit import doubts
-from serkit.audit.audit import heard
+from serkit.errors import UserError
+from serkit.flags import Flag
+from serkit.protocols import Protocol
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
-from serkit.systems.schema import Data, Stage, System
+from serkit.systems.schema import Stage, System
+from serkit.windowing import Windowing
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Experiment:
     store: Store
     skipped: Mapping[str, str]
     pieces: Mapping[str, Item] = field(default_factory=dict)
-    flags: Sequence[str] = ()
+    flags: Sequence[Flag] = ()
 
     @property
     def target(self) -> str:
@@ -179,195 +178,6 @@ class Experiment:
         return [u for u in training if u.id not in held], [u for u in training if u.id in held]
 
 
-def prepare(
-    system: System,
-    corpora: Sequence[Corpus],
-    protocol: str,
-    store: Store,
-    jobs: int = 1,
-    definitions: Mapping[str, Protocol] | None = None,
-    also: Sequence[Corpus] = (),
-) -> Experiment:
-    """Select the utterances of every stage and read every recording once.
-
-    Args:
-        system: what is to be trained.
-        corpora: what it learns from and is scored on; several are merged.
-        protocol: name of one of the system's protocols or of a standard one.
-        store: where features are kept.
-        jobs: threads that read.
-        definitions: further protocols by name.
-        also: corpora that are learned from, by the stages whose `data.corpora` asks for them, and not scored.
-
-    Raises:
-        UserError: unknown protocol; a stage without utterances or with a single class; two corpora of one
-            name; a corpus that a stage asks for and that is not given; no readable recording; a channel that
-            utterances do not have.
-    """
-    protocols = {**STANDARD, **(definitions or {}), **system.protocols}
-    if protocol not in protocols:
-        raise unknown("protocol", protocol, protocols)
-    names = [corpus.name for corpus in (*corpora, *also)]
-    if len(set(names)) < len(names):
-        raise UserError(f"a corpus is given twice: {', '.join(names)}")
-    tables = [system.stage_data(stage) for stage in system.stages]
-    sources = [_sources(stage, data, corpora, also) for stage, data in zip(system.stages, tables, strict=True)]
-    wanted = [corpus for corpus in (*corpora, *also) if any(corpus in chosen for chosen in sources)]
-    everything = [utterance for corpus in wanted for utterance in corpus.utterances]
-    channels = {view.channel for view in system.views.values() if view.channel}
-
-    def files(utterance: Utterance) -> list[Path]:
-        used = [channel.path for name, channel in utterance.channels.items() if name in channels]
-        return [utterance.path, *used]
-
-    hashes, failed = store.hashes([path for utterance in everything for path in files(utterance)], jobs)
-    skipped = {str(path): reason for path, reason in failed.items()}
-    readable = [utterance for utterance in everything if all(path in hashes for path in files(utterance))]
-    infos: dict[Path, audio.Info] = {}
-    reasons = {utterance.id: items.outside(utterance, channels, infos) for utterance in readable}
-    skipped |= {id: f"{id}: {reason}" for id, reason in reasons.items() if reason}
-    readable = [utterance for utterance in readable if not reasons[utterance.id]]
-    if not readable:
-        raise UserError(f"none of {len(everything)} recordings can be read; the first: {next(iter(skipped.values()))}")
-
-    cuts_items = protocols[protocol].unit == "item"
-    if cuts_items and any((table.items, table.copies) != (tables[0].items, tables[0].copies) for table in tables):
-        # Otherwise an earlier stage could learn from what is another stage's test item.
-        raise UserError(f"protocol '{protocol}' cuts items: every stage needs the same data.items and data.copies")
-    utterances: dict[str, Sequence[Utterance]] = {}
-    classes: dict[str, dict[str, list[str]]] = {}
-    pieces: dict[str, Item] = {}
-    said: list[str] = []
-    scored_target, shared = system.stage_data(system.deployed).target[0], None
-    if protocols[protocol].classes == "shared":
-        shared, said = _shared_classes(system, readable, [corpus.name for corpus in corpora])
-    given = {utterance.id for corpus in corpora for utterance in corpus.utterances}
-    for stage, data, own in zip(system.stages, tables, sources, strict=True):
-        ids = {utterance.id for corpus in own for utterance in corpus.utterances}
-        chosen = _select([utterance for utterance in readable if utterance.id in ids], data)
-        if shared is not None and data.target[0] == scored_target:
-            chosen = [utterance for utterance in chosen if utterance.targets.get(scored_target) in shared]
-        chosen = items.draw(chosen, data.target[0], data.sample, data.sample_seed)
-        if stage == system.deployed:
-            said += _contradictions(chosen, data.target[0], hashes)
-            scored = {u.id for u in chosen if u.id in given and items.label(u, data.target[0]) is not None}
-        if cuts_items:
-            pooled = _pool(chosen, data)
-            pieces |= pooled
-            chosen = [replace(item.utterance, id=name) for name, item in pooled.items()]
-        utterances[stage.name] = chosen
-        classes[stage.name] = {}
-        for target in data.target:
-            values = [value for u in chosen if (value := items.label(u, target)) is not None]
-            if not values and data.labels == "any":
-                said.append(f"stage '{stage.name}' learns no {target}: no utterance has it")
-                continue
-            if target == data.target[0]:
-                _check_kind(stage, target, values)
-            classes[stage.name][target] = _classes(stage, target, values)
-    system, flags = _settle_channels(system, utterances)
-    tested = [
-        u for u in utterances[system.deployed.name] if (pieces[u.id].utterance if u.id in pieces else u).id in scored
-    ]
-    return Experiment(
-        system, protocols[protocol], tested, utterances, classes, hashes, store, skipped, pieces, [*flags, *said]
-    )
-
-
-def _contradictions(utterances: Sequence[Utterance], target: str, hashes: Mapping[Path, str]) -> list[str]:
-    """Return a flag if bit-identical recordings have different classes."""
-    values = {utterance.id: items.label(utterance, target) for utterance in utterances}
-    labels = {id: [value] for id, value in values.items() if isinstance(value, str)}
-    by_id = {utterance.id: hashes[utterance.path] for utterance in utterances}
-    groups = doubts.contradictions(labels, {utterance.id: heard(utterance, by_id) for utterance in utterances})
-    return [doubts.tell_contradictions(doubts.name_contradictions(groups, labels))] if groups else []
-
-
-def _sources(stage: Stage, data: Data, corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
-    """Return the corpora a stage learns from."""
-    if data.corpora == "scored":
-        return list(corpora)
-    given = {corpus.name: corpus for corpus in (*corpora, *also)}
-    if data.corpora == "all":
-        return list(given.values())
-    for name in data.corpora:
-        if name not in given:
-            raise UserError(
-                f"stage '{stage.name}' learns from corpus '{name}', which is not among those given "
-                f"({', '.join(given)}): --also {name}=FOLDER"
-            )
-    return [given[name] for name in dict.fromkeys(data.corpora)]
-
-
-def _select(utterances: Sequence[Utterance], data: Data) -> list[Utterance]:
-    """Return what a data table chooses, with its labels."""
-    if data.labels == "any":
-        return items.select_any(utterances, data.target, data.classes, data.map, data.where)
-    return items.select(utterances, data.target[0], data.classes, data.map, data.where)
-
-
-def _check_kind(stage: Stage, target: str, labels: Sequence[str | float]) -> None:
-    """Refuse texts where a stage learns numbers, and numbers where it learns classes; whole ones may be classes."""
-    method = stage.method.name
-    learns = f"stage '{stage.name}': method '{method}' learns"
-    if methods.method_class(method).numbers:
-        text = next((label for label in labels if isinstance(label, str)), None)
-        if text is not None:
-            raise UserError(f"{learns} numbers, but target '{target}' holds '{text}'")
-        return
-    fraction = next((label for label in labels if isinstance(label, float) and not label.is_integer()), None)
-    if fraction is not None:
-        raise UserError(
-            f"{learns} classes, but target '{target}' holds {fraction:g}; to learn numbers: "
-            f"--set stages.{stage.name}.method=regression"
-        )
-
-
-def _classes(stage: Stage, target: str, labels: Sequence[str | float]) -> list[str]:
-    """Return the classes among a target's labels, sorted; none if the stage learns numbers.
-
-    Raises:
-        UserError: a single class or number.
-    """
-    found = sorted({str(label) for label in labels})
-    if methods.method_class(stage.method.name).numbers:
-        if len(found) < 2:
-            raise UserError(f"stage '{stage.name}': '{target}' is {', '.join(found) or 'missing'} for all utterances")
-        return []
-    if len(found) < 2:
-        raise UserError(
-            f"stage '{stage.name}': only one class of '{target}' is left ({', '.join(found) or 'none'}); "
-            "a classifier needs two. Look at the labels, data.map and data.classes"
-        )
-    return found
-
-
-def _shared_classes(
-    system: System, utterances: Sequence[Utterance], corpora: Sequence[str]
-) -> tuple[set[str], list[str]]:
-    """Return the classes of the scored target that each of some corpora has, and a flag if that leaves any out.
-
-    Raises:
-        UserError: fewer than two are left.
-    """
-    data = system.stage_data(system.deployed)
-    found: dict[str, set[str]] = {name: set() for name in corpora}
-    for utterance in _select([utterance for utterance in utterances if utterance.corpus in found], data):
-        found[utterance.corpus].add(str(items.label(utterance, data.target[0])))
-    shared = set.intersection(*found.values())
-    if len(shared) < 2:
-        lists = "; ".join(f"{name}: {', '.join(sorted(classes)) or 'none'}" for name, classes in found.items())
-        raise UserError(
-            f"classes of '{data.target[0]}' that every corpus has: {', '.join(shared) or 'none'}; two are needed. "
-            f"Rename some with data.map, or leave a corpus out ({lists})"
-        )
-    others = sorted(set.union(*found.values()) - shared)
-    if not others:
-        return shared, []
-    named = [f"{label} ({', '.join(name for name in found if label in found[name])})" for label in others]
-    return shared, [f"classes left out, since not every corpus has them: {', '.join(named)}"]
-
-
 def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequence[int]) -> set[str]:
     """Return the ids of a share of the utterances, at least one: drawn at random, the same share of each class.
 
@@ -385,33 +195,3 @@ def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequ
         places |= dict(zip(ids, spread.tolist(), strict=True))
     count = max(1, round(share * len(places)))
     return set(sorted(places, key=lambda id: (places[id], id))[:count])
-
-
-def _settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance]]) -> tuple[System, list[str]]:
-    """Turn views whose channel not all utterances have to the speech if they may fall back, and say so."""
-    from serkit.runs.models import leaves, resolve
-
-    views, flags = dict(system.views), []
-    for name, view in system.views.items():
-        readers = [stage.name for stage in system.stages if name in leaves(system, resolve(system, stage.name))]
-        heard = {utterance.id: utterance for stage in readers for utterance in utterances[stage]}
-        missing = [id for id, utterance in heard.items() if view.channel and view.channel not in utterance.channels]
-        if not missing:
-            continue
-        lack = f"{len(missing)} of {len(heard)} utterances have no channel '{view.channel}'"
-        if view.fallback is None:
-            there = ", ".join(["speech", *heard[missing[0]].channels])
-            raise UserError(
-                f"view '{name}': {lack} (first: '{missing[0]}', which has: {there}). Name corpora that "
-                "have it, or let the view read the speech instead, which is flagged: "
-                f"--set views.{name}.fallback=speech"
-            )
-        views[name] = view.model_copy(update={"channel": None, "fallback": None})
-        flags.append(f"not {str(view.channel).upper()}: view '{name}' reads the speech, since {lack}")
-    return system.model_copy(update={"views": views}), flags
-
-
-def _pool(utterances: Sequence[Utterance], data: Data) -> dict[str, Item]:
-    """Return all windows of the utterances and their augmented copies, by id."""
-    cut = [item for utterance in utterances for item in items.cut(utterance, data.items.windowing)]
-    return {item.id: item for item in items.copies(cut, data.copies, seed=0)}

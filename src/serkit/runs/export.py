@@ -21,7 +21,7 @@ from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import hear
 from serkit.evaluation.predictions import read_table
-from serkit.data.items import Windowing
+from serkit.flags import read
 from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Output, Shape
 from serkit.recognition.bundle import (
@@ -38,11 +38,12 @@ from serkit.recognition.bundle import (
     Unsure,
 )
 from serkit.recognition.recognizer import Recognizer
-from serkit.runs.model_card import card
-from serkit.runs.command import command
 from serkit.runs import sealed
+from serkit.runs.command import command
+from serkit.runs.model_card import card
 from serkit.runs.models import leaves, rebuild
 from serkit.systems.schema import System
+from serkit.windowing import Windowing
 
 #: Largest difference of a probability from torch that a bundle may have, or of a number as a share of its range.
 TOLERANCE = 1e-4
@@ -330,6 +331,7 @@ def _unsure(final: dict[str, Any], scores: dict[str, Any]) -> Unsure | None:
 
 def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
     """Take accuracy and UAR, or each number's CCC, from a run's scores, over all corpora and for each of several."""
+    flags = [flag.text for flag in read(scores["flags"])]
     tables = {"+".join(sorted(described["folders"])): scores, **scores.get("corpora", {})}
 
     def found(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -347,7 +349,7 @@ def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
             high=value["high"],
             # Without the folders of this machine.
             command=command(described, folders={}).text,
-            flags=scores["flags"],
+            flags=flags,
         )
         for name, table in tables.items()
         for metric, value in found(table).items()

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 
 from serkit.errors import Damaged, UserError
+from serkit.evaluation.task import task_of
+from serkit.processes import end_with_parent
 from serkit.progress import Advance, bar
 from serkit.protocols.splits import Split
-from serkit.recognition.jobs import end_with_parent
 from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
 from serkit.runs.stages import Stages
-from serkit.evaluation.task import task_of
 
 
 @dataclass(frozen=True)

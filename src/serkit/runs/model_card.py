@@ -177,6 +177,8 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
         )
         recalls = [[name, "" if value is None else f"{value:.1%}"] for name, value in measured["recalls"].items()]
         parts.append(_table(["class", "recall"], recalls))
+    if measured and measured.get("precision"):
+        parts.append(f"Trained in the precision {_codes(measured['precision'])} of Lightning Fabric.")
     commands = dict.fromkeys(score["command"] for score in scores if score["command"])
     if commands:
         parts.append("Made by:\n\n```\n" + "\n".join(commands) + "\n```")

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from serkit import features, methods, networks
-from serkit.training.checkpoint import UNSEEN, read_weights
 from serkit.documents import read_json
 from serkit.errors import Damaged, UserError
 from serkit.networks.layers.normalization import Normalisation
@@ -23,6 +22,7 @@ from serkit.networks.network import Batch, Model, Shape, output_of
 from serkit.recognition.bundle import Bundle
 from serkit.runs import sealed
 from serkit.systems.schema import Stage, System
+from serkit.training.checkpoint import UNSEEN, read_weights
 
 
 @dataclass

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
-from serkit.data.store import Store
 from serkit.protocols.splits import splits
-from serkit.runs.experiment import Experiment, prepare
 from serkit.runs.card import Card
-from serkit.runs.runner import Request, folds_hash, run, versions
+from serkit.runs.experiment import Experiment
+from serkit.runs.request import Request
+from serkit.runs.runner import folds_hash, run, versions
 
 #: What has to be known of a run to make it again.
 _NEEDED = ("system", "protocol", "content", "material", "also", "splits", "seed", "threads", "versions")
@@ -46,7 +46,6 @@ def repeat(
     folder: Path,
     also: Sequence[Corpus] = (),
     jobs: int = 0,
-    store: Store | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Repetition:
     """Train and score again what a card describes, or go on where that was interrupted.
@@ -57,7 +56,6 @@ def repeat(
         folder: of the new run.
         also: corpora that it only learns from.
         jobs: folds trained at the same time; 0: as many as there are cores.
-        store: where features are kept; None: the default store.
         report: receives a line for each step done.
 
     Raises:
@@ -84,7 +82,6 @@ def repeat(
         raise UserError(
             f"{path}: a system or protocol that this serkit does not know: {where}: {problem['msg']}"
         ) from None
-    store = store or Store()
     request = Request(
         systems,
         corpora,
@@ -97,7 +94,7 @@ def repeat(
         baseline="baseline" in card.scores,
         also=also,
     )
-    experiment = prepare(systems[0], corpora, name, store, definitions=request.protocols, also=also)
+    experiment = request.prepare(systems[0])
     _check_content(path, card, experiment)
     parts = splits(protocol, experiment.scored, experiment.target, request.seed, name)
     if folds_hash(parts) != card.run["splits"]:
@@ -105,7 +102,7 @@ def repeat(
     for library, here in versions().items():
         if card.run["versions"].get(library, here) != here:
             report(f"{library} {here} here, {card.run['versions'][library]} in the card")
-    scores = json.loads(json.dumps(run(request, folder, True, store=store, report=report)))
+    scores = json.loads(json.dumps(run(request, folder, True, report=report)))
     pairs = list(_pairs(card.scores, scores))
     return Repetition(scores, len(pairs), [pair for pair in pairs if pair[1] != pair[2]])
 

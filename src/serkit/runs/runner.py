@@ -19,7 +19,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,25 +30,25 @@ import torch
 
 from serkit import systems
 from serkit.atomic import write_json
-from serkit.corpora.corpus import Corpus
+from serkit.audit.audit import audit, summary
+from serkit.data.store import digest
 from serkit.documents import read_json
 from serkit.errors import UserError
-from serkit.data.store import Store, digest
-from serkit.training.precision import FLOAT32, automatic
+from serkit.evaluation.task import task_of
+from serkit.flags import Flag
 from serkit.protocols import Protocol, flags
-from serkit.audit.audit import audit, summary
 from serkit.protocols.splits import Split, everything, splits
-from serkit.runs.folder import RunFolder
 from serkit.runs import sealed
+from serkit.runs.card import compose
 from serkit.runs.check import check
-from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.experiment import Experiment
+from serkit.runs.folder import RunFolder
 from serkit.runs.folds import Folds
 from serkit.runs.models import learned_from
-from serkit.runs.card import compose
-from serkit.systems.schema import Data, System
+from serkit.runs.request import Request
 from serkit.runs.stages import Stages
-from serkit.evaluation.task import task_of
-from serkit.tuning.space import grid, overrides, parse_sweep
+from serkit.systems.schema import Data, System
+from serkit.training.precision import FLOAT32, automatic
 
 #: Whose versions may change the numbers.
 _LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
@@ -57,49 +57,11 @@ _LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fa
 _MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a run is asked to do.
-
-    Args:
-        system: name of a system or path of its TOML file; or the resolved rows of a sweep's grid.
-        corpora: what it learns from and is scored on.
-        protocol: name of a protocol.
-        sets: `key=value` overrides.
-        sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR, or mean CCC, is taken.
-        seed: of the first repeat.
-        final: whether a last model is trained on everything.
-        jobs: folds trained at the same time; 0: as many as there are cores.
-        threads: threads of each; 0 shares the cores among the jobs.
-        accelerator: handed to Lightning Fabric.
-        command: the command line that asked for it; kept with the scores.
-        protocols: definitions by name, besides the standard ones and the system's own.
-        baseline: whether the linear baseline is trained on the same folds, to be shown beside the scores.
-        also: corpora that stages may learn from (`data.corpora`), and that are not scored.
-    """
-
-    system: str | Path | Sequence[System]
-    corpora: Sequence[Corpus]
-    protocol: str = "clean"
-    sets: Sequence[str] = ()
-    sweep: Sequence[str] = ()
-    seed: int = 0
-    final: bool = True
-    jobs: int = 0
-    threads: int = 0
-    accelerator: str = "auto"
-    command: str | None = None
-    protocols: Mapping[str, Protocol] = field(default_factory=dict)
-    baseline: bool = False
-    also: Sequence[Corpus] = ()
-
-
 def run(
     request: Request,
     folder: Path,
     resume: bool = False,
     stages: Path | None = None,
-    store: Store | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Train and score a system, or go on where an interrupted run stopped.
@@ -109,7 +71,6 @@ def run(
         folder: the run's folder.
         resume: whether an existing folder may be taken up.
         stages: where stages lie; runs that share it train a common stage once. None: in the run's folder.
-        store: where features are kept; None: the default store.
         report: receives a line for each step done.
 
     Returns:
@@ -120,9 +81,8 @@ def run(
     """
     if (folder / "run.json").exists() and not resume:
         raise UserError(f"{folder}: holds a run already; take it up with --resume, or choose another --out")
-    store = store or Store()
-    grid = rows(request)
-    experiments = _prepare_all(request, grid, store, report)
+    grid = request.systems()
+    experiments = _prepare_all(request, grid, report)
     first = experiments[0]
     parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
     if len(grid) > 1 and not all(split.validation for split in parts):
@@ -134,7 +94,7 @@ def run(
         if choice.precision == FLOAT32:
             report(f"precision: float32, because {choice.reason}")
     for caution in task_of(first).cautions(first, parts):
-        report(caution)
+        report(caution.text)
     shared = (stages or folder / "stages").absolute()
     cores = os.cpu_count() or 1
     jobs = min(request.jobs or cores, len(parts))
@@ -147,7 +107,7 @@ def run(
     result = _score(folder, shared, request, first, parts, predictions, len(grid))
     task = task_of(first)
     if request.baseline and first.system.system.name != task.baseline:
-        result["baseline"] = _score_baseline(request, first, folds, folder / "baseline", store)
+        result["baseline"] = _score_baseline(request, first, folds, folder / "baseline")
         value = result["baseline"][task.metric]["estimate"]
         report(f"linear baseline on the same folds: {task.in_words(value)}")
     if request.final:
@@ -158,33 +118,24 @@ def run(
     return result
 
 
-def _prepare_all(
-    request: Request, grid: Sequence[System], store: Store, report: Callable[[str], None]
-) -> list[Experiment]:
+def _prepare_all(request: Request, grid: Sequence[System], report: Callable[[str], None]) -> list[Experiment]:
     """Prepare each row of the grid; all have to score the same."""
-    cores = os.cpu_count() or 1
-    experiments = [
-        prepare(system, request.corpora, request.protocol, store, cores, request.protocols, request.also)
-        for system in grid
-    ]
+    experiments = [request.prepare(system) for system in grid]
     first = experiments[0]
     if any((e.scored, e.labels, e.numbers) != (first.scored, first.labels, first.numbers) for e in experiments):
         raise UserError("a sweep cannot change what is scored: one of its rows has other utterances or classes")
     for flag in first.flags:
-        report(flag)
+        report(flag.text)
     if first.skipped:
         reason = next(iter(first.skipped.values()))
         report(f"{len(first.skipped)} unreadable recordings are left out; the first: {reason}")
     return experiments
 
 
-def _score_baseline(
-    request: Request, experiment: Experiment, folds: Folds, folder: Path, store: Store
-) -> dict[str, Any]:
+def _score_baseline(request: Request, experiment: Experiment, folds: Folds, folder: Path) -> dict[str, Any]:
     """Train the linear baseline on the same folds and return its metrics with their intervals."""
     protocols = {**request.protocols, request.protocol: experiment.protocol}
-    cores = os.cpu_count() or 1
-    baseline = prepare(_baseline(experiment), request.corpora, request.protocol, store, cores, protocols)
+    baseline = dataclasses.replace(request, protocols=protocols, also=()).prepare(_baseline(experiment))
     task = task_of(experiment)
     found = task.scores(baseline, folds.parts, folds.predict([baseline], folder, lambda line: None), ())
     return {"system": task.baseline, **{key: found[key] for key in task.shown}}
@@ -199,17 +150,6 @@ def _baseline(experiment: Experiment) -> System:
     if experiment.protocol.unit == "item":
         same |= {"items": data.items, "copies": data.copies}
     return systems.load(task.baseline).model_copy(update={"data": Data(**same)})
-
-
-def rows(request: Request) -> list[System]:
-    """Return the systems of a sweep's grid, in the order of its keys; one without a sweep."""
-    if not isinstance(request.system, str | Path):
-        return list(request.system)
-    choices = parse_sweep(request.sweep)
-    for key in choices:
-        if key.partition(".")[0] == "protocols":
-            raise UserError(f"--sweep {key}: a sweep cannot change a protocol, since its rows share the folds")
-    return [systems.load(request.system, [*request.sets, *overrides(point)]) for point in grid(choices)]
 
 
 def _train_final(
@@ -287,19 +227,21 @@ def _chosen_on(system: System, configurations: int) -> str:
     return "; ".join(found) or "nothing to choose"
 
 
-def _inherited(experiment: Experiment) -> list[str]:
+def _inherited(experiment: Experiment) -> list[Flag]:
     """Return flags of stages that start from weights trained elsewhere, perhaps on what is scored here."""
     found = []
     scored = {experiment.hash_of(utterance)[:16] for utterance in experiment.scored}
     for name, place in _origins(experiment.system).items():
         learned = learned_from(place)
         if learned is None:
-            found.append(f"stage '{name}' starts from {Path(place).name}: what that was trained on is not known")
+            text = f"stage '{name}' starts from {Path(place).name}: what that was trained on is not known"
+            found.append(Flag("unknown training", "caution", text))
         elif scored & learned:
-            found.append(
+            text = (
                 f"recording leak: stage '{name}' starts from {Path(place).name}, which was trained on "
                 f"{len(scored & learned)} of the {len(scored)} recordings that are scored"
             )
+            found.append(Flag("recording", "leak", text))
     return found
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from serkit.atomic import write_json
+from serkit.data.store import digest
 from serkit.documents import read_json
 from serkit.errors import Damaged, UserError
-from serkit.data.store import digest
 
 _KEY = "checksum"
 

@@ -7,29 +7,30 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 
-from serkit.training import checkpoint, loop
 from serkit import features, methods, networks
-from serkit.training.batches import ItemData, numbers
-from serkit.training.checkpoint import Progress
 from serkit.corpora.corpus import Utterance
-from serkit.documents import read_json
-from serkit.errors import Damaged, UserError, unknown
-from serkit.data.store import Arrays, digest
 from serkit.data.items import Item, copies, label, replaced
-from serkit.methods.method import Method
+from serkit.data.store import Arrays, digest
+from serkit.documents import read_json
+from serkit.errors import Damaged, UserError
+from serkit.methods.method import Context, Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
 from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
 from serkit.runs.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
 from serkit.systems.schema import Data, Stage
+from serkit.training import checkpoint, loop
+from serkit.training.batches import ItemData, numbers
+from serkit.training.checkpoint import Progress
 
 #: What decides nothing about the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}
@@ -41,7 +42,7 @@ _LOOK = 0.5
 
 @dataclass
 class Stages:
-    """The stages of one split so far, and what a method may ask of them.
+    """The stages of one split so far.
 
     Args:
         experiment: system, utterances and store.
@@ -50,11 +51,7 @@ class Stages:
         seed: of the training.
         jobs: threads that compute features.
         accelerator: handed to Lightning Fabric.
-        stage: the one being trained, with what it inherits filled in.
-        items: its training and validation items, as `batch.index` counts them; while
-            its method selects, the items that can be selected.
-        training: its training items, likewise.
-        classes: its class names by target, none where it is a number.
+        finished: those that are trained, by name.
     """
 
     experiment: Experiment
@@ -64,10 +61,6 @@ class Stages:
     jobs: int = 1
     accelerator: str = "auto"
     finished: dict[str, Finished] = field(default_factory=dict)
-    stage: Stage | None = None
-    items: Sequence[Item] = ()
-    training: Sequence[Item] = ()
-    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def train(self) -> Finished:
         """Train all stages, or take up those that are there; returns the deployed one."""
@@ -75,18 +68,28 @@ class Stages:
             self.finished[stage.name] = self._train(stage)
         return self.finished[self.experiment.system.deployed.name]
 
-    def outputs(self, stage: str, what: str = "features") -> torch.Tensor:
-        """Return an earlier stage's features, or predictions, for `items`: (items, size).
+    def begin(self, name: str) -> tuple[Method, Context]:
+        """Return a stage's method, and its context: the items it learns from, and the stages finished so far.
 
-        Computed once per item, whatever number of epochs and stages asks for it.
+        Args:
+            name: of the stage; those before it are finished.
 
         Raises:
-            UserError: no earlier stage of this name.
+            UserError: nothing is left to train on.
         """
-        if stage not in self.finished:
-            raise unknown("earlier stage", stage, self.finished)
-        arrays = self._stage_outputs(self.finished[stage], self.items, self._data(self.finished[stage].stage), what)
-        return torch.from_numpy(np.stack(list(arrays)))
+        stage = resolve(self.experiment.system, name)
+        learned, validated = self.experiment.parts(stage, self.split)
+        if not learned:
+            raise UserError(f"stage '{stage.name}': no utterance is left to train on in {self.split.name}")
+        method = methods.build(stage.method.name, **stage.method.options)
+        candidates, held = self._cut(stage, learned, validated)
+        classes = self.experiment.classes[stage.name]
+        finished = MappingProxyType(dict(self.finished))
+        context = Context(stage, candidates, candidates, classes, self.seed, finished, self._outputs)
+        training = list(method.select(candidates, context))
+        if not training:
+            raise UserError(f"stage '{stage.name}': method '{stage.method.name}' selects no item to train on")
+        return method, replace(context, items=[*training, *held], training=training)
 
     def probabilities(self, finished: Finished, utterances: Sequence[Utterance], target: str) -> np.ndarray:
         """Return class probabilities (utterances, classes): the mean over each utterance's items."""
@@ -116,55 +119,53 @@ class Stages:
         return self._item_data(finished.stage, items, self._data(finished.stage), finished.classes)
 
     def _train(self, stage: Stage) -> Finished:
-        self.stage = stage = resolve(self.experiment.system, stage.name)
+        method, context = self.begin(stage.name)
+        stage = context.stage
+        key = self._key(method, context)
+        folder = self.folder / f"{stage.name}-{key[:16]}"
+        shapes = {view: self._shape(view) for view in stage.inputs}
+        torch.manual_seed(self.seed)
+        model = self._build(stage, shapes, context.classes)
+        finished = Finished(stage, key, folder, model, context.classes, shapes)
+        with _alone(folder):
+            if not _take_up(finished):
+                self._fit(finished, method, context)
+        return finished
+
+    def _cut(
+        self, stage: Stage, learned: Sequence[Utterance], validated: Sequence[Utterance]
+    ) -> tuple[list[Item], list[Item]]:
+        """Return the items a stage can train on, with copies, and those it is validated on."""
         table = self._data(stage)
-        self.classes = self.experiment.classes[stage.name]
-        learned, validated = self.experiment.parts(stage, self.split)
-        if not learned:
-            raise UserError(f"stage '{stage.name}': no utterance is left to train on in {self.split.name}")
-        method = methods.build(stage.method.name, **stage.method.options)
-        pieces = [item for utterance in learned for item in self.experiment.cut(utterance, table.items.windowing)]
-        held = [item for utterance in validated for item in self.experiment.cut(utterance, table.items.windowing)]
+        pieces, held = (
+            [item for utterance in part for item in self.experiment.cut(utterance, table.items.windowing)]
+            for part in (learned, validated)
+        )
         if swap := table.replace:
             pieces = replaced(pieces, swap.name, swap.corpora, swap.share, self.seed)
             if swap.validation:
                 held = replaced(held, swap.name, swap.corpora, swap.share, self.seed)
         # Where a protocol cuts items, their copies stand among them.
-        made = () if self.experiment.pieces else table.copies
-        self.training = self.items = copies(pieces, made, self.seed)
-        self.training = list(method.select(self.training, self))
-        if not self.training:
-            raise UserError(f"stage '{stage.name}': method '{stage.method.name}' selects no item to train on")
-        self.items = [*self.training, *held]
+        return copies(pieces, () if self.experiment.pieces else table.copies, self.seed), held
 
-        key = self._key(stage, table, method, held)
-        folder = self.folder / f"{stage.name}-{key[:16]}"
-        shapes = {view: self._shape(view) for view in stage.inputs}
-        torch.manual_seed(self.seed)
-        finished = Finished(stage, key, folder, self._build(stage, shapes), self.classes, shapes)
-        with _alone(folder):
-            if not _take_up(finished):
-                self._fit(finished, method, table)
-        return finished
-
-    def _fit(self, finished: Finished, method: Method, table: Data) -> None:
+    def _fit(self, finished: Finished, method: Method, context: Context) -> None:
         """Train a stage whose model is new, and save it."""
         stage, model = finished.stage, finished.model
         kept = self._start_from(stage, model)
-        data = self._item_data(stage, self.items if method.learns else [], table, self.classes)
-        learned = range(len(self.training) if method.learns else 0)
+        data = self.item_data(finished, context.items if method.learns else [])
+        learned = range(len(context.training) if method.learns else 0)
         normalised: dict[str, Sequence[str] | None] = {}
         for view in model.normalisations:
             if view in kept:
                 normalised[view] = self._normalised_before(stage, view)
             else:
                 model.fit_normalisation(view, (torch.from_numpy(data.arrays[view][row]) for row in learned))
-                normalised[view] = [self.items[row].id for row in learned]
+                normalised[view] = [context.items[row].id for row in learned]
         for target in model.scales:
-            labels = numbers([label(item.utterance, target) for item in self.training])
+            labels = numbers([label(item.utterance, target) for item in context.training])
             model.scale(target).fit(labels[~labels.isnan()])
         model.freeze(stage.freeze)
-        method.prepare(model, self)
+        method.prepare(model, context)
         began = time.monotonic()
         held = range(len(learned), len(data))
         progress = Progress()
@@ -177,8 +178,8 @@ class Stages:
                 raise UserError(f"stage '{stage.name}': {error}") from error
         size = stage.trainer.batch_size
         finished.model = method.finish(model.eval(), data.batches(learned, size), data.batches(held, size)).eval()
-        seen = {"normalised_on": normalised, "selected_on": [self.items[row].id for row in held]}
-        self._save(finished, progress, seen, method.report(), time.monotonic() - began)
+        seen = {"normalised_on": normalised, "selected_on": [context.items[row].id for row in held]}
+        self._save(finished, context.training, progress, seen, method.report(), time.monotonic() - began)
 
     def _normalised_before(self, stage: Stage, view: str) -> Sequence[str] | None:
         """Return what the normalisation that came with a stage's first weights was fitted on; None: not known."""
@@ -208,14 +209,14 @@ class Stages:
             leaves += self._leaves(self.finished[table.stage].stage) if table.stage and table.trainable else [view]
         return list(dict.fromkeys(leaves))
 
-    def _build(self, stage: Stage, shapes: Mapping[str, Shape]) -> Model:
+    def _build(self, stage: Stage, shapes: Mapping[str, Shape], classes: Mapping[str, Sequence[str]]) -> Model:
         views = self.experiment.system.views
         upstream = {
             view: self.finished[views[view].stage or ""].model.headless().thawed()
             for view in stage.inputs
             if views[view].trainable
         }
-        return build_model(self.experiment.system, stage, shapes, self.classes, upstream)
+        return build_model(self.experiment.system, stage, shapes, classes, upstream)
 
     def _start_from(self, stage: Stage, model: Model) -> set[str]:
         """Copy the weights of an earlier stage, or of a folder with weights, into a new model.
@@ -265,6 +266,11 @@ class Stages:
                 arrays[view] = self._stage_outputs(self.finished[source.stage or ""], items, table, source.output)
         return ItemData(items, arrays, shapes, classes)
 
+    def _outputs(self, stage: str, items: Sequence[Item], what: str) -> torch.Tensor:
+        """Return an earlier stage's output for some items: (items, size)."""
+        finished = self.finished[stage]
+        return torch.from_numpy(np.stack(list(self._stage_outputs(finished, items, self._data(finished.stage), what))))
+
     def _stage_outputs(self, finished: Finished, items: Sequence[Item], table: Data, what: str) -> Arrays:
         """Return a frozen stage's output for each item, computing only what the store does not have."""
         store = self.experiment.store
@@ -290,9 +296,10 @@ class Stages:
         identity, windowing = self.experiment.store.identity, table.items.windowing
         return [identity(item, self.experiment.hashes, windowing, channel) for channel in channels]
 
-    def _key(self, stage: Stage, table: Data, method: Method, held: Sequence[Item]) -> str:
-        """Hash everything that decides the stage's weights; `held` are its validation items."""
-        system = self.experiment.system
+    def _key(self, method: Method, context: Context) -> str:
+        """Hash everything that decides a stage's weights."""
+        system, stage = self.experiment.system, context.stage
+        table = self._data(stage)
 
         def identify(item: Item) -> list[Any]:
             return [self._identity(stage, item, table), [label(item.utterance, target) for target in table.target]]
@@ -320,20 +327,26 @@ class Stages:
                 "stage": own,
                 "network": network,
                 "method": methods.config(stage.method.name, stage.method.options),
-                "identity": method.identity(self.training),
+                "identity": method.identity(context.training),
                 "trainer": stage.trainer.model_dump(exclude=_NOT_IN_KEY),
                 "views": views,
                 "start": start,
                 "upstream": [self.finished[name].key for name in teachers],
-                "classes": self.classes,
-                "training": [identify(item) for item in self.training],
-                "validation": [identify(item) for item in held],
+                "classes": context.classes,
+                "training": [identify(item) for item in context.training],
+                "validation": [identify(item) for item in context.items[len(context.training) :]],
                 "seed": self.seed,
             }
         )
 
     def _save(
-        self, finished: Finished, progress: Progress, seen: dict[str, Any], report: dict[str, Any], seconds: float
+        self,
+        finished: Finished,
+        training: Sequence[Item],
+        progress: Progress,
+        seen: dict[str, Any],
+        report: dict[str, Any],
+        seconds: float,
     ) -> None:
         """Write weights and record, then `stage.json`, whose presence says that the stage is done.
 
@@ -363,7 +376,7 @@ class Stages:
             "precision": progress.precision,
             "seconds": round(seconds, 2),
             "content": finished.content,
-            "items": [item.id for item in self.training],
+            "items": [item.id for item in training],
             **seen,
         }
         sealed.write(folder / "stage.json", description)

@@ -12,19 +12,20 @@ import numpy as np
 import torch
 
 from serkit import audio, corpora, features
-from serkit.training.batches import ItemData
 from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item
 from serkit.errors import UserError
 from serkit.evaluation.robustness import Part
 from serkit.features import Feature, interval
-from serkit.data.store import Store
-from serkit.data.items import Item, Windowing
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split
+from serkit.runs.experiment import Experiment
 from serkit.runs.folder import RunFolder
-from serkit.runs.experiment import Experiment, prepare
 from serkit.runs.models import Finished, leaves, rebuild
+from serkit.runs.request import Request
 from serkit.systems.schema import System, View
+from serkit.training.batches import ItemData
+from serkit.windowing import Windowing
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,8 @@ def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
     found, also = (
         [corpora.load(corpus, places[corpus]) for corpus in run.description.get(key, {})] for key in ("folders", "also")
     )
-    experiment = prepare(system, found, name, Store(), definitions={name: Protocol(**protocol)}, also=also)
+    request = Request([system], found, name, protocols={name: Protocol(**protocol)}, also=also)
+    experiment = request.prepare(system)
     for corpus in found:
         if experiment.content(corpus.name) != run.description["content"][corpus.name]:
             raise UserError(

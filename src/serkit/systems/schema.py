@@ -16,10 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from serkit.data.items import Windowing
 from serkit.errors import unknown
 from serkit.protocols.protocol import Protocol
 from serkit.text import clean
+from serkit.windowing import Windowing
 
 
 class Table(BaseModel):

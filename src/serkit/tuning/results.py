@@ -20,11 +20,10 @@ from serkit import systems
 from serkit.atomic import write_text
 from serkit.documents import read_json
 from serkit.errors import UserError
-from serkit.papers.figures.picture import save
-from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH
+from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH, save
+from serkit.systems.grid import Point, overrides
 from serkit.systems.schema import System
 from serkit.toml import write_entries, write_value
-from serkit.tuning.space import Point, overrides
 from serkit.tuning.study import current
 from serkit.tuning.trial import Task
 

@@ -17,8 +17,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from serkit import documents, systems
 from serkit.data.store import digest
 from serkit.errors import UserError, unknown
+from serkit.systems.grid import Point, grid
 from serkit.systems.schema import Table
-from serkit.tuning.space import Point, Space, flatten, full_grid, grid, parse_space
+from serkit.tuning.space import Space, flatten, full_grid, parse_space
 
 #: Of a search that does not say how many.
 DEFAULT_TRIALS = 50

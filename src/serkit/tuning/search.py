@@ -26,10 +26,10 @@ from serkit.data.store import digest
 from serkit.documents import read_json
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import METRICS
-from serkit.recognition.jobs import end_with_parent
+from serkit.processes import end_with_parent
+from serkit.systems.grid import overrides
 from serkit.tuning import results, trial
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan
-from serkit.tuning.space import overrides
 from serkit.tuning.study import Queue, current, draw, encoded, open_storage, sampler
 from serkit.tuning.trial import Pruned, Task
 

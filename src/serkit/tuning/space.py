@@ -1,7 +1,4 @@
-"""What a search or a sweep may choose, and how a choice becomes `key=value` overrides of a system.
-
-A point is a table of dotted keys, as after `--set`, and their values. Nothing here needs Optuna.
-"""
+"""What a search may choose for each key of a system. Nothing here needs Optuna."""
 
 from __future__ import annotations
 
@@ -12,11 +9,8 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from serkit.errors import UserError, unknown
-from serkit.systems import parse_value
+from serkit.systems.grid import Point
 from serkit.systems.schema import Table
-from serkit.toml import write_value
-
-Point = dict[str, Any]
 
 #: Keys of a data table that a search may not change: it would compare scores of different things.
 _FIXED = frozenset({"target", "classes", "map", "where", "sample", "sample_seed"})
@@ -145,44 +139,6 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
             yield key, value
 
 
-def parse_sweep(sweeps: Iterable[str]) -> dict[str, list[Any]]:
-    """Read `KEY=A,B,...` texts: the values of each key, written as in TOML.
-
-    >>> parse_sweep(["stages.main.network.channels=[8, 16],[32]"])
-    {'stages.main.network.channels': [[8, 16], [32]]}
-    """
-    choices = {}
-    for sweep in sweeps:
-        key, equals, values = sweep.partition("=")
-        if not equals or not values:
-            raise UserError(f"--sweep {sweep}: write KEY=A,B,..., e.g. stages.main.trainer.learning_rate=1e-3,1e-4")
-        if key.strip() in choices:
-            raise UserError(f"--sweep {sweep}: a second list for this key; write all its values in one")
-        choices[key.strip()] = [parse_value(value) for value in _alternatives(values)]
-    return choices
-
-
-def _alternatives(values: str) -> list[str]:
-    """Split at the commas that stand in no bracket: `[8, 16],[32]` is two lists."""
-    found, depth = [""], 0
-    for character in values:
-        depth += (character in "[{") - (character in "]}")
-        if character == "," and depth == 0:
-            found.append("")
-        else:
-            found[-1] += character
-    return found
-
-
-def grid(choices: Mapping[str, Sequence[Any]]) -> list[Point]:
-    """Return all combinations, the last key changing fastest.
-
-    >>> grid({"a": [1, 2], "b": [3]})
-    [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]
-    """
-    return [dict(zip(choices, row, strict=True)) for row in itertools.product(*choices.values())]
-
-
 def full_grid(space: Space, begin: Sequence[Point] = ({},)) -> list[Point]:
     """Return all points of a space, without the parameters that do not apply; `begin` are points to add to.
 
@@ -201,12 +157,3 @@ def full_grid(space: Space, begin: Sequence[Point] = ({},)) -> list[Point]:
             for extended in ([{**point, key: row} for row in rows] if parameter.applies(point) else [point])
         ]
     return points
-
-
-def overrides(point: Mapping[str, Any]) -> list[str]:
-    """Return a point as `key=value` texts, for `serkit.systems.load` and for `--set`.
-
-    >>> overrides({"stages.main.network": "cnn", "stages.main.network.channels": [8, 16]})
-    ['stages.main.network="cnn"', 'stages.main.network.channels=[8, 16]']
-    """
-    return [f"{key}={write_value(value)}" for key, value in point.items()]

@@ -26,9 +26,10 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from serkit.errors import UserError
+from serkit.systems.grid import Point
 from serkit.toml import write_value
 from serkit.tuning.rounds import Plan
-from serkit.tuning.space import Parameter, Point
+from serkit.tuning.space import Parameter
 
 # What it reports of every trial, the search reports itself; heartbeats have been experimental for years.
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import time
@@ -23,8 +22,9 @@ from serkit.evaluation.task import Classification
 from serkit.options import first_line
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
-from serkit.runs.experiment import Experiment, prepare
+from serkit.runs.experiment import Experiment
 from serkit.runs.models import assemble
+from serkit.runs.request import Request
 from serkit.runs.stages import Stages
 from serkit.systems.schema import Stage, System
 from serkit.training import stopping
@@ -83,7 +83,9 @@ class Task:
 
     def prepare(self, system: System) -> Experiment:
         """Select the utterances for a point's system."""
-        return prepare(system, self.corpora, self.protocol, Store(self.store), os.cpu_count() or 1, self.protocols)
+        store = Store(self.store)
+        request = Request([system], self.corpora, self.protocol, protocols=self.protocols, store=store)
+        return request.prepare(system)
 
     @cached_property
     def base(self) -> Experiment:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from serkit.augment import Noise, Shift, Speed
-from serkit.data.items import Item, Windowing
+from serkit.data.items import Item
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import save
-from serkit.reports.plots import VALIDATION
+from serkit.reports.plots import VALIDATION, save
 from serkit.runs.tested import Tested
+from serkit.windowing import Windowing
 
 #: Columns whose power, of the differences between samples, is this many dB below the loudest one's are silent.
 SILENCE = 30.0

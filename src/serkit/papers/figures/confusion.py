@@ -10,8 +10,7 @@ import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import save
-from serkit.reports.plots import confusion_side, paint_confusion, shares_of
+from serkit.reports.plots import confusion_side, paint_confusion, save, shares_of
 
 
 def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> dict[str, Any]:

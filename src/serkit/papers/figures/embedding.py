@@ -10,7 +10,7 @@ import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import line, save
+from serkit.reports.plots import line, save
 from serkit.runs.tested import Tested
 from serkit.training import loop
 

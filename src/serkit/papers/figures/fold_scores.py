@@ -10,7 +10,7 @@ import numpy as np
 
 from serkit.evaluation import metrics
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import line, save
+from serkit.reports.plots import line, save
 from serkit.runs.folder import RunFolder
 
 _PANELS = {"accuracy": "accuracy", "uar": "UAR"}

@@ -11,7 +11,7 @@ import numpy as np
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import METRICS
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import save
+from serkit.reports.plots import save
 
 
 def draw(

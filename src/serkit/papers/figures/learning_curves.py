@@ -10,8 +10,7 @@ import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import line, save
-from serkit.reports.plots import by_epoch, percent_axis
+from serkit.reports.plots import by_epoch, line, percent_axis, save
 from serkit.runs.folder import RunFolder
 
 _METRICS = ("loss", "accuracy", "uar", "macro_f1")

@@ -10,8 +10,7 @@ import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import line, save
-from serkit.reports.plots import BALANCED, TRAINING
+from serkit.reports.plots import BALANCED, TRAINING, line, save
 from serkit.runs.folder import RunFolder
 
 

@@ -17,7 +17,7 @@ from serkit.evaluation.comparison import compare
 from serkit.evaluation.intervals import interval
 from serkit.evaluation.predictions import Predictions
 from serkit.papers.figures import Ran
-from serkit.papers.figures.picture import line, save
+from serkit.reports.plots import line, save
 from serkit.runs.tested import Tested
 from serkit.training import loop
 
