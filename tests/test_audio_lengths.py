@@ -189,7 +189,7 @@ def test_a_size_of_all_ones_is_none(tmp_path, format):
     check(tmp_path, sized(content, place, -1, "<q"), len(SOUND))
 
 
-EMPTY = "its header says that it is empty; what lies behind is taken for its sound"
+EMPTY = "its header declares 0 bytes of sound; the bytes after it are read as sound"
 
 
 def test_a_size_of_zero_with_samples_behind(tmp_path):
@@ -208,7 +208,7 @@ def test_a_size_of_zero_with_samples_behind(tmp_path):
 
 def test_a_size_of_zero_with_nothing_but_chunks_behind():
     content = sized(WAV, 40, 0)[:44] + b"LIST" + struct.pack("<I4s", 4, b"INFO")
-    with pytest.raises(AudioError, match=r"no audio in it \(0 samples\)"):
+    with pytest.raises(AudioError, match=r"contains no audio \(0 samples\)"):
         audio.info(InMemory(content))
 
 
@@ -260,7 +260,7 @@ def test_joined_recordings_sound_as_each_alone(first):
     np.testing.assert_allclose(middle, twice[round(1.5 * RATE) : round(2.75 * RATE)], rtol=0, atol=1e-6)
 
 
-LEFT_OUT = "another recording behind its end is left out"
+LEFT_OUT = "another recording after its end is skipped"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_what_cannot_be_joined_is_named(tmp_path, content):
 def test_a_broken_recording_behind_a_whole_one(tmp_path):
     second = bytearray(OPUS)
     second[second.index(b"OpusHead") + 8] = 0xFF  # a version that nobody knows; the checksum is wrong too
-    check(tmp_path, OPUS + bytes(second), len(SOUND), "a recording in it is left out: ")
+    check(tmp_path, OPUS + bytes(second), len(SOUND), "one of its recordings is skipped: ")
 
 
 def test_a_page_that_is_cut_is_a_truncation(tmp_path):
@@ -292,7 +292,7 @@ def test_a_page_that_is_cut_is_a_truncation(tmp_path):
             left = audio.info(InMemory(kept)).frames
         assert 0.4 * len(SOUND) < left < len(SOUND)
         for more in (1, 20, 30, 500):
-            what = f"truncated ({left / RATE:.2f} s could be read, then its end is missing)"
+            what = f"truncated ({left / RATE:.2f} s could be read; the end is missing)"
             check(tmp_path, kept + pages(ogg)[-1][:more], left, what, refused=True)
 
 
@@ -370,12 +370,12 @@ def test_what_lies_around_the_frames_of_an_mp3_is_told(tmp_path):
     garbage = RANDOM.bytes(600)
     half = b"".join(FRAMES[1:40])
     rest = BARE[len(half) :]
-    check(tmp_path, XING + bytes(1000), len(SOUND), "1000 bytes behind its frames are no sound")
-    check(tmp_path, BARE + bytes(1000), SAMPLES, "1000 bytes behind its frames are no sound")
-    check(tmp_path, bytes(1000) + BARE, SAMPLES, "1000 bytes in front of its frames are no sound")
-    check(tmp_path, half + garbage + rest, SAMPLES, "600 bytes amid its frames are no sound")
-    check(tmp_path, FRAMES[1][30:] + half, 39 * 576, f"{len(FRAMES[1]) - 30} bytes in front of its frames")
-    check(tmp_path, OPUS + bytes(1000), len(SOUND), "1000 bytes behind its pages are no sound")
+    check(tmp_path, XING + bytes(1000), len(SOUND), "1000 bytes after its frames are not sound")
+    check(tmp_path, BARE + bytes(1000), SAMPLES, "1000 bytes after its frames are not sound")
+    check(tmp_path, bytes(1000) + BARE, SAMPLES, "1000 bytes before its frames are not sound")
+    check(tmp_path, half + garbage + rest, SAMPLES, "600 bytes between its frames are not sound")
+    check(tmp_path, FRAMES[1][30:] + half, 39 * 576, f"{len(FRAMES[1]) - 30} bytes before its frames")
+    check(tmp_path, OPUS + bytes(1000), len(SOUND), "1000 bytes after its pages are not sound")
 
 
 def test_an_mp3_that_breaks_off_where_another_begins(tmp_path):
@@ -414,5 +414,5 @@ def test_a_table_of_silence_in_front_does_not_make_a_flac_look_joined(tmp_path):
 
 def test_warnings_reach_python_too(tmp_path):
     (tmp_path / "call.mp3").write_bytes(XING + bytes(100))
-    with pytest.warns(AudioWarning, match=r"call\.mp3: 100 bytes behind its frames are no sound"):
+    with pytest.warns(AudioWarning, match=r"call\.mp3: 100 bytes after its frames are not sound"):
         audio.info(tmp_path / "call.mp3")

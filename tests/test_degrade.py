@@ -58,7 +58,7 @@ def test_a_band_keeps_what_is_in_it(frequency, left):
 
 
 def test_a_band_that_is_none_is_refused():
-    with pytest.raises(UserError, match="band: from 3400 to 300 Hz there is none"):
+    with pytest.raises(UserError, match="band: low must be below high, got 3400 to 300 Hz"):
         Band(3400, 300)
 
 
@@ -77,7 +77,7 @@ def test_lower_rates_lose_more(name):
 
 
 def test_a_codec_says_what_it_can():
-    with pytest.raises(UserError, match="mp3: rates from 16 to 160 kbit/s can be had, not 8"):
+    with pytest.raises(UserError, match="mp3: the bit rate must be from 16 to 160 kbit/s, got 8"):
         codec("mp3", 8)
     with pytest.raises(UserError, match=r"unknown codec 'opsu'\. Did you mean 'opus'"):
         codec("opsu", 8)
@@ -102,7 +102,7 @@ def test_reverberation_keeps_level_and_length_and_rings_on():
     assert changed.shape == signal.shape and changed.dtype == np.float32
     assert power(changed[: RATE // 2]) == pytest.approx(power(signal[: RATE // 2]), rel=1e-4)
     assert power(changed[RATE // 2 : RATE // 2 + 800]) > 1e-2 * power(signal[: RATE // 2])
-    with pytest.raises(UserError, match="a time of 0 s cannot be"):
+    with pytest.raises(UserError, match="the time must be above 0 s, got 0"):
         Reverberation((0.0,))(signal, RATE, RATE // 2, chance())
 
 

@@ -13,14 +13,14 @@ DEEP = "[" * 100_000
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (DEEP, "not JSON serkit reads (lists and tables in each other, more than 64 deep)"),
+        (DEEP, "JSON that serkit does not accept (lists and tables are nested more than 64 deep)"),
         ('{"a":' * 100_000, "more than 64 deep"),
         ("[" * 66 + "]" * 66, "more than 64 deep"),
-        ("9" * 5000, "not JSON serkit reads (a whole number of more than 64 bits)"),
+        ("9" * 5000, "JSON that serkit does not accept (a whole number of more than 64 bits)"),
         ("-" + "9" * 5000, "more than 64 bits"),
-        (str(2**64), "a whole number of 65 bits; they have at most 64"),
+        (str(2**64), "a whole number of 65 bits; at most 64 are allowed"),
         (f'[{{"a": {{"b": [1, {10**30}]}}}}]', "a whole number of 100 bits"),
-        ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' is there twice"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' appears twice"),
         ('{"a": 1,}', "not JSON ("),
         (b'{"a": "\xff"}', "not JSON ('utf-8'"),
         ("", "not JSON ("),
@@ -35,11 +35,11 @@ def test_json_that_is_refused(text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"a = {DEEP}", "not TOML serkit reads (lists and tables in each other, more than 64 deep)"),
+        (f"a = {DEEP}", "TOML that serkit does not accept (lists and tables are nested more than 64 deep)"),
         ("a = " + "{b = " * 100_000, "more than 64 deep"),
         (".".join(["a"] * 2000) + " = 1", "more than 64 deep"),
         ("[" + ".".join(["a"] * 2000) + "]", "more than 64 deep"),
-        ("a = " + "9" * 5000, "not TOML serkit reads (a whole number of more than 64 bits)"),
+        ("a = " + "9" * 5000, "TOML that serkit does not accept (a whole number of more than 64 bits)"),
         (f"a = {2**64}", "a whole number of 65 bits"),
         ("a = 0x" + "f" * 5000, "a whole number of 20000 bits"),
         ("a = 1\na = 2", "not TOML ("),
@@ -71,7 +71,7 @@ def test_what_may_be(tmp_path):
 def test_only_what_is_no_toml_is_a_bare_word():
     assert systems.parse_value("vit") == "vit"
     for text in (DEEP, "9" * 5000):
-        with pytest.raises(UserError, match="not TOML serkit reads"):
+        with pytest.raises(UserError, match="TOML that serkit does not accept"):
             systems.parse_value(text)
 
 

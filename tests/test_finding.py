@@ -63,7 +63,7 @@ def test_hidden_folders_are_passed_over_and_named(make, folder, argument):
     make("d/x/1.wav", f"d/{folder}/2.wav", f"d/{folder}/deep/3.wav", "d/x/.4.wav", "d/x/._1.wav")
     found = find([argument])
     assert [path.replace(os.sep, "/") for path in found.files] == ["d/x/1.wav"]
-    assert found.summary() == f"passed over 1 hidden file (.4.wav); 1 hidden or system folder ({folder})"
+    assert found.summary() == f"skipped 1 hidden file (.4.wav); 1 hidden or system folder ({folder})"
 
 
 def test_a_hidden_folder_that_is_named_is_searched(make):
@@ -89,7 +89,7 @@ def test_a_file_goes_by_its_own_name_rather_than_that_of_a_link(make):
     make("d/z/1.wav", "d/a.wav -> z/1.wav", "d/b -> z")
     assert files("d") == ["d/z/1.wav"]
     assert reasons("d") == {"d/a.wav": PassedOver.second_name, "d/b": PassedOver.second_name}
-    assert find(["d"]).summary() == "passed over 2 further names of what is found already (a.wav, b)"
+    assert find(["d"]).summary() == "skipped 2 second names of files already found (a.wav, b)"
 
 
 def test_links_to_files_elsewhere_are_found_under_the_first_name(make):
@@ -158,17 +158,17 @@ def test_other_formats_are_counted_unless_they_are_companions(make):
     assert len(found.passed_over) == 4 and found.summary() == ""
     make("d/2.xyz", "d/x/3.XYZ", "d/4.bin")
     assert find(["d"]).summary() == (
-        "passed over 7 files in other formats (.xyz 2, .bin 1, .csv 1, .jpg 1, .txt 1, no suffix 1)"
+        "skipped 7 files in other formats (.xyz 2, .bin 1, .csv 1, .jpg 1, .txt 1, no suffix 1)"
     )
 
 
 def test_what_stands_for_no_recording_says_why(make):
     make("empty/.keep", "texts/1.txt", "texts/2.xyz", "gone.wav -> nowhere.wav", "a.wav")
-    looked = f"no recording in it; looked for {', '.join(sorted(audio.SUFFIXES))}"
+    looked = f"contains no recording; looked for {', '.join(sorted(audio.SUFFIXES))}"
     problems = find(["empty", "texts", "none.wav", "*.none", "a.wav/b", "gone.wav", "x" * 300, "nul\0.wav"]).problems
     assert problems["empty"] == looked
     assert problems["texts"].startswith(looked)
-    assert problems["texts"].endswith("; passed over 2 files in other formats (.txt 1, .xyz 1)")
+    assert problems["texts"].endswith("; skipped 2 files in other formats (.txt 1, .xyz 1)")
     assert problems["*.none"] == "no recording matches"
     assert problems["none.wav"] == problems["a.wav/b"] == problems["x" * 300] == problems["nul\0.wav"] == finding.NONE
     assert problems["gone.wav"] == "is a link to a file that does not exist"

@@ -39,20 +39,20 @@ def test_what_fits_is_let_through(options):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("count", 1.5, "part: count = 1.5; a whole number is wanted"),
-        ("count", 2.0, "part: count = 2.0; a whole number is wanted"),
-        ("count", True, "part: count = True; a whole number is wanted"),
-        ("count", "3", "part: count = '3'; a whole number is wanted"),
-        ("count", None, "part: count = None; a whole number is wanted"),
-        ("share", float("nan"), "part: share = nan; a number is wanted"),
-        ("share", float("inf"), "part: share = inf; a number is wanted"),
-        ("on", 1, "part: on = 1; true or false is wanted"),
-        ("word", 5, "part: word = 5; a text is wanted"),
-        ("either", "x", "part: either = 'x'; a number is wanted"),
-        ("sizes", 3, "part: sizes = 3; a list is wanted"),
-        ("sizes", "abc", "part: sizes = 'abc'; a list is wanted"),
-        ("size", 3, "part: size = 3; a list is wanted"),
-        ("table", [1], r"part: table = \[1\]; a table is wanted"),
+        ("count", 1.5, "part: count must be a whole number, got 1.5"),
+        ("count", 2.0, "part: count must be a whole number, got 2.0"),
+        ("count", True, "part: count must be a whole number, got True"),
+        ("count", "3", "part: count must be a whole number, got '3'"),
+        ("count", None, "part: count must be a whole number, got None"),
+        ("share", float("nan"), "part: share must be a number, got nan"),
+        ("share", float("inf"), "part: share must be a number, got inf"),
+        ("on", 1, "part: on must be true or false, got 1"),
+        ("word", 5, "part: word must be text, got 5"),
+        ("either", "x", "part: either must be a number, got 'x'"),
+        ("sizes", 3, "part: sizes must be a list, got 3"),
+        ("sizes", "abc", "part: sizes must be a list, got 'abc'"),
+        ("size", 3, "part: size must be a list, got 3"),
+        ("table", [1], r"part: table must be a table, got \[1\]"),
     ],
 )
 def test_what_does_not_fit_is_told(option, value, message):
@@ -63,14 +63,34 @@ def test_what_does_not_fit_is_told(option, value, message):
 @pytest.mark.parametrize(
     ("build", "options", "message"),
     [
-        (features.build, {"name": "log_mel", "fft": 512.5}, "feature 'log_mel': fft = 512.5; a whole number"),
-        (features.build, {"name": "f0_robust", "hop": "160"}, "feature 'f0_robust': hop = '160'; a whole number"),
-        (methods.build, {"name": "feature_matching", "teacher": "t", "weight": "x"}, "weight = 'x'; a number"),
-        (perturb.build, {"name": "crop", "view": "mel", "frames": 1.5}, "perturbation 'crop': frames = 1.5"),
+        (features.build, {"name": "log_mel", "fft": 512.5}, "feature 'log_mel': fft must be a whole number, got 512.5"),
+        (
+            features.build,
+            {"name": "f0_robust", "hop": "160"},
+            "feature 'f0_robust': hop must be a whole number, got '160'",
+        ),
+        (
+            methods.build,
+            {"name": "feature_matching", "teacher": "t", "weight": "x"},
+            "weight must be a number, got 'x'",
+        ),
+        (
+            perturb.build,
+            {"name": "crop", "view": "mel", "frames": 1.5},
+            "perturbation 'crop': frames must be a whole number, got 1.5",
+        ),
         (perturb.build, {"name": "crop", "view": "mel", "frames": 0}, "perturbation 'crop': frames must be 1 or more"),
-        (schedules.build, {"name": "step", "factor": "half"}, "schedule 'step': factor = 'half'; a number"),
-        (stopping.build, {"name": "patience", "epochs": "ten"}, "stopping rule 'patience': epochs = 'ten'; a whole"),
-        (stopping.build, {"name": "qualification", "b2": "x"}, "stopping rule 'qualification': b2 = 'x'; a number"),
+        (schedules.build, {"name": "step", "factor": "half"}, "schedule 'step': factor must be a number, got 'half'"),
+        (
+            stopping.build,
+            {"name": "patience", "epochs": "ten"},
+            "stopping rule 'patience': epochs must be a whole number, got 'ten'",
+        ),
+        (
+            stopping.build,
+            {"name": "qualification", "b2": "x"},
+            "stopping rule 'qualification': b2 must be a number, got 'x'",
+        ),
     ],
 )
 def test_every_kind_of_part_checks(build, options, message):
@@ -81,7 +101,7 @@ def test_every_kind_of_part_checks(build, options, message):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("vgg16", {"hidden": 64.0}, "network 'vgg16': hidden = 64.0; a whole number is wanted"),
+        ("vgg16", {"hidden": 64.0}, "network 'vgg16': hidden must be a whole number, got 64.0"),
         ("vgg16", {"hidden": -1}, "network 'vgg16': .*negative dimension"),
     ],
 )

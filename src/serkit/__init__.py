@@ -1,11 +1,11 @@
-"""Speech emotion recognition: train, compare, reproduce and ship recognisers; recognise without torch.
+"""Speech emotion recognition: train, compare, reproduce and ship recognizers; recognize without torch.
 
 >>> import serkit
 >>> recognizer = serkit.load()                      # doctest: +SKIP
 >>> recognizer("call.wav").label                    # doctest: +SKIP
 'anger'
 
-Nothing is imported before it is asked for: `serkit --version` must not pay for a model.
+Modules are imported on first use, so that `serkit --version` does not pay for a model.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-# From 1.29 on, wheels of onnxruntime report to their makers as soon as they are imported, unless this says no. Only
-# 1, true, yes and on do: an empty value or `0` reports. Every process of serkit imports this file first.
+# From version 1.29 on, wheels of onnxruntime send telemetry on import unless this variable disables it. Only 1, true,
+# yes and on disable it; an empty value or `0` does not. Every process of serkit imports this file first.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:

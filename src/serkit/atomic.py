@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all: written under a temporary name beside the place, then renamed.
+"""Files that appear whole or not at all: written under a temporary name in the same folder, then renamed.
 
-What is renamed has been flushed to the disk before, and the folder is after: neither a kill nor a power cut leaves half
-a file, or an old one where a new one was announced. A temporary file is locked while its process lives; one that a kill
-has left behind is removed by the next process that writes into the folder.
+A file is flushed to disk before it is renamed, and the folder after. So neither a kill nor a power cut leaves half a
+file, or an old file where a new one was announced. A temporary file is locked while its process lives. If a kill leaves
+one behind, the next process that writes into the folder removes it.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# Short: the file's own name may be as long as the system allows.
+# Short, because the name of the file itself may be as long as the system allows.
 _TEMPORARY = re.compile(r"\.serkit-[0-9a-f]{16}\.tmp")
 
-# A list of numbers and words as `json.dumps` indents it. Within its words a line break is never more than `\\n`.
+# A list of numbers and words in the indented form of `json.dumps`, in which words hold line breaks only as `\\n`.
 _LIST, _LINE = re.compile(r'\[\n\s*((?:[^][{}"\n]|"(?:[^"\\]|\\.)*"|\n)*?)\n\s*\]'), 100
 
-# Where the system has no locks that end with their process, a temporary file is abandoned after so many s.
+# Age in s after which a temporary file counts as abandoned, on systems without locks that end with their process.
 _DAY = 24 * 60 * 60
 
-# Folders in which this process has looked for what others left behind.
+# Folders in which this process has already looked for abandoned files.
 _tidied: set[str] = set()
 
 
 @contextmanager
 def writing(path: Path, flush: bool = True) -> Iterator[Path]:
-    """Give a temporary path to write to; when the block ends well, what is there takes the place of `path`.
+    """Yield a temporary path to write to; if the block succeeds, the file there replaces `path`.
 
-    Several processes and threads may write the same file.
+    Several processes and threads may write the same file at once.
 
     Args:
-        path: of the file.
-        flush: whether it reaches the disk before it is renamed. It takes milliseconds; what is checked whenever it is
-            read, and can be made again, may do without.
+        path: path of the file.
+        flush: whether to flush the file to disk before it is renamed. This takes milliseconds; files that are checked
+            on reading, and can be made again, do not need it.
     """
     _tidy(path.parent)
     temporary = _beside(path)
@@ -59,7 +59,7 @@ def writing(path: Path, flush: bool = True) -> Iterator[Path]:
         if flush:
             _flush_folder(path.parent)
     except OSError as error:
-        # Whoever reads the error knows the place only; of a full disk the system names none.
+        # Users know only the final path, and the system's error for a full disk names no path at all.
         if error.errno == errno.ENOSPC or error.filename == str(temporary):
             error.filename = str(path)
         raise
@@ -69,7 +69,7 @@ def writing(path: Path, flush: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; when the block ends well, it becomes `path`, which must not exist."""
+    """Yield a temporary folder to fill; if the block succeeds, it becomes `path`, which must not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _tidy(path.parent)
     temporary = _beside(path)
@@ -87,13 +87,13 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes."""
+    """Write bytes to a file."""
     with writing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text."""
+    """Write UTF-8 text to a file."""
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -114,7 +114,7 @@ def _beside(path: Path) -> Path:
 
 @contextmanager
 def _held(path: Path, flags: int = 0) -> Iterator[None]:
-    """Lock a file or folder, where the system can; the lock ends with the process, however that ends."""
+    """Lock a file or folder if the system can. The lock ends with the process, even after a crash."""
     if fcntl is None:
         yield
         return
@@ -128,12 +128,12 @@ def _held(path: Path, flags: int = 0) -> Iterator[None]:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what killed processes have left in a folder; this process looks once."""
+    """Remove files of killed processes from a folder; each process looks once per folder."""
     place = os.path.abspath(folder)
     if place in _tidied:
         return
     _tidied.add(place)
-    with suppress(OSError):  # no such folder: whoever writes there will be told
+    with suppress(OSError):  # no such folder: writing there raises the error
         for entry in os.scandir(place):
             if _TEMPORARY.fullmatch(entry.name) and _is_abandoned(entry):
                 if entry.is_dir(follow_symlinks=False):
@@ -143,7 +143,7 @@ def _tidy(folder: Path) -> None:
 
 
 def _is_abandoned(entry: os.DirEntry) -> bool:
-    """Tell whether the process that wrote a temporary file or folder has ended."""
+    """Return whether the process that wrote a temporary file or folder has ended."""
     if fcntl is None:
         return time.time() - entry.stat(follow_symlinks=False).st_mtime > _DAY
     descriptor = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -158,12 +158,12 @@ def _is_abandoned(entry: os.DirEntry) -> bool:
 
 
 def _flush(file: Path) -> None:
-    with open(file, "rb+") as stream:  # Windows flushes only what may be written
+    with open(file, "rb+") as stream:  # Windows flushes only files opened for writing
         os.fsync(stream.fileno())
 
 
 def _flush_folder(folder: Path) -> None:
-    with suppress(OSError):  # Windows opens no folders, and some network file systems flush none
+    with suppress(OSError):  # Windows cannot open folders, and some network file systems cannot flush them
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

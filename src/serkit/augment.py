@@ -1,8 +1,8 @@
-"""Augmented copies of a recording: noise, time shift, speed, pitch, duration, telephone, codec, level.
+"""Augmentations of a recording: noise, time shift, speed, pitch, duration, telephone, codec, level.
 
-Each takes `(signal, rate, speech, generator)`: float32 samples, their rate in Hz, how many of them are
-the recording (the rest is zero padding), and the NumPy generator all chance comes from. To add one, write
-its class and add its line to `AUGMENTATIONS`.
+Each takes `(signal, rate, speech, generator)`: float32 samples, their rate in Hz, the number of samples that
+belong to the recording (the rest is zero padding), and the NumPy generator for all random numbers. To add one,
+write its class and add a line to `AUGMENTATIONS`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TELEPHONE_RATE = 8000
 
 @dataclass(frozen=True)
 class Noise:
-    """White Gaussian noise over the whole signal, at a ratio to the power of the speech in it.
+    """White Gaussian noise over the whole signal, at a given signal-to-noise ratio.
 
     Args:
         low: smallest signal-to-noise ratio in dB.
@@ -42,11 +42,11 @@ class Noise:
 
 @dataclass(frozen=True)
 class Shift:
-    """A later start: zeros move in from the left, what passes the end is lost.
+    """A later start: zeros enter at the beginning, and samples shifted past the end are lost.
 
     Args:
         low: shortest shift in s.
-        high: longest shift in s; less where the padding behind the speech is shorter.
+        high: longest shift in s; limited by the padding after the speech.
     """
 
     low: float = 0.2
@@ -61,7 +61,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Speed:
-    """Faster or slower playing by resampling: tempo and pitch move together.
+    """Faster or slower playback by resampling; tempo and pitch change together.
 
     Args:
         factors: speeds drawn from; above 1 is faster and shorter.
@@ -76,10 +76,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class Pitch:
-    """Higher or lower, of the same duration.
+    """Higher or lower pitch at the same duration.
 
     Args:
-        semitones: drawn from; below 0 is lower.
+        semitones: shifts to draw from, in semitones; below 0 is lower.
     """
 
     semitones: tuple[float, ...] = (-2, -1, 1, 2)
@@ -91,7 +91,7 @@ class Pitch:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Slower or faster, at the same pitch.
+    """Slower or faster speech at the same pitch.
 
     Args:
         factors: speeds drawn from; above 1 is faster and shorter.
@@ -106,13 +106,13 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two of: another pitch, another duration, noise; which two, and how much, is drawn for each recording.
+    """Two of three changes: pitch, duration, noise. Which two, and how strong, is random for each recording.
 
     Source: Skoulidis et al. 2023, "Speech Manipulation Techniques"; the values are its grids, and the defaults of
     `Pitch` and `Stretch`.
 
     Args:
-        ratios: signal-to-noise ratios drawn from, in dB.
+        ratios: signal-to-noise ratios to draw from, in dB.
     """
 
     ratios: tuple[float, ...] = (7, 8, 11, 12, 14, 15, 17, 18, 20)
@@ -130,14 +130,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class ColouredNoise:
-    """Steady background noise whose power falls with frequency, at a ratio to the power of the speech.
+    """Steady background noise whose power falls with frequency, at a given signal-to-noise ratio.
 
     Fans, rooms and streets are louder at low frequencies than white noise is.
 
     Args:
         low: smallest signal-to-noise ratio in dB.
         high: largest signal-to-noise ratio in dB.
-        slopes: of the noise's power, drawn from, in dB per octave: 0 is white, -3 pink, -6 brown.
+        slopes: slopes of the noise's power to draw from, in dB per octave: 0 is white, -3 pink, -6 brown.
     """
 
     low: float = 5.0
@@ -148,7 +148,7 @@ class ColouredNoise:
         slope = float(generator.choice(self.slopes))
         ratio = generator.uniform(self.low, self.high)
         spectrum = np.fft.rfft(generator.standard_normal(len(signal)))
-        # Level below 20 Hz, or brown noise would be little else than the drift of its first bin.
+        # Flat below 20 Hz; otherwise brown noise would consist mostly of the drift of its first bin.
         frequency = np.maximum(np.fft.rfftfreq(len(signal), 1 / rate), 20.0)
         noise = np.fft.irfft(spectrum * 10 ** (slope * np.log2(frequency) / 20), len(signal))
         power = np.mean(np.square(signal[:speech], dtype=np.float64)) / 10 ** (ratio / 10)
@@ -157,12 +157,12 @@ class ColouredNoise:
 
 @dataclass(frozen=True)
 class Telephone:
-    """A telephone call: 300 to 3400 Hz, 8000 Hz, 8-bit mu-law or GSM 06.10; back at the recording's rate.
+    """A telephone call: 300 to 3400 Hz, 8000 Hz, 8-bit mu-law or GSM 06.10, resampled to the recording's rate.
 
     Args:
         low: lower edge of the band in Hz.
         high: upper edge of the band in Hz.
-        subtypes: coding drawn from, as libsndfile calls it.
+        subtypes: codings to draw from, by libsndfile's names.
     """
 
     low: float = 300.0
@@ -175,7 +175,7 @@ class Telephone:
         subtype = str(generator.choice(self.subtypes))
         call = resample(signal[:speech], rate, TELEPHONE_RATE)
         band = butter(4, (self.low, self.high), "bandpass", fs=TELEPHONE_RATE, output="sos")
-        # The default padding needs more samples than a very short recording has.
+        # A very short recording has fewer samples than the default padding needs.
         call = sosfiltfilt(band, call, padlen=min(len(call) - 1, 27)).astype(np.float32)
         coded = _through(call, TELEPHONE_RATE, "WAV", subtype)
         return _as_long(resample(coded, TELEPHONE_RATE, rate), signal)
@@ -183,13 +183,13 @@ class Telephone:
 
 @dataclass(frozen=True)
 class Codec:
-    """A lossy file: written and read again.
+    """A lossy file: the recording is encoded and decoded.
 
     Args:
-        formats: format and subtype drawn from, as libsndfile calls them.
-        low: smallest share of libsndfile's compression drawn from, 0 (largest file) to 1.
-        high: largest share.
-        constant: whether MP3 keeps the rate that belongs to the compression, whatever is coded.
+        formats: formats and subtypes to draw from, by libsndfile's names.
+        low: lowest compression level of libsndfile to draw from, 0 (largest file) to 1.
+        high: highest compression level.
+        constant: whether MP3 uses a constant bit rate, set by the compression level.
     """
 
     formats: tuple[tuple[str, str], ...] = (("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS"), ("OGG", "VORBIS"))
@@ -200,23 +200,23 @@ class Codec:
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
         kind, subtype = self.formats[int(generator.integers(len(self.formats)))]
         compression = float(generator.uniform(self.low, self.high))
-        # Opus knows few rates, and 16000 Hz is one of them.
+        # Opus supports few rates; 16000 Hz is one of them.
         heard = resample(signal[:speech], rate, 16000)
         constant = self.constant and kind == "MP3"
         coded = _through(heard, 16000, kind, subtype, compression, "CONSTANT" if constant else None)
         if constant:
-            # At low rates libsndfile leaves the coder's delay in.
+            # At low rates, libsndfile does not remove the coder's delay.
             coded = coded[_delay(heard, coded) :]
         return _as_long(resample(coded, 16000, rate), signal)
 
 
 @dataclass(frozen=True)
 class Level:
-    """Another recording level: 16-bit samples whose peak lies below full scale, or is clipped there.
+    """Another recording level: 16-bit samples with a peak below full scale, or clipped at it.
 
     Args:
         low: lowest peak in dB of full scale.
-        high: highest peak in dB of full scale; above 0 the recording is clipped.
+        high: highest peak in dB of full scale; above 0, the recording is clipped.
     """
 
     low: float = -40.0
@@ -230,15 +230,15 @@ class Level:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What happens to recordings before a recogniser hears them, drawn anew for each.
+    """Random degradations that a recording may undergo before it reaches a recognizer.
 
-    Another speed, coloured noise, a telephone or a lossy file (never both), another level: in this order.
+    In this order: another speed, colored noise, a telephone or a lossy file (never both), another level.
 
     Args:
         speed: largest relative change of the speed.
-        noise: share of the recordings with noise.
-        telephone: share that went through a telephone.
-        codec: share that were lossy files.
+        noise: share of recordings with noise.
+        telephone: share of recordings sent through a telephone.
+        codec: share of recordings stored as lossy files.
     """
 
     speed: float = 0.1
@@ -265,24 +265,24 @@ class Recorded:
 def _through(
     signal: np.ndarray, rate: int, kind: str, subtype: str, compression: float | None = None, mode: str | None = None
 ) -> np.ndarray:
-    """Write samples as a file of some coding and read them again."""
+    """Encode samples as a file and decode them again."""
     file = io.BytesIO()
     how = {"format": kind, "subtype": subtype, "compression_level": compression, "bitrate_mode": mode}
-    # What is louder than full scale would wrap round in some codings.
+    # Samples beyond full scale would wrap around in some codings.
     soundfile.write(file, np.clip(signal, -1, 1), rate, **how)
     file.seek(0)
     return soundfile.read(file, dtype="float32")[0]
 
 
 def _delay(signal: np.ndarray, later: np.ndarray) -> int:
-    """Return by how many samples a signal fits best what became of it: no more than are too many."""
+    """Return the delay in samples, up to the surplus, at which the processed signal fits the original best."""
     size = 1 << (len(signal) + len(later)).bit_length()
     correlation = np.fft.irfft(np.fft.rfft(later, size) * np.fft.rfft(signal, size).conj(), size)
     return int(np.argmax(correlation[: max(0, len(later) - len(signal)) + 1]))
 
 
 def _as_long(changed: np.ndarray, signal: np.ndarray) -> np.ndarray:
-    """Cut samples, or pad them with zeros, to the length of others: codings work in blocks."""
+    """Cut samples, or pad them with zeros, to a given length; codings work in blocks."""
     return np.pad(changed, (0, max(0, len(signal) - len(changed))))[: len(signal)]
 
 
@@ -292,7 +292,7 @@ def _stretch(signal: np.ndarray, rate: int, semitones: float = 0.0, factor: floa
         import python_stretch
     except ImportError:
         raise UserError("copies with another pitch or duration need the lab extra: pip install 'serkit[lab]'") from None
-    # Below half the speed it draws phases at random; without a seed they would differ from run to run.
+    # Below half the speed it draws random phases; without a seed they would differ from run to run.
     change = python_stretch.Signalsmith.Stretch(0)
     change.preset(1, rate)
     change.setTransposeSemitones(semitones)

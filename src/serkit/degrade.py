@@ -1,7 +1,7 @@
-"""What happens to a recording on its way to a recogniser: voices, narrow bands, codecs, rooms, another level.
+"""Degradations of a recording: background voices, narrow bands, codecs, rooms, another level.
 
-Each takes `(signal, rate, speech, generator)` as the augmentations of `serkit.augment` do, and returns float32
-samples as long as the signal. White noise, telephone codecs, pitch and tempo are there.
+Each takes `(signal, rate, speech, generator)`, like the augmentations in `serkit.augment`, and returns float32
+samples of the same length. White noise, telephone codecs, pitch and tempo are in `serkit.augment`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from serkit.augment import Codec
 from serkit.errors import UserError, unknown
 
-#: Codecs by name: libsndfile's format and subtype, the rates in kbit/s at the ends of its compression, of one channel
-#: at 16 kHz, and the lowest that can be had: libsndfile refuses MP3 its last step.
+#: Codecs by name: libsndfile's format and subtype; the bit rates in kbit/s at both ends of its compression, for one
+#: channel at 16 kHz; and the lowest available bit rate. libsndfile rejects the last step of MP3.
 CODECS = {
     "opus": ("OGG", "OPUS", 256, 6, 6),
     "mp3": ("MP3", "MPEG_LAYER_III", 160, 8, 16),
@@ -24,15 +24,15 @@ CODECS = {
 
 @dataclass(frozen=True)
 class Babble:
-    """Many voices at once, at a ratio to the power of the speech: noise shaped like speech in spectrum and rhythm.
+    """Background voices at a given signal-to-noise ratio: noise with the spectrum and rhythm of speech.
 
-    Nobody's recordings: for each talker Gaussian noise, flat from 100 to 500 Hz and 8 dB per octave weaker above
-    (about the long-term average of speech, Byrne et al. 1994), whose level goes up and down as syllables do, at
-    up to 4 Hz.
+    The voices are synthetic. Each talker is Gaussian noise, flat from 100 to 500 Hz and falling by 8 dB per octave
+    above (about the long-term average of speech, Byrne et al. 1994). Its level varies at the rate of syllables, up
+    to 4 Hz.
 
     Args:
-        ratios: signal-to-noise ratios drawn from, in dB.
-        talkers: their number.
+        ratios: signal-to-noise ratios to draw from, in dB.
+        talkers: number of talkers.
     """
 
     ratios: tuple[float, ...] = (5, 10, 15, 20)
@@ -51,7 +51,7 @@ class Babble:
 
 @dataclass(frozen=True)
 class Band:
-    """A band of frequencies, cut out with steep edges.
+    """A frequency band with steep edges.
 
     Args:
         low: lower edge in Hz.
@@ -63,7 +63,7 @@ class Band:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low < self.high:
-            raise UserError(f"band: from {self.low:g} to {self.high:g} Hz there is none")
+            raise UserError(f"band: low must be below high, got {self.low:g} to {self.high:g} Hz")
 
     def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
         return _filtered(signal, rate, lambda hertz: (hertz >= self.low) & (hertz <= self.high)).astype(np.float32)
@@ -71,13 +71,13 @@ class Band:
 
 @dataclass(frozen=True)
 class Reverberation:
-    """A room: the direct sound and a tail of Gaussian noise that dies away exponentially. The level is kept.
+    """A room: the direct sound and a tail of Gaussian noise that decays exponentially. The level stays the same.
 
-    Source: Polack 1988, the statistical model of late reverberation; the tail begins 2 ms behind the direct sound.
+    Source: Polack 1988, the statistical model of late reverberation; the tail begins 2 ms after the direct sound.
 
     Args:
-        seconds: reverberation times (RT60: until the tail is 60 dB weaker) drawn from.
-        direct: energy of the direct sound to that of the tail, in dB; 0 is the critical distance.
+        seconds: reverberation times to draw from, in s (RT60: time in which the tail falls by 60 dB).
+        direct: ratio of the energy of the direct sound to that of the tail, in dB; 0 is the critical distance.
     """
 
     seconds: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -94,10 +94,10 @@ class Reverberation:
 
 @dataclass(frozen=True)
 class Gain:
-    """Another recording level; what passes full scale is clipped.
+    """Another recording level; samples beyond full scale are clipped.
 
     Args:
-        decibels: changes drawn from.
+        decibels: changes to draw from, in dB.
     """
 
     decibels: tuple[float, ...] = (-20, -10, 10)
@@ -108,32 +108,32 @@ class Gain:
 
 
 def codec(name: str, kilobits: float) -> Codec:
-    """Return lossy coding of wideband speech (16 kHz) at a nominal rate.
+    """Return a lossy coding of wideband speech (16 kHz) at a nominal bit rate.
 
     Args:
         name: `opus` or `mp3`.
-        kilobits: rate in kbit/s.
+        kilobits: bit rate in kbit/s.
     """
     if name not in CODECS:
         raise unknown("codec", name, CODECS)
     format, subtype, most, least, lowest = CODECS[name]
     if not lowest <= kilobits <= most:
-        raise UserError(f"{name}: rates from {lowest} to {most} kbit/s can be had, not {kilobits:g}")
+        raise UserError(f"{name}: the bit rate must be from {lowest} to {most} kbit/s, got {kilobits:g}")
     compression = (most - kilobits) / (most - least)
     return Codec(((format, subtype),), compression, compression, constant=True)
 
 
 def impulse_response(seconds: float, rate: int, direct: float, generator: np.random.Generator) -> np.ndarray:
-    """Return a room's response, float64 (samples,): 1 at the first sample, then the tail.
+    """Return the impulse response of a room, float64 (samples,): 1 at the first sample, then the tail.
 
     Args:
-        seconds: reverberation time RT60, above 0.
-        rate: in Hz.
-        direct: energy of the direct sound to that of the tail, in dB.
-        generator: of the tail.
+        seconds: reverberation time RT60 in s, above 0.
+        rate: sampling rate in Hz.
+        direct: ratio of the energy of the direct sound to that of the tail, in dB.
+        generator: random numbers for the tail.
     """
     if seconds <= 0:
-        raise UserError(f"reverberation: a time of {seconds:g} s cannot be")
+        raise UserError(f"reverberation: the time must be above 0 s, got {seconds:g}")
     times = np.arange(1, max(2, round(seconds * rate))) / rate
     tail = generator.standard_normal(len(times)) * 10 ** (-3 * times / seconds) * (times >= 0.002)
     tail *= 10 ** (-direct / 20) / np.sqrt(np.square(tail).sum())
@@ -146,22 +146,22 @@ def _power(signal: np.ndarray) -> float:
 
 def _filtered(signal: np.ndarray, rate: int, magnitude: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Multiply a signal's spectrum by a function of the frequency in Hz."""
-    # Zeros behind the end, which would otherwise run into the start.
+    # Zeros after the end; otherwise the end would wrap around into the start.
     size = _fast(2 * len(signal))
     spectrum = np.fft.rfft(signal, size) * magnitude(np.fft.rfftfreq(size, 1 / rate))
     return np.fft.irfft(spectrum, size)[: len(signal)]
 
 
 def _rhythm(samples: int, rate: int, generator: np.random.Generator) -> np.ndarray:
-    """Return how loud a talker of `Babble` is: the magnitude of Gaussian noise below 4 Hz, (samples,)."""
+    """Return the loudness of a talker of `Babble`: the magnitude of Gaussian noise below 4 Hz, (samples,)."""
     size = _fast(2 * samples)
     lowest = generator.standard_normal((1 + int(4 * size / rate), 2)).view(np.complex128)[:, 0]
     return np.abs(np.fft.irfft(lowest, size)[:samples])
 
 
 def _speech_spectrum(hertz: np.ndarray) -> np.ndarray:
-    """Return the magnitude of `Babble` at some frequencies."""
-    # 8 dB per octave in power are an exponent of 8 / (20 log10 2) of the magnitude.
+    """Return the magnitude of `Babble` at given frequencies."""
+    # 8 dB per octave in power is an exponent of 8 / (20 log10 2) of the magnitude.
     return np.maximum(hertz / 500, 1.0) ** (-8 / (20 * np.log10(2))) * (hertz >= 100)
 
 

@@ -1,4 +1,4 @@
-"""Canonical emotion names, the spellings corpora use for them, and merging and selecting classes."""
+"""Canonical emotion names, their spellings in corpora, and merging and selecting classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from serkit.errors import unknown
 from serkit.text import clean
 
-#: Spellings found in corpora, tables and folder names -> serkit's name.
+#: serkit's name -> spellings in corpora, tables and folder names.
 ALIASES = {
     "anger": ["angry", "ang", "wut", "mad"],
     "boredom": ["bored", "bor", "langeweile"],
@@ -28,7 +28,7 @@ DROP = "drop"
 
 
 def canonical(label: str) -> str:
-    """Return serkit's name for an emotion label; a label it does not know is kept (in lower case).
+    """Return serkit's name for an emotion label; an unknown label is returned in lower case.
 
     >>> canonical("Angry"), canonical("ps"), canonical("annoyed")
     ('anger', 'surprise', 'annoyed')
@@ -38,9 +38,9 @@ def canonical(label: str) -> str:
 
 
 def merge(label: str, mapping: Mapping[str, str]) -> str | None:
-    """Apply a map such as `{calm = "drop", excitement = "happiness"}`; `None` means: leave it out.
+    """Apply a map such as `{calm = "drop", excitement = "happiness"}`; `None` means that the class is left out.
 
-    Only what is mapped is left out: a class that is itself called `drop` is one like any other, mapped to itself too.
+    Only mapped classes are left out. A class that is itself called `drop` is kept, even if it is mapped to itself.
 
     >>> merge("calm", {"calm": "drop"}), merge("drop", {"calm": "drop"}), merge("drop", {"drop": "drop"})
     (None, 'drop', 'drop')
@@ -50,7 +50,7 @@ def merge(label: str, mapping: Mapping[str, str]) -> str | None:
 
 
 def choose(available: Sequence[str], classes: str | Sequence[str]) -> list[str]:
-    """Return the classes to learn, sorted: all that are there, or those listed.
+    """Return the classes to learn, sorted: all that occur, or those listed.
 
     Raises:
         UserError: a listed class does not occur.

@@ -1,4 +1,4 @@
-"""The one exception for a user's mistake, and the wording of its commonest kinds."""
+"""The exception for a user's mistake, and the wording of its most common kinds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class UserError(Exception):
-    """Something the user asked for cannot be done; the message says what, where, and what would work.
+    """A request that cannot be fulfilled. The message states what is wrong, where, and what would work.
 
     The command line prints it as one line, without a traceback, and exits with code 2.
     """
 
 
 class Damaged(UserError):
-    """A file that serkit has written is missing, or no longer what was written; the message begins with its path."""
+    """A file written by serkit is missing or has changed. The message begins with its path."""
 
 
 def unknown(kind: str, name: str, available: Iterable[str]) -> UserError:
@@ -32,7 +32,7 @@ def unknown(kind: str, name: str, available: Iterable[str]) -> UserError:
 
 
 def whole_number(name: str, value: Any, lowest: int | None = None, highest: int | None = None) -> int:
-    """Return a whole number of any type, NumPy's too, as an int; a float or a bool is none.
+    """Return a whole number of any integer type, including NumPy's, as an int; floats and bools are errors.
 
     >>> whole_number("jobs", 2.0)
     Traceback (most recent call last):

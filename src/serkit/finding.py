@@ -1,10 +1,10 @@
-"""Finding recordings: one search for all commands and corpora.
+"""Find recordings: one search for all commands and corpora.
 
-A folder is searched with all below it, and `**` in a pattern goes through folders likewise. Links to folders are
-followed, each folder once. Hidden folders and those that systems and tools keep for themselves are passed over. A file
-is found once, however many links and arguments lead to it, by its own name rather than that of a link; a hard link is
-a file of its own. Names are compared in one Unicode form. The order is that of the names, letter by letter, the same on
-every system.
+Folders are searched recursively, and `**` in a pattern matches any depth of folders. Links to folders are followed, but
+each folder is searched once. Hidden folders and folders of systems and tools are skipped. A file is found once, however
+many links and arguments lead to it, under its own name rather than that of a link; a hard link counts as a separate
+file. Names are compared in one Unicode form. Files are sorted by name, letter by letter, in the same order on every
+system.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from itertools import islice
 from serkit import audio
 from serkit.text import clean, composed
 
-#: Folders of systems and tools, in lower case; a name that begins with a dot is hidden anyway.
+#: Folders of systems and tools, in lower case; names that start with a dot are hidden anyway.
 SYSTEM_FOLDERS = frozenset(
     {
         "$recycle.bin",
@@ -38,7 +38,7 @@ SYSTEM_FOLDERS = frozenset(
     }
 )
 
-#: Suffixes of what lies beside recordings as a matter of course: to pass these over is nothing to tell.
+#: Suffixes of files that often accompany recordings; they are skipped without a report.
 COMPANIONS = frozenset(
     f".{suffix}"
     for suffix in (
@@ -53,7 +53,7 @@ _COMPANIONS_BY_NAME = frozenset(
     {"authors", "citation", "copying", "licence", "license", "makefile", "notice", "readme"}
 )
 
-#: What `problem` says of a path that is not there.
+#: Answer of `problem` for a path that does not exist.
 NONE = "no such file or folder"
 
 _MAGIC = frozenset("*?[")
@@ -61,22 +61,22 @@ _NAMED = 3
 
 
 class PassedOver(StrEnum):
-    """Why a file or folder is passed over."""
+    """Reason why a file or folder is skipped."""
 
-    other_format = "not a recording that serkit reads"
+    other_format = "not a recording in a supported format"
     hidden_file = "hidden file"
-    hidden_folder = "hidden folder, or one of the system"
-    second_name = "further name of what is found already"
+    hidden_folder = "hidden or system folder"
+    second_name = "second name of a file already found"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search gave.
+    """Result of a search.
 
     Args:
         files: each recording once.
-        problems: what stands for no recording or cannot be searched, with the reason.
-        passed_over: what was left out on the way, with the reason.
+        problems: arguments that give no recording or cannot be searched, with the reason.
+        passed_over: skipped files and folders, with the reason.
     """
 
     files: Sequence[str]
@@ -89,14 +89,14 @@ class Found:
 
 
 def find(paths: Sequence[str]) -> Found:
-    """Find the recordings that arguments of a command stand for.
+    """Find the recordings that the arguments of a command refer to.
 
     Args:
-        paths: recordings, whatever their suffix; folders; patterns, which are expanded here because not every shell
-            does. A pattern that names a suffix (`*.xyz`) takes files with it; another one takes recordings.
+        paths: recordings with any suffix; folders; patterns, which are expanded here because not every shell expands
+            them. A pattern with a suffix (`*.xyz`) matches files with that suffix; other patterns match recordings.
 
     Returns:
-        Recordings in the order of the arguments, those of one argument in the order of their names.
+        Recordings in the order of the arguments; those of one argument are sorted by name.
     """
     search = _Search()
     for path in paths:
@@ -112,7 +112,7 @@ def below(folder: str) -> Found:
 
 
 def named(folder: str, pattern: str) -> list[str]:
-    """Find files of any kind in a folder and below it by their name, e.g. `*.alignment.txt`."""
+    """Find files of any format in a folder and below it by their name, e.g. `*.alignment.txt`."""
     search = _Search()
     search.take(
         _Candidate(place.linked or _is_link(entry), entry.path, _real(place, entry))
@@ -124,14 +124,14 @@ def named(folder: str, pattern: str) -> list[str]:
 
 
 def on_disk(path: str, listings: dict[str, dict[str, str]] | None = None) -> str | None:
-    """Return a path as its names are written on disk, where they may have another Unicode form.
+    """Return a path with its names as they are on disk, where they may have another Unicode form.
 
     Args:
-        path: of a file or folder.
-        listings: keeps what folders hold from one call to the next.
+        path: path of a file or folder.
+        listings: cache of the contents of folders between calls.
 
     Returns:
-        None where there is no such file.
+        None if there is no such file.
     """
     if os.path.lexists(path):
         return path
@@ -144,7 +144,7 @@ def on_disk(path: str, listings: dict[str, dict[str, str]] | None = None) -> str
     listings = {} if listings is None else listings
     if folder not in listings:
         try:
-            # Backwards, so that of two names in the same letters the first one stays.
+            # In reverse, so that the first of two equivalent names wins.
             listings[folder] = {clean(name): name for name in sorted(os.listdir(folder or "."), reverse=True)}
         except OSError:
             listings[folder] = {}
@@ -153,7 +153,7 @@ def on_disk(path: str, listings: dict[str, dict[str, str]] | None = None) -> str
 
 
 def problem(path: str) -> str | None:
-    """Return why a path cannot be opened, or None: it does not exist, or its folder may not be entered."""
+    """Return why a path cannot be opened, or None. It may not exist, or its folder may be forbidden."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -166,12 +166,12 @@ def problem(path: str) -> str | None:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is passed over for its name."""
+    """Return whether a file or folder is skipped because of its name."""
     return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
 
 
 def is_companion(path: str) -> bool:
-    """Return whether a file that is no recording is of a kind that often lies beside some."""
+    """Return whether a file that is not a recording often accompanies recordings."""
     stem, suffix = os.path.splitext(os.path.basename(path).lower())
     return suffix in COMPANIONS or (not suffix and stem in _COMPANIONS_BY_NAME)
 
@@ -181,7 +181,7 @@ def summary(passed_over: Mapping[str, PassedOver], companions: bool = False) -> 
 
     Args:
         passed_over: reason by path.
-        companions: whether text, tables and pictures are worth telling by themselves.
+        companions: whether to report text, tables and pictures even if nothing else was skipped.
     """
     by_reason: dict[PassedOver, list[str]] = {reason: [] for reason in PassedOver}
     for path, reason in sorted(passed_over.items(), key=lambda item: order(item[0])):
@@ -190,36 +190,36 @@ def summary(passed_over: Mapping[str, PassedOver], companions: bool = False) -> 
     if not companions and all(map(is_companion, others)):
         others = []
     parts = [f"{count(others, 'file')} in other formats ({formats(others)})"] if others else []
-    # macOS leaves `._NAME.wav`, which is no sound, beside each recording.
+    # macOS creates a file `._NAME.wav`, which is not a recording, for each recording.
     hidden = [path for path in by_reason[PassedOver.hidden_file] if not os.path.basename(path).startswith("._")]
     for names, thing, of in (
         (hidden, "hidden file", ""),
         (by_reason[PassedOver.hidden_folder], "hidden or system folder", ""),
-        (by_reason[PassedOver.second_name], "further name", " of what is found already"),
+        (by_reason[PassedOver.second_name], "second name", " of files already found"),
     ):
         parts += [f"{count(names, thing)}{of} ({_names(names)})"] if names else []
-    return f"passed over {'; '.join(parts)}" if parts else ""
+    return f"skipped {'; '.join(parts)}" if parts else ""
 
 
 def formats(paths: Iterable[str]) -> str:
-    """Count files by suffix, the commonest first: `.xyz 10, .txt 2`."""
+    """Count files by suffix, most common first: `.xyz 10, .txt 2`."""
     counts = Counter(os.path.splitext(path)[1].lower() or "no suffix" for path in paths)
     return ", ".join(f"{suffix} {count}" for suffix, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
 def count(things: Collection[object], word: str) -> str:
-    """Return a number with its word: `1 file`, `2 files`."""
+    """Return a number with its noun: `1 file`, `2 files`."""
     return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
 def order(path: str) -> str:
-    """Return what paths are sorted by."""
+    """Return the sort key of a path."""
     return composed(path).replace(os.sep, "/")
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder on the way: as it was reached, without links, whether by a link, and its files in no order."""
+    """A visited folder: path as reached, path without links, whether a link led to it, and its unsorted files."""
 
     path: str
     real: str
@@ -236,26 +236,26 @@ class _Candidate:
 
 class _Search:
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}  # by path without links
+        self._names: dict[str, str] = {}  # name by path without links
         self._problems: dict[str, str] = {}
         self._passed_over: dict[str, PassedOver] = {}
 
     def found(self) -> Found:
         files = list(self._names.values())
         for file in files:
-            # Another argument may take what one has passed over.
+            # One argument may find a file that another has skipped.
             self._passed_over.pop(file, None)
         return Found(files, self._problems, self._passed_over)
 
     def argument(self, path: str) -> None:
-        """Add what a command's argument stands for."""
+        """Add the recordings of one argument."""
         path = on_disk(path) or path
         reason = problem(path)
         problems, passed_over = len(self._problems), len(self._passed_over)
         candidates: list[_Candidate] = []
         if reason is None and os.path.isdir(path):
             candidates = list(self.recordings([path]))
-            reason = f"no recording in it; looked for {', '.join(sorted(audio.SUFFIXES))}"
+            reason = f"contains no recording; looked for {', '.join(sorted(audio.SUFFIXES))}"
         elif reason is None:
             candidates = [_Candidate(os.path.islink(path), path, os.path.realpath(path))]
         elif _MAGIC.intersection(path):
@@ -267,7 +267,7 @@ class _Search:
             self._problems[path] = f"{reason}; {told}" if told else str(reason)
 
     def take(self, candidates: Iterable[_Candidate]) -> None:
-        """Add the recordings of one argument, each real file once; its own name goes before that of a link."""
+        """Add the recordings of one argument, each real file once; its own name takes precedence over a link's."""
         chosen: dict[str, str] = {}
         for one in sorted(candidates, key=lambda one: (one.linked, order(one.path), one.path)):
             if one.real not in self._names and one.real not in chosen:
@@ -277,12 +277,12 @@ class _Search:
         self._names |= dict(sorted(chosen.items(), key=lambda item: (order(item[1]), item[1])))
 
     def recordings(self, tops: Sequence[str]) -> Iterator[_Candidate]:
-        """Yield the recordings in some folders and below them."""
+        """Yield the recordings in folders and below them."""
         for place in self.folders(tops):
             yield from self._recordings(place, place.files)
 
     def folders(self, tops: Sequence[str]) -> Iterator[_Place]:
-        """Yield folders and each one below them once; those that are reached by links last."""
+        """Yield folders and every folder below them once; those reached by links come last."""
         places = [_Place(top, os.path.realpath(top), len(tops) > 1 and os.path.islink(top)) for top in tops]
         ahead = deque(place for place in places if not place.linked)
         links = deque(place for place in places if place.linked)
@@ -321,7 +321,7 @@ class _Search:
                 self._passed_over[entry.path] = PassedOver.hidden_file
 
     def _matches(self, pattern: str) -> Iterator[_Candidate]:
-        """Yield what matches a pattern; of folders that do, the recordings in them."""
+        """Yield the files that match a pattern, and the recordings in matching folders."""
         suffix = os.path.splitext(pattern)[1]
         takes_any = bool(suffix) and not _MAGIC.intersection(suffix)
         base = pattern
@@ -329,7 +329,7 @@ class _Search:
             base = os.path.dirname(base)
         base = on_disk(base or os.curdir) or base
         real_base = os.path.realpath(base)
-        # The folder we are in has no name in a pattern without one.
+        # A pattern without a folder refers to the current folder.
         here = os.path.join(os.curdir, "")
         unnamed = "" if pattern.startswith(here) else here
         folders = []
@@ -348,7 +348,7 @@ class _Search:
         yield from (replace(one, path=one.path.removeprefix(unnamed)) for one in self.recordings(folders))
 
     def _expand(self, pattern: str, inner: bool = False) -> Iterator[str]:
-        """Yield the files and folders that match; `inner`: only folders, and for `**` each below."""
+        """Yield the matching files and folders; `inner`: only folders, and for `**` every folder below."""
         if not _MAGIC.intersection(pattern):
             path = on_disk(pattern)
             yield from [] if path is None else [path]
@@ -364,11 +364,11 @@ class _Search:
         elif inner:
             yield from (place.path for place in self.folders(folders))
         else:
-            # The search of a folder goes to all below it by itself.
+            # The search of a folder is recursive anyway.
             yield from folders
 
     def _children(self, folder: str, pattern: str) -> Iterator[str]:
-        """Yield what is in a folder and matches, hidden files and folders only where the pattern begins with a dot."""
+        """Yield matching entries of a folder; hidden entries only if the pattern starts with a dot."""
         if not _MAGIC.intersection(pattern):
             named = os.path.join(folder, pattern)
             path = on_disk(named)
@@ -401,7 +401,7 @@ class _Search:
         try:
             return entry.is_dir()
         except OSError as error:
-            # A link in a circle is a file that cannot be opened.
+            # A circular link counts as a file that cannot be opened.
             if error.errno != errno.ELOOP:
                 self._problems[entry.path] = _unreadable(error)
             return False
@@ -412,14 +412,14 @@ def _real(place: _Place, entry: os.DirEntry[str]) -> str:
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:
-    # Windows has junctions too.
+    # Windows also has junctions.
     reparse = getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0)
     attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0) if os.name == "nt" else 0
     return entry.is_symlink() or bool(attributes & reparse)
 
 
 def _holds(folder: str, other: str) -> bool:
-    """Return whether a folder is another or lies above it; both without links."""
+    """Return whether a folder equals another or contains it; both without links."""
     return other == folder or other.startswith(os.path.join(folder, ""))
 
 

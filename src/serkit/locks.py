@@ -1,4 +1,4 @@
-"""Places that one process at a time writes to."""
+"""Locks that let one process at a time write to a file or folder."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from serkit.errors import UserError
 
 @contextmanager
 def alone(place: Path) -> Iterator[None]:
-    """Hold a file or folder while it is written, by a lock of the system's.
+    """Hold a system lock on a file or folder while the block writes to it.
 
-    The lock ends with its process, however that ends. Where the system has no locks, as on some network drives,
-    nothing is held.
+    The lock ends with its process, even after a crash. If the system has no locks, as on some network drives, nothing
+    is locked.
 
     Args:
-        place: need not exist.
+        place: the file or folder, which may not exist yet.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds the lock.
     """
-    # Short: the name of the place may be as long as the system allows.
+    # Short, because the name of the place may be as long as the system allows.
     name = hashlib.blake2b(os.fsencode(place.name), digest_size=8).hexdigest()
     lock = place.absolute().with_name(f".serkit-{name}.lock")
     try:
         descriptor = _hold(lock)
     except BlockingIOError:
         raise UserError(f"{place}: another process is writing to it; wait for it, or choose another --out") from None
-    except OSError:  # no locks, or no such folder, which whoever writes there says
+    except OSError:  # no locks, or no such folder: writing there raises the error
         yield
         return
     try:
         yield
     finally:
-        # Windows removes no open file, others let no second process in between.
+        # Windows cannot remove an open file; on other systems no second process can get in between.
         if sys.platform == "win32":
             os.close(descriptor)
         with suppress(OSError):
@@ -57,7 +57,7 @@ def _hold(lock: Path) -> int:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(descriptor)
-            # Whoever held it before may have removed it after it was opened here: then it keeps nobody out.
+            # The previous holder may have removed the file after it was opened here; its lock then protects nothing.
             if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                 return descriptor
         except FileNotFoundError:

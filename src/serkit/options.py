@@ -1,4 +1,4 @@
-"""Parts made of options that a file or a command line gives."""
+"""Build parts from options in a file or on a command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WANTED = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "text",
     list: "a list",
     dict: "a table",
 }
@@ -28,29 +28,29 @@ _WANTED = {
 
 @dataclass(frozen=True)
 class Between:
-    """Which numbers an option may be, or a list of them: `Annotated[int, Between(1, 1024)]`; both ends may be."""
+    """Range of a number, or of the numbers in a list, with both ends: `Annotated[int, Between(1, 1024)]`."""
 
     low: float
     high: float
 
 
 def make(part: str, kind: Callable[..., Any], options: Mapping[str, Any], *arguments: Any) -> Any:
-    """Call a class or function, and tell the user what it cannot take.
+    """Call a class or function, and report wrong options as the user's mistake.
 
-    What it refuses by `ValueError` is told in its own words; else, what is of a wrong type (see `check`), or out of the
-    range that stands beside the type (see `Between`).
+    The error quotes a `ValueError` of the class or function. Otherwise it names the option with a wrong type (see
+    `check`) or outside the range in its annotation (see `Between`).
 
     Args:
-        part: what is made, for the error: `feature 'log_mel'`.
+        part: name of the part, for the error: `feature 'log_mel'`.
         kind: class or function.
-        options: by name; it knows all of them.
-        arguments: what it is given before them.
+        options: values by name; it accepts all of these names.
+        arguments: positional arguments.
 
     Raises:
-        UserError: a value that cannot be.
+        UserError: a value is invalid.
     """
     for name, value in options.items():
-        # Those of thousands of digits cannot even be written into an error.
+        # Python refuses to write numbers of thousands of digits, so the error gives their size.
         if isinstance(value, int) and value.bit_length() > BITS:
             raise UserError(f"{part}: {name} must have at most {BITS} bits, got {value.bit_length()} of them")
     try:
@@ -62,7 +62,7 @@ def make(part: str, kind: Callable[..., Any], options: Mapping[str, Any], *argum
         _check_ranges(part, kind, options)
         raise UserError(f"{part}: {first_line(error)}") from None
     except UserError:
-        check(part, kind, options)  # It may be about a part of this part, which nobody has named.
+        check(part, kind, options)  # The error may concern a nested part, whose name it lacks.
         raise
     check(part, kind, options)
     _check_ranges(part, kind, options)
@@ -70,33 +70,33 @@ def make(part: str, kind: Callable[..., Any], options: Mapping[str, Any], *argum
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name where it says nothing; torch writes pages."""
+    """Return the first line of an error's message, or its class name without one; torch writes pages."""
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
 def check(part: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Compare options with the types that a class or function says it takes.
+    """Check options against the annotated types of a class or function.
 
-    What lists and tables hold is not looked at.
+    The contents of lists and tables are not checked.
 
     Args:
-        part: what is made, for the error: `feature 'log_mel'`.
+        part: name of the part, for the error: `feature 'log_mel'`.
         kind: class or function that will be called with the options.
-        options: by name; names it does not know are passed over.
+        options: values by name; unknown names are ignored.
 
     Raises:
-        UserError: an option is of another type, or no finite number.
+        UserError: an option has another type, or is not a finite number.
     """
     hints = _hints(kind)
     for name, value in options.items():
         wanted = hints.get(name, ((Any, None),))
         if not any(_fits(value, one) for one, _ in wanted):
             words = " or ".join(_WANTED[one] for one, _ in wanted if one in _WANTED)
-            raise UserError(f"{part}: {name} = {value!r}; {words} is wanted")
+            raise UserError(f"{part}: {name} must be {words}, got {value!r}")
 
 
 def _check_ranges(part: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Compare options, which are of the types they should be, with their ranges."""
+    """Check options of the right types against their ranges."""
     hints = _hints(kind)
     for name, value in options.items():
         between = next((between for one, between in hints.get(name, ()) if _fits(value, one)), None)
@@ -106,20 +106,20 @@ def _check_ranges(part: str, kind: Callable[..., Any], options: Mapping[str, Any
 
 @functools.cache
 def _hints(kind: Callable[..., Any]) -> dict[str, Sequence[tuple[Any, Between | None]]]:
-    """Return by option the types it may have, each with its range."""
-    # A dataclass inherits fields whose types its own module need not know.
+    """Return the accepted types of each option, with their ranges."""
+    # A dataclass may inherit fields whose types are not imported in its own module.
     source = kind.__init__ if inspect.isclass(kind) and not dataclasses.is_dataclass(kind) else kind
     hints = typing.get_type_hints(source, include_extras=True)
     return {name: [_plain(one) for one in _alternatives(hint)] for name, hint in hints.items()}
 
 
 def _alternatives(hint: Any) -> Sequence[Any]:
-    """Return the types of a union, or the one."""
+    """Return the types of a union, or the single type."""
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
 def _plain(hint: Any) -> tuple[Any, Between | None]:
-    """Return `list` for all sequences, `dict` for all mappings, what is neither as it is; and its range."""
+    """Return a type and its range; sequences become `list`, mappings become `dict`."""
     between = None
     if typing.get_origin(hint) is Annotated:
         hint, *notes = typing.get_args(hint)
@@ -152,6 +152,6 @@ def _is_finite(value: Any) -> bool:
 
 
 def _lies(value: Any, between: Between) -> bool:
-    """Tell whether a number, or each of a list, lies in a range."""
+    """Return whether a number, or each number of a list, lies in a range."""
     numbers = value if isinstance(value, Sequence) else [value]
     return all(_fits(number, float) and between.low <= number <= between.high for number in numbers)

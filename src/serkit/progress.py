@@ -1,4 +1,4 @@
-"""Progress bars: drawn on stderr when it is a terminal, silent otherwise, and in worker processes."""
+"""Progress bars on stderr. They are hidden in worker processes and if stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def bar(description: str, total: int) -> Iterator[Advance]:
-    """Show a bar while the block runs; call what it yields with the number of steps done.
+    """Show a bar while the block runs. It yields a function to call with the number of finished steps.
 
     >>> with bar("log_mel", 2) as advance:
     ...     advance(1)

@@ -1,7 +1,7 @@
-"""CSV that no spreadsheet runs: a field that would be taken for a formula begins with an apostrophe.
+"""CSV that is safe for spreadsheets: an apostrophe precedes every field that would run as a formula.
 
-Names of files and labels come from strangers. Spreadsheets run a field that begins with `=`, `+`, `-` or `@`, which can
-fetch addresses and start programs: https://owasp.org/www-community/attacks/CSV_Injection.
+File names and labels come from strangers. Spreadsheets run a field that starts with `=`, `+`, `-` or `@` as a formula,
+which can fetch addresses and start programs: https://owasp.org/www-community/attacks/CSV_Injection.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import io
 import re
 from typing import Any, TextIO
 
-# The wide forms of Japanese and Chinese keyboards are taken for the same.
+# Spreadsheets treat the full-width forms of Japanese and Chinese keyboards the same way.
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|nan)")
 
 
 def harmless(field: str) -> str:
-    """Put an apostrophe before a field that a spreadsheet would run; numbers stay as they are.
+    """Put an apostrophe before a field that a spreadsheet would run; numbers are unchanged.
 
     >>> harmless("=HYPERLINK(A1)"), harmless("-0.5")
     ("'=HYPERLINK(A1)", '-0.5')
@@ -26,7 +26,7 @@ def harmless(field: str) -> str:
 
 
 def harmless_rows(text: str) -> str:
-    """Return whole rows of CSV with each field harmless."""
+    """Return complete rows of CSV with each field made harmless."""
     rows = io.StringIO(newline="")
     writer = csv.writer(rows, lineterminator="\r\n" if text.endswith("\r\n") else "\n")
     for row in csv.reader(io.StringIO(text, newline="")):
@@ -35,7 +35,7 @@ def harmless_rows(text: str) -> str:
 
 
 class Harmless:
-    """A stream for CSV that makes each field harmless; what is written at once are whole rows."""
+    """A stream for CSV that makes each field harmless; every write must hold complete rows."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,8 +1,8 @@
-"""What a terminal is given: text of users, with all that would steer the terminal shown instead of obeyed.
+"""Output to terminals: control sequences in users' text are shown instead of obeyed.
 
-Labels, file names and messages may hold escape sequences, which move the cursor, change colors or the title, or hide
-text. Everything that a command prints for people goes through `show`, `note` or `screen`; what goes to a file or, on a
-terminal, to the eye through `Shown`.
+Labels, file names and messages may hold escape sequences that move the cursor, change colors or the title, or hide
+text. Everything that a command prints for people goes through `show`, `note` or `screen`. Output that goes to a file or
+a terminal goes through `Shown`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Control characters but tab and line feed, line and paragraph separators, and marks that turn the direction of text.
+# Control characters except tab and line feed, line and paragraph separators, and marks that change the text direction.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def visible(text: str) -> str:
-    r"""Return a text with its steering characters as escapes: those of ASCII as Python's, the others as JSON's too.
+    r"""Return a text with control characters as escapes: ASCII as in Python, others as in Python and JSON.
 
     >>> visible("a\x1b[31mb\u202ec")
     'a\\x1b[31mb\\u202ec'
@@ -43,7 +43,7 @@ def note(text: str) -> None:
 
 
 class Shown:
-    """A stream that shows what would steer the terminal behind it."""
+    """A stream that shows control characters instead of passing them to the terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -56,11 +56,11 @@ class Shown:
 
 
 def screen(file: TextIO | Shown | None = None, width: int | None = None) -> Console:
-    """Make a console of rich for tables: nothing in a text is its markup, and nothing steers the terminal.
+    """Make a rich console for tables. It ignores markup in texts and shows control characters.
 
     Args:
-        file: the stream; None: stdout.
-        width: columns where the stream is no terminal; None: what rich takes.
+        file: output stream; None: stdout.
+        width: number of columns if the stream is not a terminal; None: rich's default.
     """
     from collections.abc import Iterable
 
@@ -72,6 +72,6 @@ def screen(file: TextIO | Shown | None = None, width: int | None = None) -> Cons
             for segment in super().render(renderable, options):
                 yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
-    # Its own colors are to be obeyed.
+    # Rich's own colors must reach the terminal.
     file = file.stream if isinstance(file, Shown) else file or sys.stdout
     return Screen(file=file, width=None if file.isatty() else width, markup=False)

@@ -1,13 +1,13 @@
-"""Text that people write: one spelling of what looks the same, and the words for a missing value.
+"""Text written by people: one spelling for text that looks the same, and the words for missing values.
 
-Labels, names and cells of tables are cleaned once, where they are read. Names of files stay as they are on disk.
+Labels, names and table cells are cleaned once, when they are read. File names stay as they are on disk.
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-# Soft hyphen, marks of direction, joiners, byte order mark, variation selectors of emoji: nobody sees them.
+# Invisible: soft hyphen, direction marks, joiners, byte order mark, variation selectors of emoji.
 _INVISIBLE = dict.fromkeys(
     [
         0x00AD,
@@ -23,23 +23,23 @@ _INVISIBLE = dict.fromkeys(
     ]
 )
 
-# What programs write where they have no value. Letters of these cases only: `null` is German for zero.
+# Words that programs write for a missing value. Case matters: `null` is German for zero.
 _NOT_A_LABEL = frozenset(
     {"", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "NULL"}
 )
-# In lower case, with what people write there too.
+# In lower case, with the words that people write as well.
 _MISSING = frozenset({*map(str.lower, _NOT_A_LABEL), "none", "n.a.", "-", "--", "–", "—", "?", "."})
 
 
 def composed(text: str) -> str:
-    """Return a text in Unicode form NFC, in which an accent is part of its letter."""
+    """Return a text in Unicode form NFC, which joins an accent and its letter."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def clean(text: str) -> str:
-    """Return a text in one spelling: NFC, nothing invisible, no blanks around it and one for each run inside.
+    """Return a text in one spelling: NFC, without invisible characters, outer blanks or runs of blanks.
 
-    A no-break space is a blank; so are tabs and line breaks.
+    No-break spaces, tabs and line breaks count as blanks.
 
     >>> clean("  very\\u00a0 happy\\u200b ")
     'very happy'
@@ -50,7 +50,7 @@ def clean(text: str) -> str:
 
 
 def is_missing(text: str) -> bool:
-    """Return whether a name or a number is none: empty, `NA`, `nan`, `None`, `null`, `-`, ... in any case.
+    """Return whether a name or a number is missing: empty, `NA`, `nan`, `None`, `null`, `-`, ... in any case.
 
     >>> is_missing("NaN"), is_missing(" "), is_missing("Nancy")
     (True, True, False)
@@ -59,7 +59,7 @@ def is_missing(text: str) -> bool:
 
 
 def is_missing_label(text: str) -> bool:
-    """Return whether a label is none: empty or `NA`, `NaN`, ..., but not a word such as `none`, which may be a class.
+    """Return whether a label is missing: empty, `NA`, `NaN`, ..., but not a word such as `none`, which may be a class.
 
     >>> is_missing_label("nan"), is_missing_label("none")
     (True, False)

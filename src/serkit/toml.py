@@ -1,4 +1,4 @@
-"""Writing values as TOML: the only place that does. `serkit.documents` reads it."""
+"""The only writer of TOML. `serkit.documents` reads it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 
 def write_value(value: Any) -> str:
-    """Write a value in one line, tables inline.
+    """Return a value as TOML on one line, with tables inline.
 
-    TOML has no null: an entry of a table that is None is left out, and so stays at its default.
+    TOML has no null, so an entry of a table that is None is left out and keeps its default.
 
     >>> write_value({"name": "cnn", "channels": [8, 16], "bias": True, "rate": None})
     '{ name = "cnn", channels = [8, 16], bias = true }'
 
     Raises:
-        TypeError: None outside a table, or what TOML has no word for.
+        TypeError: the value is None outside a table, or has no TOML form.
     """
     if isinstance(value, Mapping):
         entries = write_entries(value)
@@ -25,20 +25,20 @@ def write_value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(write_value, value))}]"
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # inf, -inf and nan are TOML's words too
+        return str(value)  # TOML also writes inf, -inf and nan
     if isinstance(value, (str, bool, int, float)):
-        # JSON's strings are TOML's, but for the one control character that JSON does not escape.
+        # JSON strings are valid TOML, except for the one control character that JSON does not escape.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     raise TypeError(f"TOML cannot hold {value!r}")
 
 
 def write_entries(table: Mapping[str, Any]) -> list[str]:
-    """Write `key = value` for each entry of a table that is not None."""
+    """Return `key = value` for each entry of a table that is not None."""
     return [f"{write_key(key)} = {write_value(value)}" for key, value in table.items() if value is not None]
 
 
 def write_key(key: str) -> str:
-    """Write a key, quoted where it is not plain.
+    """Return a key, quoted if necessary.
 
     >>> write_key("size"), write_key("a b")
     ('size', '"a b"')

@@ -13,7 +13,7 @@ def test_this_computer_needs_no_token(host):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", "", "127.0.0.1.example.org"])
 def test_any_other_address_needs_one(host):
-    with pytest.raises(UserError, match="give them a token in SERKIT_TOKEN"):
+    with pytest.raises(UserError, match="set a token in SERKIT_TOKEN"):
         access.check_address(host, None)
     access.check_address(host, TOKEN)
 
@@ -30,7 +30,7 @@ def test_the_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", ["", "short", "0123456789abcde", "0123456789abcdef 7", "0123456789abcdeé"])
 def test_a_token_that_is_none(text, monkeypatch):
     monkeypatch.setenv("SERKIT_TOKEN", text)
-    with pytest.raises(UserError, match="SERKIT_TOKEN: a token has 16 or more characters"):
+    with pytest.raises(UserError, match="SERKIT_TOKEN: a token must have at least 16 characters"):
         access.read_token()
 
 

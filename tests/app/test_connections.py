@@ -186,7 +186,7 @@ def test_bodies_in_waiting_are_bounded_together(port, sound):
         with connected(port, head(len(content)) + content) as connection:
             received = rest(connection)
             assert received.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in received
-            assert b"other recordings take all its memory" in received
+            assert b"other recordings take all memory" in received
     time.sleep(0.5)
     with connected(port, head(len(content)) + content) as connection:
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")

@@ -121,19 +121,19 @@ def test_counters_come_every_five_seconds(client, samples):
             ]
         ],
         ("?rate", None, "rate must be a whole number from 4000 to 192000, got ''"),
-        ("?rate=16000&rate=8000", None, "parameter 'rate' is there 2 times; once is right"),
+        ("?rate=16000&rate=8000", None, "parameter 'rate' must appear once, got 2 times"),
         ("?chanel=1", None, "unknown parameter 'chanel'. Available: model, rate"),
         ("?rat=16000", None, "unknown parameter 'rat'. Did you mean 'rate'? Available: model, rate"),
         ("?model=toy&token=1", None, "unknown parameter 'token'"),
-        ("", b"\0\0\0", "a message of 3 bytes holds no whole number of 16-bit samples"),
-        ("", "hello", "a text of 5 characters is neither"),
-        ("", "[1]", "a text of 3 characters is neither"),
-        ("", '{"type": "begin"}', "a text of 17 characters is neither"),
-        ("", '{"type": "skip", "samples": 0}', "a text of 30 characters is neither"),
-        ("", '{"type": "skip", "samples": 1000001}', "a text of 36 characters is neither"),
-        ("", '{"type": "skip", "samples": "1"}', "a text of 32 characters is neither"),
-        ("", '{"type": "skip", "samples": true}', "a text of 33 characters is neither"),
-        ("", "[" * 100_000, "a text of 100000 characters is neither"),
+        ("", b"\0\0\0", "a message must hold whole 16-bit samples, got 3 bytes"),
+        ("", "hello", "got 5 other characters"),
+        ("", "[1]", "got 3 other characters"),
+        ("", '{"type": "begin"}', "got 17 other characters"),
+        ("", '{"type": "skip", "samples": 0}', "got 30 other characters"),
+        ("", '{"type": "skip", "samples": 1000001}', "got 36 other characters"),
+        ("", '{"type": "skip", "samples": "1"}', "got 32 other characters"),
+        ("", '{"type": "skip", "samples": true}', "got 33 other characters"),
+        ("", "[" * 100_000, "got 100000 other characters"),
     ],
 )
 def test_mistakes_end_a_stream(client, query, message, error):
@@ -149,14 +149,17 @@ def test_mistakes_end_a_stream(client, query, message, error):
 def test_a_client_that_says_nothing_is_left(serve):
     with serve(idle=0.1).websocket_connect("/v1/stream") as websocket:
         messages, code = received(websocket)
-    assert (messages[-1], code) == ({"type": "error", "error": "nothing was sent for 0.1 s"}, 1008)
+    assert (messages[-1], code) == ({"type": "error", "error": "no message arrived for 0.1 s"}, 1008)
 
 
 def test_a_stream_has_an_end(serve, samples):
     with serve(stream=2.0).websocket_connect("/v1/stream") as websocket:
         websocket.send_bytes(samples.tobytes())
         messages, code = received(websocket)
-    assert (messages[-1], code) == ({"type": "error", "error": "a stream may last 2 s; begin another"}, 1008)
+    assert (messages[-1], code) == (
+        {"type": "error", "error": "the stream has reached the maximum of 2 s; start another"},
+        1008,
+    )
 
 
 def test_streams_are_bounded_in_number(serve):
@@ -200,7 +203,7 @@ def test_a_fault_of_the_server_is_not_the_clients(client, samples, monkeypatch, 
     with client.websocket_connect("/v1/stream") as websocket:
         websocket.send_bytes(samples.tobytes())
         messages, code = received(websocket)
-    assert (code, messages[-1]["error"]) == (1011, "internal error; the server's log says more")
+    assert (code, messages[-1]["error"]) == (1011, "internal error; see the server's log")
     assert "/secret/path: broken" in caplog.text
 
 

@@ -154,7 +154,7 @@ def test_a_token_is_enough(server):
 def test_a_refusal_says_what_would_work(server):
     answer = server().get("/v1/models", headers={"Host": "evil.example"})
     assert answer.json()["error"] == (
-        "host 'evil.example' is not answered: use http://127.0.0.1 or http://localhost, or start the server with "
+        "host 'evil.example' is not allowed; use http://127.0.0.1 or http://localhost, or start the server with "
         "--allowed-host NAME"
     )
 
@@ -166,5 +166,5 @@ def test_a_name_to_allow(name):
 
 @pytest.mark.parametrize("name", ["", "*", "*.example.org", "http://a.example", "a.example:80", "a/b", "a b", ".a"])
 def test_what_is_no_name_to_allow(name):
-    with pytest.raises(UserError, match="must be a name such as ser"):
+    with pytest.raises(UserError, match="--allowed-host must be a name such as ser"):
         check_name(name)

@@ -155,7 +155,7 @@ def test_what_takes_too_long_is_given_up(serve, sound):
             "call.wav: the process that decoded it crashed (SIGSEGV); the recording is probably broken",
             "crashed",
         ),
-        ("SIGKILL", 500, "internal error; the server's log says more", "killed"),
+        ("SIGKILL", 500, "internal error; see the server's log", "killed"),
     ],
 )
 def test_a_process_that_ends_over_a_recording(client, sound, caplog, endpoint, name, status, error, reason):
@@ -179,7 +179,7 @@ def test_a_recording_that_needs_more_memory_than_it_may_take(serve, sound):
     silence = io.BytesIO()
     soundfile.write(silence, np.zeros((40 * 192_000, 2), dtype=np.int16), 192_000, format="FLAC")
     answer = client.post("/v1/timeline", files={"file": ("call.flac", silence.getvalue())})
-    assert (answer.status_code, answer.json()) == (422, {"error": "call.flac: needs more than 1 MB of memory"})
+    assert (answer.status_code, answer.json()) == (422, {"error": "call.flac: requires more than 1 MB of memory"})
     assert client.post("/v1/predict", content=sound(1.0)).status_code == 200
 
 
@@ -187,7 +187,7 @@ def test_a_broken_model_is_not_the_clients_fault(client, sound, models, caplog):
     # After it was loaded: the process that recognizes finds it so.
     (models.folders["twin"] / "model.onnx").write_bytes(b"no network")
     answer = client.post("/v1/predict", params={"model": "twin"}, content=sound())
-    assert (answer.status_code, answer.json()) == (500, {"error": "internal error; the server's log says more"})
+    assert (answer.status_code, answer.json()) == (500, {"error": "internal error; see the server's log"})
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "model.onnx: corrupt" in caplog.text
 
@@ -202,7 +202,7 @@ def test_a_broken_model_is_not_the_clients_fault(client, sound, models, caplog):
         ("%00", "unknown parameter '\x00'. Available: "),
         ("=toy", "unknown parameter ''. Available: "),
         ("x" * 4000, f"unknown parameter '{'x' * 40}'. Available: "),
-        ("model=toy&model=twin", "parameter 'model' is there 2 times; once is right"),
+        ("model=toy&model=twin", "parameter 'model' must appear once, got 2 times"),
         ("model=", "unknown model ''. Available: toy, twin"),
     ],
 )

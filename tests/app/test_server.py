@@ -22,7 +22,7 @@ def test_models_are_described(client):
 
 
 def test_the_same_name_twice(toy):
-    with pytest.raises(UserError, match="a model 'toy' is there already"):
+    with pytest.raises(UserError, match="the name 'toy' is already in use by another model"):
         Models.load(["toy", str(toy)])
 
 

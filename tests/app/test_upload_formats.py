@@ -61,7 +61,7 @@ def test_joined_and_truncated(client, kind):
     answer = post(client, content + content)
     assert answer.status_code == 200
     if format in ("WAV", "AIFF"):
-        assert answer.json()["warnings"] == ["recording: another recording behind its end is left out"]
+        assert answer.json()["warnings"] == ["recording: another recording after its end is skipped"]
     else:
         assert answer.json()["duration"] == pytest.approx(4.0, abs=0.1)
     cut = post(client, content[: int(0.8 * len(content))])
@@ -83,14 +83,14 @@ def test_a_long_one_is_not_decoded_to_its_end(serve, convert):
     content = convert("mka", "-c:a", "flac", seconds=30.0)
     answer = post(serve(longest=5.0), content)
     assert answer.status_code == 413
-    assert answer.json() == {"error": "recording: lasts 6 s; at most 5 s are taken"}
+    assert answer.json() == {"error": "recording: lasts 6 s; the maximum is 5 s"}
 
 
 def test_without_ffmpeg(client, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     answer = post(client, b"\x00\x00\x00\x20ftypM4A " + bytes(100))
     assert answer.status_code == 422
-    assert "reading MP4 needs ffmpeg" in answer.json()["error"]
+    assert "MP4 requires ffmpeg" in answer.json()["error"]
 
 
 def test_a_recording_that_prints(client, capfd):

@@ -35,15 +35,15 @@ def test_silence_that_expands_is_refused_by_its_header(client):
     assert len(body.content) < 1_000_000
     answer = post(client, body)
     assert answer.status_code == 413
-    assert answer.json() == {"error": "recording: lasts 3600 s; at most 600 s are taken"}
+    assert answer.json() == {"error": "recording: lasts 3600 s; the maximum is 600 s"}
 
 
 @pytest.mark.parametrize(
     ("limits", "seconds", "rate", "channels", "status", "message"),
     [
-        ({"longest": 2.0}, 2.5, 16000, 1, 413, "lasts 2 s; at most 2 s"),
-        ({"shortest": 0.5}, 0.4, 16000, 1, 422, "lasts 0.4 s; at least 0.5 s"),
-        ({"channels": 1}, 1.0, 16000, 2, 422, "has 2 channels; at most 1"),
+        ({"longest": 2.0}, 2.5, 16000, 1, 413, "lasts 2 s; the maximum is 2 s"),
+        ({"shortest": 0.5}, 0.4, 16000, 1, 422, "lasts 0.4 s; the minimum is 0.5 s"),
+        ({"channels": 1}, 1.0, 16000, 2, 422, "has 2 channels; the maximum is 1"),
         ({"lowest_rate": 8001}, 1.0, 8000, 1, 422, "a sampling rate of 8000 Hz; 8001 to 192000 Hz"),
         ({"highest_rate": 15999}, 1.0, 16000, 1, 422, "a sampling rate of 16000 Hz; 4000 to 15999 Hz"),
         ({"body": 20000}, 1.0, 16000, 1, 413, "the body is larger than 0.02 MB"),
@@ -78,7 +78,7 @@ def test_a_form_counts_as_a_whole(serve, sound):
 
 @pytest.mark.parametrize("name", ["../a.wav", "/a.wav", "a\\b.wav", "..", "a\x01.wav", "n" * 256])
 def test_a_name_that_is_a_path(name):
-    with pytest.raises(HTTPException, match="is no plain name"):
+    with pytest.raises(HTTPException, match="the file name must have no folders"):
         uploads._checked_name(name)
 
 
@@ -121,8 +121,8 @@ def test_a_slow_client_is_not_waited_for(size, limits):
         receive([piece(b"a" * size)] * 100, pause=0.05, **limits)
     assert (error.value.status_code, error.value.headers) == (408, {"Connection": "close"})
     limits = Limits(**limits)
-    rate = f"{limits.slowest:g} bytes a second after the first {limits.grace:g} s"
-    wanted = f"all of it within {limits.receive:g} s, and {rate}, would do"
+    rate = f"{limits.slowest:g} bytes per second after the first {limits.grace:g} s"
+    wanted = f"it must arrive within {limits.receive:g} s, at {rate}"
     assert error.value.detail == f"the body arrives too slowly: {wanted}"
 
 
@@ -141,7 +141,7 @@ def test_bodies_share_their_memory():
             first(1)
         assert (error.value.status_code, bodies.taken) == (503, 100)
         assert error.value.headers == {"Retry-After": "1", "Connection": "close"}
-        assert error.value.detail == "the server is busy: other recordings take all its memory; try again"
+        assert error.value.detail == "the server is busy: other recordings take all memory; try again"
     assert bodies.taken == 0
     with bodies.share() as third:
         third(100)
@@ -160,5 +160,5 @@ def test_one_body_always_fits(serve, sound):
 
 
 def test_a_client_that_goes_away():
-    with pytest.raises(HTTPException, match="the connection was closed before the whole body had arrived"):
+    with pytest.raises(HTTPException, match="the connection was closed before the complete body arrived"):
         receive([piece(b"a"), {"type": "http.disconnect"}])

@@ -112,7 +112,7 @@ def test_unknown_speakers_are_counted_not_compared():
         ("train", "validation", "test"),
     )
     assert found.ids == ("table/1", "table/2", "table/4")
-    assert found.message == "speaker unknown for 3 of 3 utterances: not compared"
+    assert found.message == "speaker is unknown for 3 of 3 utterances: not compared"
     assert texts([[found], []]) == ["unknown speaker: 3 utterances in 1 of 2 folds, not compared"]
 
 
@@ -122,7 +122,7 @@ def test_recordings_without_a_hash_are_counted():
 
 
 def test_ids_without_an_utterance_are_refused():
-    with pytest.raises(UserError, match="1 ids are not among the utterances \\(first: 'table/9'\\)"):
+    with pytest.raises(UserError, match="1 ids are not in the given utterances \\(first: 'table/9'\\)"):
         audit(split("1", "2", "9"), UTTERANCES, HASHES)
 
 
@@ -183,7 +183,7 @@ def test_what_the_test_part_was_used_for_is_summed_up():
     view = Finding("normalisation", ("train", "test"), ("table/4",), "", ("view 'speech' of stage 'main'",), 1)
     stage = Finding("training", ("train", "test"), ("table/4",), "", ("stage 'main'",), 1)
     silent = Finding("unknown training", ("train",), ("table/4",), "")
-    line = "unknown training: what was used to normalise and choose is not written down in 1 of 2 folds"
+    line = "unknown training: what was used to normalize and choose is not recorded in 1 of 2 folds"
     assert texts([[silent], []]) == [line]
     assert texts([[view], [stage, view]]) == [
         "training leak: the test part was used in 1 of 2 folds: stage 'main'",

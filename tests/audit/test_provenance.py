@@ -22,7 +22,7 @@ def test_a_stage_that_saw_nothing_of_the_test_part_is_clean():
 def test_a_normalisation_fitted_on_all_data_is_a_leak():
     (finding,) = trace(SPLIT, [Record.of({**CLEAN, "normalised_on": {"speech": ["t/1", "t/3", "t/4", "t/5+noise"]}})])
     assert (finding.kind, finding.severity, finding.ids) == ("normalisation", "leak", ("t/4", "t/5"))
-    assert finding.message == "view 'speech' of stage 'main' is normalised by 2 of 2 test utterances"
+    assert finding.message == "view 'speech' of stage 'main' is normalized by 2 of 2 test utterances"
 
 
 def test_training_and_selection_on_the_test_part_are_leaks():
@@ -43,7 +43,7 @@ def test_names_of_files_that_look_like_windows_and_copies_are_kept_apart():
 
 
 def test_what_is_not_written_down_is_told():
-    message = "what was used to normalise and choose is not written down for stage main"
+    message = "what was used to normalize and choose is not recorded for stage main"
     assert found(normalised_on={"speech": None}) == [("unknown training", "caution", message)]
     old = {"name": "main", "items": ["t/1"]}
     assert [each.kind for each in trace(SPLIT, [Record.of(old)])] == ["unknown training"]

@@ -173,11 +173,11 @@ def test_further_channels_must_be_there_and_last_as_long_as_the_speech(tree):
         )
     )
     assert report.channels == {
-        "x/short egg": "ends 0.030 s before the speech does",
-        "x/late egg": "begins 0.020 s after the speech does",
-        "x/second egg": "no channel 1 in egg.wav; it has 1, counted from 0",
+        "x/short egg": "ends 0.030 s before the speech",
+        "x/late egg": "begins 0.020 s after the speech",
+        "x/second egg": "egg.wav has no channel 1; it has 1, counted from 0",
         "x/gone egg": "no such file",
-        "x/end egg": "ends 0.030 s before the speech does",
+        "x/end egg": "ends 0.030 s before the speech",
         "x/none egg": "missing",
     }
 
@@ -223,7 +223,7 @@ def test_stats_count_and_measure(tmp_path):
     assert numbers.seconds == {"min": 0.5, "median": 2.0, "max": 8.0, "total": 15.5}
     assert numbers.rates == {8000: 5}
     assert list(numbers.unreadable) == ["x/broken", "x/beyond"]
-    assert numbers.unreadable["x/beyond"] == "no interval 5 to 7 s in it; it lasts 1.000 s"
+    assert numbers.unreadable["x/beyond"] == "has no interval 5 to 7 s; it lasts 1.000 s"
 
 
 def test_numbers_are_not_counted_as_classes(tree):

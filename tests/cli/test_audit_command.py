@@ -81,7 +81,7 @@ def test_lists_of_a_corpus_that_is_not_named(tmp_path):
     assert isinstance(result.exception, UserError)
     message = str(result.exception)
     assert "do not exist: " in message
-    assert message.endswith("; where the rows name recordings of a corpus, add --corpus emodb=FOLDER")
+    assert message.endswith("; if the rows name recordings of a corpus, add --corpus emodb=FOLDER")
 
 
 def test_json_names_the_files_of_copies(tmp_path, monkeypatch, noise):

@@ -79,7 +79,7 @@ def test_doctor_looks_for_ffmpeg(run, toy, tmp_path, monkeypatch, capsys, there)
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
     assert run(["doctor"]) == 0
-    expected = str(program) if there else "not found: M4A, MP4, WebM, WMA, AMR and videos cannot be read"
+    expected = str(program) if there else "not found; required for M4A, MP4, WebM, WMA, AMR and videos"
     assert f"ffmpeg     {expected}\n" in capsys.readouterr().out
 
 

@@ -48,4 +48,4 @@ def test_one_corpus_may_be_tested_alone(corpora, tmp_path, capsys):
     assert "unknown corpus to test 'tabel'. Did you mean 'table'?" in capsys.readouterr().err
     wrong = [*arguments[:-3], "--protocol", "clean", "--out", str(tmp_path / "clean"), "--test-on", "table"]
     assert run(wrong) == 2
-    assert "tested names groups of kind 'leave_one_group_out'" in capsys.readouterr().err
+    assert "tested requires kind 'leave_one_group_out'" in capsys.readouterr().err

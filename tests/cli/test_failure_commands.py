@@ -77,11 +77,11 @@ def test_robustness_of_a_bundle_goes_into_a_folder_of_its_own(toy, synthetic, tm
         (["robustness", "RUN", "--curve", "nose"], "unknown curve 'nose'. Did you mean 'noise'"),
         (["robustness", "RUN", "--corpus", "emodb=x"], "learned from synthetic only"),
         (["robustness", "default", "--curve", "gain"], "no corpus given"),
-        (["robustness", "default", "--map", "calm"], "--map: write OLD=NEW"),
-        (["robustness", "RUN", "--curve", "gain", "--map", "calm=neutral"], "--map is for bundles"),
+        (["robustness", "default", "--map", "calm"], "--map must be OLD=NEW"),
+        (["robustness", "RUN", "--curve", "gain", "--map", "calm=neutral"], "--map requires a bundle"),
         # Before any recording is read: of this bundle's corpus there is none.
         (["robustness", "default", "--curve", "nose"], "unknown curve 'nose'. Did you mean 'noise'"),
-        (["robustness", "default", "--out", __file__], "is a file; --out wants a folder"),
+        (["robustness", "default", "--out", __file__], "is a file; --out must be a folder"),
     ],
 )
 def test_mistakes_are_one_line(trained, capsys, arguments, message):

@@ -120,10 +120,10 @@ def test_the_picture(take, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["f0_egg", "TAKE", "--channel", "2"], "take.wav: no channel 2; it has 2, counted from 0"),
-        (["f0_egg", "TAKE", "--channel", "left"], "neither a number from 0 nor 'egg'"),
-        (["log_mel", "TAKE", "--plot", "x.png"], "--plot draws F0, which 'log_mel' has not"),
-        (["f0_egg", "TAKE", "--plot", "x.svg"], "the picture is written as .png"),
+        (["f0_egg", "TAKE", "--channel", "2"], "take.wav: has no channel 2; it has 2, counted from 0"),
+        (["f0_egg", "TAKE", "--channel", "left"], "--channel must be a number from 0, or 'egg', got 'left'"),
+        (["log_mel", "TAKE", "--plot", "x.png"], "--plot draws F0, but 'log_mel' has no F0"),
+        (["f0_egg", "TAKE", "--plot", "x.svg"], "x.svg: --plot requires a file that ends in .png"),
         (["f0_egg", "TAKE", "COPY", "--plot", "x.png"], "--plot draws one recording, not 2"),
         (["f0_egg", "TAKE", "--out", "x.txt"], "the table is written as .csv or .parquet"),
     ],
@@ -199,7 +199,7 @@ def test_without_a_home_folder(take, tmp_path, homeless, toy, capsys, monkeypatc
     assert run(["predict", "--model", "toy", "--format", "csv", str(take)]) == 0
     assert run(["models"]) == 0
     assert run(["doctor"]) == 0
-    assert "store      none, without a home folder: set SERKIT_CACHE to a folder" in capsys.readouterr().out
+    assert "store      none, because there is no home folder; set SERKIT_CACHE to a folder" in capsys.readouterr().out
     assert run(["features", "log_mel_functionals", str(take)]) == 2
     assert capsys.readouterr().err == (
         "serkit: error: there is no home folder for the cache: set SERKIT_CACHE to a folder\n"
@@ -228,7 +228,7 @@ def test_csv_for_spreadsheets(take, tmp_path, capsys, monkeypatch):
         assert list(csv.reader(file)) == [header, *rows]
     capsys.readouterr()
     assert run([*command, "--out", "out.parquet"]) == 2
-    assert capsys.readouterr().err == "serkit: error: --csv-safe is for CSV, and out.parquet is not\n"
+    assert capsys.readouterr().err == "serkit: error: --csv-safe requires CSV, but out.parquet is not a CSV file\n"
 
 
 def test_two_writers_of_one_table(take, tmp_path, capsys):

@@ -112,7 +112,7 @@ def test_a_card_is_repeated(trained, table, tmp_path, capsys):
     assert capsys.readouterr().out == f"{card}: {card.stat().st_size / 1e3:.0f} kB\n"
     command = ["evaluate", str(card), "--corpus", f"table={table}", "--jobs", "1"]
     assert run([*command, "--run", str(tmp_path / "again")]) == 0
-    assert "values are equal to the card's   run: " in capsys.readouterr().out
+    assert "values match the card   run: " in capsys.readouterr().out
     assert "baseline" not in json.loads((trained / "scores.json").read_text())
     assert run([*command, "--run", str(tmp_path / "again")]) == 2
     assert "holds a finished run" in capsys.readouterr().err
@@ -124,7 +124,7 @@ def test_a_card_is_repeated(trained, table, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert not found["equal"] and [(row["value"], row["card"]) for row in found["differences"]] == [("ece", 0.5)]
     assert run([*command, "--map", "anger=drop"]) == 2
-    assert "--map is for recognisers" in capsys.readouterr().err
+    assert "--map requires a recognizer" in capsys.readouterr().err
     assert run(["export", str(trained)]) == 2
     assert "nothing to write: give --out FOLDER" in capsys.readouterr().err
 
@@ -196,7 +196,10 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
     [
         (["train", "compact-cn", "--corpus", "TABLE"], "unknown system 'compact-cn'. Did you mean 'compact-cnn'?"),
         (["train", "compact-cnn", "--corpus", "emdb=x"], "unknown corpus 'emdb'. Did you mean 'emodb'?"),
-        (["train", "compact-cnn", "--corpus", "emodb"], "--corpus emodb: write NAME=FOLDER"),
+        (
+            ["train", "compact-cnn", "--corpus", "emodb"],
+            "--corpus must be NAME=FOLDER, e.g. emodb=data/emodb, got 'emodb'",
+        ),
         (["train", "compact-cnn", "--corpus", "emodb=nowhere"], "nowhere: no such file or folder"),
         (["train", "compact-cnn", "--corpus", "TABLE", "--set", "data.x=1"], "unknown key 'data.x'"),
         (["train", "compact-cnn", "--corpus", "TABLE", "--protocol", "clan"], "unknown protocol 'clan'"),

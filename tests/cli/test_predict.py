@@ -118,16 +118,19 @@ def test_a_missing_file_among_others_is_a_failure(run, folder, capsys):
         (["gone.wav"], "gone.wav: no such file or folder"),
         (["gone.wav", "too.wav"], "gone.wav: no such file or folder (and 1 more)"),
         (["*.none"], "*.none: no recording matches"),
-        (["empty"], "empty: no recording in it; looked for .3gp"),
+        (["empty"], "empty: contains no recording; looked for .3gp"),
         (["calls", "--model", "tpy"], "unknown bundle 'tpy'. Did you mean 'toy'?"),
-        (["calls", "--channel", "left"], "--channel left: neither a number from 0 nor 'egg'"),
+        (["calls", "--channel", "left"], "--channel must be a number from 0, or 'egg', got 'left'"),
         (["calls", "--channel", "egg"], "bundle 'toy' listens to speech only"),
-        (["calls", "--resume"], "--resume goes on with a file"),
-        (["calls", "--resume", "--out", "x.json", "--format", "json"], "--resume goes on with a file"),
+        (["calls", "--resume"], "--resume requires --out FILE and --format jsonl or csv"),
+        (
+            ["calls", "--resume", "--out", "x.json", "--format", "json"],
+            "--resume requires --out FILE and --format jsonl or csv",
+        ),
         (["calls", "--out", "none/x.jsonl", "--format", "jsonl"], "x.jsonl: its folder does not exist"),
         (["calls", "--out", "calls"], "calls: is a folder"),
-        (["calls", "--out", "there", "--format", "jsonl"], "there: exists already; go on with it by --resume"),
-        (["calls", "--out", "there"], "there: exists already; remove it"),
+        (["calls", "--out", "there", "--format", "jsonl"], "there: already exists; continue it with --resume"),
+        (["calls", "--out", "there"], "there: already exists; remove it"),
     ],
 )
 def test_wrong_requests(run, folder, tmp_path, capsys, arguments, text):
@@ -319,15 +322,15 @@ def test_a_format_goes_into_files_that_do_not_contradict(run, folder, tmp_path, 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--format", "csv", "--out", "x.parquet"], "x.parquet: --format csv is written as .csv, not .parquet"),
-        (["--format", "json", "--out", "x.jsonl"], "x.jsonl: --format json is written as .json, not .jsonl"),
-        (["--format", "table", "--out", "x.csv"], "x.csv: --format table is written as .txt, not .csv"),
-        (["--out", "x.parquet"], "x.parquet: no format is written as .parquet; known are .txt, .json, .jsonl, .csv"),
-        (["--out", "x.srt"], "--format srt is for timelines: add --timeline"),
-        (["--timeline", "--format", "csv", "--out", "x.srt"], "x.srt: --format csv is written as .csv, not .srt"),
-        (["--timeline", "--out", "x.xlsx"], "x.xlsx: no format is written as .xlsx"),
-        (["--csv-safe"], "--csv-safe is for CSV: add --format csv"),
-        (["--csv-safe", "--timeline", "--format", "rttm"], "--csv-safe is for CSV: add --format csv or audformat"),
+        (["--format", "csv", "--out", "x.parquet"], "x.parquet: --format csv requires .csv, not .parquet"),
+        (["--format", "json", "--out", "x.jsonl"], "x.jsonl: --format json requires .json, not .jsonl"),
+        (["--format", "table", "--out", "x.csv"], "x.csv: --format table requires .txt, not .csv"),
+        (["--out", "x.parquet"], "x.parquet: unknown ending .parquet; use .txt, .json, .jsonl, .csv"),
+        (["--out", "x.srt"], "--format srt requires --timeline"),
+        (["--timeline", "--format", "csv", "--out", "x.srt"], "x.srt: --format csv requires .csv, not .srt"),
+        (["--timeline", "--out", "x.xlsx"], "x.xlsx: unknown ending .xlsx"),
+        (["--csv-safe"], "--csv-safe requires --format csv"),
+        (["--csv-safe", "--timeline", "--format", "rttm"], "--csv-safe requires --format csv or audformat"),
     ],
 )
 def test_endings_that_contradict(run, folder, tmp_path, capsys, arguments, text):
@@ -424,8 +427,8 @@ def test_what_is_passed_over_is_told_once_on_stderr(run, folder, tmp_path, capsy
     (tmp_path / "calls" / "loop").symlink_to(".")
     os.remove("calls/sub/broken.wav")
     expected = (
-        "serkit: warning: passed over 4 files in other formats (.xyz 2, .bin 1, .txt 1); "
-        "1 hidden or system folder (.Trash); 1 further name of what is found already (loop)\n"
+        "serkit: warning: skipped 4 files in other formats (.xyz 2, .bin 1, .txt 1); "
+        "1 hidden or system folder (.Trash); 1 second name of files already found (loop)\n"
     )
     for argument in (folder, "calls/**"):
         assert run(argument, "--format", "jsonl") == 0

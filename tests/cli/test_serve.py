@@ -47,7 +47,7 @@ def test_without_limits(toy, served):
 
 def test_a_public_address_needs_a_token(toy, served, monkeypatch, tmp_path, capsys):
     assert run(["serve", "--model", "toy", "--host", "0.0.0.0", "--port", "0"]) == 2
-    assert "serkit: error: --host 0.0.0.0: others could use the server" in capsys.readouterr().err
+    assert "serkit: error: --host 0.0.0.0: the address is public; set a token in" in capsys.readouterr().err
     assert served == []
     monkeypatch.setenv("SERKIT_TOKEN", "0123456789abcdef")
     assert run(["serve", "--model", "toy", "--host", "0.0.0.0", "--port", "0"]) == 0
@@ -72,10 +72,10 @@ def test_names_that_are_answered(toy, served):
     ("options", "message"),
     [
         (["--model", "toi"], "unknown bundle 'toi'"),
-        (["--model", "toy", "--model", "toy"], "--model toy: a model 'toy' is there already"),
+        (["--model", "toy", "--model", "toy"], "--model toy: the name 'toy' is already in use by another model"),
         (["--token-file", "none"], "--token-file none: No such file or directory"),
         (["--port", "65536"], "Invalid value for '--port'"),
-        (["--allowed-host", "http://a.example"], "--allowed-host http://a.example: must be a name such as ser.example"),
+        (["--allowed-host", "http://a.example"], "--allowed-host must be a name such as ser.example"),
     ],
 )
 def test_mistakes_are_one_line(toy, served, options, message, capsys):

@@ -54,7 +54,7 @@ def test_a_pipe_gives_the_timeline_of_the_same_sound(run, expected, tmp_path):
     command = [sys.executable, "-m", "serkit", "stream", "--model", "toy", *OPTIONS, "--source", "-", "--format", "csv"]
     result = subprocess.run(command, input=samples.tobytes(), capture_output=True, check=True)
     assert result.stdout.decode() == render(expected, "csv").replace("call.wav", "-")
-    assert result.stderr.decode().startswith("serkit: 6.6 s heard, 0.0 s lost, 27 windows, latency p50 ")
+    assert result.stderr.decode().startswith("serkit: 6.6 s received, 0.0 s lost, 27 windows, latency p50 ")
 
 
 def test_lines_to_read(run, expected, capsys):
@@ -90,8 +90,11 @@ def test_interrupted(run, monkeypatch, capsys):
     ("arguments", "text"),
     [
         (["--source", "gone.wav"], "gone.wav: no such file"),
-        (["--source", "call.wav", "--rate", "8000"], "a recording has its own"),
-        (["--source", "-", "--fast"], "--fast is for a recording"),
+        (
+            ["--source", "call.wav", "--rate", "8000"],
+            "--rate, --channels and --device require a microphone or standard input, not a recording",
+        ),
+        (["--source", "-", "--fast"], "--fast requires a recording"),
         (["--source", "-", "--rate", "1"], "--rate"),
         (["--source", "-", "--channels", "5000"], "--channels"),
         (["--source", "call.wav", "--window", "5"], "window 5 s"),

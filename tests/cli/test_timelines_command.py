@@ -63,7 +63,7 @@ def test_recordings_of_one_name_in_two_folders(run, tmp_path, capsys):
     assert {line.split()[1] for line in capsys.readouterr().out.splitlines()} == {"calls/a", "other/a"}
     for arguments in (("--format", "srt", "--out", "new"), ("--plot", "new")):
         assert run("calls/a.wav", "other", *arguments) == 2
-        assert "would be the file of calls" in capsys.readouterr().err
+        assert "would be the file of both calls" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
@@ -83,7 +83,7 @@ def test_a_name_too_long_for_the_file_beside_costs_that_recording(run, tmp_path,
     assert run("calls", "--format", "textgrid", "--out", "grids", "--plot", "pictures") == 1
     err = capsys.readouterr().err
     assert err == (
-        f"serkit: error: calls/{long}: its name is too long for a file beside others; give it a shorter one\n"
+        f"serkit: error: calls/{long}: its name is too long for an output file; shorten it\n"
         "serkit: 1 of 2 recordings failed\n"
     )
     assert [path.name for path in (tmp_path / "grids").iterdir()] == ["b.TextGrid"]
@@ -140,13 +140,13 @@ def test_a_silent_recording(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["calls", "--format", "srt"], "--format srt holds one recording: name a folder with --out for 2"),
+        (["calls", "--format", "srt"], "--format srt holds one recording; give --out FOLDER for 2 recordings"),
         (["calls", "--hop", "0"], "hop 0 s: at least 0.05 s is wanted"),
         (["calls", "--window", "5"], "window 5 s: bundle 'toy' hears 1 s at once at most"),
         (["calls", "--detector", "ear"], "unknown detector 'ear'"),
-        (["calls/a.wav", "--plot", "a.jpg"], "--plot a.jpg: a name that ends in .png is wanted"),
+        (["calls/a.wav", "--plot", "a.jpg"], "--plot must end in .png, got 'a.jpg'"),
         (["calls/a.wav", "--plot", "none/a.png"], "a.png: its folder does not exist"),
-        (["calls/a.wav", "--plot", "there.png"], "there.png: is a folder; --plot wants a file"),
+        (["calls/a.wav", "--plot", "there.png"], "there.png: is a folder; for one recording, --plot must be a file"),
         (["calls", "--out", "x.csv", "--format", "csv", "--resume"], "--out FILE and --format jsonl"),
         (["calls", "--out", "calls", "--format", "csv"], "calls: is a folder"),
         (["gone.wav"], "gone.wav: no such file or folder"),
@@ -167,9 +167,9 @@ def test_wrong_requests(run, tmp_path, capsys, arguments, text):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--hop", "1"], "--hop is an option of the timeline: add --timeline"),
-        (["--plot", "a.png"], "--plot is an option of the timeline: add --timeline"),
-        (["--format", "srt"], "--format srt is for timelines: add --timeline"),
+        (["--hop", "1"], "--hop requires --timeline"),
+        (["--plot", "a.png"], "--plot requires --timeline"),
+        (["--format", "srt"], "--format srt requires --timeline"),
     ],
 )
 def test_options_of_the_timeline_want_it(run, capsys, arguments, text):

@@ -26,8 +26,8 @@ def test_odd_names_are_skipped(tree):
     corpus = aesdd.read(tree("anger/a03 (4).wav", "anger/x03 (4).wav", "anger/a03.wav"))
     assert len(corpus) == 1
     assert corpus.skipped == {
-        "anger/a03.wav": "name is not of the form `a03 (4)`",
-        "anger/x03 (4).wav": "name is not of the form `a03 (4)`",
+        "anger/a03.wav": "name does not have the form `a03 (4)`",
+        "anger/x03 (4).wav": "name does not have the form `a03 (4)`",
     }
 
 

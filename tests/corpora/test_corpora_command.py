@@ -35,7 +35,7 @@ def test_verify_prints_counts_and_defects_and_fails_if_data_are_lost(savee):
     rows = [line.split() for line in result.stdout.splitlines()]
     assert ["anger", "2", "60", "58"] in rows
     assert ["speakers", "3", "4", "1"] in rows
-    assert "skipped: 1\n  rain [heavy].wav: name is not of the form DC_a01" in result.stdout
+    assert "skipped: 1\n  rain [heavy].wav: name does not have the form DC_a01" in result.stdout
     assert "bit-identical: 1\n  savee/DC_a01 = savee/KL_a01" in result.stdout
 
 

@@ -34,10 +34,10 @@ def test_odd_names_and_copies_are_skipped(tree):
     corpus = emodb.read(tree("03a01Fa.wav", "03a01Fa.flac", "03a01Xa.wav", "99a01Fa.wav", "03a01F.wav"))
     assert [utterance.path.name for utterance in corpus.utterances] == ["03a01Fa.flac"]
     assert corpus.skipped == {
-        "03a01F.wav": "name is not of the form 03a01Fa",
+        "03a01F.wav": "name does not have the form 03a01Fa",
         "03a01Fa.wav": "second file of emodb/03a01Fa; kept 03a01Fa.flac",
-        "03a01Xa.wav": "name is not of the form 03a01Fa",
-        "99a01Fa.wav": "no speaker 99 in EMO-DB",
+        "03a01Xa.wav": "name does not have the form 03a01Fa",
+        "99a01Fa.wav": "EMO-DB has no speaker 99",
     }
 
 

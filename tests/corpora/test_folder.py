@@ -22,12 +22,12 @@ def test_recordings_beside_the_classes_are_skipped(tree):
     assert len(corpus) == 1
     assert corpus.skipped == {
         "angry/x.wav": "second file of folder/angry/x; kept angry/x.flac",
-        "y.wav": "lies directly in the folder, so that its class is unknown",
+        "y.wav": "is directly in the folder, so its class is unknown",
     }
 
 
 def test_a_flat_folder_is_refused_with_the_layout_that_would_work(tree):
-    with pytest.raises(UserError, match=r"2 recordings directly in it and no folder per class.*angry/x\.wav"):
+    with pytest.raises(UserError, match=r"has 2 recordings directly in it but no folder per class.*angry/x\.wav"):
         folder.read(tree("x.wav", "y.wav"))
 
 
@@ -47,10 +47,10 @@ def test_what_should_be_a_class_and_has_no_recording_is_named(tree):
         corpus = load("folder", root)
     assert {utterance.targets["emotion"] for utterance in corpus.utterances} == {"anger", "sadness"}
     assert [str(warning.message) for warning in warned] == [
-        f"{root}: 1 recording left out, in formats that serkit does not read (.xyz 1); "
-        "nothing is left of emotion 'happiness'",
-        f"{root}: no recording in 3 of 6 folders, each of which would be a class: 'calm' (empty), 'docs' (.txt 2), "
-        "'mad' (a link to what is found by another name)",
+        f"{root}: 1 recording skipped, in unsupported formats (.xyz 1); no recording remains of emotion 'happiness'",
+        f"{root}: 3 of 6 folders, each of which would be a class, contain no recording: "
+        "'calm' (empty), 'docs' (.txt 2), "
+        "'mad' (a link to a folder found under another name)",
     ]
 
 
@@ -58,7 +58,7 @@ def test_without_any_recording_the_error_says_what_is_there(tree):
     root = tree() / "data"
     (root / "angry").mkdir(parents=True)
     (root / "angry" / "1.xyz").write_bytes(b"")
-    with pytest.raises(UserError, match=r"no recording of corpus 'folder' in it; passed over 1 file in other formats"):
+    with pytest.raises(UserError, match=r"contains no recording of corpus 'folder'; skipped 1 file in other formats"):
         load("folder", root)
 
 
@@ -68,7 +68,7 @@ def test_a_link_into_another_class_is_named(tree):
     (root / "angry" / "z.wav").symlink_to("x.wav")
     corpus = folder.read(root)
     assert len(corpus) == 2
-    assert corpus.cautions == ("1 link to recordings of other classes left out: sad/z.wav (anger)",)
+    assert corpus.cautions == ("1 link to recordings of other classes skipped: sad/z.wav (anger)",)
 
 
 def test_names_of_classes_are_cleaned(tree):

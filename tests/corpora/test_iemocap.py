@@ -61,8 +61,8 @@ def test_session_style_and_dialogue_are_attributes(root):
 def test_turns_without_sound_and_sound_without_evaluation_are_skipped(root):
     wav = "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M099.wav"
     assert iemocap.read(root).skipped == {
-        wav: "no evaluation of it in dialog/EmoEvaluation",
-        "Ses05M_script01_1b_M013": "evaluated, but has no recording",
+        wav: "has no evaluation in dialog/EmoEvaluation",
+        "Ses05M_script01_1b_M013": "has an evaluation but no recording",
     }
 
 

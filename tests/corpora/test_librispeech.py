@@ -60,7 +60,7 @@ def test_without_known_subsets_there_is_no_official_number(tree):
     corpus = librispeech.read(tree("19-198-0000.flac", "19-198-000.flac"))
     assert corpus.facts.speakers is None
     assert corpus.utterances[0].attributes == {"chapter": "198"}
-    assert corpus.skipped == {"19-198-000.flac": "name is not of the form 19-198-0001"}
+    assert corpus.skipped == {"19-198-000.flac": "name does not have the form 19-198-0001"}
 
 
 def test_alignment_line_gives_words_with_start_and_end():
@@ -74,7 +74,7 @@ def test_alignment_line_gives_words_with_start_and_end():
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("84-121123-0000 GO", "not a line of a word alignment"),
+        ("84-121123-0000 GO", "malformed line of a word alignment"),
         ('84-121123-0000 ",GO," "0.1,0.2"', "has 3 words but 2 times"),
         ('84-121123-0000 ",GO," "0.1,0.05,0.2"', "runs backwards"),
     ],
@@ -118,7 +118,7 @@ def test_limits_of_words_can_be_changed(aligned):
 
 
 def test_recordings_without_alignment_are_skipped(aligned):
-    assert words(aligned).skipped == {"train-clean-100/19/198/19-198-0001.flac": "no word alignment of it"}
+    assert words(aligned).skipped == {"train-clean-100/19/198/19-198-0001.flac": "has no word alignment"}
 
 
 def test_alignments_may_lie_elsewhere(aligned, tmp_path):
@@ -136,7 +136,7 @@ def test_without_alignments_the_error_says_where_to_get_them(root):
 
 def test_a_broken_line_is_named_with_file_and_number(aligned):
     (aligned / "train-clean-100/26/495/26-495.alignment.txt").write_text("\n26-495-0000 nonsense\n")
-    with pytest.raises(UserError, match=r"26-495\.alignment\.txt, line 2: not a line"):
+    with pytest.raises(UserError, match=r"26-495\.alignment\.txt, line 2: malformed line of a word alignment"):
         words(aligned)
 
 

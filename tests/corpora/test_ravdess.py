@@ -48,8 +48,8 @@ def test_video_song_and_odd_names_are_skipped(tree):
     assert corpus.skipped == {
         "01-01-01-01-01-01-01.wav": "modality 01 (video), not 03 (audio only)",
         "03-02-01-01-01-01-01.wav": "vocal channel 02 (song), not 01 (speech)",
-        "03-01-09-01-01-01-01.wav": "name is not of the form 03-01-06-01-02-01-12",
-        "03-01-01-01-01-01-25.wav": "name is not of the form 03-01-06-01-02-01-12",
+        "03-01-09-01-01-01-01.wav": "name does not have the form 03-01-06-01-02-01-12",
+        "03-01-01-01-01-01-25.wav": "name does not have the form 03-01-06-01-02-01-12",
         "copy/03-01-01-01-01-01-01.wav": "second file of ravdess/03-01-01-01-01-01-01; kept 03-01-01-01-01-01-01.wav",
     }
 

@@ -53,9 +53,9 @@ def test_odd_names_and_unknown_speakers_are_skipped(tree):
     corpus = savee.read(tree("DC_a01.wav", "DC/a01.wav", "DC_x01.wav", "XY/a01.wav", "DC_a1.wav"))
     assert len(corpus) == 1
     assert corpus.skipped == {
-        "DC_x01.wav": "name is not of the form DC_a01",
-        "DC_a1.wav": "name is not of the form DC_a01",
-        "XY/a01.wav": "no speaker in the name, and the folder is none of DC, JE, JK, KL",
+        "DC_x01.wav": "name does not have the form DC_a01",
+        "DC_a1.wav": "name does not have the form DC_a01",
+        "XY/a01.wav": "neither the name nor the folder gives one of DC, JE, JK, KL",
         "DC_a01.wav": "second file of savee/DC_a01; kept DC/a01.wav",
     }
 

@@ -82,8 +82,7 @@ def test_a_class_whose_files_are_all_of_an_unknown_format_does_not_vanish_in_sil
     # b.xyz lies beside b.wav, and texts lie beside anything.
     assert corpus.skipped == dict.fromkeys(["angry/c.xyz", "angry/d.xyz", "joy/e.bin"], UNREAD)
     assert corpus.cautions == (
-        "3 recordings left out, in formats that serkit does not read (.xyz 2, .bin 1); "
-        "nothing is left of emotion 'angry'",
+        "3 recordings skipped, in unsupported formats (.xyz 2, .bin 1); no recording remains of emotion 'angry'",
     )
 
 

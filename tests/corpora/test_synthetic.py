@@ -310,7 +310,7 @@ class TestFolder:
         )
 
     def test_another_recipe_is_refused(self, corpus):
-        with pytest.raises(UserError, match=r"another recipe \(seed = 0, .*there\)"):
+        with pytest.raises(UserError, match=r"another recipe \(it has seed = 0, .*\)"):
             synthetic.generate(corpus.folder, 2, 1, 2, ["anger"], seed=1)
 
     def test_foreign_recordings_are_reported(self, tmp_path):
@@ -321,13 +321,13 @@ class TestFolder:
         assert list(found.skipped) == ["hello.wav"]
 
     def test_a_folder_without_recipe_is_no_corpus(self, tmp_path):
-        with pytest.raises(UserError, match=r"no recording of corpus 'synthetic'.*synthetic\.json"):
+        with pytest.raises(UserError, match=r"contains no recording of corpus 'synthetic'.*synthetic\.json"):
             corpora.load("synthetic", tmp_path)
 
     @pytest.mark.parametrize("content", ["{", "[]", json.dumps({"seed": 0})])
     def test_a_broken_recipe_is_a_clear_error(self, tmp_path, content):
         (tmp_path / "synthetic.json").write_text(content)
-        with pytest.raises(UserError, match=r"synthetic\.json: not a recipe"):
+        with pytest.raises(UserError, match=r"synthetic\.json: is not a recipe"):
             synthetic.read(tmp_path)
 
 
@@ -336,10 +336,10 @@ class TestMistakes:
         ("arguments", "message"),
         [
             ((1, 1, "angre"), "unknown emotion 'angre'. Did you mean 'anger'"),
-            ((1, 9, "anger"), "sentence: 1 to 8, not 9"),
-            ((0, 1, "anger"), "speaker: at least 1, not 0"),
-            ((1, 1, "anger", 0), "take: at least 1, not 0"),
-            ((1, 1, "anger", 1, -1), "seed: at least 0, not -1"),
+            ((1, 9, "anger"), "sentence must be from 1 to 8, got 9"),
+            ((0, 1, "anger"), "speaker must be at least 1, got 0"),
+            ((1, 1, "anger", 0), "take must be at least 1, got 0"),
+            ((1, 1, "anger", 1, -1), "seed must be at least 0, got -1"),
         ],
     )
     def test_of_an_utterance(self, arguments, message):
@@ -349,11 +349,11 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"speakers": 0}, "speakers: at least 1 is needed, not 0"),
-            ({"sentences": 9}, "sentence: 1 to 8, not 9"),
+            ({"speakers": 0}, "speakers must be at least 1, got 0"),
+            ({"sentences": 9}, "sentence must be from 1 to 8, got 9"),
             ({"emotions": ["joy"]}, "unknown emotion 'joy'"),
-            ({"emotions": []}, "emotions: none given"),
-            ({"egg_start": -0.1}, "egg_start: 0 to 10 s, not -0.1"),
+            ({"emotions": []}, "emotions is empty"),
+            ({"egg_start": -0.1}, "egg_start must be from 0 to 10 s, got -0.1"),
         ],
     )
     def test_of_a_corpus_write_nothing(self, tmp_path, arguments, message):

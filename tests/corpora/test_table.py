@@ -119,19 +119,19 @@ def test_parquet_gives_the_same_as_csv(table):
 def test_without_pandas_the_error_says_what_to_install(table, monkeypatch):
     path = table("path,emotion\n", "my.parquet")
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(UserError, match=r"pip install serkit\[lab\]"):
+    with pytest.raises(UserError, match=r"Parquet requires pandas: pip install 'serkit\[lab\]'"):
         load("table", path)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,emotion\na.wav,sad\n", "no column 'path'. Found: file, emotion"),
+        ("file,emotion\na.wav,sad\n", "has no column 'path'. Columns: file, emotion"),
         (
             "path;emotion\na.wav;sad\n",
-            "a single column 'path;emotion'; cells are separated by commas here, not by semi",
+            "has a single column 'path;emotion'; separate cells by commas, not by semi",
         ),
-        ("path,emotion,emotion\na.wav,sad,happy\n", "column 'emotion' is there twice"),
+        ("path,emotion,emotion\na.wav,sad,happy\n", "column 'emotion' appears twice"),
         ('path,emotion\n"a.wav,sad\nclips/b.wav,sad\n', "line 3: quotes do not match (unexpected end of data)"),
         ('path,emotion\n"a.wav,sad\n"clips/b.wav",sad\n', "line 3: quotes do not match (',' expected after '\"')"),
         (
@@ -141,21 +141,21 @@ def test_without_pandas_the_error_says_what_to_install(table, monkeypatch):
         (",path\n0,a.wav\n", "no column 'emotion' and no other label"),
         (f"path,emotion\n{'too long a name ' * 99},sad\n", "1 of its files do not exist"),
         ("path,emotion\n~nobody/a.wav,sad\n", "1 of its files do not exist"),
-        ("path,speaker\na.wav,anna\n", "no column 'emotion' and no other label. Found: path, speaker"),
-        ("path,emotion\na.wav,sad\n,sad\n", "row 3: empty path"),
-        ("path,emotion\n\na.wav,\n", "row 3: empty emotion"),
-        ("path,word\na.wav,yes\nclips/b.wav,\n", "row 3: no label; all of word are empty"),
+        ("path,speaker\na.wav,anna\n", "has no column 'emotion' and no other label. Columns: path, speaker"),
+        ("path,emotion\na.wav,sad\n,sad\n", "row 3: path is empty"),
+        ("path,emotion\n\na.wav,\n", "row 3: emotion is empty"),
+        ("path,word\na.wav,yes\nclips/b.wav,\n", "row 3: has no label; all of word are empty"),
         (
             "path,emotion,start\na.wav,sad,soon\n",
-            "row 2: start 'soon' is not a time; write seconds, or 0 days 00:00:01.5",
+            "row 2: start must be a time in s or as 0 days 00:00:01.5, got 'soon'",
         ),
-        ("path,emotion,start\na.wav,sad,inf\n", "row 2: start 'inf' is not a time"),
+        ("path,emotion,start\na.wav,sad,inf\n", "row 2: start must be a time in s or as 0 days 00:00:01.5, got 'inf'"),
         ("path,emotion\na.wav,sad\nclips/b.wav,nan\n", "row 3: emotion 'nan' is a missing value"),
-        ("path,emotion,channel\na.wav,sad,0.5\n", "row 2: channel '0.5' is not a channel"),
+        ("path,emotion,channel\na.wav,sad,0.5\n", "row 2: channel must be the number of a channel, from 0, got '0.5'"),
         ("path,emotion\na.wav,sad,3\n", "row 2: 3 values for 2 columns"),
         ("path,emotion\na.wav,sad\na.wav,angry\n", "rows 2 and 3 have the same id 'table/a@0.000'"),
-        ("path,emotion\n", "no recording of corpus 'table' in it"),
-        ("", "no column 'path'. Found: none"),
+        ("path,emotion\n", "contains no recording of corpus 'table'"),
+        ("", "has no column 'path'. Columns: none"),
     ],
 )
 def test_mistakes_are_named(text, message, table):
@@ -174,7 +174,7 @@ def test_missing_files_are_counted_and_three_named(table):
 
 @pytest.mark.skipif(os.sep != "/", reason="Windows reads both")
 def test_paths_as_windows_writes_them_are_explained(table):
-    with pytest.raises(UserError, match=r"1 of its files do not exist: .*clips\\b\.wav; write / instead of \\"):
+    with pytest.raises(UserError, match=r"1 of its files do not exist: .*clips\\b\.wav; use / instead of \\"):
         load("table", table("path,emotion\nclips\\b.wav,sad\n"))
 
 
@@ -184,7 +184,7 @@ def test_a_missing_egg_is_missed_too(table):
 
 
 def test_other_files_are_no_tables(table, tmp_path):
-    with pytest.raises(UserError, match=r"not a table; one of \.csv, \.tab, \.tsv, \.parquet"):
+    with pytest.raises(UserError, match=r"is not a table; supported are \.csv, \.tab, \.tsv, \.parquet"):
         load("table", table("path,emotion\n", "my.xlsx"))
     with pytest.raises(UserError, match="not a table"):
         load("table", tmp_path)
@@ -207,7 +207,7 @@ def test_labels_names_and_columns_are_cleaned(table):
 
 
 def test_a_column_that_looks_like_another_is_there_twice(table):
-    with pytest.raises(UserError, match="column 'emotion' is there twice"):
+    with pytest.raises(UserError, match="column 'emotion' appears twice"):
         read(table("path,emotion,emotion\u200b\na.wav,sad,sad\n"))
 
 
@@ -233,14 +233,14 @@ def test_words_for_nothing_may_be_classes_but_what_programs_write_is_none(table)
 def test_a_class_called_nan_never_comes_about(table):
     with pytest.raises(UserError, match="row 2: emotion 'nan' is a missing value"):
         read(table("path,emotion\na.wav,nan\n"))
-    with pytest.raises(UserError, match="row 2: no label; all of word are empty"):
+    with pytest.raises(UserError, match="row 2: has no label; all of word are empty"):
         read(table("path,word\na.wav,NaN\n"))
 
 
 def test_blank_rows_and_cells_are_skipped_and_rows_keep_their_numbers(table):
     text = "\n , ,\npath,emotion,,\n,,,\na.wav,sad,,,,\n\u200b,\u00a0\n\nclips/b.wav,angry\nNA,NA\n"
     assert [utterance.targets["emotion"] for utterance in read(table(text))] == ["sadness", "anger"]
-    with pytest.raises(UserError, match="row 4: empty path"):
+    with pytest.raises(UserError, match="row 4: path is empty"):
         read(table("path,emotion\n,\na.wav,sad\n,sad\n"))
 
 

@@ -85,15 +85,15 @@ def test_without_tables_there_are_affects_only_and_the_egg_begins_with_the_speec
 def test_transformed_egg_and_odd_names_are_skipped(root, tree):
     tree("tegg/s01_happy_tEGG.wav", "recordings/s01_happy_speech.wav")
     assert tava.read(root).skipped == {
-        "recordings/s01_happy_speech.wav": "name is not of the form s01_annoyed_audio",
-        "tegg/s01_happy_tEGG.wav": "transformed EGG, not speech",
+        "recordings/s01_happy_speech.wav": "name does not have the form s01_annoyed_audio",
+        "tegg/s01_happy_tEGG.wav": "is transformed EGG, not speech",
     }
 
 
 @pytest.mark.parametrize("name", ["SummaryData.csv", "alignment.tsv"])
 def test_damaged_tables_are_named(name, root):
     (root / name).write_text("something\nelse\n")
-    with pytest.raises(UserError, match=f"{name}: not TAVA's"):
+    with pytest.raises(UserError, match=f"{name}: is not TAVA's"):
         tava.read(root)
 
 

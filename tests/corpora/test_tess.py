@@ -39,8 +39,8 @@ def test_odd_names_and_second_copies_are_skipped(tree):
     corpus = tess.read(tree("a/OAF_back_sad.wav", "a/a/OAF_back_sad.wav", "OAF_back_bored.wav", "XAF_back_sad.wav"))
     assert len(corpus) == 1
     assert corpus.skipped == {
-        "OAF_back_bored.wav": "name is not of the form OAF_word_emotion",
-        "XAF_back_sad.wav": "name is not of the form OAF_word_emotion",
+        "OAF_back_bored.wav": "name does not have the form OAF_word_emotion",
+        "XAF_back_sad.wav": "name does not have the form OAF_word_emotion",
         "a/a/OAF_back_sad.wav": "second file of tess/OAF_back_sad; kept a/OAF_back_sad.wav",
     }
 

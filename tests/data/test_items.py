@@ -231,7 +231,7 @@ def test_a_channel_that_lies_elsewhere_is_told(write):
     egg_path, _ = write("egg.wav", 8000, seed=1)
     for start in (-0.5, 0.5, 3.0):
         utterance = Utterance("x/a", path, channels={"egg": Channel(egg_path, start=start)})
-        with pytest.warns(audio.AudioWarning, match="nothing of it lies beside the speech"):
+        with pytest.warns(audio.AudioWarning, match="does not overlap with the speech"):
             found = Item(utterance).signal(RATE, Windowing(), "egg")
         np.testing.assert_array_equal(found, np.zeros(8000))
 
@@ -439,7 +439,7 @@ def test_the_draw_depends_on_the_seed_and_not_on_the_order_nor_on_others():
 
 
 def test_no_more_can_be_drawn_than_there_are():
-    with pytest.raises(UserError, match=r"data\.sample: y has 10 utterances of 'anger'; 11 are wanted"):
+    with pytest.raises(UserError, match=r"data\.sample: y has 10 utterances of 'anger', but 11 are required"):
         draw(crowd(), "emotion", {"y": {"anger": 11}}, 0)
 
 

@@ -45,9 +45,9 @@ def test_shape_and_type_are_as_promised(name, samples):
         ({"name": "log_mel", "band": 3}, r"unknown option of feature 'log_mel' 'band'. Did you mean 'bands'\?"),
         (
             {"name": "log_mel", "version": 99},
-            "feature 'log_mel' version 99 is wanted; this serkit computes version 1",
+            "feature 'log_mel' version 99 is required; this serkit computes version 1",
         ),
-        ({"name": "log_mel", "hop": "160"}, "feature 'log_mel': hop = '160'; a whole number is wanted"),
+        ({"name": "log_mel", "hop": "160"}, "feature 'log_mel': hop must be a whole number, got '160'"),
         ({"name": "log_mel", "hop": 0}, "hop 0"),
     ],
 )

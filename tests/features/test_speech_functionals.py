@@ -127,11 +127,11 @@ def test_columns_name_every_value_once():
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"coefficients": 65}, r"speech_functionals: coefficients 65 must lie in 1..bands \(64\)"),
-        ({"groups": 7}, "groups 7 must divide the bands"),
+        ({"coefficients": 65}, r"speech_functionals: coefficients must be from 1 to bands \(64\), got 65; groups must"),
+        ({"groups": 7}, "groups must divide the bands, got 7"),
         ({"trim": 0.0}, "speech_functionals: trim 0"),
-        ({"length": 513}, "length 513"),
-        ({"high": 9000.0}, "60 to 9000"),
+        ({"length": 513}, r"length must be from 1 to fft \(512\), got 513"),
+        ({"high": 9000.0}, "both from 0 to 8000 Hz, got 60 and 9000"),
     ],
 )
 def test_what_cannot_be(options, problem):
@@ -142,7 +142,7 @@ def test_what_cannot_be(options, problem):
 @pytest.mark.parametrize("options", [{"hop": 512}, {"hop": 3}, {"rate": 8000, "high": 3800.0}])
 def test_frames_that_do_not_show_the_modulation_are_refused(options):
     hop = options.get("rate", 16000) * 256 // 16000
-    with pytest.raises(UserError, match=f"frames a second do not show modulation .* with hop {hop} they do"):
+    with pytest.raises(UserError, match=f"frames per second cannot show modulation .*; use hop {hop}"):
         SpeechFunctionals(**options)
     noise = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
     assert np.isfinite(SpeechFunctionals(**{**options, "hop": hop})(noise)).all()

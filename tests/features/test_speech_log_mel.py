@@ -105,7 +105,7 @@ def test_silence_alone_is_a_level_of_0(samples):
         ({"trim": 0.0}, "speech_log_mel: trim 0 and range 60 must be above 0, margin 3 at least 0"),
         ({"range": -1.0}, "range -1 must be above 0"),
         ({"margin": -1}, "margin -1 at least 0"),
-        ({"rate": 8000}, "band edges 60 to 7800.0 Hz must lie in 0..4000 Hz"),
+        ({"rate": 8000}, "low must be below high, both from 0 to 4000 Hz, got 60 and 7800.0"),
         ({"hop": 0}, "hop 0"),
     ],
 )

@@ -205,10 +205,10 @@ def test_onnx_computes_the_same_for_any_batch_and_time(frames, collapse):
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({"x": (384,)}, {}, r"network 'acln': view 'x' has shape \(384,\); \(coefficients, None\) is wanted"),
-        ({"x": (None, 40)}, {}, r"view 'x' has shape \(None, 40\)"),
-        ({"x": (40, 100)}, {}, r"view 'x' has shape \(40, 100\)"),
-        ({"x": (12, None)}, {}, "12 coefficients are too few to be pooled; 16 or more are wanted"),
+        ({"x": (384,)}, {}, r"network 'acln': view 'x' must have shape \(coefficients, None\), got \(384,\)"),
+        ({"x": (None, 40)}, {}, r"view 'x' must have shape \(coefficients, None\), got \(None, 40\)"),
+        ({"x": (40, 100)}, {}, r"view 'x' must have shape \(coefficients, None\), got \(40, 100\)"),
+        ({"x": (12, None)}, {}, "pooling requires at least 16 coefficients, got 12"),
         ({"x": (40, None), "y": (40, None)}, {}, "Acln takes one view, not 2: x, y"),
         (INPUTS, {"frames": 0}, "frames must be 1 or more, not 0"),
         (INPUTS, {"freq_collapse": "min"}, "unknown freq_collapse 'min'. .*Available: linear, max, mean"),

@@ -131,14 +131,14 @@ def test_onnx_computes_the_same_for_any_batch():
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({"image": (1, 128, None)}, {}, r"a fixed \(1, height, width\) is wanted"),
+        ({"image": (1, 128, None)}, {}, r"must have a fixed shape \(1, height, width\), got "),
         ({"image": SHAPE, "egg": SHAPE}, {}, "Ast takes one view, not 2: image, egg"),
         ({"image": (1, 128, 12)}, {}, r"patch = \[16, 16\] is larger than the image, 128 x 12"),
-        ({"image": SHAPE}, {"patch": [16]}, r"patch = \[16\]; its height and width are wanted, e.g. \[16, 16\]"),
-        ({"image": SHAPE}, {"stride": [10, 0]}, r"stride = \[10, 0\]; its height and width"),
+        ({"image": SHAPE}, {"patch": [16]}, r"patch must be height and width, e.g. \[16, 16\], got \[16\]"),
+        ({"image": SHAPE}, {"stride": [10, 0]}, r"stride must be height and width, .*, got \[10, 0\]"),
         ({"image": SHAPE}, {"depth": 0}, "depth, heads, width and hidden must be 1 or more"),
         ({"image": SHAPE}, {"hidden": 0}, "depth, heads, width and hidden must be 1 or more"),
-        ({"image": SHAPE}, {"heads": 5}, "width = 768 is no multiple of heads = 5"),
+        ({"image": SHAPE}, {"heads": 5}, r"width must be a multiple of heads \(5\), got 768"),
         ({"image": SHAPE}, {"head": 2}, "unknown option of network 'ast' 'head'. Did you mean 'heads'"),
     ],
 )

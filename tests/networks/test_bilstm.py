@@ -155,8 +155,8 @@ def test_onnx_computes_the_same_for_any_batch_and_time(pooling):
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({"x": (384,)}, {}, r"network 'bilstm': view 'x' has shape \(384,\); \(n, None\) is wanted"),
-        ({"x": (None, 2)}, {}, r"view 'x' has shape \(None, 2\)"),
+        ({"x": (384,)}, {}, r"network 'bilstm': view 'x' must have shape \(n, None\), got \(384,\)"),
+        ({"x": (None, 2)}, {}, r"view 'x' must have shape \(n, None\), got \(None, 2\)"),
         ({"x": (1, None), "y": (1, None)}, {}, "BiLstm takes one view, not 2: x, y"),
         (INPUTS, {"layers": 0}, "layers and hidden must be 1 or more"),
         (INPUTS, {"pooling": "lst"}, "unknown pooling 'lst'. Did you mean 'last'"),

@@ -134,7 +134,7 @@ def test_an_item_that_is_too_short(lengths):
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({"x": (384,)}, {}, r"network 'crnn': view 'x' has shape \(384,\); \(bands, None\) is wanted"),
+        ({"x": (384,)}, {}, r"network 'crnn': view 'x' must have shape \(bands, None\), got \(384,\)"),
         ({"x": (40, None), "y": (40, None)}, {}, "Crnn takes one view, not 2: x, y"),
         (INPUTS, {"pools": [[2, 2]]}, r"pools needs \[bands, frames\] of 1 or more for each entry of channels"),
         (INPUTS, {"pools": [[2, 2], [2, 2], [2, 2], [2, 0]]}, "of 1 or more"),

@@ -74,8 +74,8 @@ def test_onnx_computes_the_same_for_any_batch():
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({"x": (40, None)}, {}, r"network 'fcn': view 'x' has shape \(40, None\); a vector, \(size,\), is wanted"),
-        ({"x": (None,)}, {}, r"view 'x' has shape \(None,\)"),
+        ({"x": (40, None)}, {}, r"network 'fcn': view 'x' must be a vector \(size,\), got shape \(40, None\)"),
+        ({"x": (None,)}, {}, r"view 'x' must be a vector \(size,\), got shape \(None,\)"),
         ({"x": (3,), "y": (4,)}, {}, "Fcn takes one view, not 2: x, y"),
         (INPUTS, {"features": "befor"}, "unknown features 'befor'. Did you mean 'before'"),
         (INPUTS, {"dropout": 2.0}, "network 'fcn': dropout probability"),

@@ -70,9 +70,12 @@ def test_onnx_computes_the_same_for_any_batch_and_time():
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"mfcc": (40, None)}, r"network 'fused': two views are wanted, \(coefficients, None\) and \(size,\); not 1"),
-        ({"a": (384,), "b": (384,)}, r"view 'b' has shape \(384,\); \(coefficients, None\) is wanted"),
-        ({"a": (40, None), "b": (40, None)}, r"view 'a' has shape \(40, None\); a vector, \(size,\), is wanted"),
+        (
+            {"mfcc": (40, None)},
+            r"network 'fused': fused requires two views, \(coefficients, None\) and \(size,\), got 1",
+        ),
+        ({"a": (384,), "b": (384,)}, r"view 'b' must have shape \(coefficients, None\), got \(384,\)"),
+        ({"a": (40, None), "b": (40, None)}, r"view 'a' must be a vector \(size,\), got shape \(40, None\)"),
     ],
 )
 def test_what_cannot_be(inputs, message):

@@ -60,8 +60,8 @@ def test_inputs_are_dropped_in_training_only():
 @pytest.mark.parametrize(
     ("inputs", "options", "problem"),
     [
-        ({"x": (10, None)}, {}, "a vector, .* is wanted"),
-        ({"x": (10,)}, {"hidden": []}, "hidden wants a size"),
+        ({"x": (10, None)}, {}, r"must be a vector \(size,\), got shape \(10, None\)"),
+        ({"x": (10,)}, {"hidden": []}, "hidden must have a size"),
         ({"x": (10,)}, {"limit": 0.0}, "limit must be above 0"),
     ],
 )

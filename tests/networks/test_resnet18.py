@@ -153,8 +153,8 @@ def test_onnx_computes_the_same_for_any_batch_and_time():
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({"x": (384,)}, {}, r"network 'resnet18': view 'x' has shape \(384,\); \(bands, None\) is wanted"),
-        ({"x": (None, 40)}, {}, r"view 'x' has shape \(None, 40\)"),
+        ({"x": (384,)}, {}, r"network 'resnet18': view 'x' must have shape \(bands, None\), got \(384,\)"),
+        ({"x": (None, 40)}, {}, r"view 'x' must have shape \(bands, None\), got \(None, 40\)"),
         ({"x": (40, None), "y": (40, None)}, {}, "Resnet18 takes one view, not 2: x, y"),
         (INPUTS, {"channels": 2}, "channels must be 1 or 3, not 2"),
         (INPUTS, {"width": 0}, "width must be 1 or more, not 0"),

@@ -83,8 +83,8 @@ def test_the_encoder_alone():
 @pytest.mark.parametrize(
     ("shape", "outputs", "message"),
     [
-        ((1, 20, 8), TARGETS, r"has shape \(1, 20, 8\).*the height a multiple of 8"),
-        ((129, None), TARGETS, r"a fixed \(1, height, width\) is wanted"),
+        ((1, 20, 8), TARGETS, r"got \(1, 20, 8\); the height must be a multiple of 8"),
+        ((129, None), TARGETS, r"must have a fixed shape \(1, height, width\), got "),
         ((1, 16, 8), {"word": 3}, "target 'word' has no axis; there are emotion, valence, arousal, dominance"),
     ],
 )

@@ -146,9 +146,9 @@ def test_pictures_need_not_be_square_nor_grey():
     [
         ({"size": 9}, "pool3 with kernel 3 does not fit on a side of 1, which is left behind conv3"),
         ({"size": 1, "kernels": [4, 3, 3]}, "conv1 with kernel 4 leaves nothing of a side of 1"),
-        ({"channels": [3, 4]}, r"channels wants 3 numbers, not \[3, 4\]"),
-        ({"hidden": [3, 0]}, "hidden are whole numbers of 1 or more, not 0"),
-        ({"pools": [2, 2.5, 2]}, "pools are whole numbers of 1 or more, not 2.5"),
+        ({"channels": [3, 4]}, r"channels must have 3 numbers, got \[3, 4\]"),
+        ({"hidden": [3, 0]}, "hidden must be whole numbers of 1 or more, got 0"),
+        ({"pools": [2, 2.5, 2]}, "pools must be whole numbers of 1 or more, got 2.5"),
         ({"momentum": 0.0}, "momentum must lie above 0 and up to 1, not 0"),
         ({"slope": 0.1}, "unknown option of network 'squirtle' 'slope'"),
         ({"dropout": 1.5}, "dropout"),
@@ -161,7 +161,9 @@ def test_what_cannot_be_is_told_in_one_line(options, message):
 
 
 def test_it_wants_pictures():
-    with pytest.raises(UserError, match=r"view 'mel' has shape \(8, None\); \(channels, rows, columns\)"):
+    with pytest.raises(
+        UserError, match=r"view 'mel' must have a fixed shape \(channels, rows, columns\), got \(8, None\)"
+    ):
         networks.build("squirtle", {"mel": (8, None)}, OUTPUTS)
 
 

@@ -130,9 +130,9 @@ def test_init_decides_how_maps_shrink():
     ("shape", "options", "message"),
     [
         ((4, None), {}, r"a fixed \(channels, height, width\)"),
-        ((3, 64, 64), {"quaternion": True}, r"has shape \(3, 64, 64\); a fixed \(1 or 4, height, width\)"),
+        ((3, 64, 64), {"quaternion": True}, r"must have a fixed shape \(1 or 4, height, width\), got \(3, 64, 64\)"),
         ((1, 31, 64), {}, "is 31 x 64; five pools need 32 x 32"),
-        ((1, 64, 64), {"channels": [64]}, "one number for each of 5 blocks"),
+        ((1, 64, 64), {"channels": [64]}, r"channels must have one number for each of 5 blocks, got \[64\]"),
         ((1, 64, 64), {"quaternion": True, "init": "h"}, "unknown quaternion init 'h'"),
     ],
 )

@@ -132,11 +132,14 @@ def test_a_row_may_be_repeated(files):
     ("lines", "message"),
     [
         (["path,speaker", "a.wav,1"], "no column 'part' or 'fold'"),
-        (["path,part", "a.wav,train", "b.wav,holdout"], "row 3: part 'holdout' is not one of train, validation"),
+        (
+            ["path,part", "a.wav,train", "b.wav,holdout"],
+            "row 3: part must be train, validation, test or unused, got 'holdout'",
+        ),
         (["path,part", "a.wav,train"], "has no test part"),
         (["path,fold", "a.wav,1"], "fold '1' has no train part"),
         (["path,part", "a.wav,train", "z.wav,test"], "1 of its files do not exist"),
-        (["path,part"], "no row in it"),
+        (["path,part"], "contains no row"),
         (["speaker,part", "1,train"], "no column 'path'"),
     ],
 )
@@ -146,12 +149,12 @@ def test_mistakes_in_tables(files, lines, message):
 
 
 def test_mistakes_in_lists(files):
-    with pytest.raises(UserError, match="line 1: not a JSON object"):
+    with pytest.raises(UserError, match="line 1: is not a JSON object"):
         read_table(files("t.jsonl", ["[1]"]))
-    with pytest.raises(UserError, match=r"row 2: '03z\.wav' is the name of none of the recordings"):
+    with pytest.raises(UserError, match=r"row 2: '03z\.wav' matches no recording of"):
         read_table(files("t.csv", ["path,part", "03z.wav,train"]), [CORPUS])
     twice = Corpus(Facts("other", "", "de", "", "", ""), None, (Utterance("other/1", Path("03a01Fa.wav")),))
-    with pytest.raises(UserError, match="of several recordings of emodb, other"):
+    with pytest.raises(UserError, match="matches several recordings of emodb, other"):
         read_table(files("t.csv", ["path,part", "03a01Fa.wav,train"]), [CORPUS, twice])
 
 

@@ -57,7 +57,7 @@ def test_folds_in_the_order_of_the_file(tmp_path, utterances):
 
 def test_an_id_and_a_path_may_not_say_different_parts(tmp_path, utterances):
     text = parts_csv(["train"] * 6 + ["test"] * 2, "id,part,path\n")
-    with pytest.raises(UserError, match="'table/0' is in train by its id, in test by its path"):
+    with pytest.raises(UserError, match="'table/0' is in train by its id but in test by its path"):
         cut(listed(tmp_path, f"{text},test,sound/0.wav\n"), utterances)
     (split,) = cut(listed(tmp_path, f"{text},train,sound/0.wav\n"), utterances)
     assert split.test == ("table/6", "table/7")
@@ -95,15 +95,15 @@ def test_one_file_with_several_utterances_goes_as_a_whole(tmp_path):
         ),
         (
             parts_csv(["train"] * 7 + ["tset"]),
-            "line 9: part 'tset' is not one of train, validation, test, unused",
+            "line 9: part must be one of train, validation, test, unused, got 'tset'",
         ),
         (parts_csv(["train"] * 8), "none of the utterances is in the test part"),
         (parts_csv(["test"] * 8), "none of the utterances is in the train part"),
         (parts_csv(["train"] * 8) + "table/0,test\n", "line 10: 'table/0' is listed twice in one fold"),
-        (parts_csv(["train"] * 8, "id,split\n"), "line 2: no column 'part'. Found: id, split"),
-        (parts_csv(["train"] * 8, "name,part\n"), "line 2: neither 'id' nor 'path' is given"),
-        ("id,part\n", "lists nothing; needed are the columns id (or path) and part"),
-        ("", "lists nothing"),
+        (parts_csv(["train"] * 8, "id,split\n"), "line 2: has no column 'part'. Columns: id, split"),
+        (parts_csv(["train"] * 8, "name,part\n"), "line 2: has neither 'id' nor 'path'"),
+        ("id,part\n", "is empty; the columns id (or path) and part are required"),
+        ("", "is empty; the columns"),
     ],
 )
 def test_broken_lists_are_refused(tmp_path, utterances, text, message):
@@ -116,15 +116,15 @@ def test_broken_lists_are_refused(tmp_path, utterances, text, message):
 def test_unreadable_lists_are_refused(tmp_path, utterances):
     with pytest.raises(UserError, match="no such file"):
         cut(tmp_path / "none.csv", utterances)
-    with pytest.raises(UserError, match="cannot be read as JSON lines"):
+    with pytest.raises(UserError, match="is not in JSON lines format"):
         cut(listed(tmp_path, '{"id": "table/0"', "parts.json"), utterances)
-    with pytest.raises(UserError, match="line 1: not a JSON object"):
+    with pytest.raises(UserError, match="line 1: is not a JSON object"):
         cut(listed(tmp_path, '["table/0"]', "parts.json"), utterances)
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="cannot be read as CSV"):
+    with pytest.raises(UserError, match="is not in CSV format"):
         cut(binary, utterances)
-    with pytest.raises(UserError, match="cannot be read as CSV"):
+    with pytest.raises(UserError, match="is not in CSV format"):
         cut(Path(tmp_path), utterances)
 
 

@@ -44,7 +44,7 @@ def test_scaled_by_all_parts_together(ddof):
     assert finding.ids == TEST and finding.shared == ("f.csv",) and finding.total == 40
     assert finding.message == (
         "20 of 20 columns of f.csv have mean 0 and deviation 1 over all parts together, not over train: "
-        "they were scaled by the test part too"
+        "the test part was used to scale them"
     )
 
 
@@ -134,8 +134,8 @@ def test_a_name_that_several_files_have_is_that_of_none(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n", "no column says whose a row is"),
-        ("file,f0\nz.wav,1\n", "none of its 1 rows is of one of the 1 utterances"),
+        ("a,b\n1,2\n", "has no column that identifies the utterances"),
+        ("file,f0\nz.wav,1\n", "none of its 1 rows belongs to one of the 1 utterances"),
         ("file,f0\na.wav,high\n", "no column of numbers"),
     ],
 )

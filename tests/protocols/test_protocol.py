@@ -23,18 +23,18 @@ def test_unknown_keys_and_impossible_values_are_refused():
 
 
 def test_settings_of_grouped_kinds_are_refused_elsewhere():
-    with pytest.raises(ValidationError, match="not of 'group_kfold'"):
+    with pytest.raises(ValidationError, match="got 'group_kfold'"):
         Protocol(kind="group_kfold", tested=["a"])
-    with pytest.raises(ValidationError, match="not for 'kfold'"):
+    with pytest.raises(ValidationError, match="got 'kfold'"):
         Protocol(kind="kfold", validation_group="speaker")
     with pytest.raises(ValidationError):
         Protocol(kind="leave_one_group_out", tested=[])
 
 
 def test_only_fixed_takes_lists_and_needs_them():
-    with pytest.raises(ValidationError, match="needs 'lists'"):
+    with pytest.raises(ValidationError, match="requires 'lists'"):
         Protocol(kind="fixed")
-    with pytest.raises(ValidationError, match="no other kind takes it"):
+    with pytest.raises(ValidationError, match="other kinds do not take it"):
         Protocol(kind="random", lists="parts.csv")
     assert str(Protocol(kind="fixed", lists="parts.csv").lists) == "parts.csv"
 

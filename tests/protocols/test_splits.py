@@ -294,7 +294,7 @@ def test_labels_that_cannot_be_cut_are_refused():
     same = refusal(STANDARD["random"], corpus([10, 10], ["anger"]))
     assert "all of 20 utterances have the same emotion, 'anger'" in same
     without = refusal(STANDARD["random"], corpus([4]), target="word")
-    assert "4 of 4 utterances have no target 'word'" in without and "Targets there are: emotion" in without
+    assert "4 of 4 utterances have no target 'word'" in without and "Available targets: emotion" in without
     numbers = refusal(STANDARD["kfold"], number_corpus(), target="valence")
     assert "is a number; set stratify = false" in numbers
     assert "no utterances" in refusal(STANDARD["kfold"], [])

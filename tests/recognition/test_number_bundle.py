@@ -52,8 +52,8 @@ def test_the_description_says_what_the_outputs_are(folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"numbers": NUMBERS, "labels": ["joy", "fear"]}, "there are numbers, so there can be no labels"),
-        ({"numbers": [], "labels": []}, "at least 2 labels, where there are no numbers"),
+        ({"numbers": NUMBERS, "labels": ["joy", "fear"]}, "a bundle with numbers cannot have labels"),
+        ({"numbers": [], "labels": []}, "at least 2 labels, unless there are numbers"),
         ({"numbers": [{"name": "valence"}], "labels": []}, "key 'numbers.0.low' is missing"),
     ],
 )
@@ -67,10 +67,10 @@ def test_labels_and_numbers_exclude_each_other(folder, changes, message):
 def test_a_network_that_does_not_fit_is_refused(tmp_path, description, network):
     described = description(numbers=NUMBERS, labels=[])
     probabilities = network({"mel": 64}, labels=2)[0]
-    with pytest.raises(BundleError, match="its outputs are 'probabilities'; 'values' alone is wanted"):
+    with pytest.raises(BundleError, match="its only output must be 'values', got 'probabilities'"):
         load(described.save(tmp_path / "other", probabilities, "").folder)
     three = network({"mel": 64}, labels=3, output="values", softmax=False)[0]
-    with pytest.raises(BundleError, match=r"\(batch, 3\); 2 numbers want tensor\(float\) \(batch, 2\)"):
+    with pytest.raises(BundleError, match=r"\(batch, 3\); 2 numbers require tensor\(float\) \(batch, 2\)"):
         load(described.save(tmp_path / "three", three, "").folder)
 
 
@@ -125,9 +125,9 @@ def test_an_interrupted_file_is_gone_on_with_by_the_same_numbers_only(tmp_path, 
     path = tmp_path / "answers"
     path.write_text(written(format), newline="")
     assert number_formats.resume(path, format, NAMES) == {"a.wav": True, "b.wav": False}
-    with pytest.raises(UserError, match=r"other labels than valence, age: another model wrote it"):
+    with pytest.raises(UserError, match=r"other labels than valence, age \(from another model\)"):
         number_formats.resume(path, format, ["valence", "age"])
-    with pytest.raises(UserError, match=r"other labels than anger, joy: another model wrote it"):
+    with pytest.raises(UserError, match=r"other labels than anger, joy \(from another model\)"):
         formats.resume(path, format, ["anger", "joy"])
 
 

@@ -77,9 +77,9 @@ def test_a_folder(tmp_path):
 
 def test_a_folder_overwrites_nothing(tmp_path):
     (tmp_path / "a.srt").write_text("mine")
-    with pytest.raises(UserError, match=r"a\.srt: exists already"):
+    with pytest.raises(UserError, match=r"a\.srt: already exists"):
         Folder(tmp_path, "srt", ["a.wav"])
-    with pytest.raises(UserError, match=r"a\.png: would be the file of x/a\.wav and of y/a\.mp3"):
+    with pytest.raises(UserError, match=r"a\.png: would be the file of both x/a\.wav and y/a\.mp3"):
         places(tmp_path / "other", ["x/a.wav", "b.wav", "y/a.mp3"], ".png")
     assert not (tmp_path / "other").exists()
     assert (tmp_path / "a.srt").read_text() == "mine"
@@ -95,7 +95,7 @@ def test_recordings_of_one_name_stay_apart_in_rttm():
 
 @pytest.mark.parametrize("names", [("x/A.wav", "y/a.wav"), ("x/Gr\u00f6.wav", "y/Gro\u0308.wav"), ("a.wav", "a.flac")])
 def test_a_folder_refuses_names_that_some_systems_do_not_tell_apart(tmp_path, names):
-    with pytest.raises(UserError, match=r"would be the file of .* and of "):
+    with pytest.raises(UserError, match=r"would be the file of both .* and "):
         places(tmp_path / "new", names, ".srt")
 
 

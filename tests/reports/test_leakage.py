@@ -185,7 +185,7 @@ def test_what_a_stage_was_normalised_by_is_read_from_the_run(tmp_path, store):
         return [finding.message for _, finding in audit_run(run, store).leaks]
 
     assert leaks(["table/a"]) == []
-    assert leaks(["table/a", "table/b"]) == ["view 'speech' of stage 'main' is normalised by 1 of 1 test utterances"]
+    assert leaks(["table/a", "table/b"]) == ["view 'speech' of stage 'main' is normalized by 1 of 1 test utterances"]
 
 
 def test_missing_corpora_and_utterances_are_named(tmp_path, store):

@@ -225,7 +225,7 @@ def test_what_is_made_of_classes_refuses_numbers(bundle, finished):
         lambda: load(bundle.folder).stream(16000),
         lambda: robustness.of_bundle(str(bundle.folder), [], {}, ["gain"]),
     ):
-        with pytest.raises(UserError, match=r"gives numbers \(arousal, dominance\), no classes"):
+        with pytest.raises(UserError, match=r"predicts numbers \(arousal, dominance\), not classes"):
             made()
     with pytest.raises(UserError, match=r"scores numbers .*this is for classes"):
         robustness.of_run(finished[0], [], ["gain"])

@@ -456,7 +456,7 @@ def test_a_row_whose_end_lies_past_its_file_is_left_out_and_reported(synthetic, 
     scores = run(request(changed(synthetic, spoiled), final=False), tmp_path / "run", report=lines.append)
     assert scores["n"] == 39
     assert lines[0].startswith("1 unreadable recordings are left out; the first: synthetic/s03_t1_fear_1: ")
-    assert "no interval 0 to 99 s in it; it lasts" in lines[0]
+    assert "has no interval 0 to 99 s; it lasts" in lines[0]
     assert list(read(tmp_path / "run" / "run.json")["skipped"]) == ["synthetic/s03_t1_fear_1"]
 
 

@@ -153,7 +153,7 @@ def test_the_test_part_as_validation_part(synthetic, bench):
     made = bench.train(chosen, views=VIEWS, protocol="paper", definitions={"paper": protocol})
     context = made.begin("english")[1]
     assert [item.utterance.id for item in context.items[len(context.training) :]] == list(made.split.test)
-    with pytest.raises(ValueError, match="leave validation out"):
+    with pytest.raises(ValueError, match="remove validation"):
         Protocol(kind="random", validation=0.1, validate_on_test=True)
 
 

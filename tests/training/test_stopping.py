@@ -45,15 +45,15 @@ def test_defaults():
     [
         ({"name": "patient"}, r"unknown stopping rule 'patient'. Did you mean 'patience'\? Available: .*patience"),
         ({"name": "patience", "epoch": 3}, "stopping rule 'patience': .*epoch"),
-        ({"name": "patience", "epochs": "8"}, "'patience': epochs = '8'; a whole number is wanted"),
+        ({"name": "patience", "epochs": "8"}, "'patience': epochs must be a whole number, got '8'"),
         ({"name": "patience", "epochs": -1}, "'patience': epochs = -1 must be 0 or more"),
         ({"name": "floor", "at": [20, 0.2]}, r"'floor': at is a list of pairs .*, not \[20, 0.2\]"),
         ({"name": "floor", "at": [[4]]}, r"'floor': at is a list of pairs .*, not \[\[4\]\]"),
-        ({"name": "floor", "at": 4}, "'floor': at = 4; a list is wanted"),
+        ({"name": "floor", "at": 4}, "'floor': at must be a list, got 4"),
         ({"name": "floor", "at": [[4, "x"]]}, "'floor': at is a list of pairs"),
         ({"name": "stalled", "every": 0}, "'stalled': every = 0 and times = 4 must be 1 or more"),
         ({"name": "stalled", "times": 0}, "'stalled': every = 4 and times = 0 must be 1 or more"),
-        ({"name": "fold_floor", "below": 0.4}, "'fold_floor': below = 0.4; a table is wanted"),
+        ({"name": "fold_floor", "below": 0.4}, "'fold_floor': below must be a table, got 0.4"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(options, message):
@@ -222,7 +222,7 @@ def test_to_abandon_weighs_more_than_to_stop():
     ("options", "message"),
     [
         ({"name": "qualification", "classes": "AD"}, "unknown classes 'AD'.*Available: A, B, C"),
-        ({"name": "qualification", "a": [0.5]}, "stopping rule 'qualification': a wants 7 thresholds, not 1"),
+        ({"name": "qualification", "a": [0.5]}, "stopping rule 'qualification': a must have 7 thresholds, got 1"),
         ({"name": "fold_floor", "below": {"uar": 0.5}, "need": "most"}, "unknown need 'most'. Available: all, any"),
         ({"name": "combined", "rules": [{"name": "patients"}]}, "unknown stopping rule 'patients'"),
     ],

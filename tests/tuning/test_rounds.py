@@ -124,7 +124,7 @@ def test_nothing_to_go_on_from(recipe):
             "[[rounds]]\ntrials = 1\naround = { a = { step = 1, within = 2 } }",
             "around is about the vectors",
         ),
-        ("[[rounds]]\ntrials = 1\nprimary = [{ a = 1 }]", "a: a list of values is wanted"),
+        ("[[rounds]]\ntrials = 1\nprimary = [{ a = 1 }]", "a must be a list of values, got 1"),
         ("[search]\na=[1]\n[[rounds]]\nname='x'\ntrials=1\n[[rounds]]\nname='x'\ntrials=1", "two rounds have one name"),
         ("search = 3", "a search space is a table"),
         ("[search", "not TOML"),

@@ -416,9 +416,9 @@ def test_the_command_shows_a_search(table, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tune"], "name a system to search, or the folder of a search to show"),
+        (["tune"], "give a system to search, or the folder of a search to show"),
         (["tune", "--out", "nowhere"], "nowhere: no search in it"),
-        (["tune", "linear-baseline"], "no corpus given; write --corpus NAME=FOLDER"),
+        (["tune", "linear-baseline"], "no corpus given; add --corpus NAME=FOLDER"),
     ],
 )
 def test_commands_that_cannot_be(arguments, message, capsys):
@@ -432,7 +432,7 @@ def test_options_that_cannot_be(table, capsys):
     assert "--sampler tep: input should be 'random'" in capsys.readouterr().err
     (table / "space.toml").write_text("[search]\nx = [1]\n[[rounds]]\ntrials = 2\n")
     assert command(tune(table, "--trials", "3")) == 2
-    assert "the file has [[rounds]], which say sampler, pruner and trials themselves" in capsys.readouterr().err
+    assert "the file has [[rounds]], which set sampler, pruner and trials" in capsys.readouterr().err
 
 
 def test_without_optuna_the_command_says_what_to_install(table):

@@ -1,9 +1,9 @@
-"""The recogniser over HTTP: REST, a WebSocket for live sound, and a page. Needs the `app` extra.
+"""Recognition over HTTP: REST, a WebSocket for live sound, and a web page. Requires the `app` extra.
 
-It answers what the recogniser answers, bounds what a client can ask of it, and stores no sound.
+Answers equal those of the recognizer. The server limits the requests of clients and stores no sound.
 """
 
 from pathlib import Path
 
-#: Where `make page` builds the page.
+#: Folder of the page that `make page` builds.
 PAGE = Path(__file__).parent / "page" / "dist"

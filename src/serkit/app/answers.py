@@ -1,4 +1,4 @@
-"""The JSON the server answers: what OpenAPI describes."""
+"""JSON answers of the server, as described by OpenAPI."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from serkit.recognition.bundle import Score, Unsure
 
 
 class ModelAnswer(BaseModel):
-    """One recogniser."""
+    """One recognizer."""
 
-    name: str = Field(description="What `model` of a request calls it.")
-    default: bool = Field(description="Whether it answers where no model is named.")
-    labels: list[str] = Field(description="What it tells apart, in the order of its probabilities.")
-    languages: list[str] = Field(description="ISO 639-1, of its training.")
+    name: str = Field(description="Name for `model` in a request.")
+    default: bool = Field(description="Whether it answers requests without a model.")
+    labels: list[str] = Field(description="Labels in the order of the probabilities.")
+    languages: list[str] = Field(description="Languages of the training data (ISO 639-1).")
     licence: str
-    trained_on: list[str] = Field(description="Names of corpora.")
+    trained_on: list[str] = Field(description="Names of the training corpora.")
     parameters: int
     megabytes: float
     scores: list[Score]
-    unsure: Unsure | None = Field(description="Below which confidence an answer is not sure; null: no threshold.")
-    window: float = Field(description="Longest window of a timeline, in seconds.")
-    hop: float = Field(description="Seconds from window to window of a timeline.")
-    card: str = Field(description="Its model card, Markdown: intended use and limits.")
+    unsure: Unsure | None = Field(description="Confidence below which an answer is unsure; null: no threshold.")
+    window: float = Field(description="Maximum window of a timeline, in seconds.")
+    hop: float = Field(description="Time between windows of a timeline, in seconds.")
+    card: str = Field(description="Model card (Markdown): intended use and limits.")
 
     @classmethod
     def of(cls, name: str, recognizer: Recognizer, default: bool, card: str) -> ModelAnswer:
-        """Describe a recogniser."""
+        """Describe a recognizer."""
         bundle, options = recognizer.bundle, TimelineOptions()
         return cls(
             name=name,
@@ -47,25 +47,25 @@ class ModelAnswer(BaseModel):
 
 
 class PredictionAnswer(BaseModel):
-    """What was recognised in one recording."""
+    """Result of one recording."""
 
-    file: str = Field(description="Name of the file as it was sent; `recording` without one.")
+    file: str = Field(description="Name of the file in the request; `recording` without a name.")
     model: str
     label: str = Field(description="The most probable label.")
-    confidence: float = Field(description="Its probability.")
-    sure: bool = Field(description="Whether the confidence reaches the model's threshold; not of silence.")
+    confidence: float = Field(description="Probability of the label.")
+    sure: bool = Field(description="Whether the confidence reaches the model's threshold; false for silence.")
     probabilities: dict[str, float]
     duration: float = Field(description="Of the recording, in seconds.")
-    warnings: list[str] = Field(description="What looks wrong with the recording: silent.")
+    warnings: list[str] = Field(description="Defects of the recording, e.g. silence.")
 
 
 class WindowAnswer(BaseModel):
-    """What was recognised in one window."""
+    """Result of one window."""
 
     start: float = Field(description="In seconds.")
     end: float
-    speech: float = Field(description="Which part of it is speech, from 0 to 1.")
-    probabilities: dict[str, float] | None = Field(description="null: nothing new was said.")
+    speech: float = Field(description="Share of speech, from 0 to 1.")
+    probabilities: dict[str, float] | None = Field(description="Probability of each label; null without new speech.")
 
 
 class SegmentAnswer(BaseModel):
@@ -75,23 +75,23 @@ class SegmentAnswer(BaseModel):
     end: float
     label: str
     confidence: float
-    sure: bool = Field(description="Whether the confidence reaches the model's threshold, where it has one.")
+    sure: bool = Field(description="Whether the confidence reaches the model's threshold, if it has one.")
     probabilities: dict[str, float]
 
 
 class TimelineAnswer(BaseModel):
-    """What was recognised in one recording over time."""
+    """Result of one recording over time."""
 
     file: str
     model: str
     duration: float = Field(description="Of the recording, in seconds.")
     labels: list[str]
-    windows: list[WindowAnswer] = Field(description="One every hop.")
-    segments: list[SegmentAnswer] = Field(description="Of speech only, in order, without overlap.")
-    warnings: list[str] = Field(description="What looks wrong with the recording: silent, without speech.")
+    windows: list[WindowAnswer] = Field(description="One window per hop.")
+    segments: list[SegmentAnswer] = Field(description="Segments of speech, in order, without overlap.")
+    warnings: list[str] = Field(description="Defects of the recording, e.g. silence or no speech.")
 
 
 class Problem(BaseModel):
-    """Why there is no answer."""
+    """Reason for an error."""
 
-    error: str = Field(description="One line: what, where, the value received, what would work.")
+    error: str = Field(description="One line: the error, its place, the received value, and a solution.")

@@ -1,7 +1,7 @@
-"""Connections whose clients keep the server waiting, and how they end. uvicorn itself waits for ever.
+"""Close connections whose clients keep the server waiting. uvicorn itself waits forever.
 
-A client can be slow in three ways: with the head of a request, with its body (see `uploads`), and in reading what it
-is sent. What it does not read must not pile up, and none may keep a connection from those who would use it.
+A client can be slow in three ways: in sending the head of a request, in sending its body (see `uploads`), and in
+reading answers. Unread answers must not accumulate, and slow clients must not block connections for others.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from serkit.app.limits import Limits
 
-# How long the server waits, in s, for a client to close its side.
+# Time in s that the server waits for a client to close its side.
 _GOODBYE = 2.0
 
 
 def http(limits: Limits) -> Any:
-    """Return what uvicorn makes HTTP connections with."""
+    """Return uvicorn's class of HTTP connections."""
     return partial(_Http, limits=limits)
 
 
 def websocket(limits: Limits) -> Any:
-    """Return what uvicorn makes WebSockets with."""
+    """Return uvicorn's class of WebSockets."""
     return partial(_WebSocket, limits=limits)
 
 
 class _Read(asyncio.Protocol):
-    """Ends a connection once its client does not read what it is sent, or hardly."""
+    """Ends a connection if its client stops reading answers, or reads too slowly."""
 
     limits: Limits
     loop: asyncio.AbstractEventLoop
@@ -39,7 +39,7 @@ class _Read(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # To be told as soon as, and for as long as, the system takes no more to send.
+        # Report as soon as the system accepts no more data to send, and until it accepts data again.
         self.transport.set_write_buffer_limits(0)
 
     def pause_writing(self) -> None:
@@ -71,18 +71,18 @@ class _Read(asyncio.Protocol):
 
 
 class _Http(_Read, H11Protocol):
-    """An HTTP connection. There are so many at most: another takes the place of the one that waits longest."""
+    """An HTTP connection. Their number is limited: a further one replaces the one that has waited longest."""
 
     def __init__(self, *arguments: Any, limits: Limits, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.limits = limits
-        # When what it waits for, or works on, began.
+        # Start of the current wait or work.
         self.since = self.loop.time()
         self._head: asyncio.TimerHandle | None = None
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it is the client that has to do something: send a head, a body, or read the answer."""
+        """Whether the server waits for the client to send a head or a body, or to read the answer."""
         return self.cycle is None or self.cycle.more_body or self.cycle.response_started
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -101,7 +101,7 @@ class _Http(_Read, H11Protocol):
     def on_response_complete(self) -> None:
         self.since = self.loop.time()
         self._expect_head()
-        super().on_response_complete()  # which begins the next request, if that has come already
+        super().on_response_complete()  # starts the next request if it has arrived
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         self._stop_expecting_head()
@@ -130,22 +130,22 @@ class _Http(_Read, H11Protocol):
 
 
 class _WebSocket(_Read, WebSocketsSansIOProtocol):
-    """A WebSocket, whose number `Limits.streams` bounds."""
+    """A WebSocket; `Limits.streams` limits their number."""
 
     def __init__(self, *arguments: Any, limits: Limits, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.limits = limits
         self.since = self.loop.time()
-        # For the client's goodbye. uvicorn's own 10 s would let one that is silent stay as much longer.
+        # Time for the client's closing frame. uvicorn's default would let a silent client stay for 10 s more.
         self.close_timeout = _GOODBYE
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it is closed but for the client's goodbye."""
+        """Whether only the client's closing frame is missing."""
         return self.close_sent
 
     def handle_ping(self) -> None:
         pong = b"".join(self.conn.data_to_send())
-        # Who does not read pongs gets no more of them: they would pile up without end.
+        # A client that does not read pongs gets no more of them; they would accumulate.
         if self.writable.is_set():
             self.transport.write(pong)

@@ -18,25 +18,25 @@ from serkit.recognition.bundle import BundleError
 
 _LOG = logging.getLogger("serkit.app")
 
-#: All a client hears of what is not its fault.
-INTERNAL = "internal error; the server's log says more"
+#: Message for errors that are not the client's fault.
+INTERNAL = "internal error; see the server's log"
 
-#: The errors OpenAPI names for what takes a recording.
+#: OpenAPI descriptions of errors, for endpoints that take a recording.
 OPENAPI_ERRORS: dict[int | str, dict] = {
     400: {"model": Problem, "description": "The request is malformed."},
     401: {"model": Problem, "description": "The token is missing or wrong."},
-    403: {"model": Problem, "description": "The page that asks is of another origin."},
+    403: {"model": Problem, "description": "The request comes from a page of another origin."},
     404: {"model": Problem, "description": "No such model."},
     408: {"model": Problem, "description": "The body arrives too slowly."},
     413: {"model": Problem, "description": "The body is too large, or the recording too long."},
-    421: {"model": Problem, "description": "The name in the address is not this server's."},
-    422: {"model": Problem, "description": "The recording, or a parameter, cannot be used."},
-    503: {"model": Problem, "description": "Busy; `Retry-After` says when to try again."},
+    421: {"model": Problem, "description": "The host name in the address is not the server's."},
+    422: {"model": Problem, "description": "The recording or a parameter is unusable."},
+    503: {"model": Problem, "description": "The server is busy; `Retry-After` tells when to try again."},
 }
 
 
 def install(app: FastAPI) -> None:
-    """Give an application the answers of this page."""
+    """Install the error handlers of this module in an application."""
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
@@ -49,7 +49,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(UserError)
     async def unusable(request: Request, error: UserError) -> JSONResponse:
-        if isinstance(error, BundleError):  # nothing the client could do otherwise
+        if isinstance(error, BundleError):  # not the client's fault
             return await broken(request, error)
         return _answer(413 if isinstance(error, TooLong) else 422, str(error))
 

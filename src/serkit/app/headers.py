@@ -1,11 +1,11 @@
-"""Headers that tell a browser how little the page may do, and what others may do with the server's answers."""
+"""Security headers that restrict the page, and the use of the server's answers by other pages."""
 
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Of every answer. The page gets all it needs from its own server, nothing inline, and is shown in no frame.
+#: Headers of every answer. The page loads everything from its own server, nothing inline, and appears in no frame.
 SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src blob:; "
@@ -21,7 +21,7 @@ SECURITY = {
 
 
 class SecurityHeaders:
-    """ASGI middleware: adds `SECURITY` to every answer."""
+    """ASGI middleware that adds `SECURITY` to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What one client, and all of them together, may ask of the server."""
+"""Limits for each client, and for all clients together."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from serkit import audio
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of size, duration, time and number.
+    """Limits of size, duration, time and number.
 
-    Memory is bounded by them: bodies take at most `bodies` bytes together (twice that while forms are taken apart),
-    and each process that recognizes takes `memory` bytes more than it does at rest.
+    They limit the memory: bodies take at most `bodies` bytes together (twice that while forms are parsed), and each
+    recognition process takes at most `memory` bytes more than at rest.
 
     Args:
-        body: largest body of a request, in bytes.
-        bodies: most bytes of all bodies together, whether they still arrive, wait or are recognized; never less
-            than `body`.
-        memory: most bytes that one recording may take while it is recognized (Linux).
-        shortest: shortest recording, in s.
-        longest: longest recording, in s, whatever its size: a few bytes of FLAC may hold hours of silence.
-        lowest_rate: lowest sampling rate, in Hz.
-        highest_rate: highest sampling rate, in Hz.
-        channels: most channels of a recording.
-        head: longest time until a client has sent the head of a request, in s.
-        receive: longest time a body may take to arrive, in s.
-        grace: in s; from then on a body must have arrived with `slowest` bytes per s.
-        slowest: least rate at which a body arrives and an answer is read, in bytes per s.
-        answer: longest time from then to the answer, in s, waiting included.
-        queue: requests that wait for a worker; those beyond are answered 503.
-        streams: WebSockets at once.
-        stream: longest stream, in s of sound.
-        message: largest message of a stream, in bytes.
-        idle: longest time in s that a client of a stream may send nothing, and that any client may not read.
-        connections: open connections of all kinds; beyond, the one that has waited for its client longest is closed.
+        body: maximum body of a request, in bytes.
+        bodies: maximum of all bodies together, in bytes, whether they arrive, wait or are recognized; at least
+            `body`.
+        memory: maximum memory to recognize one recording, in bytes (Linux).
+        shortest: minimum length of a recording, in s.
+        longest: maximum length of a recording, in s, because a few bytes of FLAC may hold hours of silence.
+        lowest_rate: minimum sampling rate, in Hz.
+        highest_rate: maximum sampling rate, in Hz.
+        channels: maximum number of channels of a recording.
+        head: maximum time for a client to send the head of a request, in s.
+        receive: maximum time for a body to arrive, in s.
+        grace: time in s after which a body must have arrived at `slowest` bytes per s.
+        slowest: minimum rate of an arriving body and of reading an answer, in bytes per s.
+        answer: maximum time from the body to the answer, in s, including waiting.
+        queue: maximum number of requests that wait for a worker; further ones are answered with 503.
+        streams: maximum number of WebSockets.
+        stream: maximum length of a stream, in s of sound.
+        message: maximum message of a stream, in bytes.
+        idle: maximum time in s that a client of a stream may be silent, and that any client may not read.
+        connections: maximum number of open connections; beyond it, the one that has waited longest is closed.
     """
 
     body: int = 32_000_000

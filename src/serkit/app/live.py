@@ -1,9 +1,9 @@
-"""The WebSocket `/v1/stream`: sound in, windows and segments out as soon as they are known.
+"""The WebSocket `/v1/stream`, which receives sound and sends windows and segments at once.
 
-A client sends binary messages of little-endian 16-bit mono samples. It is answered in JSON, each message with its
+A client sends binary messages of little-endian 16-bit mono samples. The server answers in JSON; each message has a
 `type`: `ready`, `window`, `segment`, `statistics`, `error`. `{"type": "finish"}` ends the sound; `{"type": "skip",
-"samples": 800}` says that samples were lost, in whose place silence is heard. A client that sends faster than the
-server predicts is slowed down by TCP, so nothing is dropped here and little is kept.
+"samples": 800}` reports lost samples, which silence replaces. TCP slows down a client that sends faster than the server
+predicts, so the server drops nothing and keeps little.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from serkit.recognition.bundle import BundleError
 from serkit.recognition.stream import Event
 from serkit.recognition.timeline_formats import event_as_dict, statistics_as_dict
 
-# Codes of RFC 6455 and its registry: done, what was sent is refused, failed, try again later.
+# Codes of RFC 6455 and its registry: done, message rejected, internal error, try again later.
 _DONE, _REFUSED, _FAILED, _BUSY = 1000, 1008, 1011, 1013
 
-# Counters are sent every so many s of sound.
+# Interval between counters, in s of sound.
 _STATISTICS_EVERY = 5.0
 
 _SAMPLE = np.dtype("<i2")
 
-# Silence costs the client nothing to ask for, and the server as much as sound.
+# Skipped samples cost a client nothing, but the server as much as sound.
 _MOST_LOST = 1_000_000
 
 _LOG = logging.getLogger("serkit.app")
@@ -49,7 +49,7 @@ async def stream(
     websocket: WebSocket,
     service: Shared,
 ) -> None:
-    """Recognize a sound while it arrives. Parameters: `model`, its name, and `rate` of the samples in Hz (16000)."""
+    """Recognize live sound. Parameters: name of the `model`, and `rate` of the samples in Hz (16000)."""
     if not access.is_allowed(websocket, service.token):
         await websocket.close(_REFUSED)  # before it is accepted: HTTP 403
         return
@@ -66,14 +66,14 @@ async def stream(
         if isinstance(error, UserError) and not isinstance(error, BundleError):
             await _fail(websocket, str(error), _REFUSED)
             return
-        # Nothing the client could do otherwise.
+        # Not the client's fault.
         _LOG.error("a stream failed", exc_info=error)
         await _fail(websocket, INTERNAL, _FAILED)
 
 
 async def _recognize(websocket: WebSocket, service: Service) -> None:
     limits, asked = service.limits, websocket.query_params
-    # Not by FastAPI, which refuses without a word before the client can hear one.
+    # FastAPI would reject the request before the client can receive a message.
     check_parameters(websocket, ("model", "rate"))
     rate = whole_number("rate", asked.get("rate", "16000"), limits.lowest_rate, limits.highest_rate)
     name, recognizer = service.models.find(asked.get("model"))
@@ -87,7 +87,7 @@ async def _recognize(websocket: WebSocket, service: Service) -> None:
             await websocket.send_json(event_as_dict(event))
         service.metrics.audio.labels(name).inc(live.statistics.received - before)
         if live.statistics.received > limits.stream:
-            raise UserError(f"a stream may last {limits.stream:g} s; begin another")
+            raise UserError(f"the stream has reached the maximum of {limits.stream:g} s; start another")
         if live.statistics.received - told >= _STATISTICS_EVERY:
             told = live.statistics.received
             await websocket.send_json(statistics_as_dict(live.statistics))
@@ -101,27 +101,27 @@ async def _receive(websocket: WebSocket, idle: float) -> bytes | str:
 
     Raises:
         WebSocketDisconnect: the client has gone.
-        UserError: nothing comes.
+        UserError: no message arrives.
     """
     try:
         async with asyncio.timeout(idle):
             message = await websocket.receive()
     except TimeoutError:
-        raise UserError(f"nothing was sent for {idle:g} s") from None
+        raise UserError(f"no message arrived for {idle:g} s") from None
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
     return message["bytes"] if message.get("bytes") is not None else message["text"]
 
 
 def _step(message: bytes | str, live: Stream) -> Callable[[], list[Event]] | None:
-    """Return what a message asks of the stream; None: to end.
+    """Return the samples of a message; None: end of the stream.
 
     Raises:
-        UserError: it is none of those that are known.
+        UserError: the message is unknown.
     """
     if isinstance(message, bytes):
         if len(message) % _SAMPLE.itemsize:
-            raise UserError(f"a message of {len(message)} bytes holds no whole number of 16-bit samples")
+            raise UserError(f"a message must hold whole 16-bit samples, got {len(message)} bytes")
         samples, arrived = np.frombuffer(message, _SAMPLE), time.perf_counter()
         return lambda: live.push(samples, arrived)
     try:
@@ -134,15 +134,15 @@ def _step(message: bytes | str, live: Stream) -> Callable[[], list[Event]] | Non
         case {"type": "skip", "samples": int(lost)} if 0 < lost <= _MOST_LOST and lost is not True:
             return lambda: live.skip(lost)
     raise UserError(
-        f"a text of {len(message)} characters is neither {{'type': 'finish'}} nor {{'type': 'skip', 'samples': N}} "
-        f"with N from 1 to {_MOST_LOST}"
+        f"a text must be {{'type': 'finish'}} or {{'type': 'skip', 'samples': N}} with N from 1 to {_MOST_LOST}, "
+        f"got {len(message)} other characters"
     )
 
 
 async def _fail(websocket: WebSocket, text: str, code: int) -> None:
-    """Say why, and close."""
+    """Send the reason, and close."""
     try:
         await websocket.send_json({"type": "error", "error": " ".join(text.split())})
         await websocket.close(code)
-    except (WebSocketDisconnect, RuntimeError):  # gone meanwhile
+    except (WebSocketDisconnect, RuntimeError):  # the client has gone
         pass

@@ -1,4 +1,4 @@
-"""What Prometheus is told of a server."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 
 
 class Metrics:
-    """Counters of one server, in a registry of its own."""
+    """Metrics of one server, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -27,31 +27,31 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.audio = Counter("serkit_audio_seconds", "Sound recognised.", ["model"], registry=registry)
-        self.streams = Gauge("serkit_streams", "WebSockets that are open.", registry=registry)
+        self.audio = Counter("serkit_audio_seconds", "Sound recognized.", ["model"], registry=registry)
+        self.streams = Gauge("serkit_streams", "Open WebSockets.", registry=registry)
         self.lost = Counter(
             "serkit_lost_processes",
-            "Processes that ended, or were given up, over a recording, and were replaced.",
+            "Processes that ended or were stopped while they processed a recording, and were replaced.",
             ["reason"],
             registry=registry,
         )
 
     def watch(self, workers: Workers, bodies: Bodies) -> None:
-        """Tell how much there is to do."""
+        """Add gauges of the current work."""
         for name, text, value in (
-            ("serkit_running", "Requests at work.", lambda: workers.running),
+            ("serkit_running", "Requests in progress.", lambda: workers.running),
             ("serkit_waiting", "Requests in the queue.", lambda: workers.waiting),
-            ("serkit_body_bytes", "What bodies take of memory.", lambda: bodies.taken),
+            ("serkit_body_bytes", "Memory of request bodies.", lambda: bodies.taken),
         ):
             Gauge(name, text, registry=self.registry).set_function(value)
 
     def render(self) -> bytes:
-        """Write all in Prometheus' text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 class CountRequests:
-    """ASGI middleware: counts and times every request by its endpoint and status."""
+    """ASGI middleware that counts and times requests by endpoint and status."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -73,7 +73,7 @@ class CountRequests:
         try:
             await self._app(scope, receive, send_and_note)
         finally:
-            # Not the path as it was sent: made-up paths must not make up new series.
+            # Not the requested path, because invented paths must not create new series.
             endpoint = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(endpoint, status).inc()
             self._metrics.seconds.labels(endpoint).observe(time.perf_counter() - began)

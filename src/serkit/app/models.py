@@ -1,4 +1,4 @@
-"""The recognisers a server offers, by name."""
+"""The recognizers of a server, by name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from serkit.recognition import Recognizer, load
 
 @dataclass(frozen=True)
 class Models:
-    """Recognisers by the name requests call them by; the first is the default.
+    """Recognizers by their names in requests; the first is the default.
 
-    Recognisers are loaded once and shared by all threads.
+    Recognizers are loaded once and shared by all threads.
 
     Args:
-        recognizers: by name.
-        cards: their model cards, as they were when they were loaded: what becomes of a bundle's folder meanwhile is
+        recognizers: recognizers by name.
+        cards: model cards by name, read when the models were loaded, so that later changes of a bundle's folder are
             not published.
     """
 
@@ -27,10 +27,10 @@ class Models:
 
     @classmethod
     def load(cls, names: Sequence[str]) -> Models:
-        """Load bundles, given by name or folder; a folder's name is then the model's.
+        """Load bundles, given by name or folder; the model is named after the folder.
 
         Raises:
-            UserError: no such bundle, a broken one, one that gives numbers or has no card, or two of one name.
+            UserError: a bundle is missing or broken, predicts numbers or has no card, or two bundles have one name.
         """
         recognizers: dict[str, Recognizer] = {}
         cards: dict[str, str] = {}
@@ -39,25 +39,25 @@ class Models:
             recognizer.bundle.want_classes()
             name = recognizer.bundle.folder.resolve().name
             if name in recognizers:
-                raise UserError(f"--model {given}: a model '{name}' is there already; requests could not tell them")
+                raise UserError(f"--model {given}: the name '{name}' is already in use by another model")
             recognizers[name], cards[name] = recognizer, recognizer.bundle.card()
         return cls(recognizers, cards)
 
     @property
     def folders(self) -> dict[str, Path]:
-        """Where their bundles lie, by name."""
+        """Folders of the bundles, by name."""
         return {name: recognizer.bundle.folder.absolute() for name, recognizer in self.recognizers.items()}
 
     @property
     def default(self) -> str:
-        """Name of the model that answers where none is asked for."""
+        """Name of the default model."""
         return next(iter(self.recognizers))
 
     def find(self, name: str | None) -> tuple[str, Recognizer]:
-        """Return a model and its name; without a name the default.
+        """Return a model and its name; without a name, the default.
 
         Raises:
-            UserError: no such model.
+            UserError: there is no such model.
         """
         name = self.default if name is None else name
         if name not in self.recognizers:

@@ -1,8 +1,8 @@
-"""Which names, and which pages, a server without a token answers.
+"""Host names and pages that a server without a token answers.
 
-Without a token it trusts whoever reaches its loopback address, and any page on the web can make a browser do that:
-under a name of its own that it lets point to 127.0.0.1 (DNS rebinding), or by a WebSocket, which browsers let through
-to every origin. Both show in the head of the request. A token, which no such page knows, makes this unnecessary.
+Without a token, the server trusts every client of its loopback address. Any page on the web can make a browser such a
+client: with a name that resolves to 127.0.0.1 (DNS rebinding), or with a WebSocket, which browsers allow to every
+origin. The head of the request shows both. With a token, which such pages do not know, this check is unnecessary.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from serkit.errors import UserError
 
 _NAME = r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?"
 
-# RFC 9110: a name, an IPv4 address, or an IPv6 address in brackets, and perhaps a port.
+# RFC 9110: a name, an IPv4 address, or an IPv6 address in brackets, and an optional port.
 _AUTHORITY = re.compile(rf"(?P<name>{_NAME}\.?|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{{0,5}}))?")
 
 _PORTS = {"http": 80, "https": 443}
 
-# So much of what a client sent is repeated to it.
+# Maximum number of a client's characters that an error repeats.
 _SHOWN = 100
 
 
 def check_name(name: str) -> str:
-    """Return the name of a host as requests are compared with it.
+    """Return a host name in the form that requests are compared with.
 
     Raises:
-        UserError: it is an address with scheme or port, or no name at all.
+        UserError: the name has a scheme or port, or is not a name.
     """
     if not re.fullmatch(_NAME, name.lower()):
-        raise UserError(f"--allowed-host {name}: must be a name such as ser.example.org, without scheme and port")
+        raise UserError(f"--allowed-host must be a name such as ser.example.org, without scheme and port, got '{name}'")
     return name.lower()
 
 
 class Guard:
-    """ASGI middleware: refuses requests under a name that is not this computer's, and those of other pages.
+    """ASGI middleware that rejects requests for other host names, and requests from other pages.
 
     Args:
-        app: what it guards.
-        allowed: names besides those of the loopback interface, in lower case: of a proxy, say.
+        app: the guarded application.
+        allowed: further names, in lower case, besides those of the loopback interface, e.g. of a proxy.
     """
 
     def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
@@ -59,9 +59,9 @@ class Guard:
             host, origin = headers.get("host", ""), headers.get("origin")
             if not self._answers(host):
                 advice = "use http://127.0.0.1 or http://localhost, or start the server with --allowed-host NAME"
-                app = _refusal(421, f"host {host[:_SHOWN]!r} is not answered: {advice}")
+                app = _refusal(421, f"host {host[:_SHOWN]!r} is not allowed; {advice}")
             elif origin is not None and not self._trusts(origin, host):
-                app = _refusal(403, f"pages of {origin[:_SHOWN]!r} are not answered: open the page of this server")
+                app = _refusal(403, f"pages of {origin[:_SHOWN]!r} are not allowed; open the page of this server")
         await app(scope, receive, send)
 
     def _answers(self, host: str) -> bool:
@@ -69,18 +69,18 @@ class Guard:
         return is_loopback(name) or name in self._allowed
 
     def _trusts(self, origin: str, host: str) -> bool:
-        """Whether a page is this server's own, or that of a name it was told of."""
+        """Return whether a page belongs to this server or to an allowed name."""
         scheme, _, authority = origin.partition("://")
         name, port = _parse(authority)
         if scheme not in _PORTS or not name:
-            return False  # `null`, say: a page from a file, or in a frame that may do nothing
+            return False  # e.g. `null`: a page from a file, or in a sandboxed frame
         own, own_port = _parse(host)
         default = _PORTS[scheme]
         return name in self._allowed or (name, port or default) == (own, own_port or default)
 
 
 def _parse(authority: str) -> tuple[str, int | None]:
-    """Take a name and a port apart; the name is empty where there is none."""
+    """Split a name and a port; the name is empty if it is missing."""
     found = _AUTHORITY.fullmatch(authority.lower())
     if found is None:
         return "", None
@@ -88,5 +88,5 @@ def _parse(authority: str) -> tuple[str, int | None]:
 
 
 def _refusal(status: int, text: str) -> ASGIApp:
-    """Build what answers so; a WebSocket is then not even begun."""
+    """Build an application that gives this answer; a WebSocket is rejected before it opens."""
     return JSONResponse(Problem(error=text).model_dump(), status, {"Connection": "close"})

@@ -16,7 +16,7 @@ _NOT_BUILT = """<!doctype html>
 <title>serkit</title>
 <body>
 <h1>serkit</h1>
-<p>The server works. Its page has not been built: run <code>make page</code> in serkit's sources
+<p>The server works, but its page is not built. Run <code>make page</code> in serkit's sources
 (it needs Node.js), then start the server again.</p>
 <p>The API is described in <a href="/openapi.json">/openapi.json</a>:</p>
 <pre>curl --data-binary @call.wav http://127.0.0.1:8000/v1/predict</pre>
@@ -26,10 +26,10 @@ _NOT_BUILT = """<!doctype html>
 
 
 def install(app: FastAPI, folder: Path) -> None:
-    """Serve the page, or a word on how to build it."""
+    """Serve the page, or instructions for building it."""
     if (folder / "index.html").is_file():
         files = StaticFiles(directory=folder, html=True)
-        # A route per file. Mounted at `/` they would answer whatever the API refuses, such as GET /v1/predict.
+        # One route per file. A mount at `/` would answer requests that the API rejects, such as GET /v1/predict.
         names = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*")) if file.is_file()]
         for name in ("", *names):
             app.router.routes.append(Route(f"/{name}", files, include_in_schema=False))

@@ -1,7 +1,7 @@
-"""Processes that recognize recordings, so that one a recording ends, or keeps for ever, costs that request only.
+"""Processes that recognize recordings, so that a recording that crashes or blocks one costs only its request.
 
-Recordings come from strangers, and libraries in C decode them: a fault there ends the process it happens in. The
-server's own never decodes one.
+Recordings come from strangers, and C libraries decode them. A fault there ends the process. The server's own process
+never decodes recordings.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from serkit.processes import end_with_parent
 
 _LOG = logging.getLogger("serkit.app")
 
-# Spawned on every system: a fork would copy the network's threads in whatever state they are.
+# Spawned on every system, because a fork would copy the network's threads in an arbitrary state.
 _CONTEXT = multiprocessing.get_context("spawn")
 
-# Signals by which a system ends a process for a fault of its own.
+# Signals with which a system ends a process for a fault.
 _CRASHES = {
     getattr(signal, name) for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT") if hasattr(signal, name)
 }
 
 
 class Ended(Exception):
-    """A process that ended instead of answering; `code` is what `multiprocessing` calls its exit code."""
+    """A process ended instead of answering; `code` is its exit code in `multiprocessing`."""
 
     def __init__(self, code: int | None) -> None:
         super().__init__(code)
@@ -50,7 +50,7 @@ class Ended(Exception):
 
     @property
     def crashed(self) -> bool:
-        """Whether it was a fault in the process itself; otherwise something ended it, for want of memory, say."""
+        """Whether the process crashed; otherwise it was ended from outside, e.g. for lack of memory."""
         return self.code is not None and -self.code in _CRASHES
 
     def __str__(self) -> str:
@@ -60,11 +60,11 @@ class Ended(Exception):
 
 
 class Process:
-    """A process with all recognizers, which does one task at a time and is started anew where it ended.
+    """A process with all recognizers. It does one task at a time and restarts if it has ended.
 
     Args:
-        folders: of the recognizers' bundles, by name.
-        limits: what it checks, and the memory it may take.
+        folders: folders of the recognizers' bundles, by name.
+        limits: limits of recordings and memory.
     """
 
     def __init__(self, folders: Mapping[str, Path], limits: Limits) -> None:
@@ -76,41 +76,41 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """Its number; None: it does not run."""
+        """Process id; None: not running."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it, unless it runs, and wait until it is ready.
+        """Start the process, unless it runs, and wait until it is ready.
 
         Raises:
             BundleError: it cannot load the recognizers.
-            RuntimeError: it cannot be started.
+            RuntimeError: the process cannot be started.
         """
         with self._asking:
             self._start()
 
     def ask(self, task: Callable[..., Any]) -> Any:
-        """Return what a task, called with the recognizers and the limits, returns or raises there.
+        """Call a task with the recognizers and the limits in the process; return its result or raise its error.
 
         Raises:
-            Ended: the process ended over it.
+            Ended: the process has ended.
         """
         with self._asking:
             self._start()
             return self._answer(task)
 
     def end(self) -> None:
-        """End it at once, from any thread, with whatever it has started; who waits for its answer gets `Ended`."""
+        """End the process and its children at once, from any thread; a waiting caller gets `Ended`."""
         if (process := self._process) is None or process.pid is None:
             return
         if hasattr(os, "killpg"):
-            # Until it leads a group of its own there is none of this number.
+            # The group does not exist until the process creates it.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         process.kill()
 
     def close(self) -> None:
-        """End it, and wait until it has ended."""
+        """End the process, and wait for its end."""
         self.end()
         with self._asking:
             if self._process is not None:
@@ -125,7 +125,7 @@ class Process:
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
         with _signals_blocked():
             self._process.start()
-        theirs.close()  # so that the end of the process is heard
+        theirs.close()  # so that the end of the process is noticed
         try:
             self._answer()
         except UserError:
@@ -147,7 +147,7 @@ class Process:
         return answer
 
     def _bury(self) -> int | None:
-        """Forget a process that has ended, and return its exit code."""
+        """Drop a process that has ended, and return its exit code."""
         assert self._process is not None and self._connection is not None
         self._connection.close()
         self._process.join()
@@ -157,14 +157,14 @@ class Process:
 
 
 class Processes(Workers):
-    """Processes that do tasks, each replaced when it ends or is given up. They start when they are first needed.
+    """Processes for tasks. Each starts on first use, and is replaced if it ends or is stopped.
 
     Args:
         count: at work at the same time.
         places: requests that may be there, at work or waiting.
         folders: of the recognizers' bundles, by name.
-        limits: of every recording.
-        lost: told why, each time a process is lost: `crashed`, `killed` or `timeout`.
+        limits: limits of every recording.
+        lost: called with the reason whenever a process is lost: `crashed`, `killed` or `timeout`.
     """
 
     def __init__(
@@ -181,13 +181,13 @@ class Processes(Workers):
         self._idle: asyncio.Queue[Process] = asyncio.Queue()
         for process in self.processes:
             self._idle.put_nowait(process)
-        # One waits for each process while another starts it anew.
+        # One thread waits for each process while another restarts it.
         self._threads = ThreadPoolExecutor(2 * count, thread_name_prefix="serkit")
-        # Before `multiprocessing`, which at its own end would ask them to terminate, and wait: they do not listen.
+        # Before `multiprocessing`, which at exit would ask them to terminate and wait, although they ignore it.
         atexit.register(self.close)
 
     def start(self) -> None:
-        """Start all in the background, so that no request has to wait for that."""
+        """Start all processes in the background, so that no request waits for them."""
         for process in self.processes:
             self._start(process)
 
@@ -199,7 +199,7 @@ class Processes(Workers):
             self._replace(process, "crashed" if ended.crashed else "killed")
             _LOG.warning("a process that recognizes ended over a recording (%s); another takes its place", ended)
             raise _loss(work, ended) from None
-        except asyncio.CancelledError:  # its time is over, or the server stops
+        except asyncio.CancelledError:  # timeout, or the server stops
             process.end()
             self._replace(process, "timeout")
             raise
@@ -211,23 +211,23 @@ class Processes(Workers):
         self._start(process)
 
     def _start(self, process: Process) -> None:
-        # What goes wrong with it, the next request that needs it is told.
-        with contextlib.suppress(RuntimeError):  # closed meanwhile
+        # The next request that needs the process reports the error.
+        with contextlib.suppress(RuntimeError):  # closed in the meantime
             self._threads.submit(process.start)
 
     def close(self) -> None:
-        """End them all."""
+        """End all processes."""
         atexit.unregister(self.close)
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self.processes:
-            process.end()  # so that no thread waits for it any more
+            process.end()  # so that no thread waits for it
         self._threads.shutdown(wait=True)
         for process in self.processes:
             process.close()
 
 
 def _loss(work: Callable[..., Any], ended: Ended) -> Exception:
-    """Build the error for the request that a process was lost over."""
+    """Build the error for the request whose process was lost."""
     if not ended.crashed:
         return RuntimeError(f"a process that recognizes ended: {ended}")
     name = work.recording if isinstance(work, Task) else "recording"
@@ -236,7 +236,7 @@ def _loss(work: Callable[..., Any], ended: Ended) -> Exception:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Put off what ends a server, for the process it starts, which inherits that until it has decided for itself."""
+    """Block the signals that end a server while a process starts; it inherits the block until it sets its own."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -248,7 +248,7 @@ def _signals_blocked() -> Iterator[None]:
 
 
 def _serve(connection: Connection, folders: Mapping[str, Path], limits: Limits) -> None:
-    """Do tasks until the server has gone: in a process of its own."""
+    """Main function of a process: do tasks until the server has gone."""
     _leave_the_server()
     from serkit.recognition import load
 
@@ -257,7 +257,7 @@ def _serve(connection: Connection, folders: Mapping[str, Path], limits: Limits) 
     except UserError as error:
         connection.send(error)
         return
-    # A body is here twice while it is received.
+    # A body is in memory twice while it is received.
     _bound_memory(limits.memory + 2 * limits.body)
     connection.send(None)
     with contextlib.suppress(EOFError):
@@ -271,27 +271,27 @@ def _attempt(task: Callable[..., Any], *arguments: Any) -> Any:
     except UserError as error:
         return error
     except Exception:
-        # Its traceback, which the log wants, cannot be sent as it is.
+        # The log needs the traceback, which cannot be sent as an object.
         return RuntimeError(f"in a process that recognizes:\n{traceback.format_exc()}")
 
 
 def _leave_the_server() -> None:
-    """Outlive the signals that stop the server, which finishes what is in flight, but not the server itself."""
+    """Ignore the signals that stop the server, which finishes pending requests, but end with the server."""
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     if hasattr(os, "setsid"):
-        os.setsid()  # a group of its own, with whatever it starts
+        os.setsid()  # a new group, with all child processes
     end_with_parent()
-    # What libraries write about broken recordings belongs neither into results nor into the log.
+    # Messages of libraries about broken recordings belong neither in results nor in the log.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
 
 
 def _bound_memory(more: int) -> None:
-    """Let this process take so many bytes more than it has now, where the system can say and hold it (Linux)."""
+    """Limit the additional memory of this process in bytes, if the system supports it (Linux)."""
     try:
         import resource
 

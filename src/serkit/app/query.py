@@ -1,4 +1,4 @@
-"""The parameters of a request's address: one that is misspelt must not be ignored."""
+"""Parameters in a request's address. A misspelled one must not be ignored."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from starlette.requests import HTTPConnection
 
 from serkit.errors import UserError, unknown
 
-# So much of what a client sent is repeated to it.
+# Maximum number of a client's characters that an error repeats.
 _SHOWN = 40
 
 
 def check_query(connection: HTTPConnection) -> None:
-    """Refuse parameters that the endpoint does not have, or has once.
+    """Check for unknown and repeated parameters.
 
     Raises:
-        UserError: one of them.
+        UserError: a parameter is unknown or repeated.
     """
     check_parameters(connection, {parameter.alias for parameter in connection.scope["route"].dependant.query_params})
 
 
 def check_parameters(connection: HTTPConnection, known: Collection[str]) -> None:
-    """Do the same where the endpoint reads them itself."""
+    """Check the parameters of an endpoint that reads them itself."""
     names = [name for name, _ in connection.query_params.multi_items()]
     for name in names:
         if name not in known:
             raise unknown("parameter", name[:_SHOWN], known)
         if names.count(name) > 1:
-            raise UserError(f"parameter '{name}' is there {names.count(name)} times; once is right")
+            raise UserError(f"parameter '{name}' must appear once, got {names.count(name)} times")
 
 
 def whole_number(name: str, text: str, lowest: int, highest: int) -> int:
-    """Read a number from a parameter.
+    """Parse a number from a parameter.
 
     Raises:
-        UserError: it is none, or out of range.
+        UserError: the value is not a number, or is out of range.
     """
-    # Not all that `int` takes: `1_000`, ` 5 `, digits of other scripts, or thousands of digits.
+    # `int` also accepts `1_000`, ` 5 `, digits of other scripts, and thousands of digits.
     if text.isascii() and text.isdecimal() and len(text) <= len(str(highest)) and lowest <= int(text) <= highest:
         return int(text)
     raise UserError(f"{name} must be a whole number from {lowest} to {highest}, got {text[:_SHOWN]!r}")

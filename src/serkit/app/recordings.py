@@ -1,4 +1,4 @@
-"""Endpoints that take a whole recording: each a few lines around one call of the recogniser."""
+"""Endpoints for whole recordings; each is a few lines around one call of the recognizer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ChannelText = Annotated[
     Query(
         alias="channel",
         max_length=8,
-        description="Channel to listen to, from 0, or `egg`; default: what the model was made for.",
+        description="Channel to read, counted from 0, or `egg`; default: the channel the model was trained on.",
     ),
 ]
 
-#: What a timeline can be asked for as.
+#: Formats of a timeline.
 AnswerFormat = Literal["json", "csv", "srt", "vtt", "textgrid", "audacity", "rttm", "audformat"]
 
 _TEXTS: dict[str, Any] = {FORMATS[name].content_type: {} for name in get_args(AnswerFormat) if name != "json"}
@@ -65,21 +65,21 @@ async def timeline(
 
 
 def _channel(text: str | None) -> Channel:
-    # What is neither a number nor a known name is the recogniser's to refuse.
+    # The recognizer rejects a value that is neither a number nor a known name.
     return int(text) if text and text.isdecimal() else text  # type: ignore[return-value]
 
 
 async def _recognize(
     service: Service, request: Request, model: str | None, channel: str | None, format: str | None = None
 ) -> Recognized:
-    """Receive a recording, then take a place, and have it recognized in a process of its own."""
+    """Receive a recording, then take a place in the queue, and recognize it in a separate process."""
     try:
         name, _ = service.models.find(model)
     except UserError as error:
         raise HTTPException(404, str(error)) from None
     with service.bodies.share() as take:
         recording = await uploads.receive(request, service.limits, take)
-        # Not before the body is whole: a client that sends none would keep it from others.
+        # After the body is complete, so that a client that sends none does not block others.
         with service.workers.place():
             task = Task(name, recording, _channel(channel), format)
             found = await service.workers.run(task, service.limits.answer)

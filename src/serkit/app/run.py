@@ -1,4 +1,4 @@
-"""Listening: the socket, uvicorn, and a graceful stop."""
+"""Run the server: the socket, uvicorn, and a graceful stop."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from serkit.app.limits import Limits
 from serkit.app.processes import Processes
 from serkit.errors import UserError
 
-#: Once told to stop, requests in flight have so many s to finish.
+#: Time in s for pending requests to finish after a stop signal.
 GRACE = 30
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the socket; port 0 is any that is free.
+    """Open the socket; port 0 is any free port.
 
     Raises:
-        UserError: the address is taken, not allowed, or none of this computer.
+        UserError: the address is in use, forbidden, or not of this computer.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
-        # Not strerror: Python puts the address into it once more.
+        # Not strerror, in which Python repeats the address.
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise UserError(f"cannot listen on {host}:{port}: {why}; try another --port or --host") from None
 
@@ -47,7 +47,7 @@ class _Server(uvicorn.Server):
         self._started = started
 
     async def main_loop(self) -> None:
-        # From here on a signal leads to a graceful stop.
+        # From here on, a signal causes a graceful stop.
         self._started()
         await super().main_loop()
 
@@ -60,37 +60,37 @@ def run(
     log_requests: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; what is in flight is then finished.
+    """Serve until SIGINT or SIGTERM, then finish pending requests.
 
     Args:
-        app: what to serve.
-        listening: where.
-        limits: of connections and messages.
-        workers: the application's, started now.
-        log_requests: whether to write a line per request to stderr.
-        started: called once requests are answered.
+        app: the application.
+        listening: its socket.
+        limits: limits of connections and messages.
+        workers: workers of the application, which are started now.
+        log_requests: whether to log each request to stderr.
+        started: called once the server answers requests.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if log_requests else logging.WARNING)
-    # Requests and forms are the client's: what is wrong with one, the client is told.
+    # Errors in requests and forms are reported to the client.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     workers.start()
     try:
         _Server(configure(app, limits, log_requests), started).run([listening])
     finally:
-        # uvicorn does not tell the application of its end when it was told to hurry.
+        # uvicorn does not notify the application of the shutdown after a forced stop.
         workers.close()
 
 
 def configure(app: FastAPI, limits: Limits, log_requests: bool = False) -> uvicorn.Config:
-    """Configure uvicorn; arguments as in `run`."""
+    """Configure uvicorn; arguments are those of `run`."""
     return uvicorn.Config(
         app,
         http=connections.http(limits),
         ws=connections.websocket(limits),
         ws_max_size=limits.message,
-        # Who does not read does not see a ping either, and has then been silent for `idle` s.
+        # A client that does not read does not see a ping, and has then been silent for `idle` s.
         ws_ping_interval=limits.idle / 2,
         ws_ping_timeout=limits.idle / 2,
         # A compressed message may be a thousand times its size.

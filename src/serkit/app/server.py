@@ -1,4 +1,4 @@
-"""The application, put together."""
+"""Assembly of the application."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def create(
     page_folder: Path = PAGE,
     allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
-    """Make the application.
+    """Build the application.
 
     Args:
-        models: what it offers.
-        limits: of every client; None: the defaults.
-        token: which requests must carry; None: none.
-        threads: recordings at the same time, each in a process of its own; as many threads serve streams.
-        page_folder: where the page was built.
-        allowed_hosts: names besides `localhost` that are answered without a token, in lower case.
+        models: the recognizers.
+        limits: limits of every client; None: the defaults.
+        token: token that requests must carry; None: no token.
+        threads: number of parallel recordings, each in a separate process; as many threads serve streams.
+        page_folder: folder of the built page.
+        allowed_hosts: host names, in lower case, besides `localhost` that are allowed without a token.
     """
     limits = limits or Limits()
     metrics = Metrics()
@@ -63,7 +63,7 @@ def create(
         description="Speech emotion recognition. See docs/server.md of serkit.",
         version=serkit.__version__,
         lifespan=lifespan,
-        # FastAPI's pages of documentation fetch their scripts from elsewhere.
+        # FastAPI's documentation pages load their scripts from other servers.
         docs_url=None,
         redoc_url=None,
     )
@@ -82,7 +82,7 @@ def create(
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Say that the server answers."""
+    """Confirm that the server answers."""
     return {"status": "ok"}
 
 
@@ -94,14 +94,14 @@ async def healthz() -> dict[str, str]:
     responses={200: {"content": {"text/plain": {}}}},
 )
 async def metrics(service: Shared) -> Response:
-    """Write counters and times for Prometheus."""
+    """Return counters and times for Prometheus."""
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.head("/v1/models", dependencies=[Depends(require_token)], include_in_schema=False)
 @router.get("/v1/models", dependencies=[Depends(require_token)])
 def models(service: Shared) -> list[ModelAnswer]:
-    """List the models: labels, licence, scores, size, card."""
+    """List the models: labels, license, scores, size, card."""
     models = service.models
     return [
         ModelAnswer.of(name, recognizer, name == models.default, models.cards[name])

@@ -1,4 +1,4 @@
-"""What all endpoints share, and the token they ask for."""
+"""State shared by all endpoints, and the check of the token."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ ModelName = Annotated[str | None, Query(alias="model", description="Name of a mo
 
 @dataclass(frozen=True)
 class Service:
-    """What a server consists of.
+    """State of a server.
 
     Args:
-        models: what it offers.
-        limits: of every client.
-        token: which requests must carry; None: none.
-        bodies: the memory that recordings take.
-        workers: predict recordings.
-        live: predict streams; apart, lest they wait behind long recordings. They send plain samples, which nothing
-            has to decode.
+        models: the recognizers.
+        limits: limits of every client.
+        token: token that requests must carry; None: no token.
+        bodies: memory of request bodies.
+        workers: workers for recordings.
+        live: separate workers for streams, which must not wait behind long recordings. Streams send plain samples,
+            which need no decoding.
         metrics: counters.
     """
 
@@ -55,10 +55,10 @@ Shared = Annotated[Service, Depends(_service)]
 async def require_token(
     connection: HTTPConnection,
     service: Shared,
-    # Only for OpenAPI: how the token is read is one question for requests and WebSockets.
+    # Only for OpenAPI; requests and WebSockets share the code that reads the token.
     _: Annotated[object, Depends(HTTPBearer(auto_error=False))],
 ) -> None:
-    """Refuse a request that lacks the token.
+    """Reject a request without the token.
 
     Raises:
         HTTPException: 401.

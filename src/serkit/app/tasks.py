@@ -1,6 +1,6 @@
-"""What is done with one recording, in a process of its own: see `processes`.
+"""Tasks for one recording, run in a separate process; see `processes`.
 
-Nothing here needs FastAPI, which would double the time such a process takes to start.
+This module does not import FastAPI, which would double the start time of such a process.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from serkit.recognition.timeline_formats import render
 
 
 class TooLong(UserError):
-    """A recording that lasts longer than is allowed."""
+    """A recording exceeds the maximum length."""
 
 
 @dataclass(frozen=True)
 class Recognized:
-    """What came of a recording: the text of the answer, and the recording's `duration` in s."""
+    """Result of a recording: the text of the answer, and the recording's `duration` in s."""
 
     text: str
     duration: float
@@ -33,13 +33,13 @@ class Recognized:
 
 @dataclass(frozen=True)
 class Task:
-    """A recording, and what to do with it.
+    """A recording with the requested result.
 
     Args:
         model: name of the recognizer.
-        recording: as it was received.
-        channel: as in `Recognizer`.
-        format: of its timeline; None: JSON of a prediction for the whole recording instead.
+        recording: the received recording.
+        channel: channel, as in `Recognizer`.
+        format: format of the timeline; None: JSON prediction for the whole recording.
     """
 
     model: str
@@ -48,11 +48,11 @@ class Task:
     format: str | None = None
 
     def __call__(self, recognizers: Mapping[str, Recognizer], limits: Limits) -> Recognized:
-        """Do it.
+        """Recognize the recording.
 
         Raises:
-            UserError: the recording, or the channel, cannot be used.
-            BundleError: what the network gives is not probabilities.
+            UserError: the recording or the channel is unusable.
+            BundleError: the network's output is not probabilities.
         """
         recognizer = recognizers[self.model]
         try:
@@ -63,7 +63,7 @@ class Task:
                 return Recognized(text, duration)
             timeline = recognizer.timeline(self.recording, self.channel)
         except MemoryError:
-            raise UserError(f"{self.recording}: needs more than {limits.memory / 1e6:g} MB of memory") from None
+            raise UserError(f"{self.recording}: requires more than {limits.memory / 1e6:g} MB of memory") from None
         if self.format == "json":
             text = TimelineAnswer(model=self.model, **timeline_as_dict(timeline)).model_dump_json()
         else:
@@ -72,21 +72,21 @@ class Task:
 
 
 def check(recording: audio.InMemory, limits: Limits) -> float:
-    """Look at a recording's header and return its duration in s.
+    """Check a recording's header and return its duration in s.
 
     Raises:
-        AudioError: not audio, or not a whole file.
-        TooLong: what it says.
-        UserError: too short, or of a rate or number of channels that is not taken.
+        AudioError: the recording is not audio, or truncated.
+        TooLong: the recording is too long.
+        UserError: the recording is too short, or has an unsupported rate or number of channels.
     """
     info = audio.info(recording)
     if not limits.lowest_rate <= info.rate <= limits.highest_rate:
-        taken = f"{limits.lowest_rate} to {limits.highest_rate} Hz are taken"
-        raise UserError(f"{recording}: a sampling rate of {info.rate} Hz; {taken}")
+        supported = f"{limits.lowest_rate} to {limits.highest_rate} Hz are supported"
+        raise UserError(f"{recording}: a sampling rate of {info.rate} Hz; {supported}")
     if info.channels > limits.channels:
-        raise UserError(f"{recording}: has {info.channels} channels; at most {limits.channels} are taken")
+        raise UserError(f"{recording}: has {info.channels} channels; the maximum is {limits.channels}")
     if info.duration > limits.longest:
-        raise TooLong(f"{recording}: lasts {info.duration:.0f} s; at most {limits.longest:g} s are taken")
+        raise TooLong(f"{recording}: lasts {info.duration:.0f} s; the maximum is {limits.longest:g} s")
     if info.duration < limits.shortest:
-        raise UserError(f"{recording}: lasts {info.duration:g} s; at least {limits.shortest:g} s are needed")
+        raise UserError(f"{recording}: lasts {info.duration:g} s; the minimum is {limits.shortest:g} s")
     return info.duration

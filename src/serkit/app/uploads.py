@@ -1,4 +1,4 @@
-"""From the body of a request to a recording in memory. Nothing of it is written to a disk."""
+"""Read the body of a request as a recording in memory. Nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from serkit import audio
 from serkit.app.limits import Limits
 from serkit.app.workers import busy
 
-#: What results and errors call a body that has no file name.
+#: Name of a body without a file name, in results and errors.
 NAME = "recording"
 
 _LONGEST_NAME = 255
 _MULTIPART = "multipart/form-data"
 
-# A body that is not read to its end would otherwise be waited for.
+# Otherwise the server would wait for the rest of an unread body.
 _CLOSE = {"Connection": "close"}
 
-#: The body as OpenAPI describes it.
+#: OpenAPI description of the body.
 OPENAPI_BODY = {
     "requestBody": {
         "required": True,
-        "description": "A recording (WAV, FLAC, OGG, MP3, M4A, WebM, ...) as it is, or as the field `file` of a form.",
+        "description": "A recording (WAV, FLAC, OGG, MP3, WebM, ...) as the body or as the field `file` of a form.",
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             _MULTIPART: {
@@ -47,12 +47,12 @@ OPENAPI_BODY = {
 
 
 class Bodies:
-    """The memory that bodies take, all together.
+    """The memory of all bodies together.
 
-    What has arrived counts, not what a header promises: promises cost a client nothing.
+    Received bytes count, not those that a header promises, because promises cost a client nothing.
 
     Args:
-        most: how many bytes there may be.
+        most: maximum number of bytes.
     """
 
     def __init__(self, most: int) -> None:
@@ -61,17 +61,17 @@ class Bodies:
 
     @contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
-        """Yield what takes a number of bytes more for one body; all are given back at the end.
+        """Yield a function that takes further bytes for one body; all are released at the end.
 
         Raises:
-            HTTPException: 503 with Retry-After, by the function: there are no more.
+            HTTPException: 503 with Retry-After, raised by the function: no memory is left.
         """
         mine = 0
 
         def take(size: int) -> None:
             nonlocal mine
             if self.taken + size > self._most:
-                error = busy("other recordings take all its memory")
+                error = busy("other recordings take all memory")
                 raise HTTPException(error.status_code, error.detail, {**(error.headers or {}), **_CLOSE})
             self.taken += size
             mine += size
@@ -83,20 +83,20 @@ class Bodies:
 
 
 class _InMemoryParser(MultiPartParser):
-    # Starlette writes larger files to a temporary one; the limit of the body bounds them here.
+    # Starlette writes larger files to a temporary file; here the limit of the body applies.
     spool_max_size = sys.maxsize
 
 
 async def receive(request: Request, limits: Limits, take: Callable[[int], None]) -> audio.InMemory:
-    """Read the recording a request sends: the body itself, or the file of a form.
+    """Read the recording of a request: the body itself, or the file of a form.
 
     Args:
-        request: its body has not been read.
-        limits: of size, time and rate.
+        request: the request, whose body has not been read.
+        limits: limits of size, time and rate.
         take: called with the size of each piece; may raise.
 
     Raises:
-        HTTPException: 400 not a form with one file, or a path as its name; 408 too slow; 413 too large.
+        HTTPException: 400 not a form with one file, or a path as file name; 408 too slow; 413 too large.
     """
     try:
         async with asyncio.timeout(min(limits.grace, limits.receive)) as patience:
@@ -106,18 +106,18 @@ async def receive(request: Request, limits: Limits, take: Callable[[int], None])
             else:
                 name, content = NAME, b"".join([piece async for piece in pieces])
     except TimeoutError:
-        rate = f"{limits.slowest:g} bytes a second after the first {limits.grace:g} s"
-        wanted = f"all of it within {limits.receive:g} s, and {rate}, would do"
+        rate = f"{limits.slowest:g} bytes per second after the first {limits.grace:g} s"
+        wanted = f"it must arrive within {limits.receive:g} s, at {rate}"
         raise HTTPException(408, f"the body arrives too slowly: {wanted}", _CLOSE) from None
     except ClientDisconnect:
-        raise HTTPException(400, "the connection was closed before the whole body had arrived", _CLOSE) from None
+        raise HTTPException(400, "the connection was closed before the complete body arrived", _CLOSE) from None
     return audio.InMemory(content, name, whole=True, longest=limits.longest)
 
 
 async def _pieces(
     request: Request, limits: Limits, take: Callable[[int], None], patience: asyncio.Timeout
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the body as it arrives, up to the limit, and be patient for as long as it arrives fast enough."""
+    """Yield the body as it arrives, up to the limit, as long as it arrives fast enough."""
     began = asyncio.get_running_loop().time()
     too_large = HTTPException(413, f"the body is larger than {limits.body / 1e6:g} MB", _CLOSE)
     if int(request.headers.get("content-length", 0)) > limits.body:
@@ -146,7 +146,7 @@ async def _file_of_form(request: Request, pieces: AsyncGenerator[bytes, None]) -
 
 
 def _checked_name(name: str) -> str:
-    """Refuse what is more than the name of a file."""
+    """Check that a file name has no folders."""
     if len(name) > _LONGEST_NAME or re.search(r"[/\\\x00-\x1f\x7f]", name) or name in (".", ".."):
-        raise HTTPException(400, f"the file name {name[:_LONGEST_NAME]!r} is no plain name: leave its folders out")
+        raise HTTPException(400, f"the file name must have no folders, got {name[:_LONGEST_NAME]!r}")
     return name

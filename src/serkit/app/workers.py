@@ -1,4 +1,4 @@
-"""Where the work is done, away from the event loop, and the bounded queue in front of it."""
+"""Workers outside the event loop, with a bounded queue."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from starlette.exceptions import HTTPException
 
 Result = TypeVar("Result")
 
-#: After so many s a client may try again: a prediction takes less.
+#: Time in s after which a client may try again; a prediction takes less.
 RETRY_AFTER = 1
 
 
 class Workers(ABC):
-    """Several that work at the same time, and places for what waits for them.
+    """Workers that run in parallel, with places for waiting requests.
 
     Args:
         count: at work at the same time.
@@ -32,12 +32,12 @@ class Workers(ABC):
 
     @property
     def running(self) -> int:
-        """Requests at work."""
+        """Number of requests in progress."""
         return min(self._taken, self._count)
 
     @property
     def waiting(self) -> int:
-        """Requests that wait."""
+        """Number of waiting requests."""
         return self._taken - self.running
 
     @contextmanager
@@ -45,7 +45,7 @@ class Workers(ABC):
         """Hold a place in the queue.
 
         Raises:
-            HTTPException: 503 with Retry-After: none is free.
+            HTTPException: 503 with Retry-After: no place is free.
         """
         if self._taken == self._places:
             raise busy("all places are taken")
@@ -56,10 +56,10 @@ class Workers(ABC):
             self._taken -= 1
 
     async def run(self, work: Callable[..., Result], seconds: float) -> Result:
-        """Have work done, at most so long.
+        """Do work within a time limit.
 
         Raises:
-            HTTPException: 503: it took longer.
+            HTTPException: 503: the work took longer.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -69,17 +69,17 @@ class Workers(ABC):
 
     @abstractmethod
     async def _run(self, work: Callable[..., Any]) -> Any:
-        """Have work done; cancelled when its time is over."""
+        """Do work; it is cancelled at the time limit."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give up what has not begun, and end."""
+        """Drop work that has not started, and end."""
 
 
 class Threads(Workers):
-    """Threads, for what ends by itself. NumPy and onnxruntime compute without Python's lock.
+    """Threads, for work that ends by itself. NumPy and onnxruntime compute without Python's lock.
 
-    What has not begun when its time is over is given up; what has goes on to its end.
+    At the time limit, work that has not started is dropped; work in progress runs to its end.
     """
 
     def __init__(self, count: int, places: int) -> None:
@@ -90,7 +90,7 @@ class Threads(Workers):
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
-        """Wait for what has begun."""
+        """Wait for work in progress."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 

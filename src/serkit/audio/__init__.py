@@ -1,7 +1,7 @@
-"""Reading sound: any format, any rate, one channel, with a clear error for what is broken.
+"""Read sound: any format, any rate, one channel, with a clear error for broken recordings.
 
-Every reader of sound in serkit goes through `blocks`, so that training, recognition of a short file and
-of an hour-long one see the same samples. How long a recording is, is decided in one place: `_open`.
+All sound in serkit is read through `blocks`, so that training and recognition of short and long files
+use the same samples. The length of a recording is decided in one place: `_open`.
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ from serkit.audio.recording import warn as warn
 from serkit.audio.sound import Sndfile, Sound, Unsupported
 from serkit.audio.source import Source
 
-#: File name endings of what only ffmpeg reads.
+#: File name endings of formats that only ffmpeg reads.
 FFMPEG_SUFFIXES = frozenset(
     {".m4a", ".mp4", ".m4v", ".aac", ".webm", ".wma", ".amr", ".3gp", ".mka", ".mkv", ".mov", ".avi"}
 )
 
-#: File name endings taken for recordings when a folder is searched.
+#: File name endings that count as recordings when a folder is searched.
 SUFFIXES = FFMPEG_SUFFIXES | frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".caf", ".sph"}
 )
 
-#: Below this peak a recording is silent: half a step of 16-bit audio.
+#: A recording with a peak below this is silent: half a step of 16-bit audio.
 SILENCE_PEAK = 0.5 / 32768
 
-#: A recording below this many seconds holds no syllable.
+#: A recording shorter than this, in s, holds no syllable.
 SHORTEST = 0.1
 
-#: No sample is beyond this. Integers of 32 bits written as floats reach it; far beyond it features overflow.
+#: Largest absolute sample value. Integers of 32 bits stored as floats reach it; far beyond it, features overflow.
 LOUDEST = 2.0**31
 
 _BLOCK_SECONDS = 30.0
-# A block holds no more samples than this over all channels (16 MB), however many channels a header claims.
+# Maximum samples of a block over all channels (16 MB), however many channels a header claims.
 _BLOCK_SAMPLES = 2**22
-# An end that lies this far behind the last sample is a rounded number, not a mistake.
+# An interval may end this many s after the last sample, because users round numbers.
 _END_TOLERANCE = 0.05
-# A recording that lacks less than this many s is whole: programs miscount.
+# A recording that lacks less than this many s counts as complete, because programs miscount.
 _LEAST = 0.01
 
 
 def info(path: Recording) -> Info:
-    """Read rate, channels and length: of what ffmpeg decodes by decoding it once, of all else without.
+    """Read rate, channels and length. Only formats that ffmpeg decodes need to be decoded for this.
 
     Raises:
         AudioError: the file is missing, empty, or not audio.
 
     Warns:
-        AudioWarning: it is truncated, or its header is wrong.
+        AudioWarning: the file is truncated, or its header is wrong.
     """
     with _open(path) as sound:
         return Info(sound.rate, sound.channels, sound.frames)
@@ -76,18 +76,18 @@ def read(
     """Read a recording or an interval of it.
 
     Args:
-        path: a file that libsndfile reads (WAV, FLAC, OGG, Opus, MP3, ...) or ffmpeg (M4A, MP4, ...), or its content.
-        rate: wanted sampling rate in Hz; None keeps the file's.
-        channel: channel from 0; None mixes all channels down to their mean.
-        start: beginning in s; None: of the file.
-        end: end in s; None: of the file.
+        path: a file that libsndfile (WAV, FLAC, OGG, Opus, MP3, ...) or ffmpeg (M4A, MP4, ...) reads, or its content.
+        rate: sampling rate of the result in Hz; None keeps the file's rate.
+        channel: channel, counted from 0; None returns the mean of all channels.
+        start: start of the interval in s; None: start of the file.
+        end: end of the interval in s; None: end of the file.
 
     Returns:
         float32 samples of shape (samples,), full scale 1.0, and their rate in Hz.
 
     Raises:
-        AudioError: missing, empty, unreadable or non-finite file, or a sample beyond `LOUDEST`; no such channel or
-            interval; so short that resampling leaves nothing.
+        AudioError: the file is missing, empty, unreadable, not finite, or has a sample beyond `LOUDEST`; the channel
+            or interval does not exist; or resampling leaves no sample.
 
     Warns:
         AudioWarning: the recording is silent or truncated, or its header is wrong.
@@ -95,7 +95,7 @@ def read(
     parts = list(blocks(path, rate, channel, start, end))
     signal = np.concatenate([part for part, _ in parts]) if len(parts) > 1 else parts[0][0]
     if not len(signal):
-        raise AudioError(f"{path}: too short: no sample is left of it at {parts[0][1]} Hz")
+        raise AudioError(f"{path}: too short: it has no sample at {parts[0][1]} Hz")
     if np.abs(signal).max() < SILENCE_PEAK:
         warn(f"{path}: silent (no sample above -96 dB of full scale)")
     return signal, parts[0][1]
@@ -109,11 +109,11 @@ def blocks(
     end: float | None = None,
     seconds: float = _BLOCK_SECONDS,
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Read a recording block by block, in memory that does not grow with its length.
+    """Read a recording block by block, in constant memory.
 
-    The blocks joined are what `read` returns; arguments and errors are the same. `seconds` is the length
-    of a block in the file, which is shorter where there are very many channels; resampling moves some samples
-    from one block into the next.
+    The joined blocks equal the result of `read`; arguments and errors are the same. `seconds` is the length
+    of a block in the file. Blocks are shorter if there are very many channels, and resampling moves some
+    samples from one block into the next.
 
     Yields:
         float32 samples of shape (samples,) and their rate in Hz.
@@ -121,7 +121,7 @@ def blocks(
     with _open(path) as sound:
         begin, stop = interval(path, Info(sound.rate, sound.channels, sound.frames), start, end)
         if channel is not None and not 0 <= channel < sound.channels:
-            raise AudioError(f"{path}: no channel {channel}; it has {sound.channels}, counted from 0")
+            raise AudioError(f"{path}: has no channel {channel}; it has {sound.channels}, counted from 0")
         rate = rate or sound.rate
         stream = soxr.ResampleStream(sound.rate, rate, 1, dtype="float32") if rate != sound.rate else None
         for block, last in _decoded(path, sound, begin, stop, seconds):
@@ -130,7 +130,7 @@ def blocks(
 
 
 def frames(path: Recording, seconds: float = _BLOCK_SECONDS) -> Iterator[np.ndarray]:
-    """Read a recording as it is, block by block, in memory that does not grow with its length.
+    """Read all channels of a recording at its own rate, block by block, in constant memory.
 
     Errors and warnings are those of `read`.
 
@@ -143,7 +143,7 @@ def frames(path: Recording, seconds: float = _BLOCK_SECONDS) -> Iterator[np.ndar
 
 
 def mix(frames: np.ndarray, channel: int | None = None) -> np.ndarray:
-    """Return one channel, or the mean of all, of float32 (samples, channels): float32 (samples,)."""
+    """Return one channel of float32 (samples, channels), or the mean of all, as float32 (samples,)."""
     if channel is None and frames.shape[1] > 1:
         return frames.mean(axis=1)
     return np.ascontiguousarray(frames[:, channel or 0])
@@ -155,15 +155,15 @@ def resample(signal: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
 
 def content_hash(path: Recording) -> str:
-    """Hash what is heard: rate, channels and decoded samples, whatever the container.
+    """Return a hash of the sound: rate, channels and decoded samples, independent of the container.
 
-    A WAV and its FLAC copy have the same hash; a copy at another gain or rate has not.
+    A WAV file and its FLAC copy have the same hash; a copy at another gain or rate has another.
 
     Returns:
         32 hexadecimal digits (BLAKE2b).
 
     Raises:
-        AudioError: missing, empty, unreadable or non-finite file, as in `read`.
+        AudioError: the file is missing, empty, unreadable or not finite, as in `read`.
     """
     digest = hashlib.blake2b(digest_size=16)
     with _open(path) as sound:
@@ -175,13 +175,13 @@ def content_hash(path: Recording) -> str:
 
 @contextmanager
 def _open(path: Recording) -> Iterator[Sound]:
-    """Open a recording, and say what is wrong with its length. This is where its length is decided."""
+    """Open a recording, decide its length, and warn if its header is wrong."""
     sound = _decoder(Source(path))
     try:
         found = sound.frames / sound.rate
         if sound.lacking is not None and not found < found * sound.lacking < found + _LEAST:
             there = f" of {found * sound.lacking:.2f} s" if sound.lacking else ""
-            _truncated(path, f"{found:.2f} s{there} could be read{'' if there else ', then its end is missing'}")
+            _truncated(path, f"{found:.2f} s{there} could be read{'' if there else '; the end is missing'}")
         for note in sound.notes:
             warn(f"{path}: {note}", stacklevel=4)
         yield sound
@@ -190,7 +190,7 @@ def _open(path: Recording) -> Iterator[Sound]:
 
 
 def _decoder(source: Source) -> Sound:
-    """Return what decodes a recording: libsndfile where it can."""
+    """Return a decoder of a recording: libsndfile's if it supports the format, otherwise ffmpeg's."""
     try:
         container, begin = recognize(source)
         layout = container.lay(source, begin) if container.lay else None
@@ -216,7 +216,7 @@ def _decoded(path: Recording, sound: Sound, begin: int, stop: int, seconds: floa
         _check_samples(path, block, position, sound.rate)
         short = len(block) < wanted
         if short and position + len(block) == begin:
-            raise AudioError(f"{path}: no audio in it (0 samples could be decoded)")
+            raise AudioError(f"{path}: contains no audio (0 samples could be decoded)")
         if short:
             found, wanted_end = (position + len(block)) / sound.rate, stop / sound.rate
             _truncated(path, f"{found:.2f} s of {wanted_end:.2f} s could be read")
@@ -225,34 +225,34 @@ def _decoded(path: Recording, sound: Sound, begin: int, stop: int, seconds: floa
 
 
 def interval(path: Recording, info: Info, start: float | None, end: float | None) -> tuple[int, int]:
-    """Turn an interval in s into samples of a recording.
+    """Convert an interval from s to samples of a recording.
 
     Args:
-        path: what errors call it.
+        path: name of the recording in errors.
         info: its rate and length.
-        start: beginning in s; None: of the file.
-        end: end in s; None: of the file.
+        start: start of the interval in s; None: start of the file.
+        end: end of the interval in s; None: end of the file.
 
     Returns:
-        The first sample, and the one behind the last.
+        The first sample, and the one after the last.
 
     Raises:
-        AudioError: no such interval in it.
+        AudioError: the interval is not in the recording.
     """
     duration = info.duration
     start = start or 0.0
     end = duration if end is None else end
     if not 0 <= start < end or start >= duration or end > duration + _END_TOLERANCE:
-        raise AudioError(f"{path}: no interval {start:g} to {end:g} s in it; it lasts {duration:.3f} s")
+        raise AudioError(f"{path}: has no interval {start:g} to {end:g} s; it lasts {duration:.3f} s")
     begin = round(start * info.rate)
     stop = min(info.frames, round(end * info.rate))
     if stop <= begin:
-        raise AudioError(f"{path}: interval {start:g} to {end:g} s holds no sample")
+        raise AudioError(f"{path}: interval {start:g} to {end:g} s contains no sample")
     return begin, stop
 
 
 def _check_samples(path: Recording, block: np.ndarray, position: int, rate: int) -> None:
-    # Both are not a number where a sample is not.
+    # Both are NaN if a sample is NaN.
     if max(block.max(initial=0.0), -block.min(initial=0.0)) <= LOUDEST:
         return
     first = int(np.argmax(~(np.abs(block) <= LOUDEST).all(axis=1)))

@@ -1,6 +1,6 @@
-"""Which kind of file it is, by its first bytes. What is not recognized is not opened.
+"""Recognize the container of a file by its first bytes. Unknown files are not opened.
 
-libsndfile knows more kinds than these. Its rarer readers print to standard output, and nobody keeps a corpus in them.
+libsndfile supports more containers than these. Its rarer readers print to standard output, and corpora do not use them.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from serkit.audio import flac, mpeg, ogg, pcm
 from serkit.audio.recording import AudioError
 from serkit.audio.source import Layout, Source
 
-# As much as any of the marks below reaches into a file.
+# All marks below lie within this many bytes.
 _HEAD = 64
-# How many ID3 tags in front of the sound are skipped.
+# Maximum number of ID3 tags before the sound.
 _TAGS = 8
 
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of file.
+    """A container format.
 
     Args:
-        name: what errors call it.
-        demuxer: the one that ffmpeg is told to use, so that no file can choose another.
-        lay: finds the sound in it for libsndfile, from an offset on; None: it is read through ffmpeg. It returns
-            None itself for a kind of sound that libsndfile does not know.
+        name: name in errors.
+        demuxer: demuxer that ffmpeg must use, so that no file can choose another.
+        lay: finds the sound for libsndfile, from an offset on; None: ffmpeg reads the container. It returns None
+            for a coding that libsndfile does not support.
     """
 
     name: str
@@ -49,7 +49,7 @@ _MP4 = Container("MP4", "mov")
 _AVI = Container("AVI", "avi")
 _AAC = Container("AAC", "aac")
 
-# By the first bytes; of IFF and RIFF files their kind, from the 9th byte on, decides.
+# By the first bytes; IFF and RIFF files by their kind, which starts at the 9th byte.
 _MARKS = {
     b".snd": _NATIVE["au"],
     b"dns.": _NATIVE["au"],
@@ -68,7 +68,7 @@ _KINDS = {b"WAVE": _WAV, b"AIFF": _NATIVE["aiff"], b"AIFC": _NATIVE["aiff"], b"A
 # The first box of an MP4, M4A, 3GP or QuickTime file.
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
-# What libsndfile or ffmpeg would read and serkit does not, so that errors can name it.
+# Formats that libsndfile or ffmpeg read but serkit does not, for error messages.
 _REFUSED = {
     b"Creative Voice File": "Creative Voice (VOC)",
     b"2BIT": "Audio Visual Research (AVR)",
@@ -98,10 +98,10 @@ _REFUSED_KINDS = {b"8SVX": "Amiga (8SVX)", b"16SV": "Amiga (16SV)"}
 
 
 def recognize(source: Source) -> tuple[Container, int]:
-    """Return what kind of file it is, and where it begins behind tags that were put in front.
+    """Return the container of a file, and its offset after leading tags.
 
     Raises:
-        AudioError: none that is read; if it is known at all, the message names it.
+        AudioError: the format is not supported; the message names it if it is known.
     """
     begin = mpeg.skip_tags(source, 0, _TAGS)
     head = source.at(begin, _HEAD)
@@ -109,7 +109,7 @@ def recognize(source: Source) -> tuple[Container, int]:
     if container is None:
         refused = _REFUSED_KINDS.get(head[8:12]) if head.startswith(b"FORM") else None
         refused = refused or next((name for mark, name in _REFUSED.items() if head.startswith(mark)), None)
-        reason = f"{refused}: convert it to WAV" if refused else "format not recognized"
+        reason = f"{refused}; convert it to WAV" if refused else "format not recognized"
         raise AudioError(f"{source.recording}: not audio that serkit can read ({reason})")
     return container, begin
 

@@ -1,12 +1,12 @@
-"""What libsndfile cannot decode: the sound of M4A, MP4, WebM, WMA, AMR and of videos, through the program ffmpeg.
+"""Decode formats that libsndfile does not support (M4A, MP4, WebM, WMA, AMR, videos) with the program ffmpeg.
 
-ffmpeg reads far more than recordings: playlists, scripts and addresses that make it open other files. So it is told
-which of the known containers it has before it, may open nothing but the one file, and gets no name it could mistake.
-What it gives back comes through a pipe, block by block, and it ends with the reader.
+ffmpeg also reads playlists, scripts and addresses that make it open other files. Therefore serkit names the container,
+allows ffmpeg to open only the one file, and passes no name that ffmpeg could misread. The samples come through a pipe,
+block by block, and ffmpeg ends with the reader.
 
-Such a recording can only be measured by decoding it. What was measured is remembered, and a short recording keeps its
-samples: one that is opened several times in a row is decoded once. An interval is decoded from the beginning of the
-file on, since only that is exact to the sample.
+The length of such a recording is only known after decoding. Lengths are cached, and so are the samples of short
+recordings, so that a recording opened several times in a row is decoded once. An interval is decoded from the start of
+the file, because only that is exact to the sample.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ import numpy as np
 from serkit.audio.recording import AudioError, InMemory
 from serkit.audio.source import Source
 
-#: A recording that ffmpeg decodes may last this many hours.
+#: Maximum length of a recording that ffmpeg decodes, in hours.
 LONGEST_HOURS = 24
 
-#: How long ffmpeg may work without giving a sample, and how long in all, in s.
+#: Maximum time in s that ffmpeg may take without returning a sample, and in total.
 PATIENCE = 30.0
 PATIENCE_IN_ALL = 1800.0
 
-#: ffmpeg may ask for this much memory at once, in bytes.
+#: Maximum size of one memory allocation by ffmpeg, in bytes.
 LARGEST_MEMORY = 1 << 28
 
-#: No sound has more channels, or a higher rate in Hz.
+#: Maximum number of channels, and maximum rate in Hz.
 MOST_CHANNELS = 64
 HIGHEST_RATE = 768_000
 
 # An AU header: mark, length of the header, size, coding (6: float32), rate, channels; all big-endian.
 _AU = struct.Struct(">4s5I")
 _FLOAT = 6
-# Bytes that are read at once.
+# Bytes per read.
 _CHUNK = 1 << 18
-# What is kept of what ffmpeg says, in bytes, and of each of its lines.
+# Maximum size in bytes of the kept messages of ffmpeg, and of each line.
 _SAID = 4096
 _LINE = 120
-# How ffmpeg says that a file ends too early.
+# Messages of ffmpeg for a file that ends too early.
 _CUT = re.compile(r"partial file|prematurely|truncat|Invalid data found|exhausted|end of file|too small", re.IGNORECASE)
-# Sizes from here on are of files that were not finished.
+# Sizes from here on mark files that were not finished.
 _NO_SIZE = 0x7FFFF000
-# Lengths of so many recordings are remembered, and the samples of so many bytes of the last ones.
+# Number of recordings whose lengths are cached, and bytes of cached samples.
 _LENGTHS = 4096
 _KEPT = 64 << 20
 _KEPT_EACH = 16 << 20
@@ -61,7 +61,7 @@ _KEPT_EACH = 16 << 20
 
 @dataclass(frozen=True)
 class _Measured:
-    """What decoding told."""
+    """Result of decoding a recording."""
 
     rate: int
     channels: int
@@ -75,12 +75,12 @@ class Ffmpeg:
     """A recording that ffmpeg decodes; see `serkit.audio.sound.Sound`.
 
     Args:
-        source: its bytes; closed with it.
-        demuxer: as ffmpeg calls the container.
-        name: as errors call it.
+        source: bytes of the recording; closed together with it.
+        demuxer: ffmpeg's name of the container.
+        name: name of the container in errors.
 
     Raises:
-        AudioError: no ffmpeg, no sound in it, or more than the limits above.
+        AudioError: ffmpeg is missing, the file has no sound, or it exceeds the limits above.
     """
 
     def __init__(self, source: Source, demuxer: str, name: str) -> None:
@@ -101,7 +101,7 @@ class Ffmpeg:
     def read(self, count: int) -> np.ndarray:
         """Read the next samples; see `Sound`."""
         if self._samples is not None:
-            # A copy: what is kept must stay as it is.
+            # A copy, because the cached samples must not change.
             block = self._samples[self._place : self._place + count].copy()
         else:
             self._process = self._process or _Process(self._source, self._demuxer, self._name)
@@ -110,7 +110,7 @@ class Ffmpeg:
         return block
 
     def skip(self, count: int) -> None:
-        """Pass over so many samples; see `Sound`."""
+        """Skip samples; see `Sound`."""
         if self._samples is not None:
             self._place += count
             return
@@ -118,14 +118,14 @@ class Ffmpeg:
             count -= len(block)
 
     def close(self) -> None:
-        """End ffmpeg."""
+        """Stop ffmpeg."""
         if self._process is not None:
             self._process.close()
             self._process = None
         self._source.close()
 
     def _measure(self) -> _Measured:
-        """Decode it to its end."""
+        """Decode the recording to its end."""
         recording = self._source.recording
         process = _Process(self._source, self._demuxer, self._name)
         try:
@@ -134,7 +134,7 @@ class Ffmpeg:
             while len(block := process.read(process.rate)):
                 frames += len(block)
                 if frames > 3600 * LONGEST_HOURS * process.rate:
-                    raise AudioError(f"{recording}: longer than {LONGEST_HOURS} h; cut it into shorter ones")
+                    raise AudioError(f"{recording}: is longer than {LONGEST_HOURS} h; cut it into shorter files")
                 if kept is not None:
                     kept.append(block)
                     if 4 * frames * process.channels > _KEPT_EACH:
@@ -143,21 +143,21 @@ class Ffmpeg:
         finally:
             process.close()
         if not frames:
-            raise AudioError(f"{recording}: no audio in it (0 samples)")
+            raise AudioError(f"{recording}: contains no audio (0 samples)")
         is_cut = bool(_CUT.search(said)) or _is_cut(self._source, self._demuxer)
-        notes = (f"ffmpeg says of it: {said}",) if said and not is_cut else ()
+        notes = (f"ffmpeg reports: {said}",) if said and not is_cut else ()
         samples = None if kept is None else np.concatenate(kept)
         return _Measured(process.rate, process.channels, frames, 0.0 if is_cut else None, notes, samples)
 
 
 def _is_cut(source: Source, demuxer: str) -> bool:
-    """Tell whether an AVI says that it is larger than it is: of such a one ffmpeg says nothing."""
+    """Return whether an AVI claims to be larger than it is; ffmpeg does not report this."""
     size = int.from_bytes(source.at(4, 4), "little")
     return demuxer == "avi" and source.size - 8 < size < _NO_SIZE
 
 
 class _Process:
-    """ffmpeg at work on one recording.
+    """A process of ffmpeg that decodes one recording.
 
     Raises:
         AudioError: as `Ffmpeg` does.
@@ -168,7 +168,7 @@ class _Process:
         program = shutil.which("ffmpeg")
         if program is None:
             raise AudioError(
-                f"{source.recording}: reading {name} needs ffmpeg, which is not on the PATH: install it "
+                f"{source.recording}: {name} requires ffmpeg, which is not on the PATH; install it "
                 "(Debian: apt install ffmpeg; macOS: brew install ffmpeg), or convert the recording to WAV"
             )
         self._is_late = False
@@ -188,7 +188,7 @@ class _Process:
             )
         except OSError as error:
             self._input.close()
-            raise AudioError(f"{source.recording}: {program} cannot be started ({error.strerror})") from None
+            raise AudioError(f"{source.recording}: cannot start {program} ({error.strerror})") from None
         self._said = b""
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -199,29 +199,29 @@ class _Process:
             raise
 
     def read(self, count: int) -> np.ndarray:
-        """Return the next samples: float32 (samples, channels); fewer at the end."""
+        """Return the next samples as float32 (samples, channels); fewer at the end."""
         frame = 4 * self.channels
         data = self._take(count * frame)
         whole = len(data) - len(data) % frame
         return np.frombuffer(data[:whole], dtype=">f4").astype(np.float32).reshape(-1, self.channels)
 
     def finish(self) -> str:
-        """Return what ffmpeg said, in one line, after it has ended; nothing if all is well."""
+        """Return the messages of ffmpeg on one line after it has ended; empty if all is well."""
         try:
             code = self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
         self._listener.join()
-        # Shown, but not obeyed by a terminal.
+        # Control characters become visible and cannot affect a terminal.
         lines = re.sub(r"[^\x20-\x7e\n]", "?", self._said.decode("utf-8", "replace")).splitlines()
-        # `[aac @ 0x55e0] text`: the part of ffmpeg that says it. What names the input is left out: memory has no name.
+        # In `[aac @ 0x55e0] text`, the prefix is a part of ffmpeg. The input's name is removed, as memory has none.
         said = [re.sub(r"^(\[[^]]*\] )+", "", line).strip()[:_LINE] for line in lines if "file:" not in line]
         text = "; ".join(list(dict.fromkeys(filter(None, said)))[:3])
         return text or (f"truncated: ffmpeg ended with code {code}" if code else "")
 
     def close(self) -> None:
-        """End it, whatever it does."""
+        """Stop the process, whatever it is doing."""
         self._process.kill()
         self._process.wait()
         self._listener.join()
@@ -235,17 +235,17 @@ class _Process:
         if len(head) < _AU.size:
             said = self.finish()
             if "matches no streams" in said:
-                raise AudioError(f"{self._recording}: no sound in it, only pictures")
-            reason = f"{self._name}: {said or 'ffmpeg does not say why'}"
+                raise AudioError(f"{self._recording}: contains no sound, only pictures")
+            reason = f"{self._name}: {said or 'ffmpeg gives no reason'}"
             raise AudioError(f"{self._recording}: not audio that serkit can read ({reason})")
         _, length, _, coding, rate, channels = _AU.unpack(head)
         if coding != _FLOAT or not 0 < channels <= MOST_CHANNELS or not 0 < rate <= HIGHEST_RATE:
-            raise AudioError(f"{self._recording}: cannot be used ({rate} Hz, {channels} channels)")
+            raise AudioError(f"{self._recording}: has an unsupported format ({rate} Hz, {channels} channels)")
         self._take(length - _AU.size)
         return rate, channels
 
     def _take(self, count: int) -> bytearray:
-        """Read so many bytes from the pipe, fewer at the end, and end ffmpeg where it takes too long."""
+        """Read bytes from the pipe, fewer at the end; stop ffmpeg if it takes too long."""
         assert self._process.stdout is not None
         data = bytearray()
         while len(data) < count:
@@ -257,7 +257,7 @@ class _Process:
             alarm.cancel()
             self._waited += time.monotonic() - began
             if self._is_late:
-                raise AudioError(f"{self._recording}: ffmpeg took more than {PATIENCE:g} s to decode a piece of it")
+                raise AudioError(f"{self._recording}: ffmpeg took more than {PATIENCE:g} s to decode a part")
             if not chunk:
                 break
             data += chunk
@@ -268,13 +268,13 @@ class _Process:
         self._process.kill()
 
     def _listen(self) -> None:
-        # To the end, so that ffmpeg never waits for a reader.
+        # Read to the end, so that ffmpeg never waits for a reader.
         assert self._process.stderr is not None
         while chunk := self._process.stderr.read1(_SAID):  # type: ignore[attr-defined]
             self._said = (self._said + chunk)[:_SAID]
 
 
-# One thread: recordings are decoded beside each other anyway. Pictures, subtitles and data are not looked at.
+# One thread, because recordings are decoded in parallel anyway. Pictures, subtitles and data are ignored.
 _ARGUMENTS = (
     *("-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"),
     *("-protocol_whitelist", "file,pipe", "-max_alloc", str(LARGEST_MEMORY), "-vn", "-sn", "-dn"),
@@ -283,17 +283,17 @@ _OUTPUT = (*("-map", "0:a:0", "-map_metadata", "-1", "-c:a", "pcm_f32be", "-f", 
 
 
 class _Input:
-    """What ffmpeg opens: the file itself, or the content of one as a file in memory.
+    """The input of ffmpeg: the file itself, or a file in memory.
 
-    An MP4 cannot be read from a pipe: what describes it may lie at its end. Where the system has no files in memory,
-    it is a temporary file.
+    An MP4 cannot be read from a pipe, because its index may be at its end. If the system has no files in memory, a
+    temporary file is used.
     """
 
     def __init__(self, source: Source) -> None:
         self.descriptors: tuple[int, ...] = ()
         self._temporary: str | None = None
         if not isinstance(source.recording, InMemory):
-            # With the protocol in front no name is an address or an option.
+            # The protocol as prefix prevents that a name is read as an address or an option.
             self.name: str | bytes = b"file:" + os.fsencode(os.path.abspath(source.recording))
             if os.name == "nt":
                 self.name = os.fsdecode(self.name)
@@ -310,7 +310,7 @@ class _Input:
             self.name = f"file:{self._temporary}"
 
     def close(self) -> None:
-        """Remove what was made."""
+        """Remove the temporary file."""
         for descriptor in self.descriptors:
             os.close(descriptor)
         if self._temporary is not None:
@@ -319,19 +319,19 @@ class _Input:
 
 
 class _Memory:
-    """What was measured, by recording: of all lengths the last few thousand, of samples some megabytes."""
+    """Cache of results by recording: the last few thousand lengths, and some megabytes of samples."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: OrderedDict[tuple, _Measured] = OrderedDict()
 
     def find(self, key: tuple) -> _Measured | None:
-        """Return what was measured of a recording; None: it was not, or is forgotten."""
+        """Return the cached result of a recording, or None."""
         with self._lock:
             return self._found.get(key)
 
     def keep(self, key: tuple, measured: _Measured) -> None:
-        """Remember it, and forget the oldest."""
+        """Cache a result, and drop the oldest."""
         with self._lock:
             self._found[key] = measured
             size = 0
@@ -347,7 +347,7 @@ _memory = _Memory()
 
 
 def _identify(source: Source, demuxer: str) -> tuple:
-    """Return what a recording is remembered by."""
+    """Return the cache key of a recording."""
     if isinstance(source.recording, InMemory):
         return (hash(source.recording.content), source.size, source.recording.longest, demuxer)
     path = os.path.abspath(source.recording)

@@ -1,7 +1,7 @@
-"""How long a FLAC is: what its header says, checked against its last frame.
+"""Length of a FLAC: the length in its header, checked against its last frame.
 
-A FLAC from a pipe has no length in its header, and libsndfile then fails at its end; a truncated one fails there too.
-Each frame bears its own place, so that the last one tells how long the file is.
+A FLAC from a pipe has no length in its header, so libsndfile fails at its end; it also fails on a truncated file. Each
+frame holds its own position, so the last frame gives the length of the file.
 
 Source: RFC 9639.
 """
@@ -15,25 +15,25 @@ from functools import cache
 from serkit.audio.source import MOST_PARTS, Layout, Part, Source
 
 _STREAMINFO = 42  # "fLaC", the header of the block and its 34 bytes
-# How far from the end the last frame may begin, where the header does not say how long frames are.
+# Maximum distance of the last frame from the end, if the header does not give the size of frames.
 _FAR = 1 << 17
 _CHUNK = 1 << 20
-# What the header has room for.
+# Maximum length that fits in the header.
 _MOST_SAMPLES = 2**36 - 1
-# Samples of a frame by its code.
+# Samples of a frame, by their code.
 _SIZES = {1: 192} | {code: 144 << code for code in range(2, 6)} | {code: 1 << code for code in range(8, 16)}
 
 
 @dataclass(frozen=True)
 class _Stream:
-    """A FLAC in a file, by its header."""
+    """Header of a FLAC in a file."""
 
     begin: int
     end: int
     header: bytes
-    block: int  # samples per frame, where all frames but the last are alike
-    longest: int  # bytes of a frame; 0: not known
-    promised: int  # samples; 0: not known
+    block: int  # samples per frame, if all frames but the last have the same size
+    longest: int  # maximum bytes of a frame; 0: not known
+    promised: int  # samples according to the header; 0: not known
 
     @property
     def pieces(self) -> tuple[tuple[int, int], ...]:
@@ -42,7 +42,7 @@ class _Stream:
 
 @dataclass(frozen=True)
 class _Frame:
-    """A frame: its offset, and the places of its first sample and behind its last."""
+    """A frame: its offset, the position of its first sample, and the position after its last sample."""
 
     offset: int
     begin: int
@@ -50,9 +50,9 @@ class _Frame:
 
 
 def lay(source: Source, begin: int) -> Layout:
-    """Find the sound from an offset on."""
+    """Find the sound, starting at an offset."""
     stream = _read(source, begin, source.size)
-    if stream is None:  # libsndfile will say what is wrong with it
+    if stream is None:  # libsndfile will raise the error
         return Layout((Part(((begin, source.size),)),))
     last = _last_frame(source, stream, stream.end)
     if last and last.end == stream.promised and not _may_be_joined(source, stream):
@@ -76,7 +76,7 @@ def _lay_one(source: Source, stream: _Stream) -> Layout:
 
 
 def _until(stream: _Stream, samples: int) -> Part:
-    """Return what libsndfile is given of a stream that ends after so many samples."""
+    """Return the part that libsndfile reads for a stream with the given number of samples."""
     header = bytearray(stream.header)
     header[21] = header[21] & 0xF0 | samples >> 32
     header[22:26] = (samples & 0xFFFFFFFF).to_bytes(4, "big")
@@ -94,7 +94,7 @@ def _read(source: Source, begin: int, end: int) -> _Stream | None:
 
 
 def _split(source: Source, stream: _Stream) -> Iterator[_Stream]:
-    """Yield the recordings of a file in which several lie one behind the other."""
+    """Yield the recordings of a file that holds several in a row."""
     begins = [stream.begin]
     position = stream.begin + _STREAMINFO
     while position < stream.end and len(begins) <= MOST_PARTS:
@@ -112,9 +112,9 @@ def _split(source: Source, stream: _Stream) -> Iterator[_Stream]:
 
 
 def _may_be_joined(source: Source, stream: _Stream) -> bool:
-    """Tell whether the places of frames do not grow with their offsets in the file: a look at three is cheap.
+    """Return whether the positions of frames do not grow with their offsets in the file; three frames are checked.
 
-    It finds recordings of one length that are put one behind the other, so that the last frame's place is right.
+    This finds concatenated recordings of equal length, for which the position of the last frame is right.
     """
     size = stream.end - stream.begin - _STREAMINFO
     frames = [_last_frame(source, stream, stream.end - size * tenths // 10) for tenths in (7, 5, 2)]
@@ -123,9 +123,9 @@ def _may_be_joined(source: Source, stream: _Stream) -> bool:
 
 
 def _last_frame(source: Source, stream: _Stream, end: int) -> _Frame | None:
-    """Return the last frame that begins before an offset; None where none is found."""
+    """Return the last frame that begins before an offset, or None."""
     far = min(stream.longest + 16 if stream.longest else _FAR, end - stream.begin - _STREAMINFO)
-    tail = source.at(end - far, far + 16) + bytes(1)  # so that something follows each byte
+    tail = source.at(end - far, far + 16) + bytes(1)  # so that each byte has a successor
     place = far
     while (place := tail.rfind(b"\xff", 0, place)) >= 0:
         if tail[place + 1] & 0xFE == 0xF8 and (found := _parse(tail[place : place + 16], stream)) is not None:
@@ -134,9 +134,9 @@ def _last_frame(source: Source, stream: _Stream, end: int) -> _Frame | None:
 
 
 def _parse(head: bytes, stream: _Stream) -> tuple[int, int] | None:
-    """Return the places of the first sample of a frame and behind its last, by its header.
+    """Return the position of the first sample of a frame, and the position after its last, from its header.
 
-    None: what begins with the mark of a frame is none.
+    None: the bytes start with the mark of a frame but are not a frame.
     """
     if len(head) < 6 or head[3] & 1:
         return None
@@ -145,7 +145,7 @@ def _parse(head: bytes, stream: _Stream) -> tuple[int, int] | None:
     if number is None or code == 0 or rate == 15:
         return None
     size = _SIZES.get(code)
-    if size is None:  # 6 and 7: it stands behind the number, in one byte or two
+    if size is None:  # 6 and 7: the size follows the number, in one or two bytes
         size = int.from_bytes(head[place : place + code - 5], "big") + 1
         place += code - 5
     place += {12: 1, 13: 2, 14: 2}.get(rate, 0)
@@ -156,13 +156,13 @@ def _parse(head: bytes, stream: _Stream) -> tuple[int, int] | None:
 
 
 def _is_whole(source: Source, stream: _Stream, frame: _Frame) -> bool:
-    """Tell whether a frame's checksum is right where the file ends."""
+    """Return whether a frame that ends the file has the right checksum."""
     data = source.at(frame.offset, min(stream.end - frame.offset, _FAR))
     sound = len(data.rstrip(b"\0"))
     found = 0
     for place, byte in enumerate(data):
         found = _crc16_of(found >> 8 ^ byte) ^ (found & 0xFF) << 8
-        # Its checksum may itself end with zeros, and other zeros may follow.
+        # The checksum may end with zeros, and further zeros may follow.
         if found == 0 and place + 1 >= sound:
             return place + 1 <= sound + 2
     return False
@@ -178,7 +178,7 @@ def _crc16_of(byte: int) -> int:
 
 
 def _number(head: bytes) -> tuple[int | None, int]:
-    """Read a number that is written as UTF-8 writes a letter, and return it and the offset behind it."""
+    """Read a number in the coding of UTF-8; return it and the offset after it."""
     first = head[4]
     if first < 0x80:
         return first, 5

@@ -1,9 +1,9 @@
-"""How long an MP3 is: its frames are counted by their headers, which is exact and decodes nothing.
+"""Length of an MP3: frames are counted by their headers, which is exact and needs no decoding.
 
-Without a Xing header libsndfile guesses the length from the size of the file, and with one it stops there even if
-another recording follows. So it is given each recording of a file by itself, with the true number of frames.
+Without a Xing header, libsndfile guesses the length from the size of the file; with one, it stops there even if another
+recording follows. Therefore it gets each recording of a file separately, with the true number of frames.
 
-Source of the headers: ISO/IEC 11172-3 and 13818-3; of the Xing, LAME and VBRI tags: what encoders write.
+Source of the headers: ISO/IEC 11172-3 and 13818-3; of the Xing, LAME and VBRI tags: files of encoders.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ _BITRATES = {
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = (44100, 48000, 32000)
-# Samples that every decoder adds in front. libsndfile takes them away where LAME's tag says what the encoder added.
+# Samples that every decoder adds at the start. libsndfile removes them if LAME's tag gives the encoder's delay.
 _DECODER_DELAY = 529
-# No frame is longer than this.
+# Maximum size of a frame.
 _LONGEST = 2881
 _CHUNK = 1 << 18
-# What may be a header; most garbage is passed over without a closer look.
+# Pattern of a possible header; it skips most garbage quickly.
 _CANDIDATE = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]")
-# In garbage two headers of one format at the right distance are rare, and four do not happen.
+# In garbage, two headers of one format at the right distance are rare, and four do not occur.
 _SURE = 4
-# How far the first frame may lie behind the beginning: a recording cut out of a stream begins within a frame.
+# Maximum offset of the first frame: a recording cut from a stream begins within a frame.
 _LEAD = 2 * _LONGEST
-# A file of which so much is frames has no large tags.
+# A file with at least this share of frames has no large tags.
 _MOST = 0.99
-# So much that looks like a header and is none is no recording.
+# A file with more false headers than this is not a recording.
 _CANDIDATES = 100_000
 
 
 @dataclass(frozen=True)
 class Format:
-    """What does not change from frame to frame."""
+    """Properties that all frames of a recording share."""
 
     version: int  # 1, 2, or 25 for "MPEG 2.5"
     layer: int
@@ -59,24 +59,24 @@ class _Broken(Exception):
 
 @dataclass
 class _Stretch:
-    """Frames that belong together."""
+    """Frames of one recording."""
 
     format: Format
     samples: int  # of each frame
     pieces: list[tuple[int, int]] = field(default_factory=list)
     frames: int = 0
-    promised: int | None = None  # by its Xing header, which is then the first of the pieces
-    delay: int = 0  # samples added in front and behind, by the same
+    promised: int | None = None  # number of frames in its Xing header, which is then the first piece
+    delay: int = 0  # samples added at the start and the end, from the same header
     padding: int = 0
 
     @property
     def length(self) -> int:
-        """Samples that can be heard of the frames there are."""
+        """Audible samples of the existing frames."""
         return self.frames * self.samples - (self.delay + _DECODER_DELAY if self.delay else 0)
 
     @property
     def full_length(self) -> int:
-        """Samples that could be heard of all frames."""
+        """Audible samples of all promised frames."""
         return max(self.length, (self.promised or 0) * self.samples - self.delay - self.padding)
 
     def add(self, begin: int, end: int) -> None:
@@ -86,13 +86,13 @@ class _Stretch:
             self.pieces.append((begin, end))
 
 
-# One object of each, so that they can be compared at once.
+# One object per format, so that comparisons are fast.
 _format = cache(Format)
 
 
 @cache
 def _parse(second: int, third: int, mono: bool) -> tuple[int, int, Format] | None:
-    """Return length in bytes, samples and format of a frame, from the 2nd and 3rd byte of its header."""
+    """Return length in bytes, samples and format of a frame, from bytes 2 and 3 of its header."""
     version = {0: 25, 2: 2, 3: 1}.get(second >> 3 & 3)
     layer = {1: 3, 2: 2, 3: 1}.get(second >> 1 & 3)
     bitrate, rate, padding = third >> 4, third >> 2 & 3, third >> 1 & 1
@@ -112,12 +112,12 @@ def _header(buffer: bytes, at: int) -> tuple[int, int, Format] | None:
 
 
 def is_adts(head: bytes) -> bool:
-    """Tell whether AAC begins here. It shares its first bits with MP3, where its layer does not exist."""
+    """Return whether AAC begins here. It shares its first bits with MP3 but has a layer that MP3 lacks."""
     return len(head) > 6 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and head[2] >> 2 & 15 < 13
 
 
 def skip_tags(source: Source, offset: int, most: int = 1) -> int:
-    """Return where what follows ID3v2 tags begins."""
+    """Return the offset after ID3v2 tags."""
     for _ in range(most):
         head = source.at(offset, 10)
         if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
@@ -127,7 +127,7 @@ def skip_tags(source: Source, offset: int, most: int = 1) -> int:
 
 
 def starts_at(source: Source, begin: int) -> bool:
-    """Tell whether an MP3 begins here, or within the next frame."""
+    """Return whether an MP3 begins here, or within the next frame."""
     try:
         return _Frames(source, source.size).find(begin, min(begin + _LEAD, source.size)) is not None
     except _Broken:
@@ -135,20 +135,20 @@ def starts_at(source: Source, begin: int) -> bool:
 
 
 def lay(source: Source, begin: int) -> Layout:
-    """Find the frames from an offset on; errors are those of `lay_between`."""
+    """Find the frames, starting at an offset; errors are those of `lay_between`."""
     end = _without_tags(source, begin, source.size)
     layout = lay_between(source, begin, end)
     if layout.parts == (Part(((begin, end),)),) and end - begin > _MOST * source.size:
-        # libsndfile reads a file faster by itself, but takes large tags for a part of the sound.
+        # libsndfile reads a file faster without callbacks, but counts large tags as sound.
         return replace(layout, parts=(Part(((0, source.size),)),))
     return layout
 
 
 def lay_between(source: Source, begin: int, end: int) -> Layout:
-    """Find the frames of a stretch of the source.
+    """Find the frames in a range of the source.
 
     Raises:
-        AudioError: it is mostly garbage.
+        AudioError: the range is mostly garbage.
     """
     if _is_all(source, begin, end):
         return Layout((Part(((begin, end),)),))
@@ -158,8 +158,8 @@ def lay_between(source: Source, begin: int, end: int) -> Layout:
     try:
         for run in frames.walk(begin):
             if run.format is None:
-                place = "behind" if run.end == end else "amid" if stretches else "in front of"
-                notes.append(f"{run.end - run.begin} bytes {place} its frames are no sound")
+                place = "after" if run.end == end else "between" if stretches else "before"
+                notes.append(f"{run.end - run.begin} bytes {place} its frames are not sound")
                 if len(notes) > MOST_PARTS:
                     raise _Broken
             elif run.end > end:
@@ -175,20 +175,20 @@ def lay_between(source: Source, begin: int, end: int) -> Layout:
 
 
 def _is_all(source: Source, begin: int, end: int) -> bool:
-    """Tell whether a Xing header says that its frames have as many bytes as there are: they need not be counted."""
+    """Return whether the size in a Xing header matches the file, so that frames need not be counted."""
     frame = source.at(begin, _LONGEST)
     parsed = _header(frame, 0)
     if parsed is None or (tag := _tag(frame, 0, parsed[2])) not in (b"Xing", b"Info"):
         return False
     place = _xing(frame)
     size = int.from_bytes(frame[place + 12 : place + 16], "big")
-    # Some encoders leave the frame of the header out.
+    # Some encoders do not count the frame of the header.
     return _promise(frame, tag) is not None and bool(frame[place + 7] & 2) and end - begin in (size, size + parsed[0])
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Frames that follow each other, or garbage, whose format is None; `tag` is what one holds in place of sound."""
+    """Consecutive frames, or garbage with format None; `tag` is the tag of a frame without sound."""
 
     begin: int
     end: int
@@ -199,7 +199,7 @@ class _Run:
 
 
 class _Frames:
-    """The frames of a source up to `end`; a run has no more of them than `limit`, if this is above 0."""
+    """The frames of a source up to `end`; a run has at most `limit` frames if this is above 0."""
 
     def __init__(self, source: Source, end: int) -> None:
         self._source = source
@@ -208,7 +208,7 @@ class _Frames:
         self.limit = 0
 
     def walk(self, position: int) -> Iterator[_Run]:
-        """Yield frames and what lies between them; tags of other kinds are passed over."""
+        """Yield frames and the bytes between them; tags of other kinds are skipped."""
         while position + 4 <= self._end:
             buffer = self._source.at(position, min(_CHUNK, self._end - position + _LONGEST))
             parsed = _header(buffer, 0)
@@ -231,7 +231,7 @@ class _Frames:
             position = end
 
     def _count(self, position: int, buffer: bytes, format: Format) -> tuple[int, int]:
-        """Return bytes and number of the frames of a format at the beginning of a buffer."""
+        """Return size in bytes and number of the frames of a format at the start of a buffer."""
         at = frames = last = 0
         while parsed := _header(buffer, at):
             beyond = at + parsed[0]
@@ -241,7 +241,7 @@ class _Frames:
                 return at, frames
             frames += 1
             last, at = at, beyond
-        # Where no frame follows, another recording may begin amid the last one, which is then cut off.
+        # If no frame follows, another recording may begin within the last frame, which is then cut off.
         if at + 32 <= len(buffer) and position + at + 4 <= self._end:
             is_tag = _skip_tag(self._source, position + at, buffer[at : at + 32]) > 0
             if not is_tag and self.find(position + last + 4, position + at) is not None:
@@ -249,10 +249,10 @@ class _Frames:
         return at, frames
 
     def find(self, begin: int, stop: int) -> int | None:
-        """Return where the next frame begins that others of its format follow, before `stop`."""
+        """Return the offset before `stop` of the next frame that is followed by others of its format."""
         position = begin
         while position < stop:
-            # Three bytes more: a header may lie across the border.
+            # Three more bytes, because a header may cross the border.
             buffer = self._source.at(position, min(_CHUNK, stop - position) + 3)
             for match in _CANDIDATE.finditer(buffer):
                 self._candidates += 1
@@ -264,7 +264,7 @@ class _Frames:
         return None
 
     def _is_sure(self, offset: int, begin: int) -> bool:
-        # Right at the beginning a single frame is enough.
+        # At the very start, a single frame is enough.
         least = 1 if offset == begin else 2
         formats = set()
         for count in range(_SURE):
@@ -280,7 +280,7 @@ class _Frames:
 
 
 def _stretch(stretches: list[_Stretch], source: Source, run: _Run) -> _Stretch:
-    """Put frames into the stretch they belong to, or begin another, and return it."""
+    """Add frames to the stretch they belong to, or start another, and return it."""
     assert run.format is not None
     last = stretches[-1] if stretches else None
     if run.tag:
@@ -303,7 +303,7 @@ def _stretch(stretches: list[_Stretch], source: Source, run: _Run) -> _Stretch:
 
 
 def _lacking(stretches: list[_Stretch], cut: bool) -> float | None:
-    # Some encoders count the frame of the header itself.
+    # Some encoders also count the frame of the header.
     slack = 0 if cut else 1
     if any((stretch.promised or 0) > stretch.frames + slack for stretch in stretches):
         found = sum(stretch.length for stretch in stretches)
@@ -312,10 +312,10 @@ def _lacking(stretches: list[_Stretch], cut: bool) -> float | None:
 
 
 def _part(source: Source, stretch: _Stretch) -> Part:
-    """Return what libsndfile is given: a Xing header that tells the truth, or none."""
+    """Return the part that libsndfile reads: with a correct Xing header, or without one."""
     if stretch.promised is None:
-        # Without one the length is guessed from the number of bytes. The claim makes the guess too long, and the
-        # true number of frames is where reading ends.
+        # Without a header, libsndfile guesses the length from the number of bytes. The claim makes the guess too long,
+        # and reading ends at the true number of frames.
         claim = (stretch.frames + 2) * 2 * _LONGEST
         return Part(tuple(stretch.pieces), stretch.frames * stretch.samples, claim)
     if stretch.promised == stretch.frames:
@@ -329,10 +329,10 @@ def _part(source: Source, stretch: _Stretch) -> Part:
 
 
 def _tag(buffer: bytes, at: int, format: Format) -> bytes:
-    """Return the name of the tag in a frame that holds no sound: Xing, Info or VBRI."""
+    """Return the name of the tag in a frame without sound: Xing, Info or VBRI."""
     if format.layer != 3:
         return b""
-    # Behind the side information.
+    # After the side information.
     place = at + 4 + ((17 if format.mono else 32) if format.version == 1 else (9 if format.mono else 17))
     name = buffer[place : place + 4]
     if name in (b"Xing", b"Info"):
@@ -341,16 +341,16 @@ def _tag(buffer: bytes, at: int, format: Format) -> bytes:
 
 
 def _promise(frame: bytes, tag: bytes) -> int | None:
-    """Return the number of frames that a tag promises; None if libsndfile would find none in it."""
+    """Return the number of frames in a tag; None if libsndfile would find none."""
     place = frame.find(tag)
-    # libsndfile does not know VBRI.
+    # libsndfile does not support VBRI.
     if tag == b"VBRI" or len(frame) < place + 12 or not frame[place + 7] & 1:
         return None
     return int.from_bytes(frame[place + 8 : place + 12], "big")
 
 
 def _promising(frame: bytes, stretch: _Stretch) -> bytes:
-    """Return the frame of a Xing header that says what there is."""
+    """Return the frame of a correct Xing header."""
     changed = bytearray(frame)
     place = _xing(frame)
     changed[place + 8 : place + 12] = stretch.frames.to_bytes(4, "big")
@@ -360,26 +360,26 @@ def _promising(frame: bytes, stretch: _Stretch) -> bytes:
     added = _added(frame)
     if (
         stretch.frames < (stretch.promised or 0) and len(changed) >= added + 3
-    ):  # the samples that were added behind are cut off
+    ):  # the samples added at the end are cut off
         changed[added + 1] &= 0xF0
         changed[added + 2] = 0
     return bytes(changed)
 
 
 def _xing(frame: bytes) -> int:
-    """Return where the Xing tag begins."""
+    """Return the offset of the Xing tag."""
     return max(frame.find(b"Xing"), frame.find(b"Info"))
 
 
 def _added(frame: bytes) -> int:
-    """Return where LAME's extension of the Xing tag holds the samples added in front and behind, 12 bits each."""
+    """Return the offset of LAME's fields for the samples added at the start and the end, 12 bits each."""
     place = _xing(frame)
     flags = frame[place + 7]
     return place + 12 + 4 * bool(flags & 2) + 100 * bool(flags & 4) + 4 * bool(flags & 8) + 21
 
 
 def _skip_tag(source: Source, offset: int, head: bytes) -> int:
-    """Return the length of the tag that begins here; 0: none does."""
+    """Return the length of the tag that begins here; 0: no tag."""
     if head[:3] == b"TAG":
         return 128
     if head[:8] == b"APETAGEX":
@@ -388,7 +388,7 @@ def _skip_tag(source: Source, offset: int, head: bytes) -> int:
 
 
 def _without_tags(source: Source, begin: int, end: int) -> int:
-    """Return where the sound ends, before the tags at the end of the file."""
+    """Return the offset where the sound ends, before the tags at the end of the file."""
     for _ in range(4):
         tail = source.at(max(begin, end - 128), min(128, end - begin))
         footer = tail[-32:]

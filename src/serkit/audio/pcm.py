@@ -1,7 +1,7 @@
-"""How long a recording of plain samples is: the bytes that are there, against those its header promises.
+"""Length of uncompressed recordings: the existing bytes, compared with the size in the header.
 
-Covers WAV with RF64 and big-endian RIFX, Wave64, AIFF, AU, CAF and NIST SPHERE. What libsndfile makes of a wrong size
-differs from one to the other. So it is given a header with the right one.
+Covers WAV with RF64 and big-endian RIFX, Wave64, AIFF, AU, CAF and NIST SPHERE. libsndfile handles a wrong size
+differently in each format. Therefore it gets a header with the right size.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from typing import Literal
 from serkit.audio import mpeg
 from serkit.audio.source import Layout, Part, Source
 
-# Of the bytes of a number.
+# Byte order of numbers.
 Order = Literal["big", "little"]
 
-# Near 2 or 4 GiB the size is what a program writes that cannot go back to the header (a pipe): not a length.
+# Programs that cannot return to the header (in a pipe) write a size near 2 or 4 GiB, which is not a length.
 _NO_LENGTH = 0x7FFFF000
-# Programs that count their own header, or the byte that makes a size even, promise so many bytes too many.
+# Surplus in bytes if a program also counts its header, or the byte that makes a size even.
 _MISCOUNTED = 64
-# Chunks in front of the sound; more are garbage.
+# Maximum number of chunks before the sound; more are garbage.
 _CHUNKS = 10_000
-# Codings of WAV: MP2 and MP3, and what else libsndfile decodes.
+# Codings of WAV: MP2 and MP3, and others that libsndfile decodes.
 _MPEG = (0x50, 0x55)
 _WAV = (1, 2, 3, 6, 7, 0x11, 0x31, 0x40, 0x64, 0xFFFE, *_MPEG)
-# Likewise of CAF.
+# Codings of CAF that libsndfile decodes.
 _CAF = (b"lpcm", b"ulaw", b"alaw", b"alac")
-# How files begin that are put one behind the other.
+# First bytes of files that are concatenated.
 _BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"caff", b"NIST", b"fLaC", b"OggS")
 
 
 def lay_riff(source: Source, begin: int) -> Layout | None:
-    """Find the sound of a WAV; None: of a coding that libsndfile does not know."""
+    """Find the sound of a WAV; None: libsndfile does not support its coding."""
     head = source.at(begin, 12)
     order: Order = "big" if head[:4] == b"RIFX" else "little"
     wide = None
@@ -55,7 +55,7 @@ def lay_riff(source: Source, begin: int) -> Layout | None:
 
 
 def lay_w64(source: Source, begin: int) -> Layout:
-    """Find the sound of a Wave64, whose sizes have 8 bytes and include the 24 of a chunk's head."""
+    """Find the sound of a Wave64. Its sizes have 8 bytes and include the 24 bytes of a chunk's head."""
     position = begin + 40
     for _ in range(_CHUNKS):
         head = source.at(position, 24)
@@ -75,7 +75,7 @@ def lay_aiff(source: Source, begin: int) -> Layout:
     """Find the sound of an AIFF or AIFF-C."""
     for name, size, offset in _chunks(source, begin + 12, "big", even=True):
         if name == b"SSND":
-            # Offset and size of a block lie in front of the samples; the size of the chunk includes them.
+            # Offset and size of a block precede the samples; the size of the chunk includes them.
             skipped = int.from_bytes(source.at(offset, 4), "big")
             return _lay(source, begin, offset + 8 + skipped, size - 8 - skipped, offset - 4, 4, "big", 8 + skipped)
     return _as_it_is(source, begin)
@@ -90,18 +90,18 @@ def lay_au(source: Source, begin: int) -> Layout:
 
 
 def lay_caf(source: Source, begin: int) -> Layout | None:
-    """Find the sound of a CAF; None: of a coding that libsndfile does not know."""
+    """Find the sound of a CAF; None: libsndfile does not support its coding."""
     for name, size, offset in _chunks(source, begin + 8, "big", width=8):
         if name == b"desc" and source.at(offset + 8, 4) not in _CAF:
             return None
         if name == b"data":
-            # The size includes 4 bytes in front of the samples.
+            # The size includes 4 bytes before the samples.
             return _lay(source, begin, offset + 4, max(0, size - 4), offset - 8, 8, "big", 4)
     return _as_it_is(source, begin)
 
 
 def lay_nist(source: Source, begin: int) -> Layout | None:
-    """Find the sound of a NIST SPHERE file; None: it is compressed."""
+    """Find the sound of a NIST SPHERE file; None: the file is compressed."""
     head = source.at(begin, 16).split()
     header = int(head[1]) if len(head) > 1 and head[1].isdigit() else 1024
     text = source.at(begin, min(header, 1 << 16)).partition(b"end_head")[0]
@@ -121,30 +121,30 @@ def lay_nist(source: Source, begin: int) -> Layout | None:
 def _lay(
     source: Source, begin: int, data: int, declared: int, field: int, width: int, order: Order, more: int = 0
 ) -> Layout:
-    """Compare the size of the sound that a header declares with what is there.
+    """Compare the declared size of the sound with the existing bytes.
 
     Args:
         source: the file.
         begin: where the header begins.
         data: where the sound begins.
-        declared: its size in bytes.
+        declared: declared size of the sound in bytes.
         field: where the header holds that size.
-        width: of this field in bytes.
-        order: of its bytes, `big` or `little`.
-        more: what that size includes besides the sound.
+        width: size of this field in bytes.
+        order: byte order of this field, `big` or `little`.
+        more: bytes that the declared size includes in addition to the sound.
     """
     available = max(0, source.size - data)
     if 0 < declared <= available:
         end = data + declared
         if source.at(end + declared % 2, 4) in _BEGINNINGS:
-            return Layout((Part(((begin, end),)),), None, ("another recording behind its end is left out",))
+            return Layout((Part(((begin, end),)),), None, ("another recording after its end is skipped",))
         return _as_it_is(source, begin)
     if declared <= 0 and (available == 0 or _are_chunks(source, data, order)):
         return _as_it_is(source, begin)
     true = ((available + more) % (1 << 8 * width)).to_bytes(width, order)
     part = Part(((begin, field), true, (field + width, source.size)))
     if declared <= 0:
-        return Layout((part,), None, ("its header says that it is empty; what lies behind is taken for its sound",))
+        return Layout((part,), None, ("its header declares 0 bytes of sound; the bytes after it are read as sound",))
     unknown = declared + more >= (_NO_LENGTH if width == 4 else 1 << 62)
     return Layout((part,), None if unknown else _lacking(declared, available, data - begin))
 
@@ -159,7 +159,7 @@ def _lacking(declared: int, available: int, header: int) -> float | None:
 def _chunks(
     source: Source, position: int, order: Order, even: bool = False, width: int = 4
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, size and offset of the content of each chunk."""
+    """Yield the name, size and offset of the content of each chunk."""
     for _ in range(_CHUNKS):
         head = source.at(position, 4 + width)
         if len(head) < 4 + width:
@@ -171,7 +171,7 @@ def _chunks(
 
 
 def _are_chunks(source: Source, position: int, order: Order) -> bool:
-    """Tell whether nothing but further chunks lies here, up to the end of the file."""
+    """Return whether only further chunks follow, up to the end of the file."""
     end = position
     for name, size, offset in _chunks(source, position, order, even=True):
         if not all(32 <= letter < 127 for letter in name):

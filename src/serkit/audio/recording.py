@@ -1,4 +1,4 @@
-"""What can be read, and what is said of it when it is broken or looks wrong."""
+"""Recordings, and the error and warning for recordings that are broken or look wrong."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 from serkit.errors import UserError
 
-# Python's own record of warnings belongs to the process: two threads would collect each other's.
+# Python records warnings per process, so that two threads would collect each other's.
 _collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 class AudioError(UserError):
-    """A recording that cannot be used; the message begins with its path."""
+    """A recording is unusable. The message begins with its path."""
 
 
 class AudioWarning(UserWarning):
-    """A recording that can be used but looks wrong: silent or truncated."""
+    """A recording is usable but looks wrong: it is silent or truncated."""
 
 
 @contextmanager
 def collecting_warnings() -> Iterator[list[str]]:
-    """Put the texts of this thread's AudioWarnings into a list, each once, instead of showing them."""
+    """Collect the texts of this thread's AudioWarnings in a list, each once, instead of showing them."""
     texts: list[str] = []
     token = _collected.set(texts)
     try:
@@ -35,7 +35,7 @@ def collecting_warnings() -> Iterator[list[str]]:
 
 
 def warn(text: str, stacklevel: int = 2) -> None:
-    """Warn of a recording that looks wrong; `stacklevel` counts from the caller, as in `warnings.warn`."""
+    """Warn about a recording that looks wrong; `stacklevel` counts from the caller, as in `warnings.warn`."""
     texts = _collected.get()
     if texts is None:
         warnings.warn(text, AudioWarning, stacklevel=stacklevel + 1)
@@ -45,14 +45,14 @@ def warn(text: str, stacklevel: int = 2) -> None:
 
 @dataclass(frozen=True)
 class InMemory:
-    """A recording that lies in memory, not in a file: one that came over a network, say.
+    """A recording in memory instead of a file, e.g. one received over a network.
 
     Args:
-        content: what the file would hold, in any format that is read.
-        name: what results and errors call it.
+        content: content of the file, in any supported format.
+        name: name in results and errors.
         whole: whether a truncated recording is an error; otherwise it is a warning, as for a file.
-        longest: what has to be decoded to be measured is measured, and read, no further than a second beyond this many
-            s; None: to its end.
+        longest: maximum length in s. A recording whose length is only known after decoding is decoded up to a second
+            beyond it; None: to its end.
     """
 
     content: bytes = field(repr=False)
@@ -64,13 +64,13 @@ class InMemory:
         return self.name
 
 
-#: What can be read: the path of a file, or the content of one.
+#: A recording to read: the path of a file, or the content of one.
 Recording = str | Path | InMemory
 
 
 @dataclass(frozen=True)
 class Info:
-    """What a recording is: `rate` in Hz, number of `channels`, length in `frames` (samples per channel)."""
+    """Properties of a recording: `rate` in Hz, number of `channels`, length in `frames` (samples per channel)."""
 
     rate: int
     channels: int

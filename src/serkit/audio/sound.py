@@ -1,4 +1,4 @@
-"""An opened recording: its samples one after the other, whatever reads them."""
+"""An opened recording, whose samples are read in order."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import soundfile
 from serkit.audio.recording import AudioError
 from serkit.audio.source import MOST_PARTS, Layout, Part, Source, View
 
-# Samples, over all channels, that are decoded at a time only to pass over them.
+# Samples over all channels per read, when samples are decoded only to be skipped.
 _SKIPPED = 1 << 20
-# Samples of an MP3 that are decoded in front of a place: 32 frames. The data of a frame may begin 511 bytes before it,
-# and a frame be as short as 24.
+# Samples of an MP3 to decode before a position: 32 frames. The data of a frame may begin 511 bytes before it, and a
+# frame may have only 24 bytes.
 _NEEDED = 32 * 1152
 
 
 class Sound(Protocol):
-    """A recording that is being read."""
+    """An opened recording."""
 
     rate: int
     channels: int
@@ -27,32 +27,32 @@ class Sound(Protocol):
     notes: list[str]
 
     def read(self, count: int) -> np.ndarray:
-        """Read the next samples: float32 (samples, channels); fewer at the end, or where the data end too early.
+        """Read the next samples as float32 (samples, channels); fewer at the end, or if the data end too early.
 
         Raises:
             AudioError: broken data.
         """
 
     def skip(self, count: int) -> None:
-        """Pass over so many samples."""
+        """Skip the given number of samples."""
 
     def close(self) -> None:
-        """Close it, and end what decodes it."""
+        """Close the recording, and stop its decoder."""
 
 
 class Unsupported(Exception):
-    """libsndfile knows the container and not the coding of what is in it."""
+    """libsndfile supports the container, but not the coding in it."""
 
 
-# libsndfile's number of the error "unsupported encoding".
+# libsndfile's code of the error "unsupported encoding".
 _UNSUPPORTED = 4
 
 
 class _File(soundfile.SoundFile):
-    """A file that is read on from where it is.
+    """A file that is read sequentially.
 
-    soundfile seeks to the very same place after each read, where it believes that it can. That takes time, and the
-    next samples of an MP3 are others then: its decoder forgets what the frames before have left.
+    After each read, soundfile seeks to the current position if it can. That takes time, and it changes the next
+    samples of an MP3, because the decoder loses the state of the previous frames.
     """
 
     def seekable(self) -> bool:
@@ -60,15 +60,15 @@ class _File(soundfile.SoundFile):
 
 
 class Sndfile:
-    """A recording that libsndfile decodes, part by part.
+    """A recording that libsndfile decodes part by part.
 
     Args:
-        source: its bytes; closed with it.
-        layout: where they are sound.
+        source: bytes of the recording; closed together with it.
+        layout: where the sound is.
 
     Raises:
-        AudioError: not what it seems, or no sound in it.
-        Unsupported: of a coding that libsndfile does not know.
+        AudioError: the recording is broken, or contains no sound.
+        Unsupported: libsndfile does not support the coding.
     """
 
     def __init__(self, source: Source, layout: Layout) -> None:
@@ -80,15 +80,15 @@ class Sndfile:
         self.lacking = layout.lacking
         self.notes = list(layout.notes)
         if len(layout.parts) > MOST_PARTS:
-            raise AudioError(f"{source.recording}: garbage (more than {MOST_PARTS} recordings one behind the other)")
+            raise AudioError(f"{source.recording}: is garbage (more than {MOST_PARTS} recordings in a row)")
         errors = [error for part in layout.parts if (error := self._add(part)) is not None]
         if not self._parts:
             self._close_file()
-            raise errors[0] if errors else AudioError(f"{source.recording}: no audio in it (0 samples)")
-        self.notes += [f"a recording in it is left out: {error}" for error in errors]
+            raise errors[0] if errors else AudioError(f"{source.recording}: contains no audio (0 samples)")
+        self.notes += [f"one of its recordings is skipped: {error}" for error in errors]
         self.frames = sum(self._lengths)
-        self._index = 0  # of the part that is read
-        self._done = 0  # samples of it
+        self._index = 0  # of the current part
+        self._done = 0  # samples read from the current part
         if len(layout.parts) > 1:
             self._close_file()
 
@@ -101,7 +101,7 @@ class Sndfile:
             self._done += len(blocks[-1])
             count -= wanted
             if len(blocks[-1]) < wanted:
-                self._index = len(self._parts)  # it ends too early
+                self._index = len(self._parts)  # the data end too early
             elif self._done == self._lengths[self._index]:
                 self._next()
         if len(blocks) == 1:
@@ -109,7 +109,7 @@ class Sndfile:
         return np.concatenate(blocks) if blocks else np.empty((0, self.channels), dtype=np.float32)
 
     def skip(self, count: int) -> None:
-        """Pass over so many samples; see `Sound`."""
+        """Skip samples; see `Sound`."""
         while self._index < len(self._parts) and count >= (left := self._lengths[self._index] - self._done):
             count -= left
             self._next()
@@ -122,7 +122,7 @@ class Sndfile:
         self._source.close()
 
     def _add(self, part: Part) -> AudioError | None:
-        """Take a part, whose length becomes known by opening it; return why that fails."""
+        """Open a part to get its length; return the error if that fails."""
         self._close_file()
         try:
             self._file = file = self._open(part)
@@ -130,7 +130,7 @@ class Sndfile:
             return error
         if self._parts and (file.samplerate, file.channels) != (self.rate, self.channels):
             what = f"at {file.samplerate} Hz with {file.channels} channel(s)"
-            self.notes.append(f"another recording behind its end is left out: it is {what}")
+            self.notes.append(f"another recording after its end is skipped: it is {what}")
             return None
         self.rate, self.channels = file.samplerate, file.channels
         frames = file.frames if part.frames is None else min(part.frames, file.frames)
@@ -165,7 +165,7 @@ class Sndfile:
         spare = self._parts[self._index].spare
         if spare is None or not spare.frames or spare.frames <= self._done:
             raise AudioError(f"{self._source.recording}: broken audio data ({reason})")
-        # After an error the decoder is of no use.
+        # After an error, the decoder is unusable.
         self._close_file()
         self._parts[self._index] = spare
         place, self._done = self._done, 0
@@ -173,16 +173,16 @@ class Sndfile:
         return self._decode(min(count, spare.frames - self._done))
 
     def _seek(self, place: int) -> None:
-        """Go to a place of the part."""
+        """Go to a position in the part."""
         file = self._current()
-        # An MP3 frame needs those in front of it; libsndfile decodes fewer than it may need.
+        # An MP3 frame needs earlier frames; libsndfile decodes fewer than it may need.
         near = place - (_NEEDED if file.subtype.startswith("MPEG") else 0)
         try:
             if near > self._done:
                 file.seek(near)
                 self._done = near
         except soundfile.LibsndfileError:
-            # GSM, for one, can only be decoded from its beginning.
+            # GSM, for example, can only be decoded from the start.
             self._close_file()
             self._done = 0
         while self._done < place:
@@ -204,5 +204,5 @@ class Sndfile:
 
 def _reason(error: soundfile.LibsndfileError) -> str:
     reason = error.error_string.strip().rstrip(".")
-    # libsndfile's word for an MP3 without a frame that can be decoded.
-    return "no sound in it" if "does not exist" in reason else reason
+    # libsndfile's message for an MP3 without a decodable frame.
+    return "contains no sound" if "does not exist" in reason else reason

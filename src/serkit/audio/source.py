@@ -1,4 +1,4 @@
-"""The bytes of a recording, and the stretches of them that are sound."""
+"""The bytes of a recording, and the ranges of them that are sound."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 from serkit.audio.recording import AudioError, InMemory, Recording
 
-# What a C `off_t` holds, and to spare.
+# Well within the range of a C `off_t`.
 _FURTHEST = 2**62
-#: More recordings than this, one behind the other in a file, are garbage.
+#: Maximum number of recordings in a row in one file; more are garbage.
 MOST_PARTS = 1000
-# Length of an ID3 tag at the end of an MP3.
+# Size of an ID3 tag at the end of an MP3.
 _TAIL = 128
 
 
@@ -24,10 +24,10 @@ class Source:
     """The bytes of a file, or of a recording in memory; a context manager that closes the file.
 
     Args:
-        recording: what is read.
+        recording: path or content of the recording.
 
     Raises:
-        AudioError: missing, empty, a folder, a pipe, or not permitted.
+        AudioError: the recording is missing, empty, a folder, a pipe, or not permitted.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -62,18 +62,18 @@ class Source:
         self._file.close()
 
     def at(self, offset: int, count: int) -> bytes:
-        """Return so many bytes from an offset on, fewer at the end."""
-        if not 0 <= offset < self.size:  # a header may say anything
+        """Return bytes from an offset on; fewer at the end."""
+        if not 0 <= offset < self.size:  # a header may hold any offset
             return b""
         self._file.seek(offset)
         return self._file.read(max(0, min(count, self.size - offset)))
 
     @property
     def path(self) -> str | bytes | None:
-        """The file's path as libsndfile and ffmpeg take it; None in memory."""
+        """The file's path for libsndfile and ffmpeg; None for a recording in memory."""
         if isinstance(self.recording, InMemory):
             return None
-        # soundfile itself cannot encode a name that is not UTF-8.
+        # soundfile cannot encode a name that is not UTF-8.
         return str(self.recording) if os.name == "nt" else os.fsencode(self.recording)
 
 
@@ -81,18 +81,18 @@ def _check_kind(recording: Recording, mode: int) -> None:
     if stat.S_ISDIR(mode):
         raise AudioError(f"{recording}: is a folder, not a recording")
     if not stat.S_ISREG(mode):
-        raise AudioError(f"{recording}: is no file but a pipe or a device; write what comes from it to a file first")
+        raise AudioError(f"{recording}: is a pipe or a device; save it to a file first")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes that libsndfile reads as a recording of its own.
+    """Bytes that libsndfile reads as a separate recording.
 
     Args:
-        pieces: stretches of the source, each from its first byte to the one behind its last, and bytes in their place.
-        frames: its length in samples per channel, where libsndfile only guesses it; None: libsndfile knows.
-        claim: length in bytes that is claimed towards libsndfile; None: the true one.
-        spare: what is read in its place where decoding shows that its very end is broken; None: nothing.
+        pieces: ranges of the source, each from its first byte to the one after its last, or bytes to insert.
+        frames: length in samples per channel, if libsndfile only guesses it; None: libsndfile knows it.
+        claim: length in bytes to report to libsndfile; None: the true length.
+        spare: part to read instead if decoding shows that the very end is broken; None: nothing.
     """
 
     pieces: tuple[tuple[int, int] | bytes, ...]
@@ -103,13 +103,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the sound of a recording lies. This decides how long it is.
+    """Location of the sound in a recording. It decides the length of the recording.
 
     Args:
-        parts: read one after the other.
-        lacking: what is missing of a truncated recording: a factor, its full length over what is there; 0 where only
-            the fact is known; None for one that is not truncated.
-        notes: what else looks wrong.
+        parts: parts to read in order.
+        lacking: for a truncated recording, its full length divided by the existing length; 0 if the full length is
+            unknown; None for a recording that is not truncated.
+        notes: further defects.
     """
 
     parts: tuple[Part, ...]
@@ -118,9 +118,9 @@ class Layout:
 
 
 class View:
-    """A part of a source as a file that can be read. Nothing that is asked of it raises an error.
+    """A part of a source as a readable file. Its methods never raise an error.
 
-    libsndfile asks through callbacks, where an error would be printed and ignored.
+    libsndfile calls them as callbacks, where an error would be printed and ignored.
     """
 
     def __init__(self, source: Source, part: Part) -> None:
@@ -132,7 +132,7 @@ class View:
         self._position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to an offset; what lies in front of the first byte is the first byte."""
+        """Go to an offset; an offset before the first byte means the first byte."""
         size = self._claim if self._claim is not None else self._begins[-1]
         offset += {os.SEEK_CUR: self._position, os.SEEK_END: size}.get(whence, 0)
         self._position = min(max(0, offset), _FURTHEST)
@@ -143,10 +143,10 @@ class View:
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer as far as there are bytes, and return their number."""
+        """Fill a buffer with the available bytes, and return their number."""
         done, wanted = 0, len(buffer)
         if self._claim is not None and self._claim - _TAIL <= self._position < self._claim:
-            # Where a tag would stand at the end of a file of the claimed length, there is none.
+            # There is no tag at the end of a file of the claimed length.
             done = min(wanted, self._claim - self._position)
             buffer[:done] = bytes(done)
             self._position += done
@@ -161,7 +161,7 @@ class View:
                 else self._source.at(piece[0] + within, count)
             )
             if not data:
-                break  # the file has shrunk since
+                break  # the file has shrunk
             buffer[done : done + len(data)] = data
             done += len(data)
             self._position += len(data)

@@ -1,1 +1,1 @@
-"""What speaks against trusting scores: data shared between parts, copies, doubtful labels, fits on test data."""
+"""Reasons to distrust scores: data shared between parts, copies, doubtful labels, fits on test data."""

@@ -1,4 +1,4 @@
-"""What the test part of a split shares with the parts that were learned from."""
+"""Find what the test part of a split shares with the other parts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from serkit.flags import Flag, Severity
 from serkit.protocols.requirements import group_key
 from serkit.protocols.splits import Split
 
-#: Intervals of one recording that share no more than this (s) are neighbours whose ends were rounded.
+#: Intervals of one recording that overlap by at most this (s) are neighbors with rounded ends.
 TOLERANCE = 0.05
 
-#: What is looked for, in this order. All are leaks, but for the last four. Corpora of acted speech let every actor say
-#: the same sentences, and a session may have several speakers; odd speakers and labels are looked for in all parts.
+#: Kinds of findings, in order. All are leaks, except for the last four. In corpora of acted speech every actor says the
+#: same sentences, and a session may have several speakers; doubtful speakers and labels are searched in all parts.
 KINDS = (
     "utterance",
     "recording",
@@ -47,18 +47,18 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that two parts of a split share, or that could not be checked.
+    """Something that two parts of a split share, or that could not be checked.
 
     Args:
         kind: one of `KINDS`, or `unknown speaker`, `unknown sentence`, `unknown recording`, `unknown training`.
-        parts: the parts concerned: `("train", "test")`, `("validation", "test")`; of an unknown: all
-            parts that have some.
-        ids: utterances concerned, of these parts, sorted.
+        parts: parts concerned: `("train", "test")`, `("validation", "test")`; for an unknown kind, all parts with
+            unknown values.
+        ids: sorted utterances of these parts that are concerned.
         message: one line for people.
-        shared: what is shared: ids, content hashes, pairs of intervals or copies, speakers, sessions or sentences,
-            sorted; what was fitted on the test part; empty for an unknown.
-        total: how many of that kind the test part has; for an unknown how many utterances the split has.
-        pairs: of recordings and their copies, the file of the test part and that of the other part, sorted.
+        shared: sorted shared values: ids, content hashes, pairs of intervals or copies, speakers, sessions or
+            sentences; or what was fitted on the test part; empty for an unknown kind.
+        total: number of such values in the test part; for an unknown kind, number of utterances in the split.
+        pairs: for recordings and copies, sorted pairs of the file in the test part and the file in the other part.
     """
 
     kind: str
@@ -71,7 +71,7 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """`leak` where the score says too much, `caution` where it may, `note` where it only has to be known."""
+        """`leak` if the score is optimistic, `caution` if it may be, `note` if it is only information."""
         return _severity(self.kind)
 
 
@@ -82,29 +82,29 @@ def audit(
     copies: Iterable[Copy] = (),
     labels: Mapping[str, Collection[str]] | None = None,
 ) -> list[Finding]:
-    """Compare the test part of a split with its training and its validation part.
+    """Compare the test part of a split with its training and validation parts.
 
     Args:
-        split: the division; its ids are utterances'.
-        utterances: all of the split, in any order; further ones do no harm.
+        split: the split, with ids of utterances.
+        utterances: all utterances of the split, in any order; further ones are ignored.
         hashes: content hash of each utterance's file by id (see `serkit.audio.content_hash`).
-        copies: utterances that are one recording (see `copies.copies`); of bit-identical and overlapping ones nothing
-            more is said.
-        labels: of each utterance by its id, to be compared where recordings are bit-identical; None: they are not.
+        copies: utterances that are one recording (see `copies.copies`); bit-identical and overlapping ones are not
+            reported again.
+        labels: labels of each utterance by id, compared for bit-identical recordings; None: no comparison.
 
     Returns:
-        What was found, leaks first; empty for a clean split.
+        The findings, leaks first; empty for a clean split.
 
     Raises:
-        UserError: an id of the split is not among the utterances.
+        UserError: an utterance of the split is missing.
     """
     by_id = {utterance.id: utterance for utterance in utterances}
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     missing = [id for ids in parts.values() for id in ids if id not in by_id]
     if missing:
         raise UserError(
-            f"{split.name}: {len(missing)} ids are not among the utterances (first: '{missing[0]}'); "
-            "give the corpora that the split was made from"
+            f"{split.name}: {len(missing)} ids are not in the given utterances (first: '{missing[0]}'); "
+            "give the corpora from which the split was made"
         )
     known: dict[str, Mapping[str, str | None]] = {
         "utterance": {id: id for id in by_id},
@@ -127,7 +127,7 @@ def audit(
 
     compared = [kind for kind in KINDS if kind in ("overlap", "copy") or kind in known]
     shared = [found for kind in compared for part in ("train", "validation") if (found := between(kind, part))]
-    # Most corpora have no sessions: not to know them is nothing to tell.
+    # Most corpora have no sessions, so unknown sessions are not reported.
     asked = [kind for kind in known if kind != "session"]
     unknown = [finding for kind in asked if (finding := _unknown(kind, known[kind], parts))]
     return [
@@ -139,7 +139,7 @@ def audit(
 
 
 def _alike(speakers: Mapping[str, str | None], parts: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    """Yield a finding if there are speakers that may be one person."""
+    """Yield a finding if several speakers may be one person."""
     of = {name: {speaker for id in ids if (speaker := speakers[id])} for name, ids in parts.items()}
     groups = doubts.alike(set().union(*of.values()))
     if not groups:
@@ -167,7 +167,7 @@ def _contradicting(
 def _about(
     kind: str, ids: Sequence[str], parts: Mapping[str, Sequence[str]], message: str, names: tuple[str, ...]
 ) -> Finding:
-    """Make a finding about utterances wherever they are."""
+    """Build a finding about utterances in any part."""
     found = {name: set(part).intersection(ids) for name, part in parts.items()}
     everyone = set().union(*parts.values())
     concerned = tuple(name for name, some in found.items() if some)
@@ -175,7 +175,7 @@ def _about(
 
 
 def heard(utterance: Utterance, hashes: Mapping[str, str]) -> str | None:
-    """Name what is heard in an utterance: the content of its file, and which part of it where it is an interval."""
+    """Identify the sound of an utterance: the content of its file, with the interval if it has one."""
     if utterance.id not in hashes:
         return None
     place = [utterance.start, utterance.end, utterance.index]
@@ -183,7 +183,7 @@ def heard(utterance: Utterance, hashes: Mapping[str, str]) -> str | None:
 
 
 def _same_sound(first: Utterance, second: Utterance, hashes: Mapping[str, str]) -> bool:
-    """Tell whether two utterances are the same samples of one recording, all or some of them."""
+    """Return whether two utterances share samples of one recording."""
     sound = heard(first, hashes)
     if sound is None or hashes[first.id] != hashes.get(second.id):
         return False
@@ -204,7 +204,7 @@ def _overlapping(
         if hashes.get(id) in learned:
             tested, others = utterances[id], learned[hashes[id]]
             found = [others[row] for row in np.flatnonzero(_overlap(_places([tested]), places[hashes[id]]))]
-            # The very same interval is a finding of its own.
+            # Identical intervals are a separate finding.
             across[id] = [other.id for other in found if heard(other, hashes) != heard(tested, hashes)]
     pairs = [(id, other) for id, others in sorted(across.items()) for other in sorted(others)]
     if not pairs:
@@ -217,7 +217,7 @@ def _overlapping(
 
 
 def _places(utterances: Sequence[Utterance]) -> np.ndarray:
-    """Return beginning and end in s, and channel (NaN: the mean of all), of intervals of one recording: (rows, 3)."""
+    """Return start and end in s, and channel (NaN: mean of all), of intervals of one recording: (rows, 3)."""
     return np.array(
         [
             (u.start or 0.0, np.inf if u.end is None else u.end, np.nan if u.index is None else u.index)
@@ -227,16 +227,16 @@ def _places(utterances: Sequence[Utterance]) -> np.ndarray:
 
 
 def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Tell which rows of `_places` have sound in common with those of others, (rows,)."""
+    """Return which rows of `_places` share sound with those of others, (rows,)."""
     shared = np.minimum(first[:, 1], second[:, 1]) - np.maximum(first[:, 0], second[:, 0])
-    apart = np.abs(first[:, 2] - second[:, 2]) > 0  # never so for a mean
+    apart = np.abs(first[:, 2] - second[:, 2]) > 0  # never true for a mean
     return (shared > TOLERANCE) & ~apart
 
 
 def _copied(
     copies: Sequence[Copy], by_id: Mapping[str, Utterance], part: str, parts: Mapping[str, Sequence[str]]
 ) -> Finding | None:
-    """Find recordings of the test part of which a changed copy is in another part."""
+    """Find recordings of the test part with a changed copy in another part."""
     learned, tested = set(parts[part]), set(parts["test"])
     across = {
         (other, one): pair
@@ -277,7 +277,7 @@ def _shared(kind: str, keys: Mapping[str, str | None], part: str, parts: Mapping
         return None
     ids = tuple(sorted({id for id in [*parts[part], *parts["test"]] if keys[id] in both}))
     names = tuple(sorted(both))
-    # A hash tells nobody anything; the names of the files do.
+    # Users cannot read hashes, so the message gives file names.
     examples = ids if kind == "recording" else names
     message = f"{len(both)} of {len(tested)} {kind}s in test are also in {part}: {_listed(examples)}"
     return Finding(kind, (part, "test"), ids, message, names, len(tested))
@@ -293,7 +293,7 @@ def _unknown(kind: str, keys: Mapping[str, str | None], parts: Mapping[str, Sequ
         return None
     total = len({id for part in parts.values() for id in part})
     concerned = tuple(name for name, part in parts.items() if any(keys[id] is None for id in part))
-    message = f"{kind} unknown for {len(ids)} of {total} utterances: not compared"
+    message = f"{kind} is unknown for {len(ids)} of {total} utterances: not compared"
     return Finding(f"unknown {kind}", concerned, tuple(ids), message, total=total)
 
 
@@ -302,13 +302,13 @@ def _severity(kind: str) -> Severity:
 
 
 def summary(findings: Sequence[Sequence[Finding]]) -> list[Flag]:
-    """Put the findings of all splits of a protocol into the flags stored with its scores.
+    """Summarize the findings of all splits of a protocol as the flags stored with its scores.
 
     Args:
-        findings: what `audit` returned, for each split.
+        findings: results of `audit` for each split.
 
     Returns:
-        One per kind, leaks first; empty when nothing was found in any split.
+        One flag per kind, leaks first; empty without findings.
     """
     by_kind: dict[str, list[list[Finding]]] = {}
     for of_split in findings:
@@ -319,12 +319,12 @@ def summary(findings: Sequence[Sequence[Finding]]) -> list[Flag]:
 
 
 def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
-    """Word the findings of one kind, listed by fold; `folds` counts those without any as well."""
+    """Return the flag for the findings of one kind, listed by fold; `folds` includes folds without findings."""
     flat = [finding for of_split in found for finding in of_split]
     where = f"{len(found)} of {folds} folds"
     count = len({id for finding in flat for id in finding.ids})
     if kind == "unknown training":
-        return f"{kind}: what was used to normalise and choose is not written down in {where}"
+        return f"{kind}: what was used to normalize and choose is not recorded in {where}"
     if kind.startswith("unknown"):
         return f"{kind}: {count} utterances in {where}, not compared"
     names = sorted({name for finding in flat for name in finding.shared})
@@ -335,7 +335,7 @@ def _line(kind: str, found: Sequence[Sequence[Finding]], folds: int) -> str:
     if kind in ("session", "sentence"):
         whole = [any(len(finding.shared) == finding.total for finding in of_split) for of_split in found]
         return f"{kind}s shared: {'all' if len(whole) == folds and all(whole) else f'some, in {where}'}"
-    # What only the choice of the epoch saw is less than what the network was trained on.
+    # A leak that only affects the choice of the epoch is weaker than one in training.
     only = "" if any("train" in finding.parts for finding in flat) else " (validation part only)"
     if kind == "speaker":
         return f"speaker leak: {where} share speakers{only}"

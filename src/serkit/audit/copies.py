@@ -1,4 +1,4 @@
-"""Near-duplicates among utterances: one recording under two names, louder, cut, coded, faster or with noise."""
+"""Near-duplicates among utterances: copies that are louder, cut, coded, faster or noisy."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from serkit.data.store import Store
 from serkit.progress import bar
 from serkit.windowing import Windowing
 
-#: Waveforms kept at once while pairs are compared: 4 s of speech are 256 kB.
+#: Maximum number of waveforms in memory while pairs are compared; 4 s of speech are 256 kB.
 _KEPT = 256
 
 
 @dataclass(frozen=True)
 class Copy:
-    """Two utterances that are one recording.
+    """Two utterances that hold the same recording.
 
     Args:
-        first: id of an utterance.
-        second: id of the other, in the order of the utterances given.
-        coherence: how much their waveforms agree, above `fingerprint.COHERENT` and up to 1.
-        speed: how much faster one of them is, one of `fingerprint.SPEEDS` or 1.
+        first: id of one utterance.
+        second: id of the other; the order is that of the given utterances.
+        coherence: agreement of their waveforms, above `fingerprint.COHERENT` and up to 1.
+        speed: ratio of their speeds, one of `fingerprint.SPEEDS` or 1.
     """
 
     first: str
@@ -42,23 +42,23 @@ class Copy:
 def copies(
     utterances: Sequence[Utterance], hashes: Mapping[Path, str], store: Store | None = None, jobs: int = 1
 ) -> list[Copy]:
-    """Return all pairs of utterances that are one recording, bit-identical ones too.
+    """Return all pairs of utterances that hold the same recording, including bit-identical ones.
 
-    Prints are kept in the store under the recording's content, so that a second call computes only pairs.
+    Fingerprints are kept in the store under the recording's content, so that a second call computes only pairs.
 
     Args:
-        utterances: what to compare; ids are unique.
-        hashes: content hash by path (see `Store.hashes`); an utterance without one, or whose interval or channel its
-            file lacks, is passed over.
-        store: where prints are kept; None: the default store.
-        jobs: threads that compute prints.
+        utterances: utterances to compare; ids are unique.
+        hashes: content hash by path (see `Store.hashes`). An utterance without a hash, or whose file lacks the
+            interval or channel, is skipped.
+        store: store of the fingerprints; None: the default store.
+        jobs: number of threads that compute fingerprints.
     """
     infos: dict[Path, audio.Info] = {}
     readable = [each for each in utterances if each.path in hashes and not outside(each, infos=infos)]
     items = [Item(utterance) for utterance in readable]
     found: dict[tuple[int, int], Copy] = {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", audio.AudioWarning)  # Silent or cut-off: other checks say so.
+        warnings.simplefilter("ignore", audio.AudioWarning)  # Other checks report silent and truncated recordings.
         for speed in (1.0, *fingerprint.SPEEDS):
             for first, second, agreement in _pairs(items, hashes, store or Store(), jobs, speed):
                 one, other = sorted((first, second))
@@ -70,7 +70,7 @@ def copies(
 def _pairs(
     items: Sequence[Item], hashes: Mapping[Path, str], store: Store, jobs: int, speed: float
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield positions of two items, of which the second is the first played at a speed, and how much they agree."""
+    """Yield the positions of two items, of which the second is the first at another speed, and their agreement."""
 
     def prints(speed: float) -> list[np.ndarray]:
         feature = fingerprint.Fingerprint(round(fingerprint.RATE * speed))

@@ -1,4 +1,4 @@
-"""What is odd about the labels and speakers of utterances, whichever part they are in."""
+"""Doubtful labels and speakers of utterances in any part."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 
-#: So many groups are named in a line.
+#: Maximum number of groups named in a line.
 SHOWN = 3
 
 
 def contradictions(labels: Mapping[str, Collection[str]], heard: Mapping[str, str | None]) -> list[list[str]]:
-    """Find bit-identical recordings whose labels differ.
+    """Find bit-identical recordings with different labels.
 
     Args:
-        labels: of each utterance by its id; several where a list names it with different ones.
-        heard: what is heard in each, see `audit.heard`; None: not known.
+        labels: labels of each utterance by id; several if a list gives different ones.
+        heard: identity of each sound, see `audit.heard`; None: not known.
 
     Returns:
-        Groups of utterances that sound the same, sorted by id.
+        Groups of identical utterances, sorted by id.
     """
     groups: dict[str, list[str]] = {}
     for id in sorted(labels):
@@ -28,18 +28,18 @@ def contradictions(labels: Mapping[str, Collection[str]], heard: Mapping[str, st
 
 
 def name_contradictions(groups: Iterable[Iterable[str]], labels: Mapping[str, Collection[str]]) -> list[str]:
-    """Name each group of `contradictions` with its labels: `table/a (anger) = table/b (sadness)`."""
+    """Return a name for each group of `contradictions`: `table/a (anger) = table/b (sadness)`."""
     return [" = ".join(f"{id} ({', '.join(sorted(labels[id]))})" for id in ids) for ids in groups]
 
 
 def tell_contradictions(names: Collection[str]) -> str:
-    """Put the names of contradictions into one line."""
+    """Join the names of contradictions to one line."""
     recordings = "1 recording" if len(names) == 1 else f"{len(names)} recordings"
     return f"contradicting labels for {recordings}: {listed(names)}"
 
 
 def alike(speakers: Iterable[str]) -> list[list[str]]:
-    """Find speakers that may be one person: their names differ in case, leading zeros, or blanks and their like.
+    """Find speakers that may be one person: their names differ only in case, leading zeros or separators.
 
     >>> alike(["table/Anna", "table/anna", "table/01", "table/1", "table/11"])
     [['table/01', 'table/1'], ['table/Anna', 'table/anna']]
@@ -51,12 +51,12 @@ def alike(speakers: Iterable[str]) -> list[list[str]]:
 
 
 def listed(names: Collection[str]) -> str:
-    """Join names, not too many of them."""
+    """Join names, up to a limit."""
     return ", ".join(list(names)[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def _folded(speaker: str) -> str:
-    """Return what speakers are compared by: the same for `S01` and `s1`, but not for `s11`."""
+    """Return the comparison key of a speaker: equal for `S01` and `s1`, but not for `s11`."""
     corpus, _, name = unicodedata.normalize("NFKC", speaker).partition("/")
     name = re.sub(r"(?<=\d)\.0+$", "", name.casefold())
     name = re.sub(r"\d+", lambda digits: str(int(digits[0])), name)

@@ -1,15 +1,15 @@
-"""Fingerprints of recordings: is one a copy of another, whatever was done to it on the way?
+"""Fingerprints of recordings, to find copies even after changes.
 
-Two steps, because the hard case is an actor who says a sentence twice in nearly the same way:
+There are two steps, because the hard case is an actor who says a sentence twice in nearly the same way:
 
-1. A *print* says, every 32 ms, which bands rise against their neighbours. Gain, filters and codecs leave it alone.
-   All pairs are compared at all offsets by products of spectra, at some microseconds each; few are left. Most of
+1. A *print* records, every 32 ms, which bands rise relative to their neighbors. Gain, filters and codecs do not change
+   it. Products of spectra compare all pairs at all offsets, in some microseconds each; few pairs remain. Most of
    these are copies; some are repetitions by actors who keep rhythm and melody.
-2. The *waveforms* of those left are flattened in spectrum and cross-correlated. A copy keeps the phase of what it
-   was copied from, and adds up to a peak over its whole length; no speaker repeats that.
+2. The *waveforms* of the remaining pairs are flattened in spectrum and cross-correlated. A copy keeps the phase of its
+   original and gives a peak over its whole length, which no speaker can repeat.
 
 Sources: differences of band energies along time and frequency as in Haitsma and Kalker, "A highly robust audio
-fingerprinting system", ISMIR 2002, here as real numbers rather than bits; the flattened correlation is that of Knapp
+fingerprinting system", ISMIR 2002, here as real numbers instead of bits; the flattened correlation is that of Knapp
 and Carter, "The generalized correlation method for estimation of time delay", IEEE Trans. ASSP 24:320 (1976).
 """
 
@@ -24,44 +24,45 @@ import numpy as np
 
 from serkit.features.log_mel import LogMel
 
-#: Sampling rate of prints and compared waveforms, in Hz, and the band of the telephone: what every copy still has.
+#: Sampling rate of prints and compared waveforms in Hz, and the telephone band, which every copy keeps.
 RATE = 8000
 LOW, HIGH = 300.0, 3300.0
 
-#: Prints that agree more than this are compared as waveforms. Chosen on EMO-DB: prints of different speakers agree up
-#: to 0.29, those of Opus copies at 7 kbit/s by 0.67 or more.
+#: Prints with an agreement above this are compared as waveforms. Chosen on EMO-DB: prints of different speakers agree
+#: up to 0.29, those of Opus copies at 7 kbit/s by 0.67 or more.
 SIMILAR = 0.5
 
-#: Waveforms that agree more than this are of one recording. Chosen on EMO-DB: two takes of one sentence by one speaker
+#: Waveforms with an agreement above this are one recording. Chosen on EMO-DB: two takes of one sentence by one speaker
 #: agree up to 0.13, Opus copies at 7 kbit/s by 0.38 or more.
 COHERENT = 0.25
 
-#: Speeds that training copies are commonly made at (Ko et al., "Audio augmentation for speech recognition", Interspeech
-#: 2015). Copies are looked for at these only: at a hundredth beside it, the waveforms have nothing in common.
+#: Common speeds of training copies (Ko et al., "Audio augmentation for speech recognition", Interspeech 2015). Only
+#: these are searched, because the waveforms have nothing in common if the speed is off by a hundredth.
 SPEEDS = (0.9, 1.1)
 
-#: Two recordings must have this much speech in common, in s.
+#: Minimum speech in s that two recordings must have in common.
 SHORTEST = 0.3
 
-# Long prints are compared in pieces of 4.1 s, every 2 s, so that an excerpt of 2 s lies whole in one of them.
+# Long prints are compared in pieces of 4.1 s, every 2 s, so that one piece contains any excerpt of 2 s.
 _PIECE = 128
-# Pieces whose products are in memory at once, on either side.
+# Maximum number of pieces on each side whose products are in memory.
 _BLOCK = 64, 1024
-# Width over which a waveform's spectrum is flattened, in Hz, and the level below which it stays as it is: codecs and
-# telephones leave gaps that would otherwise be filled with their rounding noise.
+# Width in Hz over which a waveform's spectrum is flattened, and the level below which it is not changed. Codecs and
+# telephones leave gaps, which would otherwise be filled with rounding noise.
 _SMOOTHING = 100.0
 _GAP = 1e-5
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The print of a recording, (bands, frames): which bands rise against the next higher one, and how clearly.
+    """The print of a recording, (bands, frames): which bands rise relative to the next higher one, and how clearly.
 
-    A frame's values are between -1 and 1 and its norm below 1; it is near 0 where nothing changes. `serkit.features`
-    does not list it, since nothing is learned from it, but the store keeps it like any other feature.
+    A frame's values are between -1 and 1, and its norm is below 1; without changes, the norm is near 0.
+    `serkit.features` does not list it, because nothing is learned from it, but the store keeps it like any other
+    feature.
 
     Args:
-        rate: sampling rate of what it is given, in Hz. Another than `RATE` makes the print of the recording played
+        rate: sampling rate of the signal in Hz. Another rate than `RATE` gives the print of the recording played
             slower or faster: 8800 that of a recording slowed down by 1.1.
     """
 
@@ -76,13 +77,13 @@ class Fingerprint:
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the print of a float32 signal (samples,): float32 (bands, frames)."""
         energy = _bands()(signal)
-        # Against the band's own mean: a filter drops out. The 1 keeps what is quieter than that, noise above all, out.
+        # Relative to the band's own mean, so that a filter cancels. The 1 suppresses quieter sound, mostly noise.
         level = np.log1p(energy / (energy.mean(axis=1, keepdims=True) + 1e-12))
         slope = level[:-1] - level[1:]
-        # Over two frames: with the window's 128 ms, half a frame of offset between two copies costs little.
+        # Over two frames; with the window of 128 ms, half a frame of offset between two copies costs little.
         change = np.pad(slope, ((0, 0), (0, 2)), mode="edge")[:, 2:] - slope
         norm = np.linalg.norm(change, axis=0)
-        # Frames count alike, loud or not: else one shout decides.
+        # All frames have the same weight, so that one shout does not decide.
         return (change / (norm + np.sqrt(np.mean(norm**2)) + 1e-12)).astype(np.float32)
 
 
@@ -96,13 +97,13 @@ def _bands() -> LogMel:
 def similar(
     prints: Sequence[np.ndarray], others: Sequence[np.ndarray] | None = None, threshold: float = SIMILAR
 ) -> list[tuple[int, int]]:
-    """Return the pairs `(i, j)` of prints that agree at some offset more than `threshold`, sorted.
+    """Return the sorted pairs `(i, j)` of prints whose agreement at some offset exceeds `threshold`.
 
-    Agreement is the largest cross-correlation over the energy of the shorter one: 1 for a copy or an excerpt.
+    Agreement is the largest cross-correlation divided by the energy of the shorter print: 1 for a copy or an excerpt.
 
     Args:
-        prints: results of `Fingerprint`, (bands, frames) each.
-        others: the same recordings' at another speed: the second of each pair. None: pairs of `prints`, i < j.
+        prints: results of `Fingerprint`, each (bands, frames).
+        others: prints of the same recordings at another speed, for the second of each pair; None: `prints`, i < j.
         threshold: 0 to 1.
     """
     first = _Pieces.of(prints)
@@ -124,9 +125,9 @@ class _Pieces:
     """Overlapping pieces of prints.
 
     Args:
-        owners: whose each piece is, (pieces,).
-        energies: the sum of its squares, (pieces,).
-        spectra: of each band over time, (frequencies, pieces, bands): frequencies stand first, a product each.
+        owners: print of each piece, (pieces,).
+        energies: sum of squares of each piece, (pieces,).
+        spectra: spectra of each band over time, (frequencies, pieces, bands); one matrix product per frequency.
     """
 
     owners: np.ndarray
@@ -137,19 +138,19 @@ class _Pieces:
     def of(cls, prints: Sequence[np.ndarray]) -> _Pieces:
         pieces, owners = _cut(prints)
         energies = np.maximum(np.square(pieces).sum(axis=(1, 2)), 1e-12)
-        # Of twice the length: then a circular correlation is one over all offsets.
+        # Twice the length, so that a circular correlation covers all offsets.
         spectra = np.fft.rfft(pieces, 2 * _PIECE, axis=2).transpose(2, 0, 1)
         return cls(owners, energies, np.ascontiguousarray(spectra))
 
 
 def _cut(prints: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Cut prints into overlapping pieces (pieces, bands, frames), zero-padded, and say whose each is."""
+    """Cut prints into overlapping zero-padded pieces (pieces, bands, frames); also return the print of each piece."""
     cut = [
         (owner, values[:, begin : begin + _PIECE])
         for owner, values in enumerate(prints)
         for begin in range(0, max(1, values.shape[1] - _PIECE // 2), _PIECE // 2)
     ]
-    # Of a recording with next to nothing in it, anything would be a copy.
+    # Anything would be a copy of a nearly empty recording.
     cut = [(owner, piece) for owner, piece in cut if piece.shape[1] * _bands().hop >= SHORTEST * RATE and piece.any()]
     pieces = np.zeros((len(cut), _bands().bands - 1, _PIECE), dtype=np.float32)
     for row, (_, piece) in enumerate(cut):
@@ -158,14 +159,14 @@ def _cut(prints: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blocks(rows: int, columns: int, half: bool) -> Iterator[tuple[slice, slice]]:
-    """Yield blocks of rows and columns that hold every pair; `half` leaves out those left of the diagonal."""
+    """Yield blocks of rows and columns that cover every pair; `half` omits blocks left of the diagonal."""
     for top in range(0, rows, _BLOCK[0]):
         for left in range(top if half else 0, columns, _BLOCK[1]):
             yield slice(top, min(rows, top + _BLOCK[0])), slice(left, min(columns, left + _BLOCK[1]))
 
 
 def flatten(signal: np.ndarray) -> np.ndarray:
-    """Give a signal (samples,) at `RATE` the same level at all frequencies of the telephone band, none elsewhere."""
+    """Flatten the spectrum of a signal (samples,) at `RATE` in the telephone band, and remove the rest."""
     spectrum = np.fft.rfft(signal)
     frequencies = np.fft.rfftfreq(len(signal), 1 / RATE)
     power = np.abs(spectrum) ** 2
@@ -177,13 +178,13 @@ def flatten(signal: np.ndarray) -> np.ndarray:
 
 
 def coherence(first: np.ndarray, second: np.ndarray) -> float:
-    """Return how much two flattened signals agree at their best offset, 0 to 1, whatever their sign.
+    """Return the agreement of two flattened signals at their best offset, 0 to 1, independent of their sign.
 
-    The correlation coefficient of the part in which they overlap there.
+    It is the correlation coefficient of their overlap.
 
     Args:
         first: result of `flatten`, (samples,).
-        second: likewise.
+        second: result of `flatten`, (samples,).
     """
     size = 1 << (len(first) + len(second)).bit_length()
     product = np.fft.rfft(first, size).conj() * np.fft.rfft(second, size)

@@ -1,8 +1,8 @@
-"""Features normalised before they were split: does a column's scaling know the test part?
+"""Find features that were normalized before the split, so that their scaling uses the test part.
 
-A column scaled to mean 0 and deviation 1 (or to 0..1) has exactly these values over what it was fitted on, and over
-nothing else. So the table itself tells: over the training part it is clean, over all parts together it is not. What
-has these values over both cannot be told from a scaling of each speaker or each part by itself, and is not reported.
+A column scaled to mean 0 and deviation 1 (or to 0..1) has exactly these values over the rows it was fitted on, and over
+no others. So the table itself shows the fit: over the training part it is clean, over all parts together it is not. A
+column with these values over both may be scaled per speaker or per part, and is not reported.
 """
 
 from __future__ import annotations
@@ -17,56 +17,56 @@ from serkit.corpora import Utterance, table
 from serkit.errors import UserError
 from serkit.protocols.splits import Split
 
-#: How near a column's mean is to 0 and its deviation to 1. Tables are written with 4 digits or more, and no part of
-#: some hundred utterances has by chance the mean of all to a thousandth of their deviation.
+#: Tolerance of a column's mean from 0 and deviation from 1. Tables have 4 digits or more, and a part of some hundred
+#: utterances does not by chance match the mean of all to a thousandth of their deviation.
 TOLERANCE = 1e-3
 
-#: Share of a table's columns whose smallest and largest value must be 0 and 1 (or -1 and 1). One column may be so by
-#: nature, a probability for instance.
+#: Share of a table's columns whose minimum and maximum must be 0 and 1 (or -1 and 1). A single column may have this
+#: range by nature, e.g. a probability.
 RANGES = 0.1
 
-# Names of the column that says whose a row is.
+# Names of the column that identifies the utterance of a row.
 _KEYS = ("id", "file", "path", "filename", "name")
 
 
 def read(path: Path, utterances: Sequence[Utterance]) -> tuple[list[str], dict[str, np.ndarray], np.ndarray]:
-    """Read a table of features: CSV, TSV or Parquet with a column `file` (or `id`, `path`) and a column per feature.
+    """Read a table of features: CSV, TSV or Parquet with a column `file` (or `id`, `path`) and one column per feature.
 
     Args:
-        path: the table; a row per utterance, or several (frames).
-        utterances: whose they may be. A row is an utterance's if it names its id, its file, or its file's name,
-            where that is no other's too.
+        path: path of the table, with one or several rows (frames) per utterance.
+        utterances: candidates for the rows. A row belongs to an utterance if it has its id, its file, or its file's
+            name, if that is unique.
 
     Returns:
-        Names of the columns with a finite number in every row of the utterances, by id the values (rows, columns), and
-        those of the rows of none of them, NaN where they are no number.
+        Names of the columns with a finite number in every row of the utterances; values (rows, columns) by id; and
+        values of all other rows, NaN where they are not numbers.
 
     Raises:
-        UserError: no table, no such column, no number in it, or rows of none of the utterances.
+        UserError: the file is not a table, has no such column, no numbers, or no rows of the utterances.
     """
     columns, rows = table.read_rows(path)
     key = next((name for name in _KEYS if name in columns), None)
     if key is None:
-        raise UserError(f"{path}: no column says whose a row is; name one {' or '.join(_KEYS[:3])}")
+        raise UserError(f"{path}: has no column that identifies the utterances; name one {' or '.join(_KEYS[:3])}")
     owner: dict[str, str | None] = {}
     for utterance in utterances:
-        # What several are called (`001.wav` in each folder) names none of them.
+        # A name shared by several files (`001.wav` in each folder) identifies none of them.
         file = utterance.path
         for name in {utterance.id, str(file), str(file.resolve()), file.name, file.stem}:
             owner[name] = None if name in owner else utterance.id
 
     def whose(name: str) -> str | None:
-        # A path may be seen from the working folder, as `serkit features` writes it, or from the table's.
+        # A path may be relative to the working folder, as written by `serkit features`, or to the table's folder.
         names = (name, str((path.parent / name).resolve()), Path(name).stem)
         return next((id for called in names if (id := owner.get(called))), None)
 
     owned = [(whose(row[key]), row) for row in rows.values()]
     known = [(id, row) for id, row in owned if id is not None]
     if not known:
-        raise UserError(f"{path}: none of its {len(rows)} rows is of one of the {len(utterances)} utterances")
+        raise UserError(f"{path}: none of its {len(rows)} rows belongs to one of the {len(utterances)} utterances")
     names = [name for name in columns if name not in (*_KEYS, "time") and all(_finite(row[name]) for _, row in known)]
     if not names:
-        raise UserError(f"{path}: no column of numbers")
+        raise UserError(f"{path}: has no column of numbers")
     grouped: dict[str, list[list[float]]] = {}
     for id, row in known:
         grouped.setdefault(id, []).append([float(row[name]) for name in names])
@@ -85,14 +85,14 @@ def _finite(text: str) -> bool:
 def check(
     split: Split, names: Sequence[str], values: Mapping[str, np.ndarray], rest: np.ndarray, title: str
 ) -> Finding | None:
-    """Return whether features of a split were scaled by what its test part holds.
+    """Find features of a split whose scaling uses its test part.
 
     Args:
-        split: whose parts are compared.
-        names: of the columns.
-        values: by id, (rows, columns); utterances without any are passed over.
-        rest: of none of the parts, (rows, columns): a scaler may have been fitted on them too.
-        title: what the table is called in the message.
+        split: split whose parts are compared.
+        names: names of the columns.
+        values: values by id, (rows, columns); utterances without values are skipped.
+        rest: values of rows outside the parts, (rows, columns), because a scaler may have used them.
+        title: name of the table in the message.
     """
     train, held, test = (
         [values[id] for id in part if id in values] for part in (split.train, split.validation, split.test)
@@ -118,7 +118,7 @@ def check(
                 continue
             message = (
                 f"{caught.sum()} of {len(names)} columns of {title} have {how} over {where}, not over "
-                "train: they were scaled by the test part too"
+                "train: the test part was used to scale them"
             )
             ids = tuple(sorted(id for id in split.test if id in values))
             return Finding("normalisation", ("train", "test"), ids, message, (title,), len(split.test))
@@ -126,7 +126,7 @@ def check(
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
-    """Return which columns of (rows, columns) have mean 0 and deviation 1, with n or n - 1 in its denominator."""
+    """Return which columns of (rows, columns) have mean 0 and deviation 1, with n or n - 1 in the denominator."""
     count = len(values)
     deviation = values.std(axis=0)
     either = np.abs(deviation - 1) < TOLERANCE
@@ -136,6 +136,6 @@ def _standardised(values: np.ndarray) -> np.ndarray:
 
 
 def _ranged(values: np.ndarray) -> np.ndarray:
-    """Return which columns of (rows, columns) reach exactly from 0 or -1 to 1."""
+    """Return which columns of (rows, columns) range exactly from 0 or -1 to 1."""
     low, high = values.min(axis=0), values.max(axis=0)
     return (np.abs(high - 1) < 1e-6) & ((np.abs(low) < 1e-6) | (np.abs(low + 1) < 1e-6))

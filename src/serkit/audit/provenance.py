@@ -1,4 +1,4 @@
-"""What a run wrote down about its stages: was anything fitted or chosen on the test part?"""
+"""Check a run's records of its stages for fits or choices on the test part."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from serkit.protocols.splits import Split
 
 @dataclass(frozen=True)
 class Record:
-    """What one trained stage of a fold has seen, by the ids of items (utterances, windows or augmented copies).
+    """Ids of items (utterances, windows or augmented copies) that one trained stage of a fold has used.
 
     Args:
-        stage: its name.
-        learned: what it was trained on.
-        normalised: by view, what the mean and deviation were fitted on; None: the run does not say.
-        selected: what the epoch that was kept, and the rest of what the method chooses, were chosen by; None: the
-            run does not say.
+        stage: name of the stage.
+        learned: items it was trained on.
+        normalised: items that mean and deviation were fitted on, by view; None: not recorded.
+        selected: items by which the epoch, and the method's other choices, were selected; None: not recorded.
     """
 
     stage: str
@@ -29,7 +28,7 @@ class Record:
 
     @classmethod
     def of(cls, description: Mapping) -> Record:
-        """Take it from the content of `stage.json`."""
+        """Build the record from the content of `stage.json`."""
         return cls(
             stage=description["name"],
             learned=description.get("items", ()),
@@ -39,11 +38,11 @@ class Record:
 
 
 def trace(split: Split, records: Sequence[Record]) -> list[Finding]:
-    """Return what the stages of a fold fitted or chose on the fold's test part, in the order of `audit.KINDS`.
+    """Find what the stages of a fold fitted or chose on the fold's test part, in the order of `audit.KINDS`.
 
     Args:
-        split: the fold; its ids are utterances'.
-        records: of all its stages.
+        split: the fold, with ids of utterances.
+        records: records of all its stages.
     """
     known = {*split.train, *split.validation, *split.test}
     used: dict[str, list[tuple[str, Sequence[str]]]] = {"training": [], "normalisation": [], "selection": []}
@@ -58,7 +57,7 @@ def trace(split: Split, records: Sequence[Record]) -> list[Finding]:
             silent.append(record.stage)
     findings = [finding for kind, places in used.items() if (finding := _on_test(kind, places, set(split.test), known))]
     if silent:
-        message = f"what was used to normalise and choose is not written down for stage {', '.join(silent)}"
+        message = f"what was used to normalize and choose is not recorded for stage {', '.join(silent)}"
         findings.append(Finding("unknown training", ("train",), tuple(sorted(split.test)), message))
     return findings
 
@@ -72,6 +71,6 @@ def _on_test(
     if not seen:
         return None
     ids = tuple(sorted(set().union(*seen.values())))
-    verb = {"training": "was trained on", "normalisation": "is normalised by", "selection": "was chosen by"}[kind]
+    verb = {"training": "was trained on", "normalisation": "is normalized by", "selection": "was chosen by"}[kind]
     message = "; ".join(f"{where} {verb} {len(ids)} of {total} test utterances" for where, ids in seen.items())
     return Finding(kind, ("train", "test"), ids, message, tuple(sorted(seen)), total)

@@ -1,4 +1,4 @@
-"""Check a corpus against what its publishers say, and count what is in it."""
+"""Check a corpus against the publishers' numbers, and count its contents."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from serkit import audio
 from serkit.corpora.corpus import Corpus, Utterance
 from serkit.finding import PassedOver
 
-#: From here a sample counts as being at full scale: three steps of 16-bit audio below it.
+#: Samples from here on count as full scale: three steps of 16-bit audio below it.
 FULL_SCALE = 0.9999
 
-#: So many samples at full scale make a recording clipped. A recording normalised to its peak touches full
+#: A recording with this many samples at full scale is clipped. A recording normalized to its peak reaches full
 #: scale once, rarely twice (half of EMO-DB does); cut-off peaks leave at least one sample per period.
 CLIPPED_SAMPLES = 3
 
-#: A channel that misses less than this at its ends (s) is complete: alignment is not better than that.
+#: A channel that lacks less than this at its ends (s) is complete, because alignment is not more precise.
 CHANNEL_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Count:
-    """Number `found`, and the `official` one where it is known."""
+    """Number `found`, and the `official` number if it is known."""
 
     found: int
     official: int | None = None
@@ -42,7 +42,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Report:
-    """What `verify` found. Recordings are named by the ids of their utterances.
+    """Result of `verify`. Recordings are identified by the ids of their utterances.
 
     Args:
         corpus: its name.
@@ -51,16 +51,16 @@ class Report:
         target: the target whose classes are counted.
         classes: utterances by class, readable or not.
         speakers: number of speakers.
-        duration: of all readable recordings together, in s.
+        duration: total duration of all readable recordings, in s.
         rates: number of recordings by sampling rate in Hz.
-        skipped: files the reader left out, with the reason.
-        passed_over: files and folders that are no recordings, with the reason.
-        unreadable: recordings that cannot be used, with the reason.
+        skipped: recordings skipped by the reader, with the reason.
+        passed_over: files and folders that are not recordings, with the reason.
+        unreadable: unusable recordings, with the reason.
         silent: recordings without a sample above -96 dB of full scale.
         clipped: recordings with at least `CLIPPED_SAMPLES` samples at full scale, with their number.
-        truncated: warnings about files that are shorter than their header says.
+        truncated: warnings about files that are shorter than their header claims.
         identical: groups of recordings with the same samples.
-        copies: pairs of recordings of which one is a changed copy of the other, where `verify` was asked for them.
+        copies: pairs of a recording and a changed copy, if requested.
         channels: defects of further channels such as the EGG, by `<id> <channel>`.
     """
 
@@ -84,28 +84,28 @@ class Report:
 
     @property
     def loses_data(self) -> bool:
-        """Whether recordings are unreadable, or fewer than there should be of a class or of speakers."""
+        """Whether recordings are unreadable, or a class or speakers are incomplete."""
         return bool(self.unreadable) or any(count.missing for count in [*self.classes.values(), self.speakers])
 
     def to_dict(self) -> dict:
-        """Return the report as it is written to JSON."""
+        """Return the report for JSON."""
         return {**asdict(self), "loses_data": self.loses_data}
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What is in a corpus.
+    """Numbers about the contents of a corpus.
 
     Args:
         corpus: its name.
         folder: where it lies.
         utterances: their number.
         target: the target whose classes are counted.
-        by_speaker: number of utterances by class and speaker (`unknown` where it is not told).
-        by_sex: likewise by class and sex.
-        seconds: duration of an utterance, `min`, `median` and `max`, and `total` of all, in s.
+        by_speaker: number of utterances by class and speaker (`unknown` if not given).
+        by_sex: number of utterances by class and sex.
+        seconds: durations in s: `min`, `median` and `max` of an utterance, and `total`.
         rates: number of utterances by sampling rate in Hz.
-        unreadable: recordings that could not be opened, or lack the interval, with the reason; they have no duration.
+        unreadable: recordings that cannot be opened or lack the interval, with the reason; they have no duration.
     """
 
     corpus: str
@@ -119,29 +119,29 @@ class Stats:
     unreadable: dict[str, str]
 
     def to_dict(self) -> dict:
-        """Return the numbers as they are written to JSON."""
+        """Return the numbers for JSON."""
         return asdict(self)
 
 
 def verify(
     corpus: Corpus, jobs: int = 1, progress: Callable[[int], None] | None = None, copies: bool = False
 ) -> Report:
-    """Read every recording once, and compare what is there with the publishers' numbers.
+    """Read every recording once, and compare the corpus with the publishers' numbers.
 
-    What is measured is what training would hear: an utterance's interval, of its channel or the mean of
-    all. Recordings are identical when these samples are, bit by bit, at the same rate; that is the same
-    notion as `audio.content_hash`, which hashes whole files.
+    The check uses the samples that training uses: an utterance's interval, of its channel or the mean of all
+    channels. Recordings are identical if these samples are bit-identical at the same rate, as in
+    `audio.content_hash`, which hashes whole files.
 
     Args:
-        corpus: as read by `corpora.load`.
+        corpus: corpus from `corpora.load`.
         jobs: number of threads; decoding runs in parallel.
         progress: called with 1 after each recording.
-        copies: whether changed copies are looked for too (see `serkit.audit.copies`); fingerprints go to the
+        copies: whether to find changed copies as well (see `serkit.audit.copies`); fingerprints go to the
             default store.
     """
     names = sorted({name for utterance in corpus.utterances for name in utterance.channels})
     scans = []
-    # Python's warnings are one list for all threads, so they are caught around the whole pool.
+    # Python's list of warnings is shared by all threads, so it is recorded around the whole pool.
     with warnings.catch_warnings(record=True) as caught, ThreadPoolExecutor(jobs) as pool:
         warnings.simplefilter("always", audio.AudioWarning)
         for scan in pool.map(lambda utterance: _scan(utterance, names), corpus.utterances):
@@ -181,7 +181,7 @@ def stats(corpus: Corpus) -> Stats:
     rates = []
     unreadable = {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", audio.AudioWarning)  # `verify` reports what is truncated
+        warnings.simplefilter("ignore", audio.AudioWarning)  # `verify` reports truncated recordings
         for utterance in corpus.utterances:
             if (label := _label(utterance, corpus)) is not None:
                 by_speaker[label][utterance.speaker or "unknown"] += 1
@@ -209,7 +209,7 @@ def stats(corpus: Corpus) -> Stats:
 
 @dataclass
 class _Scan:
-    """What one pass over an utterance's samples tells; `full` counts those at full scale."""
+    """Result of one pass over an utterance's samples; `full` counts those at full scale."""
 
     rate: int = 0
     samples: int = 0
@@ -242,7 +242,7 @@ def _scan(utterance: Utterance, channels: list[str]) -> _Scan:
 
 
 def _channel_defect(utterance: Utterance, name: str, duration: float) -> str | None:
-    """Say what is wrong with a further channel of an utterance of `duration` s."""
+    """Return the defect of a further channel of an utterance of `duration` s, or None."""
     if name not in utterance.channels:
         return "missing"
     channel = utterance.channels[name]
@@ -252,11 +252,11 @@ def _channel_defect(utterance: Utterance, name: str, duration: float) -> str | N
         return _reason(error, channel.path)
     begin = channel.start + (utterance.start or 0.0)
     if channel.index >= info.channels:
-        return f"no channel {channel.index} in {channel.path.name}; it has {info.channels}, counted from 0"
+        return f"{channel.path.name} has no channel {channel.index}; it has {info.channels}, counted from 0"
     if begin < -CHANNEL_TOLERANCE:
-        return f"begins {-begin:.3f} s after the speech does"
+        return f"begins {-begin:.3f} s after the speech"
     short = begin + duration - info.duration
-    return f"ends {short:.3f} s before the speech does" if short > CHANNEL_TOLERANCE else None
+    return f"ends {short:.3f} s before the speech" if short > CHANNEL_TOLERANCE else None
 
 
 def _classes(corpus: Corpus) -> dict[str, Count]:
@@ -267,7 +267,7 @@ def _classes(corpus: Corpus) -> dict[str, Count]:
 
 
 def _label(utterance: Utterance, corpus: Corpus) -> str | None:
-    """Return the class that is counted; a number is none."""
+    """Return the class to count; None for a number."""
     label = utterance.targets.get(corpus.facts.target)
     return label if isinstance(label, str) else None
 
@@ -280,7 +280,7 @@ def _identical(found: list[tuple[str, _Scan]]) -> list[list[str]]:
 
 
 def _copies(utterances: Sequence[Utterance], identical: Sequence[Sequence[str]], jobs: int) -> list[list[str]]:
-    """Return pairs of recordings of which one is a changed copy of the other; identical ones are told already."""
+    """Return pairs of a recording and a changed copy; identical recordings are reported separately."""
     from serkit.audit.copies import copies
     from serkit.data.store import Store
 

@@ -1,7 +1,7 @@
 """The command line: one file per command; each parses, calls one function, prints.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 some inputs failed, 2 the request
-was wrong, 130 interrupted. To add a command, write its file and add its line to `COMMANDS`.
+was wrong, 130 interrupted. To add a command, write its file and add a line to `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ import serkit
 from serkit.errors import UserError
 from serkit.terminal import note
 
-#: Name -> where it is (a function, or a typer app of several), and what `serkit --help` says of it.
+#: Name -> where the command is (a function, or a typer app of several), and its line in `serkit --help`.
 COMMANDS = {
-    "predict": ("serkit.cli.predict:predict", "Recognise the emotion in recordings."),
-    "stream": ("serkit.cli.stream:stream", "Recognise a sound while it arrives: microphone, pipe or file."),
-    "models": ("serkit.cli.models:models", "List the recognisers: size, labels, scores, licence."),
-    "serve": ("serkit.cli.serve:serve", "Serve recognisers over HTTP, with a page."),
+    "predict": ("serkit.cli.predict:predict", "Recognize the emotion in recordings."),
+    "stream": ("serkit.cli.stream:stream", "Recognize live sound from a microphone, a pipe or a file."),
+    "models": ("serkit.cli.models:models", "List the recognizers: size, labels, scores, license."),
+    "serve": ("serkit.cli.serve:serve", "Serve recognizers over HTTP, with a web page."),
     "train": ("serkit.cli.train:train", "Train and score a system."),
-    "cross": ("serkit.cli.cross:cross", "Train on each corpus, test on each other."),
-    "tune": ("serkit.cli.tune:tune", "Search the hyper-parameters of a system."),
-    "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recogniser on labelled recordings."),
+    "cross": ("serkit.cli.cross:cross", "Train on each corpus and test on every other one."),
+    "tune": ("serkit.cli.tune:tune", "Search the hyperparameters of a system."),
+    "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recognizer on labeled recordings."),
     "report": ("serkit.cli.reports:report", "Show where a run fails: scores slice by slice, worst errors."),
-    "robustness": ("serkit.cli.robustness:robustness", "Score on recordings made worse: noise, telephone, rooms, ..."),
+    "robustness": ("serkit.cli.robustness:robustness", "Score on degraded recordings: noise, telephone, rooms, ..."),
     "compare": ("serkit.cli.compare:compare", "Compare runs, with a paired test."),
-    "audit": ("serkit.cli.audit:audit", "Look for leaks between training and test."),
-    "export": ("serkit.cli.export:export", "Turn a run into a bundle that needs no torch."),
-    "systems": ("serkit.cli.systems:systems", "List the systems, or show one: stages, parameters, MACs."),
-    "features": ("serkit.cli.features:features", "Write a feature of recordings as a table."),
-    "leaderboard": ("serkit.cli.leaderboard:app", "Make a page of results from the cards of runs."),
-    "reproduce": ("serkit.cli.reproduce:reproduce", "Run a published table again."),
+    "audit": ("serkit.cli.audit:audit", "Find leaks between training and test data."),
+    "export": ("serkit.cli.export:export", "Export a run as a bundle that needs no torch."),
+    "systems": ("serkit.cli.systems:systems", "List the systems, or show one with its stages, parameters and MACs."),
+    "features": ("serkit.cli.features:features", "Compute a feature of recordings as a table."),
+    "leaderboard": ("serkit.cli.leaderboard:app", "Build a page of results from the cards of runs."),
+    "reproduce": ("serkit.cli.reproduce:reproduce", "Reproduce a published table or figure."),
     "corpora": ("serkit.cli.corpora:app", "List, verify and describe corpora."),
     "doctor": ("serkit.cli.doctor:doctor", "Show what is installed and whether it works."),
 }
 
 
-#: What the lab extra brings, as it is imported.
+#: Modules of the lab extra, by their import names.
 LAB = frozenset(
     {
         "jinja2",
@@ -65,17 +65,17 @@ LAB = frozenset(
     }
 )
 
-#: What the tune extra brings besides.
+#: Modules that the tune extra adds to those of the lab extra.
 TUNE = frozenset({"optuna", "sqlalchemy"})
 
-#: What the app extra brings.
+#: Modules of the app extra.
 APP = frozenset({"fastapi", "multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"})
 
 _EXTRAS = {"lab": LAB, "tune": TUNE, "app": APP}
 
 
 class _Commands(TyperGroup):
-    """Imports a command when it is run or completed; until then, and for the help, its line in `COMMANDS` will do."""
+    """Imports a command when it is run or completed; the help needs only its line in `COMMANDS`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
@@ -84,7 +84,7 @@ class _Commands(TyperGroup):
         try:
             return name, _import_command(name), rest
         except ModuleNotFoundError:
-            # A shell that completes a line cannot show an advice.
+            # A shell that completes a line cannot show a hint.
             if ctx.resilient_parsing:
                 return name, command, rest
             raise
@@ -92,7 +92,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help="Speech emotion recognition: train, compare, reproduce, ship and use recognisers.",
+    help="Speech emotion recognition: train, compare, reproduce, ship and use recognizers.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -111,7 +111,7 @@ def _serkit(
 
 
 def _not_imported() -> None:
-    """Stand for a command that has not been imported."""
+    """Placeholder for a command that has not been imported."""
 
 
 for _name, (_, _help) in COMMANDS.items():
@@ -119,7 +119,7 @@ for _name, (_, _help) in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line and exit. A user's mistake is one line on stderr, never a traceback."""
+    """Run the command line and exit. A user's mistake gives one line on stderr, never a traceback."""
     sys.exit(run(sys.argv[1:]))
 
 
@@ -128,7 +128,7 @@ def run(arguments: list[str]) -> int:
     _set_streams()
     warnings.showwarning = _show_warning
     try:
-        # Without standalone mode typer returns the code of typer.Exit, and leaves mistakes to us.
+        # Without standalone mode, typer returns the code of typer.Exit and raises a user's mistakes.
         code = app(arguments, prog_name="serkit", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -137,7 +137,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
-        # Nobody reads any more, as in `serkit predict ... | head`: that is no mistake.
+        # The reader of the pipe has left, as in `serkit predict ... | head`. This is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ModuleNotFoundError as error:
@@ -149,10 +149,10 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
     except Exception as error:
-        # What typer raises for a wrong option is click's own class in some versions and a copy in others.
+        # For a wrong option, some versions of typer raise click's own class, others a copy of it.
         if not hasattr(error, "format_message"):
             raise
-        # Empty where help was asked for by giving no command: it has been printed.
+        # Empty if no command was given and the help has been printed.
         return _fail(error.format_message()) if error.format_message() else 2
 
 
@@ -182,13 +182,13 @@ def _import_command(name: str) -> Any:
 
 
 def _paragraphs(text: str) -> str:
-    """Join the lines of each paragraph, which the terminal breaks at its own width."""
+    """Join the lines of each paragraph, so that the terminal wraps them at its own width."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text)))
 
 
 def _set_streams() -> None:
-    """Let any file name be written: UTF-8 into files and pipes, escapes for what cannot be encoded."""
-    # None where it is closed (`>&-`), or where Windows gives a program no console.
+    """Make every file name printable: UTF-8 in files and pipes, escapes for what cannot be encoded."""
+    # None if it is closed (`>&-`) or if Windows gives the program no console.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # open to the end

@@ -1,4 +1,4 @@
-"""`serkit audit`: do training and test part share what they should not?"""
+"""`serkit audit`: find leaks between the training and the test part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serkit.terminal import screen
 if TYPE_CHECKING:
     from serkit.reports.leakage import Leakage
 
-# Of the leaks the table shows so many; JSON has all.
+# The table shows at most this many leaks; JSON has all.
 _MOST_LINES = 10
 
 
@@ -22,26 +22,27 @@ def audit(
         Path | None,
         typer.Argument(help="Folder of a run, or a table with a column `part` or `fold`.", show_default=False),
     ] = None,
-    train: Annotated[
-        Path | None, typer.Option(help="Table of what is learned from: CSV, Parquet, EmoBox JSON.")
-    ] = None,
-    test: Annotated[Path | None, typer.Option(help="Table of what is tested.")] = None,
-    validation: Annotated[Path | None, typer.Option(help="Table of what is chosen by.")] = None,
+    train: Annotated[Path | None, typer.Option(help="Table of the training part: CSV, Parquet, EmoBox JSON.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Table of the test part.")] = None,
+    validation: Annotated[Path | None, typer.Option(help="Table of the validation part.")] = None,
     corpus: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FOLDER whose recordings the rows name: tells speakers and sentences. Repeatable."),
+        typer.Option(
+            help="NAME=FOLDER: corpus with the recordings of the tables; adds speakers and sentences. Repeatable."
+        ),
     ] = None,
     features: Annotated[
-        Path | None, typer.Option(help="Table of features (column `file`): were they scaled by the test part?")
+        Path | None,
+        typer.Option(help="Table of features (column `file`): check whether they were scaled with the test part."),
     ] = None,
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
-    """Look for leaks between training and test part of a run or of other people's lists.
+    """Find leaks between the training and the test part of a run or of given lists.
 
-    Utterances, recordings (bit-identical, or changed in gain, cut, rate,
+    Leaks are: utterances, recordings (bit-identical, or changed in gain, cut, rate,
     codec, noise) and speakers in both parts; stages and features that were
-    trained, normalised or chosen on the test part; shared sessions and
-    sentences are told. Exit code 1: a leak was found.
+    trained, normalized or chosen on the test part. Shared sessions and
+    sentences are reported as well. Exit code 1: a leak was found.
 
     Example: serkit audit --train train.jsonl --test test.jsonl --corpus emodb=data/emodb
     """
@@ -61,7 +62,7 @@ def audit(
     else:
         raise UserError(
             "give either the folder of a run, a table with a column 'part' or 'fold', or both --train TABLE and "
-            "--test TABLE; --corpus goes with tables"
+            "--test TABLE; --corpus requires tables"
         )
     if format == "json":
         print_json(found.to_dict())

@@ -1,4 +1,4 @@
-"""`serkit compare`: several runs in one table."""
+"""`serkit compare`: compare several runs in one table."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of finished runs over the same utterances; others are compared with the first.",
+            help="Folders of finished runs on the same utterances. Each run is compared with the first.",
             show_default=False,
         ),
     ],
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the differences in UAR with their intervals: a PNG file.")
+        Path | None, typer.Option(help="Draw the differences in UAR with their intervals into this PNG file.")
     ] = None,
-    format: Annotated[str, typer.Option(help="table, json or markdown.")] = "table",
+    format: Annotated[str, typer.Option(help="Output format: table, json or markdown.")] = "table",
 ) -> None:
-    """Compare runs: scores, intervals, and whether a difference could be chance.
+    """Compare runs: scores, intervals, and whether a difference could be due to chance.
 
     Example: serkit compare runs/linear-baseline runs/compact-cnn --plot differences.png
     """
@@ -40,7 +40,7 @@ def compare(
         _print_numbers(number_comparison.table(loaded), format)
         return
     if any(run.numbers for run in loaded):
-        raise UserError("runs that predict numbers and runs that predict classes cannot be compared")
+        raise UserError("cannot compare runs that predict numbers with runs that predict classes")
     rows = comparison.table(runs)
     if plot:
         from serkit.reports.forest import draw
@@ -70,7 +70,7 @@ def _print_table(rows: list[dict]) -> None:
         name = "\n".join(filter(None, [run, system, protocol]))
         against = f"{difference}\n{its_interval}\np {p[0]}\nHolm {p[1]}" if difference else ""
         stacked = [f"{uar}\n{interval}", f1, parameters, against]
-        # As Text: a folder's name may hold brackets, which rich would take for its markup.
+        # As Text: rich would read brackets in a folder's name as markup.
         table.add_row(*map(Text, [name, n, accuracy, *stacked]))
     console = screen()
     console.print(table)

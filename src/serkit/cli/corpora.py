@@ -1,4 +1,4 @@
-"""`serkit corpora`: which corpora can be read, whether a copy is complete and sound, and what is in it."""
+"""`serkit corpora`: list the corpora, check a copy of one, and count its contents."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
     from serkit.audit.verify import Report, Stats
 
-app = typer.Typer(help="List corpora, check a copy of one, and count what is in it.", no_args_is_help=True)
+app = typer.Typer(help="List corpora, check a copy of one, and count its contents.", no_args_is_help=True)
 
-# More classes than this do not fit side by side on a terminal.
+# A terminal is too narrow for more classes in one row.
 _MOST_COLUMNS = 10
-# Of each kind of defect the table shows so many; JSON has all.
+# The table shows at most this many defects of each kind; JSON has all.
 _MOST_LINES = 10
 
 
 class Format(enum.StrEnum):
-    """How the result is written."""
+    """Format of the output."""
 
     table = "table"
     json = "json"
 
 
-Name = Annotated[str, typer.Argument(help="A corpus of `serkit corpora list`.", show_default=False)]
-Folder = Annotated[Path, typer.Argument(help="Where it lies; for `table` the file.", show_default=False)]
-Output = Annotated[Format, typer.Option("--format", help="Tables to read, or one JSON document.")]
+Name = Annotated[str, typer.Argument(help="Name of a corpus; see `serkit corpora list`.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="Folder of the corpus; for `table`, the file.", show_default=False)]
+Output = Annotated[Format, typer.Option("--format", help="Output format: tables or one JSON document.")]
 
 
 @app.command("list")
 def list_(output: Output = Format.table) -> None:
-    """List the corpora serkit reads, with official numbers and licences.
+    """List the corpora that serkit reads, with official numbers and licenses.
 
     Example: serkit corpora list
     """
@@ -52,7 +52,7 @@ def list_(output: Output = Format.table) -> None:
         _print_json([{**asdict(facts), "name": name} for name, facts in known.items()])
         return
     table = _table("name", "language", "utterances", "speakers")
-    table.add_column("corpus and licence")
+    table.add_column("corpus and license")
     for name, facts in known.items():
         official = _or_blank(sum(facts.counts.values())), _or_blank(facts.speakers)
         table.add_row(name, facts.language or "", *official, f"{facts.title}: {facts.licence}")
@@ -64,19 +64,19 @@ def verify(
     name: Name,
     folder: Folder,
     output: Output = Format.table,
-    jobs: Annotated[int, typer.Option(min=1, help="Number of threads that read.")] = 2,
-    copies: Annotated[bool, typer.Option("--copies", help="Look for changed copies of recordings as well.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of threads.")] = 2,
+    copies: Annotated[bool, typer.Option("--copies", help="Also find changed copies of recordings.")] = False,
 ) -> None:
-    """Compare a copy with the official numbers; look for defects in it.
+    """Compare a copy of a corpus with the official numbers and find defects.
 
-    Reported are: files left out and why; recordings that cannot be read,
-    are silent, clipped, shorter than their header says, or bit-identical
-    to another; a second channel (EGG) that is missing or too short; with
-    --copies also recordings that are louder, cut, coded or noisy copies
-    of another.
+    The report lists skipped files with the reason; recordings that are
+    unreadable, silent, clipped, shorter than their header claims, or
+    bit-identical to another; a second channel (EGG) that is missing or too
+    short; and, with --copies, recordings that are louder, cut, coded or noisy
+    copies of another.
 
-    Exit code 1: recordings are unreadable, or there are fewer of a class,
-    or fewer speakers, than officially. Other defects: exit code 0.
+    Exit code 1: recordings are unreadable, or a class has fewer recordings
+    or the corpus fewer speakers than officially. Other defects: exit code 0.
 
     Example: serkit corpora verify emodb data/emodb
     """
@@ -140,7 +140,7 @@ def _stats_tables(numbers: Stats) -> list[Table | str]:
         by_sex = [_or_blank(numbers.by_sex[label].get(sex)) for sex in sexes]
         known = len(counts) - ("unknown" in counts)
         classes.add_row(label, str(sum(counts.values())), _or_blank(known), *by_sex)
-    # Where every speaker is a class of its own, a table of classes by speakers says nothing.
+    # If every speaker is a class, a table of classes by speakers is useless.
     labels = list(numbers.by_speaker) if len(numbers.by_speaker) <= _MOST_COLUMNS else []
     speakers = _table("speaker", "all", *labels)
     for speaker in sorted({name for counts in numbers.by_speaker.values() for name in counts}):
@@ -163,7 +163,7 @@ def _stats_tables(numbers: Stats) -> list[Table | str]:
 
 
 def _lines(title: str, entries: Sequence[str]) -> list[Table | str]:
-    """Head a list with its length, and cut it short."""
+    """Put the length of a list above it, and cut the list if it is long."""
     if not entries:
         return []
     rest = len(entries) - _MOST_LINES
@@ -186,7 +186,7 @@ def _print(*parts: Table | str) -> None:
 
     console = screen()
     for part in parts:
-        # Names of files may hold brackets, which rich would take for its markup.
+        # Rich would read brackets in file names as markup.
         console.print(part, highlight=False, soft_wrap=isinstance(part, str))
 
 
@@ -199,7 +199,7 @@ def _or_blank(number: int | None) -> str:
 
 
 def _clock(seconds: float) -> str:
-    """Write a duration as hours, minutes and seconds.
+    """Format a duration as hours, minutes and seconds.
 
     >>> _clock(5025.2)
     '1:23:45'
@@ -209,7 +209,7 @@ def _clock(seconds: float) -> str:
 
 
 def _rates(rates: Mapping[int, int]) -> str:
-    """Write the sampling rates, and how often each occurs where there are several.
+    """Format the sampling rates, with counts if there are several.
 
     >>> _rates({16000: 480}), _rates({16000: 479, 44100: 1})
     ('16000 Hz', '16000 Hz (479), 44100 Hz (1)')

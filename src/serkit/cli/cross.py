@@ -1,4 +1,4 @@
-"""`serkit cross`: every pair of corpora."""
+"""`serkit cross`: train and test on every pair of corpora."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from serkit.terminal import note, screen, show
 
 
 def cross(
-    system: Annotated[str, typer.Argument(help="A system of serkit (see `serkit systems`), or a TOML file.")],
+    system: Annotated[str, typer.Argument(help="Name of a system (see `serkit systems`), or a TOML file.")],
     corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER, two or more. Repeatable.")],
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE: any key of the system's file, e.g. data.target=word.")
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: override a key of the system's file, e.g. data.target=word."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of all runs. Default: runs/cross-SYSTEM.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted matrix.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
-    jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="Output folder. Default: runs/cross-SYSTEM.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted matrix.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")] = 0,
+    accelerator: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
-    """Train a system on each corpus and test it on each other, with the classes that both have.
+    """Train a system on each corpus and test it on every other one, with the classes that both have.
 
-    A corpus is tested on itself with its speakers held out (protocol clean). Each cell is a run in OUT/runs.
+    Within one corpus, test speakers are held out (protocol clean). Each cell is a run in OUT/runs.
 
     Example: serkit cross linear-baseline --corpus emodb=data/emodb --corpus savee=data/savee --out runs/cross
     """
@@ -73,7 +74,7 @@ def _print(found: Mapping[str, Any]) -> None:
         table.add_column(f"tested on {name}", justify="right")
     for name, cells in zip(found["corpora"], rows(found), strict=True):
         table.add_row(name, *map(_cell, cells))
-    # A user's own system may have brackets in its name.
+    # Rich would read brackets in the name of a user's system as markup.
     console = screen(width=150)
     console.print(table)
     for name, method in {cell["test"]: cell["uar"]["method"] for cell in found["cells"]}.items():

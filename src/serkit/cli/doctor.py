@@ -22,14 +22,14 @@ from serkit.terminal import show
 
 
 class Format(StrEnum):
-    """How to write."""
+    """Format of the output."""
 
     table = "table"
     json = "json"
 
 
-def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Format.table) -> None:
-    """Show what is installed and whether it works. The exit code is 1 if a recogniser is broken.
+def doctor(format: Annotated[Format, typer.Option(help="Output format.")] = Format.table) -> None:
+    """Show what is installed and whether it works. Exit code 1: a recognizer is broken.
 
     Example: serkit doctor
     """
@@ -44,7 +44,7 @@ def doctor(format: Annotated[Format, typer.Option(help="How to write.")] = Forma
 
 
 def examine() -> dict[str, Any]:
-    """Look at versions, extras, store, recognisers and processors, importing none of the laboratory here."""
+    """Inspect versions, extras, the store, recognizers and processors, without importing the lab libraries here."""
     core, extras = _requirements()
     return {
         "serkit": metadata.version("serkit"),
@@ -62,11 +62,11 @@ def examine() -> dict[str, Any]:
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """Return the names of what serkit needs, and of what each extra adds."""
+    """Return the names of the libraries that serkit requires and that each extra adds."""
     core: list[str] = []
     extras: dict[str, list[str]] = {}
     for requirement in metadata.requires("serkit") or []:
-        # As metadata has it: `torch>=2.6; extra == "lab"`.
+        # Form in the metadata: `torch>=2.6; extra == "lab"`.
         name = re.match(r"[\w.-]+", requirement)
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
         if name:
@@ -82,15 +82,15 @@ def _version(name: str) -> str | None:
 
 
 def cores() -> int:
-    """Processors this process may use, where the system says so."""
+    """Return the number of processors available to this process, if the system reports it."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _precision() -> dict[str, str] | None:
-    """Return what `precision = "auto"` stands for here, and why; None without torch.
+    """Return the precision that `precision = "auto"` selects here, and the reason; None without torch.
 
-    A process of its own probes: torch takes seconds to import, and may be broken.
+    A separate process finds out: torch takes seconds to import and may be broken.
     """
     if _version("torch") is None:
         return None
@@ -114,7 +114,7 @@ def _store() -> dict[str, Any]:
 
 
 def _bundles() -> list[dict[str, Any]]:
-    """Load every recogniser as `predict` would."""
+    """Load every recognizer as `predict` does."""
     from serkit.recognition import Bundle, Recognizer, available
 
     def problem(folder: Path) -> str | None:
@@ -142,14 +142,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"precision  auto is {precision['precision']}: {precision['reason']}")
     store = found["store"]
     size = f"{store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB"
-    lines.append(
-        f"store      {size if store['folder'] else 'none, without a home folder: set SERKIT_CACHE to a folder'}"
-    )
+    no_home = "none, because there is no home folder; set SERKIT_CACHE to a folder"
+    lines.append(f"store      {size if store['folder'] else no_home}")
     for bundle in found["bundles"]:
         lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
     if not found["bundles"]:
         lines.append("bundle     none found")
-    lines.append(f"ffmpeg     {found['ffmpeg'] or 'not found: M4A, MP4, WebM, WMA, AMR and videos cannot be read'}")
+    lines.append(f"ffmpeg     {found['ffmpeg'] or 'not found; required for M4A, MP4, WebM, WMA, AMR and videos'}")
     lines.append(f"page       of `serkit serve`: {'built' if found['page'] else 'not built: make page'}")
     return lines
 

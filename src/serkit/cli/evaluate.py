@@ -1,4 +1,4 @@
-"""`serkit evaluate`: score a recogniser on a corpus, or repeat a protocol card."""
+"""`serkit evaluate`: score a recognizer on a corpus, or repeat a protocol card."""
 
 from __future__ import annotations
 
@@ -21,23 +21,29 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(help="A bundle (name or folder), a run with a final model, or a card (JSON file).")
     ],
-    corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER; your own data: table=my.csv. Repeatable.")],
-    map_: Annotated[list[str] | None, typer.Option("--map", help="OLD=NEW label, or OLD=drop. Repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write each prediction to this CSV file.")] = None,
+    corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER; for your own data, table=my.csv. Repeatable.")],
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="OLD=NEW renames a label; OLD=drop leaves it out. Repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
     csv_safe: CsvSafe = False,
     also: Annotated[
-        list[str] | None, typer.Option(help="NAME=FOLDER: for a card, what is only learned from. Repeatable.")
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: for a card, a corpus that is only used for training. Repeatable."),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="For a card: folder of the new run; goes on there. Default: runs/CARD-repeated.")
+        Path | None,
+        typer.Option(
+            help="For a card: folder of the new run; an interrupted run continues. Default: runs/CARD-repeated."
+        ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="For a card: folds trained at the same time; 0: all cores.")] = 0,
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    jobs: Annotated[int, typer.Option(min=0, help="For a card: folds trained in parallel; 0: one per core.")] = 0,
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
-    """Score a finished recogniser on labelled recordings; those it was trained on are flagged.
+    """Score a finished recognizer on labeled recordings. Recordings that it was trained on are flagged.
 
-    A card is repeated: after its recordings are checked, the same folds and seeds are trained again. Exit code 1:
-    a score is not the same.
+    A card is repeated: serkit checks the recordings and trains the same folds and seeds again. Exit code 1:
+    a score differs.
 
     Example: serkit evaluate default --corpus table=calls.csv --map annoyed=anger
 
@@ -57,7 +63,7 @@ def evaluate(
         )
         return
     if also or run or jobs:
-        raise typer.BadParameter(f"--also, --run and --jobs are for cards, and '{model}' is no file")
+        raise typer.BadParameter(f"--also, --run and --jobs require a card, but '{model}' is not a file")
     import tempfile
 
     from serkit import corpora
@@ -74,13 +80,13 @@ def evaluate(
     if out and out.suffix.lower() not in ("", ".csv", ".txt"):
         raise UserError(f"{out}: predictions are written as CSV; name the file .csv")
     if csv_safe and not out:
-        raise UserError("--csv-safe is for CSV: add --out FILE.csv")
+        raise UserError("--csv-safe requires --out FILE.csv")
     mapping = parse_map(map_ or [])
     found = corpora.load_all(corpus)
     if (Path(model) / "run.json").exists():
         from serkit.runs.export import export
 
-        # A run is scored as what it would ship: the same code path as for everybody else.
+        # A run is scored by the bundle it would export, so that all models take the same code path.
         with tempfile.TemporaryDirectory() as folder:
             export(Path(model), Path(folder) / "run", recordings=4, weights=False)
             result = score(load(Path(folder) / "run"), found, mapping)
@@ -89,7 +95,7 @@ def evaluate(
     score_all = scores if isinstance(result.predictions, Predictions) else number_scores
     table = {
         "system": model,
-        "protocol": "the finished recogniser",
+        "protocol": "the finished recognizer",
         "folds": 1,
         "configurations": 1,
         "chosen_on": "nothing to choose",
@@ -111,8 +117,8 @@ def evaluate(
 
 
 def parse_map(entries: Sequence[str]) -> dict[str, str]:
-    """Read what --map says: OLD=NEW, once for each label."""
+    """Parse --map: OLD=NEW, once for each label."""
     mapping = {clean(old): clean(new) for old, _, new in (entry.partition("=") for entry in entries)}
     if not all(mapping.values()):
-        raise UserError("--map: write OLD=NEW, e.g. calm=neutral, or OLD=drop")
+        raise UserError("--map must be OLD=NEW, e.g. calm=neutral, or OLD=drop")
     return mapping

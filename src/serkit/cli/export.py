@@ -1,4 +1,4 @@
-"""`serkit export`: turn a run into a bundle."""
+"""`serkit export`: export a run as a bundle."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from serkit.terminal import show
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    out: Annotated[Path | None, typer.Option(help="The bundle's folder; its name is the bundle's name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; its name becomes the bundle's name.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the run's protocol card to this JSON file.")] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence of the weights. Default: the recordings' terms.")] = None,
-    recordings: Annotated[int, typer.Option(min=1, help="On how many recordings ONNX is compared with torch.")] = 50,
-    weights: Annotated[bool, typer.Option(help="Ship the weights too, so that training can go on from them.")] = True,
+    licence: Annotated[
+        str | None, typer.Option(help="License of the weights. Default: the terms of the recordings.")
+    ] = None,
+    recordings: Annotated[
+        int, typer.Option(min=1, help="Number of recordings on which ONNX is compared with torch.")
+    ] = 50,
+    weights: Annotated[bool, typer.Option(help="Include the weights, so that training can start from them.")] = True,
 ) -> None:
-    """Export a run's final model as a bundle that recognises without torch, or the card that repeats the run.
+    """Export a run's final model as a bundle that needs no torch, or the card that repeats the run.
 
     Example: serkit export runs/calls --out my-recogniser; serkit predict --model my-recogniser new.wav
 
@@ -27,7 +31,7 @@ def export(
     from serkit.errors import UserError
 
     if out is None and card is None:
-        raise UserError("nothing to write: give --out FOLDER for a bundle, --card FILE for the protocol card")
+        raise UserError("nothing to write; give --out FOLDER for a bundle or --card FILE for the protocol card")
     if card is not None:
         from serkit.runs.card import Card
 

@@ -1,4 +1,4 @@
-"""`serkit features`: compute a feature of recordings as a table, on stdout or in a file."""
+"""`serkit features`: compute a feature of recordings as a table on stdout or in a file."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ if TYPE_CHECKING:
 
 
 def features(
-    feature: Annotated[str, typer.Argument(help="Name of a front end, e.g. log_mel_functionals.")],
+    feature: Annotated[str, typer.Argument(help="Name of a feature, e.g. log_mel_functionals.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Recordings, folders or globs.")] = None,
     corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER instead of paths. Repeatable.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="FILE.csv or FILE.parquet; without it the table goes to stdout.")
+    out: Annotated[Path | None, typer.Option(help="FILE.csv or FILE.parquet. Default: stdout.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE: option of the feature, e.g. bands=80.")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Option of the front end, e.g. bands=80.")] = None,
     channel: Annotated[
         str | None,
         typer.Option(
             metavar="N|egg",
-            help="Channel of the recordings, from 0 (default: the mean of all), or further channel of a corpus, "
-            "e.g. egg.",
+            help="Channel of the recordings, counted from 0 (default: the mean of all), or further channel of a "
+            "corpus, e.g. egg.",
             show_default=False,
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="FILE.png: draw F0 below the waveform of one recording, instead of a table.")
+        Path | None,
+        typer.Option(help="FILE.png: draw F0 below the waveform of one recording instead of writing a table."),
     ] = None,
     csv_safe: CsvSafe = False,
-    jobs: Annotated[int, typer.Option(min=0, help="Threads; 0: all cores.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Number of threads; 0: one per core.")] = 0,
 ) -> None:
-    """Compute a feature: a row per recording, or per frame for features over time.
+    """Compute a feature: one row per recording, or per frame for features over time.
 
-    What is computed is kept in the store: an interrupted command goes on where it stopped.
+    Results are kept in the store, so an interrupted command continues where it stopped.
 
     Examples: serkit features log_mel_functionals --corpus emodb=data/emodb --out emodb.csv;
     serkit features f0_robust take.wav > f0.csv
@@ -63,7 +64,7 @@ def features(
     own = {key: value for key, value in getattr(front_end, "in_tables", {}).items() if key not in options}
     front_end = dataclasses.replace(front_end, **own)  # type: ignore[type-var]
     if csv_safe and out is not None and out.suffix.lower() != ".csv":
-        raise UserError(f"--csv-safe is for CSV, and {out} is not")
+        raise UserError(f"--csv-safe requires CSV, but {out} is not a CSV file")
     if bool(paths) == bool(corpus):
         raise UserError("give either recordings or --corpus NAME=FOLDER")
     if corpus:
@@ -91,7 +92,7 @@ def features(
 
 
 def _find(paths: list[str], channel: str | None) -> list[Utterance]:
-    """Make an utterance of each recording, heard on a channel (N, `egg` for the second, None for all)."""
+    """Make an utterance of each recording, read from one channel (N, `egg` for the second, None for all)."""
 
     from serkit import audio
     from serkit.cli.predict import find_recordings, parse_channel
@@ -106,12 +107,12 @@ def _find(paths: list[str], channel: str | None) -> list[Utterance]:
         for path in found:
             count = audio.info(path).channels
             if index >= count:
-                raise audio.AudioError(f"{path}: no channel {index}; it has {count}, counted from 0")
+                raise audio.AudioError(f"{path}: has no channel {index}; it has {count}, counted from 0")
     return [Utterance(id=path, path=Path(path), index=index) for path in found]
 
 
 def _draw(feature: Feature, utterances: list[Utterance], picture: Path, channel: str | None) -> None:
-    """Draw F0 of a single utterance below its waveform."""
+    """Draw F0 of one utterance below its waveform."""
     import numpy as np
 
     from serkit.data.feature_table import columns, moments
@@ -123,9 +124,9 @@ def _draw(feature: Feature, utterances: list[Utterance], picture: Path, channel:
     if len(utterances) != 1:
         raise UserError(f"--plot draws one recording, not {len(utterances)}")
     if picture.suffix != ".png":
-        raise UserError(f"{picture}: the picture is written as .png")
+        raise UserError(f"{picture}: --plot requires a file that ends in .png")
     if "f0" not in columns(feature):
-        raise UserError(f"--plot draws F0, which '{feature.name}' has not; f0_egg and f0_robust have")
+        raise UserError(f"--plot draws F0, but '{feature.name}' has no F0; use f0_egg or f0_robust")
     signal = Item(utterances[0]).signal(feature.rate, Windowing(), channel)
     f0 = feature(signal)[columns(feature).index("f0")]
     picture.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`serkit leaderboard`: a page of results, made of the cards of runs."""
+"""`serkit leaderboard`: build a page of results from the cards of runs."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import typer
 from serkit.terminal import show
 
 app = typer.Typer(
-    help="Keep the cards of runs, and make a page of them.\n\nExample: serkit leaderboard page docs/results",
+    help="Collect the cards of runs and build a page from them.\n\nExample: serkit leaderboard page docs/results",
     no_args_is_help=True,
 )
 
 
 @app.command()
 def add(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run, a card, or the JSON of a reproduced table.")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a finished run, a card, or the JSON file of a reproduced table.")
+    ],
     results: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("docs/results"),
-    note: Annotated[str, typer.Option(help="What readers must know, e.g. '5 epochs instead of the paper's 50'.")] = "",
-    name: Annotated[str | None, typer.Option(help="Name of the file. Default: system, corpora, protocol.")] = None,
+    note: Annotated[str, typer.Option(help="Note for readers, e.g. '5 epochs instead of the paper's 50'.")] = "",
+    name: Annotated[str | None, typer.Option(help="File name. Default: system, corpora and protocol.")] = None,
 ) -> None:
-    """Put the card of a run into a folder of results: small enough to commit, without paths of this machine.
+    """Add the card of a run to a folder of results. It is small enough to commit and has no local paths.
 
     Example: serkit leaderboard add runs/is09-svm --results docs/results
     """
@@ -36,12 +38,15 @@ def add(
 @app.command()
 def page(
     results: Annotated[list[Path], typer.Argument(help="Folders of results, or single files.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Write the page there; otherwise it is printed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file. Default: stdout.")] = None,
     preface: Annotated[
-        Path | None, typer.Option(help="Markdown before the tables. Default: preface.md of the first folder, if any.")
+        Path | None,
+        typer.Option(
+            help="Markdown file placed before the tables. Default: preface.md of the first folder, if it exists."
+        ),
     ] = None,
 ) -> None:
-    """Make the page of all results: scores with intervals, time, size, folds and flags, and the command of each row.
+    """Build the page of all results: scores with intervals, time, size, folds, flags, and the command of each row.
 
     Example: serkit leaderboard page docs/results --out docs/results.md
     """

@@ -15,14 +15,14 @@ from serkit.terminal import screen, show
 
 
 class Format(StrEnum):
-    """How to write."""
+    """Format of the output."""
 
     table = "table"
     json = "json"
 
 
-def models(format: Annotated[Format, typer.Option(help="How to write.")] = Format.table) -> None:
-    """List the recognisers that can be given by name: size, labels, scores, licence.
+def models(format: Annotated[Format, typer.Option(help="Output format.")] = Format.table) -> None:
+    """List the recognizers available by name: size, labels, scores, license.
 
     Example: serkit models --format json
     """
@@ -42,7 +42,7 @@ def models(format: Annotated[Format, typer.Option(help="How to write.")] = Forma
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
-    """Return what a list of recognisers says of one."""
+    """Return the entry of one recognizer for the list."""
     return {
         "name": bundle.folder.name,
         "folder": str(bundle.folder),
@@ -58,7 +58,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 
 
 def shown_scores(bundle: Bundle) -> list[Score]:
-    """Return one score of each corpus, the UAR where there is one, with the fewest flags; of numbers all."""
+    """Return one score per corpus: the UAR with the fewest flags if there is one. For numbers, return all scores."""
     if bundle.numbers:
         return bundle.scores
     corpora = dict.fromkeys(score.corpus for score in bundle.scores)
@@ -77,7 +77,7 @@ def _print_table(bundles: list[Bundle]) -> None:
     from rich.text import Text
 
     if not bundles:
-        show("no recognisers found")
+        show("no recognizers found")
         return
     table = Table("name", "MB", "labels", "scores", "licence", box=box.SIMPLE_HEAD)
     for bundle in bundles:

@@ -10,6 +10,6 @@ CsvSafe = Annotated[
     bool,
     typer.Option(
         "--csv-safe",
-        help="In CSV put an apostrophe before names and labels that a spreadsheet would run as a formula.",
+        help="In CSV, put an apostrophe before text that a spreadsheet would run as a formula.",
     ),
 ]

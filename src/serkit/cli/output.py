@@ -1,4 +1,4 @@
-"""Where answers about recordings go and as what: stdout, or a file that grows by lines or appears when whole."""
+"""Output of answers: to stdout, or to a file that grows line by line or appears once complete."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from serkit.terminal import Shown, note
 
 FormatType = TypeVar("FormatType", bound=StrEnum)
 
-#: An ending of any kind of text.
+#: Ending that fits every text format.
 _ANY_TEXT = ".txt"
 
 
 class Writer(Protocol):
-    """Takes results one by one; `finish` is called once after the last."""
+    """Takes results one by one; `finish` is called once, after the last."""
 
     def write(self, result: Any) -> None: ...
     def finish(self) -> None: ...
@@ -38,40 +38,40 @@ class Writer(Protocol):
 def choose(
     format: FormatType | None, out: Path | None, endings: Mapping[FormatType, str], default: FormatType
 ) -> FormatType:
-    """Return the format that was asked for, by name or by the ending of --out.
+    """Return the output format, from --format or from the ending of --out.
 
     Args:
-        format: what --format says; None: nothing.
-        out: what --out says. `.txt` ends a file of any format; `answers`, `v1.2` and `calls.2026` have no ending.
-        endings: of the files of each format, in lower case; of formats that share one the first is meant.
-        default: where nothing says.
+        format: value of --format, or None.
+        out: value of --out. `.txt` fits every format; `answers`, `v1.2` and `calls.2026` have no ending.
+        endings: file ending of each format, in lower case; if formats share one, the first format counts.
+        default: format if neither option names one.
 
     Raises:
-        UserError: the ending says otherwise than --format, or nothing that is known.
+        UserError: the ending contradicts --format, or is unknown.
     """
     ending = out.suffix.lower() if out and re.fullmatch(r"\.[A-Za-z]\w*", out.suffix) else ""
     if format is None:
         named = next((name for name, own in endings.items() if own == ending), default if not ending else None)
         if named is None:
             known = ", ".join(dict.fromkeys(endings.values()))
-            raise UserError(f"{out}: no format is written as {ending}; known are {known}. Or give --format")
+            raise UserError(f"{out}: unknown ending {ending}; use {known}, or give --format")
         return named
     if ending not in ("", _ANY_TEXT, endings[format]):
-        raise UserError(f"{out}: --format {format} is written as {endings[format]}, not {ending}; change one of them")
+        raise UserError(f"{out}: --format {format} requires {endings[format]}, not {ending}; change one of them")
     return format
 
 
 @contextmanager
 def reserved(out: Path | None, resume: bool, resumable: bool) -> Iterator[None]:
-    """Hold a file that will be written, so that no other process writes it too.
+    """Lock an output file, so that no other process writes to it.
 
     Args:
         out: the file; None: stdout.
-        resume: whether to go on with what is in it.
-        resumable: whether one could.
+        resume: whether to continue the file.
+        resumable: whether the format allows it.
 
     Raises:
-        UserError: it cannot be written, or another process is writing it.
+        UserError: the file cannot be written, or another process is writing to it.
     """
     if out is None:
         yield
@@ -85,20 +85,20 @@ def reserved(out: Path | None, resume: bool, resumable: bool) -> Iterator[None]:
 
 def _check(out: Path, resume: bool, resumable: bool) -> None:
     if out.is_dir():
-        raise UserError(f"{out}: is a folder; --out wants a file")
+        raise UserError(f"{out}: is a folder; --out must be a file")
     if out.exists() and not resume:
-        way_out = "go on with it by --resume, or" if resumable else "remove it, or"
-        raise UserError(f"{out}: exists already; {way_out} choose another --out")
+        way_out = "continue it with --resume, or" if resumable else "remove it, or"
+        raise UserError(f"{out}: already exists; {way_out} choose another --out")
 
 
 @contextmanager
 def destination(out: Path | None, by_line: bool, csv_safe: bool = False) -> Iterator[TextIO]:
-    """Open where the answers go.
+    """Open the output.
 
     Args:
         out: the file; None: stdout.
-        by_line: whether they are written as soon as they are known.
-        csv_safe: whether they are CSV that no spreadsheet shall run.
+        by_line: whether each answer is written at once.
+        csv_safe: whether to make CSV safe for spreadsheets.
     """
 
     def guarded(stream: Any) -> TextIO:
@@ -108,12 +108,12 @@ def destination(out: Path | None, by_line: bool, csv_safe: bool = False) -> Iter
         yield guarded(Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
     place = nullcontext(out) if by_line else writing(out)
-    # newline="": the csv module and JSON lines end their lines themselves, on every system alike.
+    # newline="": the csv module and JSON lines write their own line ends, the same on every system.
     try:
         with place as target, open(target, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             yield guarded(stream)
     except OSError as error:
-        # Of a full disk the system names no place.
+        # The system's error for a full disk names no path.
         error.filename = error.filename or str(out)
         raise
 
@@ -126,15 +126,15 @@ def write(
     failed: int = 0,
     draw: Callable[[Any], None] | None = None,
 ) -> None:
-    """Write all results, report failures and warnings on stderr, and exit with 1 if there were failures.
+    """Write all results, report failures and warnings on stderr, and exit with code 1 after failures.
 
     Args:
         results: in the order of the recordings.
-        writer: where they go.
-        total: number of results and of those that were written before.
-        quiet: whether to show no progress.
-        failed: of those that were written before.
-        draw: what else is done with each that is no failure.
+        writer: receives them.
+        total: number of results, including those written by an earlier run.
+        quiet: whether to hide the progress bar.
+        failed: number of failures in an earlier run.
+        draw: called with each result that is not a failure.
     """
     with nullcontext(lambda steps: None) if quiet else bar("predict", total) as advance:
         for result in results:

@@ -22,27 +22,27 @@ Paths = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH...",
-        help="Recordings, folders (with all below them), patterns (`**` goes through folders).",
+        help="Recordings, folders (searched recursively), or patterns (`**` matches any depth of folders).",
         show_default=False,
     ),
 ]
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Return the names of recognisers that begin so, for a shell that completes a line."""
+    """Return the names of recognizers that start with the text, for shell completion."""
     return [folder.name for folder in available() if folder.name.startswith(incomplete)]
 
 
 Model = Annotated[
     str,
-    typer.Option(help="Name of a recogniser (see `serkit models`), or its folder.", autocompletion=complete_model),
+    typer.Option(help="Name of a recognizer (see `serkit models`), or its folder.", autocompletion=complete_model),
 ]
 ChannelText = Annotated[
     str | None,
     typer.Option(
         metavar="N|egg",
-        help="Channel to listen to, from 0; `egg` is the electroglottograph, channel 1 of two or a file of its "
-        "own. Default: what the recogniser was made for; for speech the mean of all channels.",
+        help="Channel to read, counted from 0; `egg` is the electroglottograph, channel 1 of two or a separate "
+        "file. Default: the channel the recognizer was trained on; for speech, the mean of all channels.",
         show_default=False,
     ),
 ]
@@ -50,8 +50,8 @@ Out = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="Write to this file, not to stdout: jsonl and csv line by line. Its ending names the format where "
-        "--format does not. For timelines of several recordings in srt, vtt, textgrid or audacity: to this folder.",
+        help="Output file; jsonl and csv are written line by line. Without --format, its ending sets the format. "
+        "For timelines of several recordings in srt, vtt, textgrid or audacity: output folder. Default: stdout.",
         show_default=False,
     ),
 ]
@@ -59,21 +59,21 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Go on with the --out of an interrupted run (jsonl, csv). Recordings with a line in it are left "
-        "alone, failed ones too: to try those again, remove their lines.",
+        help="Continue the --out file of an interrupted run (jsonl, csv). Recordings with a line in it are "
+        "skipped, including failed ones; to retry those, remove their lines.",
     ),
 ]
 
 
 ByTime = Annotated[
     bool,
-    typer.Option("--timeline", help="Say which emotion when: segments of speech.", rich_help_panel="Timeline"),
+    typer.Option("--timeline", help="Recognize each segment of speech.", rich_help_panel="Timeline"),
 ]
 Plot = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="Draw the timeline into this PNG; of several recordings into this folder.",
+        help="Draw the timeline into this PNG file; for several recordings, into this folder.",
         show_default=False,
         rich_help_panel="Timeline",
     ),
@@ -87,14 +87,14 @@ def predict(
     format: Annotated[
         TimelineFormat | None,
         typer.Option(
-            help="How to write; srt and those after it are for timelines. Default: by the ending of --out, else table.",
+            help="Output format; srt and the following are for timelines. Default: from the ending of --out, or table.",
             show_default=False,
         ),
     ] = None,
     out: Out = None,
     resume: Resume = False,
     csv_safe: CsvSafe = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at work.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     timeline: ByTime = False,
     plot: Plot = None,
     window: timeline_options.Window = None,
@@ -104,10 +104,10 @@ def predict(
     lookahead: timeline_options.Lookahead = None,
     change: timeline_options.Change = None,
 ) -> None:
-    """Recognise the emotion in recordings.
+    """Recognize the emotion in recordings.
 
-    An answer below the recogniser's threshold keeps its label and is marked as unsure. A recording that cannot be
-    used is reported and left out; the exit code is then 1.
+    An answer below the recognizer's threshold keeps its label and is marked as unsure. An unusable recording is
+    reported and skipped; the exit code is then 1.
 
     Example: serkit predict calls/ --format csv --out answers.csv
 
@@ -123,9 +123,9 @@ def predict(
         timeline_options.refuse(given | timeline_options.given(plot=plot))
         chosen = _whole(output.choose(format, out, ENDINGS, TimelineFormat.table))
         if resume and not (out and chosen.by_line):
-            raise UserError("--resume goes on with a file: it wants --out FILE and --format jsonl or csv")
+            raise UserError("--resume requires --out FILE and --format jsonl or csv")
         if csv_safe and chosen is not Format.csv:
-            raise UserError("--csv-safe is for CSV: add --format csv")
+            raise UserError("--csv-safe requires --format csv")
         with output.reserved(out, resume, chosen.by_line):
             _predict(paths, model, parse_channel(channel), chosen, out, resume, csv_safe, jobs)
 
@@ -140,10 +140,10 @@ def _predict(
     csv_safe: bool,
     jobs: int,
 ) -> None:
-    """Recognise each recording as a whole."""
+    """Recognize each recording as a whole."""
     files, failures = find_recordings(paths)
     recognizer = load(model)
-    # A bundle of numbers is written in other columns.
+    # A bundle that predicts numbers has other columns.
     layout = number_formats if recognizer.bundle.numbers else formats
     names = recognizer.bundle.outputs
     answers = layout.resume(out, format, names) if out and resume else {}
@@ -152,7 +152,7 @@ def _predict(
     failures = [failure for failure in failures if not formats.is_answered(failure.file, answers)]
     results = itertools.chain(failures, recognizer.predict_files(files, channel, jobs))
     with output.destination(out, format.by_line, csv_safe) as stream:
-        # Lines on a terminal are progress enough, and would break the bar.
+        # Lines on a terminal already show the progress, and would break the bar.
         quiet = len(files) + len(failures) == 1 or (format.by_line and stream.isatty())
         total = len(files) + len(failures) + len(answers)
         writer = layout.writer(format, stream, names, begun)
@@ -162,21 +162,21 @@ def _predict(
 def _whole(format: TimelineFormat) -> Format:
     """Return the format of answers about whole recordings."""
     if format not in list(Format):
-        raise UserError(f"--format {format} is for timelines: add --timeline")
+        raise UserError(f"--format {format} requires --timeline")
     return Format(format)
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
-    """Find recordings as `serkit.finding` does, and name on stderr what is passed over.
+    """Find recordings with `serkit.finding`, and report skipped files on stderr.
 
     Args:
         paths: recordings, folders, patterns.
 
     Returns:
-        Each recording once, and a failure for each path that stands for none or cannot be searched.
+        Each recording once, and a failure for each path that gives no recording or cannot be searched.
 
     Raises:
-        UserError: there is no recording at all.
+        UserError: there is no recording.
     """
     found = finding.find(paths)
     failures = [Failure(path, f"{path}: {problem}") for path, problem in found.problems.items()]
@@ -189,9 +189,9 @@ def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
 
 
 def parse_channel(text: str | None) -> Channel:
-    """Read what --channel says."""
+    """Parse --channel."""
     if text is None or text == "egg":
         return text  # type: ignore[return-value]  # mypy does not narrow str to a literal
     if not text.isdecimal():
-        raise UserError(f"--channel {text}: neither a number from 0 nor 'egg'")
+        raise UserError(f"--channel must be a number from 0, or 'egg', got '{text}'")
     return int(text)

@@ -1,4 +1,4 @@
-"""What `serkit evaluate CARD` does: repeat a protocol card, and say whether every score is the same."""
+"""`serkit evaluate CARD`: repeat a protocol card and compare every score."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def repeat_card(
     format: str,
     refused: Mapping[str, Any],
 ) -> None:
-    """Repeat a card and print what came out; exit code 1 if a score differs.
+    """Repeat a card and print the result; exit with code 1 if a score differs.
 
     Args:
-        card: its path.
-        corpus: NAME=FOLDER of each corpus that it is scored on.
-        also: of each that it only learns from.
-        folder: of the new run; None: `runs/CARD-repeated`, for `card.json` by the name of its folder.
-        jobs: folds trained at the same time.
+        card: path of the card.
+        corpus: NAME=FOLDER of each corpus that is scored.
+        also: NAME=FOLDER of each corpus that is only used for training.
+        folder: folder of the new run; None: `runs/CARD-repeated`, named after the folder of a `card.json`.
+        jobs: number of folds trained in parallel.
         format: `table` or `json`.
-        refused: options that are for recognisers, with what was given.
+        refused: options that only recognizers take, with their values.
     """
     from serkit import corpora
     from serkit.cli.tables import choose_format, print_json, print_scores
@@ -39,7 +39,9 @@ def repeat_card(
     choose_format(format)
     for option, value in refused.items():
         if value:
-            raise UserError(f"{option} is for recognisers; a card says which labels, and its run keeps the predictions")
+            raise UserError(
+                f"{option} requires a recognizer; a card sets its own labels, and its run keeps the predictions"
+            )
     name = card.resolve().parent.name if card.name == "card.json" else card.stem
     folder = folder or Path("runs") / f"{name}-repeated"
     found = repeat(
@@ -58,6 +60,6 @@ def repeat_card(
         for value, before, now in found.differences:
             show(f"differs: {value}: {before} in the card, {now} here")
         same = found.compared - len(found.differences)
-        show(f"\n{same} of {found.compared} values are equal to the card's   run: {folder}")
+        show(f"\n{same} of {found.compared} values match the card   run: {folder}")
     if found.differences:
         raise typer.Exit(1)

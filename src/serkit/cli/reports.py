@@ -1,4 +1,4 @@
-"""`serkit report`: where a run fails."""
+"""`serkit report`: show where a run fails."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def report(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],
     by: Annotated[
         list[str] | None,
-        typer.Option(help="sex, speaker, language, duration, loudness, snr: whose slices to print. Default: all."),
+        typer.Option(help="Slices to print: sex, speaker, language, duration, loudness or snr. Default: all."),
     ] = None,
     corpus: Annotated[
-        list[str] | None, typer.Option(help="NAME=FOLDER: where the run's recordings lie, if no longer there.")
+        list[str] | None, typer.Option(help="NAME=FOLDER: new location of the run's recordings, if they have moved.")
     ] = None,
     errors: Annotated[int, typer.Option(min=0, help="Number of the worst errors on the page.")] = 24,
-    sound: Annotated[bool, typer.Option(help="Whether they can be heard: the page then holds recordings.")] = True,
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    sound: Annotated[bool, typer.Option(help="Include the recordings in the page.")] = True,
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
-    """Write a run's report anew, and print its scores slice by slice.
+    """Rewrite a run's report, and print its scores slice by slice.
 
     Example: serkit report runs/compact-cnn --by sex --by snr
     """
@@ -70,7 +70,7 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         interval = f" [{100 * row['uar']['low']:.1f}, {100 * row['uar']['high']:.1f}]"
         commonest = f"{row['commonest']['class']} {row['commonest']['share']:.0%}"
         cells = [row["value"], str(row["n"]), scores[0] + interval, scores[1], f"{100 * row['ece']:.1f}"]
-        # As Text: a speaker's name may hold brackets, which rich would take for its markup.
+        # As Text: rich would read brackets in a speaker's name as markup.
         table.add_row(*map(Text, [*cells, commonest]))
     console = screen()
     console.print(table)

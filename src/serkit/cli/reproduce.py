@@ -1,4 +1,4 @@
-"""`serkit reproduce`: run a published table or figure again."""
+"""`serkit reproduce`: reproduce a published table or figure."""
 
 from __future__ import annotations
 
@@ -9,31 +9,43 @@ import typer
 
 from serkit.terminal import note, show
 
-# Tables and figures with more rows are listed by the first and last of them.
+# Longer tables and figures are listed by their first and last row.
 _MOST_ROWS = 20
 
 
 def reproduce(
-    paper: Annotated[str | None, typer.Argument(help="Name of a paper, or a TOML file; none: list them.")] = None,
-    artefact: Annotated[str | None, typer.Argument(help="A table or figure; none: list those of the paper.")] = None,
-    corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER; each is run by itself. Repeatable.")] = None,
+    paper: Annotated[
+        str | None, typer.Argument(help="Name of a paper, or a TOML file. Default: list the papers.")
+    ] = None,
+    artefact: Annotated[str | None, typer.Argument(help="Table or figure. Default: list those of the paper.")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER; each corpus is run separately. Repeatable.")
+    ] = None,
     also: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FOLDER: for stages that learn from further corpora; not scored. Repeatable."),
+        typer.Option(help="NAME=FOLDER: corpus for stages that train on further corpora; not scored. Repeatable."),
     ] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="Instead of its own. Repeatable for a table.")] = None,
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="Protocol to use instead of the paper's. Repeatable for a table.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override for the rows that have it, e.g. stages.*.trainer.epochs=5."),
+        typer.Option(
+            "--set", help="KEY=VALUE: override a key in all rows that have it, e.g. stages.*.trainer.epochs=5."
+        ),
     ] = None,
-    rows: Annotated[list[str] | None, typer.Option(help="LABEL of a row to run; none: all. Repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for runs, tables and pictures. Default: runs/PAPER.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
-    jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
-    format: Annotated[str, typer.Option(help="markdown or json.")] = "markdown",
+    rows: Annotated[
+        list[str] | None, typer.Option(help="LABEL of a row to run. Repeatable. Default: all rows.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder for runs, tables and pictures. Default: runs/PAPER.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")] = 0,
+    format: Annotated[str, typer.Option(help="Output format: markdown or json.")] = "markdown",
 ) -> None:
-    """Run a published table or figure again, beside the published values; interrupted work goes on.
+    """Reproduce a published table or figure next to the published values. Interrupted work continues.
 
     Example: serkit reproduce kim2024 table3 --corpus emodb=data/emodb
     """
@@ -46,13 +58,13 @@ def reproduce(
         for name in papers.available():
             show(f"{name}: {papers.load(name).paper.title}")
         if not papers.available():
-            show("no paper comes with this version; give the path of a TOML file")
+            show("this version includes no papers; give the path of a TOML file")
         return
     loaded = papers.load(paper)
     if artefact is None:
         for found in loaded.artefacts:
             show(f"{found.name}: {found.title}")
-            if len(found.rows) > _MOST_ROWS:  # a grid: its ends tell what lies between
+            if len(found.rows) > _MOST_ROWS:  # a grid: its ends describe the rest
                 show(f"    {len(found.rows)} rows: {found.rows[0].label}  to  {found.rows[-1].label}")
                 continue
             for row in found.rows:

@@ -1,4 +1,4 @@
-"""`serkit robustness`: how scores fall as recordings get worse."""
+"""`serkit robustness`: measure how scores fall as recordings get worse."""
 
 from __future__ import annotations
 
@@ -14,25 +14,33 @@ from serkit.terminal import note, screen, show
 
 
 def robustness(
-    model: Annotated[str, typer.Argument(help="A run (each fold is tested by its own model), or a bundle.")],
+    model: Annotated[str, typer.Argument(help="A run (each fold is tested with its own model), or a bundle.")],
     corpus: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FOLDER, as for `serkit evaluate`. Of a run: its own, where they no longer lie there."),
+        typer.Option(
+            help="NAME=FOLDER, as for `serkit evaluate`. For a run: new location of its recordings, if they have moved."
+        ),
     ] = None,
-    map_: Annotated[list[str] | None, typer.Option("--map", help="Of a bundle: OLD=NEW label, or OLD=drop.")] = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="For a bundle: OLD=NEW renames a label; OLD=drop leaves it out.")
+    ] = None,
     curve: Annotated[
         list[str] | None,
-        typer.Option(help="noise, babble, telephone, opus, mp3, reverberation, pitch, tempo, gain. Default: all."),
+        typer.Option(
+            help="noise, babble, telephone, opus, mp3, reverberation, pitch, tempo or gain. Repeatable. Default: all."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of robustness.json, .csv, .png. Default: the run's; robustness-NAME of a bundle."),
+        typer.Option(
+            help="Folder for robustness.json, .csv, .png. Default: the run's folder; for a bundle, robustness-NAME."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of noise, voices and rooms.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Threads at work.")] = 1,
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed of noise, voices and rooms.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of threads.")] = 1,
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
-    """Score a run or a bundle on recordings with noise, over the telephone, in rooms, ... in growing strength.
+    """Score a run or a bundle on recordings degraded more and more by noise, telephones, rooms, ...
 
     Example: serkit robustness runs/compact-cnn --curve noise --curve telephone
     """
@@ -41,17 +49,17 @@ def robustness(
     from serkit.reports import robustness as report
 
     choose_format(format)
-    # All that can be wrong is looked at before the recordings are listened to.
+    # All arguments are checked before the recordings are read.
     curves, mapping = curve or list(CURVES), parse_map(map_ or ())
     for name in curves:
         if name not in CURVES:
             raise unknown("curve", name, CURVES)
     is_run = (Path(model) / "run.json").exists()
     if is_run and mapping:
-        raise UserError(f"--map is for bundles; {model} is a run, whose labels are those it has learned")
+        raise UserError(f"--map requires a bundle; {model} is a run, and its labels are fixed")
     folder = out or (Path(model) if is_run else Path(f"{report.NAME}-{Path(model).name}"))
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file; --out wants a folder")
+        raise UserError(f"{folder}: is a file; --out must be a folder")
     failed: Mapping[str, str] = {}
     if is_run:
         measured = report.of_run(Path(model), corpus or (), curves, seed, jobs)
@@ -75,7 +83,7 @@ def _print(measured: Mapping[str, Any]) -> None:
 
     from serkit.flags import read
 
-    # A folder's name may hold brackets, which rich would take for its markup.
+    # Rich would read brackets in a folder's name as markup.
     clean, console = measured["clean"], screen()
     title = f"{measured['model']}: {measured['protocol']}, {measured['n']} predictions"
     table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)

@@ -24,7 +24,7 @@ _DEFAULT = Limits()
 Model = Annotated[
     list[str] | None,
     typer.Option(
-        help="Name of a recogniser, or its folder. Repeatable; the first answers by default.",
+        help="Name of a recognizer, or its folder. Repeatable; the first is the default.",
         autocompletion=complete_model,
     ),
 ]
@@ -32,7 +32,7 @@ TokenFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help=f"File with the token that requests must carry. Without it: the variable {access.TOKEN_VARIABLE}.",
+        help=f"File with the token that requests must carry. Default: the variable {access.TOKEN_VARIABLE}.",
         show_default=False,
     ),
 ]
@@ -40,7 +40,7 @@ AllowedHost = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="Name that is answered besides localhost where there is no token: that of a proxy. Repeatable.",
+        help="Host name to accept besides localhost if there is no token, e.g. of a proxy. Repeatable.",
         show_default=False,
     ),
 ]
@@ -48,24 +48,23 @@ AllowedHost = Annotated[
 
 def serve(
     model: Model = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on; a public address requires a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")] = 8000,
     token_file: TokenFile = None,
     allowed_host: AllowedHost = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Predictions at the same time. Default: one per core.")
-    ] = None,
-    queue: Annotated[int, typer.Option(min=0, help="Requests that wait; those beyond get 503.")] = _DEFAULT.queue,
-    streams: Annotated[int, typer.Option(min=0, help="Live streams at the same time.")] = _DEFAULT.streams,
-    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Largest body.")] = _DEFAULT.body / 1e6,
-    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = _DEFAULT.longest,
-    max_channels: Annotated[int, typer.Option(min=1, help="Most channels of a recording.")] = _DEFAULT.channels,
-    timeout: Annotated[float, typer.Option(min=1, help="Longest time to an answer, in s.")] = _DEFAULT.answer,
-    log_requests: Annotated[bool, typer.Option("--log-requests", help="Write a line per request to stderr.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Parallel predictions. Default: one per core.")] = None,
+    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait; further ones get 503.")] = _DEFAULT.queue,
+    streams: Annotated[int, typer.Option(min=0, help="Maximum number of live streams.")] = _DEFAULT.streams,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Maximum size of a request body.")] = _DEFAULT.body
+    / 1e6,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Maximum length of a recording, in s.")] = _DEFAULT.longest,
+    max_channels: Annotated[int, typer.Option(min=1, help="Maximum number of channels.")] = _DEFAULT.channels,
+    timeout: Annotated[float, typer.Option(min=1, help="Maximum time to an answer, in s.")] = _DEFAULT.answer,
+    log_requests: Annotated[bool, typer.Option("--log-requests", help="Log each request to stderr.")] = False,
 ) -> None:
-    """Serve recognisers over HTTP: REST, live streams, and a page at /.
+    """Serve recognizers over HTTP: REST, live streams, and a web page at /.
 
-    It stops on Ctrl-C or SIGTERM, once what is in flight is finished. docs/server.md says more.
+    Ctrl-C or SIGTERM stops the server once pending requests are finished. See docs/server.md.
 
     Example: serkit serve --model default --model emodb --port 8080
     """

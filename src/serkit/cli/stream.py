@@ -25,7 +25,7 @@ from serkit.terminal import note, show, visible
 
 
 class Format(StrEnum):
-    """How to write."""
+    """Format of the output."""
 
     table = "table"
     jsonl = "jsonl"
@@ -38,23 +38,28 @@ def stream(
         typer.Option(
             metavar="mic|-|FILE",
             help="The microphone (extra `mic`), raw 16-bit little-endian samples on standard input, or a recording, "
-            "played at its own speed.",
+            "read in real time.",
         ),
     ] = "mic",
     model: Model = "default",
     rate: Annotated[
         int | None,
         typer.Option(
-            min=1000, max=768_000, help="Of microphone or standard input, in Hz. Default: 16000.", show_default=False
+            min=1000,
+            max=768_000,
+            help="Sampling rate of microphone or standard input, in Hz. Default: 16000.",
+            show_default=False,
         ),
     ] = None,
-    channels: Annotated[int, typer.Option(min=1, max=1024, help="Of microphone or standard input.")] = 1,
+    channels: Annotated[
+        int, typer.Option(min=1, max=1024, help="Number of channels of microphone or standard input.")
+    ] = 1,
     channel: ChannelText = None,
     device: Annotated[
-        str | None, typer.Option(help="Microphone: number or part of the name.", show_default=False)
+        str | None, typer.Option(help="Microphone: its number or part of its name.", show_default=False)
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Read a recording as fast as it goes.")] = False,
-    format: Annotated[Format, typer.Option(help="How to write; jsonl: all windows too.")] = Format.table,
+    fast: Annotated[bool, typer.Option("--fast", help="Read a recording as fast as possible.")] = False,
+    format: Annotated[Format, typer.Option(help="Output format; jsonl includes all windows.")] = Format.table,
     csv_safe: CsvSafe = False,
     window: timeline_options.Window = None,
     hop: timeline_options.Hop = None,
@@ -63,10 +68,10 @@ def stream(
     lookahead: timeline_options.Lookahead = None,
     change: timeline_options.Change = None,
 ) -> None:
-    """Recognise a sound while it arrives.
+    """Recognize live sound.
 
-    Each segment is written as soon as it is known; Ctrl-C ends the microphone. What comes out is what
-    `serkit predict --timeline` says of the same sound.
+    Each segment is written as soon as it is final; Ctrl-C stops the microphone. The segments equal those of
+    `serkit predict --timeline` for the same sound.
 
     Example: serkit stream
 
@@ -79,11 +84,11 @@ def stream(
     )
     is_file = source not in ("mic", "-")
     if is_file and (rate or channels > 1 or device):
-        raise UserError("--rate, --channels and --device are of microphone or standard input; a recording has its own")
+        raise UserError("--rate, --channels and --device require a microphone or standard input, not a recording")
     if csv_safe and format is not Format.csv:
-        raise UserError("--csv-safe is for CSV: add --format csv")
+        raise UserError("--csv-safe requires --format csv")
     if fast and not is_file:
-        raise UserError("--fast is for a recording")
+        raise UserError("--fast requires a recording")
     recognizer = load(model)
     if is_file:
         info = audio.info(source)
@@ -105,7 +110,7 @@ def _chunks(source: str, rate: int, channels: int, device: str | None, fast: boo
 
 
 def _until_interrupted(heard: Stream, chunks: Iterator[Chunk]) -> Iterator[Event]:
-    """Yield all events; Ctrl-C ends the sound, not the command."""
+    """Yield all events; Ctrl-C ends the sound, but not the command."""
     try:
         yield from heard.events(chunks)
     except KeyboardInterrupt:
@@ -113,7 +118,7 @@ def _until_interrupted(heard: Stream, chunks: Iterator[Chunk]) -> Iterator[Event
 
 
 class _Lines:
-    """For the eye: a line per segment, and on a terminal what is heard just now."""
+    """Table for people: a line per segment and, on a terminal, the current window."""
 
     def __init__(self, source: str, labels: list[str], csv_safe: bool) -> None:
         self._live = sys.stderr.isatty()
@@ -136,13 +141,13 @@ class _Lines:
         _report(statistics)
 
     def _show(self, text: str) -> None:
-        """Put a text in place of the last one."""
+        """Replace the last text."""
         if self._live:
             print(f"\r\x1b[K{visible(text)}", end="", file=sys.stderr, flush=True)
 
 
 class _JsonLines:
-    """All events, then the counters."""
+    """JSON lines: all events, then the counters."""
 
     def __init__(self, source: str, labels: list[str], csv_safe: bool) -> None:
         pass
@@ -155,7 +160,7 @@ class _JsonLines:
 
 
 class _Csv:
-    """A row per segment that is final."""
+    """CSV: a row per final segment."""
 
     def __init__(self, source: str, labels: list[str], csv_safe: bool) -> None:
         self._source = source
@@ -187,5 +192,5 @@ def _report(statistics: Statistics) -> None:
         for percent in (50, 95)
         if (value := statistics.latency(percent)) is not None
     )
-    heard = f"{statistics.received:.1f} s heard, {statistics.dropped:.1f} s lost, {statistics.windows} windows"
+    heard = f"{statistics.received:.1f} s received, {statistics.dropped:.1f} s lost, {statistics.windows} windows"
     note(f"serkit: {heard}{f', latency {latency}' if latency else ''}")

@@ -1,4 +1,4 @@
-"""`serkit systems`: list the systems, or show one."""
+"""`serkit systems`: list the systems or show one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from serkit.terminal import screen
 
 def systems(
     system: Annotated[str | None, typer.Argument(help="Name of a system, or a TOML file.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE override.")] = None,
-    classes: Annotated[int, typer.Option(min=2, help="Number of classes to count parameters with.")] = 7,
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE: override a key of the system's file.")
+    ] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Number of classes for the parameter count.")] = 7,
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
-    """List the systems, or show one resolved: stages, parameters, multiply-adds.
+    """List the systems, or show one in full: stages, parameters, multiply-adds.
 
     Example: serkit systems linear-baseline
     """
@@ -33,7 +35,7 @@ def systems(
             )
             return
         table = Table("system", "stages", "paper", "title")
-        table.columns[0].no_wrap = True  # the name is what is typed: it is not cut
+        table.columns[0].no_wrap = True  # users type the name: do not cut it
         for row in rows:
             names = " > ".join(stage.name for stage in row.stages)
             table.add_row(row.system.name, names, row.system.paper or "", row.system.title)
@@ -59,7 +61,7 @@ def systems(
         network = stage.network.name if stage.network else f"of {stage.start_from}"
         size = counted[stage.name]
         table.add_row(stage.name, network, stage.method.name, f"{size['parameters']:,}", f"{size['macs']:,}")
-    # A user's own system may have brackets in its title.
+    # Rich would read brackets in the title of a user's system as markup.
     console = screen()
     console.print(table)
     console.print(f"protocols: {', '.join(dict.fromkeys([*STANDARD, *loaded.protocols]))}", highlight=False)

@@ -1,4 +1,4 @@
-"""What several commands print: score tables and JSON."""
+"""Output that several commands share: score tables and JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def choose_format(name: str, allowed: tuple[str, ...] = ("table", "json")) -> None:
-    """Refuse an output format that a command does not have."""
+    """Raise an error for an output format that a command does not have."""
     if name not in allowed:
         raise unknown("format", name, allowed)
 
@@ -25,11 +25,11 @@ def print_json(content: Any) -> None:
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
-    """Print the scores of a run or an evaluation, what has learned nothing beside them, and the flags."""
+    """Print the scores of a run or an evaluation, those of the baselines, and the flags."""
 
     from serkit.flags import read, verdict
 
-    # Names of classes, corpora and folders may hold brackets, which rich would take for its markup.
+    # Rich would read brackets in names of classes, corpora and folders as markup.
     console = screen()
     console.print(_numbers(scores) if "targets" in scores else _classes(scores))
     console.print(f"95 % intervals: {scores['ccc' if 'targets' in scores else 'uar']['method']}", highlight=False)
@@ -51,7 +51,7 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
 
 def _classes(scores: Mapping[str, Any]) -> Table:
-    """Make the table of a classifier: every corpus a row, the baseline, the majority class."""
+    """Build the table of a classifier: a row for every corpus, the baseline, and the majority class."""
     from rich.table import Table
 
     table = Table(title=f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds")
@@ -78,7 +78,7 @@ def _classes(scores: Mapping[str, Any]) -> Table:
 
 
 def _numbers(scores: Mapping[str, Any]) -> Table:
-    """Make the table of predicted numbers: for every target all corpora, the baseline, the mean."""
+    """Build the table of predicted numbers: for every target all corpora, the baseline, and the mean."""
     from rich import box
     from rich.table import Table
 

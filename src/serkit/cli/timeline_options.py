@@ -1,4 +1,4 @@
-"""The options of a timeline, which `serkit predict --timeline` and `serkit stream` share."""
+"""Timeline options that `serkit predict --timeline` and `serkit stream` share."""
 
 from __future__ import annotations
 
@@ -16,31 +16,27 @@ def _option(help: str, metavar: str = "S") -> Any:
     return typer.Option(metavar=metavar, help=help, show_default=False, rich_help_panel="Timeline")
 
 
-Window = Annotated[
-    float | None, _option("Longest stretch recognised at once, in s. Default: 1.5, or what the recogniser can.")
-]
-Hop = Annotated[float | None, _option(f"From result to result, in s. Default: {_DEFAULTS.hop:g}.")]
+Window = Annotated[float | None, _option("Longest window, in s. Default: 1.5, or the recognizer's maximum.")]
+Hop = Annotated[float | None, _option(f"Time between windows, in s. Default: {_DEFAULTS.hop:g}.")]
 Detector = Annotated[
-    str | None, _option("Finds the speech: webrtc (default), silero (an extra), none (all is speech).", "NAME")
+    str | None, _option("Speech detector: webrtc (default), silero (an extra), none (all is speech).", "NAME")
 ]
-Pause = Annotated[
-    float | None, _option(f"Time without speech that ends a segment, in s. Default: {_DEFAULTS.pause:g}.")
-]
+Pause = Annotated[float | None, _option(f"Pause that ends a segment, in s. Default: {_DEFAULTS.pause:g}.")]
 Lookahead = Annotated[
-    float | None, _option(f"Time heard beyond a moment before it is decided, in s. Default: {_DEFAULTS.lookahead:g}.")
+    float | None, _option(f"Time to wait for later sound before a decision, in s. Default: {_DEFAULTS.lookahead:g}.")
 ]
 Change = Annotated[
     float | None,
-    _option(f"Price of a change of emotion; more gives fewer segments. Default: {_DEFAULTS.change:g}.", "X"),
+    _option(f"Cost of a change of emotion; a higher cost gives fewer segments. Default: {_DEFAULTS.change:g}.", "X"),
 ]
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """Return the options that were given."""
+    """Return the given options."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def refuse(options: dict[str, Any]) -> None:
-    """Raise UserError if an option of the timeline was given without it."""
+    """Raise UserError if a timeline option is given without --timeline."""
     for name in options:
-        raise UserError(f"--{name} is an option of the timeline: add --timeline")
+        raise UserError(f"--{name} requires --timeline")

@@ -17,15 +17,15 @@ from serkit.recognition.timeline_writers import TimelineFormat
 
 @dataclass(frozen=True)
 class Request:
-    """What is made of the recordings.
+    """Output of the timelines.
 
     Args:
-        options: of the timelines.
-        format: how they are written; None: as the ending of `out` says, or as a table.
-        out: where to; None: stdout.
-        plot: where they are drawn; None: nowhere.
-        resume: whether to go on with `out`.
-        csv_safe: whether no spreadsheet shall run what is CSV.
+        options: options of the timelines.
+        format: output format; None: from the ending of `out`, or a table.
+        out: file or folder; None: stdout.
+        plot: PNG file or folder for the pictures; None: no pictures.
+        resume: whether to continue `out`.
+        csv_safe: whether to make CSV safe for spreadsheets.
     """
 
     options: TimelineOptions
@@ -37,7 +37,7 @@ class Request:
 
 
 def predict(found: tuple[list[str], list[Failure]], model: str, channel: Channel, jobs: int, request: Request) -> None:
-    """Recognise recordings over time; `found` are those, and what stands for none."""
+    """Recognize recordings over time; `found` holds the recordings and the failures of the search."""
     several = len(found[0]) + len(found[1]) > 1
     out, format = request.out, request.format
     folder = out if several and format is not None and format.by_recording else None
@@ -45,11 +45,11 @@ def predict(found: tuple[list[str], list[Failure]], model: str, channel: Channel
         format = output.choose(format, out, timeline_writers.ENDINGS, TimelineFormat.table)
     assert format is not None
     if several and format.by_recording and folder is None:
-        raise UserError(f"--format {format} holds one recording: name a folder with --out for {len(found[0])}")
+        raise UserError(f"--format {format} holds one recording; give --out FOLDER for {len(found[0])} recordings")
     if request.resume and not (out and format is TimelineFormat.jsonl):
-        raise UserError("--resume goes on with a file of timelines: it wants --out FILE and --format jsonl")
+        raise UserError("--resume requires --out FILE and --format jsonl with --timeline")
     if request.csv_safe and format not in (TimelineFormat.csv, TimelineFormat.audformat):
-        raise UserError("--csv-safe is for CSV: add --format csv or audformat")
+        raise UserError("--csv-safe requires --format csv or audformat")
     with alone(folder) if folder else output.reserved(out, request.resume, format is TimelineFormat.jsonl):
         _predict(found, model, channel, jobs, replace(request, format=format), folder)
 
@@ -62,7 +62,7 @@ def _predict(
     request: Request,
     folder: Path | None,
 ) -> None:
-    """Recognise recordings over time, into a folder, or where the request says."""
+    """Recognize recordings over time, and write to a folder or to the requested output."""
     files, failures = found
     several = len(files) + len(failures) > 1
     out, format = request.out, request.format
@@ -99,9 +99,9 @@ def _pictures(plot: Path | None, files: list[str], several: bool) -> dict[str, P
     if several:
         return timeline_writers.places(plot, files, ".png")
     if plot.suffix.lower() != ".png":
-        raise UserError(f"--plot {plot}: a name that ends in .png is wanted")
+        raise UserError(f"--plot must end in .png, got '{plot}'")
     if not plot.absolute().parent.is_dir():
         raise UserError(f"{plot}: its folder does not exist")
     if plot.is_dir():
-        raise UserError(f"{plot}: is a folder; --plot wants a file for one recording")
+        raise UserError(f"{plot}: is a folder; for one recording, --plot must be a file")
     return {files[0]: plot}

@@ -14,35 +14,39 @@ from serkit.terminal import note, show
 
 
 def train(
-    system: Annotated[str, typer.Argument(help="A system of serkit (see `serkit systems`), or a TOML file.")],
+    system: Annotated[str, typer.Argument(help="Name of a system (see `serkit systems`), or a TOML file.")],
     corpus: Annotated[
         list[str],
-        typer.Option(help="NAME=FOLDER; your own data: table=my.csv, folder=my_folder. Repeatable."),
+        typer.Option(help="NAME=FOLDER; for your own data, table=my.csv or folder=my_folder. Repeatable."),
     ],
     also: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FOLDER: for stages that learn from further corpora; not scored. Repeatable."),
+        typer.Option(help="NAME=FOLDER: corpus for stages that train on further corpora; not scored. Repeatable."),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="How speakers and recordings are kept apart.")] = "clean",
+    protocol: Annotated[str, typer.Option(help="How speakers and recordings are separated.")] = "clean",
     test_on: Annotated[
         list[str] | None,
-        typer.Option(help="NAME: the only corpus to test with --protocol cross-corpus. Repeatable. Default: each."),
+        typer.Option(
+            help="NAME: corpus to test on with --protocol cross-corpus. Repeatable. Default: each corpus in turn."
+        ),
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE: any key of the system's file, e.g. data.target=age.")
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: override a key of the system's file, e.g. data.target=age."),
     ] = None,
     sweep: Annotated[
-        list[str] | None, typer.Option(help="KEY=A,B,...: try all, choose on validation. Repeatable: a grid.")
+        list[str] | None,
+        typer.Option(help="KEY=A,B,...: try all values and choose on validation. Repeatable for a grid."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/SYSTEM.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
-    final: Annotated[bool, typer.Option(help="Train a last model on everything, for export.")] = True,
-    baseline: Annotated[bool, typer.Option(help="Score the linear baseline on the same folds.")] = True,
-    jobs: Annotated[int, typer.Option(min=0, help="Folds trained at the same time; 0: all cores.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0 shares the cores.")] = 0,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: runs/SYSTEM.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
+    final: Annotated[bool, typer.Option(help="Also train a final model on all data, for export.")] = True,
+    baseline: Annotated[bool, typer.Option(help="Also score the linear baseline on the same folds.")] = True,
+    jobs: Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")] = 0,
+    accelerator: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
     """Train a system, score it honestly, and keep a model for export.
 

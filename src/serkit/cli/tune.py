@@ -1,4 +1,4 @@
-"""`serkit tune`: search the hyper-parameters of a system."""
+"""`serkit tune`: search the hyperparameters of a system."""
 
 from __future__ import annotations
 
@@ -18,42 +18,48 @@ _SHOWN = 10
 
 def tune(
     system: Annotated[
-        str | None, typer.Argument(help="A system of serkit, or a TOML file; without one, --out's search is shown.")
+        str | None, typer.Argument(help="Name of a system, or a TOML file. Default: show the search in --out.")
     ] = None,
     corpus: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FOLDER; your own data: table=my.csv, folder=my_folder. Repeatable."),
+        typer.Option(help="NAME=FOLDER; for your own data, table=my.csv or folder=my_folder. Repeatable."),
     ] = None,
     space: Annotated[
-        Path | None, typer.Option(help="TOML file with a table `search`, or `rounds`; default: the system's file.")
+        Path | None, typer.Option(help="TOML file with a table `search` or `rounds`. Default: the system's file.")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Finished trials in total; default: 50, or all of a grid.")
+        int | None, typer.Option(min=1, help="Total number of finished trials. Default: 50, or all of a grid.")
     ] = None,
-    sampler: Annotated[str | None, typer.Option(help="random (default), tpe, grid, qmc, gp.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="random (default), tpe, grid, qmc or gp.")] = None,
     pruner: Annotated[
-        str | None, typer.Option(help="none (default), median, percentile, halving, wilcoxon: compare after each fold.")
+        str | None,
+        typer.Option(help="none (default), median, percentile, halving or wilcoxon; applied after each fold."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="uar, accuracy or macro_f1: mean over the inner folds.")] = "uar",
-    protocol: Annotated[str, typer.Option(help="Its first fold's test part is never touched.")] = "clean",
-    folds: Annotated[int | None, typer.Option(min=2, help="Folds inside the training part. Default: 5.")] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Keep no test part back: search on everything.")] = False,
+    metric: Annotated[str, typer.Option(help="uar, accuracy or macro_f1, averaged over the inner folds.")] = "uar",
+    protocol: Annotated[str, typer.Option(help="Protocol; the test part of its first fold is never used.")] = "clean",
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Number of folds inside the training part. Default: 5.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Search on all data, without a held-out test part.")] = False,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE: any key of the system's file, e.g. data.target=word.")
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: override a key of the system's file, e.g. data.target=word."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The search's folder. Default: runs/SYSTEM-search.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of each worker.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder of the search. Default: runs/SYSTEM-search.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Parallel trials.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads per worker.")] = 1,
     storage: Annotated[
-        str | None, typer.Option(help="URL of a database that several machines reach. Default: a file in --out.")
+        str | None, typer.Option(help="URL of a database shared by several machines. Default: a file in --out.")
     ] = None,
     study: Annotated[str, typer.Option(help="Name of the search in the database.")] = "search",
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")] = 0,
-    heartbeat: Annotated[int, typer.Option(min=1, help="Seconds; a trial silent for three of them is redone.")] = 10,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
+    heartbeat: Annotated[
+        int, typer.Option(min=1, help="Interval in s; a trial silent for three intervals is repeated.")
+    ] = 10,
+    accelerator: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
-    """Search hyper-parameters inside the training part; the same command joins a search or takes it up.
+    """Search hyperparameters inside the training part. The same command joins or resumes a search.
 
     Example: serkit tune linear-baseline --corpus table=calls.csv --space space.toml --trials 40 --workers 2
     """
@@ -69,9 +75,9 @@ def tune(
     choose_format(format)
     if system is None:
         if out is None:
-            raise UserError("name a system to search, or the folder of a search to show: serkit tune --out FOLDER")
+            raise UserError("give a system to search, or the folder of a search to show: serkit tune --out FOLDER")
         if not (out / "search.json").exists():
-            raise UserError(f"{out}: no search in it (search.json is missing)")
+            raise UserError(f"{out}: holds no search (search.json is missing)")
         found = results.write(out, open_storage(url_of(out, storage), heartbeat))
     else:
         folder = out or Path("runs") / f"{Path(system).stem}-search"
@@ -97,7 +103,7 @@ def _with_options(recipe: Recipe, sampler: str | None, pruner: str | None, trial
 
     if recipe.rounds:
         if sampler or pruner or trials:
-            raise UserError("the file has [[rounds]], which say sampler, pruner and trials themselves; leave them out")
+            raise UserError("the file has [[rounds]], which set sampler, pruner and trials; remove these options")
         return recipe
     options: dict[str, Any] = {"sampler": sampler or "random", "pruner": pruner or "none"}
     options["trials"] = trials or (None if sampler == "grid" else DEFAULT_TRIALS)

@@ -1,6 +1,6 @@
-"""Corpora: one reader per corpus, and a user's own data as a table or a folder per class.
+"""Corpora: one reader per corpus, and readers for a user's own data as a table or as one folder per class.
 
-A reader is a module with `FACTS` and `read(folder) -> Corpus`. To add one, write the module and add its
+A reader is a module with `FACTS` and `read(folder) -> Corpus`. To add one, write the module and add a
 line to `READERS`.
 """
 
@@ -38,22 +38,22 @@ READERS = {
 
 
 def facts(name: str) -> Facts:
-    """Return what the publishers say about a corpus: counts, licence, citation."""
+    """Return the publishers' facts about a corpus: counts, license, citation."""
     return _reader(name).FACTS
 
 
 def load(name: str, folder: str | Path) -> Corpus:
-    """Read a corpus from where it lies.
+    """Read a corpus from a folder.
 
     Args:
         name: a key of `READERS`.
         folder: its root folder (for `table`, the CSV or Parquet file).
 
     Raises:
-        UserError: unknown name, missing folder, or no recording of that corpus in it.
+        UserError: the name is unknown, the folder is missing, or it has no recording of the corpus.
 
     Warns:
-        CorpusWarning: recordings or whole classes are left out.
+        CorpusWarning: recordings or whole classes are skipped.
     """
     name = clean(name)
     reader = _reader(name)
@@ -64,7 +64,7 @@ def load(name: str, folder: str | Path) -> Corpus:
     corpus = reader.read(Path(place))
     if not corpus.utterances:
         passed_over = finding.summary(corpus.passed_over, companions=True)
-        nothing = f"no recording of corpus '{name}' in it{'; ' if passed_over else ''}{passed_over}"
+        nothing = f"contains no recording of corpus '{name}'{'; ' if passed_over else ''}{passed_over}"
         raise UserError(f"{place}: {nothing}. {reader.LAYOUT}")
     for caution in corpus.cautions:
         warnings.warn(f"{place}: {caution}", CorpusWarning, stacklevel=2)
@@ -75,18 +75,18 @@ def load_all(specifications: Sequence[str]) -> list[Corpus]:
     """Read several corpora, each given as `name=folder` (`table=my.csv` and `folder=my_folder` too).
 
     Raises:
-        UserError: none is given, or one cannot be read.
+        UserError: no corpus is given, or one cannot be read.
     """
     if not specifications:
-        raise UserError("no corpus given; write --corpus NAME=FOLDER, e.g. --corpus emodb=data/emodb")
+        raise UserError("no corpus given; add --corpus NAME=FOLDER, e.g. --corpus emodb=data/emodb")
     return [load(*split(specification)) for specification in specifications]
 
 
 def split(specification: str) -> tuple[str, str]:
-    """Return name and folder of a corpus that is given as `name=folder`."""
+    """Return name and folder of a corpus given as `name=folder`."""
     name, equals, folder = specification.partition("=")
     if not equals or not folder:
-        raise UserError(f"--corpus {specification}: write NAME=FOLDER, e.g. emodb=data/emodb")
+        raise UserError(f"--corpus must be NAME=FOLDER, e.g. emodb=data/emodb, got '{specification}'")
     return name, folder
 
 

@@ -1,7 +1,7 @@
 """AESDD, the Acted Emotional Speech Dynamic Database: Greek, acted.
 
-Names: `a03 (4)` is the emotion's first letter, the utterance, the speaker; a letter behind it, or `(04)`
-instead of `(4)`, is a second take. Source: m3c.web.auth.gr.
+Names: `a03 (4)` holds the emotion's first letter, the utterance and the speaker; a letter at the end, or
+`(04)` instead of `(4)`, marks a second take. Source: m3c.web.auth.gr.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ FACTS = Facts(
     citation="Vryzas, N., Kotsakis, R., Liatsou, A., Dimoulas, C. A., Kalliris, G. (2018). Speech emotion "
     "recognition for performance interaction. Journal of the Audio Engineering Society 66(6), 457-467.",
     url="http://m3c.web.auth.gr/research/aesdd-speech-emotion-recognition/",
-    # The readable files of the current version: one more, of sadness, is broken in the archive itself.
+    # Readable files of the current version; one more file, of sadness, is broken in the archive.
     counts={"anger": 121, "disgust": 122, "fear": 120, "happiness": 119, "sadness": 122},
-    # The page speaks of the five actors of the first version; the names count to six.
+    # The page lists the five actors of the first version; file names have six.
     speakers=6,
 )
 LAYOUT = "It should hold recordings such as anger/a03 (4).wav, with or without the folders."
@@ -33,14 +33,14 @@ _NAME = re.compile(r"([adfhs])(\d{1,2}) *\((\d{1,2})\) *[a-z]?", re.IGNORECASE)
 
 
 def read(folder: Path) -> Corpus:
-    """Read AESDD; speakers are told apart by the number in parentheses, `(01)` being `(1)`."""
+    """Read AESDD. The number in parentheses is the speaker; `(01)` equals `(1)`."""
     return collect(FACTS, folder, recordings(folder), _parse)
 
 
 def _parse(path: Path) -> Utterance | str:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        return "name is not of the form `a03 (4)`"
+        return "name does not have the form `a03 (4)`"
     letter, utterance, speaker = match.groups()
     return Utterance(
         id=f"aesdd/{path.stem}",

@@ -1,7 +1,7 @@
 """CASIA, the Chinese emotional speech corpus, its public part: Mandarin, acted, four speakers.
 
-Layout: `liuchanhg/angry/201.wav`, or everything in the name: `201-angry-liuchanhg.wav`. All speakers say the
-same 50 sentences (201 to 250) in each emotion.
+Layout: `liuchanhg/angry/201.wav`, or all parts in the name: `201-angry-liuchanhg.wav`. All speakers say the same
+50 sentences (201 to 250) in each emotion.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ _EMOTIONS = ("angry", "fear", "happy", "neutral", "sad", "surprise")
 
 
 def read(folder: Path) -> Corpus:
-    """Read CASIA; speakers' names are compared without regard to case and to small slips of spelling."""
+    """Read CASIA. Speakers' names may differ in case and have small spelling mistakes."""
     return collect(FACTS, folder, recordings(folder), _parse)
 
 
 def _parse(path: Path) -> Utterance | str:
     number, *rest = path.stem.lower().split("-")
     if not re.fullmatch(r"\d{3}", number):
-        return "name does not begin with a number of three digits such as 201"
+        return "name does not begin with three digits such as 201"
     words = [*rest, *(parent.name.lower() for parent in list(path.absolute().parents)[:2])]
     emotion = next((word for word in words if word in _EMOTIONS), None)
     if emotion is None:
-        return f"neither the name nor its folders are one of {', '.join(_EMOTIONS)}"
+        return f"neither the name nor a folder gives one of {', '.join(_EMOTIONS)}"
     speaker = next((name for word in words if (name := _speaker(word))), None)
     if speaker is None:
-        return f"neither the name nor its folders are one of {', '.join(SPEAKERS)}"
+        return f"neither the name nor a folder gives one of {', '.join(SPEAKERS)}"
     return Utterance(
         id=f"casia/{speaker}-{emotion}-{number}",
         path=path,
@@ -67,7 +67,7 @@ def _parse(path: Path) -> Utterance | str:
 
 
 def _speaker(word: str) -> str | None:
-    """Return the speaker meant by a folder's name.
+    """Return the speaker that a folder's name refers to.
 
     >>> _speaker("liuchang"), _speaker("zhaozuoxiang"), _speaker("angry")
     ('liuchanhg', 'zhaozuoxiang', None)

@@ -1,4 +1,4 @@
-"""What a corpus is made of: utterances, their channels, and the facts about the collection."""
+"""The records of a corpus: utterances, their channels, and facts about the collection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Target = str | float
 
 
 class CorpusWarning(UserWarning):
-    """A corpus is not all that it seems to be: recordings or whole classes are left out."""
+    """A corpus is incomplete: recordings or whole classes are skipped."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Channel:
     """A second signal of the same take, e.g. the electroglottograph.
 
     Args:
-        path: the file that holds it (the utterance's own file, or a parallel one).
-        index: channel of that file, from 0.
-        start: position in this signal, in s, at which the utterance's own signal begins.
+        path: file of the signal (the utterance's own file, or a parallel one).
+        index: channel in that file, counted from 0.
+        start: time in this signal, in s, at which the speech begins.
     """
 
     path: Path
@@ -33,21 +33,21 @@ class Channel:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One labelled recording.
+    """One labeled recording.
 
     Args:
-        id: unique over corpora: `<corpus>/<name>`, e.g. `emodb/03a01Fa`.
-        path: the sound file.
-        speaker: prefixed with the corpus (`emodb/03`), so that speakers of two corpora never merge.
-        sentence: likewise prefixed (`emodb/a01`): who says the same words shares it.
+        id: unique id across corpora: `<corpus>/<name>`, e.g. `emodb/03a01Fa`.
+        path: sound file.
+        speaker: speaker with the corpus as prefix (`emodb/03`), so that speakers of two corpora never merge.
+        sentence: sentence with the same prefix (`emodb/a01`); recordings of the same words share it.
         sex: `female` or `male`.
         language: ISO 639-1 code, e.g. `de`.
-        start: beginning in the file in s; None: of the file.
-        end: end in the file in s; None: of the file.
-        targets: what can be learned: `emotion`, `word`, `valence`, ...: text or number.
+        start: start in the file in s; None: start of the file.
+        end: end in the file in s; None: end of the file.
+        targets: values to learn: `emotion`, `word`, `valence`, ...: text or number.
         channels: further signals by name, e.g. `egg`.
-        attributes: anything else worth selecting by: `style`, `session`, `intensity`, ...
-        index: channel of the file that holds the speech; None mixes all channels down.
+        attributes: further properties to select by: `style`, `session`, `intensity`, ...
+        index: channel of the speech in the file; None takes the mean of all channels.
     """
 
     id: str
@@ -70,19 +70,19 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Facts:
-    """What its publishers say about a corpus: the page against which a copy is checked.
+    """The publishers' facts about a corpus, against which a copy is checked.
 
     Args:
-        name: serkit's name of it, and the prefix of its ids.
+        name: serkit's name of the corpus, and the prefix of its ids.
         title: full name.
         language: ISO 639-1 code.
-        licence: of the recordings, with what it forbids.
+        licence: license of the recordings, with its restrictions.
         citation: the publication to cite.
         url: official page.
         counts: official number of utterances by target value, e.g. `{"anger": 127}`; empty: not known.
         speakers: official number of speakers; None: not known.
-        target: the target that `counts` counts.
-        style: how the speech came about: by actors, read aloud, or generated; None: not known.
+        target: target that `counts` refers to.
+        style: origin of the speech: acted, read aloud, or generated; None: not known.
     """
 
     name: str
@@ -99,15 +99,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus as found in a folder: its facts and its utterances, in the order of their ids.
+    """A corpus in a folder: its facts and its utterances, sorted by id.
 
     Args:
-        facts: what its publishers say.
-        folder: where it lies; of a table the file.
+        facts: the publishers' facts.
+        folder: folder of the corpus; for a table, the file.
         utterances: its recordings.
-        skipped: files that look like recordings but do not fit the corpus's naming, with the reason.
-        passed_over: files and folders that are no recordings, with the reason.
-        cautions: what everybody who uses it has to know, a line each: classes that are lost, say.
+        skipped: files that look like recordings but do not fit the naming scheme, with the reason.
+        passed_over: files and folders that are not recordings, with the reason.
+        cautions: warnings for every user, one line each, e.g. about lost classes.
     """
 
     facts: Facts

@@ -1,7 +1,7 @@
 """CREMA-D: English, acted, 91 speakers.
 
-Names: `1001_DFA_ANG_XX` is actor, sentence, emotion, level. Sex and age come from `VideoDemographics.csv` if
-it is there. Source: github.com/CheyneyComputerScience/CREMA-D.
+Names: `1001_DFA_ANG_XX` holds actor, sentence, emotion and level. Sex and age come from
+`VideoDemographics.csv`, if it exists. Source: github.com/CheyneyComputerScience/CREMA-D.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ FACTS = Facts(
 LAYOUT = "It should hold recordings such as AudioWAV/1001_DFA_ANG_XX.wav; VideoDemographics.csv adds sex and age."
 
 _LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
-# One file of the original writes its level as a single X.
+# One original file has a single X as its level.
 _NAME = re.compile(r"(1\d{3})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)")
 
 
 def read(folder: Path) -> Corpus:
-    """Read CREMA-D; the level is an attribute, and so is the actor's age where it is known.
+    """Read CREMA-D. The level is an attribute, and so is the actor's age if it is known.
 
     Raises:
         UserError: `VideoDemographics.csv` lacks a column.
@@ -52,7 +52,7 @@ def read(folder: Path) -> Corpus:
     def parse(path: Path) -> Utterance | str:
         match = _NAME.fullmatch(path.stem)
         if not match:
-            return "name is not of the form 1001_DFA_ANG_XX"
+            return "name does not have the form 1001_DFA_ANG_XX"
         actor, sentence, emotion, level = match.groups()
         sex, age = actors.get(actor, (None, None))
         attributes: dict[str, str | float] = {"level": _LEVELS[level]}
@@ -73,7 +73,7 @@ def read(folder: Path) -> Corpus:
 
 
 def _actors(path: Path | None) -> dict[str, tuple[str, int]]:
-    """Read sex and age by actor."""
+    """Read sex and age of each actor."""
     if path is None:
         return {}
     with path.open(encoding="utf-8-sig", newline="") as file:

@@ -1,4 +1,4 @@
-"""Times in tables: a number of seconds, or what pandas, audformat, subtitles and ISO 8601 write."""
+"""Times in tables: seconds, or the formats of pandas, audformat, subtitles and ISO 8601."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 _UNITS = {"h": 3600.0, "min": 60.0, "m": 60.0, "s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _WITH_UNIT = re.compile(rf"([-+]?{_NUMBER}) ?({'|'.join(_UNITS)})")
-# `-1 days +23:59:58.5` is how pandas writes -1.5 s: the days are negative, the rest is not.
+# pandas writes -1.5 s as `-1 days +23:59:58.5`: the days are negative, the rest is positive.
 _DAYS = re.compile(r"(-?\d+) days?,?(?: |$)")
 _CLOCK = re.compile(rf"([-+]?)(?:(\d+):)?(\d+):({_NUMBER})")
 _ISO = re.compile(
@@ -20,11 +20,11 @@ def seconds(text: str) -> float:
     """Read a time in s.
 
     Args:
-        text: `1.5`; `0 days 00:00:01.5` as pandas and audformat write it, `00:00:01.5`, `0:01,5`; `1.5 s`, `1500ms`;
-            `PT1.5S`.
+        text: `1.5`; `0 days 00:00:01.5` (the format of pandas and audformat), `00:00:01.5`, `0:01,5`; `1.5 s`,
+            `1500ms`; `PT1.5S`.
 
     Raises:
-        ValueError: none of these, or not finite.
+        ValueError: the text has none of these formats, or is not finite.
 
     >>> [seconds(text) for text in ("1.5", "0 days 00:00:01.500000", "1:01.5", "1500 ms", "PT1M1.5S")]
     [1.5, 1.5, 61.5, 1.5, 61.5]
@@ -41,7 +41,7 @@ def seconds(text: str) -> float:
     if match := _CLOCK.fullmatch(rest):
         sign, *parts = match.groups()
         return (86400 * int(days[1]) if days else 0) + _signed(sign, _sum(parts, (3600, 60, 1)))
-    # Python reads 1_2 as 12; in a table it is a name.
+    # Python reads 1_2 as 12, but in a table it is a name.
     if days or "_" in text or not math.isfinite(value := float(text)):
         raise ValueError(f"'{text}' is not a time")
     return value

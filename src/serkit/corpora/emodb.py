@@ -2,8 +2,8 @@
 
 Names: `03a01Fa` is speaker 03, text a01, emotion F (Freude), take a. Source: database.syntheticspeech.de.
 
-The electroglottograph (EGG) was recorded with the speech but is not in the public archive. Where a copy has
-it, it is either the second channel of the recording or a file of the same name in a folder `egg`.
+The electroglottograph (EGG) was recorded with the speech but is not in the public archive. If a copy has it,
+it is either the second channel of the recording or a file of the same name in a folder `egg`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SPEAKERS = {
     "15": ("male", 25),
     "16": ("female", 31),
 }
-# The letter is the first of the German word: Wut, Langeweile, Ekel, Angst, Freude, Trauer.
+# First letters of the German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer.
 _EMOTIONS = {
     "W": "wut",
     "L": "langeweile",
@@ -73,10 +73,10 @@ def read(folder: Path) -> Corpus:
     def parse(path: Path) -> Utterance | str:
         match = _NAME.fullmatch(path.stem)
         if not match:
-            return "name is not of the form 03a01Fa"
+            return "name does not have the form 03a01Fa"
         speaker, text, emotion, take = match.groups()
         if speaker not in SPEAKERS:
-            return f"no speaker {speaker} in EMO-DB"
+            return f"EMO-DB has no speaker {speaker}"
         sex, age = SPEAKERS[speaker]
         stereo = _is_stereo(path)
         channels = {}
@@ -105,7 +105,7 @@ def _in_egg_folder(path: Path, folder: Path) -> bool:
 
 
 def _is_stereo(path: Path) -> bool:
-    """Tell from the header; a file that cannot be opened is kept, so that `verify` reports it."""
+    """Decide from the header. A file that cannot be opened is kept, so that `verify` reports it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", audio.AudioWarning)
         try:

@@ -1,7 +1,7 @@
-"""A user's own recordings, sorted into one folder per class: `my_folder/angry/x.wav`.
+"""A user's own recordings in one folder per class: `my_folder/angry/x.wav`.
 
-Speakers are unknown: folders inside a class's folder may mean anything, so they are not guessed at. Use a
-table to name them; without speakers no speaker-disjoint protocol can be run.
+Speakers are unknown: folders inside the folder of a class may mean anything, so serkit does not guess. A
+speaker-disjoint protocol requires speakers; use a table to name them.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ LAYOUT = "It should hold one folder per class with the recordings in it, such as
 
 
 def read(folder: Path) -> Corpus:
-    """Read one class per folder, at any depth below it; the folder's name is the emotion.
+    """Read one class per folder, with recordings at any depth; the folder's name is the emotion.
 
     Raises:
-        UserError: the recordings lie directly in `folder`, so that nothing tells their class.
+        UserError: the recordings are directly in `folder`, so that their class is unknown.
     """
     found = recordings(folder)
     if found.paths and all(path.parent == folder for path in found):
         raise UserError(
-            f"{folder}: {len(found.paths)} recordings directly in it and no folder per class. {LAYOUT} "
-            "To give the class in a table instead, use table=FILE.csv"
+            f"{folder}: has {len(found.paths)} recordings directly in it but no folder per class. {LAYOUT} "
+            "To list the classes in a table instead, use table=FILE.csv"
         )
 
     def parse(path: Path) -> Utterance | str:
         name = path.relative_to(folder)
         if len(name.parts) == 1:
-            return "lies directly in the folder, so that its class is unknown"
+            return "is directly in the folder, so its class is unknown"
         return Utterance(
             id=f"folder/{name.with_suffix('').as_posix()}",
             path=path,
@@ -57,20 +57,20 @@ def read(folder: Path) -> Corpus:
 
 
 def _lost(corpus: Corpus, found: Recordings) -> Iterator[str]:
-    """Yield a caution if there are folders that should be classes and have nothing that could be a recording."""
+    """Yield a caution if folders that should be classes contain no recording."""
     there = {path.relative_to(corpus.folder).parts[0] for path in (*found.paths, *found.unread)}
     with os.scandir(corpus.folder) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not finding.is_hidden(entry.name))
     lost = {name: _content(corpus, name) for name in names if name not in there}
     if lost:
         listed = ", ".join(f"'{name}' ({content})" for name, content in lost.items())
-        yield f"no recording in {len(lost)} of {len(names)} folders, each of which would be a class: {listed}"
+        yield f"{len(lost)} of {len(names)} folders, each of which would be a class, contain no recording: {listed}"
 
 
 def _content(corpus: Corpus, name: str) -> str:
-    """Return what is in a folder without recordings."""
+    """Describe the contents of a folder without recordings."""
     if name in corpus.passed_over:
-        return "a link to what is found by another name"
+        return "a link to a folder found under another name"
     return finding.formats(path for path in corpus.passed_over if path.startswith(f"{name}/")) or "empty"
 
 
@@ -87,4 +87,4 @@ def _contradictions(corpus: Corpus) -> Iterator[str]:
             wrong.append(f"{name} ({label})")
     if wrong:
         listed = ", ".join(wrong[:_NAMED]) + (", ..." if len(wrong) > _NAMED else "")
-        yield f"{finding.count(wrong, 'link')} to recordings of other classes left out: {listed}"
+        yield f"{finding.count(wrong, 'link')} to recordings of other classes skipped: {listed}"

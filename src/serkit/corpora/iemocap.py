@@ -1,9 +1,9 @@
 """IEMOCAP: English, five sessions of two actors each, improvised and scripted dialogues.
 
 Labels: `SessionN/dialog/EmoEvaluation/<dialog>.txt`, one line per turn:
-`[6.2901 - 8.2357] <TAB> Ses01F_impro01_F000 <TAB> neu <TAB> [2.5000, 2.5000, 2.5000]`, the last being
+`[6.2901 - 8.2357] <TAB> Ses01F_impro01_F000 <TAB> neu <TAB> [2.5000, 2.5000, 2.5000]`, the last group holds
 valence, activation (arousal) and dominance, each 1 to 5. Sound: `SessionN/sentences/wav/<dialog>/<id>.wav`.
-The letter behind `Ses01` says who wears the markers; the speaker is the letter of the turn.
+The letter after `Ses01` shows who wears the markers; the letter of the turn is the speaker.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FACTS = Facts(
     "Narayanan, S. S. (2008). IEMOCAP: Interactive emotional dyadic motion capture database. Language "
     "Resources and Evaluation 42(4), 335-359.",
     url="https://sail.usc.edu/iemocap/",
-    # oth: another emotion; xxx: the raters did not agree.
+    # oth: another emotion; xxx: the raters disagreed.
     counts={
         "anger": 1103,
         "disgust": 2,
@@ -50,23 +50,23 @@ _TURN = re.compile(r"\[[\d.]+ - [\d.]+\]\t(Ses(\d\d)[FM]_(\w+)_([FM])\w+)\t(\w+)
 
 
 def read(folder: Path) -> Corpus:
-    """Read IEMOCAP; style (improvised or scripted), session and dialogue are attributes.
+    """Read IEMOCAP. Style (improvised or scripted), session and dialogue are attributes.
 
     Turns without a recording, and recordings without an evaluation, are skipped.
     """
     turns = {match[1]: match for match in _turns(folder)}
-    # dialog/wav beside them holds whole dialogues.
+    # dialog/wav in the same session holds whole dialogues.
     found = recordings(folder).only(lambda path: "sentences" in path.relative_to(folder).parts)
     corpus = collect(FACTS, folder, found, lambda path: _parse(path, turns))
     there = {utterance.path.stem for utterance in corpus.utterances}
-    missing = {turn: "evaluated, but has no recording" for turn in sorted(turns) if turn not in there}
+    missing = {turn: "has an evaluation but no recording" for turn in sorted(turns) if turn not in there}
     return replace(corpus, skipped={**corpus.skipped, **missing})
 
 
 def _turns(folder: Path) -> Iterator[re.Match[str]]:
-    """Find the lines that hold a turn's final label."""
+    """Find the lines with the final label of a turn."""
     for path in map(Path, finding.named(str(folder), "*.txt")):
-        # Folders beside these files hold the single raters.
+        # Folders next to these files hold the individual raters.
         if path.parent.name == "EmoEvaluation":
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 if match := _TURN.match(line):
@@ -75,7 +75,7 @@ def _turns(folder: Path) -> Iterator[re.Match[str]]:
 
 def _parse(path: Path, turns: dict[str, re.Match[str]]) -> Utterance | str:
     if path.stem not in turns:
-        return "no evaluation of it in dialog/EmoEvaluation"
+        return "has no evaluation in dialog/EmoEvaluation"
     turn, session, dialog, letter, emotion, valence, arousal, dominance = turns[path.stem].groups()
     return Utterance(
         id=f"iemocap/{turn}",

@@ -1,10 +1,10 @@
-"""LibriSpeech: read English, for learning speakers and words.
+"""LibriSpeech: read English speech, for learning speakers and words.
 
-Names: `19/198/19-198-0001.flac` is speaker, chapter, utterance; `SPEAKERS.TXT` tells the sex.
+Names: `19/198/19-198-0001.flac` holds speaker, chapter and utterance; `SPEAKERS.TXT` lists the sex.
 Source: OpenSLR 12.
 
-Words need the word alignments published at github.com/CorentinJ/librispeech-alignments (made with the
-Montreal Forced Aligner), unpacked over the recordings or into a folder of their own.
+Words require the word alignments published at github.com/CorentinJ/librispeech-alignments (made with the
+Montreal Forced Aligner), unpacked over the recordings or into a separate folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from serkit.corpora.corpus import Corpus, Facts, Utterance
 from serkit.corpora.search import collect, companion, recordings
 from serkit.errors import UserError
 
-#: Speakers of each subset; no speaker is in two.
+#: Number of speakers of each subset; no speaker is in two subsets.
 SPEAKERS = {
     "dev-clean": 40,
     "dev-other": 33,
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 
 class Word(NamedTuple):
-    """A word (lower case) and where it begins and ends, in s."""
+    """A word (lower case) with its start and end in s."""
 
     text: str
     start: float
@@ -62,7 +62,7 @@ class Word(NamedTuple):
 
 
 def read(folder: Path) -> Corpus:
-    """Read LibriSpeech or a subset of it with target `speaker`; subset and chapter are attributes."""
+    """Read LibriSpeech or a subset with target `speaker`; subset and chapter are attributes."""
     sexes = _sexes(companion(folder, "SPEAKERS.TXT"))
     corpus = collect(FACTS, folder, recordings(folder), lambda path: _parse(path, sexes))
     subsets = {str(utterance.attributes.get("subset")) for utterance in corpus.utterances}
@@ -80,36 +80,36 @@ def words(
 ) -> Corpus:
     """Cut LibriSpeech into its most frequent words.
 
-    The vocabulary is that of `vocabulary`, counted over all words of `folder` that are long enough; it is
+    `vocabulary` selects the words, counted over all words in `folder` that are long enough. The vocabulary is
     logged. Spec C.8.
 
     Args:
-        folder: the recordings.
-        alignments: a folder that holds `<speaker>-<chapter>.alignment.txt` at any depth; None: `folder`.
-        most_frequent: how many words to keep.
-        min_letters: shortest word, in letters: without it the most frequent are `the`, `and`, `of`.
-        min_seconds: shortest occurrence, in s.
+        folder: folder of the recordings.
+        alignments: folder with `<speaker>-<chapter>.alignment.txt` at any depth; None: `folder`.
+        most_frequent: number of words to keep.
+        min_letters: minimum letters of a word; without it, the most frequent words are `the`, `and`, `of`.
+        min_seconds: minimum length of an occurrence, in s.
 
     Returns:
         One utterance per occurrence, with `start` and `end` and the targets `word` and `speaker`.
         Recordings without an alignment are skipped.
 
     Raises:
-        UserError: no alignment files, or a line in them that is not one.
+        UserError: there are no alignment files, or a line in them is malformed.
     """
     corpus = read(folder)
     place = folder if alignments is None else alignments
     aligned = _alignments(place)
     if corpus.utterances and not aligned:
         raise UserError(
-            f"{place}: no word alignments in it (<speaker>-<chapter>.alignment.txt at any depth). "
+            f"{place}: contains no word alignments (<speaker>-<chapter>.alignment.txt at any depth). "
             "They are published at https://github.com/CorentinJ/librispeech-alignments"
         )
     occurrences = []
     skipped = dict(corpus.skipped)
     for utterance in corpus.utterances:
         if utterance.path.stem not in aligned:
-            skipped[utterance.path.relative_to(folder).as_posix()] = "no word alignment of it"
+            skipped[utterance.path.relative_to(folder).as_posix()] = "has no word alignment"
         for word in aligned.get(utterance.path.stem, ()):
             if word.end - word.start >= min_seconds:
                 occurrences.append((utterance, word))
@@ -121,7 +121,7 @@ def words(
 
 
 def vocabulary(texts: Iterable[str], most_frequent: int = 1000, min_letters: int = 4) -> list[str]:
-    """Return the most frequent words of at least `min_letters` letters, ties in the order of the alphabet.
+    """Return the most frequent words of at least `min_letters` letters; ties are in alphabetical order.
 
     >>> vocabulary(["house", "the", "the", "garden", "house", "apple"], most_frequent=2)
     ['house', 'apple']
@@ -133,18 +133,18 @@ def vocabulary(texts: Iterable[str], most_frequent: int = 1000, min_letters: int
 def parse_alignment(line: str) -> tuple[str, list[Word]]:
     """Read one line of an alignment file: `84-121123-0000 ",GO,,DO," "0.490,0.890,1.270,1.380,1.5"`.
 
-    The second list holds the end of each item; an item begins where the one before it ends, and an item
-    without letters is silence.
+    The second list holds the end of each item. An item begins at the end of the previous one; an item without
+    letters is silence.
 
     Returns:
-        The utterance's id and its words, silences left out.
+        The utterance's id and its words, without silences.
 
     Raises:
-        UserError: the line is not of that form, or its lists differ in length or run backwards.
+        UserError: the line has another form, or its lists differ in length or run backwards.
     """
     match = _ALIGNMENT.fullmatch(line.strip())
     if not match:
-        raise UserError(f"not a line of a word alignment: {line.strip()[:60]}")
+        raise UserError(f"malformed line of a word alignment: {line.strip()[:60]}")
     texts, ends = match[2].split(","), [float(end) for end in match[3].split(",")]
     if len(texts) != len(ends):
         raise UserError(f"word alignment of {match[1]} has {len(texts)} words but {len(ends)} times")
@@ -158,7 +158,7 @@ def parse_alignment(line: str) -> tuple[str, list[Word]]:
 def _parse(path: Path, sexes: dict[str, str]) -> Utterance | str:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        return "name is not of the form 19-198-0001"
+        return "name does not have the form 19-198-0001"
     speaker, chapter = match.groups()
     attributes = {"chapter": chapter}
     if subset := next((part for part in path.absolute().parts if part in SPEAKERS), None):
@@ -175,7 +175,7 @@ def _parse(path: Path, sexes: dict[str, str]) -> Utterance | str:
 
 
 def _sexes(path: Path | None) -> dict[str, str]:
-    """Read `SPEAKERS.TXT`: columns id, sex, subset, minutes, name between bars; comments begin with `;`."""
+    """Read `SPEAKERS.TXT`: columns id, sex, subset, minutes, name, separated by bars; comments begin with `;`."""
     if path is None:
         return {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,6 +1,6 @@
-"""The most frequent words of LibriSpeech, each cut out of its sentence: for learning words.
+"""The most frequent words of LibriSpeech, cut from their sentences, for learning words.
 
-The folder is that of `librispeech`, with the word alignments unpacked over the recordings.
+The folder is the one of `librispeech`, with the word alignments unpacked over the recordings.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ LAYOUT = f"{librispeech.LAYOUT} The words need <speaker>-<chapter>.alignment.txt
 
 
 def read(folder: Path) -> Corpus:
-    """Read the words with target `word` (see `serkit.corpora.librispeech.words`); `speaker` is a target too.
+    """Read the words with targets `word` and `speaker`; see `serkit.corpora.librispeech.words`.
 
-    The prefix of their ids is the name of this corpus, that of their speakers `librispeech`.
+    Ids have the name of this corpus as prefix; speakers have `librispeech`.
 
     Raises:
-        UserError: no alignment files, or a line in them that is not one.
+        UserError: there are no alignment files, or a line in them is malformed.
     """
     corpus = librispeech.words(folder)
     named = tuple(

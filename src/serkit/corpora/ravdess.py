@@ -1,7 +1,7 @@
-"""RAVDESS, the audio-only speech: English, acted, 24 speakers.
+"""RAVDESS, audio-only speech: English, acted, 24 speakers.
 
-Names: `03-01-06-01-02-01-12` is modality (03 audio only), vocal channel (01 speech), emotion, intensity,
-statement, repetition, actor (even: female). Source: Livingstone & Russo 2018 and the page on Zenodo.
+Names: `03-01-06-01-02-01-12` holds modality (03 audio only), vocal channel (01 speech), emotion, intensity,
+statement, repetition and actor (even: female). Source: Livingstone & Russo 2018 and the page on Zenodo.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _NAME = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1
 
 
 def read(folder: Path) -> Corpus:
-    """Read the audio-only speech of RAVDESS; intensity and repetition are attributes.
+    """Read the audio-only speech of RAVDESS. Intensity and repetition are attributes.
 
-    Sound of the videos (modality 01) and song (channel 02) are skipped.
+    The sound of videos (modality 01) and songs (channel 02) are skipped.
     """
     return collect(FACTS, folder, recordings(folder), _parse)
 
@@ -52,7 +52,7 @@ def read(folder: Path) -> Corpus:
 def _parse(path: Path) -> Utterance | str:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        return "name is not of the form 03-01-06-01-02-01-12"
+        return "name does not have the form 03-01-06-01-02-01-12"
     modality, channel, emotion, intensity, statement, repetition, actor = match.groups()
     if modality != "03":
         return f"modality {modality} (video), not 03 (audio only)"

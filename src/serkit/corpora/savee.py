@@ -1,6 +1,6 @@
 """SAVEE, Surrey Audio-Visual Expressed Emotion: English, acted, four male speakers.
 
-Names: `DC_sa01` or `DC/sa01` is speaker, emotion (a d f h n sa su), number of the sentence. Source: Haq &
+Names: `DC_sa01` or `DC/sa01` holds speaker, emotion (a d f h n sa su) and sentence number. Source: Haq &
 Jackson 2009 and the corpus's page.
 """
 
@@ -44,7 +44,7 @@ _EMOTIONS = {
     "su": "surprise",
 }
 _NAME = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)", re.IGNORECASE)
-# n19 to n30 say, two by two, the sentences 04 and 05 of these emotions.
+# n19 to n30 hold, in pairs, the sentences 04 and 05 of these emotions.
 _REPEATED = ("a", "d", "f", "su", "sa", "h")
 
 
@@ -56,13 +56,13 @@ def read(folder: Path) -> Corpus:
 def _parse(path: Path) -> Utterance | str:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        return "name is not of the form DC_a01"
+        return "name does not have the form DC_a01"
     speaker = (match[1] or path.absolute().parent.name).upper()
     if speaker not in SPEAKERS:
-        return f"no speaker in the name, and the folder is none of {', '.join(SPEAKERS)}"
+        return f"neither the name nor the folder gives one of {', '.join(SPEAKERS)}"
     emotion, number = match[2].lower(), int(match[3])
     return Utterance(
-        # The same id whether the speaker is in the file's name or in the folder's.
+        # The id is the same whether the speaker is in the file's or the folder's name.
         id=f"savee/{speaker}_{emotion}{number:02}",
         path=path,
         speaker=f"savee/{speaker}",
@@ -74,11 +74,11 @@ def _parse(path: Path) -> Utterance | str:
 
 
 def _sentence(emotion: str, number: int) -> str:
-    """Name the words said: sentences are numbered per emotion, but some recur in others.
+    """Name the spoken words: sentences are numbered per emotion, but some recur in other emotions.
 
     Three sentences are common to all emotions, and the neutral set repeats the common and the
-    emotion-specific ones. Which number is which was found by aligning the cepstra of the recordings; all
-    four speakers agree.
+    emotion-specific ones. The mapping was found by aligning the cepstra of the recordings; all four speakers
+    agree.
 
     >>> _sentence("a", 1), _sentence("n", 16), _sentence("n", 22), _sentence("h", 9)
     ('common01', 'common01', 'd05', 'h09')

@@ -1,4 +1,4 @@
-"""Finding the recordings below a folder, and making a corpus of those that fit its naming."""
+"""Find the recordings below a folder, and build a corpus from those that fit its naming scheme."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from serkit.errors import UserError
 from serkit.finding import PassedOver
 from serkit.text import composed
 
-#: Why a file whose name fits a corpus is none of its utterances.
-UNREAD = "a format that serkit does not read"
+#: Reason for skipping a file whose name fits a corpus.
+UNREAD = "unsupported format"
 
 
 @dataclass(frozen=True)
 class Recordings:
-    """What lies in a corpus's folder and below it.
+    """Contents of a corpus's folder and below.
 
     Args:
-        paths: recordings, in the order of their names.
-        unread: files that may be recordings in a format serkit does not read.
-        passed_over: all that is left out, by its path from the folder, with the reason.
+        paths: recordings, sorted by name.
+        unread: files that may be recordings in an unsupported format.
+        passed_over: skipped files and folders by their path from the folder, with the reason.
     """
 
     paths: tuple[Path, ...]
@@ -35,18 +35,18 @@ class Recordings:
         return iter(self.paths)
 
     def only(self, keep: Callable[[Path], bool]) -> Recordings:
-        """Return those that pass a test."""
+        """Return the contents that pass a test."""
         return replace(self, paths=tuple(filter(keep, self.paths)), unread=tuple(filter(keep, self.unread)))
 
 
 def recordings(folder: Path) -> Recordings:
-    """Find every recording in a folder and below it; see `serkit.finding`.
+    """Find all recordings in a folder and below it; see `serkit.finding`.
 
     Raises:
-        UserError: `folder` is a file, or a folder below it may not be read.
+        UserError: `folder` is a file, or a folder below it is not readable.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: is a file; this corpus is read from a folder")
+        raise UserError(f"{folder}: is a file; this corpus requires a folder")
     found = finding.below(str(folder))
     for place, problem in found.problems.items():
         raise UserError(f"{place}: {problem}")
@@ -60,19 +60,19 @@ def recordings(folder: Path) -> Recordings:
 
 
 def collect(facts: Facts, folder: Path, found: Recordings, parse: Callable[[Path], Utterance | str]) -> Corpus:
-    """Make a corpus of the recordings whose name can be parsed.
+    """Build a corpus from the recordings whose names can be parsed.
 
     Args:
-        facts: what the publishers say about the corpus.
-        folder: where it lies.
-        found: what is in it.
-        parse: returns the utterance of a recording, or the reason why it is none.
+        facts: the publishers' facts about the corpus.
+        folder: folder of the corpus.
+        found: contents of the folder.
+        parse: returns the utterance of a recording, or the reason to skip it.
 
     Returns:
-        The corpus, its utterances in the order of their ids. Of several recordings with one id (the same
-        file as WAV and FLAC, or in two folders) the first is kept; what only ffmpeg reads, such as a video beside
-        its sound, gives way to all others. Files that have the name of a recording and a format that is not read are
-        skipped, with a caution, unless there is a recording of the same id.
+        The corpus, with utterances sorted by id. Of several recordings with one id (the same file as WAV and FLAC, or
+        in two folders) the first is kept; formats that only ffmpeg reads, such as a video of the same take, come last.
+        Files with the name of a recording and an unsupported format are skipped with a caution, unless there is a
+        recording with the same id.
     """
     utterances: dict[str, Utterance] = {}
     skipped = {}
@@ -83,7 +83,7 @@ def collect(facts: Facts, folder: Path, found: Recordings, parse: Callable[[Path
             skipped[name] = result
             continue
         if not result.id.isascii():
-            # The same on every system, whichever form it gives to names.
+            # In one Unicode form, so that ids are the same on every system.
             result = replace(result, id=composed(result.id))
         if result.id in utterances:
             kept = utterances[result.id].path.relative_to(folder).as_posix()
@@ -102,9 +102,9 @@ def collect(facts: Facts, folder: Path, found: Recordings, parse: Callable[[Path
 
 
 def companion(folder: Path, name: str) -> Path | None:
-    """Find a corpus's list of speakers or ratings: in the folder, below it, or beside it.
+    """Find a corpus's list of speakers or ratings: in the folder, below it, or next to it.
 
-    Beside it because many people name the folder that holds the sound, not the one that holds everything.
+    Next to it, because many users give the folder of the sound files instead of the corpus's root folder.
     """
     for place in (folder, folder.absolute().parent):
         if (place / name).is_file():
@@ -113,10 +113,10 @@ def companion(folder: Path, name: str) -> Path | None:
 
 
 def _lost(facts: Facts, lost: Mapping[Path, Utterance], kept: Iterable[Utterance]) -> str:
-    """Tell which files are left out for their format, and which classes with them."""
+    """Describe the files that are skipped for their format, and the classes lost with them."""
     missing = {utterance.targets.get(facts.target) for utterance in lost.values()}
     missing -= {utterance.targets.get(facts.target) for utterance in kept}
     classes = ", ".join(sorted(f"'{label}'" for label in missing if isinstance(label, str)))
     formats = finding.formats(map(str, lost))
-    text = f"{finding.count(lost, 'recording')} left out, in formats that serkit does not read ({formats})"
-    return f"{text}; nothing is left of {facts.target} {classes}" if classes else text
+    text = f"{finding.count(lost, 'recording')} skipped, in unsupported formats ({formats})"
+    return f"{text}; no recording remains of {facts.target} {classes}" if classes else text

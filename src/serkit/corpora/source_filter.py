@@ -1,7 +1,7 @@
-"""A source-filter model of emotional speech, with its electroglottogram (EGG) and its true F0.
+"""A source-filter model of emotional speech, with electroglottogram (EGG) and true F0.
 
 Glottal cycles drive vocal-tract resonances that glide through a fixed sequence of syllables (Fant 1960).
-Speakers differ in F0, tract length, tempo and voice quality. Emotions move F0 level and range, tempo,
+Speakers differ in F0, tract length, tempo and voice quality. Emotions shift F0 level and range, tempo,
 loudness and voice quality in published directions (see `MANNERS`).
 """
 
@@ -17,20 +17,20 @@ from serkit.errors import UserError, unknown
 RATE = 16000
 #: Samples between two values of every contour: 10 ms.
 HOP = 160
-# Raised whenever the same seed no longer gives the same samples.
+# Increase this whenever the same seed no longer gives the same samples.
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class Take:
-    """One utterance with its truth.
+    """One utterance with its ground truth.
 
     Args:
         speech: float32 samples of shape (samples,), full scale 1.0.
         egg: vocal-fold contact of the same take, aligned with `speech`; more contact is more positive.
-        rate: of both, in Hz.
-        f0: in Hz, shape (samples // 160,); value `i` belongs to time `i` * 10 ms; 0 where unvoiced.
-            The intended contour: single cycles depart from it by the jitter.
+        rate: sampling rate of both, in Hz.
+        f0: intended F0 contour in Hz, shape (samples // 160,); value `i` belongs to time `i` * 10 ms; 0 if unvoiced.
+            Individual cycles deviate from it by the jitter.
     """
 
     speech: np.ndarray
@@ -41,20 +41,20 @@ class Take:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a way of speaking departs from neutral; scaling all by a number makes it weaker or stronger.
+    """Deviations of a speaking style from neutral; scaling them all makes the style weaker or stronger.
 
     Args:
-        pitch: of the mean F0, in semitones.
-        span: of the F0 excursions, in powers of 2.
-        pace: of the tempo, in powers of 2.
-        level: in dB.
-        tilt: at 3 kHz in dB; negative is more energy in the high frequencies.
-        open: of the open quotient; negative is tense.
-        breath: noise at the glottis in dB.
-        jitter: deviation of single cycles, as a share of the period.
-        tremor: semitones of a 6 Hz tremor.
-        rise: semitones over the last third, positive is upwards.
-        smile: of the formants (shorter tract), in powers of 2.
+        pitch: change of the mean F0, in semitones.
+        span: change of the F0 excursions, in powers of 2.
+        pace: change of the tempo, in powers of 2.
+        level: change of the level, in dB.
+        tilt: change of the level at 3 kHz, in dB; negative means more energy at high frequencies.
+        open: change of the open quotient; negative means a tense voice.
+        breath: change of the noise at the glottis, in dB.
+        jitter: deviation of individual cycles, as a share of the period.
+        tremor: depth of a 6 Hz tremor, in semitones.
+        rise: F0 change over the last third, in semitones; positive means upward.
+        smile: change of the formants (shorter tract), in powers of 2.
     """
 
     pitch: float = 0.0
@@ -70,9 +70,9 @@ class Manner:
     smile: float = 0.0
 
 
-#: F0, tempo and level move in the directions given by Juslin & Laukka 2003 (Psychological Bulletin 129) for
-#: anger, fear, happiness and sadness, by Murray & Arnott 1993 (JASA 93) for disgust, and by Scherer &
-#: Oshinsky 1977 (Motivation and Emotion 1) for surprise. The amounts and part of the voice quality are ours.
+#: Directions of F0, tempo and level follow Juslin & Laukka 2003 (Psychological Bulletin 129) for anger,
+#: fear, happiness and sadness, Murray & Arnott 1993 (JASA 93) for disgust, and Scherer & Oshinsky 1977
+#: (Motivation and Emotion 1) for surprise. The amounts and part of the voice quality are serkit's choice.
 MANNERS = {
     # pitch, span, pace, level, tilt, open, breath, jitter, tremor, rise, smile
     "anger": Manner(4, 0.6, 0.15, 8, -8, -0.12, -2, 0.008, 0, 1, 0),
@@ -84,12 +84,12 @@ MANNERS = {
     "surprise": Manner(6, 0.7, 0, 1, 0, 0.08, 5, 0, 0, 8, 0.03),
 }
 
-#: Standard deviation from take to take; it makes the emotions overlap.
+#: Standard deviation between takes; it makes the emotions overlap.
 _SPREAD = Manner(1, 0.2, 0.07, 1.5, 1.2, 0.03, 1.5, 0.002, 0.05, 1, 0.015)
-# An emotion is expressed at this share of `MANNERS`, drawn per take: some takes are half-hearted.
+# Range of the share of `MANNERS` that a take expresses; some takes are half-hearted.
 _STRENGTH = (0.7, 1.2)
 
-# In dB of full scale: neutral speech where it is voiced (RMS), and the room.
+# In dB of full scale: voiced neutral speech (RMS), and room noise.
 _LEVEL = -29.0
 _ROOM = -75.0
 _EGG_LEVEL = 0.35
@@ -97,14 +97,14 @@ _EGG_LEVEL = 0.35
 
 @dataclass(frozen=True)
 class _Voice:
-    """What stays the same in all takes of a speaker.
+    """Properties that are constant over all takes of a speaker.
 
     Args:
         f0: mean F0 of neutral speech in Hz.
-        tract: factor on the formants of a 17.5 cm vocal tract.
-        tempo: factor on the speed of the average speaker.
+        tract: factor of the formants of a 17.5 cm vocal tract.
+        tempo: factor of the tempo of the average speaker.
         open_quotient: share of a cycle in which the glottis is open.
-        tilt: attenuation at 3 kHz in dB, on top of the pulse's own.
+        tilt: attenuation at 3 kHz in dB, in addition to the pulse's own.
         breath: noise at the glottis in dB of the derivative of the flow.
     """
 
@@ -118,7 +118,7 @@ class _Voice:
 
 @dataclass(frozen=True)
 class _Sound:
-    """A piece of a syllable: formants in Hz, amplitudes of voice and noise, centre of the noise in Hz."""
+    """A part of a syllable: formants in Hz, amplitudes of voice and noise, center of the noise in Hz."""
 
     seconds: float
     formants: tuple[float, float, float]
@@ -128,7 +128,7 @@ class _Sound:
 
 
 _PAUSE = _Sound(0.14, (500, 1500, 2500))
-# Vowels: means of the men of Peterson & Barney 1952. Close ones are voiced more strongly, or they vanish.
+# Vowels: means of the men in Peterson & Barney 1952. Close vowels are stronger, or they would vanish.
 _VOWELS = {
     "a": _Sound(0.15, (730, 1090, 2440), 1.0),
     "e": _Sound(0.14, (530, 1840, 2480), 1.0),
@@ -149,7 +149,7 @@ _CONSONANTS = {
     "l": (_Sound(0.06, (360, 1200, 2700), 0.5),),
 }
 
-#: Sentences 1, 2, ...: syllables, the accented ones in capitals.
+#: Syllables of sentences 1, 2, ...; accented syllables are in capitals.
 SENTENCES = (
     "ma NO ti ke LA su",
     "da lo PI na se MU ka",
@@ -163,10 +163,10 @@ SENTENCES = (
 
 
 def utterance(speaker: int, sentence: int, emotion: str, take: int = 1, seed: int = 0) -> Take:
-    """Synthesise one utterance; the same arguments give the same samples.
+    """Synthesize one utterance; the same arguments give the same samples.
 
     Raises:
-        UserError: no such emotion or sentence, a number below 1, or a negative seed.
+        UserError: the emotion or sentence is unknown, a number is below 1, or the seed is negative.
     """
     check(speaker, sentence, emotion, take, seed)
     rng = np.random.default_rng([seed, speaker, sentence, take, zlib.crc32(emotion.encode())])
@@ -177,7 +177,7 @@ def utterance(speaker: int, sentence: int, emotion: str, take: int = 1, seed: in
     flow, contact = _glottis(f0, open_quotient, max(0.005 + manner.jitter, 0.0), rng)
 
     voicing = _per_sample(score.voicing)
-    source = np.diff(flow, prepend=flow[0]) * voicing  # radiation at the lips differentiates
+    source = np.diff(flow, prepend=flow[0]) * voicing  # lip radiation differentiates
     breath = 10 ** ((voice.breath + manner.breath) / 20) * source.std()
     # Turbulence is strongest while the glottis is open.
     source += breath * (0.3 + flow) * voicing * rng.standard_normal(len(flow))
@@ -190,7 +190,7 @@ def utterance(speaker: int, sentence: int, emotion: str, take: int = 1, seed: in
     speech += 10 ** (_ROOM / 20) * rng.standard_normal(len(speech))
     speech *= min(1.0, 0.95 / np.abs(speech).max())
 
-    # Contact hardly depends on how strong the voice is, only on whether there is one.
+    # Contact hardly depends on the strength of the voice, only on whether it is present.
     egg = _EGG_LEVEL * contact * np.minimum(4 * voicing, 1) + _larynx_movement(len(speech), rng)
     truth = np.where(score.voicing > 0, f0, 0.0)
     return Take(speech.astype(np.float32), egg.astype(np.float32), RATE, truth)
@@ -220,7 +220,7 @@ def _perform(emotion: str, rng: np.random.Generator) -> Manner:
 
 @dataclass(frozen=True)
 class _Score:
-    """What the mouth does, one row per 10 ms; `accent` is 1 in the vowel of an accented syllable."""
+    """Articulation, one row per 10 ms; `accent` is 1 in the vowel of an accented syllable."""
 
     formants: np.ndarray
     voicing: np.ndarray
@@ -230,7 +230,7 @@ class _Score:
 
 
 def _articulate(sentence: str, tempo: float, rng: np.random.Generator) -> _Score:
-    """Lay the sounds of a sentence out in time and let the formants glide from one to the next."""
+    """Place the sounds of a sentence in time, with formants that glide from one to the next."""
     sounds, accents = [], []
     for syllable in sentence.split():
         onset = _CONSONANTS[syllable[0].lower()]
@@ -238,7 +238,7 @@ def _articulate(sentence: str, tempo: float, rng: np.random.Generator) -> _Score
         accents += [0.0] * len(onset) + [float(syllable.isupper())]
     seconds = np.array([sound.seconds for sound in sounds]) * (1 + 0.2 * np.array(accents)) / tempo
     seconds *= np.exp(0.08 * rng.standard_normal(len(sounds)))
-    seconds[-1] *= 1.3  # speakers draw out the last syllable
+    seconds[-1] *= 1.3  # speakers lengthen the last syllable
     sounds, accents = [_PAUSE, *sounds, _PAUSE], [0.0, *accents, 0.0]
     seconds = np.concatenate([[_PAUSE.seconds], seconds, [_PAUSE.seconds]])
 
@@ -246,7 +246,7 @@ def _articulate(sentence: str, tempo: float, rng: np.random.Generator) -> _Score
     which = np.minimum(np.searchsorted(np.cumsum(seconds), times, side="right"), len(sounds) - 1)
     accent = np.array(accents)[which]
     formants = np.array([sound.formants for sound in sounds], dtype=float)
-    formants *= np.exp(0.03 * rng.standard_normal(formants.shape))  # nobody hits a target exactly
+    formants *= np.exp(0.03 * rng.standard_normal(formants.shape))  # no speaker hits a target exactly
     voicing = np.array([sound.voicing for sound in sounds])[which]
     return _Score(
         formants=np.stack([_smooth(track, 9) for track in formants[which].T], axis=1),
@@ -258,7 +258,7 @@ def _articulate(sentence: str, tempo: float, rng: np.random.Generator) -> _Score
 
 
 def _melody(score: _Score, manner: Manner, rng: np.random.Generator) -> np.ndarray:
-    """F0 contour in semitones above the speaker's mean, shape (frames,)."""
+    """Return the F0 contour in semitones above the speaker's mean, shape (frames,)."""
     voiced = np.flatnonzero(score.voicing)
     time = np.arange(len(score.voicing))
     position = np.clip((time - voiced[0]) / (voiced[-1] - voiced[0]), 0, 1)
@@ -267,19 +267,19 @@ def _melody(score: _Score, manner: Manner, rng: np.random.Generator) -> np.ndarr
     melody = 2**manner.span * excursion + manner.rise * np.maximum(position - 2 / 3, 0) * 3
     melody += manner.tremor * np.sin(2 * np.pi * (6 * time * HOP / RATE + rng.uniform()))
     melody += manner.pitch - melody[voiced].mean()
-    # A voice has about an octave above and below its mean.
+    # A voice reaches about an octave above and below its mean.
     return 12 * np.tanh(melody / 12)
 
 
 def _glottis(
     f0: np.ndarray, open_quotient: float, jitter: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Airflow (Rosenberg 1971, trigonometric pulse) and vocal-fold contact of the same cycles.
+    """Return airflow (Rosenberg 1971, trigonometric pulse) and vocal-fold contact of the same cycles.
 
     Args:
         f0: in Hz, shape (frames,).
-        open_quotient: a cycle begins with the glottis opening and is open for this share.
-        jitter: standard deviation of a cycle's beginning, as a share of the period.
+        open_quotient: share of a cycle in which the glottis is open; a cycle starts with the opening.
+        jitter: standard deviation of the start of a cycle, as a share of the period.
 
     Returns:
         flow, 0 to about 1, and contact, of mean 0 and range about 1, of shape (frames * HOP,).
@@ -298,7 +298,7 @@ def _glottis(
     closing = np.cos(0.5 * np.pi * (position - peak) / (open_quotient - peak))
     flow = np.where(position < peak, opening, np.where(position < open_quotient, closing, 0.0))
 
-    # The folds close fast, fastest when the flow stops, and part slowly until the next cycle opens.
+    # The folds close fast, fastest when the flow stops, and separate slowly until the next cycle.
     rise = 0.12
     touch = (position - open_quotient + rise / 2) % 1
     fall = 1 - open_quotient - rise / 2
@@ -309,14 +309,14 @@ def _glottis(
 
 
 def _tract(formants: np.ndarray, scale: float, tilt: float) -> np.ndarray:
-    """All-pole vocal tract and spectral tilt: polynomials in z^-1 of shape (frames, 16).
+    """Return all-pole vocal tract and spectral tilt: polynomials in z^-1 of shape (frames, 16).
 
     Args:
-        formants: 1 to 3 of a tract of 17.5 cm, in Hz, shape (frames, 3).
-        scale: factor on all formants.
-        tilt: attenuation at 3 kHz in dB, by one pole as in Klatt & Klatt 1990.
+        formants: formants 1 to 3 of a tract of 17.5 cm, in Hz, shape (frames, 3).
+        scale: factor of all formants.
+        tilt: attenuation at 3 kHz in dB, with one pole as in Klatt & Klatt 1990.
     """
-    # Above the third, formants lie about as in a uniform tube.
+    # Above the third, formants are close to those of a uniform tube.
     higher = np.broadcast_to([3500.0, 4500.0, 5500.0, 6500.0], (len(formants), 4))
     frequencies = np.hstack([formants, higher]) * scale
     polynomial = _resonances(frequencies, 50 + 0.04 * frequencies)
@@ -328,7 +328,7 @@ def _tract(formants: np.ndarray, scale: float, tilt: float) -> np.ndarray:
 
 
 def _resonances(frequencies: np.ndarray, bandwidths: np.ndarray) -> np.ndarray:
-    """Denominator of a cascade of resonators, Hz of shape (frames, n): polynomials (frames, 2 n + 1)."""
+    """Return the denominator of a cascade of resonators, in Hz (frames, n), as polynomials (frames, 2 n + 1)."""
     radius = np.exp(-np.pi * bandwidths / RATE)
     linear = -2 * radius * np.cos(2 * np.pi * frequencies / RATE)
     polynomial = np.ones((len(frequencies), 1))
@@ -338,7 +338,7 @@ def _resonances(frequencies: np.ndarray, bandwidths: np.ndarray) -> np.ndarray:
 
 
 def _multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Product of polynomials, row by row."""
+    """Multiply polynomials row by row."""
     product = np.zeros((len(left), left.shape[1] + right.shape[1] - 1))
     for power in range(right.shape[1]):
         product[:, power : power + left.shape[1]] += left * right[:, power : power + 1]
@@ -351,7 +351,7 @@ def _filter(signal: np.ndarray, denominator: np.ndarray, unit: str = "dc") -> np
     Args:
         signal: shape (frames * HOP,).
         denominator: polynomials in z^-1, shape (frames, order + 1).
-        unit: what the gain is 1 for: `dc`, or `power` (white noise keeps its level).
+        unit: signal whose gain is 1: `dc`, or `power` (white noise keeps its level).
     """
     parts = 7  # HOPs per block: 20 ms of signal and 50 ms for the resonances to die away
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2 * HOP) / (2 * HOP))
@@ -367,7 +367,7 @@ def _filter(signal: np.ndarray, denominator: np.ndarray, unit: str = "dc") -> np
 
 
 def _larynx_movement(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Slow drift and noise of an EGG."""
+    """Return slow drift and noise of an EGG."""
     time = np.arange(samples) / RATE
     drift = sum(
         rng.uniform(0.02, 0.06) * np.sin(2 * np.pi * (rng.uniform(0.3, 1.5) * time + rng.uniform())) for _ in range(2)
@@ -376,26 +376,26 @@ def _larynx_movement(samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _per_sample(track: np.ndarray) -> np.ndarray:
-    """From one value per 10 ms to one per sample."""
+    """Interpolate from one value per 10 ms to one per sample."""
     return np.interp(np.arange(len(track) * HOP) / HOP, np.arange(len(track)), track)
 
 
 def _smooth(track: np.ndarray, width: int) -> np.ndarray:
-    """Weighted moving mean over an odd number of frames."""
+    """Return the weighted moving mean over an odd number of frames."""
     weights = np.hanning(width + 2)[1:-1]
     return np.convolve(np.pad(track, width // 2, mode="edge"), weights / weights.sum(), mode="valid")
 
 
 def check(speaker: int, sentence: int, emotion: str, take: int, seed: int) -> None:
-    """Refuse what cannot be made.
+    """Check the arguments of an utterance.
 
     Raises:
-        UserError: unknown emotion, or a number out of its range.
+        UserError: the emotion is unknown, or a number is out of range.
     """
     if emotion not in MANNERS:
         raise unknown("emotion", emotion, MANNERS)
     if not 1 <= sentence <= len(SENTENCES):
-        raise UserError(f"sentence: 1 to {len(SENTENCES)}, not {sentence}")
+        raise UserError(f"sentence must be from 1 to {len(SENTENCES)}, got {sentence}")
     for name, number, least in [("speaker", speaker, 1), ("take", take, 1), ("seed", seed, 0)]:
         if number < least:
-            raise UserError(f"{name}: at least {least}, not {number}")
+            raise UserError(f"{name} must be at least {least}, got {number}")

@@ -1,8 +1,8 @@
-"""Generated speech with its electroglottogram (EGG): a corpus for tests, the demo and the examples.
+"""Generated speech with electroglottogram (EGG): a corpus for tests, the demo and the examples.
 
-Nobody spoke it, so anyone may share it, and what is unknown of real speech is known here: the F0 of every
-frame, and that both signals stem from the same glottal cycles (see `source_filter`). It shows that a chain
-works; a score on it says nothing about emotion in real voices.
+It contains no human voices, so anyone may share it. The true F0 of every frame is known, and both signals
+come from the same glottal cycles (see `source_filter`). The corpus shows that a pipeline works; a score on
+it is no evidence about emotion in real voices.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ FACTS = Facts(
     url="",
 )
 
-LAYOUT = "Expected: synthetic.json and s01_t1_anger_1.wav ... as written by serkit.corpora.synthetic.generate"
+LAYOUT = "It should hold synthetic.json and s01_t1_anger_1.wav ... as written by serkit.corpora.synthetic.generate"
 
 _RECIPE = "synthetic.json"
 _NAME = re.compile(r"s(?P<speaker>\d+)_t(?P<sentence>\d+)_(?P<emotion>[a-z]+)_(?P<take>\d+)")
 
 
 def read(folder: str | Path) -> Corpus:
-    """Read a folder written by `generate`: channel 0 of a file is speech, channel 1 the EGG.
+    """Read a folder written by `generate`: channel 0 of a file is the speech, channel 1 the EGG.
 
     Raises:
         UserError: `synthetic.json` is broken.
@@ -58,10 +58,10 @@ def read(folder: str | Path) -> Corpus:
     def parse(path: Path) -> Utterance | str:
         match = _NAME.fullmatch(path.stem)
         if match is None:
-            return "not named <speaker>_<sentence>_<emotion>_<take>.wav"
+            return "name does not have the form <speaker>_<sentence>_<emotion>_<take>.wav"
         return _describe(path, match, recipe["egg_start"])
 
-    # `_describe` opens the file: it can do nothing with formats that are not read.
+    # `_describe` opens the file, so unsupported formats are excluded.
     return collect(FACTS, folder, replace(recordings(folder), unread=()), parse)
 
 
@@ -75,31 +75,31 @@ def generate(
     egg_start: float = 0.0,
     egg_inverted: bool = False,
 ) -> Corpus:
-    """Write a corpus, or what is missing of it, and read it.
+    """Write a corpus, or its missing files, and read it.
 
-    An utterance depends on its own name and the seed only: a larger corpus holds the same files as a smaller
-    one. Speakers with odd numbers are male, with even numbers female.
+    An utterance depends only on its name and the seed, so a larger corpus includes the files of a smaller one.
+    Speakers with odd numbers are male, those with even numbers female.
 
     Args:
-        folder: made if it does not exist.
-        speakers, sentences, takes: how many of each; every speaker says every sentence in every emotion.
+        folder: output folder; created if it does not exist.
+        speakers, sentences, takes: number of each; every speaker says every sentence in every emotion.
         emotions: names from `MANNERS`.
-        seed: of everything random, >= 0.
-        egg_start: s by which the EGG recording starts before the speech, as in recordings on two devices.
+        seed: random seed, >= 0.
+        egg_start: time in s by which the EGG starts before the speech, as in recordings on two devices.
         egg_inverted: whether more contact is more negative, as with some devices.
 
     Raises:
-        UserError: a number or emotion that cannot be had, or the folder holds another recipe.
+        UserError: a number or emotion is invalid, or the folder holds a corpus of another recipe.
     """
     folder = Path(folder)
     emotions = [emotions] if isinstance(emotions, str) else sorted(set(emotions))
     if not emotions:
-        raise UserError(f"emotions: none given. Available: {', '.join(MANNERS)}")
+        raise UserError(f"emotions is empty. Available: {', '.join(MANNERS)}")
     for name, count in {"speakers": speakers, "sentences": sentences, "takes": takes}.items():
         if count < 1:
-            raise UserError(f"{name}: at least 1 is needed, not {count}")
+            raise UserError(f"{name} must be at least 1, got {count}")
     if not 0 <= egg_start <= 10:
-        raise UserError(f"egg_start: 0 to 10 s, not {egg_start}")
+        raise UserError(f"egg_start must be from 0 to 10 s, got {egg_start}")
     recipe = {
         "version": VERSION,
         "seed": seed,
@@ -114,13 +114,13 @@ def generate(
     for key in plan:
         check(*key, seed)
     if folder.is_file():
-        raise UserError(f"{folder}: is a file; the corpus needs a folder")
+        raise UserError(f"{folder}: is a file; the corpus requires a folder")
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _RECIPE).exists():
         write_bytes(folder / _RECIPE, json.dumps(recipe, indent=2).encode() + b"\n")
     elif (found := _read_recipe(folder)) != recipe:
         different = ", ".join(f"{key} = {found.get(key)}" for key in recipe if found.get(key) != recipe[key])
-        raise UserError(f"{folder}: holds a corpus of another recipe ({different} there). Choose another folder")
+        raise UserError(f"{folder}: holds a corpus of another recipe (it has {different}); choose another folder")
     for speaker, sentence, emotion, take in plan:
         path = folder / f"s{speaker:02d}_t{sentence}_{emotion}_{take}.wav"
         if not path.exists():
@@ -148,7 +148,7 @@ def _read_recipe(folder: Path) -> dict:
         recipe = read_json(path)
         recipe["egg_start"] = float(recipe["egg_start"])
     except (UserError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a recipe of the synthetic corpus ({error})") from None
+        raise UserError(f"{path}: is not a recipe of the synthetic corpus ({error})") from None
     return recipe
 
 

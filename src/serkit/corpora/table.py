@@ -1,22 +1,22 @@
 """A user's own recordings, listed in a table: CSV, TSV or Parquet.
 
-Names, labels and columns are cleaned (see `serkit.text`), blank rows skipped.
+Names, labels and columns are cleaned (see `serkit.text`); blank rows are skipped.
 
 | column | meaning |
 | --- | --- |
-| path | the sound file; relative to the table's folder |
-| emotion | the label; any spelling of `serkit.emotions` |
+| path | sound file, relative to the table's folder |
+| emotion | label, in any spelling of `serkit.emotions` |
 | id | name of the row; default: the path without its suffix |
 | speaker, sentence, sex, language, session | as in `Utterance`; session is an attribute |
 | start, end | interval of the file, in s or as `0 days 00:00:01.5` (see `serkit.corpora.durations`) |
-| channel | channel that holds the speech, from 0; default: all mixed down |
+| channel | channel of the speech, counted from 0; default: mean of all channels |
 | egg, egg_channel | file of the electroglottograph (default: the same) and its channel (default 0) |
-| egg_start | where in that file the speech begins, likewise; default 0 |
+| egg_start | time in that file at which the speech begins, in the same formats; default 0 |
 | corpus | prefix of id, speaker and sentence; default: table |
-| any other | a further target: numbers if every value is one, else text; empty where unknown |
+| any other | further target: numbers if all values are numbers, otherwise text; empty if unknown |
 
-Missing are an empty cell and what programs write for one (`NA`, `nan`, ...): such a row has no speaker, no start, no
-value of a further target. In a column of labels a word such as `none` is a class.
+Empty cells and the words that programs write for them (`NA`, `nan`, ...) are missing values: such a row has no speaker,
+no start, or no value of a further target. In a column of labels, a word such as `none` is a class.
 """
 
 from __future__ import annotations
@@ -54,22 +54,22 @@ _FILES = frozenset({"path", "egg"})
 _SEXES = {"f": "female", "m": "male"}
 
 Row = Mapping[str, str]
-#: Rows by their number in the file; the header is row 1.
+#: Rows by number in the file; the header is row 1.
 Rows = dict[int, Row]
 
 
 def read(path: Path) -> Corpus:
-    """Read a table; see the module for its columns.
+    """Read a table; the module docstring lists its columns.
 
     Raises:
-        UserError: no table, a missing column or value, a number that is none, two rows with one id, or
-            recordings that do not exist (all counted, three named).
+        UserError: the file is not a table, a column or value is missing, a number is malformed, two rows have one id,
+            or recordings do not exist (all are counted, three are named).
     """
     columns, rows = read_rows(path)
-    # A column without a name is the number of the row, as pandas writes it.
+    # A column without a name is the row number that pandas writes.
     others = [name for name in columns if name and name not in _KNOWN]
     if "emotion" not in columns and not others and "path" in columns:
-        raise UserError(f"{path}: no column 'emotion' and no other label. Found: {', '.join(columns)}")
+        raise UserError(f"{path}: has no column 'emotion' and no other label. Columns: {', '.join(columns)}")
     numeric = {name for name in others if _is_numeric(row[name] for row in rows.values())}
     labels = {number: _label(path, number, row, others, numeric) for number, row in rows.items()}
     found = utterances(path, columns, rows)
@@ -79,21 +79,21 @@ def read(path: Path) -> Corpus:
 
 
 def utterances(path: Path, columns: Sequence[str], rows: Rows) -> dict[int, Utterance]:
-    """Make the utterances of a table, without their labels.
+    """Build the utterances of a table, without labels.
 
     Args:
-        path: the table; files are seen from its folder.
-        columns: its header.
-        rows: its cells, see `read_rows`.
+        path: path of the table; sound files are relative to its folder.
+        columns: header of the table.
+        rows: cells of the table, see `read_rows`.
 
     Returns:
-        Utterance by number of its row.
+        Utterances by row number.
 
     Raises:
-        UserError: as `read`, but for labels.
+        UserError: as in `read`, except for labels.
     """
     if "path" not in columns:
-        raise UserError(f"{path}: no column 'path'. Found: {', '.join(columns) or 'none'}")
+        raise UserError(f"{path}: has no column 'path'. Columns: {', '.join(columns) or 'none'}")
     found = {}
     for number, row in rows.items():
         try:
@@ -104,26 +104,26 @@ def utterances(path: Path, columns: Sequence[str], rows: Rows) -> dict[int, Utte
 
 
 def read_rows(path: Path) -> tuple[list[str], Rows]:
-    """Read the header and the cells as cleaned text; an empty cell is an empty string, a blank row is left out.
+    """Read the header and the cells as cleaned text. An empty cell is an empty string; blank rows are skipped.
 
     Raises:
-        UserError: not a table, or one that cannot be read.
+        UserError: the file is not a table, or cannot be read.
     """
     suffix = path.suffix.lower()
     if path.is_dir() or suffix not in {*_DELIMITERS, ".parquet"}:
-        raise UserError(f"{path}: not a table; one of {', '.join(sorted(_DELIMITERS))}, .parquet is needed")
+        raise UserError(f"{path}: is not a table; supported are {', '.join(sorted(_DELIMITERS))}, .parquet")
     if suffix == ".parquet":
         return _parquet_rows(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            # Strict: a quote that is never closed would swallow all rows behind it.
+            # Strict, because an unclosed quote would swallow all following rows.
             reader = csv.reader(file, delimiter=_DELIMITERS[suffix], strict=True)
             lines = list(reader)
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text; save the table as UTF-8") from None
+        raise UserError(f"{path}: is not UTF-8 text; save the table as UTF-8") from None
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {reader.line_num}: quotes do not match ({error}); close each, double those inside a cell"
+            f"{path}, line {reader.line_num}: quotes do not match ({error}); close each, and double those inside a cell"
         ) from None
     filled = {number: line for number, line in enumerate(lines, start=1) if not all(map(is_missing, line))}
     header = next(iter(filled), 0)
@@ -140,21 +140,20 @@ def read_rows(path: Path) -> tuple[list[str], Rows]:
 
 
 def cell(column: str, text: str) -> str:
-    """Return the text of a cell, cleaned but for the names of files, in which every letter counts."""
+    """Return the text of a cell, cleaned unless it is a file name, in which every character counts."""
     return text.strip() if column in _FILES else clean(text)
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     twice = [name for name, count in Counter(columns).items() if name and count > 1]
     if twice:
-        raise UserError(f"{path}: column '{twice[0]}' is there twice; rename or remove one")
+        raise UserError(f"{path}: column '{twice[0]}' appears twice; rename or remove one")
 
 
 def _check_delimiter(path: Path, columns: Sequence[str], delimiter: str) -> None:
     if len(columns) == 1 and (other := next((mark for mark in ";\t," if mark in columns[0]), None)):
         raise UserError(
-            f"{path}: a single column '{columns[0]}'; cells are separated by {_MARKS[delimiter]} here, not by "
-            f"{_MARKS[other]}"
+            f"{path}: has a single column '{columns[0]}'; separate cells by {_MARKS[delimiter]}, not by {_MARKS[other]}"
         )
 
 
@@ -162,12 +161,12 @@ def _parquet_rows(path: Path) -> tuple[list[str], Rows]:
     try:
         import pandas
     except ImportError:
-        raise UserError(f"{path}: reading Parquet needs pandas: pip install serkit[lab]") from None
+        raise UserError(f"{path}: Parquet requires pandas: pip install 'serkit[lab]'") from None
     try:
         frame = pandas.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: not a Parquet file ({error})") from None
-    if any(name is not None for name in frame.index.names):  # as audformat keeps file, start and end
+        raise UserError(f"{path}: is not a Parquet file ({error})") from None
+    if any(name is not None for name in frame.index.names):  # audformat keeps file, start and end in the index
         frame = frame.reset_index()
     columns = [clean(str(name)) for name in frame.columns]
     _check_columns(path, columns)
@@ -182,16 +181,16 @@ def _parquet_rows(path: Path) -> tuple[list[str], Rows]:
 
 
 def text_of(value: object) -> str:
-    """Write a value of Parquet or JSON as CSV would; whole numbers become 3.0 where another row is empty."""
+    """Return a value of Parquet or JSON in its CSV form; whole numbers become 3.0 if another row is empty."""
     if value is None:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _utterance(folder: Path, row: Row) -> Utterance:
-    """Make an utterance of a row; a `ValueError` says what is wrong with it."""
+    """Build the utterance of a row; raise ValueError for a malformed row."""
     if not row["path"]:
-        raise ValueError("empty path")
+        raise ValueError("path is empty")
     said = {name: text for name, text in row.items() if not is_missing(text)}
     prefix = said.get("corpus", "table")
     path = _file(folder, row["path"])
@@ -214,7 +213,7 @@ def _utterance(folder: Path, row: Row) -> Utterance:
 def _file(folder: Path, name: str) -> Path:
     try:
         return folder / Path(name).expanduser()
-    except RuntimeError:  # there is no such user: the file itself is called `~x.wav`
+    except RuntimeError:  # no such user: the file itself is named `~x.wav`
         return folder / name
 
 
@@ -226,11 +225,11 @@ def _label(path: Path, number: int, row: Row, others: Sequence[str], numeric: se
 
 
 def _targets(row: Row, others: Sequence[str], numeric: set[str]) -> dict[str, Target]:
-    """Return the labels of a row; a `ValueError` says what is wrong with them."""
+    """Return the labels of a row; raise ValueError for missing labels."""
     targets: dict[str, Target] = {}
     if "emotion" in row:
         if is_missing_label(row["emotion"]):
-            raise ValueError(f"emotion '{row['emotion']}' is a missing value" if row["emotion"] else "empty emotion")
+            raise ValueError(f"emotion '{row['emotion']}' is a missing value" if row["emotion"] else "emotion is empty")
         targets["emotion"] = canonical(row["emotion"])
     for name in others:
         if name in numeric and not is_missing(row[name]):
@@ -238,7 +237,7 @@ def _targets(row: Row, others: Sequence[str], numeric: set[str]) -> dict[str, Ta
         elif name not in numeric and not is_missing_label(row[name]):
             targets[name] = row[name]
     if not targets:
-        raise ValueError(f"no label; all of {', '.join(others)} are empty")
+        raise ValueError(f"has no label; all of {', '.join(others)} are empty")
     return targets
 
 
@@ -255,7 +254,7 @@ def _time(row: Row, column: str) -> float | None:
     try:
         return seconds(row[column])
     except ValueError:
-        raise ValueError(f"{column} '{row[column]}' is not a time; write seconds, or 0 days 00:00:01.5") from None
+        raise ValueError(f"{column} must be a time in s or as 0 days 00:00:01.5, got '{row[column]}'") from None
 
 
 def _channel(row: Row, column: str) -> int | None:
@@ -263,12 +262,12 @@ def _channel(row: Row, column: str) -> int | None:
         return None
     text = row[column]
     if not _is_number(text) or float(text) < 0 or not float(text).is_integer():
-        raise ValueError(f"{column} '{text}' is not a channel; they are counted 0, 1, ...")
+        raise ValueError(f"{column} must be the number of a channel, from 0, got '{text}'")
     return int(float(text))
 
 
 def _is_numeric(texts: Iterable[str]) -> bool:
-    """Return whether a column holds numbers, or nothing at all."""
+    """Return whether a column holds only numbers and empty cells."""
     present = [text for text in texts if not is_missing_label(text)]
     numbers = [text for text in present if _is_number(text)]
     return all(map(is_missing, set(present) - set(numbers))) if numbers else not present
@@ -276,14 +275,14 @@ def _is_numeric(texts: Iterable[str]) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        # Python reads 1_2 as 12; in a table it is a name.
+        # Python reads 1_2 as 12, but in a table it is a name.
         return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
 
 
 def _name(path: str) -> str:
-    """Name a row after its file.
+    """Return the name of a row: the path of its file without suffix.
 
     >>> _name("clips/a.wav")
     'clips/a'
@@ -293,7 +292,7 @@ def _name(path: str) -> str:
 
 
 def _unique(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Utterance]:
-    """Tell several intervals of one recording apart by their beginning: `call@1.200`."""
+    """Add the start to the ids of several intervals of one recording: `call@1.200`."""
     uses = Counter(utterance.id for utterance in utterances.values())
     rows: dict[str, int] = {}
     unique = {}
@@ -303,7 +302,7 @@ def _unique(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Uttera
         if utterance.id in rows:
             raise UserError(
                 f"{path}: rows {rows[utterance.id]} and {number} have the same id '{utterance.id}'; "
-                "remove one, or tell them apart with a column 'id'"
+                "remove one, or distinguish them in a column 'id'"
             )
         rows[utterance.id] = number
         unique[number] = utterance
@@ -311,15 +310,16 @@ def _unique(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Uttera
 
 
 def _on_disk(path: Path, utterances: Mapping[int, Utterance]) -> dict[int, Utterance]:
-    """Return the utterances with their files' names as they are on disk, which may have another Unicode form.
+    """Return the utterances with file names as they are on disk, where they may have another Unicode form.
 
     Raises:
-        UserError: files do not exist, or may not be read.
+        UserError: files do not exist, or are not readable.
     """
     listed = [
         file for u in utterances.values() for file in (u.path, *(channel.path for channel in u.channels.values()))
     ]
-    missing = [file for file in dict.fromkeys(listed) if not os.path.isfile(file)]  # false also for names too long
+    # Names that are too long count as missing, too.
+    missing = [file for file in dict.fromkeys(listed) if not os.path.isfile(file)]
     listings: dict[str, dict[str, str]] = {}
     names = {file: Path(name) for file in missing if (name := finding.on_disk(str(file), listings))}
     _check_files(path, [file for file in missing if not os.path.isfile(names.get(file, file))])
@@ -342,8 +342,8 @@ def _check_files(path: Path, missing: Sequence[Path]) -> None:
         alike = [file for file in reasons if reasons[file] == reason]
         raise UserError(f"{path}: {len(alike)} of its files: {reason}: {_listed(alike)}")
     if missing:
-        # As Windows writes them; elsewhere a backslash is a letter of the name.
-        hint = "; write / instead of \\ between folders" if os.sep == "/" and "\\" in str(missing[0]) else ""
+        # A Windows path; on other systems, a backslash is part of the name.
+        hint = "; use / instead of \\ between folders" if os.sep == "/" and "\\" in str(missing[0]) else ""
         raise UserError(f"{path}: {len(missing)} of its files do not exist: {_listed(missing)}{hint}")
 
 

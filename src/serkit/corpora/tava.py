@@ -1,8 +1,8 @@
-"""TAVA: English, acted, speech and electroglottograph (EGG) of the same take, rated by listeners.
+"""TAVA: English, acted, with speech and electroglottograph (EGG) of the same take, rated by listeners.
 
 Names: `recordings/s01_annoyed_audio` and `egg/s01_annoyed_EGG`; EGG names misspell one affect
 (`contemputeous`). `SummaryData.csv` holds the speaker's sex and the listeners' mean ratings, each -1 to 1.
-`alignment.tsv`, if it is there, says where in the EGG the speech begins.
+`alignment.tsv`, if it exists, holds the time in the EGG at which the speech begins.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ _NAME = re.compile(r"(s(\d+))_([a-z]+)_(audio|EGG|tEGG)", re.IGNORECASE)
 
 
 def read(folder: Path) -> Corpus:
-    """Read TAVA: targets `affect` (16; also as `emotion`), `quadrant`, `valence`, `arousal` and `dominance`.
+    """Read TAVA with targets `affect` (16 classes; also as `emotion`), `quadrant`, `valence`, `arousal`, `dominance`.
 
     The quadrants `positive_high`, `positive_low`, `negative_low` and `negative_high` are the signs of mean
-    valence and arousal, as rated from the speech. Attribute `axis_distance` is how far the rating lies from
-    the nearer boundary: near 0 the quadrant is a matter of chance. Attribute `egg_correlation` is the peak
-    of the cross-correlation that aligned the EGG; without `alignment.tsv` there is none, and the EGG is
-    taken to begin with the speech.
+    valence and arousal, as rated from the speech. Attribute `axis_distance` is the distance of the rating from
+    the nearer boundary; near 0, the quadrant is due to chance. Attribute `egg_correlation` is the peak of the
+    cross-correlation that aligned the EGG. Without `alignment.tsv` it is missing, and the EGG is assumed to
+    start with the speech.
 
     Raises:
         UserError: a column is missing in `SummaryData.csv` or `alignment.tsv`.
@@ -73,9 +73,9 @@ def read(folder: Path) -> Corpus:
     def parse(path: Path) -> Utterance | str:
         match = _NAME.fullmatch(path.stem)
         if not match:
-            return "name is not of the form s01_annoyed_audio"
+            return "name does not have the form s01_annoyed_audio"
         if match[4].lower() != "audio":
-            return "transformed EGG, not speech"
+            return "is transformed EGG, not speech"
         key = match[1].lower(), canonical(match[3])
         sex, targets, distance = ratings.get(key, (None, {}, None))
         start, correlation = starts.get(key, (0.0, None))
@@ -95,13 +95,13 @@ def read(folder: Path) -> Corpus:
 
 
 def _eggs(paths: Iterable[Path]) -> dict[_Key, Path]:
-    """Find the EGG of each speaker and affect."""
+    """Find the EGG for each speaker and affect."""
     matches = [(path, _NAME.fullmatch(path.stem)) for path in paths if path.stem.lower().endswith("_egg")]
     return {(match[1].lower(), canonical(match[3])): path for path, match in matches if match}
 
 
 def _ratings(path: Path | None) -> dict[_Key, tuple[str, Mapping[str, Target], float]]:
-    """Read sex, targets and distance from the nearer axis by speaker and affect."""
+    """Read sex, targets and distance from the nearer axis for each speaker and affect."""
     if path is None:
         return {}
     found: dict[_Key, tuple[str, Mapping[str, Target], float]] = {}
@@ -122,12 +122,12 @@ def _ratings(path: Path | None) -> dict[_Key, tuple[str, Mapping[str, Target], f
                 key = f"s{int(row['Speaker Number']):02}", canonical(row["Affect Name"])
                 found[key] = row["Sex"].lower(), targets, min(abs(valence), abs(arousal))
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: not TAVA's ratings, or damaged ({error})") from None
+        raise UserError(f"{path}: is not TAVA's list of ratings, or is damaged ({error})") from None
     return found
 
 
 def _quadrant(valence: float, arousal: float) -> str:
-    """Name the signs of two ratings; the boundary itself belongs to `negative` and `low`.
+    """Return the quadrant of two ratings; the boundary itself belongs to `negative` and `low`.
 
     >>> _quadrant(0.3, -0.4)
     'positive_low'
@@ -136,12 +136,12 @@ def _quadrant(valence: float, arousal: float) -> str:
 
 
 def _starts(path: Path | None) -> dict[_Key, tuple[float, float]]:
-    """Read where in the EGG the speech begins (s), and the peak of the correlation, by speaker and affect."""
+    """Read the start of the speech in the EGG (s) and the correlation peak for each speaker and affect."""
     if path is None:
         return {}
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-        # Several columns are called nxcorr: each belongs to the one before it.
+        # Several columns are named nxcorr; each belongs to the column before it.
         column = lines[0].split("\t").index("audio_start_in_egg_s")
         found = {}
         for line in lines[1:]:
@@ -149,5 +149,5 @@ def _starts(path: Path | None) -> dict[_Key, tuple[float, float]]:
             speaker, affect = cells[0].split("_")
             found[speaker, canonical(affect)] = float(cells[column]), float(cells[column + 1])
     except (ValueError, IndexError) as error:
-        raise UserError(f"{path}: not TAVA's alignment, or damaged ({error})") from None
+        raise UserError(f"{path}: is not TAVA's alignment, or is damaged ({error})") from None
     return found

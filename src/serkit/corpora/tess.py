@@ -1,7 +1,7 @@
 """TESS, the Toronto Emotional Speech Set: English, acted, two actresses.
 
-Names: `OAF_back_angry` is the speaker (OAF older, YAF younger), the word said last, the emotion. Some copies
-misspell the speaker (`OA_bite_neutral`) or write the surprise in full. Source: doi.org/10.5683/SP2/E8H2MF.
+Names: `OAF_back_angry` holds the speaker (OAF older, YAF younger), the last word and the emotion. Some copies
+misspell the speaker (`OA_bite_neutral`) or write surprise in full. Source: doi.org/10.5683/SP2/E8H2MF.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _NAME = re.compile(r"(OAF?|YAF?)_(.+?)_(angry|disgust|fear|happy|neutral|ps|plea
 
 
 def read(folder: Path) -> Corpus:
-    """Read TESS; the sentence is the word that ends it, the speaker's age is an attribute."""
+    """Read TESS. The sentence is identified by its last word; the speaker's age is an attribute."""
     return collect(FACTS, folder, recordings(folder), _parse)
 
 
 def _parse(path: Path) -> Utterance | str:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        return "name is not of the form OAF_word_emotion"
+        return "name does not have the form OAF_word_emotion"
     letters, word, emotion = match.groups()
     speaker = f"{letters[0].upper()}AF"
     return Utterance(

@@ -166,7 +166,7 @@ def _write_parquet(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> N
         import pyarrow as pa
         import pyarrow.parquet as parquet
     except ImportError:
-        raise UserError("Parquet needs the lab extra: pip install 'serkit[lab]', or write .csv") from None
+        raise UserError("Parquet requires the lab extra: pip install 'serkit[lab]', or write .csv") from None
     types = [pa.string(), *[pa.float32()] * (len(names) - 1)]
     schema = pa.schema(list(zip(names, types, strict=True)))
     with parquet.ParquetWriter(path, schema) as writer:

@@ -229,7 +229,7 @@ def outside(utterance: Utterance, channels: Collection[str] = (), infos: dict[Pa
                 audio.interval(utterance.path, info(utterance.path), utterance.start, utterance.end)
             for source in sources:
                 if source.index >= (count := info(source.path).channels):
-                    return f"{source.path}: no channel {source.index}; it has {count}, counted from 0"
+                    return f"{source.path}: has no channel {source.index}; it has {count}, counted from 0"
         except audio.AudioError as error:
             return str(error)
     return ""
@@ -272,7 +272,7 @@ def replaced(items: Sequence[Item], name: str, corpora: Sequence[str], share: fl
 def draw(
     utterances: Sequence[Utterance], target: str, numbers: Mapping[str, Mapping[str, int]], seed: int
 ) -> list[Utterance]:
-    """Keep so many utterances of some corpora, drawn at random class by class.
+    """Keep a number of utterances of given corpora, drawn at random class by class.
 
     Args:
         utterances: in any order; the choice does not depend on it, nor on other corpora.
@@ -285,7 +285,7 @@ def draw(
         Those that are left, in the given order.
 
     Raises:
-        UserError: a class has fewer than are wanted.
+        UserError: a class has fewer than required.
     """
     classes: dict[tuple[str, str], list[str]] = {}
     for utterance in utterances:
@@ -295,21 +295,21 @@ def draw(
     for (corpus, name), ids in classes.items():
         wanted = numbers[corpus].get(name, numbers[corpus].get("*", len(ids)))
         if wanted > len(ids):
-            raise UserError(f"data.sample: {corpus} has {len(ids)} utterances of '{name}'; {wanted} are wanted")
+            raise UserError(f"data.sample: {corpus} has {len(ids)} utterances of '{name}', but {wanted} are required")
         generator = np.random.default_rng(_digest("sample", seed, corpus, name))
         dropped |= set(generator.permutation(sorted(ids))[wanted:].tolist())
     return [utterance for utterance in utterances if utterance.id not in dropped]
 
 
 def _read_beside(source: Channel, begin: float, samples: int, rate: int) -> np.ndarray:
-    """Read so many samples of a further channel from the speech's `begin` (s) on, zeros where it has none."""
+    """Read samples of a further channel from the speech's `begin` (s) on, with zeros where it has none."""
     info = audio.info(source.path)
     begin += source.start
     # A sample of the file more than needed, since either end is rounded to one.
     end = min(begin + samples / rate + 1 / info.rate, info.duration)
     found = np.zeros(samples, dtype=np.float32)
     if end - max(begin, 0.0) <= 1 / min(info.rate, rate):
-        warnings.warn(f"{source.path}: nothing of it lies beside the speech", audio.AudioWarning, stacklevel=3)
+        warnings.warn(f"{source.path}: does not overlap with the speech", audio.AudioWarning, stacklevel=3)
         return found
     signal, _ = audio.read(source.path, rate, source.index, max(begin, 0.0), end)
     place = max(0, round(-begin * rate))

@@ -95,7 +95,7 @@ class Store:
         return self.folder / "arrays" / key[:2] / f"{key[2:]}.npy"
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether the array of a key is there and whole."""
+        """Return whether the array of a key exists and is complete."""
         try:
             with self.path(key).open("rb") as file:
                 begin, kind, shape = _parse_header(file.read(_LONGEST_HEADER))
@@ -157,7 +157,7 @@ class Store:
                 if content[end:] != _seal(key, memoryview(content)[:end]):
                     raise ValueError("its checksum is another")
             if end != begin + kind.itemsize * math.prod(shape):
-                raise ValueError("it is not as long as its header says")
+                raise ValueError("its length differs from its header")
             return np.frombuffer(content, kind, math.prod(shape), begin).reshape(shape)
         except FileNotFoundError:
             raise Lost(f"{path}: no longer in the store; run again") from None
@@ -346,7 +346,7 @@ def _seal(key: str, content: memoryview) -> bytes:
 def _parse_header(content: bytes | bytearray) -> tuple[int, np.dtype, tuple[int, ...]]:
     """Return where the numbers begin in a file that `np.save` wrote, their type and the array's shape."""
     if content[:8] != b"\x93NUMPY\x01\x00":
-        raise ValueError("no NumPy array of version 1.0")
+        raise ValueError("not a NumPy array of version 1.0")
     begin = 10 + int.from_bytes(content[8:10], "little")
     return begin, *_parse_description(bytes(content[10:begin]))
 

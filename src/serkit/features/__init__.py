@@ -1,6 +1,6 @@
-"""Front ends: NumPy only, one per file, the same code in training and in recognition.
+"""Features: NumPy only, one per file, the same code in training and in recognition.
 
-A feature is a frozen dataclass whose fields are its configuration. To add one, write its file and add its
+A feature is a frozen dataclass whose fields are its configuration. To add one, write its file and add a
 line to `FEATURES`.
 """
 
@@ -32,20 +32,20 @@ FEATURES = {
     "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
 }
 
-# Samples transformed for a second of sound: at 16 kHz each may lie in as many as 524 frames.
+# Maximum samples to transform for a second of sound; at 16 kHz, each may be in up to 524 frames.
 _MOST_SAMPLES = 1 << 23
 
-# Numbers in a bank of mel filters.
+# Maximum size of a bank of mel filters.
 _MOST_FILTERS = 1 << 24
 
 
 @runtime_checkable
 class Feature(Protocol):
-    """A front end: `(samples,)` float32 at `rate` Hz -> float32 array of `shape` (None for time).
+    """A feature: `(samples,)` float32 at `rate` Hz -> float32 array of `shape` (None for time).
 
-    One that shows a part of the signal only says which by a method `interval`: samples -> start and end in s.
-    `version` is raised whenever the same configuration gives other numbers: it is part of every key in
-    the store and of every bundle.
+    A feature of only a part of the signal has a method `interval`: samples -> start and end of the part in s.
+    `version` increases whenever the same configuration gives other numbers. It is part of every key in the
+    store and of every bundle.
     """
 
     name: ClassVar[str]
@@ -61,14 +61,14 @@ class Feature(Protocol):
 
 
 def build(name: str, **options: Any) -> Feature:
-    """Make a front end from its name and configuration.
+    """Build a feature from its name and configuration.
 
     Args:
         name: a key of `FEATURES`.
-        options: fields of that feature. `version`, as `config` writes it, is checked against the code's.
+        options: fields of the feature. `version`, if `config` has written it, is checked against the code.
 
     Raises:
-        UserError: unknown name or option, a value that cannot be, or another version of the feature.
+        UserError: a name or option is unknown, a value is invalid, or the feature has another version.
     """
     if name not in FEATURES:
         raise unknown("feature", name, FEATURES)
@@ -76,7 +76,7 @@ def build(name: str, **options: Any) -> Feature:
     kind = getattr(importlib.import_module(module), attribute)
     version = options.pop("version", kind.version)
     if version != kind.version:
-        raise UserError(f"feature '{name}' version {version} is wanted; this serkit computes version {kind.version}")
+        raise UserError(f"feature '{name}' version {version} is required; this serkit computes version {kind.version}")
     known = [field.name for field in dataclasses.fields(kind)]
     for option in options:
         if option not in known:
@@ -87,7 +87,7 @@ def build(name: str, **options: Any) -> Feature:
 
 
 def _check_size(feature: Any) -> None:
-    """Refuse options each of which may be, but which together ask for more memory than there is."""
+    """Reject options that are valid individually but require too much memory together."""
     length, hop = getattr(feature, "fft", getattr(feature, "length", 1)), getattr(feature, "hop", feature.rate)
     if feature.rate * length > _MOST_SAMPLES * hop:
         least = -(-feature.rate * length // _MOST_SAMPLES)
@@ -99,12 +99,12 @@ def _check_size(feature: Any) -> None:
 
 
 def interval(feature: Feature, signal: np.ndarray) -> tuple[float, float]:
-    """Return which part of a signal a feature shows: start and end in s."""
+    """Return start and end, in s, of the part of a signal that a feature covers."""
     shown = getattr(feature, "interval", None)
     return shown(signal) if shown else (0.0, len(signal) / feature.rate)
 
 
 def config(feature: Feature) -> dict[str, Any]:
-    """Return everything that decides a feature's numbers, such that `build(**config(f))` equals `f`."""
+    """Return the full configuration of a feature, such that `build(**config(f))` equals `f`."""
     fields = dataclasses.asdict(feature)  # type: ignore[call-overload]
     return {"name": feature.name, "version": feature.version, **fields}

@@ -1,8 +1,8 @@
-"""Smoothing of an F0 contour: a reconstruction of the bidirectional search that Chen et al. 2022 cite.
+"""Smoothing of an F0 contour: a reconstruction of the bidirectional search cited by Chen et al. 2022.
 
-The cited text (Jun et al., via Xiao et al.) cannot be had. Public is only the idea: take the reliable body of
-each voiced run and go from it in both directions, undoing doubled and halved values on the way. Every
-constant here is a choice made for this reconstruction.
+The cited text (Jun et al., via Xiao et al.) is not available. Only the idea is public: start from the reliable
+body of each voiced run, go in both directions, and correct doubled and halved values. All constants were
+chosen for this reconstruction.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import math
 
 import numpy as np
 
-#: What three values in a row that fit in no way may mean.
+#: Ways to handle three consecutive values that do not fit.
 BREAKS = ("end", "restart")
 
-# A steady stretch shorter than this is no anchor.
+# Minimum length of a steady stretch that serves as anchor.
 _SHORTEST_ANCHOR = 3
-# An anchor outside this range around the median of the recording may be an octave off itself.
+# An anchor outside this range around the recording's median may itself be an octave error.
 _PLAUSIBLE = (0.6, 1.67)
-# So many values in a row that had to be made up end a run: what is there is not voiced.
+# A run ends after this many consecutive extrapolated values, because the frames are not voiced.
 _LONGEST_REPAIR = 3
-# So many doubled or halved ones in a row are believed where a run may be left for another.
+# With `restart`, this many consecutive doubled or halved values are accepted.
 _LONGEST_OCTAVE = 5
 
 
@@ -36,19 +36,19 @@ def smooth(
     """Repair and smooth each voiced run of a contour.
 
     Args:
-        f0: in Hz, shape (frames,); 0 where unvoiced.
-        lowest, highest: range in Hz that a repaired value keeps.
-        steady: neighbours that differ by no more than this share (or 10 Hz) belong to one stretch; the longest
-            is the anchor from which the search goes on.
+        f0: F0 in Hz, shape (frames,); 0 if unvoiced.
+        lowest, highest: range of repaired values in Hz.
+        steady: neighbors that differ by at most this share (or 10 Hz) form a stretch; the longest stretch is the
+            anchor from which the search starts.
         jump: a value, or its double, half, triple or third, is accepted up to this share away from the last
-            accepted one; otherwise it is extrapolated from the last two.
-        median: odd length of the median filter within a run, in frames; 1: none.
-        breaks: what three values in a row mean that fit in no way: `end`, the run ends before them (a wrong
-            voicing decision is not painted over); `restart`, the voice jumps, and what is left is a run with an
-            anchor of its own. There doubled and halved values too are believed when they last.
+            accepted value; otherwise it is extrapolated from the last two.
+        median: odd length of the median filter within a run, in frames; 1: no filter.
+        breaks: handling of three consecutive values that do not fit. `end`: the run ends before them, so that a
+            wrong voicing decision remains visible. `restart`: the voice jumps, and the rest is a run with its own
+            anchor; lasting doubled and halved values are then accepted as well.
 
     Returns:
-        float64 (frames,) in Hz; 0 wherever `f0` is 0, and from a break on where `breaks` is `end`.
+        float64 (frames,) in Hz; 0 wherever `f0` is 0 and, if `breaks` is `end`, after a break.
     """
     smoothed = np.array(f0, dtype=np.float64)
     voiced = smoothed > 0
@@ -68,7 +68,7 @@ def smooth(
 
 
 def runs(flags: np.ndarray) -> np.ndarray:
-    """Return first frame and the one after the last of each stretch of true values, shape (runs, 2).
+    """Return the first frame and the one after the last of each stretch of true values, shape (runs, 2).
 
     >>> runs(np.array([False, True, True, False, True])).tolist()
     [[1, 3], [4, 5]]
@@ -78,8 +78,8 @@ def runs(flags: np.ndarray) -> np.ndarray:
 
 
 def _anchor(run: np.ndarray, steady: float, typical: float) -> tuple[int, int]:
-    """Choose the frames of a run to trust: the first, and the one after the last."""
-    # Relative to the lower of two neighbours: the contour read backwards gives the same stretches.
+    """Return the reliable frames of a run: the first, and the one after the last."""
+    # Relative to the lower neighbor, so that the reversed contour gives the same stretches.
     allowed = np.maximum(10.0, steady * np.minimum(run[:-1], run[1:]))
     stretches = runs(np.abs(np.diff(run)) <= allowed)
     stretches[:, 1] += 1  # n steps join n + 1 frames
@@ -95,11 +95,11 @@ def _anchor(run: np.ndarray, steady: float, typical: float) -> tuple[int, int]:
 
 
 def _search(track: np.ndarray, anchor: np.ndarray, lowest: float, highest: float, jump: float, breaks: str) -> int:
-    """Repair a track, which goes on from an anchor, in place; return how many frames there are up to a break."""
+    """Repair a track that starts at an anchor, in place; return the number of frames before a break."""
     found = track.tolist()
     value, here = float(anchor[-1]), -1
     slope = value - float(anchor[-2]) if len(anchor) > 1 else 0.0
-    believed = -1  # the last frame that was taken as it is
+    believed = -1  # the last frame accepted unchanged
     for frame, f0 in enumerate(found):
         candidates = [f0, *(c for c in (2 * f0, f0 / 2, 3 * f0, f0 / 3) if lowest <= c <= highest)]
         nearest = min(candidates, key=lambda candidate: abs(math.log(candidate / value)))
@@ -122,7 +122,7 @@ def _search(track: np.ndarray, anchor: np.ndarray, lowest: float, highest: float
 
 
 def _filter(run: np.ndarray, length: int) -> None:
-    """Median filter in place; where a window would reach beyond an end, values stay."""
+    """Apply a median filter in place; values whose window exceeds an end are unchanged."""
     if length <= len(run):
         windows = np.lib.stride_tricks.sliding_window_view(run, length)
         run[length // 2 : len(run) - length // 2] = np.median(windows, axis=1)

@@ -1,35 +1,35 @@
-"""Zero-phase Butterworth high-pass, by FFT."""
+"""Zero-phase Butterworth high-pass filter by FFT."""
 
 from __future__ import annotations
 
 import numpy as np
 
-#: Length of the transforms: a recording is filtered in blocks that fit the processor's cache.
+#: Length of the transforms. A recording is filtered in blocks that fit the processor's cache.
 LONGEST = 1 << 17
 
-# Periods of the corner heard around a block. The slowest pole of order 8 falls by exp(-2 pi sin(pi / 16)) per
-# period: to 5e-14 after 25.
+# Margin around a block, in periods of the corner frequency. The slowest pole of order 8 falls by
+# exp(-2 pi sin(pi / 16)) per period: to 5e-14 after 25 periods.
 _PERIODS = 25
 
-# Samples heard around a block: of lower corners more would be needed than fit into memory.
+# Maximum margin around a block, in samples. Lower corners would need more than fits in memory.
 _LONGEST_MARGIN = 1 << 20
 
 
 def lowest(rate: int) -> float:
-    """Return the lowest corner in Hz that `high_pass` takes at a sampling rate."""
+    """Return the lowest corner in Hz that `high_pass` accepts at a sampling rate."""
     return _PERIODS * rate / _LONGEST_MARGIN
 
 
 def high_pass(signal: np.ndarray, rate: int, corner: float, order: int) -> np.ndarray:
-    """Filter forwards and backwards: gain 1 / (1 + (corner / f)^(2 order)), no delay.
+    """Filter forward and backward, without delay; the gain is 1 / (1 + (corner / f)^(2 order)).
 
-    Beyond its ends the signal is taken to go on as its point reflection, so that a slope is no step.
+    The signal is extended by its point reflection, so that a slope at an end does not become a step.
 
     Args:
         signal: float32 (samples,).
         rate: sampling rate in Hz.
         corner: frequency in Hz at which the gain is 1/2 (-6 dB).
-        order: of the filter that is applied twice, 1 to 8.
+        order: order of the filter, which is applied twice, 1 to 8.
 
     Returns:
         float32 (samples,).
@@ -50,7 +50,7 @@ def high_pass(signal: np.ndarray, rate: int, corner: float, order: int) -> np.nd
 
 
 def _reflect(signal: np.ndarray, margin: int) -> np.ndarray:
-    """Put `margin` samples on either side: the signal rotated about its end samples, and beyond it its last value."""
+    """Add `margin` samples to each side: the signal rotated about its end samples, then its last value."""
     inside = min(margin, len(signal) - 1)
     before = 2 * signal[0] - signal[inside:0:-1]
     after = 2 * signal[-1] - signal[-2 : -2 - inside : -1]

@@ -1,4 +1,4 @@
-"""Chromagrams: spectra folded into twelve pitch classes, at the tuning of the recording."""
+"""Chromagrams: spectra folded into twelve pitch classes, tuned to the recording."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from serkit.features import spectrum
 
 _CLASSES = 12
 
-# Where a tuning is looked for: peaks from 150 to 4000 Hz, at least a tenth of their frame's maximum.
+# Peaks for the tuning: from 150 to 4000 Hz, at least a tenth of their frame's maximum.
 _LOWEST, _HIGHEST, _THRESHOLD = 150.0, 4000.0, 0.1
 
-# Octaves are counted from A0. The bells of the octaves' weights stand around the fifth, two octaves wide.
+# Octaves are counted from A0. Their weights form a bell around the fifth, two octaves wide.
 _A0 = 27.5
 _MIDDLE, _WIDTH = 5.0, 2.0
 
 
 def chromagram(power: np.ndarray, rate: int) -> np.ndarray:
-    """Return the energy of the pitch classes, C first, each frame divided by its largest.
+    """Return the energy of the pitch classes, C first, with each frame divided by its maximum.
 
     Source: Ellis, Chroma feature analysis and synthesis, 2007, as in librosa's `chroma_stft`.
 
@@ -39,9 +39,9 @@ def chromagram(power: np.ndarray, rate: int) -> np.ndarray:
 
 
 def tuning(power: np.ndarray, rate: int) -> float:
-    """Return how far the strong spectral peaks lie from the semitones of A 440 Hz: -0.5 to 0.5, in steps of 0.01.
+    """Return the deviation of strong spectral peaks from the semitones of A 440 Hz: -0.5 to 0.5, in steps of 0.01.
 
-    Peaks are placed by the parabola through three bins of the power spectrum (frames, bins).
+    A parabola through three bins of the power spectrum (frames, bins) gives the position of a peak.
     """
     fft = 2 * (power.shape[1] - 1)
     loud = np.where(power > _THRESHOLD * power.max(axis=1, keepdims=True), power, 0)
@@ -51,7 +51,7 @@ def tuning(power: np.ndarray, rate: int) -> float:
     frames, bins = np.nonzero(peaks)
     left, middle, right = (power[frames, bins + step] for step in range(3))
     slope, bend = (right - left) / 2, left + right - 2 * middle
-    # Beyond the neighbouring bins a parabola says nothing.
+    # The parabola is only valid between the neighboring bins.
     inside = np.abs(slope) < np.abs(bend)
     shift = np.where(inside, -slope / np.where(inside, bend, 1), 0)
     height = middle + slope * shift / 2
@@ -67,7 +67,7 @@ def tuning(power: np.ndarray, rate: int) -> float:
 
 @functools.lru_cache(maxsize=128)
 def chroma_filters(rate: int, fft: int, offset: float) -> np.ndarray:
-    """Bells around the twelve pitch classes, each bin of length 1 over the classes, weighted by its octave.
+    """Return bells around the twelve pitch classes; each bin has norm 1 over the classes, weighted by its octave.
 
     Args:
         rate: in Hz.
@@ -79,12 +79,12 @@ def chroma_filters(rate: int, fft: int, offset: float) -> np.ndarray:
     """
     frequencies = np.arange(1, fft) * rate / fft
     semitones = _CLASSES * np.log2(frequencies / (_A0 * 2 ** (offset / _CLASSES)))
-    # 0 Hz has no pitch: it is put an octave and a half below the first bin.
+    # 0 Hz has no pitch; it is placed an octave and a half below the first bin.
     semitones = np.concatenate([[semitones[0] - 1.5 * _CLASSES], semitones])
     widths = np.append(np.maximum(np.diff(semitones), 1), 1)
     distance = np.mod(semitones[:, None] - np.arange(_CLASSES) + _CLASSES / 2, _CLASSES) - _CLASSES / 2
     bells = np.exp(-0.5 * (2 * distance / widths[:, None]) ** 2)
     bells /= np.linalg.norm(bells, axis=1, keepdims=True)
     bells *= np.exp(-0.5 * ((semitones / _CLASSES - _MIDDLE) / _WIDTH) ** 2)[:, None]
-    # From A to C.
+    # Rotate from A to C.
     return np.roll(bells, -3, axis=1)[: fft // 2 + 1].astype(np.float32)

@@ -1,4 +1,4 @@
-"""F0 of the electroglottograph (EGG): the front end of chen2022."""
+"""F0 of the electroglottograph (EGG): the feature of chen2022."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ ESTIMATORS = ("biased", "normalised")
 #: A level in dB, relative to another.
 Level = Annotated[float, Between(-1000, 1000)]
 
-# A lag within this share of the best one's height is as good; the shorter wins (octave errors downwards).
+# Lags within this share of the best height count as equal; the shorter wins (against octave errors downward).
 _AS_GOOD = 0.9
 
 
 @dataclass(frozen=True)
 class F0Egg:
-    """F0 over time, 0 where unvoiced: shape (1, frames), or (2, frames) with a row that is 1 where voiced.
+    """F0 over time, 0 if unvoiced: shape (1, frames), or (2, frames) with a row that is 1 if voiced.
 
-    High-pass, voiced frames by their energy, autocorrelation, smoothing. It works on any periodic signal,
-    the speech itself too, but is made for the EGG, whose cycles are free of the vocal tract's resonances.
-    Frames are not centred: frame t covers the samples from t * hop on, and only whole frames count (a shorter
+    Steps: high-pass filter, voicing by energy, autocorrelation, smoothing. It works on any periodic signal,
+    including speech, but is designed for the EGG, whose cycles are free of the vocal tract's resonances.
+    Frames are not centered: frame t covers the samples from t * hop on, and only whole frames count (a shorter
     signal is zero-padded to one).
 
-    Sources: Chen et al. 2022, figure 3 and equation 1. The paper gives no constants: all are chosen here.
+    Sources: Chen et al. 2022, figure 3 and equation 1. The paper gives no constants; all were chosen here.
 
     Args:
         rate: sampling rate in Hz.
-        length: of a frame in samples. It should hold two periods of `f_min`, because equation 1 sums over what
-            is left of a frame beyond the lag; 40 ms do down to 50 Hz.
-        hop: samples from frame to frame.
+        length: length of a frame in samples. It should hold two periods of `f_min`, because equation 1 sums over
+            the rest of a frame beyond the lag; 40 ms suffice down to 50 Hz.
+        hop: samples between frames.
         f_min, f_max: range of F0 in Hz.
-        high_pass: corner in Hz of a zero-phase Butterworth filter that takes away the larynx's slow movement,
-            often larger than the cycles; 0: none.
-        order: of that filter; it is applied forwards and backwards.
-        below_peak: dB below the loudest frame from which on a frame may be voiced.
-        above_noise: dB above the noise (10th percentile of the frames' energies) from which on it may. Where a
-            recording has hardly a pause nothing is; -100 leaves this condition out.
-        periodicity: least correlation of a voiced frame with itself one period later, 0 to 1; 0: any.
-        gap: frames; a shorter or equal pause in a voiced run is filled.
-        run: frames; a shorter voiced run is dropped.
-        estimator: `biased`: the lag with the largest sum of equation 1, of equal ones the shortest;
-            `normalised`: each sum is divided by the energy of the two stretches it multiplies, and of the peaks
-            nearly as high as the highest the one with the shortest lag is taken; without a peak there is no
-            periodicity. Biased sums favour short lags and need no peak.
-        interpolate: whether a parabola through the best lag and its neighbours refines it; off in the paper's
-            equation, whose F0 therefore comes in steps (5.6 Hz at 300 Hz).
-        smoothing: whether voiced runs are smoothed (see `bidirectional.smooth`).
-        steady, jump, median, breaks: its constants.
+        high_pass: corner in Hz of a zero-phase Butterworth filter that removes the larynx's slow movement, which
+            is often larger than the cycles; 0: no filter.
+        order: order of that filter, which is applied forward and backward.
+        below_peak: voiced frames are at most this many dB below the loudest frame.
+        above_noise: voiced frames are at least this many dB above the noise (10th percentile of the frames'
+            energies). In a recording with hardly any pause no frame is; -100 disables this condition.
+        periodicity: minimum correlation of a voiced frame with itself one period later, 0 to 1; 0: any.
+        gap: maximum length in frames of a pause in a voiced run that is filled.
+        run: minimum length of a voiced run in frames; shorter runs are dropped.
+        estimator: `biased`: the lag with the largest sum of equation 1, the shortest if several are equal.
+            `normalised`: each sum is divided by the energy of the two stretches that it multiplies; of the peaks
+            that are nearly as high as the highest, the one with the shortest lag counts, and without a peak there
+            is no periodicity. Biased sums favor short lags and need no peak.
+        interpolate: whether a parabola through the best lag and its neighbors refines the lag. It is off in the
+            paper's equation, so F0 comes in steps (5.6 Hz at 300 Hz).
+        smoothing: whether to smooth voiced runs (see `bidirectional.smooth`).
+        steady, jump, median, breaks: constants of the smoothing.
         scale: `hz`; `relative` (F0 / f_max); `log` (octaves above f_min). Unvoiced frames are 0 in all.
-        voicing: whether there is a second row.
+        voicing: whether to add the second row.
     """
 
     rate: Rate = 16000
@@ -86,18 +86,18 @@ class F0Egg:
 
     name: ClassVar[str] = "f0_egg"
     version: ClassVar[int] = 1
-    #: Options a table has unless others are asked for.
+    #: Default options of a table.
     in_tables: ClassVar[dict[str, Any]] = {"voicing": True}
 
     def __post_init__(self) -> None:
         if not 0 < self.f_min < self.f_max <= self.rate / 4:
             raise UserError(
-                f"{self.name}: F0 from {self.f_min:g} to {self.f_max:g} Hz must lie in 0..{self.rate / 4:g} Hz"
+                f"{self.name}: F0 must be from 0 to {self.rate / 4:g} Hz, got {self.f_min:g} to {self.f_max:g} Hz"
             )
         if self.length < self._lags[1] + 2:
             raise UserError(
-                f"{self.name}: a frame of {self.length} samples does not reach beyond a period of {self.f_min:g} Hz; "
-                f"{math.ceil(2 * self.rate / self.f_min)} would hold two"
+                f"{self.name}: a frame of {self.length} samples is not longer than a period of {self.f_min:g} Hz; "
+                f"{math.ceil(2 * self.rate / self.f_min)} samples hold two periods"
             )
         if min(self.hop, self.order, self.run) < 1 or self.high_pass < 0 or self.gap < 0:
             raise UserError(
@@ -137,7 +137,7 @@ class F0Egg:
         return np.array(rows, dtype=np.float32)
 
     def contour(self, signal: np.ndarray) -> np.ndarray:
-        """Return F0 in Hz, float64 (frames,), 0 where unvoiced."""
+        """Return F0 in Hz, float64 (frames,), 0 if unvoiced."""
         if self.high_pass:
             signal = butterworth.high_pass(signal, self.rate, self.high_pass, self.order)
         signal = np.pad(signal, (0, max(0, self.length - len(signal))))
@@ -161,13 +161,13 @@ class F0Egg:
 
     @property
     def _lags(self) -> tuple[int, int]:
-        """Shortest and longest lag of equation 1."""
+        """Return the shortest and the longest lag of equation 1."""
         return math.ceil(self.rate / self.f_max), math.floor(self.rate / self.f_min)
 
     def _autocorrelation(self, frames: np.ndarray) -> np.ndarray:
         """Sum x(m) x(m + k) over each frame (frames, length) for all lags up to one beyond the longest."""
         lags = self._lags[1] + 2
-        fft = 1 << (self.length + lags - 1).bit_length()  # so long that no lag wraps around
+        fft = 1 << (self.length + lags - 1).bit_length()  # long enough that no lag wraps around
         spectra = np.fft.rfft(frames, fft)
         return np.fft.irfft(spectra.real**2 + spectra.imag**2, fft)[:, :lags]
 
@@ -188,7 +188,7 @@ class F0Egg:
         return np.clip(self.rate / (lag + shift), self.f_min, self.f_max), periodicity
 
     def _voiced(self, energy: np.ndarray, periodicity: np.ndarray) -> np.ndarray:
-        """Decide which frames are voiced, bool (frames,)."""
+        """Return which frames are voiced, bool (frames,)."""
         threshold = max(energy.max() - self.below_peak, np.percentile(energy, 10) + self.above_noise)
         voiced = (energy > threshold) & (periodicity >= self.periodicity)
         for begin, end in runs(~voiced):
@@ -201,21 +201,21 @@ class F0Egg:
 
 
 def _energies(frames: np.ndarray, lags: int) -> np.ndarray:
-    """Geometric mean of the energies of a frame's first and last `length - k` samples, (frames, lags k)."""
+    """Return the geometric mean of the energies of a frame's first and last `length - k` samples, (frames, lags k)."""
     total = np.cumsum(np.square(frames, dtype=np.float64), axis=1)
     beginning = total[:, : -lags - 1 : -1]
     ending = total[:, -1:] - np.pad(total[:, : lags - 1], ((0, 0), (1, 0)))
-    # 1e-10 keeps silence from dividing by 0; it is -128 dB per sample of a 40 ms frame.
+    # 1e-10 avoids a division by 0 in silence; it is -128 dB per sample of a 40 ms frame.
     return np.sqrt(beginning * np.maximum(ending, 0)) + 1e-10
 
 
 def _shortest_peak(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find in each curve the first peak that is nearly as high as the highest.
+    """Find the first peak of each curve that is nearly as high as the highest.
 
-    The first and the last column are neighbours only: positions count from the second.
+    The first and the last column serve only as neighbors; positions count from the second column.
 
     Returns:
-        Its position and height; where there is no peak above 0, position 0 and height 0.
+        Position and height of the peak; both are 0 without a peak above 0.
     """
     inner = curves[:, 1:-1]
     peaks = (inner > curves[:, :-2]) & (inner >= curves[:, 2:])
@@ -225,8 +225,8 @@ def _shortest_peak(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _vertex(before: np.ndarray, at: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return how far beside a peak the vertex of the parabola through it and its neighbours lies, in samples."""
+    """Return the offset in samples from a peak to the vertex of the parabola through it and its neighbors."""
     bend = before - 2 * at + after
     shift = np.divide(before - after, 2 * bend, out=np.zeros_like(bend), where=bend < 0)
-    # Where the best lag is no peak but at the edge of the range, the parabola says nothing.
+    # If the best lag is at the edge of the range and not a peak, the parabola is meaningless.
     return np.where(np.abs(shift) <= 0.5, shift, 0.0)

@@ -1,4 +1,4 @@
-"""F0 of noisy, expressive or pauseless recordings: `f0_egg` with other choices."""
+"""F0 of noisy, expressive or pauseless recordings: `f0_egg` with other options."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from serkit.features.spectrum import Share
 
 @dataclass(frozen=True)
 class F0Robust(F0Egg):
-    """F0 over time as `F0Egg` computes it, with the options that are most often right.
+    """F0 over time computed by `F0Egg`, with the options that suit most recordings.
 
-    A frame is voiced if it is periodic, not because it is louder than the pauses: noise down to 10 dB, and
-    recordings without pauses, do no harm. Jumps of the voice are followed where the reconstruction of the
-    published smoothing ends a run. `docs/systems/chen2022.md` has both beside each other.
+    A frame is voiced if it is periodic, not because it is louder than the pauses, so noise down to 10 dB and
+    recordings without pauses do no harm. Jumps of the voice are followed, where the reconstruction of the
+    published smoothing ends a run. `docs/systems/chen2022.md` compares both.
     """
 
     above_noise: Level = -100.0

@@ -26,32 +26,32 @@ FUNCTIONALS = (
     "kurtosis",
 )
 
-# How far rounding moves a value, as a share of the largest magnitude it is computed from: some bits of a float32.
+# Rounding error of a value, as a share of the largest magnitude it is computed from: some bits of a float32.
 _ROUNDING = 1e-6
-# How far it moves a cepstral coefficient, a sum of logarithms that nearly cancel: 1e-5 from processor to processor,
-# 1e-4 and more with the last bits of the samples. Wider than this would unite what openSMILE tells apart (two minima
+# Rounding error of a cepstral coefficient, a sum of logarithms that nearly cancel: 1e-5 between processors, 1e-4 and
+# more with the last bits of the samples. A larger value would merge values that openSMILE distinguishes (two minima
 # 2.6e-4 apart in emodb's 08b01Lb).
 _CEPSTRAL_ROUNDING = 2.5e-4
 
-# Numbers in a block of contours: bounds the memory that an hour-long recording takes.
+# Maximum size of a block of contours, which limits the memory for an hour-long recording.
 _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
 class Is09:
-    """12 functionals over the whole recording of each of the 32 contours of `Is09Descriptors`: a vector of 384.
+    """12 functionals over the whole recording for each of the 32 contours of `Is09Descriptors`: a vector of 384.
 
-    maxPos and minPos are frame numbers; linregc1 and linregc2 slope (per frame) and value at frame 0 of the
-    regression line, linregerrQ the mean square of what is left; kurtosis is 3 for a normal distribution.
-    Unvoiced frames count with F0 = 0.
+    maxPos and minPos are frame numbers; linregc1 and linregc2 are the slope (per frame) and the value at frame 0
+    of the regression line, linregerrQ is the mean square of the residual; kurtosis is 3 for a normal
+    distribution. Unvoiced frames count with F0 = 0.
 
-    Values of a contour that rounding alone can part count as equal: in the cepstrum within 2.5e-4, in energy and
-    voicing within a millionth of the largest magnitude; slopes as the descriptor that they are slopes of. Zero
-    crossings and F0 are counted in samples, and only equal if they are the same. The position of a maximum or minimum
-    is the first frame of equals; skewness and kurtosis of a contour of equal values are about 0.
+    Values of a contour that differ only by rounding count as equal: within 2.5e-4 in the cepstrum, and within a
+    millionth of the largest magnitude in energy and voicing; slopes have the tolerance of their descriptor. Zero
+    crossings and F0 are counted in samples and must be identical. The position of a maximum or minimum is the first
+    of equal frames; skewness and kurtosis of a contour of equal values are about 0.
 
     Source: Schuller, Steidl & Batliner, "The INTERSPEECH 2009 Emotion Challenge", table 1. Values and names
-    agree with openSMILE 3, the challenge's program.
+    agree with openSMILE 3, the program of the challenge.
 
     Args:
         rate: sampling rate in Hz; the published systems use 16000.
@@ -71,13 +71,13 @@ class Is09:
 
     @property
     def columns(self) -> list[str]:
-        """Name of each value: `pcm_RMSenergy_sma_max`, ..., `F0_sma_de_kurtosis`."""
+        """Return the name of each value: `pcm_RMSenergy_sma_max`, ..., `F0_sma_de_kurtosis`."""
         return [f"{contour}_{name}" for contour in self._descriptors().columns for name in FUNCTIONALS]
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the vector of a float32 signal (samples,): float32 (384,)."""
         contours = self._descriptors()(signal)
-        # The reference leaves out the two last frames, whose slope is not complete.
+        # The reference omits the last two frames, whose slope is incomplete.
         used = contours[:, : max(1, contours.shape[1] - 2)]
         rounding = self._rounding(used)
         rows = max(1, _BLOCK // used.shape[1])
@@ -85,8 +85,8 @@ class Is09:
         return np.concatenate([functionals(used[p], rounding[p]) for p in places]).astype(np.float32).ravel()
 
     def _rounding(self, contours: np.ndarray) -> np.ndarray:
-        """Return how far rounding moves the values of each contour (contours, frames): float64 (contours,)."""
-        # The slopes are differences of the descriptors, and as exact as those are.
+        """Return the rounding error of each contour (contours, frames): float64 (contours,)."""
+        # Slopes are differences of descriptors, with the same precision.
         rounding = _ROUNDING * np.tile(_magnitude(contours[: len(contours) // 2]), 2)
         names = self._descriptors().columns
         rounding[["mfcc" in name for name in names]] = _CEPSTRAL_ROUNDING
@@ -98,12 +98,12 @@ class Is09:
 
 
 def functionals(contours: np.ndarray, rounding: np.ndarray | None = None) -> np.ndarray:
-    """Describe contours by `FUNCTIONALS`.
+    """Compute the `FUNCTIONALS` of contours.
 
     Args:
         contours: float32 (contours, frames).
-        rounding: how far apart values of each contour may lie and count as equal, (contours,); None: a millionth of
-            its largest magnitude.
+        rounding: maximum difference between equal values of each contour, (contours,); None: a millionth of its
+            largest magnitude.
 
     Returns:
         float64 (contours, 12).
@@ -112,14 +112,14 @@ def functionals(contours: np.ndarray, rounding: np.ndarray | None = None) -> np.
         rounding = _ROUNDING * _magnitude(contours)
     frames = contours.shape[1]
     high, low = contours.max(axis=1).astype(np.float64), contours.min(axis=1).astype(np.float64)
-    # float32 numbers add up exactly in float64: a constant has exactly no variance.
+    # float32 numbers add up exactly in float64, so a constant has a variance of exactly 0.
     mean = contours.mean(axis=1, dtype=np.float64)
     centred = contours - mean[:, None]
     square = centred**2
     variance = square.mean(axis=1)
 
     def standardised(moment: np.ndarray, power: float) -> np.ndarray:
-        # What moves less than rounding moves it has no shape.
+        # A contour that varies less than its rounding error has no shape.
         least = np.maximum(variance, rounding**2)
         return np.divide(moment, least**power, out=np.zeros_like(mean), where=least > 0)
 
@@ -130,7 +130,7 @@ def functionals(contours: np.ndarray, rounding: np.ndarray | None = None) -> np.
         high,
         low,
         high - low,
-        # The first that is true.
+        # The first true value.
         (contours >= (high - rounding)[:, None]).argmax(axis=1),
         (contours <= (low + rounding)[:, None]).argmax(axis=1),
         mean,

@@ -1,4 +1,4 @@
-"""Frame-level descriptors of the INTERSPEECH 2009 Emotion Challenge: what its 384 functionals describe."""
+"""Frame-level descriptors of the INTERSPEECH 2009 Emotion Challenge, the basis of its 384 functionals."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _HIGHEST_BAND = 8000.0
 _COEFFICIENTS = 12
 _LIFTER = 22
 
-# 16-bit audio is read as value / 32767 by the reference, as value / 32768 by libsndfile.
+# The reference reads 16-bit audio as value / 32767, libsndfile as value / 32768.
 _FULL_SCALE = 32768 / 32767
-# The mel bands' unit, as in HTK: one step of 16-bit audio; levels below 1 are raised to it.
+# Unit of the mel bands, as in HTK: one step of 16-bit audio. Lower levels are raised to 1.
 _STEP = 1 / 32767
 
 _NAMES = (
@@ -36,13 +36,13 @@ _NAMES = (
 class Is09Descriptors:
     """The 16 low-level descriptors and their 16 slopes over time, shape (32, frames).
 
-    RMS energy, MFCC 1 to 12, zero-crossing rate, voicing probability and F0 in Hz (0 where unvoiced), of
-    25 ms frames every 10 ms (whole frames only; a shorter signal is zero-padded to one), averaged over three
-    frames; then the slope of each, per frame, over five frames. Beyond the ends the contours keep their end
-    value. A table gives the time at which each frame begins, as openSMILE's do.
+    RMS energy, MFCC 1 to 12, zero-crossing rate, voicing probability and F0 in Hz (0 if unvoiced) of 25 ms
+    frames every 10 ms (whole frames only; a shorter signal is zero-padded to one), averaged over three frames;
+    then the slope of each, per frame, over five frames. Contours are extended by their end values. As in
+    openSMILE, a table gives the start time of each frame.
 
-    Sources: Schuller, Steidl & Batliner 2009, table 1; details, where that is silent, by comparison with
-    openSMILE 3, whose names the columns carry.
+    Sources: Schuller, Steidl & Batliner 2009, table 1; missing details by comparison with openSMILE 3, whose
+    column names are used.
 
     Args:
         rate: sampling rate in Hz, at least 2000.
@@ -54,8 +54,8 @@ class Is09Descriptors:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if self.rate < 2000:  # F0 up to 500 Hz needs it
-            raise UserError(f"{self.name}: rate {self.rate} Hz is too low; at least 2000, usually 16000")
+        if self.rate < 2000:  # required for F0 up to 500 Hz
+            raise UserError(f"{self.name}: rate must be at least 2000 Hz (usually 16000), got {self.rate}")
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -63,12 +63,12 @@ class Is09Descriptors:
 
     @property
     def hop(self) -> int:
-        """Samples from frame to frame."""
+        """Samples between frames."""
         return (self.rate + 50) // 100
 
     @property
     def columns(self) -> list[str]:
-        """Name of each row: `pcm_RMSenergy_sma`, ..., `F0_sma`, `pcm_RMSenergy_sma_de`, ..., `F0_sma_de`."""
+        """Return the name of each row: `pcm_RMSenergy_sma`, ..., `F0_sma`, `pcm_RMSenergy_sma_de`, ..., `F0_sma_de`."""
         return [name.format(kind) for kind in ("", "_de") for name in _NAMES]
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ class Is09Descriptors:
 
 
 def _frame_length(rate: int) -> int:
-    """Return 25 ms in samples, halves upwards."""
+    """Return 25 ms in samples, rounding halves up."""
     return (rate + 20) // 40
 
 
@@ -97,7 +97,7 @@ def _raw(signal: np.ndarray, rate: int, hop: int) -> np.ndarray:
 
 
 def _describe(signal: np.ndarray, rate: int, hop: int, out: np.ndarray) -> None:
-    """Fill `out` (16, frames) with the descriptors of the frames in `signal`, F0 still of each frame alone."""
+    """Fill `out` (16, frames) with the descriptors of the frames in `signal`; F0 is not yet smoothed."""
     windowed = _windowed(signal, rate, hop, out.shape[1])
     spectra = np.fft.rfft(windowed)
     # Real and imaginary part squared: half the time of abs() and **2.
@@ -111,14 +111,14 @@ def _describe(signal: np.ndarray, rate: int, hop: int, out: np.ndarray) -> None:
 
 
 def _windowed(signal: np.ndarray, rate: int, hop: int, frames: int) -> np.ndarray:
-    """Cut into frames, pre-emphasise each, multiply by a Hamming window, pad to the transform's length."""
+    """Cut into frames, pre-emphasize each, multiply by a Hamming window, and pad to the transform's length."""
     window = _window(rate)
     length = len(window)
     windowed = np.zeros((frames, 1 << (length - 1).bit_length()), dtype=np.float32)
     emphasised = signal[1:] - np.float32(_PREEMPHASIS) * signal[:-1]
     cut = np.lib.stride_tricks.sliding_window_view(emphasised, length - 1)[::hop]
     np.multiply(cut, window[1:], out=windowed[:, 1:length])
-    # What was before a frame is not known to it: its first sample counts as its own predecessor.
+    # A frame does not know earlier samples: its first sample counts as its own predecessor.
     windowed[:, 0] = signal[: (frames - 1) * hop + 1 : hop] * ((1 - np.float32(_PREEMPHASIS)) * window[0])
     return windowed
 
@@ -126,8 +126,8 @@ def _windowed(signal: np.ndarray, rate: int, hop: int, frames: int) -> np.ndarra
 def _zero_crossing_rate(signal: np.ndarray, length: int, hop: int) -> np.ndarray:
     """Count changes of sign per sample of each frame, float64 (frames,).
 
-    A sample that is 0 between neighbours of different sign (or another 0) is a crossing; the step to a frame's
-    last sample does not count.
+    A sample that is 0 between neighbors of different sign (or another 0) is a crossing. The step to a frame's last
+    sample does not count.
     """
     sign = np.sign(signal).astype(np.int8)
     before, current, after = sign[:-2], sign[1:-1], sign[2:]
@@ -137,13 +137,13 @@ def _zero_crossing_rate(signal: np.ndarray, length: int, hop: int) -> np.ndarray
 
 
 def _moving_average(raw: np.ndarray) -> np.ndarray:
-    """Average over three frames; two more frames than there were, for the slope at the end."""
+    """Average over three frames, and add two frames for the slope at the end."""
     padded = np.pad(raw, ((0, 0), (1, 3)), mode="edge")
     return (padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]) / np.float32(3)
 
 
 def _slope(smooth: np.ndarray) -> np.ndarray:
-    """Slope per frame by least squares over five frames; without the two last frames of `smooth`."""
+    """Return the slope per frame by least squares over five frames, without the last two frames of `smooth`."""
     padded = np.pad(smooth, ((0, 0), (2, 0)), mode="edge")
     near, far = padded[:, 3:-1] - padded[:, 1:-3], padded[:, 4:] - padded[:, :-4]
     return (near + 2 * far) / np.float32(10)
@@ -151,13 +151,13 @@ def _slope(smooth: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _window(rate: int) -> np.ndarray:
-    """Symmetric Hamming window of 25 ms that also sets the full scale: float32 (samples,)."""
+    """Return a symmetric Hamming window of 25 ms that also sets the full scale: float32 (samples,)."""
     return (np.hamming(_frame_length(rate)) * _FULL_SCALE).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=8)
 def _filters(rate: int, fft: int) -> np.ndarray:
-    """Triangles of height 1 whose sides are straight on the mel scale (HTK), not in Hz: float32 (bins, bands)."""
+    """Return triangles of height 1 with straight sides on the mel scale (HTK), not in Hz: float32 (bins, bands)."""
     mel = np.log1p(np.arange(fft // 2 + 1) * rate / fft / 700)
     edges = np.linspace(0, np.log1p(min(_HIGHEST_BAND, rate / 2) / 700), _BANDS + 2)
     place = mel[:, None] / edges[1]
@@ -166,7 +166,7 @@ def _filters(rate: int, fft: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _cosines() -> np.ndarray:
-    """DCT-II with HTK's factor and lifter, coefficients 1 to 12: float32 (12, bands)."""
+    """Return the DCT-II with HTK's factor and lifter, coefficients 1 to 12: float32 (12, bands)."""
     number = np.arange(1, _COEFFICIENTS + 1)[:, None]
     cosines = np.cos(np.pi * number * (np.arange(_BANDS) + 0.5) / _BANDS)
     lifter = 1 + _LIFTER / 2 * np.sin(np.pi * number / _LIFTER)

@@ -28,18 +28,18 @@ class LogMel:
         rate: sampling rate in Hz.
         fft: transform length in samples.
         length: window length in samples; a window shorter than the transform is zero-padded.
-        hop: samples from frame to frame.
+        hop: samples between frames.
         bands: number of mel bands.
         low: lower edge of the first band in Hz.
         high: upper edge of the last band in Hz; None: half the rate.
         window: `hann`, `hamming` or `rectangular`.
         scale: mel formula, `htk` or `slaney`.
-        norm: `slaney` for filters of equal area; None for filters of equal height.
+        norm: `slaney` for filters of equal area, None for filters of equal height.
         power: exponent of the magnitude spectrum: 2 power, 1 magnitude.
         level: `db` (10 log10), `ln`, or `linear` for no logarithm.
         floor: smallest value before the logarithm. 1e-10 is -100 dB: below the noise floor of 16-bit
             audio (-96 dB).
-        center: whether frame t is centred on sample t * hop (zeros beyond the ends).
+        center: whether frame t is centered on sample t * hop (zeros beyond the ends).
     """
 
     rate: Rate = 16000
@@ -62,9 +62,10 @@ class LogMel:
 
     def __post_init__(self) -> None:
         if not 0 < self.length <= self.fft:
-            raise UserError(f"log_mel: length {self.length} must lie in 1..fft ({self.fft})")
+            raise UserError(f"log_mel: length must be from 1 to fft ({self.fft}), got {self.length}")
         if not 0 <= self.low < (self.high or self.rate / 2) <= self.rate / 2:
-            raise UserError(f"log_mel: band edges {self.low:g} to {self.high} Hz must lie in 0..{self.rate / 2:g} Hz")
+            limits = f"low must be below high, both from 0 to {self.rate / 2:g} Hz"
+            raise UserError(f"log_mel: {limits}, got {self.low:g} and {self.high}")
         if min(self.hop, self.bands) < 1 or self.floor <= 0:
             raise UserError(f"log_mel: hop {self.hop}, bands {self.bands} and floor {self.floor:g} must be above 0")
         for field, allowed in _CHOICES.items():

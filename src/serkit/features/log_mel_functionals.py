@@ -18,8 +18,8 @@ FUNCTIONALS = ("mean", "std", "low", "high", "delta_std")
 class LogMelFunctionals:
     """Statistics over time of each mel band: a vector of 5 * bands values.
 
-    Mean, standard deviation, 10th and 90th percentile of the level in dB, and the standard deviation of
-    its change from frame to frame.
+    The statistics are mean, standard deviation, 10th and 90th percentile of the level in dB, and the standard
+    deviation of its change between frames.
 
     Args:
         rate: sampling rate in Hz.
@@ -41,7 +41,7 @@ class LogMelFunctionals:
 
     @property
     def columns(self) -> list[str]:
-        """Name of each value: `mean_0`, ..., `delta_std_39`."""
+        """Return the name of each value: `mean_0`, ..., `delta_std_39`."""
         return [f"{functional}_{band}" for functional in FUNCTIONALS for band in range(self.bands)]
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Log-mel spectrogram as a picture of fixed size."""
+"""Log-mel spectrogram as an image of fixed size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from serkit.options import Between
 
 _CHOICES = {"colour": ("level", "inferno_red"), "resize": ("antialias", "bilinear", "nearest")}
 
-# Red of the 256 colours of "inferno" (Smith and van der Walt, released under CC0 with matplotlib).
+# Red values of the 256 colors of "inferno" (Smith and van der Walt, released under CC0 with matplotlib).
 _INFERNO_RED = np.frombuffer(
     bytes.fromhex(
         "000000010101020203040405060708090a0b0d0e0f101213141617191a1c1d1f2022242627292b2d2e30323435"
@@ -31,12 +31,12 @@ _INFERNO_RED = np.frombuffer(
 
 @dataclass(frozen=True)
 class LogmelImage:
-    """Levels below the recording's loudest point as brightness, shape (1, rows, columns), values 0 to 1.
+    """Levels relative to the recording's loudest point as brightness, shape (1, rows, columns), values 0 to 1.
 
     Row 0 is the highest mel band, as in a printed spectrogram; time runs along the columns. A signal of
-    any length fills the whole width: cut or pad it first where time is to keep its scale. 4 s at 16 kHz
-    are 1001 frames, which the default size shrinks by 7.8 (Kim & Lee 2024; spectrum and size are theirs,
-    the meaning of brightness and the way of shrinking are not stated there).
+    any length fills the whole width; to keep the time scale, cut or pad it first. 4 s at 16 kHz are 1001
+    frames, which the default size shrinks by 7.8 (Kim & Lee 2024 define spectrum and size, but neither the
+    meaning of brightness nor the resizing method).
 
     Args:
         rate: sampling rate in Hz.
@@ -44,12 +44,12 @@ class LogmelImage:
         bands: number of mel bands (HTK scale, filters of equal height) before resizing.
         fft: transform length in samples.
         length: length of the Hamming window in samples.
-        hop: samples from frame to frame.
-        top_db: levels this many dB or more below the maximum are 0; the maximum is 1.
-        colour: `level` for brightness in proportion to the level; `inferno_red` for the red channel, in
-            256 steps, of a picture drawn with the colour map "inferno".
-        resize: `antialias` (bilinear over all frames that a column covers), `bilinear` (between the two
-            nearest frames only) or `nearest`.
+        hop: samples between frames.
+        top_db: levels at least this many dB below the maximum are 0; the maximum is 1.
+        colour: `level` for brightness proportional to the level; `inferno_red` for the red channel, in
+            256 steps, of an image drawn with the color map "inferno".
+        resize: `antialias` (bilinear over all frames in a column), `bilinear` (between the two nearest
+            frames only) or `nearest`.
     """
 
     rate: Rate = 16000
@@ -67,12 +67,12 @@ class LogmelImage:
 
     def __post_init__(self) -> None:
         if isinstance(self.size, list):
-            # TOML and JSON know no tuples; a list could neither be hashed nor equal the default.
+            # TOML and JSON have no tuples; a list has no hash and never equals the default.
             object.__setattr__(self, "size", tuple(self.size))
         if not _is_size(self.size):
-            raise ValueError(f"size {self.size} must be rows and columns, such as [128, 128]")
+            raise ValueError(f"size must be rows and columns, e.g. [128, 128], got {self.size}")
         if self.top_db <= 0:
-            raise UserError(f"logmel_image: top_db {self.top_db:g} must be above 0")
+            raise UserError(f"logmel_image: top_db must be above 0, got {self.top_db:g}")
         for field, allowed in _CHOICES.items():
             if getattr(self, field) not in allowed:
                 raise unknown(f"logmel_image {field}", getattr(self, field), allowed)
@@ -89,7 +89,7 @@ class LogmelImage:
             steps = np.minimum(image * len(_INFERNO_RED), len(_INFERNO_RED) - 1).astype(np.uint8)
             image = _INFERNO_RED[steps] / np.float32(255)
         resized = _RESIZE[self.resize](image, self.size)
-        # Weighted means of values up to 1 may exceed it by a rounding error.
+        # Weighted means of values up to 1 may exceed 1 by a rounding error.
         return np.clip(resized, 0, 1, out=resized)[None]
 
     def _mel(self) -> LogMel:
@@ -97,13 +97,13 @@ class LogmelImage:
         return LogMel(**shared, window="hamming", level="linear")
 
     def _levels(self, signal: np.ndarray) -> np.ndarray:
-        """Levels from 0 (`top_db` below the maximum) to 1, float32 (bands, frames), lowest band first."""
+        """Return levels from 0 (`top_db` below the maximum) to 1, float32 (bands, frames), lowest band first."""
         power = self._mel()(signal)
         peak = power.max()
         if peak == 0:
-            # Digital silence has no maximum to relate to: black, as silence beside speech is.
+            # Digital silence has no maximum; it is black, like silence next to speech.
             return power
-        # Relative before the logarithm: a floor in absolute terms would make quiet recordings brighter.
+        # Divide before the logarithm, because an absolute floor would make quiet recordings brighter.
         power /= peak
         decibels = 10 * np.log10(np.maximum(power, np.float32(10 ** (-self.top_db / 10))))
         return np.clip(1 + decibels / np.float32(self.top_db), 0, 1)
@@ -114,7 +114,7 @@ def _is_size(size: object) -> bool:
 
 
 def _antialias(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    # In mode "F" Pillow keeps floats; it widens the triangle of its bilinear filter by the factor of shrinking.
+    # In mode "F" Pillow keeps floats; it widens the triangle of its bilinear filter by the reduction factor.
     picture = Image.fromarray(np.ascontiguousarray(image, dtype=np.float32))
     return np.array(picture.resize(size[::-1], Image.Resampling.BILINEAR))
 
@@ -138,7 +138,7 @@ def _nearest(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _centres(before: int, after: int) -> np.ndarray:
-    """Where the centres of `after` pixels lie along an edge `before` pixels long."""
+    """Return the centers of `after` pixels along an edge of `before` pixels."""
     return (np.arange(after) + 0.5) * before / after
 
 

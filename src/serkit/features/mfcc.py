@@ -17,26 +17,26 @@ from serkit.options import Between
 
 @dataclass(frozen=True)
 class Mfcc:
-    """Cosine transform of the log-mel spectrum over time, shape (coefficients, frames), c0 first.
+    """Cosine transform of the log-mel spectrum over time, shape (coefficients, frames), with c0 first.
 
-    Pre-emphasis of the whole signal, power spectrum, mel filters of equal height, logarithm, orthonormal
-    DCT-II. The defaults are a reading of Zhong, Yu & Zhang 2020, section III-A: the paper's 24 ms Hamming
-    windows every 12 ms fit into its 256-point transform only at 8 kHz, but its recordings have 16 kHz, where
-    512 points are the next power of two. To the letter instead: `rate = 8000, fft = 256, length = 192,
-    hop = 96`. The number of filters and coefficients, c0 and the pre-emphasis factor are not in the paper.
+    Steps: pre-emphasis of the whole signal, power spectrum, mel filters of equal height, logarithm, orthonormal
+    DCT-II. The defaults interpret Zhong, Yu & Zhang 2020, section III-A: the paper's 24 ms Hamming windows
+    every 12 ms fit into its 256-point transform only at 8 kHz, but its recordings have 16 kHz, where 512 points
+    are the next power of two. The literal reading is `rate = 8000, fft = 256, length = 192, hop = 96`. The
+    paper does not give the number of filters and coefficients, c0 or the pre-emphasis factor.
 
     Args:
         rate: sampling rate in Hz.
         fft: transform length in samples.
         length: window length in samples; a window shorter than the transform is zero-padded.
-        hop: samples from frame to frame; frame t is centred on sample t * hop (zeros beyond the ends).
+        hop: samples between frames; frame t is centered on sample t * hop (zeros beyond the ends).
         bands: number of mel bands, from 0 Hz to half the rate.
-        coefficients: how many are kept, at most `bands`.
-        preemphasis: share of the sample before that is subtracted from each, 0 for none.
+        coefficients: number of coefficients to keep, at most `bands`.
+        preemphasis: share of the previous sample to subtract from each sample; 0: none.
         window: `hann`, `hamming` or `rectangular`.
         scale: mel formula, `htk` or `slaney`.
         lifter: L of the factor 1 + L/2 sin(pi n / L) on coefficient n (Young et al., The HTK Book); 0 for
-            none. It makes no difference behind a normalisation of each coefficient.
+            none. It has no effect if each coefficient is normalized afterward.
         level: logarithm before the transform, `ln` or `db` (10 log10).
         floor: smallest mel power before the logarithm.
     """
@@ -60,13 +60,12 @@ class Mfcc:
     def __post_init__(self) -> None:
         self._log_mel()
         if self.level == "linear":
-            raise UserError("mfcc: level 'linear' has no logarithm; 'ln' and 'db' have one")
+            raise UserError("mfcc: level must be 'ln' or 'db', got 'linear'")
         if not 0 < self.coefficients <= self.bands:
-            raise UserError(f"mfcc: coefficients {self.coefficients} must lie in 1..bands ({self.bands})")
+            raise UserError(f"mfcc: coefficients must be from 1 to bands ({self.bands}), got {self.coefficients}")
         if not 0 <= self.preemphasis <= 1 or self.lifter < 0:
-            raise UserError(
-                f"mfcc: preemphasis {self.preemphasis:g} must lie in 0..1, lifter {self.lifter:g} must be 0 or more"
-            )
+            given = f"{self.preemphasis:g} and {self.lifter:g}"
+            raise UserError(f"mfcc: preemphasis must be from 0 to 1 and lifter at least 0, got {given}")
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -75,7 +74,7 @@ class Mfcc:
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the coefficients of a float32 signal (samples,): float32 (coefficients, frames)."""
         emphasised = signal.copy()
-        # The sample before the first is taken as 0.
+        # The sample before the first counts as 0.
         emphasised[1:] -= np.float32(self.preemphasis) * signal[:-1]
         levels = self._log_mel()(emphasised)
         cepstrum = np.empty((levels.shape[1], self.coefficients), dtype=np.float32)
@@ -89,7 +88,7 @@ class Mfcc:
 
 @functools.lru_cache(maxsize=32)
 def cosines(bands: int, coefficients: int, lifter: float) -> np.ndarray:
-    """Orthonormal DCT-II with the lifter's factors in it, float32 (bands, coefficients)."""
+    """Return the orthonormal DCT-II, multiplied by the lifter's factors, float32 (bands, coefficients)."""
     order = np.arange(coefficients)
     basis = np.sqrt(2 / bands) * np.cos(np.pi * order * (np.arange(bands)[:, None] + 0.5) / bands)
     basis[:, 0] /= np.sqrt(2)

@@ -1,4 +1,4 @@
-"""Short-time spectra and mel filters: what several front ends share."""
+"""Short-time spectra and mel filters, shared by several features."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import numpy as np
 
 from serkit.options import Between
 
-# What the options of front ends may be, which `features.build` checks. They come from bundles too: none may ask for
-# more memory than a machine has.
+# Ranges of the options, which `features.build` checks. Options also come from bundles, so none may require more memory
+# than a machine has.
 
 #: Sampling rate in Hz.
 Rate = Annotated[int, Between(100, 192_000)]
-#: Length of a transform, of a window or of a step, in samples.
+#: Length of a transform, window or hop, in samples.
 Samples = Annotated[int, Between(1, 1 << 16)]
-#: Number of bands, or of coefficients of their cosine transform.
+#: Number of bands, or of cepstral coefficients.
 Bands = Annotated[int, Between(1, 1024)]
 #: Frequency in Hz.
 Hertz = Annotated[float, Between(0, 96_000)]
-#: A range of levels in dB. Powers of 10 stay normal numbers of 32 bits.
+#: Range of levels in dB. Its powers of 10 are normal numbers of 32 bits.
 Decibels = Annotated[float, Between(1e-3, 300)]
-#: Rows and columns of a picture.
+#: Rows and columns of an image.
 Side = Annotated[int, Between(1, 2048)]
-#: A part of a whole.
+#: Share from 0 to 1.
 Share = Annotated[float, Between(0, 1)]
 
-#: Frames transformed at once: what fits the processor's fastest cache.
+#: Frames per transform, which fit the processor's fastest cache.
 CHUNK = 32
 
 #: Names of the windows.
 WINDOWS = ("hann", "hamming", "rectangular")
 
-# Multiply-adds up to which OpenBLAS stays on the calling thread. Above it, it wakes threads for a product
-# that takes microseconds: on a busy machine that made a log-mel spectrogram 50 times slower.
+# Multiply-adds up to which OpenBLAS stays on the calling thread. Above, it wakes threads for a product that takes
+# microseconds, which made a log-mel spectrogram 50 times slower on a busy machine.
 _SINGLE_THREAD_PRODUCT = 1 << 19
 
 
 @functools.lru_cache(maxsize=32)
 def window(name: str, length: int, fft: int) -> np.ndarray:
-    """Periodic window of `length` samples, centred in `fft` samples with zeros around it.
+    """Return a periodic window of `length` samples, centered in `fft` samples with zeros around it.
 
     Returns:
         float32 array of shape (fft,).
@@ -59,12 +59,12 @@ def spectra(signal: np.ndarray, taper: np.ndarray, hop: int, center: bool) -> It
     Args:
         signal: float32 (samples,).
         taper: window of the transform's length, (fft,).
-        hop: samples from frame to frame.
-        center: whether frame t is centred on sample t * hop, with zeros beyond the ends; otherwise it
+        hop: samples between frames.
+        center: whether frame t is centered on sample t * hop, with zeros beyond the ends; otherwise it
             begins there, and only whole frames count (a signal shorter than one is zero-padded to one).
 
     Yields:
-        The frames' place in time and their complex64 spectra (frames, fft // 2 + 1).
+        The slice of the frames, and their complex64 spectra (frames, fft // 2 + 1).
     """
     fft = len(taper)
     if center:
@@ -78,14 +78,14 @@ def spectra(signal: np.ndarray, taper: np.ndarray, hop: int, center: bool) -> It
 
 
 def frame_count(samples: int, fft: int, hop: int, center: bool) -> int:
-    """Number of frames that `spectra` makes of a signal."""
+    """Return the number of frames that `spectra` yields for a signal."""
     padded = samples + 2 * (fft // 2) if center else samples
     return 1 + max(0, padded - fft) // hop
 
 
 @functools.lru_cache(maxsize=32)
 def mel_filters(rate: int, fft: int, bands: int, low: float, high: float, scale: str, norm: str | None) -> np.ndarray:
-    """Triangular filters, equally spaced on a mel scale.
+    """Return triangular filters, equally spaced on a mel scale.
 
     Sources: `htk`: 2595 log10(1 + f / 700), O'Shaughnessy 1987; `slaney`: linear below 1 kHz and
     logarithmic above, Slaney's Auditory Toolbox 1998. `norm = "slaney"` gives every filter the same area.

@@ -1,4 +1,4 @@
-"""One vector for the spoken part of a recording: timbre, voice and rhythm, whatever the recording's level."""
+"""A vector for the spoken part of a recording: timbre, voice and rhythm, independent of the level."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ STATISTICS = (
     *("slope_deviation", "bend_deviation", "rise", "course", "arch"),
 )
 
-#: Edges in Hz of the bands of the modulation spectrum: phrases, words, syllables (3 to 8 Hz), sounds, roughness.
+#: Band edges of the modulation spectrum in Hz: phrases, words, syllables (3 to 8 Hz), sounds, roughness.
 MODULATION_EDGES = (0.5, 1.5, 3.0, 5.0, 8.0, 12.0, 18.0, 31.0)
 
-# Frames of the modulation spectrum's transform: 8 s at 62.5 frames a second, in steps of 0.12 Hz.
+# Frames of the modulation spectrum's transform: 8 s at 62.5 frames per second, in steps of 0.12 Hz.
 _MODULATION_FRAMES = 512
 
-#: Pitch is in semitones above this many Hz, between low and high voices: 0 where nothing is voiced says nothing.
+#: Reference of the pitch in Hz, between low and high voices, so that 0 without voiced frames is neutral.
 _MIDDLE = 200.0
 
-# Voicing and pitch are looked for in every second frame: they take as long as all the rest together.
+# Voicing and pitch use every second frame, because they take as long as everything else together.
 _VOICE_STEP = 2
 
-# Voicing of a voiced frame at least. Windows of 25 ms hold so few periods that a steady voice of 100 Hz reaches 0.39,
-# one of 250 Hz 0.84; white noise stays at 0.15.
+# Minimum voicing of a voiced frame. Windows of 25 ms hold few periods: a steady voice of 100 Hz reaches 0.39, one of
+# 250 Hz 0.84; white noise stays at 0.15.
 _VOICED = 0.3
 
-# A contour whose deviation is below this (dB, semitones or a share) stands still: skewness and kurtosis of what moves
-# less would be those of rounding, which differs between processors. No speech is so still.
+# A contour with a deviation below this (dB, semitones or a share) counts as constant: its skewness and kurtosis would
+# be those of rounding, which differs between processors. Speech always varies more.
 _STILL = 1e-3
 
-# Power of the loud frames when the pitch is looked for, whose cepstrum adds 1 to the power.
+# Power of the loud frames for the pitch, whose cepstrum adds 1 to the power.
 _LOUD = 1e5
 
 
@@ -51,14 +51,14 @@ class SpeechFunctionals(SpeechLogMel):
 
     Levels are those of `SpeechLogMel`: without the silence around the speech, relative to the loud frames. The
     contours are `coefficients` of their cosine transform along the bands, the voicing of each frame, and the pitch
-    of the voiced frames in semitones; of each the `STATISTICS`. The modulation spectrum is the power (natural
-    logarithm) with which the mean level of each of `groups` groups of neighbouring bands moves, in the bands of
+    of the voiced frames in semitones; each gives the `STATISTICS`. The modulation spectrum is the power (natural
+    logarithm) of the mean level's variation in each of `groups` groups of neighboring bands, in the bands of
     `MODULATION_EDGES`.
 
     Args:
         rate, fft, length, hop, bands, low, high, trim, margin, range: as in `SpeechLogMel`.
-        coefficients: of the cosine transform, the mean level among them.
-        groups: of bands, for the modulation spectrum; divides `bands`.
+        coefficients: number of coefficients of the cosine transform, including the mean level.
+        groups: number of groups of bands for the modulation spectrum; must divide `bands`.
     """
 
     coefficients: Bands = 24
@@ -71,14 +71,14 @@ class SpeechFunctionals(SpeechLogMel):
         super().__post_init__()
         if not 0 < self.coefficients <= self.bands or self.groups < 1 or self.bands % self.groups:
             raise UserError(
-                f"{self.name}: coefficients {self.coefficients} must lie in 1..bands ({self.bands}), and "
-                f"groups {self.groups} must divide the bands"
+                f"{self.name}: coefficients must be from 1 to bands ({self.bands}), got {self.coefficients}; "
+                f"groups must divide the bands, got {self.groups}"
             )
         frequency = np.fft.rfftfreq(_MODULATION_FRAMES, self.hop / self.rate)
         if not np.histogram(frequency, MODULATION_EDGES)[0].all():
             raise UserError(
-                f"{self.name}: {self.rate / self.hop:g} frames a second do not show modulation from "
-                f"{MODULATION_EDGES[0]:g} to {MODULATION_EDGES[-1]:g} Hz; with hop {round(self.rate / 62.5)} they do"
+                f"{self.name}: {self.rate / self.hop:g} frames per second cannot show modulation from "
+                f"{MODULATION_EDGES[0]:g} to {MODULATION_EDGES[-1]:g} Hz; use hop {round(self.rate / 62.5)}"
             )
 
     @property
@@ -116,7 +116,7 @@ class SpeechFunctionals(SpeechLogMel):
         return power
 
     def _voice(self, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the voicing of each frame, and the pitch in semitones of those that are voiced."""
+        """Return the voicing of each frame, and the pitch of the voiced frames in semitones."""
         loud = float(np.percentile(power.max(axis=1), 95)) or 1.0
         voicing, pitch = cepstral_pitch.voicing_and_pitch(power * np.float32(_LOUD / loud), self.rate)
         voiced = pitch[(voicing >= _VOICED) & (pitch > 0)]
@@ -126,7 +126,7 @@ class SpeechFunctionals(SpeechLogMel):
         """Return the modulation spectrum of levels (bands, frames): (groups * bands of modulation,)."""
         groups = levels.reshape(self.groups, -1, levels.shape[1]).mean(axis=1)
         moving = groups - groups.mean(axis=1, keepdims=True)
-        # A longer recording is folded to the transform's length: that gives the whole one's spectrum at these points.
+        # Folding a longer recording to the transform's length gives the whole recording's spectrum at these points.
         folded = _fold(moving, _MODULATION_FRAMES)
         power = np.abs(np.fft.rfft(folded)) ** 2 / levels.shape[1]
         frequency = np.fft.rfftfreq(_MODULATION_FRAMES, self.hop / self.rate)
@@ -134,17 +134,17 @@ class SpeechFunctionals(SpeechLogMel):
             power[:, (frequency >= low) & (frequency < high)].mean(axis=1)
             for low, high in itertools.pairwise(MODULATION_EDGES)
         ]
-        # 1e-3 dB squared a frame: far below what speech moves, and a logarithm for what does not move at all.
+        # 1e-3 dB squared per frame is far below the variation of speech, and keeps the logarithm of a constant finite.
         return np.log(np.stack(bands, axis=1) + 1e-3).ravel()
 
 
 def statistics(contours: np.ndarray) -> np.ndarray:
-    """Describe contours (contours, frames) by `STATISTICS`: (contours, statistics); zeros if there are no frames.
+    """Return the `STATISTICS` of contours (contours, frames): (contours, statistics); zeros without frames.
 
-    Kurtosis is 3 for a normal distribution, less for a contour that stands still; slope and bend are first and second
-    differences of neighbouring frames, and the rise is the mean of the slopes that are positive, others counting as 0.
-    The course is the mean of the last third of the frames less that of the first, the arch that of the middle third
-    less half of both.
+    Kurtosis is 3 for a normal distribution, and less for a constant contour. Slope and bend are the first and second
+    differences of neighboring frames; the rise is the mean of the positive slopes, with other slopes as 0. The course
+    is the mean of the last third of the frames minus that of the first; the arch is the mean of the middle third minus
+    half of both.
     """
     frames = contours.shape[1]
     if not frames:
@@ -153,7 +153,7 @@ def statistics(contours: np.ndarray) -> np.ndarray:
     mean, deviation = contours.mean(axis=1), contours.std(axis=1)
     standard = (contours - mean[:, None]) / np.maximum(deviation, _STILL)[:, None]
     square = standard * standard
-    # At least a frame each: of one or two frames the thirds overlap.
+    # At least one frame each: with one or two frames the thirds overlap.
     third = -(-frames // 3)
     first, last = contours[:, :third].mean(axis=1), contours[:, -third:].mean(axis=1)
     middle = contours[:, (frames - third) // 2 :][:, :third].mean(axis=1)
@@ -174,6 +174,6 @@ def statistics(contours: np.ndarray) -> np.ndarray:
 
 
 def _fold(rows: np.ndarray, frames: int) -> np.ndarray:
-    """Add up stretches of so many frames: (rows, any) to (rows, frames)."""
+    """Add up stretches of `frames` frames: (rows, any) to (rows, frames)."""
     padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % frames)))
     return padded.reshape(len(rows), -1, frames).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Log-mel spectrogram of the spoken part, relative to its own loudness."""
+"""Log-mel spectrogram of the spoken part, relative to its loudness."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from serkit.options import Between
 class SpeechLogMel:
     """Levels in dB below the recording's loud frames, without the silence before and after the speech.
 
-    Recording level and the pauses around an utterance say how a corpus was made, not how somebody feels;
-    a network that is to work on other recordings should not see them. Shape (bands, frames), lowest band
-    first, values from about -range to a few dB above 0.
+    Recording level and the pauses around an utterance depend on how a corpus was made, not on emotion. A network
+    for other recordings should not see them. Shape (bands, frames), lowest band first, values from about -range
+    to a few dB above 0.
 
     Args:
         rate: sampling rate in Hz.
         fft: transform length in samples.
         length: window length in samples.
-        hop: samples from frame to frame.
+        hop: samples between frames.
         bands: number of mel bands (HTK scale).
         low: lower edge of the first band in Hz.
         high: upper edge of the last band in Hz.
-        trim: frames at either end whose energy lies more than this many dB below the loudest frame's are
-            left out; `margin` frames are kept around what remains.
-        margin: in frames.
-        range: levels further below the loud frames than this many dB are raised to it.
+        trim: frames at both ends with an energy more than this many dB below the loudest frame's are removed,
+            except for `margin` frames.
+        margin: number of frames to keep around the speech.
+        range: levels more than this many dB below the loud frames are raised to it.
     """
 
     rate: Rate = 16000
@@ -68,7 +68,7 @@ class SpeechLogMel:
         return relative(levels, self.range)
 
     def interval(self, signal: np.ndarray) -> tuple[float, float]:
-        """Return which part of a signal the frames show: start and end in s."""
+        """Return start and end, in s, of the part of a signal that the frames cover."""
         levels = self._log_mel()(signal)
         start, end, _ = spoken(levels, self.trim, self.margin).indices(levels.shape[1])
         return start * self.hop / self.rate, min(end * self.hop, len(signal)) / self.rate
@@ -79,21 +79,21 @@ class SpeechLogMel:
 
 
 def spoken(levels: np.ndarray, trim: float, margin: int) -> slice:
-    """Return which frames of a log-mel spectrogram (bands, frames) in dB hold the speech, and a margin around it.
+    """Return the frames of a log-mel spectrogram (bands, frames) in dB that hold the speech, with a margin.
 
     Args:
-        levels: of the whole recording.
-        trim: frames before and after the speech lie more than this many dB below the loudest frame.
-        margin: in frames.
+        levels: levels of the whole recording.
+        trim: frames before and after the speech are more than this many dB below the loudest frame.
+        margin: number of frames to keep around the speech.
     """
-    # Energy of a frame in dB; its loudest band alone is within 18 dB of it, which is not enough here.
+    # Energy of a frame in dB. Its loudest band alone may be 18 dB lower, which is not precise enough.
     energy = 10 * np.log10(np.sum(10 ** (levels / 10), axis=0))
     loud = np.flatnonzero(energy > energy.max() - trim)
     return slice(max(0, loud[0] - margin), loud[-1] + 1 + margin)
 
 
 def relative(levels: np.ndarray, range: float) -> np.ndarray:
-    """Return levels (bands, frames) in dB below the loud frames, none more than `range` dB below them."""
-    # The 95th percentile, not the maximum: one click must not set the level of an utterance.
+    """Return levels (bands, frames) in dB relative to the loud frames, at least -`range`."""
+    # The 95th percentile instead of the maximum, so that a click does not set the level of an utterance.
     loud = np.percentile(levels.max(axis=0), 95).astype(np.float32)
     return np.maximum(levels - loud, np.float32(-range))

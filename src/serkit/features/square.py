@@ -1,7 +1,7 @@
-"""Spectral features as square pictures: mel spectrogram, chromagram, MFCC.
+"""Spectral features as square images: mel spectrogram, chromagram, MFCC.
 
 Source: Skoulidis et al. 2023, "Data Pre-Processing": pre-emphasis, trimming of zeros, a feature of librosa, levels in
-dB, resizing. What the paper does not state is librosa's default.
+dB, resizing. Missing details are librosa's defaults.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from serkit.features.log_mel import LogMel
 from serkit.features.mfcc import cosines
 from serkit.features.spectrum import Bands, Decibels, Rate, Samples, Share, Side
 
-# librosa's floors: of a power, and of an amplitude before it is squared.
+# librosa's floors of a power, and of an amplitude before it is squared.
 _LEAST_POWER = 1e-10
 _LEAST_AMPLITUDE = 1e-5
 
 
 @dataclass(frozen=True)
 class _Square(ABC):
-    """What the three have in common: a signal of any length becomes one picture, shape (1, size, size).
+    """Common base: a signal of any length becomes one image, shape (1, size, size).
 
-    Row 0 is the lowest band, time runs along the columns. Values are levels divided by `top_db`, from -1 to 0.
-    The time axis is resized to as many columns as there are rows, and the result to the wanted size: two steps, as
-    in the paper, which differ from a single one. Both average over all pixels that a new one covers (bilinear).
+    Row 0 is the lowest band; time runs along the columns. Values are levels divided by `top_db`, from -1 to 0.
+    As in the paper, resizing has two steps, which differ from a single one: first the time axis to the number of
+    rows, then the result to `size`. Both average over all pixels that a new pixel covers (bilinear).
 
     Args:
         rate: sampling rate in Hz.
         size: rows and columns; the paper tries 30, 50, 60 and 80.
-        preemphasis: share of the sample before that is subtracted from each.
+        preemphasis: share of the previous sample to subtract from each sample.
         fft: length of transform and Hann window in samples.
-        hop: samples from frame to frame.
-        top_db: levels this many dB or more below the maximum are -1; the maximum is 0.
-        strict_units: each kind of value has the unit it should have. Otherwise all are taken for amplitudes, as in
-            the paper: of a power spectrum that doubles the dB, and of a cepstrum it loses the signs.
+        hop: samples between frames.
+        top_db: levels at least this many dB below the maximum are -1; the maximum is 0.
+        strict_units: whether each kind of value has its proper unit. Otherwise all count as amplitudes, as in the
+            paper, which doubles the dB of a power spectrum and loses the signs of a cepstrum.
     """
 
     rate: Rate = 16000
@@ -57,9 +57,9 @@ class _Square(ABC):
     def __post_init__(self) -> None:
         for field in ("rate", "size", "fft", "hop", "top_db"):
             if getattr(self, field) <= 0:
-                raise UserError(f"{self.name}: {field} {getattr(self, field):g} must be above 0")
+                raise UserError(f"{self.name}: {field} must be above 0, got {getattr(self, field):g}")
         if not 0 <= self.preemphasis <= 1:
-            raise UserError(f"{self.name}: preemphasis {self.preemphasis:g} must lie in 0..1")
+            raise UserError(f"{self.name}: preemphasis must be from 0 to 1, got {self.preemphasis:g}")
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -69,19 +69,19 @@ class _Square(ABC):
         """Draw a float32 signal (samples,): float32 (1, size, size)."""
         signal = np.trim_zeros(_emphasise(signal, self.preemphasis))
         if not len(signal):
-            # Digital silence has no maximum to relate to.
+            # Digital silence has no maximum.
             return np.full((1, self.size, self.size), -1, dtype=np.float32)
         values = self.values(signal)
         levels = self.strict(values) if self.strict_units else self._decibels(values**2, _LEAST_AMPLITUDE**2)
         picture = Image.fromarray(np.ascontiguousarray(levels / np.float32(self.top_db), dtype=np.float32))
         for columns, rows in ((len(levels), len(levels)), (self.size, self.size)):
-            # In mode "F" Pillow keeps floats; it widens the triangle of its bilinear filter by the factor of shrinking.
+            # In mode "F" Pillow keeps floats; it widens the triangle of its bilinear filter by the reduction factor.
             picture = picture.resize((columns, rows), Image.Resampling.BILINEAR)
         return np.array(picture)[None]
 
     @abstractmethod
     def values(self, signal: np.ndarray) -> np.ndarray:
-        """Compute the feature, (rows, frames), of a signal that holds more than zeros."""
+        """Compute the feature, (rows, frames), of a signal that is not all zeros."""
 
     def strict(self, values: np.ndarray) -> np.ndarray:
         """Return powers as levels in dB."""
@@ -107,7 +107,7 @@ class _Square(ABC):
 
 @dataclass(frozen=True)
 class MelSquare(_Square):
-    """Mel spectrogram as a square picture (see `_Square`), filters of equal area on Slaney's scale.
+    """Mel spectrogram as a square image (see `_Square`), with filters of equal area on Slaney's scale.
 
     Args:
         bands: number of mel bands before resizing.
@@ -127,9 +127,9 @@ class MelSquare(_Square):
 
 @dataclass(frozen=True)
 class ChromaSquare(_Square):
-    """Chromagram as a square picture (see `_Square`): energy of the twelve pitch classes, in shares of the loudest.
+    """Chromagram as a square image (see `_Square`): energy of the twelve pitch classes relative to the loudest.
 
-    The semitones lie where the recording's own tuning puts them.
+    The semitones follow the recording's own tuning.
     """
 
     name: ClassVar[str] = "chroma_square"
@@ -143,11 +143,11 @@ class ChromaSquare(_Square):
 
 @dataclass(frozen=True)
 class MfccSquare(_Square):
-    """Cepstral coefficients as a square picture (see `_Square`), c0 first. In strict units they keep their signs.
+    """Cepstral coefficients as a square image (see `_Square`), c0 first. In strict units they keep their signs.
 
     Args:
-        bands: number of mel bands under the cosine transform.
-        coefficients: how many are kept.
+        bands: number of mel bands before the cosine transform.
+        coefficients: number of coefficients to keep.
     """
 
     bands: Bands = 128
@@ -159,11 +159,13 @@ class MfccSquare(_Square):
         super().__post_init__()
         self._mel(self.bands)
         if not 0 < self.coefficients <= self.bands:
-            raise UserError(f"mfcc_square: coefficients {self.coefficients} must lie in 1..bands ({self.bands})")
+            raise UserError(
+                f"mfcc_square: coefficients must be from 1 to {self.bands} (bands), got {self.coefficients}"
+            )
 
     def values(self, signal: np.ndarray) -> np.ndarray:
         levels = 10 * np.log10(np.maximum(self._mel(self.bands)(signal), np.float32(_LEAST_POWER)))
-        # librosa's, whatever `top_db` of the picture is.
+        # librosa's value, independent of the image's `top_db`.
         levels = np.maximum(levels, levels.max() - np.float32(80))
         cepstrum = np.empty((levels.shape[1], self.coefficients), dtype=np.float32)
         spectrum.apply_filters(levels.T, cosines(self.bands, self.coefficients, lifter=0.0), out=cepstrum)
@@ -174,9 +176,9 @@ class MfccSquare(_Square):
 
 
 def _emphasise(signal: np.ndarray, share: float) -> np.ndarray:
-    """Subtract a share of the sample before from each; the first goes on as librosa's does.
+    """Subtract a share of the previous sample from each sample; the first sample follows librosa.
 
-    Its filter starts from 2 s[0] - s[1], which is added to the first sample.
+    librosa's filter starts from 2 s[0] - s[1], which is added to the first sample.
     """
     emphasised = signal.copy()
     emphasised[1:] -= np.float32(share) * signal[:-1]

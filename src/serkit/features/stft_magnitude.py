@@ -17,22 +17,22 @@ from serkit.options import Between
 class StftMagnitude:
     """Magnitude spectrum over time, shape (fft // 2 + 1, frames), lowest frequency first.
 
-    With the defaults 4 s at 16 kHz give 129 x 501 (Guizzo et al. 2023: Hamming window of 16 ms, half
+    With the defaults, 4 s at 16 kHz give 129 x 501 (Guizzo et al. 2023: Hamming window of 16 ms, half
     overlap).
 
-    With a `size` it is an image of shape (1, frames, bins) instead: time runs along the rows, and what is missing
-    behind the last frame or above the highest bin is 0, what is too much is cut off. Guizzo et al. 2023: 512 x 128.
+    With a `size`, it is an image of shape (1, frames, bins) with time along the rows. Missing frames and bins are 0;
+    surplus ones are cut off. Guizzo et al. 2023: 512 x 128.
 
     Args:
         rate: sampling rate in Hz.
         fft: transform length in samples.
         length: window length in samples, at most `fft`.
-        hop: samples from frame to frame.
+        hop: samples between frames.
         window: `hann`, `hamming` or `rectangular`.
-        spectrum_scale: whether magnitudes are divided by the window's sum, so that a full-scale sine
-            reads 0.5 whatever the window (SciPy's scaling "spectrum").
-        center: whether frame t is centred on sample t * hop (zeros beyond the ends).
-        size: frames and bins of the image; None: (bins, frames), all of them.
+        spectrum_scale: whether to divide magnitudes by the window's sum, so that a full-scale sine
+            reads 0.5 with every window (SciPy's scaling "spectrum").
+        center: whether frame t is centered on sample t * hop (zeros beyond the ends).
+        size: frames and bins of the image; None: the spectrum (bins, frames).
     """
 
     rate: Rate = 16000
@@ -49,12 +49,12 @@ class StftMagnitude:
 
     def __post_init__(self) -> None:
         if isinstance(self.size, list):
-            # TOML and JSON know no tuples; a list could not be hashed.
+            # TOML and JSON have no tuples; a list has no hash.
             object.__setattr__(self, "size", tuple(self.size))
         if self.size is not None and (len(self.size) != 2 or not all(map(_is_side, self.size))):
-            raise UserError(f"stft_magnitude: size {self.size} must be frames and bins, such as [512, 128]")
+            raise UserError(f"stft_magnitude: size must be frames and bins, e.g. [512, 128], got {self.size}")
         if not 0 < self.length <= self.fft:
-            raise UserError(f"stft_magnitude: length {self.length} must lie in 1..fft ({self.fft})")
+            raise UserError(f"stft_magnitude: length must be from 1 to fft ({self.fft}), got {self.length}")
         if min(self.rate, self.hop) < 1:
             raise UserError(f"stft_magnitude: rate {self.rate} and hop {self.hop} must be above 0")
         if self.window not in spectrum.WINDOWS:

@@ -46,7 +46,7 @@ class AclnBody(nn.Module):
         if freq_collapse not in FREQ_COLLAPSES:
             raise unknown("freq_collapse", str(freq_collapse), FREQ_COLLAPSES)
         if coefficients < _SHORTER[0]:
-            raise TypeError(f"{coefficients} coefficients are too few to be pooled; {_SHORTER[0]} or more are wanted")
+            raise TypeError(f"pooling requires at least {_SHORTER[0]} coefficients, got {coefficients}")
         if frames is not None and frames < 1:
             raise TypeError(f"frames must be 1 or more, not {frames}")
         self.frames, self.freq_collapse = frames, freq_collapse
@@ -135,12 +135,12 @@ def coefficients_of(view: str, shape: Shape) -> int:
         TypeError: it has another shape.
     """
     if len(shape) != 2 or shape[0] is None or shape[1] is not None:
-        raise TypeError(f"view '{view}' has shape {shape}; (coefficients, None) is wanted")
+        raise TypeError(f"view '{view}' must have shape (coefficients, None), got {shape}")
     return shape[0]
 
 
 def crop(x: Tensor, lengths: Tensor, frames: int, random: bool) -> tuple[Tensor, Tensor]:
-    """Take so many frames of each item, zeros behind those that are shorter.
+    """Cut or zero-pad each item to a number of frames.
 
     Args:
         x: (batch, coefficients, time).

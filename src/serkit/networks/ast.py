@@ -54,7 +54,7 @@ class Ast(Network):
         if min(depth, heads, width, hidden) < 1:
             raise TypeError("depth, heads, width and hidden must be 1 or more")
         if width % heads:
-            raise TypeError(f"width = {width} is no multiple of heads = {heads}")
+            raise TypeError(f"width must be a multiple of heads ({heads}), got {width}")
         image = image_size(self.only, self.inputs[self.only])
         size, step = pair("patch", patch, [16, 16]), pair("stride", stride, [10, 10])
         if size[0] > image[0] or size[1] > image[1]:

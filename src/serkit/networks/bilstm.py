@@ -46,7 +46,7 @@ class BiLstm(Network):
             raise unknown("pooling", str(pooling), POOLINGS)
         shape = self.inputs[self.only]
         if len(shape) != 2 or shape[0] is None or shape[1] is not None:
-            raise TypeError(f"view '{self.only}' has shape {shape}; (n, None) is wanted")
+            raise TypeError(f"view '{self.only}' must have shape (n, None), got {shape}")
         self.pooling = pooling
         self.lstm = Lstm(shape[0], hidden, layers, bidirectional=True)
         self.head = self.heads(2 * hidden)

@@ -90,7 +90,7 @@ class Cnn(Network):
             raise TypeError("channels, strides and residual need one entry for each block")
         shape = self.inputs[self.only]
         if len(shape) != 2 or shape[0] is None or shape[1] is not None:
-            raise TypeError(f"view '{self.only}' has shape {shape}; (bands, None) is wanted")
+            raise TypeError(f"view '{self.only}' must have shape (bands, None), got {shape}")
         bands, width = shape[0], 1
         self.blocks = nn.ModuleList()
         for index, (out, stride, extra) in enumerate(zip(channels, strides, residual, strict=True)):

@@ -48,7 +48,7 @@ class Crnn(Network):
         super().__init__(inputs, outputs)
         shape = self.inputs[self.only]
         if len(shape) != 2 or shape[0] is None or shape[1] is not None:
-            raise TypeError(f"view '{self.only}' has shape {shape}; (bands, None) is wanted")
+            raise TypeError(f"view '{self.only}' must have shape (bands, None), got {shape}")
         wanted = _POOLS if pools is None else pools
         if len(wanted) != len(channels) or any(len(pool) != 2 or min(pool) < 1 for pool in wanted):
             raise TypeError("pools needs [bands, frames] of 1 or more for each entry of channels")

@@ -30,17 +30,17 @@ class Ensemble(Network):
     ) -> None:
         super().__init__(inputs, outputs)
         if len(outputs) != 1:
-            raise TypeError(f"an ensemble has one target, not {len(outputs)}: {', '.join(outputs)}")
+            raise TypeError(f"an ensemble must have one target, got {len(outputs)}: {', '.join(outputs)}")
         [(self.target, classes)] = outputs.items()
         for view, shape in self.inputs.items():
             if shape != (classes,):
                 raise TypeError(
-                    f"view '{view}' has shape {shape}; ({classes},) is wanted: the predictions of a stage with the "
-                    f"same {classes} classes"
+                    f"view '{view}' must have shape ({classes},), got {shape}; "
+                    f"it must be the predictions of a stage with the same {classes} classes"
                 )
         given = dict.fromkeys(self.inputs, 1.0) if shares is None else dict(shares)
         if set(given) != set(self.inputs) or min(given.values()) <= 0:
-            raise ValueError(f"shares wants a number above 0 for each of {', '.join(self.inputs)}; received {shares}")
+            raise ValueError(f"shares must have a number above 0 for each of {', '.join(self.inputs)}, got {shares}")
         # In the order of the names: in whatever order a stage lists its views, it is the same network.
         values = torch.tensor([given[view] for view in sorted(given)])
         self.shares: Tensor

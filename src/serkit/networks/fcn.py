@@ -80,5 +80,5 @@ def size_of(view: str, shape: Shape) -> int:
         TypeError: it has another shape.
     """
     if len(shape) != 1 or shape[0] is None:
-        raise TypeError(f"view '{view}' has shape {shape}; a vector, (size,), is wanted")
+        raise TypeError(f"view '{view}' must be a vector (size,), got shape {shape}")
     return shape[0]

@@ -42,7 +42,9 @@ class Fused(Network):
         # The vector first; what is not one must then be what `Acln` takes.
         views = sorted(self.inputs, key=lambda view: len(self.inputs[view]))
         if len(views) != 2:
-            raise TypeError(f"two views are wanted, (coefficients, None) and (size,); not {len(views)}: {self.inputs}")
+            raise TypeError(
+                f"fused requires two views, (coefficients, None) and (size,), got {len(views)}: {self.inputs}"
+            )
         self.vector, self.sequence = views
         self.fcn = fcn.FcnBody(fcn.size_of(self.vector, self.inputs[self.vector]))
         coefficients = acln.coefficients_of(self.sequence, self.inputs[self.sequence])

@@ -34,7 +34,7 @@ class Mlp(Network):
     ) -> None:
         super().__init__(inputs, outputs)
         if not hidden or min(hidden) < 1:
-            raise TypeError(f"hidden wants a size of 1 or more for each layer, not {hidden!r}")
+            raise TypeError(f"hidden must have a size of 1 or more for each layer, got {hidden!r}")
         if limit <= 0:
             raise ValueError(f"limit must be above 0, not {limit:g}")
         self.limit = limit

@@ -73,7 +73,7 @@ class Resnet18(Network):
             raise TypeError(f"width must be 1 or more, not {width}")
         shape = self.inputs[self.only]
         if len(shape) != 2 or shape[0] is None or shape[1] is not None:
-            raise TypeError(f"view '{self.only}' has shape {shape}; (bands, None) is wanted")
+            raise TypeError(f"view '{self.only}' must have shape (bands, None), got {shape}")
         self.channels = channels
         self.stem = _convolution(channels, width, 7, 2)
         self.blocks = nn.ModuleList()

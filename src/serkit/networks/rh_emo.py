@@ -117,8 +117,8 @@ def _image(view: str, shape: Shape) -> tuple[int, int]:
     sizes = [length for length in shape if length is not None]
     if len(shape) != 3 or len(sizes) != 3 or sizes[0] != 1 or sizes[1] % 8 or sizes[2] % 2:
         raise TypeError(
-            f"view '{view}' has shape {shape}; a fixed (1, height, width) is wanted, the height a multiple of 8, "
-            "the width of 2"
+            f"view '{view}' must have a fixed shape (1, height, width), got {shape}; "
+            "the height must be a multiple of 8, the width of 2"
         )
     return sizes[1], sizes[2]
 

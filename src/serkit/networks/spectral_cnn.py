@@ -55,7 +55,7 @@ class SpectralCnn(Network):
         super().__init__(inputs, outputs)
         shape = self.inputs[self.only]
         if len(shape) != 3 or None in shape:
-            raise TypeError(f"view '{self.only}' has shape {shape}; (channels, rows, columns) of fixed size is wanted")
+            raise TypeError(f"view '{self.only}' must have a fixed shape (channels, rows, columns), got {shape}")
         lists = {"channels": channels, "kernels": kernels, "pools": pools, "pool_strides": pool_strides}
         for name, values in {**lists, "hidden": hidden}.items():
             _check(name, values, 2 if name == "hidden" else 3)
@@ -217,7 +217,7 @@ def smaller(number: int, side: int, kernel: int, pool: int, stride: int) -> int:
 
 def _check(name: str, values: Any, count: int) -> None:
     if not isinstance(values, Sequence) or len(values) != count:
-        raise TypeError(f"{name} wants {count} numbers, not {values!r}")
+        raise TypeError(f"{name} must have {count} numbers, got {values!r}")
     for value in values:
         if not isinstance(value, int) or value < 1:
-            raise TypeError(f"{name} are whole numbers of 1 or more, not {value!r}")
+            raise TypeError(f"{name} must be whole numbers of 1 or more, got {value!r}")

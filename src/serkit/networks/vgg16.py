@@ -52,7 +52,7 @@ class Vgg16(Network):
     ) -> None:
         super().__init__(inputs, outputs)
         if len(channels) != len(_CONVOLUTIONS):
-            raise TypeError(f"channels = {list(channels)}: one number for each of 5 blocks is wanted")
+            raise TypeError(f"channels must have one number for each of 5 blocks, got {list(channels)}")
         depth, height, width = _image(self.only, self.inputs[self.only], quaternion)
         self.quaternion = quaternion
         self.blocks = nn.ModuleList()
@@ -105,7 +105,7 @@ def _image(view: str, shape: Shape, quaternion: bool) -> tuple[int, int, int]:
     sizes = [length for length in shape if length is not None]
     if len(shape) != 3 or len(sizes) != 3 or (quaternion and sizes[0] not in (1, 4)):
         channels = "1 or 4" if quaternion else "channels"
-        raise TypeError(f"view '{view}' has shape {shape}; a fixed ({channels}, height, width) is wanted")
+        raise TypeError(f"view '{view}' must have a fixed shape ({channels}, height, width), got {shape}")
     if min(sizes[1:]) < 32:
         raise TypeError(f"view '{view}' is {sizes[1]} x {sizes[2]}; five pools need 32 x 32 or more")
     return 4 if quaternion else sizes[0], sizes[1], sizes[2]

@@ -144,7 +144,7 @@ def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
 
 
 def _made(path: Path, card: Card) -> list[str]:
-    """Say how a row came about."""
+    """Return the origin of a row."""
     parts = [card.note]
     calibration = card.scores.get("calibration")
     if calibration:
@@ -162,7 +162,7 @@ def _made(path: Path, card: Card) -> list[str]:
 
 
 def _recipes(cards: Mapping[Path, Card]) -> list[str]:
-    """Say how settings were found that no paper gives, once for all rows of a recipe."""
+    """Describe how settings missing in the paper were found, once for all rows of a recipe."""
     found: dict[str, list[str]] = {}
     for path, card in cards.items():
         if recipe := card.scores.get("recipe"):

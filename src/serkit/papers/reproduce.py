@@ -121,7 +121,7 @@ def _by_row(artefact: Artefact, sets: Sequence[str], chosen: Sequence[Row]) -> d
 
 
 def _concerns(system: System, override: str) -> bool:
-    """Say whether a system has the stage or view that an override is about."""
+    """Return whether a system has the stage or view of an override."""
     table, _, rest = override.partition("=")[0].strip().partition(".")
     known = {"stages": {"*", *(stage.name for stage in system.stages)}, "views": set(system.views)}
     return table not in known or rest.partition(".")[0] in known[table]

@@ -64,7 +64,7 @@ class Results:
 
 
 def is_table(document: Any) -> bool:
-    """Tell whether a JSON document is a reproduced table; figures have no scores of their own."""
+    """Return whether a JSON document is a reproduced table; figures have no scores."""
     return isinstance(document, dict) and document.keys() >= _OF_TABLE and "kind" not in document
 
 

@@ -1,6 +1,6 @@
-"""How utterances become training, validation and test parts, and the audit of what the parts share.
+"""Split utterances into training, validation and test parts.
 
-`splits.splits` cuts, `audit.audit` looks for leaks, `protocol.Protocol` is what both are told.
+`splits.splits` cuts them as a `protocol.Protocol` describes; `serkit.audit` looks for leaks.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Splits that others made, given as files: a table per part, or one table that says the part or fold of each row.
+"""Splits given as files: one table per part, or one table with the part or fold of each row.
 
-CSV, TSV and Parquet as in `serkit.corpora.table`, but no label is needed; or JSON lines (`.jsonl`), with the same
-names or with those of EmoBox's lists (`key`, `wav`, `dataset`, `start_time`, `end_time`), whose paths begin in a
-folder above the list. Rows may also stand for utterances of corpora that are given: then their files need not be
-where the list says, and what the corpus knows of speakers and sentences counts.
+The formats are CSV, TSV and Parquet as in `serkit.corpora.table`, but labels are optional; or JSON lines (`.jsonl`),
+with the same names or with those of EmoBox's lists (`key`, `wav`, `dataset`, `start_time`, `end_time`), whose paths
+start in a folder above the list. Rows may also refer to utterances of given corpora. Then their files may be elsewhere,
+and speakers and sentences come from the corpus.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from serkit.protocols import lists
 from serkit.protocols.splits import Split
 from serkit.text import clean, is_missing, is_missing_label
 
-#: What the columns `part` of other people's tables say.
+#: Names of parts in other people's tables.
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
@@ -30,7 +30,7 @@ PARTS = {
     "unused": "unused",
 }
 
-# Names of EmoBox's lists. Their `channel` is the number of channels, ours the one that holds the speech.
+# Column names of EmoBox's lists. Their `channel` is the number of channels; serkit's is the channel of the speech.
 _EMOBOX = {
     "key": "id",
     "wav": "path",
@@ -41,18 +41,18 @@ _EMOBOX = {
 }
 _PLACE = ("id", "path", "corpus", "start", "end", "channel")
 _READ = frozenset({*_PLACE, "speaker", "sentence", "session", "emotion", "part", "fold"})
-# What the rows of one utterance may say differently.
+# Columns in which rows of one utterance may differ.
 _VARYING = frozenset({"emotion", "part", "fold"})
 
 
 @dataclass(frozen=True)
 class Given:
-    """Splits, and all utterances of them.
+    """Splits and their utterances.
 
     Args:
         splits: the divisions.
-        utterances: of all of them.
-        labels: the emotions that rows name, by id; of corpora that are given, theirs where rows name none.
+        utterances: utterances of all splits.
+        labels: emotions in the rows, by id; without any, those of the given corpora.
     """
 
     splits: Sequence[Split]
@@ -61,14 +61,14 @@ class Given:
 
 
 def read_parts(paths: Mapping[str, Path], corpora: Sequence[Corpus] = ()) -> Given:
-    """Read a table per part. Rows of two parts with equal id, file, interval and channel are one utterance.
+    """Read one table per part. Rows of two parts with equal id, file, interval and channel are one utterance.
 
     Args:
         paths: tables by part: `train`, `test` and optionally `validation`.
-        corpora: where rows are looked up; none: their files are read.
+        corpora: corpora in which rows are looked up; empty: their files are read.
 
     Raises:
-        UserError: one of them is no table, names files that do not exist, or rows the corpora do not have.
+        UserError: a file is not a table, or has rows whose files do not exist or which the corpora lack.
     """
     found: dict[str, Utterance] = {}
     ids: dict[str, tuple[str, ...]] = {"validation": ()}
@@ -76,13 +76,13 @@ def read_parts(paths: Mapping[str, Path], corpora: Sequence[Corpus] = ()) -> Giv
     for part, path in paths.items():
         of_part = []
         columns, rows = _rows(path)
-        # A list may name a row several times, to balance the classes: that is no leak.
+        # A list may repeat a row to balance the classes; this is not a leak.
         leader = _leaders(rows)
         leading = {number: rows[number] for number in leader.values()}
         said = _said(rows, leader)
         for number, utterance in _utterances(path, columns, leading, corpora).items():
             if utterance.id in found and _place(found[utterance.id]) != _place(utterance):
-                # Tables in several folders may all name a file `1.wav`, and be called `list.csv` themselves.
+                # Tables in several folders may all be named `list.csv` and list a file `1.wav`.
                 utterance = replace(utterance, id=f"{utterance.id} ({part})")
             found[utterance.id] = utterance
             of_part.append(utterance.id)
@@ -96,20 +96,20 @@ def read_parts(paths: Mapping[str, Path], corpora: Sequence[Corpus] = ()) -> Giv
 def read_table(path: Path, corpora: Sequence[Corpus] = ()) -> Given:
     """Read one table with a column `part`, or `fold`, or both.
 
-    With both, a row says an utterance's part in one fold; with `fold` alone each fold is the test part once.
+    With both, a row gives an utterance's part in one fold; with `fold` alone, each fold is the test part once.
 
     Args:
         path: the table.
         corpora: as in `read_parts`.
 
     Raises:
-        UserError: as in `read_parts`; neither column is there, a cell of it is empty or names no part, or a fold
-            lacks a training or test part.
+        UserError: as in `read_parts`; both columns are missing, a cell is empty or not a part, or a fold lacks a
+            training or test part.
     """
     columns, rows = _rows(path)
     if "part" not in columns and "fold" not in columns:
-        raise UserError(f"{path}: no column 'part' or 'fold'; give one, or two tables with --train and --test")
-    # An utterance has a row in each fold where the table says its part there: what else its rows say is the same.
+        raise UserError(f"{path}: has no column 'part' or 'fold'; add one, or give two tables with --train and --test")
+    # An utterance has a row for its part in each fold; its rows agree in everything else.
     leader = _leaders(rows)
     utterances = _utterances(path, columns, {number: rows[number] for number in leader.values()}, corpora)
     splits = []
@@ -122,7 +122,7 @@ def read_table(path: Path, corpora: Sequence[Corpus] = ()) -> Given:
 
 
 def _said(rows: Rows, leader: Mapping[int, int]) -> dict[int, set[str]]:
-    """Return the emotions that the rows of each utterance name, by its leading row."""
+    """Return the emotions in the rows of each utterance, by its first row."""
     said: dict[int, set[str]] = {number: set() for number in leader.values()}
     for number, row in rows.items():
         if not is_missing_label(row.get("emotion", "")):
@@ -131,7 +131,7 @@ def _said(rows: Rows, leader: Mapping[int, int]) -> dict[int, set[str]]:
 
 
 def _or_known(said: Mapping[str, set[str]], utterances: Iterable[Utterance]) -> dict[str, set[str]]:
-    """Return what rows name, and where no row names anything what the corpora know."""
+    """Return the labels of the rows, or those of the corpora if no row has any."""
     if any(said.values()):
         return {id: labels for id, labels in said.items() if labels}
     known = {utterance.id: utterance.targets.get("emotion") for utterance in utterances}
@@ -139,7 +139,7 @@ def _or_known(said: Mapping[str, set[str]], utterances: Iterable[Utterance]) -> 
 
 
 def _leaders(rows: Rows) -> dict[int, int]:
-    """Return for each row the first one that says the same but for part, fold and label."""
+    """Return for each row the first row that is equal except for part, fold and label."""
     first: dict[tuple[str, ...], int] = {}
     return {number: first.setdefault(_identity(row), number) for number, row in rows.items()}
 
@@ -149,7 +149,7 @@ def _identity(row: Row) -> tuple[str, ...]:
 
 
 def _folds(path: Path, rows: Rows) -> dict[str, dict[str, list[int]]]:
-    """Return the rows of each part of each fold; the fold of a table without that column has no name."""
+    """Return the rows of each part of each fold; without a fold column, the name of the fold is empty."""
     folds: dict[str, dict[str, list[int]]] = {row.get("fold", ""): {} for row in rows.values()}
     for number, row in rows.items():
         if "part" in row:
@@ -162,7 +162,7 @@ def _folds(path: Path, rows: Rows) -> dict[str, dict[str, list[int]]]:
 
 def _part(path: Path, number: int, text: str) -> str:
     if text.lower() not in PARTS:
-        raise UserError(f"{path}, row {number}: part '{text}' is not one of train, validation, test, unused")
+        raise UserError(f"{path}, row {number}: part must be train, validation, test or unused, got '{text}'")
     return PARTS[text.lower()]
 
 
@@ -176,14 +176,14 @@ def _split(path: Path, fold: str, parts: Mapping[str, Sequence[str]]) -> Split:
 
 
 def _rows(path: Path) -> tuple[list[str], Rows]:
-    """Read the columns that the audit knows, under its names for them."""
+    """Read the columns for the audit, under serkit's names."""
     path = Path(finding.on_disk(str(path)) or path)
     if (reason := finding.problem(str(path))) is not None:
         raise UserError(f"{path}: {reason}")
     columns, rows = _json_rows(path) if path.suffix.lower() in lists.JSON_SUFFIXES else table.read_rows(path)
     known = [name for name in columns if name in _READ]
     if not rows:
-        raise UserError(f"{path}: no row in it")
+        raise UserError(f"{path}: contains no row")
     return known, {number: {name: row.get(name, "") for name in known} for number, row in rows.items()}
 
 
@@ -200,7 +200,7 @@ def _json_rows(path: Path) -> tuple[list[str], Rows]:
 
 
 def _upwards(folder: Path, name: str) -> str:
-    """Look for a file from a folder, and from those above it; the name as it is where there is none."""
+    """Look for a file relative to a folder and to those above it; return the name unchanged if there is none."""
     places = (above / name for above in (folder, *folder.absolute().parents))
     found = (finding.on_disk(str(place.absolute())) for place in places)
     return next((place for place in found if place and os.path.isfile(place)), name)
@@ -211,11 +211,9 @@ def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequenc
         try:
             return table.utterances(path, columns, rows)
         except UserError as error:
-            # Lists of a corpus, such as EmoBox's, begin their paths in a folder that others do not have.
+            # Paths in lists of a corpus, such as EmoBox's, start in a folder that exists only on the author's machine.
             name = next((row["corpus"] for row in rows.values() if row.get("corpus")), "NAME")
-            raise UserError(
-                f"{error}; where the rows name recordings of a corpus, add --corpus {name}=FOLDER"
-            ) from None
+            raise UserError(f"{error}; if the rows name recordings of a corpus, add --corpus {name}=FOLDER") from None
     by_name: dict[str, list[Utterance]] = {}
     for corpus in corpora:
         for utterance in corpus.utterances:
@@ -228,9 +226,9 @@ def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequenc
         if len(candidates) > 1:
             candidates = [u for u in candidates if u.corpus == row.get("corpus")] or candidates
         if len(candidates) != 1:
-            missing = "of several recordings" if candidates else "of none of the recordings"
+            missing = "several recordings" if candidates else "no recording"
             raise UserError(
-                f"{path}, row {number}: '{row.get('path') or row.get('id')}' is the name {missing} of "
+                f"{path}, row {number}: '{row.get('path') or row.get('id')}' matches {missing} of "
                 f"{', '.join(corpus.name for corpus in corpora)}"
             )
         found[number] = candidates[0]
@@ -238,7 +236,7 @@ def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequenc
 
 
 def _names(row: Row) -> list[str]:
-    """Return what a row's utterance may be called, the surest first: its id, its file, its file with the folder's."""
+    """Return possible names of a row's utterance, most certain first: id, file, file with its folder."""
     names = [row.get("id", "")]
     if row.get("path"):
         path = Path(row["path"])

@@ -1,4 +1,4 @@
-"""Parts listed in a file: the published training, validation and test lists of a corpus."""
+"""Parts listed in a file, e.g. the published training, validation and test lists of a corpus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serkit.documents import parse_json
 from serkit.errors import UserError
 from serkit.text import clean
 
-#: `unused` is for utterances that the list leaves out on purpose.
+#: `unused` marks utterances that are left out on purpose.
 PARTS = ("train", "validation", "test", "unused")
 
 #: Suffixes of files with one JSON object per line.
@@ -24,19 +24,19 @@ JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 def folds(
     path: Path, utterances: Sequence[Utterance], carved: bool = False
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield positions in `utterances` of training, validation and test part for each fold of the list.
+    """Yield the positions in `utterances` of the training, validation and test part for each fold of the list.
 
-    Every utterance must be listed in every fold. Rows of the list without an utterance are passed over:
-    a class that is not learned takes its utterances away before they are cut.
+    Every utterance must be listed in every fold. Rows without an utterance are ignored, because utterances of
+    classes that are not learned have been removed.
 
     Args:
         path: the list, see `read`.
-        utterances: what is cut.
-        carved: whether a validation part will be taken out of the training part, so that the list may
-            not name one.
+        utterances: utterances to cut.
+        carved: whether a validation part will be taken out of the training part; then the list must not name
+            one.
 
     Raises:
-        UserError: broken list; utterances not in it, or in two parts; a fold without training or test part.
+        UserError: the list is broken, utterances are missing or in two parts, or a fold lacks a training or test part.
     """
     files = [clean(str(utterance.path.resolve())) for utterance in utterances]
     for fold, part_of in read(path).items():
@@ -45,7 +45,7 @@ def folds(
         for utterance, file in zip(utterances, files, strict=True):
             said = [part_of[name] for name in (clean(utterance.id), file) if name in part_of]
             if len(set(said)) > 1:
-                raise UserError(f"{where}: '{utterance.id}' is in {said[0]} by its id, in {said[1]} by its path")
+                raise UserError(f"{where}: '{utterance.id}' is in {said[0]} by its id but in {said[1]} by its path")
             found.append(said[0] if said else None)
         missing = [utterance.id for utterance, part in zip(utterances, found, strict=True) if part is None]
         if missing:
@@ -65,44 +65,45 @@ def folds(
 def read(path: Path) -> dict[str, dict[str, str]]:
     """Read a list: CSV with a header, or one JSON object per line (`.json`, `.jsonl`, `.ndjson`).
 
-    Columns: `id` (an utterance's) or `path` (its sound file, seen from the list's folder), `part`
-    (train, validation, test or unused), and `fold` where there are several.
+    Columns: `id` of an utterance or `path` of its sound file, relative to the list's folder; `part` (train,
+    validation, test or unused); and `fold` if there are several.
 
     Returns:
-        For each fold (`""` without that column), in the order of the file: id or absolute path -> part.
+        For each fold (`""` without that column), in file order: id or absolute path -> part.
 
     Raises:
-        UserError: missing or broken file, missing column, unknown part, or an utterance listed twice.
+        UserError: the file is missing or broken, a column is missing, a part is unknown, or an utterance is listed
+        twice.
     """
     found: dict[str, dict[str, str]] = {}
     for number, row in rows(path):
         where = f"{path}, line {number}"
-        # What is behind the last column of CSV has no name, and is no text.
+        # CSV values after the last column have no name and are not text.
         row = {clean(name): clean(text_of(value)) for name, value in row.items() if name is not None}
         if not any(row.values()):
             continue
         if "part" not in row:
-            raise UserError(f"{where}: no column 'part'. Found: {', '.join(str(name) for name in row)}")
+            raise UserError(f"{where}: has no column 'part'. Columns: {', '.join(str(name) for name in row)}")
         part = row["part"].lower()
         if part not in PARTS:
-            raise UserError(f"{where}: part '{part}' is not one of {', '.join(PARTS)}")
+            raise UserError(f"{where}: part must be one of {', '.join(PARTS)}, got '{part}'")
         name = row.get("id") or (row.get("path") and clean(str((path.parent / row["path"]).resolve())))
         if not name:
-            raise UserError(f"{where}: neither 'id' nor 'path' is given")
+            raise UserError(f"{where}: has neither 'id' nor 'path'")
         fold = found.setdefault(row.get("fold", ""), {})
         if name in fold:
             raise UserError(f"{where}: '{row.get('id') or row.get('path')}' is listed twice in one fold")
         fold[name] = part
     if not found:
-        raise UserError(f"{path}: lists nothing; needed are the columns id (or path) and part")
+        raise UserError(f"{path}: is empty; the columns id (or path) and part are required")
     return found
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict]]:
-    """Yield line number and row.
+    """Yield the line number and content of each row.
 
     Raises:
-        UserError: missing or broken file.
+        UserError: the file is missing or broken.
     """
     is_json = path.suffix.lower() in JSON_SUFFIXES
     try:
@@ -110,15 +111,15 @@ def rows(path: Path) -> Iterator[tuple[int, dict]]:
             if is_json:
                 for number, line in enumerate(file, start=1):
                     if line.strip():
-                        row = parse_json(line, f"{path}, line {number}: cannot be read as JSON lines")
+                        row = parse_json(line, f"{path}, line {number}: is not in JSON lines format")
                         if not isinstance(row, dict):
-                            raise UserError(f"{path}, line {number}: not a JSON object")
+                            raise UserError(f"{path}, line {number}: is not a JSON object")
                         yield number, row
             else:
                 reader = csv.DictReader(file)
                 for row in reader:
                     yield reader.line_num, row
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file (lists of a fixed protocol)") from None
+        raise UserError(f"{path}: no such file (list of a fixed protocol)") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as {'JSON lines' if is_json else 'CSV'} ({error})") from None
+        raise UserError(f"{path}: is not in {'JSON lines' if is_json else 'CSV'} format ({error})") from None

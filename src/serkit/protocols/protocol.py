@@ -1,4 +1,4 @@
-"""What a protocol is, the ones every system can use by name, and what each of them lets leak."""
+"""Protocols, those that every system can use by name, and the leaks that each allows."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from serkit.flags import Flag
 from serkit.text import clean
 
 Kind = Literal["random", "group_random", "kfold", "group_kfold", "leave_one_group_out", "fixed"]
-#: Folds where a protocol does not say how many.
+#: Default number of folds.
 DEFAULT_FOLDS = 5
 
 GROUPED = frozenset({"group_random", "group_kfold", "leave_one_group_out"})
 
 
 class Protocol(BaseModel):
-    """How utterances are cut into training, validation and test part.
+    """Rules for cutting utterances into training, validation and test parts.
 
     Args:
-        kind: `random` (one test part of share `test`), `group_random` (the same of whole groups), `kfold`,
+        kind: `random` (one test part of share `test`), `group_random` (the same with whole groups), `kfold`,
             `group_kfold` (as scikit-learn's GroupKFold), `leave_one_group_out`, or `fixed` (parts listed in a file).
-        group: what the grouped kinds keep apart: `speaker`, `sentence`, `corpus`, `language`, `sex`, or
-            an attribute of the utterances such as `session`.
-        folds: number of folds of `kfold` and `group_kfold`; None: 5, or as many as there are groups if
-            those are fewer.
-        tested: the only groups that `leave_one_group_out` tests; None: each in its turn.
+        group: property that grouped kinds keep apart: `speaker`, `sentence`, `corpus`, `language`, `sex`, or an
+            attribute of the utterances such as `session`.
+        folds: number of folds of `kfold` and `group_kfold`; None: 5, or the number of groups if that is
+            smaller.
+        tested: groups that `leave_one_group_out` tests; None: each in turn.
         test: share of the test part of `random`, or of the groups of `group_random` (at least one).
         stratify: whether `random`, `kfold` and their validation part keep the shares of the classes.
-        validation: share of the training part set aside for validation, by the same rule: whole groups
-            (at least one) for the grouped kinds, otherwise at random.
-        validation_group: whose groups those are where they are others than `group`'s: speakers of the corpora that
-            are learned from, say, where whole corpora are tested.
-        validate_on_test: whether the test part is the validation part too, as in papers that keep the epoch with
+        validation: share of the training part set aside for validation by the same rule: whole groups (at
+            least one) for the grouped kinds, otherwise at random.
+        validation_group: property that defines the groups of the validation part, if it is not `group`: e.g. speakers
+            of the training corpora if whole corpora are tested.
+        validate_on_test: whether the test part is also the validation part, as in papers that keep the epoch with
             the best test score. Scores are flagged.
-        repeats: how often all is repeated, each time with the next seed. The folds of `group_kfold` and
+        repeats: number of repetitions, each with the next seed. The folds of `group_kfold` and
             `leave_one_group_out` do not depend on the seed; only their validation parts and the training do.
-        unit: what is cut. `item` (pieces and augmented copies) is for reproducing papers that did so.
-        classes: `all` that occur, or those that every scored corpus has (`shared`): what is tested on a corpus
-            should have been learned from the others.
+        unit: unit to cut. `item` (pieces and augmented copies) is for reproducing papers that did so.
+        classes: `all` that occur, or those of every scored corpus (`shared`), because classes to test on one corpus
+            should be learned from the others.
         lists: for `fixed`: CSV or JSON lines file with the columns `id` or `path`, `part` and
             optionally `fold` (see `lists.read`).
     """
@@ -64,34 +64,34 @@ class Protocol(BaseModel):
     @model_validator(mode="after")
     def _lists_belong_to_fixed(self) -> Protocol:
         if (self.kind == "fixed") != (self.lists is not None):
-            raise ValueError("kind 'fixed' needs 'lists', the path of a CSV or JSON lines file; no other kind takes it")
+            raise ValueError("kind 'fixed' requires 'lists', a CSV or JSON lines file; other kinds do not take it")
         return self
 
     @model_validator(mode="after")
     def _one_validation_part(self) -> Protocol:
         if self.validate_on_test and self.validation:
-            raise ValueError("validate_on_test makes the test part the validation part; leave validation out")
+            raise ValueError("validate_on_test makes the test part the validation part; remove validation")
         return self
 
     @model_validator(mode="after")
     def _what_is_of_some_kinds_only(self) -> Protocol:
         if self.tested is not None and self.kind != "leave_one_group_out":
-            raise ValueError(f"tested names groups of kind 'leave_one_group_out', not of '{self.kind}'")
+            raise ValueError(f"tested requires kind 'leave_one_group_out', got '{self.kind}'")
         if self.validation_group is not None and not self.grouped:
-            raise ValueError(f"validation_group is for kinds that keep groups apart, not for '{self.kind}'")
+            raise ValueError(f"validation_group requires a kind that keeps groups apart, got '{self.kind}'")
         return self
 
     @property
     def grouped(self) -> bool:
-        """Whether whole groups are kept apart."""
+        """Whether the protocol keeps whole groups apart."""
         return self.kind in GROUPED
 
 
-#: Protocols every system can use by name. `clean` is the default.
+#: Protocols that every system can use by name. `clean` is the default.
 STANDARD = {
     "clean": Protocol(kind="group_kfold"),
     "leave-one-speaker-out": Protocol(kind="leave_one_group_out"),
-    # Epochs, rows of a sweep and temperatures are fitted on a fifth of the training speakers, inside each fold.
+    # A fifth of the training speakers of each fold serves to choose epochs, rows of a sweep and temperatures.
     "nested-leave-one-speaker-out": Protocol(kind="leave_one_group_out", validation=0.2),
     "random": Protocol(kind="random"),
     "kfold": Protocol(kind="kfold"),
@@ -102,17 +102,17 @@ STANDARD = {
 
 
 def flags(protocol: Protocol) -> list[Flag]:
-    """Return what a protocol does not keep apart, whatever the corpus; `audit` finds what really is shared.
+    """Return flags for what a protocol does not keep apart, independent of the corpus; `audit` finds actual leaks.
 
     >>> flags(STANDARD["clean"]), [flag.text for flag in flags(STANDARD["random"])]
     ([], ['speakers may be in both parts'])
     """
     found = []
     if protocol.kind == "fixed":
-        pass  # A list divides as it does; whether it shares speakers, or does not know them, the audit says.
+        pass  # A list may divide in any way; the audit reports shared or unknown speakers.
     elif not protocol.grouped or protocol.group == "sentence":
         found.append("speakers may be in both parts")
-    elif protocol.group not in ("speaker", "corpus"):  # a speaker's name begins with the corpus
+    elif protocol.group not in ("speaker", "corpus"):  # a speaker's name starts with the corpus
         found.append(f"speakers are kept apart only where each belongs to one {protocol.group}")
     if protocol.validate_on_test:
         found.append("the test part is the validation part: what is chosen by it is chosen on the test part")

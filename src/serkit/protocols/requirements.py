@@ -1,4 +1,4 @@
-"""What a protocol needs of the utterances, and the errors for those that do not have it."""
+"""Requirements of a protocol on the utterances, with the errors for those that do not meet them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INSTEAD = "choose --protocol random (flagged)"
 
 
 def group_key(utterance: Utterance, group: str) -> str | None:
-    """Return the group an utterance belongs to; attributes get the corpus in front, as speakers have."""
+    """Return the group of an utterance; like speakers, attributes get the corpus as prefix."""
     if group in _FIELDS:
         return getattr(utterance, group)
     value = utterance.attributes.get(group)
@@ -25,11 +25,11 @@ def group_key(utterance: Utterance, group: str) -> str | None:
 
 
 class Requirements:
-    """The checks of one protocol; each raises a `UserError` that says what would work.
+    """The checks of one protocol. Each raises a `UserError` that suggests a solution.
 
     Args:
-        protocol: whose needs are checked.
-        name: what the protocol is called in errors; None: by its kind.
+        protocol: the protocol to check.
+        name: name of the protocol in errors; None: its kind.
         target: name of the labels.
     """
 
@@ -39,7 +39,7 @@ class Requirements:
         self.target = target
 
     def check_labels(self, utterances: Sequence[Utterance]) -> None:
-        """Utterances there, ids unique, every label there, two classes at least, text where stratified."""
+        """Check for utterances, unique ids, all labels, at least two classes, and text labels if stratified."""
         if not utterances:
             raise UserError(f"{self.who}: there are no utterances to cut")
         counts = Counter(utterance.id for utterance in utterances)
@@ -47,7 +47,7 @@ class Requirements:
         if twice:
             raise UserError(
                 f"{self.who}: {len(twice)} of {len(counts)} ids occur more than once (first: '{twice[0]}'); "
-                "give every utterance its own"
+                "give every utterance a unique id"
             )
         where = _corpora(utterances)
         without = [utterance for utterance in utterances if self.target not in utterance.targets]
@@ -55,13 +55,13 @@ class Requirements:
             there = ", ".join(sorted({name for utterance in utterances for name in utterance.targets}))
             raise UserError(
                 f"{_corpora(without)}: {len(without)} of {len(utterances)} utterances have no target "
-                f"'{self.target}' (first: '{without[0].id}'). Targets there are: {there or 'none'}"
+                f"'{self.target}' (first: '{without[0].id}'). Available targets: {there or 'none'}"
             )
         values = {utterance.targets[self.target] for utterance in utterances}
         if len(values) < 2:
             raise UserError(
                 f"{where}: all of {_count(len(utterances))} have the same {self.target}, '{values.pop()}'; "
-                "two classes are needed"
+                "at least two classes are required"
             )
         if self._stratified and not all(isinstance(value, str) for value in values):
             raise UserError(
@@ -75,7 +75,7 @@ class Requirements:
         return self.protocol.stratify and not self.protocol.grouped and drawn
 
     def groups(self, utterances: Sequence[Utterance], group: str) -> np.ndarray:
-        """Return the group of every utterance; none is missing."""
+        """Return the group of every utterance, and check that none is missing."""
         apart = f"{self.who} keeps {_plural(group)} apart, but"
         keys = [group_key(utterance, group) for utterance in utterances]
         without = [utterance for utterance, key in zip(utterances, keys, strict=True) if key is None]
@@ -87,7 +87,7 @@ class Requirements:
         return np.array(keys)
 
     def check_groups(self, utterances: Sequence[Utterance], groups: np.ndarray) -> None:
-        """Enough groups of the utterances, and those there are that shall be tested."""
+        """Check for enough groups, and that the groups to test exist."""
         group, where = self.protocol.group, _corpora(utterances)
         apart = f"{self.who} keeps {_plural(group)} apart, but"
         names = sorted(set(groups.tolist()))
@@ -104,7 +104,7 @@ class Requirements:
             )
 
     def check_training_groups(self, groups: np.ndarray, group: str) -> None:
-        """Two groups at least: one is set aside for validation."""
+        """Check for at least two groups, because one is set aside for validation."""
         if len(groups) < 2:
             raise UserError(
                 f"{self.who} sets a {group} aside for validation, but a training part has only "
@@ -112,7 +112,7 @@ class Requirements:
             )
 
     def check_folds(self, labels: np.ndarray) -> None:
-        """Enough utterances, and where stratified of every class, to have some in every fold."""
+        """Check for enough utterances, of every class if stratified, for every fold."""
         folds = self.protocol.folds or DEFAULT_FOLDS
         label, size = _smallest(labels)
         if self.protocol.stratify and size < folds:
@@ -124,8 +124,8 @@ class Requirements:
             raise UserError(f"{self.who} has {folds} folds, but there are only {_count(len(labels))}; set fewer folds")
 
     def check_share(self, labels: np.ndarray, share: float, part: str) -> None:
-        """Enough to draw a part from, and where stratified of every class to have some on both sides."""
-        drawn = int(np.ceil(share * len(labels)))  # as scikit-learn rounds
+        """Check for enough utterances to draw a part, with every class on both sides if stratified."""
+        drawn = int(np.ceil(share * len(labels)))  # rounded as in scikit-learn
         draws = f"{self.who} draws {part} = {share:g} of {_count(len(labels))}"
         if drawn >= len(labels):
             raise UserError(f"{draws}, which leaves none to train on; set {part} lower")

@@ -1,4 +1,4 @@
-"""Cutting utterances into training, validation and test parts, with scikit-learn's splitters."""
+"""Cut utterances into training, validation and test parts with scikit-learn's splitters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from serkit.protocols.requirements import Requirements, group_key
 
 @dataclass(frozen=True)
 class Split:
-    """One division of the utterances: ids of its three parts, each sorted.
+    """One division of the utterances: sorted ids of its three parts.
 
     Args:
-        name: unique in its protocol and fit for a folder: `seed-0-fold-1`.
-        train: what is learned from.
-        validation: what is chosen by; may be empty.
-        test: what is scored.
+        name: unique name in its protocol, usable as a folder name: `seed-0-fold-1`.
+        train: ids for training.
+        validation: ids for choosing epochs and the like; may be empty.
+        test: ids for testing.
         fold: number of the fold, from 1.
         seed: seed of this repeat, also for the training.
     """
@@ -37,22 +37,22 @@ class Split:
 def splits(
     protocol: Protocol, utterances: Iterable[Utterance], target: str, seed: int = 0, name: str | None = None
 ) -> list[Split]:
-    """Cut utterances as the protocol says: one `Split` for each fold of each repeat.
+    """Cut utterances by a protocol: one `Split` for each fold of each repetition.
 
-    The result depends on the utterances' ids, labels and groups and on the seed, not on their order. The
-    test parts of `group_kfold` are those of `sklearn.model_selection.GroupKFold` (largest group first,
-    into the smallest fold), which do not depend on the order either. With `unit = "item"` the caller
-    passes one utterance per item, under the item's id.
+    The result depends on the utterances' ids, labels and groups and on the seed, but not on their order. The
+    test parts of `group_kfold` are those of `sklearn.model_selection.GroupKFold` (largest group first, into
+    the smallest fold), which do not depend on the order either. With `unit = "item"`, the caller passes one
+    utterance per item, under the item's id.
 
     Args:
-        protocol: how to cut.
-        utterances: what to cut; all have the target.
-        target: whose values are the labels.
-        seed: of the first repeat, >= 0; the next repeat takes the next number.
-        name: what the protocol is called in errors.
+        protocol: the protocol.
+        utterances: utterances to cut; all have the target.
+        target: target whose values are the labels.
+        seed: seed of the first repetition, >= 0; each further repetition uses the next number.
+        name: name of the protocol in errors.
 
     Raises:
-        UserError: the protocol cannot be followed with these utterances; the message says what would work.
+        UserError: the utterances do not meet the protocol's requirements; the message suggests a solution.
     """
     cutter = _Cutter(protocol, sorted(utterances, key=lambda utterance: utterance.id), target, name)
     found = []
@@ -60,7 +60,7 @@ def splits(
         for fold, parts in enumerate(cutter.folds(repeat), start=1):
             train, validation, test = parts
             if protocol.validation:
-                # The fold is part of the seed: otherwise every fold would draw from the same places.
+                # The fold is part of the seed; otherwise every fold would draw the same positions.
                 train, validation = cutter.carve(train, [repeat, fold])
             elif protocol.validate_on_test:
                 validation = test
@@ -72,9 +72,9 @@ def splits(
 def everything(
     protocol: Protocol, utterances: Iterable[Utterance], target: str, seed: int = 0, name: str | None = None
 ) -> Split:
-    """Return the split of a final training: all utterances are learned from, none is kept for a test.
+    """Return the split for a final training on all utterances, without a test part.
 
-    A validation part is carved as the protocol says; of the size of its test part if that was the validation part.
+    The protocol sets the validation part; if its test part is the validation part, the size is that of the test part.
     Arguments and errors are those of `splits`.
     """
     if protocol.validate_on_test:
@@ -107,7 +107,7 @@ class _Cutter:
         return tuple(self.utterances[position].id for position in np.sort(positions))
 
     def folds(self, seed: int) -> Iterator[_Parts]:
-        """Yield training, validation and test part; validation is empty unless a list names it."""
+        """Yield training, validation and test parts; validation is empty unless a list names it."""
         from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, StratifiedKFold
 
         protocol = self.protocol
@@ -139,7 +139,7 @@ class _Cutter:
                 yield train, none, test
 
     def carve(self, train: np.ndarray, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Take the validation part out of a training part; returns what is left and what was taken."""
+        """Split a training part into the remaining training part and the validation part."""
         generator = np.random.default_rng(seed)
         share = self.protocol.validation
         if self.groups is None:
@@ -152,11 +152,11 @@ class _Cutter:
     def _draw_groups(
         self, positions: np.ndarray, of: np.ndarray, share: float, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a share of the groups, at least one and not all; returns what is left and what was drawn.
+        """Draw a share of the groups, at least one and not all; return the remaining and the drawn positions.
 
         Args:
-            positions: to draw from.
-            of: the group of each.
+            positions: positions to draw from.
+            of: group of each position.
         """
         groups = np.unique(of)
         count = min(len(groups) - 1, max(1, round(share * len(groups))))
@@ -164,7 +164,7 @@ class _Cutter:
         return positions[~drawn], positions[drawn]
 
     def _draw(self, positions: np.ndarray, share: float, part: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a share of positions; returns what is left and what was drawn."""
+        """Draw a share of positions; return the remaining and the drawn positions."""
         from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
         labels = self.labels[positions]

@@ -1,4 +1,4 @@
-"""From a bundle and a sound to probabilities: NumPy and onnxruntime, no torch."""
+"""Recognition from a bundle and a sound, with NumPy and onnxruntime but without torch."""
 
 from serkit.recognition.bundle import Bundle, available, find
 from serkit.recognition.jobs import Failure

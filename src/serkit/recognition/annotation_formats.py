@@ -1,6 +1,6 @@
-"""Timelines as the files of players and annotation tools; each function returns the text of a file.
+"""Timelines in the formats of players and annotation tools; each function returns the text of a file.
 
-Most of these formats have no way to write a line break or a tab within a field: labels are put on one line.
+Most of these formats cannot hold line breaks or tabs in a field, so labels are put on one line.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ def audacity(timeline: Timeline) -> str:
 
 
 def rttm(timeline: Timeline, file: str | None = None) -> str:
-    """Rich Transcription Time Marked, the label in place of the speaker's name.
+    """Rich Transcription Time Marked, with the label as the speaker's name.
 
-    Source: NIST, RT-09 evaluation plan, appendix A. Fields are parted by spaces, so that names have none.
+    Source: NIST, RT-09 evaluation plan, appendix A. Spaces separate fields, so names have none.
 
     Args:
-        timeline: of a recording.
-        file: what it is called, see `rttm_names`; None: the name of its file without the suffix.
+        timeline: timeline of a recording.
+        file: name of the recording, see `rttm_names`; None: the name of its file without the suffix.
     """
     file = file or _joined(Path(timeline.file).stem)
     return "".join(
-        # Of the rounded ends: rounded by itself, it could reach into the next segment.
+        # From the rounded ends; a separately rounded duration could overlap the next segment.
         f"SPEAKER {file} 1 {one.start:.3f} {round(one.end, 3) - round(one.start, 3):.3f} <NA> <NA> "
         f"{_joined(one.label)} {one.confidence:.3f} <NA>\n"
         for one in timeline.segments
@@ -60,10 +60,10 @@ def rttm(timeline: Timeline, file: str | None = None) -> str:
 
 
 def rttm_names(files: Sequence[str]) -> dict[str, str]:
-    """Return what recordings are called in one file of RTTM, each otherwise.
+    """Return unique names of recordings in one RTTM file.
 
-    It is the name without the suffix. Where several recordings share that one it is the path, without the suffix if
-    that is enough, and with percent signs for blanks if nothing else is.
+    A name is the file name without the suffix. If several recordings share it, it is the path, without the suffix if
+    that is unique, and with percent-encoded blanks if necessary.
     """
     paths = {file: Path(file) for file in files}
     forms: Sequence[Callable[[Path], str]] = (
@@ -82,12 +82,12 @@ def rttm_names(files: Sequence[str]) -> dict[str, str]:
 
 
 def audformat_head(labels: Sequence[str]) -> str:
-    """Names of the columns of `audformat`."""
+    """Return the names of the columns of `audformat`."""
     return "file,start,end,emotion,confidence\n"
 
 
 def audformat(timeline: Timeline) -> str:
-    """Rows of a table with segmented index: https://audeering.github.io/audformat/data-tables.html."""
+    """Return rows of a table with segmented index: https://audeering.github.io/audformat/data-tables.html."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
     for one in timeline.segments:
@@ -115,7 +115,7 @@ def textgrid(timeline: Timeline) -> str:
 
 
 def _filled(timeline: Timeline) -> Iterator[tuple[str, str, Segment | None]]:
-    """Yield start, end and segment of intervals that leave nothing out: None where there is no speech."""
+    """Yield start, end and segment of contiguous intervals; the segment is None without speech."""
     at, end = "0.000", f"{timeline.duration:.3f}"
     for segment in timeline.segments:
         start, stop = f"{segment.start:.3f}", f"{segment.end:.3f}"
@@ -139,10 +139,10 @@ def _clock(seconds: float, point: str = ".") -> str:
 
 
 def _one_line(text: str) -> str:
-    """Return a text with a blank for each run of blanks, line breaks, tabs and other control characters."""
+    """Replace each run of blanks, line breaks, tabs and other control characters with one blank."""
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
 
 
 def _joined(name: str) -> str:
-    """Return a name as a field of RTTM, which no blank may part and which may not be empty."""
+    """Return a name as an RTTM field, which has no blanks and is not empty."""
     return _one_line(name).replace(" ", "_") or "<NA>"

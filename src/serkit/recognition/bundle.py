@@ -1,7 +1,8 @@
-"""Bundles: what is shipped. A folder with `bundle.json`, `model.onnx`, `CARD.md` and perhaps weights.
+"""Bundles, the form in which recognizers are shipped: a folder with `bundle.json`, `model.onnx`, `CARD.md`, and
+optional weights.
 
-`bundle.json` says what the network was given and what it answers, so that recognition needs nothing else.
-There is no pickle in a bundle, and nothing in it is run but the network itself.
+`bundle.json` describes the network's inputs and outputs, so that recognition needs nothing else. A bundle holds no
+pickle and no code except the network itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from serkit.atomic import writing_folder
 from serkit.errors import UserError, unknown
 from serkit.windowing import Windowing
 
-#: The newest layout of `bundle.json` this code reads.
+#: Newest supported format of `bundle.json`.
 FORMAT: Final = 1
 
 DESCRIPTION = "bundle.json"
@@ -30,17 +31,17 @@ MODEL: Final = "model.onnx"
 CARD = "CARD.md"
 WEIGHTS = "weights.safetensors"
 
-#: The files of a bundle and how large each may be, in bytes. 2 GiB is the most that ONNX's format allows.
+#: Files of a bundle with their maximum size in bytes. 2 GiB is the limit of ONNX's format.
 SIZES: Final = {DESCRIPTION: 16 << 20, CARD: 1 << 20, MODEL: 2 << 30, WEIGHTS: 8 << 30}
 
-#: Numbers that an input of the network may have in one window: 16 windows of them fit into memory.
+#: Maximum size of a network input for one window; 16 windows fit into memory.
 LARGEST_INPUT: Final = 1 << 24
 
-# The bundles that come with serkit.
+# Bundles included in serkit.
 _OWN = Path(__file__).parents[1] / "bundles"
 
 _KINDS = {
-    stat.S_IFLNK: "a link; copy the file itself here (`cp -rL` copies a folder so)",
+    stat.S_IFLNK: "a link; replace it with the file itself (`cp -rL` copies a folder this way)",
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -50,7 +51,7 @@ _KINDS = {
 
 
 class BundleError(UserError):
-    """A bundle that cannot be used; the message begins with the path of what is wrong."""
+    """A bundle is unusable. The message begins with the path of the defect."""
 
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -61,7 +62,7 @@ class _Table(BaseModel):
 
 
 class FeatureConfig(_Table):
-    """Name, version and options of a front end, as `features.config` writes them."""
+    """Name, version and options of a feature, as written by `features.config`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -78,7 +79,7 @@ class Input(_Table):
 
 
 class Number(_Table):
-    """A number the network gives, and the lowest and highest label it has learned from, in the labels' units."""
+    """A number that the network predicts, with the lowest and highest training label, in the labels' units."""
 
     name: str
     low: Finite
@@ -86,20 +87,20 @@ class Number(_Table):
 
 
 class Calibration(_Table):
-    """How the probabilities were calibrated. For information: the temperature is inside `model.onnx`."""
+    """Calibration of the probabilities, for information only; the temperature is part of `model.onnx`."""
 
     temperature: Finite = Field(gt=0)
     fitted_on: str
 
 
 class Unsure(_Table):
-    """Which answers are marked as unsure: those whose confidence is below a threshold.
+    """Threshold of the confidence below which answers are marked as unsure.
 
-    `rule` says in words how the threshold was chosen. `coverage` is the share of answers that are sure, `accuracy`
-    theirs, `accuracy_unsure` that of the others: measured on held-out speakers with a threshold from other speakers.
+    `rule` describes how the threshold was chosen. `coverage` is the share of sure answers, `accuracy` their accuracy,
+    `accuracy_unsure` that of the others; all are measured on held-out speakers with a threshold from other speakers.
     """
 
-    threshold: float = Field(ge=0, le=1.001)  # a little above 1 where no answer is sure
+    threshold: float = Field(ge=0, le=1.001)  # slightly above 1 if no answer is sure
     rule: str
     coverage: float | None = Field(None, ge=0, le=1)
     accuracy: float | None = Field(None, ge=0, le=1)
@@ -114,7 +115,7 @@ class TrainedOn(_Table):
 
 
 class Score(_Table):
-    """One measured value with its interval, how to measure it again, and what leaked into it."""
+    """One measured score with its interval, the command to repeat it, and its leaks."""
 
     corpus: str
     protocol: str
@@ -127,7 +128,7 @@ class Score(_Table):
 
 
 class Parity(_Table):
-    """Largest difference between the trained network and `model.onnx`: of a probability, or of a number as a share of
+    """Largest difference between the trained network and `model.onnx`, in a probability, or in a number as a share of
     the range of its labels."""
 
     recordings: int = Field(ge=0)
@@ -135,7 +136,7 @@ class Parity(_Table):
 
 
 class Size(_Table):
-    """Numbers in the network, and its multiply-adds for one window where they were counted."""
+    """Number of parameters, and multiply-adds for one window if they were counted."""
 
     parameters: int = Field(ge=0)
     macs: int | None = Field(None, ge=0)
@@ -149,22 +150,22 @@ class ModelFile(_Table):
 
 
 class Bundle(_Table):
-    """What `bundle.json` says, field by field.
+    """The content of `bundle.json`.
 
     Args:
-        format: layout of the file.
-        name: what the bundle calls itself.
+        format: format of the file.
+        name: name of the bundle.
         serkit: version of serkit that wrote it.
         created: day, `2026-11-20`.
-        system: name of the system it was trained by.
-        numbers: what the network gives, in the order of its output, if that is numbers and not probabilities.
-        labels: in the order of the network's output; none of a network that gives numbers.
-        target: what was learned, e.g. `emotion`; of several the first.
-        inputs: of the network.
-        windowing: how a recording is cut; its probabilities are the mean over the windows.
-        unsure: which answers are marked as unsure; None: none is.
-        model: made by `save`.
-        network: table the network can be built from again, with `weights.safetensors`.
+        system: name of the system that was trained.
+        numbers: predicted numbers in the order of the network's output; empty for probabilities.
+        labels: labels in the order of the network's output; empty if the network predicts numbers.
+        target: learned target, e.g. `emotion`; the first of several.
+        inputs: inputs of the network.
+        windowing: how a recording is cut into windows; its probabilities are the mean over the windows.
+        unsure: threshold for unsure answers; None: all answers are sure.
+        model: set by `save`.
+        network: table for rebuilding the network, with `weights.safetensors`.
     """
 
     format: Literal[1] = FORMAT
@@ -195,26 +196,26 @@ class Bundle(_Table):
     def _two_or_none(cls, labels: list[str], info: ValidationInfo) -> list[str]:
         if info.data.get("numbers"):
             if labels:
-                raise ValueError("there are numbers, so there can be no labels")
+                raise ValueError("a bundle with numbers cannot have labels")
         elif len(labels) < 2:
-            raise ValueError("list should have at least 2 labels, where there are no numbers")
+            raise ValueError("list should have at least 2 labels, unless there are numbers")
         if len(set(labels)) < len(labels):
-            raise ValueError("a label is there twice")
+            raise ValueError("a label appears twice")
         return labels
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
-        """Read a bundle's description, and check its files and all the description says against it.
+        """Read a bundle's description, and check it and the bundle's files.
 
         Raises:
-            BundleError: the folder is no bundle, is broken, is of a newer format, or holds what no bundle may.
+            BundleError: the folder is not a bundle, is broken, has a newer format, or holds forbidden content.
         """
         folder = Path(folder)
         content = _read_json(folder)
         path = folder / DESCRIPTION
         if isinstance(newer := content.get("format"), int) and newer > FORMAT:
             raise BundleError(
-                f"{path}: this bundle has format {newer}; this serkit reads up to {FORMAT}: update serkit"
+                f"{path}: has format {newer}, but this serkit reads formats up to {FORMAT}; update serkit"
             )
         try:
             bundle = cls.model_validate(content)
@@ -229,37 +230,37 @@ class Bundle(_Table):
 
     @property
     def output(self) -> Literal["probabilities", "values"]:
-        """What the network's output is called."""
+        """Name of the network's output."""
         return "values" if self.numbers else "probabilities"
 
     def want_classes(self) -> None:
-        """Raise UserError if what it gives are numbers: for timelines, say, which are made of classes."""
+        """Raise UserError if the bundle predicts numbers, e.g. for timelines, which require classes."""
         if self.numbers:
             names = ", ".join(number.name for number in self.numbers)
-            raise UserError(f"bundle '{self.name}' gives numbers ({names}), no classes: `serkit predict` writes them")
+            raise UserError(f"bundle '{self.name}' predicts numbers ({names}), not classes; use `serkit predict`")
 
     @property
     def outputs(self) -> list[str]:
-        """What the network's outputs stand for: the labels, or the names of the numbers."""
+        """Names of the network's outputs: the labels, or the names of the numbers."""
         return [number.name for number in self.numbers] or self.labels
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """Folder of the bundle."""
         if self._folder is None:
-            raise ValueError(f"bundle '{self.name}' lies in no folder yet: save it first")
+            raise ValueError(f"bundle '{self.name}' has no folder yet; save it first")
         return self._folder
 
     @property
     def model_path(self) -> Path:
-        """Where the network lies."""
+        """Path of the network."""
         return self.folder / MODEL
 
     def card(self) -> str:
-        """Read the model card, Markdown.
+        """Read the model card (Markdown).
 
         Raises:
-            BundleError: it is missing, or no text.
+            BundleError: the card is missing, or is not text.
         """
         path = self.folder / CARD
         if not _check_file(path):
@@ -267,13 +268,13 @@ class Bundle(_Table):
         try:
             return path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise BundleError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+            raise BundleError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start})") from None
 
     def features(self) -> dict[str, features.Feature]:
-        """Build the front end of each input, by the input's name.
+        """Build the feature of each input, by the input's name.
 
         Raises:
-            BundleError: a front end this serkit lacks, or computes otherwise.
+            BundleError: this serkit lacks a feature, or computes another version of it.
         """
         try:
             return {entry.name: features.build(**entry.feature.model_dump()) for entry in self.inputs}
@@ -281,23 +282,23 @@ class Bundle(_Table):
             raise BundleError(f"{self.folder / DESCRIPTION}: {error}") from None
 
     def save(self, folder: str | Path, model: bytes, card: str, weights: bytes | None = None) -> Bundle:
-        """Write the bundle, whole or not at all.
+        """Write the bundle completely or not at all.
 
         Args:
-            folder: must not exist yet; its name is what `find` finds it by.
+            folder: new folder; its name is the name for `find`.
             model: content of `model.onnx`.
-            card: model card, Markdown.
+            card: model card (Markdown).
             weights: content of `weights.safetensors`.
 
         Returns:
-            The bundle as it lies there.
+            The saved bundle.
 
         Raises:
             BundleError: the folder exists.
         """
         folder = Path(folder)
         if folder.exists():
-            raise BundleError(f"{folder}: exists already; remove it or choose another folder")
+            raise BundleError(f"{folder}: already exists; remove it or choose another folder")
         described = self.model_copy(update={"model": ModelFile(sha256=hashlib.sha256(model).hexdigest())})
         with writing_folder(folder) as temporary:
             (temporary / MODEL).write_bytes(model)
@@ -317,14 +318,14 @@ class Bundle(_Table):
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != self.model.sha256:
             raise BundleError(
-                f"{self.model_path}: corrupt: its SHA-256 begins {found[:8]}, {DESCRIPTION} says "
+                f"{self.model_path}: corrupt: its SHA-256 begins with {found[:8]}, but {DESCRIPTION} has "
                 f"{self.model.sha256[:8]}; copy the bundle again"
             )
 
     def _check_inputs(self) -> None:
         seconds = self.windowing.seconds
         for name, feature in self.features().items():
-            # Without windows it is the whole recording that has to fit.
+            # Without windows, the whole recording must fit.
             time = (seconds or 1.0) * feature.rate / getattr(feature, "hop", feature.rate)
             numbers = math.prod(time if size is None else size for size in feature.shape)
             if numbers > LARGEST_INPUT:
@@ -335,18 +336,18 @@ class Bundle(_Table):
 
 
 def find(name: str | Path) -> Path:
-    """Return the folder of a bundle given by name or by path.
+    """Return the folder of a bundle, given by name or path.
 
-    A name is looked for in the folders of `SERKIT_BUNDLES`, among the bundles that come with serkit, and
-    in `bundles` of the cache folder, in this order; then it is tried as a path.
+    A name is looked up in the folders of `SERKIT_BUNDLES`, in the bundles included in serkit, and in `bundles`
+    of the cache folder, in this order; then it is used as a path.
 
     Raises:
-        UserError: no such bundle; the message lists those there are.
+        UserError: there is no such bundle; the message lists the available ones.
     """
     known = {folder.name: folder for folder in available()}
     if str(name) in known:
         return known[str(name)]
-    path = Path(os.path.expanduser(name))  # leaves `~name` alone where there is no such user
+    path = Path(os.path.expanduser(name))  # keeps `~name` if there is no such user
     if path.is_dir():
         return path
     if path.name != str(name):
@@ -355,7 +356,7 @@ def find(name: str | Path) -> Path:
 
 
 def available() -> list[Path]:
-    """List the folders of all bundles that can be given by name, whole or broken, ordered by name."""
+    """List the folders of all bundles available by name, intact or broken, sorted by name."""
     found: dict[str, Path] = {}
     for shelf in _shelves():
         for description in shelf.glob(f"*/{DESCRIPTION}"):
@@ -364,14 +365,14 @@ def available() -> list[Path]:
 
 
 def _shelves() -> Iterator[Path]:
-    """Yield the folders that hold bundles."""
+    """Yield the folders that contain bundles."""
     from serkit.data.store import StoreError, default_folder
 
     yield from map(Path, filter(None, os.environ.get("SERKIT_BUNDLES", "").split(os.pathsep)))
     yield _OWN
     try:
         cache = default_folder()
-    except StoreError:  # without a home folder there are the others
+    except StoreError:  # without a home folder, the other folders remain
         return
     yield cache / "bundles"
 
@@ -381,38 +382,38 @@ def _read_json(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a bundle is a folder with {DESCRIPTION} and {MODEL}")
     if not [name for name in SIZES if _check_file(folder / name)].count(DESCRIPTION):
-        raise BundleError(f"{folder}: not a bundle: {DESCRIPTION} is missing")
+        raise BundleError(f"{folder}: is not a bundle: {DESCRIPTION} is missing")
     try:
         content = documents.read_json(path)
     except UserError as error:
         raise BundleError(str(error)) from None
     if not isinstance(content, dict):
-        raise BundleError(f"{path}: holds a {type(content).__name__}; an object is wanted")
+        raise BundleError(f"{path}: must hold an object, got a {type(content).__name__}")
     return content
 
 
 def _check_file(path: Path) -> bool:
-    """Tell whether a file of a bundle is there; nothing is opened that is no file of its own, or too large.
+    """Return whether a file of a bundle exists; check that it is a regular file and not too large.
 
-    A link would show any file of the reader's machine, and a pipe makes whoever opens it wait.
+    A link could show any file of the user's machine, and a pipe would block the process that opens it.
 
     Raises:
-        BundleError: it is a link, a pipe, a device or the like, or larger than `SIZES` allows.
+        BundleError: the file is a link, a pipe, a device or the like, or larger than `SIZES` allows.
     """
     try:
-        # Installers may link files of a package, whose bundles are trusted as its code is.
+        # Installers may link files of a package; its bundles are as trusted as its code.
         found = path.stat() if path.parent.parent == _OWN else path.lstat()
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(found.st_mode):
         raise BundleError(f"{path}: must be a regular file, is {_KINDS.get(stat.S_IFMT(found.st_mode), 'none')}")
     if found.st_size > SIZES[path.name]:
-        raise BundleError(f"{path}: too large: {found.st_size} bytes; at most {SIZES[path.name]}")
+        raise BundleError(f"{path}: is too large: {found.st_size} bytes; the maximum is {SIZES[path.name]}")
     return True
 
 
 def _first_problem(error: ValidationError) -> str:
-    """Say in one line what is wrong with the first key that is wrong."""
+    """Return a line about the first wrong key."""
     problem = error.errors(include_url=False)[0]
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "missing":

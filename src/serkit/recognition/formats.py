@@ -1,7 +1,6 @@
-"""What `serkit predict` writes: a table to read, one JSON document, JSON lines, or CSV.
+"""Output formats of `serkit predict`: a table for people, one JSON document, JSON lines, or CSV.
 
-JSON lines and CSV hold one line per recording, written as soon as it is known, and can be gone on with
-after an interruption.
+JSON lines and CSV hold one line per recording. Lines are written at once, and an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from serkit.spreadsheet import harmless
 
 Result = Prediction | Failure
 
-#: Digits after the point: more than any model can mean, few enough to read.
+#: Decimal places: more than any model's precision, few enough to read.
 DIGITS = 6
 
 
 class Format(StrEnum):
-    """How results are written."""
+    """Format of the results."""
 
     table = "table"
     json = "json"
@@ -37,7 +36,7 @@ class Format(StrEnum):
 
     @property
     def by_line(self) -> bool:
-        """Whether each result is written as soon as it is known."""
+        """Whether each result is written at once."""
         return self in (Format.jsonl, Format.csv)
 
 
@@ -61,7 +60,7 @@ class Csv:
     Args:
         stream: opened with newline="".
         labels: of the bundle.
-        header: whether to begin with the names of the columns.
+        header: whether to start with the names of the columns.
     """
 
     def __init__(self, stream: TextIO, labels: Sequence[str], header: bool = True) -> None:
@@ -86,7 +85,7 @@ class Csv:
 
 
 class Json:
-    """One document: the list of all results, each as `as_dict` has it."""
+    """One document: the list of all results in the form of `as_dict`."""
 
     def __init__(self, stream: TextIO, as_dict: Callable[[Any], dict[str, Any]]) -> None:
         self._stream = stream
@@ -101,7 +100,7 @@ class Json:
 
 
 class LabelTable(Table):
-    """For the eye: a row for each recording."""
+    """Table for people: a row for each recording."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream, {"label": False, "confidence": True, "seconds": True})
@@ -114,7 +113,7 @@ class LabelTable(Table):
 def writer(
     format: Format, stream: TextIO, labels: Sequence[str], begun: bool = False
 ) -> JsonLines | Csv | Json | Table:
-    """Make the writer of a format. `begun`: the stream has its first lines already."""
+    """Build the writer of a format. `begun`: the stream already has its first lines."""
     if format is Format.csv:
         return Csv(stream, labels, header=not begun)
     if format is Format.jsonl:
@@ -123,7 +122,7 @@ def writer(
 
 
 def as_dict(result: Result) -> dict[str, Any]:
-    """Return a result as JSON can hold it."""
+    """Return a result in its JSON form."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}
     if result.values:
@@ -152,20 +151,20 @@ def csv_columns(labels: Iterable[str]) -> list[str]:
 def resume(
     path: Path, format: Format, labels: Sequence[str], columns: Sequence[str] = (), timelines: bool = False
 ) -> dict[str, bool]:
-    """Read what an interrupted run has written, and cut off its torn last line.
+    """Read the output of an interrupted run, and cut off its incomplete last line.
 
     Args:
-        path: the file; one that does not exist has no answers.
-        format: one that is written by line.
-        labels: of the bundle that will go on, or the names of its numbers.
-        columns: of CSV; empty: `csv_columns` of the labels.
-        timelines: whether it holds timelines, not predictions; of those there is no CSV to go on with.
+        path: path of the file; a missing file has no answers.
+        format: a format that is written by line.
+        labels: labels of the bundle that continues, or the names of its numbers.
+        columns: columns of CSV; empty: `csv_columns` of the labels.
+        timelines: whether the file holds timelines instead of predictions; timelines in CSV cannot be resumed.
 
     Returns:
-        Whether it was recognised, by file, in the order of the lines.
+        Whether each file was recognized, in the order of the lines.
 
     Raises:
-        UserError: a whole line is not of this format, or has other labels.
+        UserError: a complete line has another format or other labels.
     """
     if not path.exists():
         return {}
@@ -183,7 +182,7 @@ def resume(
             raise UserError(f"{path}: line {number} was not written by `{command}`; choose another --out") from None
         if answer is None:
             raise UserError(
-                f"{path}: line {number} has other labels than {', '.join(labels)}: another model wrote it; "
+                f"{path}: line {number} has other labels than {', '.join(labels)} (from another model); "
                 "choose another --out"
             )
         answers.update(answer)
@@ -197,14 +196,14 @@ def resume(
 
 
 def is_answered(file: str, answers: Mapping[str, bool]) -> bool:
-    """Whether a recording is among those that `resume` has found: under its name, or as CSV had to write that."""
-    # What no UTF-8 can hold is written as an escape, and what a spreadsheet would run behind an apostrophe.
+    """Return whether `resume` has found a recording, under its name or its form in CSV."""
+    # CSV escapes what UTF-8 cannot encode, and puts an apostrophe before formulas.
     written = file.encode(errors="backslashreplace").decode()
     return not answers.keys().isdisjoint((file, written, harmless(written)))
 
 
 def _whole_lines(content: bytes, quoted: bool) -> Iterator[bytes]:
-    """Yield each finished line. In CSV a line break inside quotes ends no line."""
+    """Yield each complete line. In CSV, a line break inside quotes does not end a line."""
     begin = end = 0
     while (end := content.find(b"\n", end) + 1) > 0:
         if not quoted or content.count(b'"', begin, end) % 2 == 0:
@@ -213,7 +212,7 @@ def _whole_lines(content: bytes, quoted: bool) -> Iterator[bytes]:
 
 
 def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
-    """Return {file: whether it was recognised}, or None if the labels are others."""
+    """Return {file: whether it was recognized}, or None if the labels differ."""
     answer = parse_json(line, "line")
     if "error" in answer:
         return {answer["file"]: False}
@@ -222,7 +221,7 @@ def _answer_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str,
 
 
 def _timeline_of_jsonl(line: str, labels: Sequence[str], number: int) -> dict[str, bool] | None:
-    """Return what `_answer_of_jsonl` does, of a line that holds a timeline."""
+    """Like `_answer_of_jsonl`, for a line that holds a timeline."""
     answer = parse_json(line, "line")
     if "error" in answer:
         return {answer["file"]: False}
@@ -233,8 +232,8 @@ def _answer_of_csv(line: str, columns: Sequence[str], number: int) -> dict[str, 
     [row] = csv.reader(io.StringIO(line, newline=""))
     if number == 1:
         if (row[0], row[-1]) != ("file", "error"):
-            raise ValueError("no header")
+            raise ValueError("header is missing")
         return {} if row == list(columns) else None
     if len(row) != len(columns):
-        raise ValueError("another number of columns")
+        raise ValueError("number of columns differs")
     return {row[0]: not row[-1]}

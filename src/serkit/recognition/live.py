@@ -1,4 +1,4 @@
-"""Where live sound comes from: the microphone, raw samples in a pipe, a file played at its own speed."""
+"""Sources of live sound: the microphone, raw samples from a pipe, a file in real time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from serkit import audio
 from serkit.errors import UserError
 from serkit.recognition.stream import Chunk
 
-#: Length of a chunk in s: what the end of a window waits for at most before it is heard.
+#: Length of a chunk in s: the maximum delay of the end of a window.
 CHUNK = 0.02
 
-# What those recordings begin with that are likeliest to be sent in place of samples.
+# First bytes of recordings that users are most likely to send instead of raw samples.
 _MARKS = {
     b"RIFF": "WAV",
     b"RIFX": "WAV",
@@ -37,15 +37,15 @@ _MARKS = {
 }
 _HEAD = max(map(len, _MARKS))
 
-# How far recognition may fall behind the microphone before sound is dropped, in s.
+# Maximum delay of recognition behind the microphone before sound is dropped, in s.
 _PATIENCE = 10.0
 
 
 def from_file(path: str | Path, fast: bool = False) -> Iterator[Chunk]:
-    """Play a recording: float32 (samples, channels) when each chunk would have been spoken, or at once if `fast`.
+    """Yield a recording as float32 (samples, channels), chunk by chunk in real time, or at once if `fast`.
 
     Raises:
-        AudioError: it cannot be read.
+        AudioError: the recording cannot be read.
     """
     rate = audio.info(path).rate
     began = time.perf_counter()
@@ -61,14 +61,14 @@ def from_file(path: str | Path, fast: bool = False) -> Iterator[Chunk]:
 
 
 def from_pipe(pipe: BufferedReader, rate: int, channels: int = 1) -> Iterator[Chunk]:
-    """Read signed 16-bit little-endian samples, interleaved, as they come: int16 (samples, channels).
+    """Yield interleaved signed 16-bit little-endian samples as they arrive: int16 (samples, channels).
 
     Raises:
-        UserError: it is a file of sound, whose bytes are no samples.
+        UserError: the stream is a sound file, not raw samples.
     """
     frame = 2 * channels
     head = rest = b""
-    # read1: what has come is given at once, even if it is less than a chunk.
+    # read1 returns available data at once, even if it is less than a chunk.
     while data := pipe.read1(round(CHUNK * rate) * frame):
         if len(head) < _HEAD:
             head += data[:_HEAD]
@@ -80,13 +80,13 @@ def from_pipe(pipe: BufferedReader, rate: int, channels: int = 1) -> Iterator[Ch
 
 
 def _refuse_recording(head: bytes, rate: int, channels: int) -> None:
-    """Raise UserError if what begins so is no raw samples, as far as can be told."""
+    """Raise UserError if the first bytes are those of a sound file instead of raw samples."""
     kind = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     if head[4:8] == b"ftyp":
         kind = "MP4"
     if kind is not None:
         raise UserError(
-            f"standard input is a recording ({kind}), and raw 16-bit samples are read from it; decode it first: "
+            f"standard input is a recording ({kind}) but must be raw 16-bit samples; decode it first: "
             f"ffmpeg -i - -f s16le -ac {channels} -ar {rate} -, or save it and give --source FILE"
         )
 
@@ -95,12 +95,12 @@ def from_microphone(rate: int, channels: int = 1, device: str | int | None = Non
     """Record until the generator is closed: float32 (samples, channels).
 
     Args:
-        rate: in Hz.
-        channels: how many to record.
-        device: number or part of the name of the input; None: the system's default.
+        rate: sampling rate in Hz.
+        channels: number of channels to record.
+        device: number of the input or part of its name; None: the system's default.
 
     Raises:
-        UserError: sounddevice or PortAudio is missing, or there is no such input.
+        UserError: sounddevice, PortAudio or the input is missing.
     """
     sounddevice = _sounddevice()
     size = round(CHUNK * rate)
@@ -108,7 +108,7 @@ def from_microphone(rate: int, channels: int = 1, device: str | int | None = Non
     lost = 0
 
     def hear(samples: np.ndarray, frames: int, times: Any, status: Any) -> None:
-        # Runs in PortAudio's own thread, and must never wait.
+        # Runs in PortAudio's own thread and must never wait.
         nonlocal lost
         try:
             waiting.put_nowait(Chunk(samples.copy(), time.perf_counter(), lost))
@@ -130,7 +130,7 @@ def _sounddevice() -> Any:
     try:
         import sounddevice
     except ModuleNotFoundError:
-        raise UserError("the microphone needs sounddevice: pip install 'serkit[mic]'") from None
-    except OSError as error:  # the library it wraps is not installed
+        raise UserError("the microphone requires sounddevice: pip install 'serkit[mic]'") from None
+    except OSError as error:  # the PortAudio library is not installed
         raise UserError(f"microphone: {error}; install PortAudio (Debian: libportaudio2)") from None
     return sounddevice

@@ -1,4 +1,4 @@
-"""What `serkit predict` writes of a bundle that gives numbers; what does not differ is in `formats`."""
+"""Output formats of `serkit predict` for bundles that predict numbers; `formats` has the common parts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Csv:
 
     Args:
         stream: opened with newline="".
-        numbers: their names.
-        header: whether to begin with the names of the columns.
+        numbers: names of the numbers.
+        header: whether to start with the names of the columns.
     """
 
     def __init__(self, stream: TextIO, numbers: Sequence[str], header: bool = True) -> None:
@@ -44,7 +44,7 @@ class Csv:
 
 
 class NumberTable(Table):
-    """For the eye: a row for each recording, a column for each number."""
+    """Table for people: a row for each recording, a column for each number."""
 
     def __init__(self, stream: TextIO, numbers: Sequence[str]) -> None:
         super().__init__(stream, dict.fromkeys([*numbers, "seconds"], True))
@@ -56,7 +56,7 @@ class NumberTable(Table):
 def writer(
     format: Format, stream: TextIO, numbers: Sequence[str], begun: bool = False
 ) -> Csv | JsonLines | Json | Table:
-    """Make the writer of a format. `begun`: the stream has its first lines already."""
+    """Build the writer of a format. `begun`: the stream already has its first lines."""
     if format is Format.csv:
         return Csv(stream, numbers, header=not begun)
     if format is Format.jsonl:
@@ -70,5 +70,5 @@ def csv_columns(numbers: Iterable[str]) -> list[str]:
 
 
 def resume(path: Path, format: Format, numbers: Sequence[str]) -> dict[str, bool]:
-    """Read what an interrupted run has written; see `serkit.recognition.formats.resume`."""
+    """Read the output of an interrupted run; see `serkit.recognition.formats.resume`."""
     return formats.resume(path, format, numbers, csv_columns(numbers))

@@ -1,7 +1,7 @@
-"""What a file of ONNX asks for, looked at before onnxruntime opens it: a bundle may come from a stranger.
+"""Inspect an ONNX file before onnxruntime opens it, because a bundle may come from a stranger.
 
-Only the skeleton is read, by protobuf's wire format: which operators there are, and where weights lie. Weights are
-passed over, so that it takes milliseconds, and no library but NumPy is needed.
+Only the skeleton is read, in protobuf's wire format: the operators and the location of weights. Weights are skipped, so
+it takes milliseconds and needs no library except NumPy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-#: Fields of each kind of message that lead to operators and weights, and the kind they hold (onnx.proto).
+#: Fields of each kind of message that lead to operators and weights, with the kind of their content (onnx.proto).
 _INSIDE: dict[str, dict[int, str]] = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -24,22 +24,22 @@ _INSIDE: dict[str, dict[int, str]] = {
 }
 
 _OPERATOR = ("node", 4)
-_PLACES = (("tensor", 13), ("tensor", 14))  # where weights outside the file lie, and that they do
+_PLACES = (("tensor", 13), ("tensor", 14))  # marks and location of weights outside the file
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
-# Fields that are looked at: a network of 100,000 operators has fewer, and reading them takes seconds.
+# Maximum number of fields. A network of 100,000 operators has fewer; reading this many takes seconds.
 _MOST_FIELDS = 1 << 22
 
 
 @dataclass
 class Skeleton:
-    """What a network is made of.
+    """Skeleton of a network.
 
     Args:
-        operators: their names, each once.
-        functions: whether it has functions of its own.
-        external: whether weights lie in other files.
+        operators: distinct names of the operators.
+        functions: whether the file defines functions.
+        external: whether weights are in other files.
     """
 
     operators: set[str] = field(default_factory=set)
@@ -48,13 +48,13 @@ class Skeleton:
 
 
 def read(path: Path) -> Skeleton:
-    """Read the skeleton of a file.
+    """Read the skeleton of an ONNX file.
 
     Raises:
-        ValueError: it is no protobuf, or of too many parts.
+        ValueError: the file is not protobuf, or has too many parts.
     """
     found, fields = Skeleton(), 0
-    # Not by recursion: graphs lie in nodes, and nodes in graphs.
+    # No recursion, because graphs contain nodes and nodes contain graphs.
     waiting = [("model", np.memmap(path, np.uint8, "r").data)]
     while waiting:
         kind, message = waiting.pop()
@@ -62,7 +62,7 @@ def read(path: Path) -> Skeleton:
         for number, content in _fields(message):
             fields += 1
             if fields > _MOST_FIELDS:
-                raise ValueError(f"more than {_MOST_FIELDS} parts")
+                raise ValueError(f"has more than {_MOST_FIELDS} parts")
             inner = _INSIDE[kind].get(number)
             if inner is not None and isinstance(content, memoryview):
                 waiting.append((inner, content))
@@ -74,7 +74,7 @@ def read(path: Path) -> Skeleton:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Yield number and content of each field of a protobuf message."""
+    """Yield the number and content of each field of a protobuf message."""
     place = 0
     while place < len(message):
         key, place = _varint(message, place)
@@ -88,22 +88,22 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
         elif kind in (_FIXED32, _FIXED64):
             length = 4 if kind == _FIXED32 else 8
         else:
-            raise ValueError(f"no protobuf: a field of kind {kind}")
+            raise ValueError(f"not protobuf: field of kind {kind}")
         if place + length > len(message):
-            raise ValueError("no protobuf: it ends within a field")
+            raise ValueError("not protobuf: ends within a field")
         yield number, message[place : place + length]
         place += length
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """Return the number that begins at a place, seven bits a byte, and where it ends."""
+    """Return the number at an offset, with seven bits per byte, and the offset after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(message):
-            raise ValueError("no protobuf: it ends within a number")
+            raise ValueError("not protobuf: ends within a number")
         byte = message[place]
         place += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, place
-    raise ValueError("no protobuf: a number without end")
+    raise ValueError("not protobuf: number without end")

@@ -1,4 +1,4 @@
-"""From the probabilities of overlapping windows to segments: smoothing, and hysteresis by a price of change."""
+"""Segments from the probabilities of overlapping windows, by smoothing and a cost of changes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-# Probabilities are floored here, lest one window that is sure of itself outvote all others.
+# Floor of probabilities, so that one confident window does not outvote all others.
 _FLOOR = 1e-3
 
-# Cells after which a decision is made even if it is still open: bounds memory and delay.
+# Maximum number of undecided cells, which limits memory and delay.
 _LONGEST_WAIT = 64
 
 
 @dataclass(frozen=True)
 class Window:
-    """What was recognised in one window.
+    """Result of one window.
 
     Args:
-        start: in s.
-        end: in s.
-        speech: which part of it is speech, from 0 to 1.
-        probabilities: label -> probability; None where nothing new was said.
-        latency: s from the arrival of its last sample to its result.
+        start: start in s.
+        end: end in s.
+        speech: share of speech, from 0 to 1.
+        probabilities: label -> probability; None without new speech.
+        latency: time from the arrival of its last sample to its result, in s.
     """
 
     start: float
@@ -40,12 +40,12 @@ class Segment:
     """A stretch of speech in one emotion.
 
     Args:
-        start: in s.
-        end: in s.
-        label: its emotion.
-        confidence: the label's probability, averaged over the segment.
+        start: start in s.
+        end: end in s.
+        label: emotion.
+        confidence: probability of the label, averaged over the segment.
         probabilities: label -> probability, averaged over the segment.
-        final: False while it goes on and may still change.
+        final: False while the segment continues and may still change.
         sure: whether the confidence reaches the bundle's threshold, which was chosen for whole recordings.
     """
 
@@ -73,27 +73,27 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _Step:
-    """A cell, and for each label it may have the best label (labels,) of the cell before."""
+    """A cell, with the best previous label for each of its possible labels (labels,)."""
 
     cell: _Cell
     before: np.ndarray
 
 
 class Segmenter:
-    """Cuts a stretch of speech where its emotion changes.
+    """Cuts a stretch of speech at changes of emotion.
 
     The speech between the ends of two windows is a cell. Its probabilities are the mean over the window that
-    ends with it and the `lookahead` next ones, which hold it too. Labels are then chosen for all cells of the
-    stretch together: those with the largest sum of log probability times duration, less `change` for every
-    change of label (Viterbi's algorithm). So a label stays until the evidence for another outweighs the price.
-    A cell is decided as soon as every way to go on agrees about it; what comes later cannot alter it then,
-    and the segments do not depend on how the sound arrives.
+    ends with it and the next `lookahead` windows, which also contain it. Labels of all cells of the stretch are
+    chosen together (Viterbi algorithm): they maximize the sum of log probability times duration, minus `change`
+    for every change of label. So a label remains until the evidence for another exceeds the cost.
+    A cell is decided as soon as all possible paths agree on it. Later sound cannot change it, and the segments
+    do not depend on how the sound arrives.
 
     Args:
-        labels: in the order of the probabilities.
-        lookahead: windows.
-        change: price of a change, in nats times seconds: 1 is paid by a label e times as probable for 1 s.
-        is_sure: which confidences are sure.
+        labels: labels in the order of the probabilities.
+        lookahead: number of windows.
+        change: cost of a change, in nats times seconds; a label that is e times as probable for 1 s outweighs 1.
+        is_sure: whether a confidence is sure.
     """
 
     def __init__(
@@ -110,10 +110,10 @@ class Segmenter:
         self._reset()
 
     def add(self, start: float, end: float, probabilities: np.ndarray) -> list[Segment]:
-        """Take the cell from `start` to `end` s and the probabilities of the window that ends with it.
+        """Add the cell from `start` to `end` s with the probabilities of the window that ends with it.
 
         Returns:
-            The segments that are final now.
+            The segments that have become final.
         """
         self._coming.append(_Cell(start, end, probabilities))
         if len(self._coming) > self._lookahead:
@@ -131,20 +131,20 @@ class Segmenter:
         return segments
 
     def preview(self, end: float) -> list[Segment]:
-        """Return what `finish(end)` would, and change nothing."""
+        """Return the result of `finish(end)` without changing anything."""
         twin = copy.copy(self)
         twin._coming, twin._steps, twin._open = self._coming.copy(), self._steps.copy(), self._open.copy()
         return [replace(segment, final=False) for segment in twin.finish(end)]
 
     def _reset(self) -> None:
         self._coming: deque[_Cell] = deque()
-        self._steps: list[_Step] = []  # not decided yet
-        self._scores = np.zeros(len(self._labels))  # of the best labels so far that end with each label
-        self._open: list[_Cell] = []  # decided, of one label
+        self._steps: list[_Step] = []  # undecided
+        self._scores = np.zeros(len(self._labels))  # of the best path that ends with each label
+        self._open: list[_Cell] = []  # decided, with one label
         self._label = -1
 
     def _score_next(self) -> None:
-        """Smooth the first cell that is coming, and extend the best labels that end with each label by it."""
+        """Smooth the next cell, and extend the best path for each label by it."""
         ahead = [cell.probabilities for cell in self._coming]
         cell = replace(self._coming.popleft(), probabilities=np.mean(ahead, axis=0))
         best = self._scores.argmax()
@@ -155,7 +155,7 @@ class Segmenter:
         self._steps.append(_Step(cell, before))
 
     def _agreed(self) -> list[int]:
-        """Return the labels of the first cells, up to the last about which all ways agree."""
+        """Return the labels of the first cells, up to the last one on which all paths agree."""
         labels = np.arange(len(self._labels))
         for count in range(len(self._steps), 0, -1):
             if (labels == labels[0]).all():
@@ -166,7 +166,7 @@ class Segmenter:
         return []
 
     def _trace(self, label: int, count: int) -> list[int]:
-        """Return the best labels of the first `count` cells that end with a label."""
+        """Return the best path of the first `count` cells that ends with a label."""
         labels = []
         for step in reversed(self._steps[:count]):
             labels.append(label)
@@ -174,7 +174,7 @@ class Segmenter:
         return labels[::-1]
 
     def _emit(self, labels: list[int]) -> list[Segment]:
-        """Decide the first cells; return the segments that end with that."""
+        """Decide the first cells; return the segments that end."""
         segments = []
         for label, step in zip(labels, self._steps, strict=False):
             if self._open and label != self._label:
@@ -186,7 +186,7 @@ class Segmenter:
         return segments
 
     def _segment(self, end: float) -> Segment:
-        """Make the segment of the open cells."""
+        """Build the segment of the open cells."""
         weights = [cell.duration for cell in self._open]
         mean = np.average([cell.probabilities for cell in self._open], axis=0, weights=weights)
         probabilities = dict(zip(self._labels, mean.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""The network in onnxruntime: loaded, and checked against what the bundle says of it."""
+"""Load a network in onnxruntime, and check it against the bundle's description."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from serkit.features import Feature
 from serkit.recognition import onnx_file
 from serkit.recognition.bundle import Bundle, BundleError
 
-#: Memory in bytes that all networks of a process may use for their weights and what they compute.
+#: Maximum memory in bytes of all networks of a process, for weights and computation.
 MEMORY = 8 << 30
 
-# What may never end. None of serkit's networks has it.
+# Operators that may never end. serkit's networks do not use them.
 _ENDLESS = frozenset({"Loop"})
-# On Windows the variable that `serkit/__init__.py` sets has no effect: events go to the system's own tracing.
+# On Windows, the variable set in `serkit/__init__.py` has no effect: events go to the system's own tracing.
 onnxruntime.disable_telemetry_events()
 
 
@@ -26,12 +26,12 @@ def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> 
     """Load a bundle's network and compare it with the bundle's description.
 
     Args:
-        bundle: whose `model.onnx` to load.
-        features: front end by name of the input.
-        threads: processor threads the network may use.
+        bundle: bundle whose `model.onnx` is loaded.
+        features: features by name of the input.
+        threads: number of processor threads for the network.
 
     Raises:
-        BundleError: onnxruntime cannot load it; it asks for what no bundle may; or names, types or shapes differ.
+        BundleError: onnxruntime cannot load it, it has forbidden content, or names, types or shapes differ.
     """
     _check_skeleton(bundle.model_path)
     session = _load(bundle.model_path, threads)
@@ -47,24 +47,24 @@ def reason(error: Exception) -> str:
 
 
 def _check_skeleton(path: Path) -> None:
-    """Refuse a network that reads other files, may never end, or is larger than its file shows."""
+    """Reject a network that reads other files, may never end, or is larger than its file."""
     try:
         skeleton = onnx_file.read(path)
     except ValueError as error:
         raise BundleError(f"{path}: onnxruntime cannot load it ({error})") from None
     if skeleton.external:
-        raise BundleError(f"{path}: keeps weights in another file; save it with all its weights inside")
-    if skeleton.functions:  # which may call each other, twice each
-        raise BundleError(f"{path}: has functions of its own; save it with these inlined")
+        raise BundleError(f"{path}: has weights in another file; save it with all weights inside")
+    if skeleton.functions:  # they may call each other and grow exponentially
+        raise BundleError(f"{path}: defines functions; save it with inlined functions")
     if endless := sorted(skeleton.operators & _ENDLESS):
         raise BundleError(f"{path}: has the operator {endless[0]}, which may never end")
 
 
 @functools.cache
 def _bound_memory() -> None:
-    """Give all networks of the process one arena of at most `MEMORY` bytes.
+    """Limit all networks of the process to one arena of `MEMORY` bytes.
 
-    A few bytes of a network are enough to ask for more memory than there is, which would end the process.
+    A few bytes of a network can request more memory than exists, which would end the process.
     """
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
@@ -78,22 +78,22 @@ def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
-    # Threads that wait for work by spinning take the processor from other processes.
+    # Threads that spin while they wait take the processor from other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Recordings differ in length: memory planned for one shape serves no other, and only piles up.
+    # Recordings differ in length; memory planned for one shape does not fit others and accumulates.
     options.enable_mem_pattern = False
     _bound_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no class of their own in common
+    except Exception as error:  # onnxruntime's errors have no common base class
         raise BundleError(f"{path}: onnxruntime cannot load it ({reason(error)})") from None
 
 
 def _check_inputs(path: Path, features: dict[str, Feature], session: onnxruntime.InferenceSession) -> None:
     inputs = {entry.name: entry for entry in session.get_inputs()}
     if inputs.keys() != features.keys():
-        raise BundleError(f"{path}: its inputs are {_listed(inputs)}; bundle.json says {_listed(features)}")
+        raise BundleError(f"{path}: its inputs are {_listed(inputs)}, but bundle.json has {_listed(features)}")
     for name, feature in features.items():
         shape = inputs[name].shape
         wanted = ("batch", *("time" if size is None else size for size in feature.shape))
@@ -108,17 +108,17 @@ def _check_output(bundle: Bundle, session: onnxruntime.InferenceSession) -> None
     path = bundle.model_path
     outputs = {entry.name: entry for entry in session.get_outputs()}
     if list(outputs) != [bundle.output]:
-        raise BundleError(f"{path}: its outputs are {_listed(outputs)}; '{bundle.output}' alone is wanted")
+        raise BundleError(f"{path}: its only output must be '{bundle.output}', got {_listed(outputs)}")
     output, count = outputs[bundle.output], len(bundle.outputs)
     if output.type != "tensor(float)" or not _fits(output.shape, (None, count)):
         raise BundleError(
             f"{path}: output '{bundle.output}' is {output.type} {_sizes(output.shape)}; "
-            f"{count} {'numbers' if bundle.numbers else 'labels'} want tensor(float) {_sizes(('batch', count))}"
+            f"{count} {'numbers' if bundle.numbers else 'labels'} require tensor(float) {_sizes(('batch', count))}"
         )
 
 
 def _fits(shape: Sequence[int | str | None], wanted: Sequence[int | None]) -> bool:
-    """Whether a network's shape fits a wanted one. None is a size that must be open; open fits all."""
+    """Return whether a network's shape fits the required one. None requires an open size; an open size fits all."""
     return len(shape) == len(wanted) and all(
         not isinstance(size, int) or size == other for size, other in zip(shape, wanted, strict=True)
     )

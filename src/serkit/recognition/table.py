@@ -1,4 +1,4 @@
-"""Results as a table to read in a terminal."""
+"""Results as a table for a terminal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from serkit.terminal import screen
 
 
 class Table(ABC):
-    """For the eye: as wide as the terminal, or as what is in it. Columns: file, those of a subclass, remarks.
+    """Table for people, as wide as the terminal or its content. Columns: file, those of a subclass, remarks.
 
     Args:
-        stream: where `finish` writes it.
-        columns: names of those between, and whether it is numbers that stand in it, whose right ends are in line.
+        stream: output of `finish`.
+        columns: names of the columns of the subclass, and whether each holds numbers, which are aligned to the right.
     """
 
     def __init__(self, stream: TextIO, columns: Mapping[str, bool]) -> None:
@@ -24,7 +24,7 @@ class Table(ABC):
         self._results: list[Any] = []
 
     def write(self, result: Any) -> None:
-        """Take a result, or a `Failure`."""
+        """Add a result or a `Failure`."""
         self._results.append(result)
 
     @abstractmethod
@@ -49,6 +49,6 @@ class Table(ABC):
             file, remarks = Text(result.file), Text("; ".join(texts), style="red" if failed else "yellow")
             for cells in (not failed and list(self.rows(result))) or [nothing]:
                 table.add_row(file, *map(Text, cells), remarks)
-                file = remarks = Text("")  # what is the same on every row of a recording stands on its first
-        # Into a file or a pipe the lines go unbroken.
+                file = remarks = Text("")  # only the first row of a recording has the common cells
+        # Lines in a file or a pipe are not wrapped.
         screen(self._stream, width=10_000).print(table)

@@ -1,4 +1,4 @@
-"""What a timeline is written as: for people, programs, players and annotation tools."""
+"""Output formats of timelines: for people, programs, players and annotation tools."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from serkit.spreadsheet import harmless_rows
 
 Result = Timeline | Failure
 
-#: Digits after the point of a time in s and of a probability.
+#: Decimal places of a time in s, and of a probability.
 TIME_DIGITS = 3
 DIGITS = 6
 
 
 @dataclass(frozen=True)
 class TextFormat:
-    """A format of a timeline.
+    """A timeline format.
 
     Args:
-        suffix: of a file in it.
-        content_type: as HTTP names it.
-        body: text of a recording.
-        head: text before the first recording, from the labels.
-        failure: text of a recording that could not be used; nothing where the format has no place for it.
+        suffix: suffix of a file.
+        content_type: content type in HTTP.
+        body: returns the text of a recording.
+        head: returns the text before the first recording, from the labels.
+        failure: returns the text of a failed recording; empty if the format cannot hold it.
         joined: whether one file can hold several recordings.
     """
 
@@ -45,14 +45,14 @@ class TextFormat:
 
 
 def render(timeline: Timeline, format: str, csv_safe: bool = False) -> str:
-    """Return a timeline as the text of a file in one of `FORMATS`; `csv_safe`: CSV that no spreadsheet shall run."""
+    """Return a timeline as the text of a file in one of `FORMATS`; `csv_safe` makes CSV safe for spreadsheets."""
     chosen = FORMATS[format]
     text = chosen.head(timeline.labels) + chosen.body(timeline)
     return harmless_rows(text) if csv_safe and chosen.suffix == ".csv" else text
 
 
 def as_dict(result: Result) -> dict[str, Any]:
-    """Return a result as JSON can hold it."""
+    """Return a result in its JSON form."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}
     return {
@@ -66,14 +66,14 @@ def as_dict(result: Result) -> dict[str, Any]:
 
 
 def event_as_dict(event: Event) -> dict[str, Any]:
-    """Return an event of a stream as JSON can hold it; `type` is `window` or `segment`."""
+    """Return an event of a stream in its JSON form; `type` is `window` or `segment`."""
     if isinstance(event, Window):
         return {"type": "window", **_window(event), "latency_ms": round(1000 * event.latency, 1)}
     return {"type": "segment", **_segment(event), "final": event.final}
 
 
 def statistics_as_dict(statistics: Statistics) -> dict[str, Any]:
-    """Return the counters of a stream as JSON can hold them."""
+    """Return the counters of a stream in their JSON form."""
     latency = {f"p{percent}": statistics.latency(percent) for percent in (50, 95)}
     return {
         "type": "statistics",
@@ -117,7 +117,7 @@ def _json_line(result: Result) -> str:
 
 
 def segment_columns(labels: Sequence[str]) -> str:
-    """Return the names of the columns of CSV, one row per segment."""
+    """Return the names of the CSV columns; CSV has one row per segment."""
     return _row(["file", "start", "end", "label", "sure", "confidence", *(f"p_{label}" for label in labels), "error"])
 
 

@@ -16,7 +16,7 @@ from serkit.recognition.model import Channel
 from serkit.recognition.timeline import Timeline
 from serkit.recognition.timeline_writers import clock
 
-#: Colour of each emotion; others take one of `SPARE` in turn.
+#: Color of each emotion; other labels use the colors of `SPARE` in turn.
 COLOURS = {
     "anger": "#d1453b",
     "boredom": "#a08060",
@@ -34,16 +34,16 @@ SPARE = ("#3d9a8b", "#c97b3c", "#5d6ac0", "#b0589a", "#6f7d2f", "#4f97c4")
 _WIDTH, _LEFT, _RIGHT = 1600, 112, 32
 _COLUMNS = _WIDTH - _LEFT - _RIGHT
 
-# How much larger areas are drawn before they are reduced.
+# Scale at which areas are drawn before they are reduced.
 _FINER = 3
 
 _INK, _FAINT, _PAPER = "#22262b", "#c9ced4", "#ffffff"
 _WAVE = "#3f5873"
 
-# Levels of the log-mel in dB below the loudest that are drawn.
+# Range of the drawn levels of the log-mel, in dB below the loudest.
 _RANGE = 70.0
 
-# Dark blue over violet and orange to light yellow, even in lightness.
+# From dark blue via violet and orange to light yellow, with even steps in lightness.
 _HEAT = ("#0b0d24", "#2f1654", "#6b1f6f", "#a92e64", "#df5042", "#f78f30", "#fbd25d", "#fcfdc4")
 
 
@@ -66,15 +66,15 @@ _HEIGHT = 748
 
 
 def draw(timeline: Timeline, out: Path, channel: Channel = None) -> None:
-    """Draw a timeline of a file into a PNG of 1600 x 748 pixels.
+    """Draw the timeline of a file into a PNG of 1600 x 748 pixels.
 
     Args:
-        timeline: what to draw; its file is read again for waveform and log-mel.
-        out: where to.
-        channel: what is shown; None and "egg": the mean of all.
+        timeline: the timeline; its file is read again for waveform and log-mel.
+        out: path of the picture.
+        channel: channel to draw; None and "egg": the mean of all.
 
     Raises:
-        AudioError: the file cannot be read any more.
+        AudioError: the file can no longer be read.
     """
     lows, highs, mel = _overview(timeline, channel if isinstance(channel, int) else None, _COLUMNS)
     colours = colours_of(timeline.labels)
@@ -90,13 +90,13 @@ def draw(timeline: Timeline, out: Path, channel: Channel = None) -> None:
 
 
 def colours_of(labels: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each label."""
+    """Return a color for each label."""
     others = [label for label in labels if label not in COLOURS]
     return {label: COLOURS[label] if label in COLOURS else SPARE[others.index(label) % len(SPARE)] for label in labels}
 
 
 def _overview(timeline: Timeline, channel: int | None, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read the file once: lowest and highest sample (columns,), log-mel in dB (bands, at most columns)."""
+    """Read the file once; return lowest and highest sample (columns,) and log-mel in dB (bands, at most columns)."""
     front_end = LogMel(bands=80)
     lows, highs = np.zeros(columns), np.zeros(columns)
     frames = max(1, min(columns, round(timeline.duration * front_end.rate / front_end.hop)))
@@ -120,7 +120,7 @@ def _overview(timeline: Timeline, channel: int | None, columns: int) -> tuple[np
 
 
 def _heat(mel: np.ndarray, panel: _Panel) -> Image.Image:
-    """Colour levels relative to the loudest; lowest band at the bottom."""
+    """Draw levels relative to the loudest as colors, with the lowest band at the bottom."""
     share = ((mel - mel.max() + _RANGE) / _RANGE).clip(0, 1)
     stops = np.array([ImageColor.getrgb(colour) for colour in _HEAT], dtype=float)
     place = share[::-1] * (len(stops) - 1)
@@ -132,14 +132,14 @@ def _heat(mel: np.ndarray, panel: _Panel) -> Image.Image:
 def _draw_wave(pen: ImageDraw.ImageDraw, lows: np.ndarray, highs: np.ndarray) -> None:
     panel = _PANELS["wave"]
     middle, half = (panel.top + panel.bottom) / 2, (panel.bottom - panel.top) / 2
-    # Quiet recordings are drawn as large as loud ones.
+    # Quiet recordings are scaled like loud ones.
     scale = half / max(-lows.min(), highs.max(), 1e-6)
     for column, (low, high) in enumerate(zip(lows, highs, strict=True)):
         pen.line((_LEFT + column, middle - high * scale, _LEFT + column, middle - low * scale), _WAVE)
 
 
 def _shares(timeline: Timeline, columns: int) -> np.ndarray:
-    """Return (labels, columns): the mean over the windows that hear a moment, not a number between segments."""
+    """Return the mean over the windows that cover a moment, (labels, columns); NaN between segments."""
     times = (np.arange(columns) + 0.5) * timeline.duration / columns
     heard = [window for window in timeline.windows if window.probabilities]
     shares = np.full((len(timeline.labels), columns), np.nan)
@@ -156,7 +156,7 @@ def _shares(timeline: Timeline, columns: int) -> np.ndarray:
 
 
 def _draw_probabilities(image: Image.Image, timeline: Timeline, colours: dict[str, str]) -> None:
-    """Stack the labels' probabilities, the first at the bottom."""
+    """Stack the labels' probabilities, with the first at the bottom."""
     large, pen = _enlarged(_PANELS["probabilities"])
     width, height = large.size
     shares = _shares(timeline, width)
@@ -172,7 +172,7 @@ def _draw_probabilities(image: Image.Image, timeline: Timeline, colours: dict[st
 
 
 def _draw_segments(image: Image.Image, timeline: Timeline, colours: dict[str, str]) -> None:
-    """Draw a box per segment, with its label and confidence where they have room."""
+    """Draw a box per segment, with label and confidence if there is room."""
     panel = _PANELS["segments"]
     large, pen = _enlarged(panel)
     for one in timeline.segments:
@@ -191,7 +191,7 @@ def _draw_segments(image: Image.Image, timeline: Timeline, colours: dict[str, st
 
 
 def _enlarged(panel: _Panel) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """Make what is drawn larger and then reduced, so that its edges are smooth."""
+    """Create a larger image, which is reduced later to get smooth edges."""
     image = Image.new("RGB", (_COLUMNS * _FINER, (panel.bottom - panel.top) * _FINER), _PAPER)
     return image, ImageDraw.Draw(image)
 
@@ -202,7 +202,7 @@ def _paste_reduced(image: Image.Image, large: Image.Image, panel: _Panel) -> Non
 
 
 def _draw_frame(pen: ImageDraw.ImageDraw, timeline: Timeline, colours: dict[str, str]) -> None:
-    """Write title, legend, names and borders of the panels, and the axis of time."""
+    """Draw title, legend, names and borders of the panels, and the time axis."""
     pen.text((_LEFT, 34), Path(timeline.file).name, _INK, _font(26), anchor="lm")
     x = float(_LEFT)
     for label, colour in colours.items():
@@ -221,7 +221,7 @@ def _draw_frame(pen: ImageDraw.ImageDraw, timeline: Timeline, colours: dict[str,
 
 
 def _tick_step(duration: float) -> float:
-    """Return the s between two ticks: the smallest that needs no more than fourteen."""
+    """Return the time between ticks in s: the smallest that needs at most fourteen ticks."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
     return next((step for step in steps if duration / step <= 14), 7200)
 
@@ -232,7 +232,7 @@ def _tick(seconds: float, step: float) -> str:
 
 
 def _readable(colour: str) -> str:
-    """Return dark ink for light colours, white for dark ones."""
+    """Return dark ink for light colors, and white for dark ones."""
     red, green, blue = ImageColor.getrgb(colour)[:3]
     return _INK if 0.299 * red + 0.587 * green + 0.114 * blue > 150 else _PAPER
 

@@ -1,4 +1,4 @@
-"""Where timelines are written to: one file for all recordings, or a folder with a file for each."""
+"""Writers of timelines: to one file for all recordings, or to a folder with one file each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from serkit.text import composed
 
 
 class TimelineFormat(StrEnum):
-    """How timelines are written: `table`, or one of `timeline_formats.FORMATS`."""
+    """Format of timelines: `table`, or one of `timeline_formats.FORMATS`."""
 
     table = "table"
     json = "json"
@@ -37,34 +37,34 @@ class TimelineFormat(StrEnum):
 
     @property
     def by_recording(self) -> bool:
-        """Whether each recording needs a file of its own."""
+        """Whether each recording requires a separate file."""
         return self not in (TimelineFormat.table, TimelineFormat.json) and not FORMATS[self].joined
 
     @property
     def by_line(self) -> bool:
-        """Whether each recording is written as soon as it is known."""
+        """Whether each recording is written at once."""
         return self is not TimelineFormat.table and FORMATS[self].joined
 
 
-#: Of the files of each format, in lower case.
+#: File endings of each format, in lower case.
 ENDINGS = {
     format: ".txt" if format is TimelineFormat.table else FORMATS[format].suffix.lower() for format in TimelineFormat
 }
 
 
 class UnwritableError(UserError):
-    """The file of one recording cannot be written; those of others can."""
+    """The file of one recording cannot be written, but those of others can."""
 
 
 class Text:
-    """Writes each recording as soon as it is known.
+    """Writes each recording at once.
 
     Args:
         stream: opened with newline="".
         format: one of `FORMATS`.
-        labels: of the bundle.
-        begun: the stream has its first lines already.
-        files: the recordings that will come, to tell them apart in RTTM.
+        labels: labels of the bundle.
+        begun: whether the stream already has its first lines.
+        files: the recordings to come, for unique names in RTTM.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Text:
 
 
 class SegmentTable(Table):
-    """For the eye: a row for each segment."""
+    """Table for people: a row for each segment."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream, {"start": True, "end": True, "label": False, "confidence": True})
@@ -103,12 +103,12 @@ class SegmentTable(Table):
 
 
 class Folder:
-    """Writes a file for each recording, named after it.
+    """Writes one file per recording, named after it.
 
     Args:
-        folder: made if it is not there.
+        folder: output folder; created if it does not exist.
         format: one of `FORMATS`.
-        files: the recordings that will come.
+        files: the recordings to come.
 
     Raises:
         UserError: two recordings would have the same file, or one is there already.
@@ -131,46 +131,46 @@ class Folder:
 def writer(
     stream: TextIO, format: TimelineFormat, labels: Sequence[str], begun: bool = False, files: Sequence[str] = ()
 ) -> Text | Json | Table:
-    """Make the writer of a format into one file; the arguments are those of `Text`."""
+    """Build the writer of a format for one file; the arguments are those of `Text`."""
     if format is TimelineFormat.table:
         return SegmentTable(stream)
     return Json(stream, as_dict) if format is TimelineFormat.json else Text(stream, format, labels, begun, files)
 
 
 def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:
-    """Return the file in a folder for each recording, and make the folder.
+    """Return the file in a folder for each recording, and create the folder.
 
     Raises:
         UserError: two recordings would have the same file, or one is there already.
     """
     found = {file: folder / f"{Path(file).stem}{suffix}" for file in files}
-    # Some systems do not tell these apart.
+    # Some systems do not distinguish these names.
     folded = {file: composed(place.name).casefold() for file, place in found.items()}
     for name, count in Counter(folded.values()).items():
         if count > 1:
             first, second, *_ = (file for file in files if folded[file] == name)
             place = found[first]
-            raise UserError(f"{place}: would be the file of {first} and of {second}; recognise them apart")
+            raise UserError(f"{place}: would be the file of both {first} and {second}; recognize them separately")
     for place in found.values():
         if place.exists():
-            raise UserError(f"{place}: exists already; remove it or choose another folder")
+            raise UserError(f"{place}: already exists; remove it or choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     return found
 
 
 @contextmanager
 def naming(file: str) -> Iterator[None]:
-    """Raise UnwritableError where the name of what is made of a recording is longer than the system allows."""
+    """Raise UnwritableError if the name of an output file is longer than the system allows."""
     try:
         yield
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        raise UnwritableError(f"{file}: its name is too long for a file beside others; give it a shorter one") from None
+        raise UnwritableError(f"{file}: its name is too long for an output file; shorten it") from None
 
 
 def clock(seconds: float) -> str:
-    """Return a time to read: `1:02:03.45`, `2:03.45`."""
+    """Return a time for people: `1:02:03.45`, `2:03.45`."""
     minutes, rest = divmod(round(100 * seconds), 6000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest / 100:05.2f}" if hours else f"{minutes}:{rest / 100:05.2f}"

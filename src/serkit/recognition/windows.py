@@ -1,4 +1,4 @@
-"""Cutting a stream of samples into windows, in memory that does not grow with its length."""
+"""Cut a stream of samples into windows in constant memory."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def windows(
 
     Args:
         path: the recording.
-        windowing: how it is cut; without `seconds` the one window is the whole recording, in memory.
-        rate: wanted sampling rate in Hz; None keeps the file's.
-        channel: channel from 0; None mixes all channels down.
+        windowing: rules of the windows; without `seconds`, the only window is the whole recording, in memory.
+        rate: sampling rate of the result in Hz; None keeps the file's rate.
+        channel: channel, counted from 0; None: mean of all channels.
 
     Yields:
-        float32 (samples,): what cutting the whole recording at that rate gives.
+        float32 (samples,), equal to the windows of the whole recording at that rate.
     """
     info = audio.info(path)
     samples = (block for block, _ in audio.blocks(path, rate, channel))
@@ -31,16 +31,16 @@ def windows(
 
 
 def cut(blocks: Iterable[np.ndarray], rate: int, duration: float, windowing: Windowing) -> Iterator[np.ndarray]:
-    """Cut a stream as `windowing.windows(duration)` says.
+    """Cut a stream into the windows of `windowing.windows(duration)`.
 
     Args:
-        blocks: float32 arrays (samples,) that follow each other.
-        rate: of the samples, in Hz.
-        duration: of the recording in s. If clearly less comes, the recording is as long as what came.
-        windowing: how it is cut.
+        blocks: consecutive float32 arrays (samples,).
+        rate: sampling rate in Hz.
+        duration: length of the recording in s. If clearly less arrives, that is the length.
+        windowing: rules of the windows.
 
     Yields:
-        float32 (samples,) per window, at least one sample, padded as the windowing says.
+        float32 (samples,) per window, at least one sample, padded by the rules of the windowing.
     """
     if windowing.seconds is None:
         whole = np.concatenate(list(blocks))
@@ -54,14 +54,14 @@ def cut(blocks: Iterable[np.ndarray], rate: int, duration: float, windowing: Win
     for block in blocks:
         kept = np.concatenate([kept, block])
         end = begin + len(kept)
-        # A window that ends within a sample of what has come may turn out to be the recording's last:
-        # whether it is whole is then for `windowing` to decide.
+        # A window that ends within a sample of the received sound may be the recording's last;
+        # `windowing` then decides whether it is complete.
         while (stop := round((done * hop + seconds) * rate)) + 1 < end:
             yield windowing.fit(kept[round(done * hop * rate) - begin : stop - begin], rate)
             done += 1
             if windowing.tail == "first":
                 return
-        # Still needed: all from the next window on, and what tail = "last" may reach back to.
+        # Still needed: everything from the next window on, and the samples that tail = "last" may reach.
         needed = min(round(done * hop * rate), end - math.ceil(seconds * rate) - 1)
         kept = kept[max(0, needed - begin) :]
         begin = end - len(kept)
@@ -69,8 +69,8 @@ def cut(blocks: Iterable[np.ndarray], rate: int, duration: float, windowing: Win
     if end < duration * rate - 1:
         duration = end / rate
     for first, last in windowing.windows(duration)[done:]:
-        # The resampler may give a sample more than duration * rate: it belongs to the last window.
+        # The resampler may return one sample more than duration * rate; it belongs to the last window.
         stop = end if round(last * rate) >= round(duration * rate) else round(last * rate)
-        # Of a tail of a fraction of a sample nothing is left after rounding.
+        # A tail of a fraction of a sample is empty after rounding.
         if stop > (start := round(first * rate)):
             yield windowing.fit(kept[start - begin : stop - begin], rate)

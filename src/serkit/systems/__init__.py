@@ -166,7 +166,7 @@ def _set(table: Any, key: str, path: list[str], value: Any) -> None:
 
 
 def _first(error: ValidationError, table: dict[str, Any]) -> str:
-    """Say the first thing that is wrong in one line, with the key as a user writes it."""
+    """Return a line about the first error, with the key as users write it."""
     problem = error.errors()[0]
     key = ".".join(_written(problem["loc"], table))
     if problem["type"] == "extra_forbidden":

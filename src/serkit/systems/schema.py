@@ -91,7 +91,7 @@ class Data(Table):
 
     `target` is one or several targets of the utterances; `classes`, `map` and `where` choose and rename
     (see `serkit.data.items.select`); `copies` are augmented copies, made of the training part only, and `replace`
-    puts some in place of originals. `sample` keeps so many utterances of a corpus and class
+    puts some in place of originals. `sample` keeps a number of utterances of a corpus and class
     (`{ cremad = { neutral = 509, "*" = 273 } }`), drawn with `sample_seed`.
 
     `corpora` says whose utterances: of those that are `scored`, of `all` (those that are only learned from too), or
@@ -189,7 +189,7 @@ class Stage(Table):
     def _plain_name(cls, name: str) -> str:
         # It is a key after --set, a folder, and the name of a weight.
         if not re.fullmatch(r"[\w-]+", name):
-            raise ValueError(f"a stage's name is one word of letters, digits, - and _, not '{name}'")
+            raise ValueError(f"the name of a stage must be one word of letters, digits, - and _, got '{name}'")
         return name
 
     @field_validator("data")

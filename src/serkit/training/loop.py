@@ -183,7 +183,7 @@ class _Loop:
 
 @contextmanager
 def _computing(items: int) -> Iterator[None]:
-    """Raise UserError where a network cannot compute a batch of so many items: by its options or for want of memory."""
+    """Raise UserError if a network cannot compute a batch of this size, because of its options or lack of memory."""
     try:
         yield
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:

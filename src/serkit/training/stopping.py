@@ -146,7 +146,7 @@ class Stalled(Stopping):
         return "stop" if all(gain < self.gain for gain in gains) else "go"
 
     def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
-        # The window begins where the value last gained: so many passes, counting epoch 0.
+        # The window begins at the last gain; its length is a number of passes, including epoch 0.
         return history[-1]["epoch"] - self.times * self.every + 1
 
 
@@ -231,7 +231,7 @@ class Qualification(Combined):
         if set(classes) - set("ABC") or not classes:
             raise unknown("classes", classes, "ABC")
         if len(a) != len(_CLASS_A_EPOCHS):
-            raise TypeError(f"a wants {len(_CLASS_A_EPOCHS)} thresholds, not {len(a)}")
+            raise TypeError(f"a must have {len(_CLASS_A_EPOCHS)} thresholds, got {len(a)}")
         f1 = "validation_macro_f1"
         points = [(epoch, least) for epochs, least in zip(_CLASS_A_EPOCHS, a, strict=True) for epoch in epochs]
         conditions: dict[str, list[dict[str, Any]]] = {

@@ -71,7 +71,7 @@ class Round(Table):
         flat = [dict(flatten(table)) for table in tables]
         for key, values in (pair for table in flat for pair in table.items()):
             if not isinstance(values, list) or not values:
-                raise ValueError(f"{key}: a list of values is wanted (received {values!r})")
+                raise ValueError(f"{key} must be a list of values, got {values!r}")
         return flat
 
     @model_validator(mode="after")

@@ -124,7 +124,7 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         if sum(row.finished for row in rows) < settled.total:
             raise UserError(f"round '{entry.name}': workers have ended before all trials were done; run again to go on")
         if all(row.state == "infeasible" for row in rows):
-            raise UserError(f"round '{entry.name}': no point can be; the first: {rows[0].reason}")
+            raise UserError(f"round '{entry.name}': no point is feasible; the first: {rows[0].reason}")
         found += [Scored(row.point, row.value) for row in rows if row.state == "done" and row.value is not None]
     return results.write(folder, storage)
 
@@ -202,7 +202,7 @@ def _probe(request: Request) -> None:
             return
         except Pruned as error:
             first = first or error
-    raise UserError(f"no point of {min(_PROBES, settled.total)} tried can be; the first: {first}")
+    raise UserError(f"none of {min(_PROBES, settled.total)} tried points is feasible; the first: {first}")
 
 
 def _work_together(work: _Work, workers: int) -> None:
@@ -228,7 +228,7 @@ def _work_together(work: _Work, workers: int) -> None:
 
 
 def _guarded(work: _Work, errors: Any) -> None:
-    """Work in a process of its own; a user's mistake is told by the one that started it."""
+    """Work in a separate process; the parent process reports a user's mistake."""
     end_with_parent()
     try:
         _worker(work)

@@ -58,11 +58,11 @@ class Parameter(Table):
                 raise ValueError("log and step belong to low and high, not to values")
             return self
         if self.low is None or self.high is None or self.low > self.high:
-            raise ValueError(f"low = {self.low}, high = {self.high}; low <= high is wanted")
+            raise ValueError(f"low must be at most high, got low = {self.low}, high = {self.high}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs low > 0, and takes no step")
         if self.step is not None and self.step <= 0:
-            raise ValueError(f"step = {self.step}; a number > 0 is wanted")
+            raise ValueError(f"step must be above 0, got {self.step}")
         return self
 
     @property
@@ -83,7 +83,7 @@ class Parameter(Table):
         return [self.low + row * step if self.whole else round(self.low + row * step, 12) for row in range(count)]
 
     def applies(self, point: Mapping[str, Any]) -> bool:
-        """Tell whether the parameter is there, given what has been chosen before it."""
+        """Return whether the parameter applies, given the earlier choices."""
         return all(key in point and point[key] in values for key, values in self.when.items())
 
 

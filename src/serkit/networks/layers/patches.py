@@ -27,7 +27,7 @@ def image_size(view: str, shape: Shape) -> tuple[int, int]:
     """
     sizes = [length for length in shape if length is not None]
     if len(shape) != 3 or len(sizes) != 3 or sizes[0] != 1:
-        raise TypeError(f"view '{view}' has shape {shape}; a fixed (1, height, width) is wanted")
+        raise TypeError(f"view '{view}' must have a fixed shape (1, height, width), got {shape}")
     return sizes[1], sizes[2]
 
 
@@ -50,5 +50,5 @@ def pair(option: str, value: Sequence[int], example: Sequence[int]) -> tuple[int
         ValueError: it is not two numbers of 1 or more; `example` says what would be.
     """
     if not isinstance(value, Sequence) or len(value) != 2 or min(value) < 1:
-        raise ValueError(f"{option} = {value}; its height and width are wanted, e.g. {example}")
+        raise ValueError(f"{option} must be height and width, e.g. {example}, got {value}")
     return value[0], value[1]

@@ -63,7 +63,7 @@ class Seen:
         return np.kron(self.patches, np.full((height, width), 1 / (height * width)))
 
     def mask(self, smoothing: float) -> np.ndarray:
-        """Return the attention at each pixel, smoothed by a Gaussian of so many columns: (height, width)."""
+        """Return the attention at each pixel, smoothed over columns by a Gaussian: (height, width)."""
         from scipy.ndimage import gaussian_filter
 
         return gaussian_filter(self.spread, smoothing, mode="nearest")
@@ -269,7 +269,7 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:
 
 
 def _speech_columns(signal: np.ndarray, columns: int) -> np.ndarray:
-    """Tell which columns of an image of a signal are not silent, (columns,) bool."""
+    """Return which columns of an image of a signal are not silent, (columns,) bool."""
     edges = np.linspace(0, len(signal), columns + 1).astype(int)
     # Differences: the rumble and hum of a recording room are no speech.
     steps = np.diff(signal, prepend=signal[:1]).astype(np.float64)
@@ -326,7 +326,7 @@ def _originals(tested: Tested, ids: Iterable[str]) -> Iterator[Item]:
 
 
 def _evenly(items: Sequence[Item], count: int) -> Sequence[Item]:
-    """Return so many items, or all, spread over their order."""
+    """Return up to a number of items, spread over their order."""
     return [items[place] for place in np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).astype(int))]
 
 
