@@ -34,7 +34,7 @@ def tune(
     pruner: Annotated[
         str | None, typer.Option(help="none (default), median, percentile, halving, wilcoxon: compare after each fold.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="uar, accuracy or macro_f1: mean over the inner folds.")] = "uar",
+    metric: Annotated[str, typer.Option(help="uar, accuracy, ...: mean over the inner folds.")] = "uar",
     protocol: Annotated[str, typer.Option(help="Its first fold's test part is never touched.")] = "clean",
     folds: Annotated[int | None, typer.Option(min=2, help="Folds inside the training part. Default: 5.")] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Keep no test part back: search on everything.")] = False,
