@@ -10,6 +10,7 @@ from fabricated_run import EPOCHS, write_run
 from serkit.errors import UserError
 from serkit.evaluation import Predictions
 from serkit.reports.report import describe, write
+from serkit.runs.card import Card
 from serkit.runs.folder import RunFolder
 
 SECTIONS = [
@@ -205,6 +206,14 @@ def test_the_verdict_on_leaks_stands_at_the_top(tmp_path, flags, kind, words):
     assert words in page.text[: page.text.index("Scores")]
     places = [page.text.index(flag) for flag in reversed(flags)]  # the worst is given last, and shown first
     assert places == sorted(places)
+
+
+def test_the_precision_of_training_is_shown(tmp_path):
+    assert "precision 32-true seed" in page_of(tmp_path / "one").text
+    mixed = page_of(tmp_path / "two", precision=("32-true", "bf16-mixed")).text
+    assert "precision 32-true, bf16-mixed (stages differ) seed" in mixed
+    lines = Card.of(tmp_path / "two" / "run").lines()
+    assert "precision: 32-true, bf16-mixed" in lines
 
 
 def test_skipped_recordings_are_listed_or_said_to_be_unknown(tmp_path, rich):
