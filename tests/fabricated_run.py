@@ -26,6 +26,7 @@ def write_run(
     flags=("sentences shared: all",),
     right=0.7,
     final=True,
+    precision=("32-true",),
     **description,
 ) -> Path:
     """Write a run's folder and return it.
@@ -62,6 +63,7 @@ def write_run(
         "folds": len(parts),
         "configurations": len(grid),
         "chosen_on": "validation part of each fold" if len(grid) > 1 else "nothing to choose",
+        "precision": list(precision),
         **scores(predictions, [Flag.read(text) for text in flags]),
     }
     _write(folder / "scores.json", found)

@@ -104,4 +104,4 @@ def test_the_bundle_is_listed_with_its_numbers(trained, tmp_path, monkeypatch, c
     listed = next(entry for entry in json.loads(capsys.readouterr().out) if entry["name"] == "levels")
     assert [number["name"] for number in listed["numbers"]] == ["arousal", "dominance"] and listed["labels"] == []
     assert run(["models"]) == 0
-    assert "ccc of arousal" in capsys.readouterr().out
+    assert "CCC of arousal" in capsys.readouterr().out

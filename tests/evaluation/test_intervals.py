@@ -24,7 +24,7 @@ def population_scores():
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     recalls = logistic(EASE[:, None] + SPREAD * nodes) @ weights / weights.sum()
     shares = SHARES[:, None] * (CONFUSED * (1 - recalls)[:, None] + np.diag(recalls))
-    return {metric: float(metrics.score(metric, shares)) for metric in metrics.METRICS}
+    return {metric: float(metrics.score(metric, shares)) for metric in metrics.CLASSES}
 
 
 def sample(generator, speakers):

@@ -71,12 +71,3 @@ def test_scores_of_many_matrices_at_once():
 def test_an_unknown_metric_is_refused():
     with pytest.raises(UserError, match=r"unknown metric 'uarr'\. Did you mean 'uar'"):
         metrics.score("uarr", np.eye(2))
-
-
-def test_scores_of_each_speaker():
-    speakers = ["b", "b", "a", "a", None, "b"]
-    found = metrics.per_speaker(TRUTH, PREDICTED, speakers)
-    assert list(found) == ["a", "b", "unknown"]
-    assert found["a"] == {"n": 2, "accuracy": 0.5, "uar": 0.5}
-    assert found["b"] == {"n": 3, "accuracy": pytest.approx(2 / 3), "uar": 0.5}
-    assert found["unknown"] == {"n": 1, "accuracy": 0.0, "uar": 0.0}

@@ -5,7 +5,8 @@ import pytest
 
 from serkit.errors import UserError
 from serkit.evaluation.intervals import interval
-from serkit.evaluation.scores import scores
+from serkit.evaluation.metrics import CLASSES
+from serkit.evaluation.scores import rows, scores, upgraded
 from serkit.flags import Flag
 
 FLAG = Flag("protocol", "caution", "speakers may be in both parts")
@@ -37,7 +38,7 @@ def test_values_computed_by_hand(predictions):
     assert found["macro_f1"]["estimate"] == pytest.approx((2 / 3 + 2 / 5) / 4)
     assert found["recalls"] == {"a": pytest.approx(3 / 5), "b": 0.5, "c": 0.0, "d": None}
     assert found["confusion"] == [[3, 2, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
-    assert found["speakers"]["y/t"] == {"n": 2, "accuracy": 0.5, "uar": 0.5}
+    assert found["speakers"]["y/t"] == {"n": 2, "accuracy": 0.5, "uar": 0.5, "macro_f1": pytest.approx(1 / 3)}
     # All are 0.9 sure, half of them are right.
     assert found["ece"] == pytest.approx(0.4)
 
@@ -67,21 +68,23 @@ def test_each_corpus_is_scored_where_there_are_several(predictions):
 
 
 def test_the_majority_class_is_that_of_training_if_known(predictions):
-    assert scores(predictions)["majority"] == {
-        "class": "a",
+    assert scores(predictions)["constant"] == {
+        "answer": "a",
         "of": "truth",
         "accuracy": 5 / 8,
         "uar": pytest.approx(1 / 3),
+        "macro_f1": pytest.approx(2 * 5 / (5 + 8) / 3),
     }
-    assert scores(predictions, training_labels=["b", "a", "b"])["majority"] == {
-        "class": "b",
+    assert scores(predictions, learned=["b", "a", "b"])["constant"] == {
+        "answer": "b",
         "of": "training labels",
         "accuracy": 2 / 8,
         "uar": pytest.approx(1 / 3),
+        "macro_f1": pytest.approx(2 * 2 / (2 + 8) / 3),
     }
-    assert scores(predictions, training_labels=["d", "d", "a"])["majority"]["uar"] == 0
+    assert scores(predictions, learned=["d", "d", "a"])["constant"]["uar"] == 0
     with pytest.raises(UserError, match="unknown class 'e'"):
-        scores(predictions, training_labels=["e"])
+        scores(predictions, learned=["e"])
 
 
 def test_seeds_have_mean_and_standard_deviation(make):
@@ -94,3 +97,32 @@ def test_seeds_have_mean_and_standard_deviation(make):
     assert found["sd"]["accuracy"] == pytest.approx(0.25)
     single = scores(make(truth[:4], [0, 0, 1, 1], ids=ids))["seeds"]
     assert list(single) == ["each"]
+
+
+def test_a_speaker_that_is_not_known_is_called_so(make):
+    found = scores(make([0, 0, 1], [0, 1, 1], speakers=["b", None, "b"], ids=["x/1", "x/2", "x/3"]))["speakers"]
+    assert list(found) == ["b", "unknown"]
+    assert (found["b"]["n"], found["unknown"]["accuracy"]) == (2, 0.0)
+
+
+def test_scores_of_an_older_file_are_read_as_those_of_today(predictions):
+    today = scores(predictions, [FLAG], ["b", "a", "b"])
+    old = {key: value for key, value in today.items() if key not in ("task", "targets", "constant")}
+    old["flags"] = [FLAG.text]
+    old["majority"] = {"class": "b", "of": "training labels", "accuracy": 2 / 8, "uar": 1 / 3}
+    assert upgraded(old) == today == upgraded(today)
+    assert "majority" in old and "constant" not in old
+
+
+def test_every_corpus_the_baseline_and_the_constant_have_a_row(predictions):
+    found = scores(predictions) | {"baseline": {"system": "simple", **scores(predictions)}}
+    of_all, x, y, baseline, constant = rows(found)
+    assert [(row.kind, row.name, row.n, row.target) for row in (of_all, x, y, baseline, constant)] == [
+        ("all", "", 8, ""),
+        ("corpus", "x", 4, ""),
+        ("corpus", "y", 4, ""),
+        ("baseline", "simple", 8, ""),
+        ("constant", "a", 8, ""),
+    ]
+    assert list(of_all.values) == list(CLASSES) and of_all.values["uar"] == found["uar"]
+    assert constant.values["accuracy"] == {"estimate": 5 / 8}

@@ -124,7 +124,7 @@ def test_an_override_holds_for_the_rows_that_have_its_stage(synthetic, tmp_path)
             ("[[tables.rows]]", '[[figures]]\nname = "table1"\ntitle = ""\nkind = "sweep"\nrows = []\n[[tables.rows]]'),
             "two",
         ),
-        (("uar =", "f1 ="), "Input should be 'accuracy', 'uar' or 'macro_f1'"),
+        (("uar =", "f1 ="), "unknown metric 'f1'"),
     ],
 )
 def test_a_paper_that_does_not_fit_is_refused(tmp_path, change, message):

@@ -10,7 +10,7 @@ import pytest
 from serkit import audio, features
 from serkit.cli import run
 from serkit.errors import UserError
-from serkit.recognition import formats, number_formats
+from serkit.recognition import formats
 from serkit.recognition.bundle import Bundle, BundleError
 from serkit.recognition.formats import Format
 from serkit.recognition.recognizer import Failure, Prediction, load
@@ -89,7 +89,7 @@ FAILED = Failure("b.wav", "b.wav: no audio in it")
 
 def written(format):
     stream = io.StringIO(newline="")
-    writer = number_formats.writer(format, stream, NAMES)
+    writer = formats.writer(format, stream, NAMES, numbers=True)
     for result in (ANSWER, FAILED):
         writer.write(result)
     writer.finish()
@@ -124,9 +124,9 @@ def test_the_table_has_a_column_for_each_number():
 def test_an_interrupted_file_is_gone_on_with_by_the_same_numbers_only(tmp_path, format):
     path = tmp_path / "answers"
     path.write_text(written(format), newline="")
-    assert number_formats.resume(path, format, NAMES) == {"a.wav": True, "b.wav": False}
+    assert formats.resume(path, format, NAMES, numbers=True) == {"a.wav": True, "b.wav": False}
     with pytest.raises(UserError, match=r"other labels than valence, age \(from another model\)"):
-        number_formats.resume(path, format, ["valence", "age"])
+        formats.resume(path, format, ["valence", "age"], numbers=True)
     with pytest.raises(UserError, match=r"other labels than anger, joy \(from another model\)"):
         formats.resume(path, format, ["anger", "joy"])
 

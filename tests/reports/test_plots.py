@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from serkit.evaluation.calibration import ece
+from serkit.evaluation.metrics import CLASSES
 from serkit.reports import plots
 
 COUNTS = np.array([[3, 1], [0, 2]])
@@ -18,10 +19,10 @@ POOLED = {"estimate": 0.5, "low": 0.4, "high": 0.6}
 CHARTS = {
     "confusion": lambda: plots.confusion(COUNTS, ["anger", "joy"]),
     "recalls": lambda: plots.recalls({"anger": 0.75, "joy": None}, 0.75),
-    "speakers": lambda: plots.speakers({"a/1": {"uar": 0.4}, "a/2": {"uar": 0.6}}, POOLED),
+    "speakers": lambda: plots.speakers({"a/1": {"uar": 0.4}, "a/2": {"uar": 0.6}}, POOLED, CLASSES["uar"]),
     "reliability": lambda: plots.reliability(PROBABILITIES, GENERATOR.integers(3, size=60)),
     "curves": lambda: plots.learning_curves("main", HISTORIES),
-    "sweep": lambda: plots.sweep(["a=1", "a=2"], np.array([[0.4, 0.5], [0.6, 0.5]]), [1, 0]),
+    "sweep": lambda: plots.sweep(["a=1", "a=2"], np.array([[0.4, 0.5], [0.6, 0.5]]), [1, 0], CLASSES["uar"]),
 }
 
 
@@ -82,7 +83,8 @@ def test_recalls_show_a_class_without_utterances():
 
 def test_speakers_are_named_up_to_forty():
     few, many = (
-        texts(plots.speakers({f"a/{number}": {"uar": 0.5} for number in range(count)}, POOLED)) for count in (40, 41)
+        texts(plots.speakers({f"a/{number}": {"uar": 0.5} for number in range(count)}, POOLED, CLASSES["uar"]))
+        for count in (40, 41)
     )
     assert "a/39" in few
     assert "a/39" not in many and "41 speakers, ordered by UAR" in many
@@ -115,7 +117,7 @@ def test_the_mean_goes_as_far_as_half_of_the_folds():
 
 def test_sweep_fills_the_dots_that_were_taken():
     values = np.array([[0.4, 0.5, 0.3], [0.6, 0.5, 0.3], [0.7, 0.4, 0.3]])
-    svg = plots.sweep(["a=1", "a=2", "a=3"], values, [1, 0, 0])
+    svg = plots.sweep(["a=1", "a=2", "a=3"], values, [1, 0, 0], CLASSES["uar"])
     assert {"a=1", "a=2", "a=3"} <= set(texts(svg))
     dots = re.findall(rf'<use [^>]*style="([^"]*)stroke: {plots.VALIDATION}', svg)
     assert len(dots) == 9
@@ -155,5 +157,5 @@ def test_long_names_push_nothing_into_bars_or_out_of_the_picture():
     share = [place(plots.recalls({name: 0.4}, 0.75), "40%") for name in ("joy", long)]
     assert share[0] == pytest.approx(share[1], abs=1)
     label = "UAR of the speaker; line and band: all, with the 95% interval"
-    middle = [place(plots.speakers({name: {"uar": 0.4}}, POOLED), label) for name in ("joy", long)]
+    middle = [place(plots.speakers({name: {"uar": 0.4}}, POOLED, CLASSES["uar"]), label) for name in ("joy", long)]
     assert middle[0] == pytest.approx(middle[1], abs=1)

@@ -10,6 +10,7 @@ from fabricated_run import EPOCHS, write_run
 from serkit.errors import UserError
 from serkit.evaluation import Predictions
 from serkit.reports.report import describe, write
+from serkit.runs.card import Card
 from serkit.runs.folder import RunFolder
 
 SECTIONS = [
@@ -132,7 +133,7 @@ def test_numbers_are_those_of_the_scores(tmp_path):
     uar = scores["uar"]
     assert f"UAR {uar['estimate']:.1%} (95% interval {uar['low']:.1%} to {uar['high']:.1%})" in page.text
     # 3 of 7 are anger: its recall is 1, its precision 3/7, its F1 2 * 3/7 / (1 + 3/7) = 3/5; the others have 0.
-    assert "always “anger” 28 42.9% 33.3% 20.0%" in page.text
+    assert "always “anger” 28 33.3% 42.9% 20.0%" in page.text
     assert f"{scores['ece']:.1%}" in page.text and "1.25" in page.text
     assert "603 parameters" in page.text
 
@@ -150,7 +151,8 @@ def test_folds_are_links_to_their_predictions(tmp_path):
     assert links == [f"folds/seed-0-fold-{fold}.csv" for fold in (1, 2, 3, 4)]
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())["speakers"]["emodb/s0"]
     assert scores["uar"] != scores["accuracy"]
-    row = f"seed-0-fold-1 emodb/s0 {scores['uar']:.1%} {scores['accuracy']:.1%} 21 0 7 {EPOCHS} 2 s"
+    values = " ".join(f"{scores[metric]:.1%}" for metric in ("uar", "accuracy", "macro_f1"))
+    row = f"seed-0-fold-1 emodb/s0 {values} 21 0 7 {EPOCHS} 2 s"
     assert row in page.text
 
 
@@ -204,6 +206,14 @@ def test_the_verdict_on_leaks_stands_at_the_top(tmp_path, flags, kind, words):
     assert words in page.text[: page.text.index("Scores")]
     places = [page.text.index(flag) for flag in reversed(flags)]  # the worst is given last, and shown first
     assert places == sorted(places)
+
+
+def test_the_precision_of_training_is_shown(tmp_path):
+    assert "precision 32-true seed" in page_of(tmp_path / "one").text
+    mixed = page_of(tmp_path / "two", precision=("32-true", "bf16-mixed")).text
+    assert "precision 32-true, bf16-mixed (stages differ) seed" in mixed
+    lines = Card.of(tmp_path / "two" / "run").lines()
+    assert "precision: 32-true, bf16-mixed" in lines
 
 
 def test_skipped_recordings_are_listed_or_said_to_be_unknown(tmp_path, rich):

@@ -84,14 +84,22 @@ def test_scores_have_interval_flags_and_command(bundle):
 
 def test_measured_scores_add_recalls_and_the_majority_class(bundle):
     measured = {
-        "majority": {"class": "joy", "accuracy": 0.3, "uar": 0.25},
+        "task": "classes",
+        "n": 10,
+        "targets": {},
+        "constant": {"answer": "joy", "of": "truth", "accuracy": 0.3, "uar": 0.25, "macro_f1": 0.1},
+        "accuracy": {"estimate": 0.5},
+        "macro_f1": {"estimate": 0.55},
+        "precision": ["32-true"],
         "configurations": 4,
         "chosen_on": "validation part of each fold",
-        "uar": {"method": "a method"},
+        "uar": {"estimate": 0.6, "method": "a method"},
         "recalls": {"anger": 0.75, "joy": None},
     }
     text = section(card(bundle(), SYSTEM, measured), "Scores")
-    assert "Always answering `joy` would have an accuracy of 30.0% and a UAR of 25.0%" in text
+    assert "| scored | UAR % | accuracy % | macro F1 % |" in text
+    assert "| the folds' models | 60.0 | 50.0 | 55.0 |\n| always `joy` | 25.0 | 30.0 | 10.0 |" in text
+    assert "Trained in the precision `32-true` of Lightning Fabric." in text
     assert "| anger | 75.0% |\n| joy |  |" in text
     assert "Configurations tried: 4; chosen on: validation part of each fold. Intervals: a method." in text
 

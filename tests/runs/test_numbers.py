@@ -14,8 +14,7 @@ from serkit.cli.tables import print_scores
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import evaluate
-from serkit.evaluation.number_predictions import NumberPredictions
-from serkit.evaluation.number_scores import mean_ccc
+from serkit.evaluation.predictions import NumberPredictions
 from serkit.flags import Flag
 from serkit.protocols import Protocol
 from serkit.recognition.recognizer import load
@@ -71,14 +70,14 @@ def test_numbers_are_learned_in_their_own_units(finished, corpus):
         np.testing.assert_array_equal(predictions.truth[row], expected)
     assert np.isnan(predictions.truth).sum() == 1
     assert scores["targets"]["arousal"]["n"] == 40 and scores["targets"]["dominance"]["n"] == 39
-    assert scores["ccc"]["estimate"] == pytest.approx(mean_ccc(predictions))
+    assert scores["ccc"]["estimate"] == pytest.approx(predictions.value())
     # Emotions of generated speech are easy to tell, and what is told is in the ratings' units.
     arousal = scores["targets"]["arousal"]
     assert arousal["ccc"]["estimate"] > 0.5 and 30 < predictions.values.mean() < 70
-    assert abs(arousal["mean_predictor"]["ccc"]) < 0.1
+    assert abs(arousal["constant"]["ccc"]) < 0.1
     assert lines[0].startswith("seed-0-fold-1: CCC 0.") and "No" not in lines[0]
     note = read(folder / "folds/seed-0-fold-1.json")
-    assert note["ccc"] == pytest.approx(mean_ccc(predictions.select(predictions.folds == 1)))
+    assert note["ccc"] == pytest.approx(predictions.select(predictions.folds == 1).value())
 
 
 def test_the_mean_of_each_training_part_stands_beside(finished, corpus):
@@ -90,7 +89,7 @@ def test_the_mean_of_each_training_part_stands_beside(finished, corpus):
         mean = np.mean([arousal[name] for name in split["train"]])
         errors += [(arousal[name] - mean) ** 2 for name in split["test"]]
     assert len(errors) == len(predictions)
-    assert scores["targets"]["arousal"]["mean_predictor"]["rmse"] == pytest.approx(np.sqrt(np.mean(errors)))
+    assert scores["targets"]["arousal"]["constant"]["rmse"] == pytest.approx(np.sqrt(np.mean(errors)))
 
 
 def test_the_scale_of_the_labels_is_that_of_the_training_part(finished, corpus):
@@ -201,7 +200,7 @@ def test_a_bundle_is_scored_on_labelled_recordings(bundle, corpus):
     assert found.predictions.targets == ("arousal", "dominance") and len(found.predictions) == 40
     assert found.flags[0].text.startswith("training leak: 40 of 40 recordings")
     # It has learned from them.
-    assert mean_ccc(found.predictions) > 0.5
+    assert found.predictions.value() > 0.5
     without = dataclasses.replace(
         corpus,
         utterances=tuple(

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import soundfile
 
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
+from serkit.evaluation.scores import rows
 from serkit.protocols import Protocol
-from serkit.runs.card import Card, placeless
+from serkit.runs.card import Card, is_card, placeless
 from serkit.runs.repetition import repeat
 from serkit.runs.request import Request
 from serkit.runs.runner import run
@@ -82,6 +84,18 @@ def test_a_run_of_before_there_were_cards_has_one_without_fingerprints(finished,
     assert dataclasses.replace(found, recordings=whole.recordings) == whole
 
 
+def test_cards_of_published_results_have_the_shape_of_today():
+    results = Path(__file__).parents[2] / "docs" / "results"
+    cards = [path for path in sorted(results.glob("*.json")) if is_card(json.loads(path.read_text()))]
+    assert len(cards) > 20
+    for path in cards:
+        scores = Card.load(path).scores
+        found = list(rows(scores))
+        assert {"all", "constant"} <= {row.kind for row in found} and all(row.values for row in found), path
+        assert all(set(flag) == {"kind", "severity", "text"} for flag in scores["flags"]), path
+        assert "other" not in [flag["kind"] for flag in scores["flags"]], path
+
+
 def test_what_is_no_card_is_refused(finished, tmp_path):
     whole = json.loads((finished / "card.json").read_text())
     (tmp_path / "other.json").write_text(json.dumps({**whole, "card": 9}))
@@ -125,6 +139,20 @@ def test_a_score_that_is_not_the_same_is_named(card, corpus, tmp_path):
     ((name, before, now),) = found.differences
     assert (name, before) == ("uar.estimate", 0.99) and now == found.scores["uar"]["estimate"] != 0.99
     assert [line for line in lines if line.endswith(" here, 1.0 in the card")]
+
+
+def test_a_card_of_the_older_shape_is_repeated_too(card, corpus, tmp_path):
+    document = json.loads(card.read_text())
+    scores = document["scores"]
+    constant = scores.pop("constant")
+    scores["majority"] = {"class": constant["answer"], "of": constant["of"], "accuracy": constant["accuracy"]}
+    scores["flags"] = [flag["text"] for flag in scores["flags"]]
+    del scores["task"], scores["targets"]
+    for of_speaker in scores["speakers"].values():
+        del of_speaker["macro_f1"]
+    card.write_text(json.dumps(document))
+    found = repeat(card, [corpus], tmp_path / "again", jobs=1)
+    assert found.differences == [] and found.compared > 50
 
 
 def tampered(path):

@@ -101,7 +101,7 @@ def test_the_scores_are_those_of_the_predictions(finished):
     assert (scores["system"], scores["protocol"]) == ("linear-baseline", "three")
     assert (scores["configurations"], scores["chosen_on"]) == (1, "nothing to choose")
     assert not [flag for flag in scores["flags"] if flag["kind"] in ("speaker", "recording")]
-    assert scores["majority"]["uar"] == pytest.approx(0.25)
+    assert scores["constant"]["uar"] == pytest.approx(0.25)
 
 
 def test_the_run_knows_what_was_asked_for(finished, synthetic):

@@ -21,9 +21,9 @@ from serkit.cli import run as command
 from serkit.data.store import StoreError
 from serkit.errors import UserError
 from serkit.evaluation.metrics import uar
-from serkit.evaluation.task import Classification
 from serkit.runs import request as run_request
 from serkit.runs import runner
+from serkit.runs.predict import predict
 from serkit.runs.stages import Stages
 from serkit.training import stopping
 from serkit.tuning import results, search
@@ -84,7 +84,7 @@ def test_the_same_values_as_a_run_would_give(synthetic, tmp_path):
     for split, fold in zip(asked.task.inner, row.folds, strict=True):
         stages = Stages(experiment, split, tmp_path / "stages", split.seed)
         finished = stages.train()
-        predictions = Classification().predict(experiment, stages, finished, split.validation, split)
+        predictions = predict(experiment, stages, finished, split.validation, split)
         assert fold["uar"] == uar(predictions.truth, predictions.predicted)
 
 

@@ -29,19 +29,12 @@ def compare(
     Example: serkit compare runs/linear-baseline runs/compact-cnn --plot differences.png
     """
     from serkit.cli.tables import choose_format, print_json
-    from serkit.reports import comparison, number_comparison
-    from serkit.runs.folder import RunFolder
+    from serkit.reports import comparison
 
     choose_format(format, ("table", "json", "markdown"))
-    loaded = [RunFolder.load(run) for run in runs]
-    if all(run.numbers for run in loaded):
-        if plot:
-            raise UserError("--plot draws differences in UAR; these runs predict numbers")
-        _print_numbers(number_comparison.table(loaded), format)
-        return
-    if any(run.numbers for run in loaded):
-        raise UserError("cannot compare runs that predict numbers with runs that predict classes")
     rows = comparison.table(runs)
+    if plot and "target" in rows[0]:
+        raise UserError("--plot draws differences in UAR; these runs predict numbers")
     if plot:
         from serkit.reports.forest import draw
 
@@ -59,48 +52,24 @@ def _print_table(rows: list[dict]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from serkit.reports.comparison import cells, notes
+    from serkit.reports.comparison import cells, columns, notes
 
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    table.add_column("run, system, protocol", overflow="fold")
-    for name in ("n", "accuracy", "UAR", "macro F1", "parameters", "against first"):
+    head = columns(rows)
+    names, first = head[: head.index("n")], head.index("n")
+    # What belongs together is stacked: whose row it is, values with their intervals, and all that compares.
+    _, main, _, *others = head[first : head.index("parameters")]
+    table.add_column(", ".join(names), overflow="fold")
+    for name in ("n", main, *others, "parameters", "against first"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        run, system, protocol, n, accuracy, uar, interval, f1, parameters, difference, its_interval, *p = cells(row)
-        name = "\n".join(filter(None, [run, system, protocol]))
-        against = f"{difference}\n{its_interval}\np {p[0]}\nHolm {p[1]}" if difference else ""
-        stacked = [f"{uar}\n{interval}", f1, parameters, against]
-        # As Text: rich would read brackets in a folder's name as markup.
-        table.add_row(*map(Text, [name, n, accuracy, *stacked]))
-    console = screen()
-    console.print(table)
-    for line in notes(rows):
-        console.print(line, highlight=False)
-
-
-def _print_numbers(rows: list[dict], format: str) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from serkit.cli.tables import print_json
-    from serkit.reports.number_comparison import cells, markdown, notes
-
-    if format == "json":
-        print_json(rows)
-        return
-    if format == "markdown":
-        show(markdown(rows), end="")
-        return
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    table.add_column("target")
-    table.add_column("run", overflow="fold")
-    for name in ("n", "CCC", "Pearson", "RMSE", "MAE", "against first"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        target, run, n, ccc, interval, *others, difference, its_interval, p = cells(row)
-        against = f"{difference}\n{its_interval}\np {p}" if difference else ""
-        table.add_row(*map(Text, [target, run, n, f"{ccc}\n{interval}".strip(), *others, against]))
+        texts = cells(row)
+        count, value, interval, *rest = texts[first : head.index("parameters") + 1]
+        difference, its_interval, p, adjusted = texts[-4:]
+        against = f"{difference}\n{its_interval}\np {p}\nHolm {adjusted}" if difference else ""
+        stacked = ["\n".join(filter(None, texts[:first])), count, f"{value}\n{interval}".strip(), *rest, against]
+        # As Text: a folder's name may hold brackets, which rich would take for its markup.
+        table.add_row(*map(Text, stacked))
     console = screen()
     console.print(table)
     for line in notes(rows):

@@ -69,8 +69,6 @@ def evaluate(
     from serkit import corpora
     from serkit.cli.tables import choose_format, print_json, print_scores
     from serkit.evaluation.evaluate import evaluate as score
-    from serkit.evaluation.number_scores import scores as number_scores
-    from serkit.evaluation.predictions import Predictions
     from serkit.evaluation.scores import scores
     from serkit.recognition.recognizer import load
 
@@ -92,14 +90,13 @@ def evaluate(
             result = score(load(Path(folder) / "run"), found, mapping)
     else:
         result = score(load(model), found, mapping)
-    score_all = scores if isinstance(result.predictions, Predictions) else number_scores
     table = {
         "system": model,
         "protocol": "the finished recognizer",
         "folds": 1,
         "configurations": 1,
         "chosen_on": "nothing to choose",
-        **score_all(result.predictions, result.flags),
+        **scores(result.predictions, result.flags),
     }
     if out:
         with alone(out), writing(out) as temporary:

@@ -90,11 +90,13 @@ def _print_table(bundles: list[Bundle]) -> None:
 
 def _in_words(score: Score) -> str:
     """`emodb: UAR 80.5 % (74.8 to 85.2), clean; sentences shared: all`."""
+    from serkit.evaluation.metrics import METRICS
+
     flags = f"; {', '.join(score.flags)}" if score.flags else ""
-    if score.metric.startswith("ccc"):
-        interval = "" if score.low is None else f" ({score.low:.3f} to {score.high:.3f})"
-        return f"{score.corpus}: {score.metric} {score.value:.3f}{interval}, {score.protocol}{flags}"
-    name = "UAR" if score.metric == "uar" else score.metric
+    key, of, target = score.metric.partition(" of ")
+    metric = METRICS[key]
+    unit = " %" if metric.unit == "%" else ""
     known = score.low is not None and score.high is not None
-    interval = f" ({100 * score.low:.1f} to {100 * score.high:.1f})" if known else ""  # type: ignore[operator]
-    return f"{score.corpus}: {name} {100 * score.value:.1f} %{interval}, {score.protocol}{flags}"
+    interval = f" ({metric.text(score.low)} to {metric.text(score.high)})" if known else ""
+    value = f"{metric.name}{of}{target} {metric.text(score.value)}{unit}"
+    return f"{score.corpus}: {value}{interval}, {score.protocol}{flags}"

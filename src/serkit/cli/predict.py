@@ -13,7 +13,7 @@ from serkit import finding
 from serkit.cli import output, timeline_options, timelines, warn
 from serkit.cli.options import CsvSafe
 from serkit.errors import UserError
-from serkit.recognition import Failure, TimelineOptions, available, formats, load, number_formats
+from serkit.recognition import Failure, TimelineOptions, available, formats, load
 from serkit.recognition.formats import Format
 from serkit.recognition.model import Channel
 from serkit.recognition.timeline_writers import ENDINGS, TimelineFormat
@@ -143,10 +143,8 @@ def _predict(
     """Recognize each recording as a whole."""
     files, failures = find_recordings(paths)
     recognizer = load(model)
-    # A bundle that predicts numbers has other columns.
-    layout = number_formats if recognizer.bundle.numbers else formats
-    names = recognizer.bundle.outputs
-    answers = layout.resume(out, format, names) if out and resume else {}
+    names, numbers = recognizer.bundle.outputs, bool(recognizer.bundle.numbers)
+    answers = formats.resume(out, format, names, numbers) if out and resume else {}
     begun = bool(out and resume and out.exists() and out.stat().st_size)
     files = [file for file in files if not formats.is_answered(file, answers)]
     failures = [failure for failure in failures if not formats.is_answered(failure.file, answers)]
@@ -155,7 +153,7 @@ def _predict(
         # Lines on a terminal already show the progress, and would break the bar.
         quiet = len(files) + len(failures) == 1 or (format.by_line and stream.isatty())
         total = len(files) + len(failures) + len(answers)
-        writer = layout.writer(format, stream, names, begun)
+        writer = formats.writer(format, stream, names, begun, numbers)
         output.write(results, writer, total, quiet, list(answers.values()).count(False))
 
 

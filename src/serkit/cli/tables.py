@@ -12,6 +12,8 @@ from serkit.terminal import screen, show
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from serkit.evaluation.metrics import Metric
+
 
 def choose_format(name: str, allowed: tuple[str, ...] = ("table", "json")) -> None:
     """Raise an error for an output format that a command does not have."""
@@ -27,12 +29,13 @@ def print_json(content: Any) -> None:
 def print_scores(scores: Mapping[str, Any]) -> None:
     """Print the scores of a run or an evaluation, those of the baselines, and the flags."""
 
+    from serkit.evaluation.task import TASKS
     from serkit.flags import read, verdict
 
     # Rich would read brackets in names of classes, corpora and folders as markup.
     console = screen()
-    console.print(_numbers(scores) if "targets" in scores else _classes(scores))
-    console.print(f"95 % intervals: {scores['ccc' if 'targets' in scores else 'uar']['method']}", highlight=False)
+    console.print(_table(scores))
+    console.print(f"95 % intervals: {scores[TASKS[scores['task']].metric().key]['method']}", highlight=False)
     console.print(
         f"configurations tried: {scores['configurations']}; chosen on: {scores['chosen_on']}", highlight=False
     )
@@ -50,60 +53,36 @@ def print_scores(scores: Mapping[str, Any]) -> None:
         console.print(f"{flag.severity}: {flag.text}", highlight=False)
 
 
-def _classes(scores: Mapping[str, Any]) -> Table:
-    """Build the table of a classifier: a row for every corpus, the baseline, and the majority class."""
-    from rich.table import Table
-
-    table = Table(title=f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds")
-    for column in ("", "n", "UAR %", "accuracy %", "macro F1 %"):
-        table.add_column(column, justify="left" if not column else "right")
-    rows = {"all": scores, **scores.get("corpora", {})} if scores.get("corpora") else {"all": scores}
-    for name, row in rows.items():
-        table.add_row(name, str(row["n"]), *[_percent(row[metric]) for metric in ("uar", "accuracy", "macro_f1")])
-    if baseline := scores.get("baseline"):
-        table.add_row(
-            baseline["system"],
-            str(scores["n"]),
-            *[_percent(baseline[metric]) for metric in ("uar", "accuracy", "macro_f1")],
-        )
-    majority = scores["majority"]
-    table.add_row(
-        f"always {majority['class']}",
-        str(scores["n"]),
-        f"{majority['uar']:.1%}"[:-1],
-        f"{majority['accuracy']:.1%}"[:-1],
-        "",
-    )
-    return table
-
-
-def _numbers(scores: Mapping[str, Any]) -> Table:
-    """Build the table of predicted numbers: for every target all corpora, the baseline, and the mean."""
+def _table(scores: Mapping[str, Any]) -> Table:
+    """Make the table: of each target all, every corpus, the baseline, and what a constant answer scores."""
     from rich import box
     from rich.table import Table
 
+    from serkit.evaluation.scores import rows
+    from serkit.evaluation.task import TASKS
+
+    metrics, by_target = TASKS[scores["task"]].metrics, bool(scores["targets"])
     title = f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds"
     table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    table.add_column("target", overflow="fold")
-    for column in ("n", "CCC", "Pearson", "RMSE", "MAE"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, own in scores["targets"].items():
-        rows = {name: own}
-        parts = scores.get("corpora", {}).items()
-        rows |= {f"  {corpus}": part["targets"][name] for corpus, part in parts if name in part["targets"]}
-        if baseline := scores.get("baseline"):
-            rows[f"  {baseline['system']}"] = baseline["targets"][name]
-        for label, row in rows.items():
-            values = [_decimal(row[metric]) for metric in ("ccc", "pearson", "rmse", "mae")]
-            table.add_row(label, str(row["n"]), *values)
-        nothing = [f"{own['mean_predictor'][metric]:.3f}" for metric in ("ccc", "pearson", "rmse", "mae")]
-        table.add_row("  training mean", str(own["n"]), *nothing, end_section=True)
+    table.add_column("target" if by_target else "", overflow="fold")
+    for name in ("n", *(metric.heading for metric in metrics.values())):
+        table.add_column(name, justify="right", no_wrap=True)
+    names = {"all": "{target}" if by_target else "all", "constant": "always {name}"}
+    for row in rows(scores):
+        name = names.get(row.kind, "{name}").format(target=row.target, name=row.name)
+        cells = [_cell(metric, row.values.get(key), stacked=by_target) for key, metric in metrics.items()]
+        indent = "  " if by_target and row.kind != "all" else ""
+        table.add_row(f"{indent}{name}", str(row.n), *cells, end_section=by_target and row.kind == "constant")
     return table
 
 
-def _decimal(value: Mapping[str, Any]) -> str:
-    return f"{value['estimate']:.3f}\n{value['low']:.2g} to {value['high']:.2g}"
-
-
-def _percent(value: Mapping[str, Any]) -> str:
-    return f"{100 * value['estimate']:.1f} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"
+def _cell(metric: Metric, value: Mapping[str, Any] | None, stacked: bool) -> str:
+    """Write a value with its interval, next to it or, in narrow columns, below it."""
+    if value is None:
+        return ""
+    text = metric.text(value["estimate"])
+    if value.get("low") is None:
+        return text
+    if stacked:
+        return f"{text}\n{value['low']:.2g} to {value['high']:.2g}"
+    return f"{text} [{metric.text(value['low'])}, {metric.text(value['high'])}]"

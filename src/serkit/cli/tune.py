@@ -35,7 +35,7 @@ def tune(
         str | None,
         typer.Option(help="none (default), median, percentile, halving or wilcoxon; applied after each fold."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="uar, accuracy or macro_f1, averaged over the inner folds.")] = "uar",
+    metric: Annotated[str, typer.Option(help="uar, accuracy, ...: averaged over the inner folds.")] = "uar",
     protocol: Annotated[str, typer.Option(help="Protocol; the test part of its first fold is never used.")] = "clean",
     folds: Annotated[
         int | None, typer.Option(min=2, help="Number of folds inside the training part. Default: 5.")

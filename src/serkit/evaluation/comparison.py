@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 from scipy import special
 
 from serkit.errors import UserError
-from serkit.evaluation import metrics
-from serkit.evaluation.intervals import Clusters, Spoken, by_speaker, by_utterance, jackknife, method, student
-from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.intervals import Clusters, by_speaker, by_utterance, jackknife, method, student
+from serkit.evaluation.metrics import SHARE
+from serkit.evaluation.predictions import Answers, Predictions
+
+P = TypeVar("P", bound=Answers)
 
 #: With fewer speakers than this, swapping whole speakers could not give a p value below 1 %.
 MINIMUM_SPEAKERS = 8
@@ -27,13 +29,6 @@ EXACT_CLUSTERS = 14
 DRAWS = 10_000
 # Swaps of so many clusters are held at once, in 64 MB.
 _BLOCK = 4_000_000
-
-
-class Repeated(Spoken, Protocol):
-    """Predictions of whatever kind, with several seeds perhaps."""
-
-    @property
-    def seeds(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -46,14 +41,15 @@ class Comparison:
         a: metric of the first run.
         b: metric of the second run.
         difference: a - b.
-        low: lower end of the difference's 95 % interval, >= -1.
-        high: upper end, <= 1.
+        low: lower end of the difference's 95 % interval; of a share >= -1.
+        high: upper end; of a share <= 1.
         method: of the interval.
         clusters: number of independent units of the interval.
         p: two-sided p value of the permutation test: how often a difference as large would come about
             if it made no difference which run a prediction is from.
         permutation: what was swapped, and how often.
-        mcnemar: two-sided p value of McNemar's exact test on accuracy, utterances taken for independent.
+        mcnemar: two-sided p value of McNemar's exact test on accuracy, utterances taken for independent; None of
+            numbers.
     """
 
     metric: str
@@ -67,10 +63,10 @@ class Comparison:
     clusters: int
     p: float
     permutation: str
-    mcnemar: float
+    mcnemar: float | None
 
 
-def compare(a: Predictions, b: Predictions, metric: str = "uar", level: float = 0.95, seed: int = 0) -> Comparison:
+def compare(a: P, b: P, metric: str | None = None, level: float = 0.95, seed: int = 0) -> Comparison:
     """Compare two runs, prediction by prediction.
 
     Predictions are matched by utterance and repeat: the lowest seed of one run belongs to the lowest
@@ -79,52 +75,71 @@ def compare(a: Predictions, b: Predictions, metric: str = "uar", level: float = 
     Args:
         a: the first run.
         b: the second run.
-        metric: `accuracy`, `uar` or `macro_f1`.
+        metric: key of one of the predictions' metrics; None: the first.
         level: of confidence of the interval, 0 to 1.
         seed: of the drawn permutations.
 
     Raises:
-        UserError: the runs do not hold the same utterances, truths or classes; unknown metric.
+        UserError: the runs do not hold the same utterances, truths, classes or targets; unknown metric.
     """
     a, b = match(a, b)
-    clusters = by_speaker(a)
+    measure, clusters = a.metric(metric), by_speaker(a)
+
+    def difference(counts: np.ndarray) -> np.ndarray:
+        values = measure.of(counts)
+        return values[..., 0] - values[..., 1]
+
     both = _counts(a, b, clusters)
-    values = metrics.score(metric, both.sum(axis=0))
-    difference = float(values[0] - values[1])
-    half = _half_width(a, b, metric, level, clusters, difference)
-    swapped = clusters
-    if clusters.unit == "speaker" and clusters.count < MINIMUM_SPEAKERS:
-        swapped = by_utterance(a, f"only {clusters.count} speakers: says nothing about others")
-    p, permutation = permutation_test(_counts(a, b, swapped), lambda counts: _difference(counts, metric), swapped, seed)
+    values, found = measure.of(both.sum(axis=0)), float(difference(both.sum(axis=0)))
+    few = clusters.unit == "speaker" and clusters.count < MINIMUM_SPEAKERS
+    swapped = by_utterance(a, f"only {clusters.count} speakers: says nothing about others") if few else clusters
+    p, permutation = permutation_test(_counts(a, b, swapped), difference, swapped, seed)
+    low, high = -np.inf, np.inf
+    if clusters.count > 1:
+        half = student(clusters.count - 1, level) * np.sqrt(jackknife(difference, both))
+        if isinstance(a, Predictions) and isinstance(b, Predictions):
+            half = max(half, special.ndtri((1 + level) / 2) * _of_pairs(a, b, found))
+        low, high = found - float(half), found + float(half)
     return Comparison(
-        metric=metric,
+        metric=measure.key,
         n=len(a),
         a=float(values[0]),
         b=float(values[1]),
-        difference=difference,
-        low=max(-1.0, difference - half),
-        high=min(1.0, difference + half),
+        difference=found,
+        low=max(-1.0, low) if measure.scale is SHARE else low,
+        high=min(1.0, high) if measure.scale is SHARE else high,
         method=method(clusters),
         clusters=clusters.count,
         p=p,
         permutation=permutation,
-        mcnemar=_mcnemar(a, b),
+        mcnemar=_mcnemar(a, b) if isinstance(a, Predictions) and isinstance(b, Predictions) else None,
     )
 
 
-def match(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+def compare_parts(a: P, b: P, level: float = 0.95, seed: int = 0) -> dict[str, Comparison]:
+    """Compare two runs in what is scored by itself: all classes (no name), or each target of numbers by its name.
+
+    Args, and what is raised, as of `compare`; also a target that fewer than two utterances have a label of.
+    """
+    a, b = match(a, b)
+    pairs = zip(a.parts(), b.parts(), strict=True)
+    return {name: compare(of_a, of_b, level=level, seed=seed) for (name, of_a), (_, of_b) in pairs}
+
+
+def match(a: P, b: P) -> tuple[P, P]:
     """Bring two runs into the same order, by utterance and repeat.
 
     Raises:
-        UserError: they do not hold the same utterances, truths or classes.
+        UserError: they do not hold the same utterances, truths, classes or targets.
     """
-    if a.classes != b.classes:
-        raise UserError(
-            f"runs with different classes cannot be compared: {', '.join(a.classes)} and {', '.join(b.classes)}"
-        )
+    names = [getattr(run, run.names) for run in (a, b)]
+    if names[0] != names[1]:
+        differ = " and ".join(", ".join(of_run) for of_run in names)
+        raise UserError(f"runs with different {a.names} cannot be compared: {differ}")
     order_a, order_b = rows_of(a, b)
     a, b = a.select(order_a), b.select(order_b)
-    wrong = np.flatnonzero(a.truth != b.truth)
+    same = np.isclose(a.truth, b.truth, rtol=0, atol=0, equal_nan=True).reshape(len(a), -1).all(axis=1)
+    wrong = np.flatnonzero(~same)
     if len(wrong):
         raise UserError(
             f"the runs disagree about the truth of {len(wrong)} of {len(a)} predictions "
@@ -133,7 +148,7 @@ def match(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
     return a, b
 
 
-def rows_of(a: Repeated, b: Repeated) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(a: Answers, b: Answers) -> tuple[np.ndarray, np.ndarray]:
     """Return rows of two runs that belong together: those of an utterance and repeat.
 
     Raises:
@@ -153,7 +168,7 @@ def rows_of(a: Repeated, b: Repeated) -> tuple[np.ndarray, np.ndarray]:
     return np.array([rows_a[key] for key in keys]), np.array([rows_b[key] for key in keys])
 
 
-def _rows(predictions: Repeated, side: str) -> dict[tuple[str, int], int]:
+def _rows(predictions: Answers, side: str) -> dict[tuple[str, int], int]:
     """Return the row of each utterance and repeat."""
     repeats = np.unique(predictions.seeds, return_inverse=True)[1]
     keys = list(zip(predictions.ids, repeats.tolist(), strict=True))
@@ -166,28 +181,18 @@ def _rows(predictions: Repeated, side: str) -> dict[tuple[str, int], int]:
     return rows
 
 
-def _counts(a: Predictions, b: Predictions, clusters: Clusters) -> np.ndarray:
-    """Return confusion matrices of each cluster and run, shape (clusters, 2, classes, classes)."""
-    of_run = [metrics.confusions(run.truth, run.predicted, clusters.numbers, len(run.classes)) for run in (a, b)]
-    return np.stack(of_run, axis=1)
+def _counts(a: Answers, b: Answers, clusters: Clusters) -> np.ndarray:
+    """Return the counts of each cluster and run, shape (clusters, 2, ...)."""
+    return np.stack([run.counts(clusters.numbers) for run in (a, b)], axis=1)
 
 
-def _half_width(
-    a: Predictions, b: Predictions, metric: str, level: float, clusters: Clusters, difference: float
-) -> float:
-    """Return half the length of the difference's interval: as in `intervals`, but on the metric's scale."""
-    if clusters.count < 2:
-        return 2.0
+def _of_pairs(a: Predictions, b: Predictions, difference: float) -> float:
+    """Return the standard error of a difference of independent pairs: McNemar's, from the share that one run got right.
 
-    def differences(counts: np.ndarray) -> np.ndarray:
-        values = metrics.score(metric, counts)
-        return values[..., 0] - values[..., 1]
-
-    error = np.sqrt(jackknife(differences, _counts(a, b, clusters)))
-    # Variance of the difference of independent pairs: McNemar's, from the share that only one run got right.
+    By chance few speakers can differ alike: an interval is never narrower than that for the utterances there are.
+    """
     unequal = np.mean((a.predicted == a.truth) != (b.predicted == b.truth))
-    pairs = np.sqrt(max(0.0, unequal - difference**2) / len(set(a.ids)))
-    return float(max(student(clusters.count - 1, level) * error, special.ndtri((1 + level) / 2) * pairs))
+    return float(np.sqrt(max(0.0, unequal - difference**2) / len(set(a.ids))))
 
 
 def permutation_test(
@@ -220,11 +225,6 @@ def permutation_test(
         return as_large / swaps, f"all {swaps} swaps {what}"
     # The swap that changes nothing is one of the possible ones: p is never 0.
     return (as_large + 1) / (swaps + 1), f"{swaps} random swaps {what}"
-
-
-def _difference(counts: np.ndarray, metric: str) -> np.ndarray:
-    values = metrics.score(metric, counts)
-    return values[..., 0] - values[..., 1]
 
 
 def _swaps(clusters: int, exact: bool, seed: int) -> Iterator[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,7 @@ from serkit.corpora.corpus import Corpus, Utterance
 from serkit.data.items import Item
 from serkit.data.store import Store
 from serkit.errors import UserError
-from serkit.evaluation.number_predictions import NumberPredictions
-from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.task import Classes, Numbers, Task
 from serkit.flags import Flag
 from serkit.progress import bar
 from serkit.recognition.bundle import Bundle
@@ -57,48 +56,39 @@ def evaluate(
     """
     bundle = recognizer.bundle
     everyone = [utterance for corpus in corpora for utterance in corpus.utterances]
-    utterances, flags = _rated(bundle, everyone) if bundle.numbers else _labelled(bundle, everyone, mapping or {})
-    hashes, _ = (store or Store()).hashes([utterance.path for utterance, _ in utterances])
+    task, utterances, flags = _rated(bundle, everyone) if bundle.numbers else _labelled(bundle, everyone, mapping or {})
+    hashes, _ = (store or Store()).hashes([utterance.path for utterance in utterances])
     known = set(bundle.trained_on.recordings)
     # The head is enough: 16 digits name a recording among more of them than exist.
-    seen = sum(hashes.get(utterance.path, "")[:16] in known for utterance, _ in utterances)
+    seen = sum(hashes.get(utterance.path, "")[:16] in known for utterance in utterances)
     if seen:
         text = f"training leak: {seen} of {len(utterances)} recordings are among those '{bundle.name}' was trained on"
         flags = [Flag("training", "leak", text), *flags]
-    rows, failed = [], {}
+    answered, answers, failed = [], [], {}
     with bar("evaluate", len(utterances)) as advance:
-        for utterance, truth in utterances:
+        for utterance in utterances:
             try:
-                rows.append((utterance, truth, _answer(recognizer, utterance)))
+                answers.append(_answer(recognizer, utterance))
+                answered.append(utterance)
             except audio.AudioError as error:
                 failed[utterance.id] = str(error)
             advance(1)
-    if not rows:
+    if not answers:
         raise UserError(f"none of {len(utterances)} recordings can be read; the first: {next(iter(failed.values()))}")
-    common: dict[str, Any] = {
-        "ids": tuple(utterance.id for utterance, _, _ in rows),
-        "speakers": tuple(utterance.speaker for utterance, _, _ in rows),
-        "truth": np.array([truth for _, truth, _ in rows]),
-        "folds": np.ones(len(rows), dtype=int),
-        "seeds": np.zeros(len(rows), dtype=int),
-    }
-    answers = np.array([answer for _, _, answer in rows])
-    if bundle.numbers:
-        return Evaluation(NumberPredictions(**common, values=answers, targets=tuple(bundle.outputs)), flags, failed)
-    return Evaluation(Predictions(**common, probabilities=answers, classes=tuple(bundle.labels)), flags, failed)
+    return Evaluation(task.predictions(answered, np.array(answers)), flags, failed)
 
 
 def _labelled(
     bundle: Bundle, utterances: Sequence[Utterance], mapping: Mapping[str, str]
-) -> tuple[list[tuple[Utterance, Any]], list[Flag]]:
-    """Return the utterances with a label of the bundle, each with its index, and a flag if others are left out."""
-    chosen: list[tuple[Utterance, Any]] = []
+) -> tuple[Task[Any], list[Utterance], list[Flag]]:
+    """Return the utterances with a class of the bundle, under its name, and a flag if others are left out."""
+    chosen: list[Utterance] = []
     left_out = Counter[str]()
     for utterance in utterances:
         value = utterance.targets.get(bundle.target)
         label = emotions.merge(str(value), mapping) if value is not None else None
         if label in bundle.labels:
-            chosen.append((utterance, bundle.labels.index(label)))
+            chosen.append(replace(utterance, targets={bundle.target: label}))
         else:
             left_out[str(value if label is None else label)] += 1
     if not chosen:
@@ -108,19 +98,18 @@ def _labelled(
         )
     names = ", ".join(f"{name} ({count})" for name, count in sorted(left_out.items()))
     text = f"labels '{bundle.name}' does not know are left out: {names}"
-    return chosen, [Flag("left out", "caution", text)] if left_out else []
+    flags = [Flag("left out", "caution", text)] if left_out else []
+    return Classes(bundle.target, bundle.labels), chosen, flags
 
 
-def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[list[tuple[Utterance, Any]], list[Flag]]:
-    """Return the utterances with one of the bundle's numbers, each with all of them, and a flag if others are left out.
-
-    What an utterance lacks is not a number.
-    """
-    chosen: list[tuple[Utterance, Any]] = []
+def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[Task[Any], list[Utterance], list[Flag]]:
+    """Return the utterances with one of the bundle's numbers, with these alone, and a flag if others are left out."""
+    chosen: list[Utterance] = []
     for utterance in utterances:
-        values = [utterance.targets.get(name) for name in bundle.outputs]
-        if any(isinstance(value, float | int) for value in values):
-            chosen.append((utterance, [value if isinstance(value, float | int) else np.nan for value in values]))
+        values = {name: utterance.targets.get(name) for name in bundle.outputs}
+        numbers = {name: value for name, value in values.items() if isinstance(value, float | int)}
+        if numbers:
+            chosen.append(replace(utterance, targets=numbers))
     if not chosen:
         there = sorted({name for utterance in utterances for name in utterance.targets})
         raise UserError(
@@ -129,7 +118,7 @@ def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[list[tuple[
         )
     missing = len(utterances) - len(chosen)
     text = f"{missing} of {len(utterances)} recordings have none of the numbers: left out"
-    return chosen, [Flag("left out", "caution", text)] if missing else []
+    return Numbers(bundle.outputs), chosen, [Flag("left out", "caution", text)] if missing else []
 
 
 def hear(bundle: Bundle, utterance: Utterance) -> tuple[np.ndarray, int]:

@@ -11,31 +11,23 @@ the interval is Wilson's score interval for as many independent utterances as wo
 which keeps within 0 and 1 and is still sensible next to them. It is never narrower than Wilson's
 interval for the utterances there are: by chance few speakers can score alike.
 
+Metrics of numbers have the jackknife and Student's t as well, on a scale of their own (see `metrics.Scale`).
+
 Sources: Wilson, JASA 22:209 (1927); the effective number of utterances as in Korn and Graubard, Survey
 Methodology 24:193 (1998); Efron and Stein, Annals of Statistics 9:586 (1981) for the jackknife.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy import special
 
-from serkit.evaluation import metrics
-from serkit.evaluation.predictions import Predictions
-
-
-class Spoken(Protocol):
-    """Predictions of whatever kind: whose they are is known of each."""
-
-    @property
-    def ids(self) -> Sequence[str]: ...
-    @property
-    def speakers(self) -> Sequence[str | None]: ...
-    def __len__(self) -> int: ...
+from serkit.errors import UserError
+from serkit.evaluation.metrics import SHARE
+from serkit.evaluation.predictions import Answers
 
 
 @dataclass(frozen=True)
@@ -74,39 +66,45 @@ class Clusters:
     why: str = ""
 
 
-def interval(predictions: Predictions, metric: str, level: float = 0.95) -> Interval:
+def interval(predictions: Answers, metric: str | None = None, level: float = 0.95) -> Interval:
     """Return a metric with its confidence interval over speakers.
 
     Covers the choice of the tested speakers and their utterances, not that of the training material.
     Where speakers are unknown, or there is only one, utterances are taken for independent and the
     method says so: such an interval holds for new utterances of the same speakers only, and is narrower.
+    A target of numbers that only one speaker has labels of is missing when that one is left out.
 
     Args:
-        predictions: of at least one utterance; several seeds of an utterance stay together.
-        metric: `accuracy`, `uar` or `macro_f1`.
+        predictions: of at least one utterance, of numbers two; several seeds of an utterance stay together.
+        metric: key of one of the predictions' metrics; None: the first.
         level: of confidence, 0 to 1.
 
     Raises:
-        UserError: unknown metric.
+        UserError: unknown metric; numbers of one utterance.
     """
-    clusters = by_speaker(predictions)
-    counts = metrics.confusions(predictions.truth, predictions.predicted, clusters.numbers, len(predictions.classes))
-    estimate = float(metrics.score(metric, counts.sum(axis=0)))
+    measure, clusters = predictions.metric(metric), by_speaker(predictions)
+    counts = predictions.counts(clusters.numbers)
+    estimate = float(measure.of(counts.sum(axis=0)))
     if clusters.count < 2:
+        if measure.scale is not SHARE:
+            raise UserError("one utterance was predicted: agreement needs two at least")
         return Interval(estimate, 0.0, 1.0, "none: one utterance", 1)
-    variance = jackknife(lambda left: metrics.score(metric, left), counts)
+    variance = jackknife(lambda left: measure.scale.there(measure.of(left)), counts)
     quantile = student(clusters.count - 1, level)
-    # Seeds are no further utterances: they say more about the training, not about the speech.
-    utterances = len(set(predictions.ids))
-    floor = special.ndtri((1 + level) / 2) ** 2 / utterances
-    binomial = estimate * (1 - estimate)
-    # Wilson's z^2 / n, with Student's quantile and the n that gives the variance found.
-    ratio = max(quantile**2 * variance / binomial, floor) if binomial > 0 else floor
-    low, high = _wilson(estimate, ratio)
+    if measure.scale is SHARE:
+        # Seeds are no further utterances: they say more about the training, not about the speech.
+        floor = special.ndtri((1 + level) / 2) ** 2 / len(set(predictions.ids))
+        binomial = estimate * (1 - estimate)
+        # Wilson's z^2 / n, with Student's quantile and the n that gives the variance found.
+        ratio = max(quantile**2 * variance / binomial, floor) if binomial > 0 else floor
+        low, high = _wilson(estimate, ratio)
+    else:
+        middle, half = measure.scale.there(np.array(estimate)), quantile * np.sqrt(variance)
+        low, high = float(measure.scale.back(middle - half)), float(measure.scale.back(middle + half))
     return Interval(estimate, low, high, method(clusters), clusters.count)
 
 
-def by_speaker(predictions: Spoken) -> Clusters:
+def by_speaker(predictions: Answers) -> Clusters:
     """Group the predictions by speaker, or by utterance where that is not possible."""
     unknown = sum(speaker is None for speaker in predictions.speakers)
     speakers, numbers = np.unique([speaker or "" for speaker in predictions.speakers], return_inverse=True)
@@ -117,7 +115,7 @@ def by_speaker(predictions: Spoken) -> Clusters:
     return Clusters(numbers, len(speakers), "speaker")
 
 
-def by_utterance(predictions: Spoken, why: str) -> Clusters:
+def by_utterance(predictions: Answers, why: str) -> Clusters:
     """Group the predictions by utterance: those of its seeds stay together."""
     ids, numbers = np.unique(predictions.ids, return_inverse=True)
     return Clusters(numbers, len(ids), "utterance", why)

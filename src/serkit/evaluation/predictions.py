@@ -1,23 +1,141 @@
-"""The predictions of a run, one per utterance and seed, and their file."""
+"""The predictions of a run, of classes or of numbers: one row per utterance and seed, and a CSV file."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
 from serkit.atomic import writing
 from serkit.errors import UserError
-from serkit.evaluation.answers import COLUMNS, Answers, read_table
+from serkit.evaluation.metrics import CLASSES, NUMBERS, Metric, confusions, named, sums
+
+#: The columns that every table of predictions begins with.
+COLUMNS = ("id", "speaker", "corpus", "fold", "seed")
 
 _COLUMNS = [*COLUMNS, "truth", "predicted"]
 _PROBABILITY = "p_"
+_TRUTH, _PREDICTED = "truth_", "predicted_"
 # Averages of float32 softmax outputs are off by less than this.
 _SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Whose n answers they are; the answers themselves are in a subclass. An utterance may occur once per seed.
+
+    Args:
+        ids: the utterances', `<corpus>/<name>`.
+        speakers: of each utterance; None where unknown.
+        truth: the labels, shape (n, ...).
+        folds: number of the fold in which the utterance was tested, int, shape (n,).
+        seeds: seed of the training, int, shape (n,).
+
+    Raises:
+        ValueError: nothing in it, or lengths that do not fit.
+    """
+
+    #: What is predicted, `classes` or `numbers`, and the metrics of it by key.
+    task: ClassVar[str]
+    metrics: ClassVar[Mapping[str, Metric]]
+
+    #: Name of the field with an answer in each row, and of the one that says what its columns are.
+    field: ClassVar[str]
+    names: ClassVar[str]
+
+    ids: tuple[str, ...]
+    speakers: tuple[str | None, ...]
+    truth: np.ndarray
+    folds: np.ndarray
+    seeds: np.ndarray
+
+    def __post_init__(self) -> None:
+        if not self.ids:
+            raise ValueError("no predictions")
+        if not len(self.speakers) == len(self.truth) == len(self.folds) == len(self.seeds) == len(self):
+            raise ValueError(f"speakers, truth, folds and seeds must have one value for each of the {len(self)} ids")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def corpora(self) -> tuple[str, ...]:
+        """Corpus of each utterance, from its id."""
+        return tuple(id.partition("/")[0] for id in self.ids)
+
+    def select(self, chosen: np.ndarray) -> Self:
+        """Return some of the predictions, by a mask of shape (n,) or by positions."""
+        positions = np.arange(len(self))[chosen]
+        return replace(
+            self,
+            ids=tuple(self.ids[position] for position in positions),
+            speakers=tuple(self.speakers[position] for position in positions),
+            **{name: getattr(self, name)[positions] for name in ("truth", "folds", "seeds", self.field)},
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Join the predictions of folds and seeds.
+
+        Raises:
+            UserError: they do not have the same classes, or numbers, in the same order.
+        """
+        first = parts[0]
+        wanted = getattr(first, cls.names)
+        for part in parts[1:]:
+            if (names := getattr(part, cls.names)) != wanted:
+                differ = f"{', '.join(wanted)} and {', '.join(names)}"
+                raise UserError(f"predictions with different {cls.names} cannot be joined: {differ}")
+        return replace(
+            first,
+            ids=tuple(id for part in parts for id in part.ids),
+            speakers=tuple(speaker for part in parts for speaker in part.speakers),
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])
+                for name in ("truth", "folds", "seeds", cls.field)
+            },
+        )
+
+    def counts(self, clusters: np.ndarray) -> np.ndarray:
+        """Return what the metrics need of each cluster, (clusters, ...); those of clusters add up.
+
+        Args:
+            clusters: number of the cluster of each prediction, from 0, shape (n,).
+        """
+        raise NotImplementedError
+
+    def parts(self) -> Iterator[tuple[str, Self]]:
+        """Yield what is scored by itself, with its name: all classes (no name), or each target of numbers.
+
+        Raises:
+            UserError: a target that fewer than two utterances have a label of.
+        """
+        yield "", self
+
+    def metric(self, name: str | None = None) -> Metric:
+        """Return a metric of what is predicted; None: the one that runs are chosen and compared by.
+
+        Raises:
+            UserError: unknown metric.
+        """
+        return named(name or next(iter(self.metrics)), self.metrics)
+
+    def value(self, metric: str | None = None) -> float:
+        """Return a metric over all predictions; None: the one that runs are chosen by.
+
+        Raises:
+            UserError: unknown metric.
+        """
+        return float(self.metric(metric).of(self.counts(np.zeros(len(self), dtype=int))[0]))
+
+    def start(self, row: int) -> list[object]:
+        """Return what stands under `COLUMNS` in a row."""
+        id = self.ids[row]
+        return [id, self.speakers[row] or "", id.partition("/")[0], self.folds[row], self.seeds[row]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +150,8 @@ class Predictions(Answers):
         ValueError: nothing in it, shapes that do not fit, or what is no class or no probability.
     """
 
+    task: ClassVar[str] = "classes"
+    metrics: ClassVar[Mapping[str, Metric]] = CLASSES
     field: ClassVar[str] = "probabilities"
     names: ClassVar[str] = "classes"
 
@@ -63,6 +183,10 @@ class Predictions(Answers):
         """Index of the likeliest class, shape (n,); the first of equals."""
         return self.probabilities.argmax(axis=1)
 
+    def counts(self, clusters: np.ndarray) -> np.ndarray:
+        """Return confusion matrices, int64, shape (clusters, classes, classes); see `Answers.counts`."""
+        return confusions(self.truth, self.predicted, clusters, len(self.classes))
+
     def save(self, path: str | Path) -> None:
         """Write a CSV file: one row per prediction, the probability of class x in column `p_x`.
 
@@ -87,6 +211,137 @@ class Predictions(Answers):
         header, rows = read_table(path)
         classes = _classes(path, header)
         return _parse(path, classes, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class NumberPredictions(Answers):
+    """What a recogniser of numbers said about n utterances.
+
+    Args, besides those of `Answers`, where `truth` is float64, shape (n, targets), not a number where there is none:
+        values: what was predicted, float64, shape (n, targets).
+        targets: their names.
+
+    Raises:
+        ValueError: nothing in it, shapes that do not fit, or a prediction that is not finite.
+    """
+
+    task: ClassVar[str] = "numbers"
+    metrics: ClassVar[Mapping[str, Metric]] = NUMBERS
+    field: ClassVar[str] = "values"
+    names: ClassVar[str] = "targets"
+
+    values: np.ndarray
+    targets: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.truth.shape == self.values.shape == (len(self), len(self.targets)):
+            raise ValueError(
+                f"truth and values have the shapes {self.truth.shape} and {self.values.shape}, "
+                f"but there are {len(self)} ids and {len(self.targets)} targets"
+            )
+        bad = np.flatnonzero(~np.isfinite(self.values).all(axis=1))
+        if len(bad):
+            raise ValueError(f"predicted for '{self.ids[bad[0]]}' is {self.values[bad[0]].tolist()}: not finite")
+
+    def counts(self, clusters: np.ndarray) -> np.ndarray:
+        """Return sums, float64, shape (clusters, targets, 7); see `Answers.counts`."""
+        return sums(self.truth, self.values, clusters)
+
+    def parts(self) -> Iterator[tuple[str, Self]]:
+        """Yield each target with the predictions that have a label of it; see `Answers.parts`."""
+        for column, name in enumerate(self.targets):
+            rated = np.isfinite(self.truth[:, column])
+            if not _is_agreement(self.ids, rated):
+                raise UserError(f"fewer than two utterances have a label of '{name}': nothing to agree with")
+            # Speakers without a label of it say nothing of it, and are no degrees of freedom.
+            known = self.select(rated)
+            of_target = known.truth[:, [column]], known.values[:, [column]]
+            yield name, replace(known, truth=of_target[0], values=of_target[1], targets=(name,))
+
+    def rated(self) -> NumberPredictions | None:
+        """Return the predictions of those targets that two utterances at least have labels of; None: of no target."""
+        known = [_is_agreement(self.ids, labels) for labels in np.isfinite(self.truth).T]
+        if not any(known):
+            return None
+        targets = tuple(name for name, there in zip(self.targets, known, strict=True) if there)
+        return replace(self, truth=self.truth[:, known], values=self.values[:, known], targets=targets)
+
+    def save(self, path: str | Path) -> None:
+        """Write a CSV file: one row per prediction, of target x the columns `truth_x` (empty: none) and `predicted_x`.
+
+        Numbers are written with all their digits: `load` returns the very same.
+        """
+        path = Path(path)
+        with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(_header(self.targets))
+            for row, (truth, values) in enumerate(zip(self.truth.tolist(), self.values.tolist(), strict=True)):
+                labels = ["" if np.isnan(value) else value for value in truth]
+                writer.writerow(self.start(row) + labels + values)
+
+    @classmethod
+    def load(cls, path: str | Path) -> NumberPredictions:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: no such file, or not a table of predicted numbers; the message names the line.
+        """
+        path = Path(path)
+        header, rows = read_table(path)
+        targets = tuple(name.removeprefix(_TRUTH) for name in header if name.startswith(_TRUTH))
+        if not targets or header != _header(targets):
+            raise UserError(f"{path}: not a table of predicted numbers; its columns are '{', '.join(header)}'")
+        if not rows:
+            raise UserError(f"{path}: no predictions in it, only a header")
+        numbers = np.empty((len(rows), 2 + 2 * len(targets)))
+        for position, (number, row) in enumerate(rows):
+            try:
+                numbers[position] = [float(cell) if cell else np.nan for cell in row[3:]]
+            except ValueError as error:
+                raise UserError(f"{path}, line {number}: not a number ({error})") from None
+        try:
+            return cls(
+                ids=tuple(row[0] for _, row in rows),
+                speakers=tuple(row[1] or None for _, row in rows),
+                truth=numbers[:, 2 : 2 + len(targets)],
+                values=numbers[:, 2 + len(targets) :],
+                targets=targets,
+                folds=numbers[:, 0].astype(int),
+                seeds=numbers[:, 1].astype(int),
+            )
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
+
+
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header of a table of predictions, and its rows with the number of their line.
+
+    Raises:
+        UserError: no such file, no table, no row in it, or a row that is shorter or longer than the header.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            rows = [(reader.line_num, row) for row in reader if row]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file (predictions)") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as a table of predictions ({error})") from None
+    for number, row in rows:
+        if len(row) != len(header):
+            raise UserError(f"{path}, line {number}: {len(row)} values instead of {len(header)}; the file is broken")
+    return header, rows
+
+
+def _is_agreement(ids: Sequence[str], rated: np.ndarray) -> bool:
+    """Tell whether two utterances at least are rated: with one, nothing can agree."""
+    return len({id for id, there in zip(ids, rated.tolist(), strict=True) if there}) > 1
+
+
+def _header(targets: Sequence[str]) -> list[str]:
+    return [*COLUMNS] + [prefix + name for prefix in (_TRUTH, _PREDICTED) for name in targets]
 
 
 def _classes(path: Path, header: Sequence[str]) -> tuple[str, ...]:

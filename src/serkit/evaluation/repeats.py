@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from serkit.evaluation import metrics
-from serkit.evaluation.comparison import match
+from serkit.evaluation.comparison import P, match
 from serkit.evaluation.intervals import student
-from serkit.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def effect(differences: Sequence[float], overlap: float = 0.0, level: float = 0.
     return Effect(tuple(values.tolist()), mean, mean - half, mean + half, p, overlap)
 
 
-def over_seeds(a: Predictions, b: Predictions, metric: str = "uar", level: float = 0.95) -> Effect | None:
+def over_seeds(a: P, b: P, metric: str | None = None, level: float = 0.95) -> Effect | None:
     """Compare two runs seed by seed, each over all its utterances: what other seeds would give on the same folds.
 
     The utterances and speakers are the same for all seeds, so it says nothing about others.
@@ -76,16 +74,14 @@ def over_seeds(a: Predictions, b: Predictions, metric: str = "uar", level: float
     return _over(a, b, metric, lambda run: np.unique(run.seeds, return_inverse=True)[1], 0.0, level)
 
 
-def over_folds(
-    a: Predictions, b: Predictions, overlap: float, metric: str = "uar", level: float = 0.95
-) -> Effect | None:
+def over_folds(a: P, b: P, overlap: float, metric: str | None = None, level: float = 0.95) -> Effect | None:
     """Compare two runs fold by fold, with the correction for training parts that overlap.
 
     Args:
         a: the first run.
         b: the second, with the same test parts.
         overlap: size of a test part over that of a training part, on average.
-        metric: `accuracy`, `uar` or `macro_f1`, of each fold's test part.
+        metric: key of one of the predictions' metrics, of each fold's test part; None: the first.
         level: of confidence, 0 to 1.
 
     Returns:
@@ -95,7 +91,7 @@ def over_folds(
         UserError: the runs do not hold the same predictions; unknown metric.
     """
 
-    def folds(run: Predictions) -> np.ndarray:
+    def folds(run: P) -> np.ndarray:
         repeats = np.unique(run.seeds, return_inverse=True)[1]
         return np.unique(repeats * (run.folds.max() + 1) + run.folds, return_inverse=True)[1]
 
@@ -103,10 +99,10 @@ def over_folds(
 
 
 def _over(
-    a: Predictions,
-    b: Predictions,
-    metric: str,
-    parts_of: Callable[[Predictions], np.ndarray],
+    a: P,
+    b: P,
+    metric: str | None,
+    parts_of: Callable[[P], np.ndarray],
     overlap: float,
     level: float,
 ) -> Effect | None:
@@ -115,7 +111,5 @@ def _over(
     parts = parts_of(a)
     if not np.array_equal(parts, parts_of(b)) or parts.max() < 1:
         return None
-    values = [
-        metrics.score(metric, metrics.confusions(run.truth, run.predicted, parts, len(run.classes))) for run in (a, b)
-    ]
+    values = [run.metric(metric).of(run.counts(parts)) for run in (a, b)]
     return effect(values[0] - values[1], overlap, level)

@@ -13,10 +13,10 @@ from serkit.augment import Noise, Pitch, Stretch, Telephone
 from serkit.data.store import digest
 from serkit.degrade import Babble, Band, Gain, Reverberation, codec
 from serkit.errors import unknown
-from serkit.evaluation import metrics
 from serkit.evaluation.calibration import ece
 from serkit.evaluation.comparison import compare
 from serkit.evaluation.intervals import interval
+from serkit.evaluation.metrics import CLASSES
 from serkit.evaluation.predictions import Predictions
 from serkit.progress import bar
 
@@ -105,7 +105,7 @@ def measure(parts: Iterable[Part], curves: Sequence[str] = tuple(CURVES), seed: 
 
     Returns:
         What `json.dump` takes: `n`; `clean`, the scores of the recordings as they are; by name of a curve `curves`
-        with its `title`, `axis`, `neutral` and `points`. A point has its `strength`, `uar`, `accuracy` and `macro_f1`
+        with its `title`, `axis`, `neutral` and `points`. A point has its `strength`, the metrics of classes
         with their 95 % intervals, `ece`, and the `change` of UAR from the recordings as they are, with the interval
         of a paired comparison.
 
@@ -149,7 +149,7 @@ def rows(measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     ]
     for name, strength, point in [("clean", "", measured["clean"]), *points]:
         row = {"curve": name, "strength": strength}
-        for metric in metrics.METRICS:
+        for metric in CLASSES:
             row |= {metric: point[metric]["estimate"], f"{metric}_low": point[metric]["low"]}
             row[f"{metric}_high"] = point[metric]["high"]
         change = point.get("change", {"difference": 0.0, "low": 0.0, "high": 0.0})
@@ -183,7 +183,7 @@ def _degrade(signal: np.ndarray, rate: int, id: str, curve: str, strength: float
 
 def _scores(predictions: Predictions) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for metric in metrics.METRICS:
+    for metric in CLASSES:
         of_metric = asdict(interval(predictions, metric))
         found[metric] = {end: of_metric[end] for end in ("estimate", "low", "high")}
     return found | {"ece": ece(predictions.probabilities, predictions.truth)}

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from serkit.corpora.corpus import Utterance
-from serkit.evaluation import metrics
 from serkit.evaluation.calibration import ece
 from serkit.evaluation.intervals import interval
+from serkit.evaluation.metrics import CLASSES
 from serkit.evaluation.predictions import Predictions
 from serkit.evaluation.properties import Properties
 
@@ -51,7 +51,7 @@ def slices(
 
     Returns:
         By key of `TITLES` the slices, each with what `json.dump` takes: `value`, number of predictions `n`, of
-        `utterances` and of `speakers`, `accuracy`, `uar` and `macro_f1` with their 95 % intervals, `ece`, the
+        `utterances` and of `speakers`, the metrics of classes with their 95 % intervals, `ece`, the
         `commonest` class with its `share`, and `warnings`: reasons not to trust the scores.
     """
     return {
@@ -105,7 +105,7 @@ def _score(part: Predictions, value: str, name: str) -> dict[str, Any]:
         "utterances": len(set(part.ids)),
         "speakers": len(set(part.speakers) - {None}),
     }
-    for metric in metrics.METRICS:
+    for metric in CLASSES:
         of_metric = asdict(interval(part, metric))
         found[metric] = {key: of_metric[key] for key in ("estimate", "low", "high")}
     found["ece"] = ece(part.probabilities, part.truth)

@@ -1,8 +1,9 @@
-"""What a run scores: classes or numbers. They differ in what is predicted, kept and measured, not in how it is run."""
+"""What is scored: classes or numbers. They differ in what is predicted, kept and measured, not in how it is run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -11,17 +12,13 @@ import numpy as np
 from serkit.audit import doubts
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import label
-from serkit.evaluation import metrics, number_scores, unsure
+from serkit.evaluation import metrics, scores, unsure
 from serkit.evaluation.calibration import sharpened, temperature
+from serkit.evaluation.metrics import Metric
 from serkit.evaluation.nested import calibration, fit_temperature
-from serkit.evaluation.number_predictions import NumberPredictions
-from serkit.evaluation.predictions import Predictions
-from serkit.evaluation.scores import scores
+from serkit.evaluation.predictions import NumberPredictions, Predictions
 from serkit.flags import Flag
 from serkit.protocols.splits import Split
-from serkit.runs.experiment import Experiment
-from serkit.runs.models import Finished
-from serkit.runs.stages import Stages
 
 P = TypeVar("P", Predictions, NumberPredictions)
 
@@ -29,43 +26,63 @@ P = TypeVar("P", Predictions, NumberPredictions)
 class Task(Generic[P]):
     """What a run needs to know of what it scores."""
 
-    #: What a sweep chooses by: a key of the scores.
-    metric: ClassVar[str]
+    #: Its name in `scores.json`.
+    name: ClassVar[str]
 
-    #: The system every other has to beat, and the keys of its scores that are shown.
+    #: By key; the first is what runs are chosen and compared by.
+    metrics: ClassVar[Mapping[str, Metric]]
+
+    #: The system every other has to beat.
     baseline: ClassVar[str]
-    shown: ClassVar[Sequence[str]]
 
-    def targets(self, experiment: Experiment) -> list[str]:
-        """Return what is scored, which the baseline has to learn too."""
+    #: Class of its predictions.
+    kind: type[P]
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """What is scored, which the baseline has to learn too."""
         raise NotImplementedError
 
-    def predict(
-        self, experiment: Experiment, stages: Stages, finished: Finished, ids: Sequence[str], split: Split
-    ) -> P:
-        """Predict some scored utterances with a finished stage."""
+    def truth(self, utterances: Sequence[Utterance]) -> np.ndarray:
+        """Return the labels of utterances, shape (n, ...), as their predictions hold them."""
         raise NotImplementedError
 
-    def load(self, paths: Sequence[Path]) -> P:
+    def predictions(self, utterances: Sequence[Utterance], answers: np.ndarray, fold: int = 1, seed: int = 0) -> P:
+        """Put the answers to utterances together with what is known of these.
+
+        Args:
+            utterances: n of them.
+            answers: probabilities of the classes, or numbers of the targets, shape (n, ...).
+            fold: in which they were tested.
+            seed: of the training.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, paths: Sequence[Path]) -> P:
         """Read the predictions of several folds and join them."""
-        raise NotImplementedError
+        return cls.kind.concatenate([cls.kind.load(path) for path in paths])
 
-    def value(self, predictions: P) -> float:
-        """Return the metric of predictions."""
-        raise NotImplementedError
-
-    def in_words(self, value: float) -> str:
-        """Put a value of the metric into words."""
-        raise NotImplementedError
+    @classmethod
+    def metric(cls) -> Metric:
+        """Return the metric that runs are chosen and compared by."""
+        return next(iter(cls.metrics.values()))
 
     def scores(
-        self, experiment: Experiment, parts: Sequence[Split], predictions: P, flags: Sequence[Flag]
+        self, predictions: P, flags: Sequence[Flag], utterances: Sequence[Utterance], parts: Sequence[Split]
     ) -> dict[str, Any]:
-        """Score the predictions of all folds; beside them what has learned nothing but the training parts' labels."""
+        """Score the predictions of all folds, and what has learned nothing but the labels of the training parts.
+
+        Args:
+            predictions: of all folds and seeds.
+            flags: stored with the scores.
+            utterances: all that are scored.
+            parts: the folds.
+        """
         raise NotImplementedError
 
-    def cautions(self, experiment: Experiment, parts: Sequence[Split]) -> list[Flag]:
-        """Return what has to be known of the scores, from what is learned in each fold."""
+    def cautions(self, learned: Mapping[str, Sequence[Utterance]]) -> list[Flag]:
+        """Return what has to be known of the scores, from what is learned in each fold, by its name."""
         return []
 
     def calibrate(self, held: P) -> dict[str, Any]:
@@ -76,65 +93,66 @@ class Task(Generic[P]):
         """Score what `calibrate` found, from the notes of all seeds and folds."""
         return {}
 
-    def final(self, experiment: Experiment, predictions: P) -> dict[str, Any]:
+    def final(self, predictions: P, utterances: Sequence[Utterance]) -> dict[str, Any]:
         """Return what export has to know of the final model, from what the folds predicted of their test parts."""
         raise NotImplementedError
 
 
-class Classification(Task[Predictions]):
-    """One target whose values are classes: probabilities, scored by UAR, accuracy and macro F1."""
+@dataclass(frozen=True)
+class Classes(Task[Predictions]):
+    """One target whose values are classes: probabilities, scored by UAR, accuracy and macro F1.
 
-    metric = "uar"
+    Args:
+        target: its name.
+        labels: the classes, in the order of their probabilities.
+    """
+
+    name = "classes"
+    metrics = metrics.CLASSES
     baseline = "linear-baseline"
-    shown = tuple(metrics.METRICS)
+    kind = Predictions
 
-    def targets(self, experiment: Experiment) -> list[str]:
-        return [experiment.target]
+    target: str
+    labels: Sequence[str]
 
-    def predict(
-        self, experiment: Experiment, stages: Stages, finished: Finished, ids: Sequence[str], split: Split
+    @property
+    def targets(self) -> Sequence[str]:
+        return [self.target]
+
+    def truth(self, utterances: Sequence[Utterance]) -> np.ndarray:
+        labels = list(self.labels)
+        return np.array([labels.index(str(utterance.targets[self.target])) for utterance in utterances])
+
+    def predictions(
+        self, utterances: Sequence[Utterance], answers: np.ndarray, fold: int = 1, seed: int = 0
     ) -> Predictions:
-        utterances, labels = _named(experiment, ids), list(experiment.labels)
         return Predictions(
-            ids=tuple(ids),
-            speakers=tuple(utterance.speaker for utterance in utterances),
-            truth=np.array([labels.index(str(utterance.targets[experiment.target])) for utterance in utterances]),
-            probabilities=stages.probabilities(finished, utterances, experiment.target),
-            classes=tuple(labels),
-            folds=np.full(len(ids), split.fold),
-            seeds=np.full(len(ids), split.seed),
+            **_about(utterances, fold, seed),
+            truth=self.truth(utterances),
+            probabilities=answers,
+            classes=tuple(self.labels),
         )
 
-    def load(self, paths: Sequence[Path]) -> Predictions:
-        return Predictions.concatenate([Predictions.load(path) for path in paths])
-
-    def value(self, predictions: Predictions) -> float:
-        return metrics.uar(predictions.truth, predictions.predicted)
-
-    def in_words(self, value: float) -> str:
-        return f"UAR {value:.1%}"
-
     def scores(
-        self, experiment: Experiment, parts: Sequence[Split], predictions: Predictions, flags: Sequence[Flag]
+        self, predictions: Predictions, flags: Sequence[Flag], utterances: Sequence[Utterance], parts: Sequence[Split]
     ) -> dict[str, Any]:
-        by_id = {utterance.id: str(utterance.targets[experiment.target]) for utterance in experiment.scored}
+        by_id = {utterance.id: str(utterance.targets[self.target]) for utterance in utterances}
         learned = [by_id[name] for split in parts for name in split.train]
         held_out = unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds)
-        return {**scores(predictions, flags, training_labels=learned), "unsure": held_out}
+        return {**scores.scores(predictions, flags, learned), "unsure": held_out}
 
-    def cautions(self, experiment: Experiment, parts: Sequence[Split]) -> list[Flag]:
-        """Return a line if a class is in no training utterance of some fold, where it is never predicted."""
+    def cautions(self, learned: Mapping[str, Sequence[Utterance]]) -> list[Flag]:
+        """Return a flag if a class is in no training utterance of some fold, where it is never predicted."""
         absent: dict[str, list[str]] = {}
-        for split in parts:
-            learned, _ = experiment.parts(experiment.system.deployed, split)
-            known = {str(value) for utterance in learned if (value := label(utterance, experiment.target)) is not None}
-            for name in experiment.labels:
+        for fold, utterances in learned.items():
+            known = {str(value) for utterance in utterances if (value := label(utterance, self.target)) is not None}
+            for name in self.labels:
                 if name not in known:
-                    absent.setdefault(name, []).append(split.name)
+                    absent.setdefault(name, []).append(fold)
         if not absent:
             return []
         where = (
-            f"{name} in {len(folds)} of {len(parts)} folds ({doubts.listed(folds)})" for name, folds in absent.items()
+            f"{name} in {len(folds)} of {len(learned)} folds ({doubts.listed(folds)})" for name, folds in absent.items()
         )
         return [Flag("absent", "caution", f"classes absent from the training part: {'; '.join(where)}")]
 
@@ -146,7 +164,7 @@ class Classification(Task[Predictions]):
             return {}
         return {"calibration": calibration(predictions, {key: note["temperature"] for key, note in notes.items()})}
 
-    def final(self, experiment: Experiment, predictions: Predictions) -> dict[str, Any]:
+    def final(self, predictions: Predictions, utterances: Sequence[Utterance]) -> dict[str, Any]:
         """Return temperature and threshold, fitted on what the folds predicted of recordings none had learned from."""
         logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
         scale = temperature(logarithms, predictions.truth)
@@ -155,67 +173,70 @@ class Classification(Task[Predictions]):
         return {"temperature": scale, "unsure_below": below}
 
 
-class Regression(Task[NumberPredictions]):
-    """One or several targets that are numbers, scored by CCC, Pearson's correlation, RMSE and MAE."""
+@dataclass(frozen=True)
+class Numbers(Task[NumberPredictions]):
+    """One or several targets that are numbers, scored by CCC, Pearson's correlation, RMSE and MAE.
 
-    metric = "ccc"
+    Args:
+        numbers: names of the targets.
+    """
+
+    name = "numbers"
+    metrics = metrics.NUMBERS
     baseline = "linear-regression"
-    shown = ("ccc", "targets")
+    kind = NumberPredictions
 
-    def targets(self, experiment: Experiment) -> list[str]:
-        return list(experiment.numbers)
+    numbers: Sequence[str]
 
-    def predict(
-        self, experiment: Experiment, stages: Stages, finished: Finished, ids: Sequence[str], split: Split
+    @property
+    def targets(self) -> Sequence[str]:
+        return self.numbers
+
+    def truth(self, utterances: Sequence[Utterance]) -> np.ndarray:
+        """Return the numbers of utterances, float64 (utterances, targets); not a number where there is none."""
+        rows = [[label(utterance, target) for target in self.targets] for utterance in utterances]
+        return np.array([[np.nan if value is None else float(value) for value in row] for row in rows])
+
+    def predictions(
+        self, utterances: Sequence[Utterance], answers: np.ndarray, fold: int = 1, seed: int = 0
     ) -> NumberPredictions:
-        utterances, targets = _named(experiment, ids), experiment.numbers
         return NumberPredictions(
-            ids=tuple(ids),
-            speakers=tuple(utterance.speaker for utterance in utterances),
-            truth=_labels(utterances, targets),
-            values=stages.values(finished, utterances, targets),
-            targets=tuple(targets),
-            folds=np.full(len(ids), split.fold),
-            seeds=np.full(len(ids), split.seed),
+            **_about(utterances, fold, seed),
+            truth=self.truth(utterances),
+            values=answers,
+            targets=tuple(self.targets),
         )
 
-    def load(self, paths: Sequence[Path]) -> NumberPredictions:
-        return NumberPredictions.concatenate([NumberPredictions.load(path) for path in paths])
-
-    def value(self, predictions: NumberPredictions) -> float:
-        return number_scores.mean_ccc(predictions)
-
-    def in_words(self, value: float) -> str:
-        return f"CCC {value:.3f}"
-
     def scores(
-        self, experiment: Experiment, parts: Sequence[Split], predictions: NumberPredictions, flags: Sequence[Flag]
+        self,
+        predictions: NumberPredictions,
+        flags: Sequence[Flag],
+        utterances: Sequence[Utterance],
+        parts: Sequence[Split],
     ) -> dict[str, Any]:
+        by_id = {utterance.id: utterance for utterance in utterances}
         means = {
-            (split.fold, split.seed): np.nanmean(_labels(_named(experiment, split.train), predictions.targets), 0)
+            (split.fold, split.seed): np.nanmean(self.truth([by_id[name] for name in split.train]), 0)
             for split in parts
         }
         places = zip(predictions.folds.tolist(), predictions.seeds.tolist(), strict=True)
-        return number_scores.scores(predictions, flags, np.stack([means[place] for place in places]))
+        return scores.scores(predictions, flags, np.stack([means[place] for place in places]))
 
-    def final(self, experiment: Experiment, predictions: NumberPredictions) -> dict[str, Any]:
+    def final(self, predictions: NumberPredictions, utterances: Sequence[Utterance]) -> dict[str, Any]:
         """Return the lowest and highest label of each target."""
-        labels = _labels(experiment.scored, predictions.targets)
+        labels = self.truth(utterances)
         ranges = zip(np.nanmin(labels, axis=0).tolist(), np.nanmax(labels, axis=0).tolist(), strict=True)
-        return {"ranges": dict(zip(predictions.targets, map(list, ranges), strict=True))}
+        return {"ranges": dict(zip(self.targets, map(list, ranges), strict=True))}
 
 
-def task_of(experiment: Experiment) -> Task[Any]:
-    """Return what the experiment's scored target is."""
-    return Regression() if experiment.numbers else Classification()
+#: By their name in `scores.json`.
+TASKS: Mapping[str, type[Task[Any]]] = {task.name: task for task in (Classes, Numbers)}
 
 
-def _named(experiment: Experiment, ids: Sequence[str]) -> list[Utterance]:
-    by_id: Mapping[str, Utterance] = {utterance.id: utterance for utterance in experiment.scored}
-    return [by_id[name] for name in ids]
-
-
-def _labels(utterances: Sequence[Utterance], targets: Sequence[str]) -> np.ndarray:
-    """Return the numbers of utterances, float64 (utterances, targets); not a number where there is none."""
-    rows = [[label(utterance, target) for target in targets] for utterance in utterances]
-    return np.array([[np.nan if value is None else float(value) for value in row] for row in rows])
+def _about(utterances: Sequence[Utterance], fold: int, seed: int) -> dict[str, Any]:
+    return {
+        "ids": tuple(utterance.id for utterance in utterances),
+        "speakers": tuple(utterance.speaker for utterance in utterances),
+        "folds": np.full(len(utterances), fold),
+        "seeds": np.full(len(utterances), seed),
+    }

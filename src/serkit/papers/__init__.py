@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from serkit import documents
 from serkit.errors import UserError, unknown
+from serkit.evaluation.metrics import CLASSES
 from serkit.papers.figures import FIGURES
 
 _FOLDER = Path(__file__).parent
@@ -132,9 +133,17 @@ class PublishedTable(_Artefact):
         protocols: under which each row is run, side by side.
     """
 
-    metrics: dict[Literal["accuracy", "uar", "macro_f1"], str] = Field({"accuracy": ""}, min_length=1)
+    metrics: dict[str, str] = Field({"accuracy": ""}, min_length=1)
     recalls: bool = False
     protocols: list[str] = ["clean"]
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, metrics: dict[str, str]) -> dict[str, str]:
+        for name in metrics:
+            if name not in CLASSES:
+                raise ValueError(str(unknown("metric", name, CLASSES)))
+        return metrics
 
     @model_validator(mode="after")
     def _published_is_printed(self) -> PublishedTable:

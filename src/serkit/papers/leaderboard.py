@@ -101,11 +101,11 @@ def _group(group: Mapping[Path, Card], folder: Path) -> list[str]:
     leaky = {path: card for path, card in group.items() if verdict(read(card.scores["flags"]))[0] == "leak"}
     clean = {path: card for path, card in group.items() if path not in leaky}
     if clean:
-        majority = {f"always {card.scores['majority']['class']}": card.scores["majority"] for card in clean.values()}
+        constant = {f"always {card.scores['constant']['answer']}": card.scores["constant"] for card in clean.values()}
         lines += _rows(clean, folder)
         lines += [
             _line([name, "", _percent(value["uar"]), _percent(value["accuracy"]), *[""] * (len(COLUMNS) - 4)])
-            for name, value in majority.items()
+            for name, value in constant.items()
         ]
         lines.append("")
     if leaky:

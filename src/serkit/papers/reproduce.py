@@ -256,7 +256,7 @@ def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path, sizes: 
         recalls=scores["recalls"] if table.recalls else {},
         n=scores["n"],
         flags=scores["flags"],
-        majority={metric: scores["majority"].get(metric) for metric in table.metrics},
+        majority={metric: scores["constant"].get(metric) for metric in table.metrics},
         command=command(folder.description).text,
         seconds=folder.seconds,
         epochs={name: [stage["epochs"] for _, stage, _ in folds] for name, folds in stages.items()},

@@ -55,29 +55,34 @@ class JsonLines:
 
 
 class Csv:
-    """Columns file, label, sure, confidence, duration, one `p_LABEL` per label, error.
+    """The columns of `csv_columns`.
 
     Args:
         stream: opened with newline="".
-        labels: of the bundle.
+        names: of the bundle's labels, or of its numbers.
+        numbers: whether the bundle predicts numbers.
         header: whether to start with the names of the columns.
     """
 
-    def __init__(self, stream: TextIO, labels: Sequence[str], header: bool = True) -> None:
+    def __init__(self, stream: TextIO, names: Sequence[str], numbers: bool = False, header: bool = True) -> None:
         self._stream = stream
-        self._labels = labels
+        self._names = names
+        self._numbers = numbers
+        self._columns = csv_columns(names, numbers)
         self._rows = csv.writer(stream, lineterminator="\n")
         if header:
-            self._rows.writerow(csv_columns(labels))
+            self._rows.writerow(self._columns)
 
     def write(self, result: Result) -> None:
         if isinstance(result, Failure):
-            row = [result.file, "", "", "", "", *("" for _ in self._labels), result.error]
+            cells = [*[""] * (len(self._columns) - 2), result.error]
+        elif self._numbers:
+            cells = [*map(_rounded, [result.duration, *(result.values[name] for name in self._names)]), ""]
         else:
-            numbers = [result.probabilities[label] for label in self._labels]
-            numbers = [round(number, DIGITS) for number in (result.confidence, result.duration, *numbers)]
-            row = [result.file, result.label, str(result.sure).lower(), *map(str, numbers), ""]
-        self._rows.writerow(row)
+            probabilities = (result.probabilities[name] for name in self._names)
+            values = map(_rounded, [result.confidence, result.duration, *probabilities])
+            cells = [result.label, str(result.sure).lower(), *values, ""]
+        self._rows.writerow([result.file, *cells])
         self._stream.flush()
 
     def finish(self) -> None:
@@ -110,15 +115,35 @@ class LabelTable(Table):
         yield label, f"{result.confidence:.2f}", f"{result.duration:.2f}"
 
 
+class NumberTable(Table):
+    """For the eye: a row for each recording, a column for each number."""
+
+    def __init__(self, stream: TextIO, numbers: Sequence[str]) -> None:
+        super().__init__(stream, dict.fromkeys([*numbers, "seconds"], True))
+
+    def rows(self, result: Prediction) -> Iterator[Sequence[str]]:
+        yield *(f"{value:.3f}" for value in result.values.values()), f"{result.duration:.2f}"
+
+
 def writer(
-    format: Format, stream: TextIO, labels: Sequence[str], begun: bool = False
+    format: Format, stream: TextIO, names: Sequence[str], begun: bool = False, numbers: bool = False
 ) -> JsonLines | Csv | Json | Table:
-    """Build the writer of a format. `begun`: the stream already has its first lines."""
+    """Build the writer of a format.
+
+    Args:
+        format: its name.
+        stream: opened with newline="".
+        names: of the bundle's labels, or of its numbers.
+        begun: whether the stream already has its first lines.
+        numbers: whether the bundle predicts numbers.
+    """
     if format is Format.csv:
-        return Csv(stream, labels, header=not begun)
+        return Csv(stream, names, numbers, header=not begun)
     if format is Format.jsonl:
         return JsonLines(stream)
-    return Json(stream, as_dict) if format is Format.json else LabelTable(stream)
+    if format is Format.json:
+        return Json(stream, as_dict)
+    return NumberTable(stream, names) if numbers else LabelTable(stream)
 
 
 def as_dict(result: Result) -> dict[str, Any]:
@@ -143,13 +168,19 @@ def as_dict(result: Result) -> dict[str, Any]:
     }
 
 
-def csv_columns(labels: Iterable[str]) -> list[str]:
-    """Names of the columns of CSV."""
-    return ["file", "label", "sure", "confidence", "duration", *(f"p_{label}" for label in labels), "error"]
+def csv_columns(names: Iterable[str], numbers: bool = False) -> list[str]:
+    """Return the columns of CSV: one for each number, or one `p_LABEL` for the probability of each label."""
+    if numbers:
+        return ["file", "duration", *names, "error"]
+    return ["file", "label", "sure", "confidence", "duration", *(f"p_{name}" for name in names), "error"]
+
+
+def _rounded(number: float) -> str:
+    return str(round(number, DIGITS))
 
 
 def resume(
-    path: Path, format: Format, labels: Sequence[str], columns: Sequence[str] = (), timelines: bool = False
+    path: Path, format: Format, labels: Sequence[str], numbers: bool = False, timelines: bool = False
 ) -> dict[str, bool]:
     """Read the output of an interrupted run, and cut off its incomplete last line.
 
@@ -157,7 +188,7 @@ def resume(
         path: path of the file; a missing file has no answers.
         format: a format that is written by line.
         labels: labels of the bundle that continues, or the names of its numbers.
-        columns: columns of CSV; empty: `csv_columns` of the labels.
+        numbers: whether they are numbers.
         timelines: whether the file holds timelines instead of predictions; timelines in CSV cannot be resumed.
 
     Returns:
@@ -170,7 +201,7 @@ def resume(
         return {}
     content = path.read_bytes()
     read = _answer_of_csv if format is Format.csv else _timeline_of_jsonl if timelines else _answer_of_jsonl
-    names = labels if format is Format.jsonl else columns or csv_columns(labels)
+    names = labels if format is Format.jsonl else csv_columns(labels, numbers)
     command = f"serkit predict{' --timeline' if timelines else ''} --format {format}"
     answers: dict[str, bool] = {}
     whole = 0

@@ -10,164 +10,96 @@ from typing import Any
 import numpy as np
 
 from serkit.errors import UserError
-from serkit.evaluation.comparison import compare
+from serkit.evaluation import scores
+from serkit.evaluation.comparison import compare_parts
 from serkit.evaluation.corrections import holm
-from serkit.evaluation.metrics import METRICS
+from serkit.evaluation.metrics import Metric
 from serkit.evaluation.repeats import Effect, over_folds, over_seeds
+from serkit.evaluation.scores import Row
+from serkit.evaluation.task import Classes, Numbers, Task
 from serkit.runs.folder import RunFolder
 
-#: Head of the table; `cells` fits it.
-COLUMNS = (
-    "run",
-    "system",
-    "protocol",
-    "n",
-    "accuracy",
-    "UAR",
-    "95% interval",
-    "macro F1",
-    "parameters",
-    "UAR against first",
-    "95% interval",
-    "p",
-    "p (Holm)",
-)
-#: What has to be known to read the table.
-NOTE = (
-    "Accuracy, UAR and macro F1 in percent, differences in points. p: two-sided permutation test of the "
-    "difference in UAR, each pair by itself; p (Holm): corrected for the number of runs compared with the first."
-)
+#: What may be missing in a row.
+_AGAINST = ("difference", "difference_low", "difference_high", "p", "permutation", "p_holm", "seeds", "folds")
 
 
 def table(runs: Sequence[Path]) -> list[dict[str, Any]]:
     """Score runs over the same utterances side by side.
 
     Args:
-        runs: folders of finished runs, two or more; the others are compared with the first.
+        runs: folders of finished runs of one task, two or more; the others are compared with the first.
 
     Returns:
-        A row for each run, one for the linear baseline on the first run's folds if that was trained, and one
-        for always answering the commonest class of the first run's training
-        parts: `run`, `system`, `protocol`, `n` predictions, `accuracy`, `uar`, `macro_f1`, `low` and `high`
-        end of the UAR's interval and its `interval` method, `parameters`, and of the UAR less that of the
-        first run `difference`, its `difference_low` and `difference_high`, `p`, the `permutation` that it comes
-        from, `p_holm`, and `seeds` and `folds`: the same difference over trainings (an `Effect` as a table each, see
+        For classes, and for each target of numbers, a row for each run, one for the linear baseline on the first run's
+        folds if that was trained, and one for always answering the same, as the first run's training parts suggest:
+        `target` (of numbers only), `run`, `system`, `protocol`, `n` predictions, the metrics, `low` and `high` end of
+        the first metric's interval and its `interval` method, `parameters`, and of the first metric less that of the
+        first run `difference`, its `difference_low` and `difference_high`, `p`, the `permutation` that it comes from,
+        `p_holm`, and `seeds` and `folds`: the same difference over trainings (an `Effect` as a table each, see
         `serkit.evaluation.repeats`). None: there is no such value.
 
     Raises:
-        UserError: fewer than two runs; a folder without a finished run; runs over other utterances.
+        UserError: fewer than two runs; a folder without a finished run; runs over other utterances, or of another task.
     """
     if len(runs) < 2:
         raise UserError(f"{len(runs)} run given; give two or more, the first is what others are compared with")
-    loaded = [RunFolder.load(path) for path in runs]
-    first = loaded[0]
-    rows = [_row(first)]
-    rows += [{**_row(run), **_against(run, first)} for run in loaded[1:]]
-    for row, adjusted in zip(rows[1:], holm([row["p"] for row in rows[1:]]), strict=True):
-        row["p_holm"] = adjusted
-    if baseline := first.scores.get("baseline"):
-        rows.append({**dict.fromkeys(rows[0]), **_baseline(baseline, first)})
-    majority = {
-        "run": f"always '{first.scores['majority']['class']}'",
-        "n": len(first.predictions),
-        **first.majority(),
-    }
-    return [*rows, {**dict.fromkeys(rows[0]), **majority}]
+    first, *others = [RunFolder.load(path) for path in runs]
+    if any(run.task is not first.task for run in others):
+        raise UserError("runs that predict numbers and runs that predict classes cannot be compared")
+    against = [_against(run, first) for run in others]
+    rows: list[dict[str, Any]] = []
+    of_others = [{row.target: row for row in scores.rows(run.scores) if row.kind == "all"} for run in others]
+    names = {"baseline": f"linear baseline of {first.path.name}", "constant": "always {}"}
+    for row in scores.rows(first.scores):
+        if row.kind == "all":
+            adjusted = holm([found[row.target]["p"] for found in against])
+            rows.append(_row(row, first.task, str(first.path), first))
+            rows += [
+                {**_row(own[row.target], first.task, str(run.path), run), **found[row.target], "p_holm": p}
+                for run, own, found, p in zip(others, of_others, against, adjusted, strict=True)
+            ]
+        elif row.kind in names:
+            found = _row(row, first.task, names[row.kind].format(f"'{row.name}'" if not row.target else row.name), None)
+            known = {"system": row.name, "protocol": first.scores["protocol"]} if row.kind == "baseline" else {}
+            rows.append({**found, **known})
+    return rows
 
 
-def _baseline(baseline: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
-    """Return what is known of the linear baseline on the folds of a run."""
-    found = {metric: baseline[metric]["estimate"] for metric in ("accuracy", "uar", "macro_f1")}
-    uar = baseline["uar"]
+def _row(row: Row, task: type[Task[Any]], name: str, run: RunFolder | None) -> dict[str, Any]:
+    main = row.values[task.metric().key]
     return {
-        "run": f"linear baseline of {run.path.name}",
-        "system": baseline["system"],
-        "protocol": run.scores["protocol"],
-        "n": len(run.predictions),
-        **found,
-        "low": uar["low"],
-        "high": uar["high"],
-        "interval": uar["method"],
+        **({"target": row.target} if row.target else {}),
+        "run": name,
+        "system": run and run.scores["system"],
+        "protocol": run and run.scores["protocol"],
+        "n": row.n,
+        **{key: row.values[key]["estimate"] if key in row.values else None for key in task.metrics},
+        "low": main.get("low"),
+        "high": main.get("high"),
+        "interval": main.get("method"),
+        "parameters": run and run.parameters,
+        **dict.fromkeys(_AGAINST),
     }
 
 
-def cells(row: Mapping[str, Any]) -> list[str]:
-    """Write a row of `table` for people; what there is not is empty."""
-    return [
-        row["run"],
-        row["system"] or "",
-        row["protocol"] or "",
-        str(row["n"]),
-        *(_percent(row[metric]) for metric in ("accuracy", "uar")),
-        _interval(row["low"], row["high"], ""),
-        _percent(row["macro_f1"]),
-        "" if row["parameters"] is None else f"{row['parameters']:,}",
-        _percent(row["difference"], "+"),
-        _interval(row["difference_low"], row["difference_high"], "+"),
-        _p(row["p"]),
-        _p(row["p_holm"]),
-    ]
-
-
-def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write the rows of `table` as a Markdown table, with its notes below."""
-    words = {"run", "system", "protocol"}
-    lines = [COLUMNS, [":--" if name in words else "--:" for name in COLUMNS], *map(cells, rows)]
-    text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-    return "\n".join([*text, "", *notes(rows)]) + "\n"
-
-
-def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say how the intervals and p values were found, and what other trainings would do to the differences."""
-    first, second = rows[0], rows[1]
-    found = [NOTE, f"Intervals: {first['interval']}. Permutation test: {second['permutation']}."]
-    for row in rows:
-        if seeds := row["seeds"]:
-            each = ", ".join(_percent(value, "+") for value in seeds["differences"])
-            found.append(f"{row['run']}, over seeds (on these speakers): {_effect(seeds)}; each seed: {each}.")
-        if folds := row["folds"]:
-            found.append(
-                f"{row['run']}, over {len(folds['differences'])} folds, mean of the folds' UAR "
-                f"(t test corrected for training parts that overlap): {_effect(folds)}."
-            )
-    return found
-
-
-def _effect(effect: Mapping[str, Any]) -> str:
-    return f"{_percent(effect['mean'], '+')} ({_interval(effect['low'], effect['high'], '+')}), p {_p(effect['p'])}"
-
-
-def _row(run: RunFolder) -> dict[str, Any]:
-    uar = run.scores["uar"]
-    return {
-        "run": str(run.path),
-        "system": run.scores["system"],
-        "protocol": run.scores["protocol"],
-        "n": run.scores["n"],
-        **{metric: run.scores[metric]["estimate"] for metric in METRICS},
-        "low": uar["low"],
-        "high": uar["high"],
-        "interval": uar["method"],
-        "parameters": run.parameters,
-        **dict.fromkeys(
-            ("difference", "difference_low", "difference_high", "p", "permutation", "p_holm", "seeds", "folds")
-        ),
-    }
-
-
-def _against(run: RunFolder, first: RunFolder) -> dict[str, Any]:
+def _against(run: RunFolder, first: RunFolder) -> dict[str, dict[str, Any]]:
+    """Compare a run with the first; by target, of classes one without a name."""
     try:
-        found = compare(run.predictions, first.predictions)
+        found = compare_parts(run.predictions, first.predictions)
     except UserError as error:
         raise UserError(f"{run.path} (first) and {first.path} (second): {error}") from None
+    parts = {name: (own, dict(first.predictions.parts())[name]) for name, own in run.predictions.parts()}
     return {
-        "difference": found.difference,
-        "difference_low": found.low,
-        "difference_high": found.high,
-        "p": found.p,
-        "permutation": found.permutation,
-        "seeds": _table(over_seeds(run.predictions, first.predictions)),
-        "folds": _table(over_folds(run.predictions, first.predictions, _overlap(first))),
+        target: {
+            "difference": one.difference,
+            "difference_low": one.low,
+            "difference_high": one.high,
+            "p": one.p,
+            "permutation": one.permutation,
+            "seeds": _table(over_seeds(*parts[target])),
+            "folds": _table(over_folds(*parts[target], _overlap(first))),
+        }
+        for target, one in found.items()
     }
 
 
@@ -180,14 +112,82 @@ def _table(effect: Effect | None) -> dict[str, Any] | None:
     return None if effect is None else {**asdict(effect), "differences": list(effect.differences)}
 
 
+def task_of(rows: Sequence[Mapping[str, Any]]) -> type[Task[Any]]:
+    """Return what the rows of `table` compare."""
+    return Numbers if "target" in rows[0] else Classes
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the head of a table of `cells`."""
+    task = task_of(rows)
+    main, *others = (metric.name for metric in task.metrics.values())
+    target = ["target"] if task is Numbers else []
+    against = [f"{main} against first", "95% interval", "p", "p (Holm)"]
+    return [*target, "run", "system", "protocol", "n", main, "95% interval", *others, "parameters", *against]
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """Write a row of `table` for people, one text for each of `columns`; what there is not is empty."""
+    main, *others = task_of([row]).metrics.values()
+    return [
+        *([row["target"]] if "target" in row else []),
+        row["run"],
+        row["system"] or "",
+        row["protocol"] or "",
+        str(row["n"]),
+        main.text(row[main.key]),
+        main.range(row["low"], row["high"]),
+        *(metric.text(row[metric.key]) for metric in others),
+        "" if row["parameters"] is None else f"{row['parameters']:,}",
+        main.text(row["difference"], "+"),
+        main.range(row["difference_low"], row["difference_high"], "+"),
+        _p(row["p"]),
+        _p(row["p_holm"]),
+    ]
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write the rows of `table` as a Markdown table, with its notes below."""
+    words, head = {"target", "run", "system", "protocol"}, columns(rows)
+    lines = [head, [":--" if name in words else "--:" for name in head], *map(cells, rows)]
+    text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    return "\n".join([*text, "", *notes(rows)]) + "\n"
+
+
+def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return how to read the table, how its intervals and p values were found, and what other trainings would do."""
+    metrics = list(task_of(rows).metrics.values())
+    shares = [metric.name for metric in metrics if metric.unit == "%"]
+    errors = [metric.name for metric in metrics if metric.unit == "label"]
+    main, first, second = metrics[0], rows[0], rows[1]
+    found = [f"{_listed(shares)} in percent, differences in points."] if shares else []
+    found += [f"{_listed(errors)} in the units of the labels."] if errors else []
+    found += [
+        f"p: two-sided permutation test of the difference in {main.name}, each pair by itself; p (Holm): corrected for "
+        "the number of runs compared with the first."
+    ]
+    found = [" ".join(found), f"Intervals: {first['interval']}. Permutation test: {second['permutation']}."]
+    for row in rows:
+        name = f"{row['run']}, {row['target']}" if "target" in row else row["run"]
+        if seeds := row["seeds"]:
+            each = ", ".join(main.text(value, "+") for value in seeds["differences"])
+            found.append(f"{name}, over seeds (on these speakers): {_effect(seeds, main)}; each seed: {each}.")
+        if folds := row["folds"]:
+            found.append(
+                f"{name}, over {len(folds['differences'])} folds, mean of the folds' {main.name} "
+                f"(t test corrected for training parts that overlap): {_effect(folds, main)}."
+            )
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _effect(effect: Mapping[str, Any], metric: Metric) -> str:
+    ends = metric.range(effect["low"], effect["high"], "+")
+    return f"{metric.text(effect['mean'], '+')} ({ends}), p {_p(effect['p'])}"
+
+
 def _p(value: float | None) -> str:
     return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _percent(value: float | None, sign: str = "") -> str:
-    return "" if value is None else f"{100 * value:{sign}.1f}"
-
-
-def _interval(low: float | None, high: float | None, sign: str) -> str:
-    # A dash beside a minus would be hard to read.
-    return "" if low is None else f"{_percent(low, sign)}{' to ' if sign else '–'}{_percent(high, sign)}"

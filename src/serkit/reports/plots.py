@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from serkit.atomic import writing
+from serkit.evaluation.metrics import Metric
 
 # All have a contrast above 3 to white as well as to #16191d, and differ in lightness or line as well.
 TRAINING = "#3d85c6"
@@ -123,32 +124,63 @@ def recalls(values: Mapping[str, float | None], uar: float) -> str:
     return draw("recalls", "Recall of each class", WIDTH, 1.1 + 0.29 * len(values), paint)
 
 
-def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float]) -> str:
-    """Draw the UAR of each speaker as a dot, and that of all with its interval.
+def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float], metric: Metric) -> str:
+    """Draw a metric of each speaker as a dot, and that of all with its interval.
 
     Args:
-        values: `uar` by speaker, as in `scores.json`.
+        values: by speaker, as in `scores.json`.
         pooled: `estimate`, `low` and `high`.
+        metric: which.
     """
-    ordered = sorted(values, key=lambda name: (values[name]["uar"], name))
+    of_speaker = {name: row[metric.key] for name, row in values.items()}
+    ordered = sorted(of_speaker, key=lambda name: (of_speaker[name], name))
     # More names than this would make a chart longer than a page.
     named = len(ordered) <= 40
+    lowest = min(0.0, pooled["low"], *of_speaker.values())
 
     def paint(figure: Any) -> None:
-        axes = figure.add_subplot(xlim=(-0.02, 1.02), ylim=(-0.7, len(ordered) - 0.3))
+        axes = figure.add_subplot(xlim=(lowest - 0.02, 1.02), ylim=(-0.7, len(ordered) - 0.3))
         axes.axvspan(pooled["low"], pooled["high"], color=TRAINING, alpha=0.22, linewidth=0)
         axes.axvline(pooled["estimate"], color=TRAINING, linewidth=1.5)
-        axes.plot([values[name]["uar"] for name in ordered], range(len(ordered)), "o", color=INK, markersize=5)
+        axes.plot([of_speaker[name] for name in ordered], range(len(ordered)), "o", color=INK, markersize=5)
         axes.set_yticks(range(len(ordered)) if named else [], ordered if named else [])
-        axes.set_ylabel("" if named else f"{len(ordered)} speakers, ordered by UAR")
+        axes.set_ylabel("" if named else f"{len(ordered)} speakers, ordered by {metric.name}")
         axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
         axes.tick_params(axis="y", length=0)
-        percent_axis(axes.xaxis, 0.25)
+        if metric.unit == "%":
+            percent_axis(axes.xaxis, 0.25)
         # Below the whole figure: long names leave the axes too little room for it.
-        figure.supxlabel("UAR of the speaker; line and band: all, with the 95% interval", fontsize="medium")
+        figure.supxlabel(f"{metric.name} of the speaker; line and band: all, with the 95% interval", fontsize="medium")
 
-    title = f"Unweighted average recall of each of {len(ordered)} speakers"
+    title = f"{metric.name} of each of {len(ordered)} speakers"
     return draw("speakers", title, WIDTH, 1.0 + (0.24 * len(ordered) if named else 4.0), paint)
+
+
+def scatter(target: str, truth: np.ndarray, predicted: np.ndarray) -> str:
+    """Draw each prediction over its label, with the line on which both agree and that of least squares.
+
+    Args:
+        target: its name.
+        truth: labels, shape (n,); those that are not a number are left out.
+        predicted: shape (n,).
+    """
+    known = np.isfinite(truth)
+    truth, predicted = truth[known], predicted[known]
+    low, high = (bound([bound(truth), bound(predicted)]) for bound in (np.min, np.max))
+    margin = 0.04 * ((high - low) or 1.0)
+    ends = np.array([low - margin, high + margin])
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot(xlim=ends, ylim=ends, aspect="equal")
+        axes.plot(ends, ends, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.plot(truth, predicted, "o", color=TRAINING, markersize=3.2, alpha=0.55, markeredgewidth=0)
+        if np.ptp(truth) > 0:
+            slope, offset = np.polyfit(truth, predicted, 1)
+            axes.plot(ends, slope * ends + offset, color=VALIDATION, linewidth=1.8)
+        axes.set_xlabel(f"{target} as labelled")
+        axes.set_ylabel("predicted")
+
+    return draw(f"scatter-{target}", f"Predicted {target} over the labels", WIDTH, WIDTH, paint)
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> str:
@@ -239,13 +271,14 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
     return draw(f"curves-{stage}", title, WIDTH, 0.6 + 2.0 * len(panels), paint)
 
 
-def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str:
-    """Draw the validation UAR of the configurations tried: a dot for each fold, a line for the mean.
+def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int], metric: Metric) -> str:
+    """Draw the validation score of the configurations tried: a dot for each fold, a line for the mean.
 
     Args:
         rows: names of the configurations.
-        values: UAR, shape (folds, rows).
+        values: of the metric, shape (folds, rows).
         chosen: row taken in each fold; its dot is filled.
+        metric: which.
     """
 
     def paint(figure: Any) -> None:
@@ -260,11 +293,12 @@ def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int]) -> str
             axes.text(0.0, row - 0.27, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8.5)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+        if metric.unit == "%":
+            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
         axes.locator_params(axis="x", nbins=5)
-        axes.set_xlabel("UAR on the validation part; filled: taken; line: mean")
+        axes.set_xlabel(f"{metric.name} on the validation part; filled: taken; line: mean")
 
-    title = f"Validation UAR of {len(rows)} configurations in {len(values)} folds"
+    title = f"Validation {metric.name} of {len(rows)} configurations in {len(values)} folds"
     return draw("sweep", title, WIDTH, 0.9 + 0.55 * len(rows), paint)
 
 

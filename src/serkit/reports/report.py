@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ import numpy as np
 
 from serkit import flags
 from serkit.atomic import write_json, write_text
-from serkit.evaluation import metrics
+from serkit.evaluation import scores
+from serkit.evaluation.metrics import ccc
+from serkit.evaluation.predictions import Answers, NumberPredictions
+from serkit.evaluation.scores import Row
 from serkit.reports import failures_page, plots
 from serkit.reports.failures import SLICES, Failures, find
 from serkit.runs import command
@@ -48,21 +52,16 @@ def write(run_folder: Path, failures: Failures | None = None, sound: bool = True
         UserError: the folder holds no finished run.
     """
     run, path = RunFolder.load(run_folder), run_folder / "report.html"
-    if run.numbers:
-        from serkit.reports import number_report
-
-        write_text(path, number_report.render(run))
-        return path
-    if failures is None:
+    if failures is None and not run.numbers:
         failures = find(run)
-    if failures.slices:
+    if failures and failures.slices:
         write_json(run_folder / SLICES, failures.slices)
     write_text(path, render(run, failures, sound))
     return path
 
 
-def template(name: str) -> Template:
-    """Return a page of this folder to be filled in."""
+def template() -> Template:
+    """Return the page of this folder to be filled in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -73,28 +72,29 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = _in_percent
-    environment.filters["score"] = _in_percent
     environment.filters["shell"] = _one_option_a_line
-    return environment.get_template(name)
+    return environment.get_template("report.html")
 
 
-def render(run: RunFolder, failures: Failures, sound: bool = True) -> str:
-    """Return the page."""
-    return template("report.html").render(
-        metric="UAR",
+def render(run: RunFolder, failures: Failures | None = None, sound: bool = True) -> str:
+    """Return the page; `failures` are those of a run of classes."""
+    found = flags.read(run.scores["flags"])
+    return template().render(
+        metrics=run.task.metrics,
+        main=run.task.metric(),
         run=run,
         scores=run.scores,
         title=run.system["system"]["title"] or run.system["system"]["name"],
         protocol=describe(run.description["protocol"]),
         rows=list(_rows(run)),
         names=NAMES_IN_PAPERS.get(run.system["system"]["paper"] or ""),
-        flags=flags.read(run.scores["flags"]),
-        verdict=flags.verdict(flags.read(run.scores["flags"])),
+        flags=found,
+        verdict=flags.verdict(found),
         configurations=configurations(run),
         folds=list(_folds(run)),
         command=command.command(run.description),
         charts=_charts(run),
-        **failures_page.content(run, failures, sound),
+        **(failures_page.content(run, failures, sound) if failures else {}),
     )
 
 
@@ -132,25 +132,18 @@ def describe(protocol: Mapping[str, Any]) -> str:
     return text
 
 
-def _rows(run: RunFolder) -> Iterator[dict[str, Any]]:
+def _rows(run: RunFolder) -> Iterator[Row]:
     """Yield the rows of the score table."""
-    scores = run.scores
-    corpora = scores.get("corpora", {})
-    yield {"name": "all corpora" if corpora else "this system", "n": scores["n"], **_metrics(scores)}
-    for name, part in corpora.items():
-        yield {"name": name, "n": part["n"], **_metrics(part)}
-    if baseline := scores.get("baseline"):
-        yield {"name": baseline["system"], "n": scores["n"], **_metrics(baseline)}
-    majority = {metric: {"estimate": value} for metric, value in run.majority().items()}
-    yield {"name": f"always “{scores['majority']['class']}”", "n": scores["n"], **majority}
-    if "mean" in scores["seeds"]:
-        seeds = scores["seeds"]
-        cells = {metric: {"estimate": seeds["mean"][metric], "sd": seeds["sd"][metric]} for metric in metrics.METRICS}
-        yield {"name": f"mean of {len(seeds['each'])} seeds", "n": scores["utterances"], **cells}
-
-
-def _metrics(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {metric: table[metric] for metric in metrics.METRICS}
+    scored = run.scores
+    everything = "all corpora" if scored.get("corpora") and not run.numbers else "this system"
+    always = "always {}" if run.numbers else "always “{}”"
+    for row in scores.rows(scored):
+        name = everything if row.kind == "all" else always.format(row.name) if row.kind == "constant" else row.name
+        yield replace(row, name=name)
+    if "mean" in (seeds := scored["seeds"]):
+        cells = {key: {"estimate": mean, "sd": seeds["sd"][key]} for key, mean in seeds["mean"].items()}
+        target = "mean of the targets" if run.numbers else ""
+        yield Row(target, f"mean of {len(seeds['each'])} seeds", "seeds", scored["utterances"], cells)
 
 
 def configurations(run: RunFolder) -> list[dict[str, Any]]:
@@ -182,31 +175,44 @@ def _folds(run: RunFolder) -> Iterator[dict[str, Any]]:
             "train": len(split.train),
             "validation": len(split.validation),
             "test": len(split.test),
-            "accuracy": metrics.accuracy(part.truth, part.predicted),
-            "uar": metrics.uar(part.truth, part.predicted),
+            "values": _values(part),
             "epochs": stage.get("epochs"),
             "seconds": stage.get("seconds"),
             "chosen": names[run.notes[split.name]["chosen"]],
         }
 
 
+def _values(part: Answers) -> dict[str, str]:
+    """Return what is shown of a fold's test part: of classes all metrics, of each target of numbers the first."""
+    if not isinstance(part, NumberPredictions):
+        return {metric.name: metric.amount(part.value(key)) for key, metric in part.metrics.items()}
+    columns = zip(part.targets, part.truth.T, part.values.T, strict=True)
+    return {
+        name: part.metric().text(ccc(labels, values) if np.isfinite(labels).any() else None)
+        for name, labels, values in columns
+    }
+
+
 def _charts(run: RunFolder) -> dict[str, Any]:
     """Draw the charts. They are marked as safe: what stands in them is escaped when it is drawn."""
     from markupsafe import Markup
 
-    scores, predictions = run.scores, run.predictions
-    charts = {
-        "recalls": plots.recalls(scores["recalls"], scores["uar"]["estimate"]),
-        "confusion": plots.confusion(np.array(scores["confusion"]), scores["classes"]),
-        "speakers": plots.speakers(scores["speakers"], scores["uar"]),
-        "reliability": plots.reliability(predictions.probabilities, predictions.truth),
-    }
+    scored, predictions, main = run.scores, run.predictions, run.task.metric()
+    charts = {"speakers": plots.speakers(scored["speakers"], scored[main.key], main)}
+    if run.numbers:
+        columns = zip(predictions.targets, predictions.truth.T, predictions.values.T, strict=True)
+        scatter = {name: Markup(plots.scatter(name, truth, values)) for name, truth, values in columns}
+    else:
+        scatter = {}
+        charts["recalls"] = plots.recalls(scored["recalls"], scored["uar"]["estimate"])
+        charts["confusion"] = plots.confusion(np.array(scored["confusion"]), scored["classes"])
+        charts["reliability"] = plots.reliability(predictions.probabilities, predictions.truth)
     grid = run.description["system"]
     if len(grid) > 1:
         notes = run.notes.values()
         values = np.array([note["validation"] for note in notes])
-        charts["sweep"] = plots.sweep(command.rows(grid), values, [note["chosen"] for note in notes])
-    return {**{name: Markup(svg) for name, svg in charts.items()}, "curves": curves(run)}
+        charts["sweep"] = plots.sweep(command.rows(grid), values, [note["chosen"] for note in notes], main)
+    return {**{name: Markup(svg) for name, svg in charts.items()}, "scatter": scatter, "curves": curves(run)}
 
 
 def curves(run: RunFolder) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from serkit.atomic import write_json
 from serkit.documents import read_json
 from serkit.errors import UserError, unknown
+from serkit.evaluation.scores import upgraded
 from serkit.protocols import Protocol
 from serkit.runs.command import command
 from serkit.runs.folder import RunFolder
@@ -37,8 +38,8 @@ class Card:
             is scored, by corpus), `material` (hash of all that is learned from), `also` (names of corpora that are only
             learned from), `splits` (hash of the folds), `classes`, `seed`, `threads`, `command`, `created`, `machine`,
             `versions`.
-        scores: content of `scores.json`: with classes, flags, how many configurations were tried and by what one was
-            chosen.
+        scores: content of `scores.json`, of older cards in today's shape: with classes, flags, how many configurations
+            were tried and by what one was chosen.
         recordings: fingerprint by id (see `Experiment.recordings`); empty for runs of before there were cards.
         cost: `parameters` and `macs` of the scored stage and the networks it reads; `seconds` of training the folds.
         note: what its readers have to know, e.g. that the schedule is shorter than the paper's.
@@ -67,7 +68,8 @@ class Card:
         for key in found:
             if key != "card" and key not in cls.__dataclass_fields__:
                 raise UserError(f"{path}: {unknown('field', key, cls.__dataclass_fields__)}")
-        return cls(**{key: value for key, value in found.items() if key != "card"})
+        fields = {key: value for key, value in found.items() if key != "card"}
+        return cls(**{**fields, "scores": upgraded(found["scores"])})
 
     @classmethod
     def of(cls, folder: Path) -> Card:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from serkit import methods
 from serkit.errors import UserError, unknown
-from serkit.evaluation.agreement import AGREEMENT
-from serkit.evaluation.metrics import METRICS
+from serkit.evaluation.metrics import CLASSES, METRICS, NUMBERS, Metric
 from serkit.networks.layers.recurrent import Lstm
 from serkit.networks.network import layer_of
 from serkit.protocols.splits import Split
@@ -39,14 +38,10 @@ def check(system: System, splits: Sequence[Split], classes: int, accelerator: st
         for name in methods.earlier(stage.method.name, stage.method.options):
             if name not in earlier:
                 raise UserError(f"stage '{stage.name}': {unknown('earlier stage', name, earlier)}")
+        numbers = methods.method_class(stage.method.name).numbers
+        _check_select(stage, NUMBERS if numbers else CLASSES)
         has_own = system.stage_data(stage).validation is not None
         _check_trainer(stage, has_own or all(split.validation for split in splits))
-        numbers = methods.method_class(stage.method.name).numbers
-        if stage.trainer.select not in ("last", "loss", *(AGREEMENT if numbers else METRICS)):
-            raise UserError(
-                f"stage '{stage.name}': trainer.select = '{stage.trainer.select}', but method '{stage.method.name}' "
-                f"learns {'numbers' if numbers else 'classes'}; choose 'loss', or '{'ccc' if numbers else 'uar'}'"
-            )
         # On torch's meta device: nothing is drawn or computed, whatever the size.
         with torch.device("meta"):
             model, _ = assemble(system, stage.name, classes)
@@ -57,6 +52,18 @@ def check(system: System, splits: Sequence[Split], classes: int, accelerator: st
             precision.check(stage.trainer.precision, accelerator, recurrent)
         except UserError as error:
             raise UserError(f"stage '{stage.name}': {error}") from None
+
+
+def _check_select(stage: Stage, metrics: Mapping[str, Metric]) -> None:
+    """Refuse to choose an epoch by a metric of something else than what the stage learns."""
+    select, choices = stage.trainer.select, ["last", "loss", *metrics]
+    if select not in (*choices, *METRICS):
+        raise UserError(f"stage '{stage.name}': trainer.select: {unknown('choice', select, choices)}")
+    if select not in choices:
+        raise UserError(
+            f"stage '{stage.name}': trainer.select = '{select}', but method '{stage.method.name}' "
+            f"learns {'numbers' if metrics is NUMBERS else 'classes'}; choose 'loss', or '{next(iter(metrics))}'"
+        )
 
 
 def _check_trainer(stage: Stage, validated: bool) -> None:

@@ -335,7 +335,7 @@ def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
     tables = {"+".join(sorted(described["folders"])): scores, **scores.get("corpora", {})}
 
     def found(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        if "targets" in table:
+        if table.get("targets"):
             return {f"ccc of {name}": part["ccc"] for name, part in table["targets"].items()}
         return {metric: table[metric] for metric in ("uar", "accuracy")}
 

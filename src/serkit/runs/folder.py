@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from serkit import corpora
 from serkit.documents import read_json, read_json_lines
 from serkit.errors import UserError
-from serkit.evaluation import metrics
-from serkit.evaluation.number_predictions import NumberPredictions
-from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.scores import upgraded
+from serkit.evaluation.task import TASKS, Task
 from serkit.protocols.splits import Split
 
 
@@ -25,7 +22,7 @@ class RunFolder:
     Args:
         path: the folder.
         description: content of `run.json`.
-        scores: content of `scores.json`.
+        scores: content of `scores.json`, in the shape of `serkit.evaluation.scores.scores`.
         splits: of the folds, in their order.
         predictions: of all folds: `Predictions`, or `NumberPredictions` of a run that scores numbers.
         notes: by fold name, what `folds/NAME.json` says.
@@ -57,14 +54,13 @@ class RunFolder:
                 f"{path}: the run is unfinished ({len(notes)} of {len(parts)} folds are done); "
                 "go on with `serkit train ... --resume`"
             )
-        final, scores = path / "final.json", read_json(path / "scores.json")
-        kind = NumberPredictions if "targets" in scores else Predictions
+        final, scores = path / "final.json", upgraded(read_json(path / "scores.json"))
         return cls(
             path,
             description,
             scores,
             parts,
-            kind.load(path / "predictions.csv"),
+            TASKS[scores["task"]].kind.load(path / "predictions.csv"),
             notes,
             read_json(final) if final.exists() else None,
         )
@@ -72,7 +68,12 @@ class RunFolder:
     @property
     def numbers(self) -> bool:
         """Whether numbers are scored, not classes."""
-        return "targets" in self.scores
+        return bool(self.scores["targets"])
+
+    @property
+    def task(self) -> type[Task[Any]]:
+        """What is scored."""
+        return TASKS[self.scores["task"]]
 
     def want_classes(self) -> None:
         """Raise UserError if numbers are scored: for what is made of classes only."""
@@ -107,13 +108,6 @@ class RunFolder:
                 raise UserError(f"--corpus {name}={folder}: {self.path} learned from {', '.join(places)} only")
             places[name] = folder
         return places
-
-    def majority(self) -> dict[str, float]:
-        """Return each metric of always answering the commonest class of the training parts."""
-        truth, classes = self.predictions.truth, self.predictions.classes
-        always = np.full(len(truth), classes.index(self.scores["majority"]["class"]))
-        counts = metrics.confusion(truth, always, len(classes))
-        return {name: float(metrics.score(name, counts)) for name in metrics.METRICS}
 
     def trained(self, stage: str) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
         """Yield fold, `stage.json` and history of a stage as each fold chose it, where they are found."""

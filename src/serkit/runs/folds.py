@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from serkit.errors import Damaged, UserError
-from serkit.evaluation.task import task_of
 from serkit.processes import end_with_parent
 from serkit.progress import Advance, bar
 from serkit.protocols.splits import Split
 from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
+from serkit.runs.predict import predict, task_of
 from serkit.runs.stages import Stages
 
 
@@ -67,7 +67,7 @@ class Folds:
             report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds were done before")
         task = task_of(candidates[0])
         for name, value in _work(tasks, self.jobs):
-            report(f"{name}: {task.in_words(value)}")
+            report(f"{name}: {task.metric().in_words(value)}")
         return task.load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
 
 
@@ -142,22 +142,22 @@ def _fold(task: _Task) -> tuple[str, float]:
     for experiment in task.experiments:
         stages = Stages(experiment, split, task.stages, split.seed, task.jobs, task.accelerator)
         finished = stages.train()
-        held = kind.predict(experiment, stages, finished, split.validation, split) if split.validation else None
+        held = predict(experiment, stages, finished, split.validation, split) if split.validation else None
         candidates.append((experiment, stages, finished, held))
-    validation = [kind.value(held) if held else 0.0 for *_, held in candidates]
+    validation = [held.value() if held else 0.0 for *_, held in candidates]
     # The first of equals wins: the order of the grid is the user's.
     chosen = max(range(len(candidates)), key=lambda row: validation[row])
     experiment, stages, finished, held = candidates[chosen]
-    predictions = kind.predict(experiment, stages, finished, split.test, split)
+    predictions = predict(experiment, stages, finished, split.test, split)
     folds = task.folder / "folds"
     folds.mkdir(parents=True, exist_ok=True)
     predictions.save(folds / f"{split.name}.csv")
-    value = kind.value(predictions)
+    value = predictions.value()
     note = {
         "table": sealed.hash_of(folds / f"{split.name}.csv"),
         "stage": finished.folder.name,
         "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
-        kind.metric: value,
+        kind.metric().key: value,
         "chosen": chosen,
         "validation": validation,
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from serkit import corpora
 from serkit.emotions import merge
-
-_METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
+from serkit.evaluation.metrics import METRICS
+from serkit.evaluation.scores import rows
+from serkit.evaluation.task import TASKS
 
 _USE = """\
 ## Intended use
@@ -147,36 +148,22 @@ def _material(bundle: Mapping[str, Any]) -> str:
 def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | None) -> str:
     if not scores:
         return "## Scores\n\nIt has not been measured."
-    rows = [
-        [
-            score["corpus"],
-            score["protocol"],
-            _METRICS.get(score["metric"], score["metric"]),
-            _value(score["metric"], score["value"]),
-            "" if score["low"] is None else " to ".join(_value(score["metric"], score[end]) for end in ("low", "high")),
-            "; ".join(score["flags"]) or "none",
-        ]
-        for score in scores
-    ]
+    lines = []
+    for score in scores:
+        key, of, target = score["metric"].partition(" of ")
+        metric = METRICS[key]
+        ends = "" if score["low"] is None else f"{metric.amount(score['low'])} to {metric.amount(score['high'])}"
+        about = [score["corpus"], score["protocol"], f"{metric.name}{of}{target}", metric.amount(score["value"]), ends]
+        lines.append([*about, "; ".join(score["flags"]) or "none"])
     parts = [
         "## Scores",
         "Measured as the protocol says, on utterances that the tested models had not been trained on; what "
         "leaked nonetheless is in the last column. The model in this bundle was then trained in the same way "
         "on everything.",
-        _table(["corpus", "protocol", "metric", "value", "95% interval", "flags"], rows),
+        _table(["corpus", "protocol", "metric", "value", "95% interval", "flags"], lines),
     ]
-    if measured and "targets" in measured:
-        parts.append(_number_scores(measured))
-    elif measured:
-        majority = measured["majority"]
-        parts.append(
-            _baseline(measured.get("baseline"))
-            + f"Always answering `{majority['class']}` would have an accuracy of {majority['accuracy']:.1%} and "
-            f"a UAR of {majority['uar']:.1%}. Configurations tried: {measured['configurations']}; chosen on: "
-            f"{measured['chosen_on']}. Intervals: {measured['uar']['method']}."
-        )
-        recalls = [[name, "" if value is None else f"{value:.1%}"] for name, value in measured["recalls"].items()]
-        parts.append(_table(["class", "recall"], recalls))
+    if measured:
+        parts += _measured(measured)
     if measured and measured.get("precision"):
         parts.append(f"Trained in the precision {_codes(measured['precision'])} of Lightning Fabric.")
     commands = dict.fromkeys(score["command"] for score in scores if score["command"])
@@ -185,31 +172,29 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
     return "\n\n".join(parts)
 
 
-def _value(metric: str, value: float) -> str:
-    return f"{value:.3f}" if metric.startswith("ccc") else f"{value:.1%}"
-
-
-def _number_scores(measured: Mapping[str, Any]) -> str:
-    """Say what a baseline and the mean come to, and how the intervals were found."""
-    baseline, rows = measured.get("baseline"), []
-    for name, table in measured["targets"].items():
-        linear = f"{baseline['targets'][name]['ccc']['estimate']:.3f}" if baseline else "not measured"
-        error, nothing = table["rmse"]["estimate"], table["mean_predictor"]["rmse"]
-        rows.append([name, f"{table['pearson']['estimate']:.3f}", f"{error:.3f}", f"{nothing:.3f}", linear])
-    head = ["number", "Pearson", "RMSE", "RMSE of the training mean", "CCC of the linear baseline"]
-    return (
-        f"{_table(head, rows)}\n\nThe training mean has a CCC of about 0. Configurations tried: "
-        f"{measured['configurations']}; chosen on: {measured['chosen_on']}. Intervals: {measured['ccc']['method']}."
+def _measured(measured: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a baseline and a constant answer come to, how the intervals were found, and recalls of classes."""
+    task = TASKS[measured["task"]]
+    names = {"all": "the folds' models", "baseline": "linear baseline `{}`", "constant": "always `{}`"}
+    lines = [
+        [row.target, names[row.kind].format(row.name)]
+        + [
+            metric.text(row.values[key]["estimate"]) if key in row.values else ""
+            for key, metric in task.metrics.items()
+        ]
+        for row in rows(measured)
+        if row.kind in names
+    ]
+    head = ["number", "scored", *(metric.heading for metric in task.metrics.values())]
+    first = 0 if measured["targets"] else 1
+    yield _table(head[first:], [line[first:] for line in lines])
+    yield (
+        f"Configurations tried: {measured['configurations']}; chosen on: {measured['chosen_on']}. "
+        f"Intervals: {measured[task.metric().key]['method']}."
     )
-
-
-def _baseline(measured: Mapping[str, Any] | None) -> str:
-    if measured is None:
-        return ""
-    return (
-        f"The linear baseline (`{measured['system']}`) on the same folds has an accuracy of "
-        f"{measured['accuracy']['estimate']:.1%} and a UAR of {measured['uar']['estimate']:.1%}. "
-    )
+    if "recalls" in measured:
+        recalls = [[name, "" if value is None else f"{value:.1%}"] for name, value in measured["recalls"].items()]
+        yield _table(["class", "recall"], recalls)
 
 
 def _recipe(about: Mapping[str, Any]) -> list[str]:

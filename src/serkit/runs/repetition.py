@@ -133,9 +133,12 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tupl
 
 
 def _pairs(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield dotted name and both values of every score; what one side lacks is None there."""
+    """Yield dotted name and both values of every score of the card; what the repetition lacks is None there.
+
+    Older cards hold fewer scores than are computed today: what they do not say cannot differ from them.
+    """
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for key in {**before, **now}:
+        for key in before:
             yield from _pairs(before.get(key), now.get(key), f"{name}.{key}" if name else key)
     else:
         yield name, before, now

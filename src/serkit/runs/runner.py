@@ -31,10 +31,10 @@ import torch
 from serkit import systems
 from serkit.atomic import write_json
 from serkit.audit.audit import audit, summary
+from serkit.corpora.corpus import Utterance
 from serkit.data.store import digest
 from serkit.documents import read_json
 from serkit.errors import UserError
-from serkit.evaluation.task import task_of
 from serkit.flags import Flag
 from serkit.protocols import Protocol, flags
 from serkit.protocols.splits import Split, everything, splits
@@ -45,6 +45,7 @@ from serkit.runs.experiment import Experiment
 from serkit.runs.folder import RunFolder
 from serkit.runs.folds import Folds
 from serkit.runs.models import learned_from
+from serkit.runs.predict import task_of
 from serkit.runs.request import Request
 from serkit.runs.stages import Stages
 from serkit.systems.schema import Data, System
@@ -93,7 +94,7 @@ def run(
         choice = automatic(request.accelerator)
         if choice.precision == FLOAT32:
             report(f"precision: float32, because {choice.reason}")
-    for caution in task_of(first).cautions(first, parts):
+    for caution in task_of(first).cautions(_learned(first, parts)):
         report(caution.text)
     shared = (stages or folder / "stages").absolute()
     cores = os.cpu_count() or 1
@@ -108,8 +109,8 @@ def run(
     task = task_of(first)
     if request.baseline and first.system.system.name != task.baseline:
         result["baseline"] = _score_baseline(request, first, folds, folder / "baseline")
-        value = result["baseline"][task.metric]["estimate"]
-        report(f"linear baseline on the same folds: {task.in_words(value)}")
+        value = result["baseline"][task.metric().key]["estimate"]
+        report(f"linear baseline on the same folds: {task.metric().in_words(value)}")
     if request.final:
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
@@ -137,15 +138,16 @@ def _score_baseline(request: Request, experiment: Experiment, folds: Folds, fold
     protocols = {**request.protocols, request.protocol: experiment.protocol}
     baseline = dataclasses.replace(request, protocols=protocols, also=()).prepare(_baseline(experiment))
     task = task_of(experiment)
-    found = task.scores(baseline, folds.parts, folds.predict([baseline], folder, lambda line: None), ())
-    return {"system": task.baseline, **{key: found[key] for key in task.shown}}
+    predictions = folds.predict([baseline], folder, lambda line: None)
+    found = task.scores(predictions, (), baseline.scored, folds.parts)
+    return {"system": task.baseline, **{key: found[key] for key in (*task.metrics, "targets") if key in found}}
 
 
 def _baseline(experiment: Experiment) -> System:
     """Return the linear baseline for what an experiment scores: same target, classes and utterances."""
     data = experiment.system.stage_data(experiment.system.deployed)
     task = task_of(experiment)
-    same: dict[str, Any] = {"target": task.targets(experiment), "classes": data.classes, "map": data.map}
+    same: dict[str, Any] = {"target": list(task.targets), "classes": data.classes, "map": data.map}
     same |= {"where": data.where, "sample": data.sample, "sample_seed": data.sample_seed}
     if experiment.protocol.unit == "item":
         same |= {"items": data.items, "copies": data.copies}
@@ -174,7 +176,7 @@ def _train_final(
         "stage": os.path.relpath(finished.folder, folder),
         "key": finished.key,
         "row": row,
-        **task_of(experiment).final(experiment, predictions),
+        **task_of(experiment).final(predictions, experiment.scored),
         "recordings": sorted(recordings.union(*before)),
     }
     sealed.write(folder / "final.json", description)
@@ -193,11 +195,11 @@ def _score(
     hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
     findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
     task, notes = task_of(experiment), {}
-    cautions = [*experiment.flags, *task.cautions(experiment, parts)]
+    cautions = [*experiment.flags, *task.cautions(_learned(experiment, parts))]
     found = [*flags(experiment.protocol), *cautions, *_inherited(experiment), *summary(findings)]
     for part in parts:
         notes[part.seed, part.fold] = read_json(folder / "folds" / f"{part.name}.json")
-    result = {**task.scores(experiment, parts, predictions, found), **task.judge(predictions, notes)}
+    result = {**task.scores(predictions, found, experiment.scored, parts), **task.judge(predictions, notes)}
     return {
         "system": experiment.system.system.name,
         "protocol": request.protocol,
@@ -209,6 +211,11 @@ def _score(
         "precision": _precisions(shared, notes.values()),
         **result,
     }
+
+
+def _learned(experiment: Experiment, parts: Sequence[Split]) -> dict[str, Sequence[Utterance]]:
+    """Return what the scored stage learns from in each fold, by the fold's name."""
+    return {split.name: experiment.parts(experiment.system.deployed, split)[0] for split in parts}
 
 
 def _precisions(shared: Path, notes: Iterable[Mapping[str, Any]]) -> list[str]:

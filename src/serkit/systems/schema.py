@@ -161,7 +161,7 @@ class Trainer(Table):
     decay: Literal["all", "matrices"] = "all"
     schedule: Named = Named(name="constant")
     stopping: Named | None = None
-    select: Literal["last", "loss", "accuracy", "uar", "macro_f1", "ccc"] = "last"
+    select: str = "last"
     clip: float | None = Field(None, gt=0)
     perturb: list[Named] = []
     average: float = Field(0.0, ge=0, lt=1)

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from serkit.errors import UserError
-from serkit.evaluation.agreement import ccc
-from serkit.evaluation.metrics import accuracy, macro_f1, uar
+from serkit.evaluation.metrics import CLASSES, ccc, confusion
 from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output, output_of
 from serkit.options import first_line
@@ -205,7 +204,7 @@ def _fabric(accelerator: str, precision: str) -> Any:
 def evaluate(
     model: Any, method: Method, data: ItemData, positions: Sequence[int], batch_size: int, fabric: Any
 ) -> dict[str, float]:
-    """Score a model on some items: mean loss, and accuracy, UAR and macro F1 of the first target.
+    """Score a model on some items: mean loss, and the metrics of classes of the first target.
 
     Where targets are numbers: the mean of their concordance correlation coefficients.
     """
@@ -233,9 +232,8 @@ def evaluate(
     elif found:
         logits, truth = next(iter(found.values()))
         labels, guesses = truth.numpy(), logits.argmax(1).numpy()
-        record["validation_accuracy"] = accuracy(labels, guesses)
-        record["validation_uar"] = uar(labels, guesses)
-        record["validation_macro_f1"] = macro_f1(labels, guesses)
+        counts = confusion(labels, guesses)
+        record |= {f"validation_{key}": float(metric.of(counts)) for key, metric in CLASSES.items()}
     return record
 
 

@@ -20,6 +20,7 @@ from serkit import systems
 from serkit.atomic import write_text
 from serkit.documents import read_json
 from serkit.errors import UserError
+from serkit.evaluation.metrics import CLASSES, named
 from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH, save
 from serkit.systems.grid import Point, overrides
 from serkit.systems.schema import System
@@ -321,7 +322,7 @@ def best_over_time(search: Search) -> dict[str, list[tuple[int, float, float, st
 
 def _draw_history(path: Path, search: Search) -> None:
     history = best_over_time(search)
-    metric = {"uar": "UAR", "macro_f1": "macro F1"}.get(search.definition["metric"], search.definition["metric"])
+    metric = named(search.definition["metric"], CLASSES).name
 
     def paint(figure: Any) -> None:
         several = figure.subplots(1, len(history), sharey=True, squeeze=False)[0]

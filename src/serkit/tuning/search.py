@@ -24,8 +24,8 @@ from optuna.trial import TrialState
 from serkit.atomic import write_json
 from serkit.data.store import digest
 from serkit.documents import read_json
-from serkit.errors import UserError, unknown
-from serkit.evaluation.metrics import METRICS
+from serkit.errors import UserError
+from serkit.evaluation.metrics import CLASSES, named
 from serkit.processes import end_with_parent
 from serkit.systems.grid import overrides
 from serkit.tuning import results, trial
@@ -97,8 +97,7 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         UserError: the request cannot be met, the folder or the study holds another search, or no point can be.
     """
     task = request.task
-    if task.metric not in METRICS:
-        raise unknown("metric", task.metric, METRICS)
+    named(task.metric, CLASSES)
     if task.base.numbers:
         raise UserError("a search maximises a metric of classes, but the target is a number; use serkit train --sweep")
     inner = task.inner

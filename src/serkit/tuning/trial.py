@@ -17,13 +17,13 @@ from serkit.corpora.corpus import Corpus
 from serkit.data.store import Store, StoreError
 from serkit.documents import read_json_lines
 from serkit.errors import UserError
-from serkit.evaluation.metrics import METRICS, confusion, score
-from serkit.evaluation.task import Classification
+from serkit.evaluation.metrics import CLASSES
 from serkit.options import first_line
 from serkit.protocols import Protocol
 from serkit.protocols.splits import Split, everything, splits
 from serkit.runs.experiment import Experiment
 from serkit.runs.models import assemble
+from serkit.runs.predict import predict
 from serkit.runs.request import Request
 from serkit.runs.stages import Stages
 from serkit.systems.schema import Stage, System
@@ -58,7 +58,7 @@ class Task:
         protocol: name of a protocol.
         whole: whether all utterances are used, and none is kept back for a test.
         folds: inside the training part; None: 5, or as many as there are groups if those are fewer.
-        metric: mean over the folds that is maximised: `uar`, `accuracy` or `macro_f1`.
+        metric: mean over the folds that is maximised: key of a metric of classes.
         seed: of the split and the trainings.
         accelerator: handed to Lightning Fabric.
         protocols: definitions by name, besides the standard ones and the system's own.
@@ -179,9 +179,8 @@ def _folds(trial: Trial, task: Task, experiment: Experiment, folder: Path) -> fl
             finished = stages.train()
         experiment = _shortened(experiment, stages, number)
         with _feasible():
-            predictions = Classification().predict(experiment, stages, finished, split.validation, split)
-        counts = confusion(predictions.truth, predictions.predicted, len(predictions.classes))
-        found.append({metric: float(score(metric, counts)) for metric in METRICS})
+            predictions = predict(experiment, stages, finished, split.validation, split)
+        found.append({metric: predictions.value(metric) for metric in CLASSES})
         trial.set_user_attr("folds", found)
         mean = sum(fold[task.metric] for fold in found) / len(found)
         # Means so far: trials are compared over the same folds.

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from serkit.errors import UserError, unknown
-from serkit.evaluation.metrics import METRICS
+from serkit.errors import UserError
+from serkit.evaluation.metrics import CLASSES, named
 from serkit.papers.figures import Ran
 from serkit.reports.plots import save
 
@@ -23,7 +23,7 @@ def draw(
         ran: what is shown; what stands before the first comma of a label names the map.
         path: of the picture.
         settings: what the horizontal and the vertical axis are called.
-        metric: `accuracy`, `uar` or `macro_f1` over all folds.
+        metric: key of a metric of classes, over all folds.
 
     Returns:
         `metric`, and by map the values of both axes (`first`, `second`), the `estimates` (first, second), None where
@@ -32,8 +32,7 @@ def draw(
     Raises:
         UserError: unknown metric, or a row without two places.
     """
-    if metric not in METRICS:
-        raise unknown("metric", metric, METRICS)
+    measure = named(metric, CLASSES)
     cells: dict[str, dict[tuple[float, float], float]] = {}
     for one in ran:
         if not isinstance(one.at, Sequence) or len(one.at) != 2:
@@ -61,7 +60,7 @@ def draw(
             panel.set_xlabel(settings[0])
             panel.set_title(name)
         panels[0].set_ylabel(settings[1])
-        figure.colorbar(image, ax=panels, label=f"{'UAR' if metric == 'uar' else metric.replace('_', ' ')} (%)")
+        figure.colorbar(image, ax=panels, label=f"{measure.name} (%)")
 
     save(path, 1.6 + 2.9 * len(maps), 3.2, paint)
     numbers = {

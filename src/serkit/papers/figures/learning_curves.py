@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from serkit.errors import UserError, unknown
+from serkit.evaluation.metrics import CLASSES
 from serkit.papers.figures import Ran
 from serkit.reports.plots import by_epoch, line, percent_axis, save
 from serkit.runs.folder import RunFolder
 
-_METRICS = ("loss", "accuracy", "uar", "macro_f1")
+_METRICS = ("loss", *CLASSES)
 
 
 def draw(
@@ -32,7 +33,7 @@ def draw(
         ran: what is shown.
         path: of the picture.
         stages: which, in this order; all that the runs have if empty. A run that lacks one has no line there.
-        metric: `loss`, `accuracy`, or `uar` or `macro_f1` (of the validation part only).
+        metric: `loss`, or a metric of classes; but for `accuracy` those are of the validation part only.
         published: by stage, printed values of the validation part as pairs of epoch, from 0, and value; drawn as dots.
 
     Returns:
@@ -64,7 +65,7 @@ def draw(
                 at, printed = np.array(points).T
                 axes.plot(at + 1, printed, "k.", markersize=6, label="published")
             axes.set_title(f"stage {stage}")
-        figure.axes[0].set_ylabel({"uar": "UAR", "macro_f1": "macro F1"}.get(metric, metric))
+        figure.axes[0].set_ylabel(metric if metric == "loss" else CLASSES[metric].name)
         handles, labels = _legend(figure.axes)
         figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), fontsize=8.5)
 

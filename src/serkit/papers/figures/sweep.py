@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from serkit.errors import UserError, unknown
-from serkit.evaluation.metrics import METRICS
+from serkit.evaluation.metrics import CLASSES, named
 from serkit.papers.figures import Ran
 from serkit.reports.plots import TRAINING, save
 from serkit.runs.folder import RunFolder
@@ -31,7 +31,7 @@ def draw(
         ran: what is shown.
         path: of the picture.
         setting: what the axis is called.
-        metric: `accuracy`, `uar` or `macro_f1`.
+        metric: key of a metric of classes.
         part: `test`: the score over all folds, the bar its 95 % interval; `validation`: the mean over the folds
             of the value that the kept weights had, the bar from the worst fold to the best; a single fold has none.
         logarithmic: whether the axis of the setting is.
@@ -45,8 +45,7 @@ def draw(
     """
     if part not in _PARTS:
         raise unknown("part", part, _PARTS)
-    if metric not in METRICS:
-        raise unknown("metric", metric, METRICS)
+    measure = named(metric, CLASSES)
     points = {}
     for one in ran:
         if not isinstance(one.at, (int, float)):
@@ -67,7 +66,7 @@ def draw(
         axes.set_xticks(at, [f"{value:g}" for value in at])
         axes.minorticks_off()
         axes.set_xlabel(setting)
-        name = f"{part} {'UAR' if metric == 'uar' else metric.replace('_', ' ')} (%)"
+        name = f"{part} {measure.name} (%)"
         axes.set_ylabel(f"{name}\nbar: {bar}" if bar else name)
         axes.grid(axis="y", alpha=0.25, linewidth=0.6)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import UserError
-from serkit.evaluation.number_predictions import NumberPredictions
+from serkit.evaluation.predictions import NumberPredictions
 
 
 def make(**changes):

@@ -5,15 +5,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from serkit.errors import UserError
-from serkit.evaluation.agreement import AGREEMENT, ccc, score, sums
+from serkit.evaluation.metrics import NUMBERS, ccc, named, score, sums
 
 TRUTH = np.array([1.0, 2.0, 3.0, 4.0])
 PREDICTED = np.array([1.0, 3.0, 2.0, 5.0])
 
 
 def all_of(truth, predicted):
-    found = sums(truth, predicted, np.zeros(len(truth), dtype=int))[0]
-    return {metric: float(score(metric, found)) for metric in AGREEMENT}
+    found = sums(truth[:, None], predicted[:, None], np.zeros(len(truth), dtype=int))[0]
+    return {metric: float(score(metric, found)) for metric in NUMBERS}
 
 
 def test_by_hand():
@@ -59,12 +59,21 @@ def test_as_numpy_computes_them_wherever_the_scale_begins(pairs, offset):
 def test_sums_of_clusters_add_up_and_unknown_labels_do_not_count():
     truth = np.array([1.0, np.nan, 2.0, 3.0, 4.0])
     predicted = np.array([1.0, 9.0, 3.0, 2.0, 5.0])
-    found = sums(truth, predicted, np.array([0, 0, 1, 1, 2]))
-    assert found.shape == (3, 7) and found[:, 0].tolist() == [1, 2, 1]
+    found = sums(truth[:, None], predicted[:, None], np.array([0, 0, 1, 1, 2]))
+    assert found.shape == (3, 1, 7) and found[:, 0, 0].tolist() == [1, 2, 1]
     assert float(score("ccc", found.sum(axis=0))) == pytest.approx(ccc(TRUTH, PREDICTED))
     assert score("mae", found).tolist() == [0, 1, 1]
 
 
 def test_unknown_metrics_are_refused():
     with pytest.raises(UserError, match="unknown metric 'uar'"):
-        score("uar", np.zeros(7))
+        named("uar", NUMBERS)
+    with pytest.raises(UserError, match="unknown metric 'r2'"):
+        score("r2", np.zeros((1, 7)))
+
+
+def test_several_targets_count_alike_and_those_without_labels_not_at_all():
+    truth = np.stack([TRUTH, 2 * TRUTH, np.full(4, np.nan)], axis=1)
+    predicted = np.stack([PREDICTED, 2 * TRUTH, TRUTH], axis=1)
+    found = sums(truth, predicted, np.zeros(4, dtype=int))
+    assert score("ccc", found).tolist() == pytest.approx([(ccc(TRUTH, PREDICTED) + 1) / 2])

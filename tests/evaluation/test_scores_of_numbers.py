@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from serkit.errors import UserError
-from serkit.evaluation.agreement import ccc
-from serkit.evaluation.intervals import Clusters
-from serkit.evaluation.number_predictions import NumberPredictions
-from serkit.evaluation.number_scores import interval, mean_ccc, scores, tables
+from serkit.evaluation.intervals import interval
+from serkit.evaluation.metrics import ccc
+from serkit.evaluation.predictions import NumberPredictions
+from serkit.evaluation.scores import rows, scores, upgraded
 from serkit.flags import Flag
 
 FLAG = Flag("protocol", "caution", "speakers may be in both parts")
@@ -47,10 +47,10 @@ def test_scores_are_those_of_the_predictions():
             assert table[metric]["low"] < table[metric]["estimate"] < table[metric]["high"]
             assert table[metric]["clusters"] == 6 and "5 degrees" in table[metric]["method"]
         # The mean of the truth itself: no concordance, and the labels' deviation for an error.
-        assert table["mean_predictor"]["ccc"] == pytest.approx(0, abs=1e-12)
-        assert table["mean_predictor"]["rmse"] == pytest.approx(truth.std())
+        assert table["constant"]["ccc"] == pytest.approx(0, abs=1e-12)
+        assert table["constant"]["rmse"] == pytest.approx(truth.std())
     both = [found["targets"][name]["ccc"]["estimate"] for name in predictions.targets]
-    assert found["ccc"]["estimate"] == pytest.approx(np.mean(both)) == pytest.approx(mean_ccc(predictions))
+    assert found["ccc"]["estimate"] == pytest.approx(np.mean(both)) == pytest.approx(predictions.value())
     assert found["ccc"]["low"] < found["ccc"]["estimate"] < found["ccc"]["high"]
     assert "corpora" not in found and list(found["seeds"]) == ["each"]
 
@@ -58,7 +58,7 @@ def test_scores_are_those_of_the_predictions():
 def test_the_mean_of_the_training_part_is_what_has_learned_nothing():
     predictions = made()
     constants = np.broadcast_to([1.0, -1.0], predictions.truth.shape)
-    table = scores(predictions, constants=constants)["targets"]["valence"]["mean_predictor"]
+    table = scores(predictions, learned=constants)["targets"]["valence"]["constant"]
     assert table["mae"] == pytest.approx(np.abs(predictions.truth[:, 0] - 1).mean())
 
 
@@ -67,11 +67,11 @@ def test_speakers_corpora_and_seeds_are_scored_apart():
     found = scores(predictions)
     assert (found["n"], found["utterances"]) == (96, 48)
     of_speaker = predictions.select(np.array(predictions.speakers) == "two/s1")
-    assert found["speakers"]["two/s1"] == {"n": 16, "ccc": pytest.approx(mean_ccc(of_speaker))}
+    assert found["speakers"]["two/s1"] == {"n": 16, "ccc": pytest.approx(of_speaker.value())}
     one = predictions.select(np.array(predictions.corpora) == "one")
     assert found["corpora"]["one"]["n"] == 48
-    assert found["corpora"]["one"]["ccc"]["estimate"] == pytest.approx(mean_ccc(one))
-    each = [mean_ccc(predictions.select(predictions.seeds == seed)) for seed in (0, 1)]
+    assert found["corpora"]["one"]["ccc"]["estimate"] == pytest.approx(one.value())
+    each = [predictions.select(predictions.seeds == seed).value() for seed in (0, 1)]
     assert [found["seeds"]["each"][seed]["ccc"] for seed in ("0", "1")] == pytest.approx(each)
     assert found["seeds"]["mean"]["ccc"] == pytest.approx(np.mean(each))
     assert found["seeds"]["sd"]["ccc"] == pytest.approx(np.std(each, ddof=1))
@@ -93,7 +93,7 @@ def test_speakers_without_a_label_count_for_nothing():
     assert found["targets"]["arousal"] == scores(predictions.select(np.arange(32)))["targets"]["arousal"]
     assert found["targets"]["arousal"]["ccc"]["clusters"] == 4 and found["targets"]["valence"]["ccc"]["clusters"] == 10
     rated, unrated = (predictions.select(np.array(predictions.speakers) == name) for name in ("one/s3", "one/s4"))
-    assert found["speakers"]["one/s3"]["ccc"] == pytest.approx(mean_ccc(rated))
+    assert found["speakers"]["one/s3"]["ccc"] == pytest.approx(rated.value())
     assert found["speakers"]["one/s4"]["ccc"] == pytest.approx(ccc(unrated.truth[:, 0], unrated.values[:, 0]))
     assert found["ccc"]["estimate"] == pytest.approx(
         np.mean([table["ccc"]["estimate"] for table in found["targets"].values()])
@@ -119,7 +119,7 @@ def test_nothing_to_agree_with_is_refused():
     with pytest.raises(UserError, match="one utterance"):
         scores(predictions.select(np.array([0])))
     predictions.truth[:, 1] = np.nan
-    with pytest.raises(UserError, match="fewer than two predictions have a label of 'arousal'"):
+    with pytest.raises(UserError, match="fewer than two utterances have a label of 'arousal'"):
         scores(predictions)
 
 
@@ -141,12 +141,45 @@ def test_intervals_cover_the_truth(speakers):
 
     truth, values = draw(20_000)
     known = {"ccc": ccc(truth.ravel(), values.ravel()), "rmse": np.sqrt(np.mean((truth - values) ** 2))}
-    clusters = Clusters(np.repeat(np.arange(speakers), 12), speakers, "speaker")
+    names = np.repeat([f"x/s{speaker}" for speaker in range(speakers)], 12)
     covered = dict.fromkeys(known, 0)
     for _ in range(400):
         truth, values = draw(speakers)
-        counts = tables(truth.reshape(-1, 1), values.reshape(-1, 1), clusters.numbers)
+        predictions = NumberPredictions(
+            ids=tuple(f"{name}-{n}" for n, name in enumerate(names)),
+            speakers=tuple(names),
+            truth=truth.reshape(-1, 1),
+            values=values.reshape(-1, 1),
+            targets=("valence",),
+            folds=np.ones(len(names), dtype=int),
+            seeds=np.zeros(len(names), dtype=int),
+        )
         for metric, value in known.items():
-            found = interval(metric, counts, clusters)
+            found = interval(predictions, metric)
             covered[metric] += found.low <= value <= found.high
     assert all(0.92 <= count / 400 <= 0.985 for count in covered.values()), covered
+
+
+def test_scores_of_an_older_file_are_read_as_those_of_today():
+    predictions = made(corpora=("one", "two"))
+    today = scores(predictions, [FLAG], predictions.truth - 1)
+    old = {key: value for key, value in today.items() if key != "task"} | {"flags": [FLAG.text], "targets": {}}
+    for name, table in today["targets"].items():
+        constant = {key: value for key, value in table["constant"].items() if key not in ("answer", "of")}
+        rest = {key: value for key, value in table.items() if key != "constant"}
+        old["targets"][name] = {**rest, "mean_predictor": constant}
+    assert upgraded(old) == today == upgraded(today)
+
+
+def test_every_target_has_a_row_for_each_corpus_with_labels_and_the_constant():
+    predictions = made(corpora=("one", "two"))
+    predictions.truth[np.array(predictions.corpora) == "two", 1] = np.nan
+    assert [(row.target, row.kind, row.name, row.n) for row in rows(scores(predictions))] == [
+        ("valence", "all", "", 48),
+        ("valence", "corpus", "one", 24),
+        ("valence", "corpus", "two", 24),
+        ("valence", "constant", "the mean", 48),
+        ("arousal", "all", "", 24),
+        ("arousal", "corpus", "one", 24),
+        ("arousal", "constant", "the mean", 24),
+    ]
