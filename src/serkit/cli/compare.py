@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,14 @@ import typer
 
 from serkit.errors import UserError
 from serkit.terminal import screen, show
+
+
+class Format(StrEnum):
+    """Format of the output."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
 
 
 def compare(
@@ -22,17 +31,16 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the differences in UAR with their intervals into this PNG file.")
     ] = None,
-    format: Annotated[str, typer.Option(help="Output format: table, json or markdown.")] = "table",
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
     """Compare runs: scores, intervals, and whether a difference could be due to chance.
 
     Example: serkit compare runs/linear-baseline runs/compact-cnn --plot differences.png
     """
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
     from serkit.reports import comparison, number_comparison
     from serkit.runs.folder import RunFolder
 
-    choose_format(format, ("table", "json", "markdown"))
     loaded = [RunFolder.load(run) for run in runs]
     if all(run.numbers for run in loaded):
         if plot:
@@ -46,9 +54,9 @@ def compare(
         from serkit.reports.forest import draw
 
         draw(rows, plot)
-    if format == "json":
+    if format is Format.json:
         print_json(rows)
-    elif format == "markdown":
+    elif format is Format.markdown:
         show(comparison.markdown(rows), end="")
     else:
         _print_table(rows)
@@ -78,7 +86,7 @@ def _print_table(rows: list[dict]) -> None:
         console.print(line, highlight=False)
 
 
-def _print_numbers(rows: list[dict], format: str) -> None:
+def _print_numbers(rows: list[dict], format: Format) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -86,10 +94,10 @@ def _print_numbers(rows: list[dict], format: str) -> None:
     from serkit.cli.tables import print_json
     from serkit.reports.number_comparison import cells, markdown, notes
 
-    if format == "json":
+    if format is Format.json:
         print_json(rows)
         return
-    if format == "markdown":
+    if format is Format.markdown:
         show(markdown(rows), end="")
         return
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
