@@ -29,6 +29,7 @@ FLOORS = [
     ["augment"],
     ["finding"],
     ["audio", "emotions", "windowing"],
+    ["registry"],
     ["locks", "options", "spreadsheet", "terminal"],
     ["documents"],
     ["atomic", "flags", "processes", "progress", "text", "toml"],

@@ -8,14 +8,14 @@ write its class and add a line to `AUGMENTATIONS`.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 
 from serkit.audio import resample
-from serkit.errors import UserError, unknown
+from serkit.errors import UserError
+from serkit.registry import Registry
 
 #: Sampling rate of a telephone call in Hz.
 TELEPHONE_RATE = 8000
@@ -302,25 +302,27 @@ def _stretch(signal: np.ndarray, rate: int, semitones: float = 0.0, factor: floa
 
 Augmentation = Noise | Shift | Speed | Pitch | Stretch | Pair | ColouredNoise | Telephone | Codec | Level | Recorded
 
-AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
-    "noise": Noise,
-    "shift": Shift,
-    "speed": Speed,
-    "slower": lambda: Speed((0.9,)),
-    "faster": lambda: Speed((1.1,)),
-    "pitch": Pitch,
-    "stretch": Stretch,
-    "pair": Pair,
-    "coloured_noise": ColouredNoise,
-    "telephone": Telephone,
-    "codec": Codec,
-    "level": Level,
-    "recorded": Recorded,
-}
+AUGMENTATIONS = Registry(
+    "augmentation",
+    {
+        "noise": Noise,
+        "shift": Shift,
+        "speed": Speed,
+        "slower": lambda: Speed((0.9,)),
+        "faster": lambda: Speed((1.1,)),
+        "pitch": Pitch,
+        "stretch": Stretch,
+        "pair": Pair,
+        "coloured_noise": ColouredNoise,
+        "telephone": Telephone,
+        "codec": Codec,
+        "level": Level,
+        "recorded": Recorded,
+    },
+)
 
 
 def build(name: str) -> Augmentation:
     """Make an augmentation by name."""
-    if name not in AUGMENTATIONS:
-        raise unknown("augmentation", name, AUGMENTATIONS)
-    return AUGMENTATIONS[name]()
+    augmentation: Augmentation = AUGMENTATIONS.make(name, {})
+    return augmentation

@@ -134,7 +134,6 @@ def test_a_run_or_two_tables_are_needed(arguments):
 def test_mistakes(tables, tmp_path):
     for arguments, words in [
         (["nowhere"], "nowhere: no such folder"),
-        ([*tables(shared=False), "--format", "csv"], "unknown format 'csv'"),
         (["--train", str(tmp_path / "no.csv"), "--test", str(tmp_path / "test.csv")], "no such file or folder"),
     ]:
         error = run(*arguments).exception

@@ -85,6 +85,29 @@ def test_wrong_requests(run, capsys, arguments, text):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "formats"),
+    [
+        (["corpora", "list"], "'table', 'json'"),
+        (["doctor"], "'table', 'json'"),
+        (["models"], "'table', 'json'"),
+        (["systems"], "'table', 'json'"),
+        (["train", "linear-baseline", "--corpus", "a=b"], "'table', 'json'"),
+        (["evaluate", "default", "--corpus", "a=b"], "'table', 'json'"),
+        (["tune", "linear-baseline"], "'table', 'json'"),
+        (["cross", "linear-baseline", "--corpus", "a=b"], "'table', 'json'"),
+        (["audit"], "'table', 'json'"),
+        (["robustness", "default"], "'table', 'json'"),
+        (["compare", "a", "b"], "'table', 'json', 'markdown'"),
+        (["reproduce"], "'markdown', 'json'"),
+    ],
+)
+def test_a_format_that_a_command_does_not_have(run, capsys, command, formats):
+    assert run([*command, "--format", "xml"]) == 2
+    message = f"serkit: error: Invalid value for '--format': 'xml' is not one of {formats}.\n"
+    assert capsys.readouterr() == ("", message)
+
+
 def test_version_and_help(run, capsys):
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"serkit {serkit.__version__}\n"

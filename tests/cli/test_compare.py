@@ -42,7 +42,6 @@ def test_json_and_markdown(runs):
 
 def test_mistakes(runs):
     for arguments, words in [
-        ((*runs, "--format", "csv"), "unknown format 'csv'"),
         ((runs[0],), "1 run given"),
         ((runs[0], "nowhere"), "nowhere: no such folder"),
     ]:

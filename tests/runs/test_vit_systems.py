@@ -98,7 +98,8 @@ def test_three_stages_are_trained(synthetic, tmp_path):
     teacher, match, student = (made.finished[name].model for name in ("teacher", "match", "student"))
     # The student's head is first trained in the last stage: until then it is what the seed made of it.
     torch.manual_seed(0)
-    new = made._build(made.finished["match"].stage, made.finished["match"].shapes).network
+    stage = made.finished["match"]
+    new = made._build(stage.stage, stage.shapes, stage.classes).network
     head = match.network.head["emotion"].weight
     torch.testing.assert_close(head, new.head["emotion"].weight, rtol=0, atol=0)
     assert not torch.equal(head, student.network.head["emotion"].weight)

@@ -128,6 +128,35 @@ def test_a_part_of_another_name_replaces_the_old_one_with_its_options(plain, wri
     assert system.stages[0].trainer.epochs == 3
 
 
+def test_of_several_bases_later_ones_win(plain, write):
+    write(
+        '[[stages]]\nname = "first"\ntrainer = { epochs = 7, batch_size = 5 }\n[data]\ncopies = ["noise"]', "long.toml"
+    )
+    write('[[stages]]\nname = "first"\ntrainer = { epochs = 9 }', "longer.toml")
+    own = '[system]\nname = "mixed"\n[[stages]]\nname = "first"\ntrainer = { learning_rate = 0.5 }'
+    mixed = write(f'extends = ["own.toml", "long.toml", "longer.toml"]\n{own}', "mixed.toml")
+    base, system = systems.load(plain), systems.load(mixed)
+    changed = {"epochs": 9, "batch_size": 5, "learning_rate": 0.5}
+    assert system.stages[0].trainer == base.stages[0].trainer.model_copy(update=changed)
+    assert system.stages[1:] == base.stages[1:] and system.data == base.data.model_copy(update={"copies": ["noise"]})
+    other = write(f'extends = ["own.toml", "longer.toml", "long.toml"]\n{own}', "other.toml")
+    assert systems.load(other).stages[0].trainer.epochs == 7
+
+
+def test_a_list_of_one_base_or_none(plain, write):
+    assert systems.load(write('extends = ["own.toml"]', "one.toml")) == systems.load(plain)
+    none = write("extends = []\n" + plain.read_text(), "none.toml")
+    assert systems.load(none) == systems.load(plain)
+
+
+def test_two_bases_may_have_a_base_in_common(plain, write):
+    write('extends = "own.toml"\n[[stages]]\nname = "first"\ntrainer = { epochs = 7 }', "left.toml")
+    write('extends = "own.toml"\n[[stages]]\nname = "first"\ntrainer = { batch_size = 5 }', "right.toml")
+    # Later ones win with all they have, that of their own bases included.
+    trainer = systems.load(write('extends = ["left.toml", "right.toml"]', "both.toml")).stages[0].trainer
+    assert (trainer.epochs, trainer.batch_size) == (3, 5)
+
+
 def test_a_chain_of_files(plain, write):
     write('extends = "own.toml"\n[[stages]]\nname = "first"\ntrainer = { epochs = 7 }', "middle.toml")
     last = write('extends = "middle.toml"\n[[stages]]\nname = "first"\ntrainer = { batch_size = 5 }', "last.toml")
@@ -291,7 +320,10 @@ def test_every_mistake_is_one_line_with_the_file(plain, override, message):
         ("[system]\nname = 'x'", "stages: Field required"),
         ("name = 'x'", "system: Field required"),
         ("a = ", "not TOML ("),
-        ("extends = 5", "extends = 5; name a system or a TOML file"),
+        ("extends = 5", "extends = 5; name a system or a TOML file, or list several"),
+        ("extends = ['linear-baseline', 5]", "extends = ['linear-baseline', 5]; name a system or a TOML file"),
+        ("extends = ['linear-baseline', 'own.toml']", "own.toml: extends itself"),
+        ("extends = ['linear-baseline', 'linear-basline']", "unknown system 'linear-basline'"),
         ("extends = 'own.toml'", "own.toml: extends itself"),
         ("extends = 'there.toml'", "there.toml: no such file"),
         ("extends = 'linear-basline'", "unknown system 'linear-basline'. Did you mean 'linear-baseline'?"),

@@ -64,7 +64,7 @@ def test_one_cycle_is_torchs():
             {},
             r"unknown schedule 'cosin'. Did you mean 'cosine'\? Available: constant, cosine, one_cycle, step",
         ),
-        ("step", {"evry": 3}, "schedule 'step': .*evry"),
+        ("step", {"evry": 3}, "unknown option of schedule 'step' 'evry'. Did you mean 'every'"),
         ("step", {"every": 0}, "schedule 'step': every = 0 must be 1 or more"),
         ("step", {"every": -5}, "schedule 'step': every = -5 must be 1 or more"),
         ("step", {"factor": -0.5}, "schedule 'step': with .*-0.5.* the learning rate falls below 0"),

@@ -44,7 +44,7 @@ def test_defaults():
     ("options", "message"),
     [
         ({"name": "patient"}, r"unknown stopping rule 'patient'. Did you mean 'patience'\? Available: .*patience"),
-        ({"name": "patience", "epoch": 3}, "stopping rule 'patience': .*epoch"),
+        ({"name": "patience", "epoch": 3}, "unknown option of stopping rule 'patience' 'epoch'. Did you mean 'epochs'"),
         ({"name": "patience", "epochs": "8"}, "'patience': epochs must be a whole number, got '8'"),
         ({"name": "patience", "epochs": -1}, "'patience': epochs = -1 must be 0 or more"),
         ({"name": "floor", "at": [20, 0.2]}, r"'floor': at is a list of pairs .*, not \[20, 0.2\]"),

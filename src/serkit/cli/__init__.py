@@ -153,7 +153,8 @@ def run(arguments: list[str]) -> int:
         if not hasattr(error, "format_message"):
             raise
         # Empty if no command was given and the help has been printed.
-        return _fail(error.format_message()) if error.format_message() else 2
+        message = error.format_message().replace(": Value error, ", ": ")  # pydantic's words
+        return _fail(message) if message else 2
 
 
 def warn(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.cli import options
 from serkit.errors import UserError
 from serkit.terminal import screen
 
@@ -35,7 +36,7 @@ def audit(
         Path | None,
         typer.Option(help="Table of features (column `file`): check whether they were scaled with the test part."),
     ] = None,
-    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
+    format: options.Output = options.Format.table,
 ) -> None:
     """Find leaks between the training and the test part of a run or of given lists.
 
@@ -47,10 +48,9 @@ def audit(
     Example: serkit audit --train train.jsonl --test test.jsonl --corpus emodb=data/emodb
     """
     from serkit import corpora
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
     from serkit.reports import leakage
 
-    choose_format(format)
     known = corpora.load_all(corpus) if corpus else []
     tables = train is not None or test is not None or validation is not None
     if split is not None and not tables and split.is_file():
@@ -64,7 +64,7 @@ def audit(
             "give either the folder of a run, a table with a column 'part' or 'fold', or both --train TABLE and "
             "--test TABLE; --corpus requires tables"
         )
-    if format == "json":
+    if format is options.Format.json:
         print_json(found.to_dict())
     else:
         _print(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,14 @@ import typer
 
 from serkit.errors import UserError
 from serkit.terminal import screen, show
+
+
+class Format(StrEnum):
+    """Format of the output."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
 
 
 def compare(
@@ -22,16 +31,15 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the differences in UAR with their intervals into this PNG file.")
     ] = None,
-    format: Annotated[str, typer.Option(help="Output format: table, json or markdown.")] = "table",
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
     """Compare runs: scores, intervals, and whether a difference could be due to chance.
 
     Example: serkit compare runs/linear-baseline runs/compact-cnn --plot differences.png
     """
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
     from serkit.reports import comparison
 
-    choose_format(format, ("table", "json", "markdown"))
     rows = comparison.table(runs)
     if plot and "target" in rows[0]:
         raise UserError("--plot draws differences in UAR; these runs predict numbers")
@@ -39,9 +47,9 @@ def compare(
         from serkit.reports.forest import draw
 
         draw(rows, plot)
-    if format == "json":
+    if format is Format.json:
         print_json(rows)
-    elif format == "markdown":
+    elif format is Format.markdown:
         show(comparison.markdown(rows), end="")
     else:
         _print_table(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.cli.options import Format, Output
 from serkit.terminal import screen, show
 
 if TYPE_CHECKING:
@@ -25,16 +25,8 @@ _MOST_COLUMNS = 10
 _MOST_LINES = 10
 
 
-class Format(enum.StrEnum):
-    """Format of the output."""
-
-    table = "table"
-    json = "json"
-
-
 Name = Annotated[str, typer.Argument(help="Name of a corpus; see `serkit corpora list`.", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="Folder of the corpus; for `table`, the file.", show_default=False)]
-Output = Annotated[Format, typer.Option("--format", help="Output format: tables or one JSON document.")]
 
 
 @app.command("list")

@@ -10,23 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
+from serkit.cli import options
 from serkit.terminal import note, screen, show
 
 
 def cross(
-    system: Annotated[str, typer.Argument(help="Name of a system (see `serkit systems`), or a TOML file.")],
+    system: options.System,
     corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER, two or more. Repeatable.")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="KEY=VALUE: override a key of the system's file, e.g. data.target=word."),
-    ] = None,
+    set_: options.Sets = None,
     out: Annotated[Path | None, typer.Option(help="Output folder. Default: runs/cross-SYSTEM.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted matrix.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
-    jobs: Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")] = 0,
-    accelerator: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
-    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
+    seed: options.Seed = 0,
+    jobs: options.FoldJobs = 0,
+    threads: options.FoldThreads = 0,
+    accelerator: options.Accelerator = "auto",
+    format: options.Output = options.Format.table,
 ) -> None:
     """Train a system on each corpus and test it on every other one, with the classes that both have.
 
@@ -35,12 +33,11 @@ def cross(
     Example: serkit cross linear-baseline --corpus emodb=data/emodb --corpus savee=data/savee --out runs/cross
     """
     from serkit import corpora
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
     from serkit.reports.cross import draw
     from serkit.runs.cross import matrix
     from serkit.runs.request import Request
 
-    choose_format(format)
     folder = out or Path("runs") / f"cross-{Path(system).stem}"
     request = Request(
         system,
@@ -54,7 +51,7 @@ def cross(
     )
     found = matrix(request, folder, resume, report=note)
     draw(found, folder / "cross.png")
-    if format == "json":
+    if format is options.Format.json:
         print_json(found)
         return
     _print(found)

@@ -9,26 +9,19 @@ import re
 import shutil
 import subprocess
 import sys
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from serkit.app import PAGE
+from serkit.cli.options import Format, Output
 from serkit.errors import UserError
 from serkit.terminal import show
 
 
-class Format(StrEnum):
-    """Format of the output."""
-
-    table = "table"
-    json = "json"
-
-
-def doctor(format: Annotated[Format, typer.Option(help="Output format.")] = Format.table) -> None:
+def doctor(format: Output = Format.table) -> None:
     """Show what is installed and whether it works. Exit code 1: a recognizer is broken.
 
     Example: serkit doctor

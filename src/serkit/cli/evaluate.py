@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from serkit.atomic import writing
-from serkit.cli.options import CsvSafe
+from serkit.cli import options
 from serkit.errors import UserError
 from serkit.locks import alone
 from serkit.spreadsheet import harmless_rows
@@ -21,12 +21,12 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(help="A bundle (name or folder), a run with a final model, or a card (JSON file).")
     ],
-    corpus: Annotated[list[str], typer.Option(help="NAME=FOLDER; for your own data, table=my.csv. Repeatable.")],
+    corpus: options.Corpora,
     map_: Annotated[
         list[str] | None, typer.Option("--map", help="OLD=NEW renames a label; OLD=drop leaves it out. Repeatable.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
-    csv_safe: CsvSafe = False,
+    csv_safe: options.CsvSafe = False,
     also: Annotated[
         list[str] | None,
         typer.Option(help="NAME=FOLDER: for a card, a corpus that is only used for training. Repeatable."),
@@ -38,7 +38,7 @@ def evaluate(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="For a card: folds trained in parallel; 0: one per core.")] = 0,
-    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
+    format: options.Output = options.Format.table,
 ) -> None:
     """Score a finished recognizer on labeled recordings. Recordings that it was trained on are flagged.
 
@@ -67,12 +67,11 @@ def evaluate(
     import tempfile
 
     from serkit import corpora
-    from serkit.cli.tables import choose_format, print_json, print_scores
+    from serkit.cli.tables import print_json, print_scores
     from serkit.evaluation.evaluate import evaluate as score
     from serkit.evaluation.scores import scores
     from serkit.recognition.recognizer import load
 
-    choose_format(format)
     if out and not out.absolute().parent.is_dir():
         raise UserError(f"{out}: its folder does not exist")
     if out and out.suffix.lower() not in ("", ".csv", ".txt"):
@@ -103,7 +102,7 @@ def evaluate(
             result.predictions.save(temporary)
             if csv_safe:
                 temporary.write_text(harmless_rows(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="")
-    if format == "json":
+    if format is options.Format.json:
         print_json(table)
     else:
         print_scores(table)

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from serkit.cli import report
+from serkit.cli.options import Format, Output
 from serkit.errors import UserError
 from serkit.recognition.bundle import Bundle, Score, available
 from serkit.terminal import screen, show
 
 
-class Format(StrEnum):
-    """Format of the output."""
-
-    table = "table"
-    json = "json"
-
-
-def models(format: Annotated[Format, typer.Option(help="Output format.")] = Format.table) -> None:
+def models(format: Output = Format.table) -> None:
     """List the recognizers available by name: size, labels, scores, license.
 
     Example: serkit models --format json

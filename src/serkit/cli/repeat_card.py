@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from serkit.cli.options import Format
 from serkit.errors import UserError
 from serkit.terminal import note, show
 
@@ -18,7 +19,7 @@ def repeat_card(
     also: Sequence[str],
     folder: Path | None,
     jobs: int,
-    format: str,
+    format: Format,
     refused: Mapping[str, Any],
 ) -> None:
     """Repeat a card and print the result; exit with code 1 if a score differs.
@@ -29,14 +30,13 @@ def repeat_card(
         also: NAME=FOLDER of each corpus that is only used for training.
         folder: folder of the new run; None: `runs/CARD-repeated`, named after the folder of a `card.json`.
         jobs: number of folds trained in parallel.
-        format: `table` or `json`.
+        format: of the output.
         refused: options that only recognizers take, with their values.
     """
     from serkit import corpora
-    from serkit.cli.tables import choose_format, print_json, print_scores
+    from serkit.cli.tables import print_json, print_scores
     from serkit.runs.repetition import repeat
 
-    choose_format(format)
     for option, value in refused.items():
         if value:
             raise UserError(
@@ -52,7 +52,7 @@ def repeat_card(
         jobs,
         report=note,
     )
-    if format == "json":
+    if format is Format.json:
         differences = [{"value": value, "card": before, "here": now} for value, before, now in found.differences]
         print_json({"equal": not found.differences, "compared": found.compared, "differences": differences})
     else:

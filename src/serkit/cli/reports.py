@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from serkit.cli import warn
+from serkit.cli import options, warn
 from serkit.errors import unknown
 from serkit.terminal import screen, show
 
@@ -24,19 +24,18 @@ def report(
     ] = None,
     errors: Annotated[int, typer.Option(min=0, help="Number of the worst errors on the page.")] = 24,
     sound: Annotated[bool, typer.Option(help="Include the recordings in the page.")] = True,
-    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
+    format: options.Output = options.Format.table,
 ) -> None:
     """Rewrite a run's report, and print its scores slice by slice.
 
     Example: serkit report runs/compact-cnn --by sex --by snr
     """
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
     from serkit.evaluation.slices import TITLES
     from serkit.reports.failures import find
     from serkit.reports.report import write
     from serkit.runs.folder import RunFolder
 
-    choose_format(format)
     for name in by or ():
         if name not in TITLES:
             raise unknown("property", name, TITLES)
@@ -47,7 +46,7 @@ def report(
     if failures.missing:
         warn(f"no slices and no errors: {failures.missing}")
     chosen = {name: rows for name, rows in failures.slices.items() if name in (by or TITLES)}
-    if format == "json":
+    if format is options.Format.json:
         print_json(chosen)
         return
     for name, rows in chosen.items():

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from serkit.cli import options
 from serkit.terminal import note, show
 
 # Longer tables and figures are listed by their first and last row.
 _MOST_ROWS = 20
+
+
+class Format(StrEnum):
+    """Format of the output."""
+
+    markdown = "markdown"
+    json = "json"
 
 
 def reproduce(
@@ -21,10 +30,7 @@ def reproduce(
     corpus: Annotated[
         list[str] | None, typer.Option(help="NAME=FOLDER; each corpus is run separately. Repeatable.")
     ] = None,
-    also: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=FOLDER: corpus for stages that train on further corpora; not scored. Repeatable."),
-    ] = None,
+    also: options.Also = None,
     protocol: Annotated[
         list[str] | None, typer.Option(help="Protocol to use instead of the paper's. Repeatable for a table.")
     ] = None,
@@ -40,10 +46,10 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option(help="Output folder for runs, tables and pictures. Default: runs/PAPER.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
-    jobs: Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")] = 0,
-    format: Annotated[str, typer.Option(help="Output format: markdown or json.")] = "markdown",
+    seed: options.Seed = 0,
+    jobs: options.FoldJobs = 0,
+    threads: options.FoldThreads = 0,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.markdown,
 ) -> None:
     """Reproduce a published table or figure next to the published values. Interrupted work continues.
 
@@ -51,9 +57,8 @@ def reproduce(
     """
 
     from serkit import papers
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
 
-    choose_format(format, ("markdown", "json"))
     if paper is None:
         for name in papers.available():
             show(f"{name}: {papers.load(name).paper.title}")
@@ -88,4 +93,4 @@ def reproduce(
         rows=rows or (),
         also=corpora.load_all(also) if also else (),
     )
-    print_json(result.to_dict()) if format == "json" else show(page(loaded, result))
+    print_json(result.to_dict()) if format is Format.json else show(page(loaded, result))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from serkit.cli import options
 from serkit.cli.evaluate import parse_map
 from serkit.errors import UserError, unknown
 from serkit.terminal import note, screen, show
@@ -38,17 +39,16 @@ def robustness(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed of noise, voices and rooms.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Number of threads.")] = 1,
-    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
+    format: options.Output = options.Format.table,
 ) -> None:
     """Score a run or a bundle on recordings degraded more and more by noise, telephones, rooms, ...
 
     Example: serkit robustness runs/compact-cnn --curve noise --curve telephone
     """
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
     from serkit.evaluation.robustness import CURVES
     from serkit.reports import robustness as report
 
-    choose_format(format)
     # All arguments are checked before the recordings are read.
     curves, mapping = curve or list(CURVES), parse_map(map_ or ())
     for name in curves:
@@ -66,7 +66,7 @@ def robustness(
     else:
         measured, failed = report.of_bundle(model, corpus or (), mapping, curves, seed, jobs)
     report.write(measured, folder)
-    if format == "json":
+    if format is options.Format.json:
         print_json(measured)
     else:
         _print(measured)

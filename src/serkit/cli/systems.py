@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 
+from serkit.cli import options
 from serkit.terminal import screen
 
 
 def systems(
     system: Annotated[str | None, typer.Argument(help="Name of a system, or a TOML file.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE: override a key of the system's file.")
-    ] = None,
+    set_: options.Sets = None,
     classes: Annotated[int, typer.Option(min=2, help="Number of classes for the parameter count.")] = 7,
-    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
+    format: options.Output = options.Format.table,
 ) -> None:
     """List the systems, or show one in full: stages, parameters, multiply-adds.
 
@@ -24,12 +23,11 @@ def systems(
     from rich.table import Table
 
     from serkit import systems as available
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
 
-    choose_format(format)
     if system is None:
         rows = [available.load(name) for name in available.available()]
-        if format == "json":
+        if format is options.Format.json:
             print_json(
                 [{"name": row.system.name, "title": row.system.title, "paper": row.system.paper} for row in rows]
             )
@@ -46,7 +44,7 @@ def systems(
     from serkit.runs.sizes import sizes
 
     counted = sizes(loaded, classes)
-    if format == "json":
+    if format is options.Format.json:
         print_json({**loaded.model_dump(mode="json"), "sizes": counted})
         return
     table = Table(

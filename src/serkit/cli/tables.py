@@ -6,19 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.errors import unknown
 from serkit.terminal import screen, show
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from serkit.evaluation.metrics import Metric
-
-
-def choose_format(name: str, allowed: tuple[str, ...] = ("table", "json")) -> None:
-    """Raise an error for an output format that a command does not have."""
-    if name not in allowed:
-        raise unknown("format", name, allowed)
 
 
 def print_json(content: Any) -> None:

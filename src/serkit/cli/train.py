@@ -10,19 +10,14 @@ from typing import Annotated
 
 import typer
 
+from serkit.cli import options
 from serkit.terminal import note, show
 
 
 def train(
-    system: Annotated[str, typer.Argument(help="Name of a system (see `serkit systems`), or a TOML file.")],
-    corpus: Annotated[
-        list[str],
-        typer.Option(help="NAME=FOLDER; for your own data, table=my.csv or folder=my_folder. Repeatable."),
-    ],
-    also: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=FOLDER: corpus for stages that train on further corpora; not scored. Repeatable."),
-    ] = None,
+    system: options.System,
+    corpus: options.Corpora,
+    also: options.Also = None,
     protocol: Annotated[str, typer.Option(help="How speakers and recordings are separated.")] = "clean",
     test_on: Annotated[
         list[str] | None,
@@ -30,36 +25,32 @@ def train(
             help="NAME: corpus to test on with --protocol cross-corpus. Repeatable. Default: each corpus in turn."
         ),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="KEY=VALUE: override a key of the system's file, e.g. data.target=age."),
-    ] = None,
+    set_: options.Sets = None,
     sweep: Annotated[
         list[str] | None,
         typer.Option(help="KEY=A,B,...: try all values and choose on validation. Repeatable for a grid."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: runs/SYSTEM.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
+    seed: options.Seed = 0,
     final: Annotated[bool, typer.Option(help="Also train a final model on all data, for export.")] = True,
     baseline: Annotated[bool, typer.Option(help="Also score the linear baseline on the same folds.")] = True,
-    jobs: Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")] = 0,
-    accelerator: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
-    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
+    jobs: options.FoldJobs = 0,
+    threads: options.FoldThreads = 0,
+    accelerator: options.Accelerator = "auto",
+    format: options.Output = options.Format.table,
 ) -> None:
     """Train a system, score it honestly, and keep a model for export.
 
     Example: serkit train linear-baseline --corpus table=calls.csv --out runs/calls
     """
     from serkit import corpora
-    from serkit.cli.tables import choose_format, print_json, print_scores
+    from serkit.cli.tables import print_json, print_scores
     from serkit.reports.report import write
     from serkit.runs.card import Card
     from serkit.runs.request import Request
     from serkit.runs.runner import run
 
-    choose_format(format)
     sets = [*(set_ or ()), *([f"protocols.{protocol}.tested={json.dumps(test_on)}"] if test_on else ())]
     folder = out or Path("runs") / Path(system).stem
     request = Request(
@@ -80,7 +71,7 @@ def train(
     scores = run(request, folder, resume, report=note)
     page = write(folder)
     card = Card.of(folder)
-    if format == "json":
+    if format is options.Format.json:
         print_json({**scores, "run": card.run})
         return
     print_scores(scores)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serkit.cli import options
 from serkit.terminal import note, screen, show
 
 if TYPE_CHECKING:
@@ -20,10 +21,7 @@ def tune(
     system: Annotated[
         str | None, typer.Argument(help="Name of a system, or a TOML file. Default: show the search in --out.")
     ] = None,
-    corpus: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=FOLDER; for your own data, table=my.csv or folder=my_folder. Repeatable."),
-    ] = None,
+    corpus: options.AnyCorpora = None,
     space: Annotated[
         Path | None, typer.Option(help="TOML file with a table `search` or `rounds`. Default: the system's file.")
     ] = None,
@@ -41,10 +39,7 @@ def tune(
         int | None, typer.Option(min=2, help="Number of folds inside the training part. Default: 5.")
     ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Search on all data, without a held-out test part.")] = False,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="KEY=VALUE: override a key of the system's file, e.g. data.target=word."),
-    ] = None,
+    set_: options.Sets = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the search. Default: runs/SYSTEM-search.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Parallel trials.")] = 1,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads per worker.")] = 1,
@@ -52,19 +47,19 @@ def tune(
         str | None, typer.Option(help="URL of a database shared by several machines. Default: a file in --out.")
     ] = None,
     study: Annotated[str, typer.Option(help="Name of the search in the database.")] = "search",
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
+    seed: options.Seed = 0,
     heartbeat: Annotated[
         int, typer.Option(min=1, help="Interval in s; a trial silent for three intervals is repeated.")
     ] = 10,
-    accelerator: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
-    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
+    accelerator: options.Accelerator = "auto",
+    format: options.Output = options.Format.table,
 ) -> None:
     """Search hyperparameters inside the training part. The same command joins or resumes a search.
 
     Example: serkit tune linear-baseline --corpus table=calls.csv --space space.toml --trials 40 --workers 2
     """
     from serkit import corpora
-    from serkit.cli.tables import choose_format, print_json
+    from serkit.cli.tables import print_json
     from serkit.errors import UserError
     from serkit.tuning import results
     from serkit.tuning.rounds import read
@@ -72,7 +67,6 @@ def tune(
     from serkit.tuning.study import open_storage
     from serkit.tuning.trial import Task
 
-    choose_format(format)
     if system is None:
         if out is None:
             raise UserError("give a system to search, or the folder of a search to show: serkit tune --out FOLDER")
@@ -88,7 +82,7 @@ def tune(
         request = Request(task, recipe, workers, threads, storage, study, heartbeat)
         found = run(request, folder, report=note)
         out = folder
-    if format == "json":
+    if format is options.Format.json:
         print_json(_as_json(found))
     else:
         _print(found, out)

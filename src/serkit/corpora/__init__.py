@@ -6,35 +6,39 @@ line to `READERS`.
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from serkit import finding
 from serkit.corpora.corpus import Channel, Corpus, CorpusWarning, Facts, Utterance
-from serkit.errors import UserError, unknown
+from serkit.errors import UserError
+from serkit.registry import Registry
 from serkit.text import clean
 
 __all__ = ["READERS", "Channel", "Corpus", "CorpusWarning", "Facts", "Utterance", "facts", "load", "load_all"]
 
-READERS = {
-    "aesdd": "serkit.corpora.aesdd",
-    "casia": "serkit.corpora.casia",
-    "cremad": "serkit.corpora.cremad",
-    "emodb": "serkit.corpora.emodb",
-    "folder": "serkit.corpora.folder",
-    "iemocap": "serkit.corpora.iemocap",
-    "librispeech": "serkit.corpora.librispeech",
-    "librispeech-words": "serkit.corpora.librispeech_words",
-    "ravdess": "serkit.corpora.ravdess",
-    "savee": "serkit.corpora.savee",
-    "synthetic": "serkit.corpora.synthetic",
-    "table": "serkit.corpora.table",
-    "tava": "serkit.corpora.tava",
-    "tess": "serkit.corpora.tess",
-}
+READERS = Registry(
+    "corpus",
+    {
+        "aesdd": "serkit.corpora.aesdd",
+        "casia": "serkit.corpora.casia",
+        "cremad": "serkit.corpora.cremad",
+        "emodb": "serkit.corpora.emodb",
+        "folder": "serkit.corpora.folder",
+        "iemocap": "serkit.corpora.iemocap",
+        "librispeech": "serkit.corpora.librispeech",
+        "librispeech-words": "serkit.corpora.librispeech_words",
+        "ravdess": "serkit.corpora.ravdess",
+        "savee": "serkit.corpora.savee",
+        "synthetic": "serkit.corpora.synthetic",
+        "table": "serkit.corpora.table",
+        "tava": "serkit.corpora.tava",
+        "tess": "serkit.corpora.tess",
+    },
+)
 
 
 def facts(name: str) -> Facts:
@@ -90,7 +94,5 @@ def split(specification: str) -> tuple[str, str]:
     return name, folder
 
 
-def _reader(name: str):
-    if name not in READERS:
-        raise unknown("corpus", name, READERS)
-    return importlib.import_module(READERS[name])
+def _reader(name: str) -> Any:
+    return READERS.find(name)

@@ -7,30 +7,32 @@ line to `FEATURES`.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from serkit.errors import UserError, unknown
-from serkit.options import make
+from serkit.errors import UserError
+from serkit.registry import Registry
 
-FEATURES = {
-    "chroma_square": "serkit.features.square:ChromaSquare",
-    "f0_egg": "serkit.features.f0_egg:F0Egg",
-    "f0_robust": "serkit.features.f0_robust:F0Robust",
-    "is09": "serkit.features.is09:Is09",
-    "is09_descriptors": "serkit.features.is09_descriptors:Is09Descriptors",
-    "log_mel": "serkit.features.log_mel:LogMel",
-    "log_mel_functionals": "serkit.features.log_mel_functionals:LogMelFunctionals",
-    "logmel_image": "serkit.features.logmel_image:LogmelImage",
-    "mel_square": "serkit.features.square:MelSquare",
-    "mfcc": "serkit.features.mfcc:Mfcc",
-    "mfcc_square": "serkit.features.square:MfccSquare",
-    "speech_functionals": "serkit.features.speech_functionals:SpeechFunctionals",
-    "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
-    "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
-}
+FEATURES = Registry(
+    "feature",
+    {
+        "chroma_square": "serkit.features.square:ChromaSquare",
+        "f0_egg": "serkit.features.f0_egg:F0Egg",
+        "f0_robust": "serkit.features.f0_robust:F0Robust",
+        "is09": "serkit.features.is09:Is09",
+        "is09_descriptors": "serkit.features.is09_descriptors:Is09Descriptors",
+        "log_mel": "serkit.features.log_mel:LogMel",
+        "log_mel_functionals": "serkit.features.log_mel_functionals:LogMelFunctionals",
+        "logmel_image": "serkit.features.logmel_image:LogmelImage",
+        "mel_square": "serkit.features.square:MelSquare",
+        "mfcc": "serkit.features.mfcc:Mfcc",
+        "mfcc_square": "serkit.features.square:MfccSquare",
+        "speech_functionals": "serkit.features.speech_functionals:SpeechFunctionals",
+        "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
+        "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
+    },
+)
 
 # Maximum samples to transform for a second of sound; at 16 kHz, each may be in up to 524 frames.
 _MOST_SAMPLES = 1 << 23
@@ -70,18 +72,11 @@ def build(name: str, **options: Any) -> Feature:
     Raises:
         UserError: a name or option is unknown, a value is invalid, or the feature has another version.
     """
-    if name not in FEATURES:
-        raise unknown("feature", name, FEATURES)
-    module, _, attribute = FEATURES[name].partition(":")
-    kind = getattr(importlib.import_module(module), attribute)
+    kind = FEATURES.find(name)
     version = options.pop("version", kind.version)
     if version != kind.version:
         raise UserError(f"feature '{name}' version {version} is required; this serkit computes version {kind.version}")
-    known = [field.name for field in dataclasses.fields(kind)]
-    for option in options:
-        if option not in known:
-            raise unknown(f"option of feature '{name}'", option, known)
-    feature = make(f"feature '{name}'", kind, options)
+    feature: Feature = FEATURES.make(name, options)
     _check_size(feature)
     return feature
 

@@ -5,45 +5,40 @@ To add one, write its file (a `Method`) and add its line to `METHODS`.
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.errors import unknown
-from serkit.options import make
+from serkit.registry import Registry
 
 if TYPE_CHECKING:
     from serkit.methods.method import Method
 
-METHODS = {
-    "anti_transfer": "serkit.methods.anti_transfer:AntiTransfer",
-    "feature_distillation": "serkit.methods.feature_distillation:FeatureDistillation",
-    "feature_matching": "serkit.methods.feature_matching:FeatureMatching",
-    "focal": "serkit.methods.focal:Focal",
-    "fixed": "serkit.methods.fixed:Fixed",
-    "hard_examples": "serkit.methods.hard_examples:HardExamples",
-    "regression": "serkit.methods.regression:Regression",
-    "rh_emo": "serkit.methods.rh_emo:RhEmo",
-    "supervised": "serkit.methods.supervised:Supervised",
-    "svm": "serkit.methods.svm:Svm",
-}
+METHODS = Registry(
+    "method",
+    {
+        "anti_transfer": "serkit.methods.anti_transfer:AntiTransfer",
+        "feature_distillation": "serkit.methods.feature_distillation:FeatureDistillation",
+        "feature_matching": "serkit.methods.feature_matching:FeatureMatching",
+        "focal": "serkit.methods.focal:Focal",
+        "fixed": "serkit.methods.fixed:Fixed",
+        "hard_examples": "serkit.methods.hard_examples:HardExamples",
+        "regression": "serkit.methods.regression:Regression",
+        "rh_emo": "serkit.methods.rh_emo:RhEmo",
+        "supervised": "serkit.methods.supervised:Supervised",
+        "svm": "serkit.methods.svm:Svm",
+    },
+)
 
 
 def method_class(name: str) -> type[Method]:
     """Return the class of a method by name."""
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
-    module, _, attribute = METHODS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    kind: type[Method] = METHODS.find(name)
+    return kind
 
 
 def config(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything about a method that decides what it trains: name, version and all options, defaults too."""
-    kind = method_class(name)
-    parameters = inspect.signature(kind).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-    return {"name": name, "version": kind.version, **defaults, **options}
+    return {"name": name, "version": method_class(name).version, **METHODS.defaults(name), **options}
 
 
 def earlier(name: str, options: Mapping[str, Any]) -> list[str]:
@@ -58,8 +53,5 @@ def build(name: str, **options: Any) -> Method:
     Raises:
         UserError: unknown name or option, or a value that cannot be.
     """
-    kind = method_class(name)
-    for option in options:
-        if option not in inspect.signature(kind).parameters:
-            raise unknown(f"option of method '{name}'", option, inspect.signature(kind).parameters)
-    return make(f"method '{name}'", kind, options)
+    method: Method = METHODS.make(name, options)
+    return method

@@ -5,53 +5,48 @@ To add one, write its file (a `Network`) and add its line to `NETWORKS`.
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.errors import unknown
-from serkit.options import make
+from serkit.registry import Registry
 
 if TYPE_CHECKING:
     from serkit.networks.network import Network
 
-NETWORKS = {
-    "acln": "serkit.networks.acln:Acln",
-    "ast": "serkit.networks.ast:Ast",
-    "bilstm": "serkit.networks.bilstm:BiLstm",
-    "bulba": "serkit.networks.spectral_cnn:Bulba",
-    "charma": "serkit.networks.spectral_cnn:Charma",
-    "cnn": "serkit.networks.cnn:Cnn",
-    "crnn": "serkit.networks.crnn:Crnn",
-    "ensemble": "serkit.networks.ensemble:Ensemble",
-    "fcn": "serkit.networks.fcn:Fcn",
-    "fused": "serkit.networks.fused:Fused",
-    "linear": "serkit.networks.linear:Linear",
-    "mlp": "serkit.networks.mlp:Mlp",
-    "resnet18": "serkit.networks.resnet18:Resnet18",
-    "septr": "serkit.networks.septr:Septr",
-    "rh_emo": "serkit.networks.rh_emo:RhEmo",
-    "squirtle": "serkit.networks.spectral_cnn:Squirtle",
-    "vgg16": "serkit.networks.vgg16:Vgg16",
-    "vit": "serkit.networks.vit:Vit",
-}
+NETWORKS = Registry(
+    "network",
+    {
+        "acln": "serkit.networks.acln:Acln",
+        "ast": "serkit.networks.ast:Ast",
+        "bilstm": "serkit.networks.bilstm:BiLstm",
+        "bulba": "serkit.networks.spectral_cnn:Bulba",
+        "charma": "serkit.networks.spectral_cnn:Charma",
+        "cnn": "serkit.networks.cnn:Cnn",
+        "crnn": "serkit.networks.crnn:Crnn",
+        "ensemble": "serkit.networks.ensemble:Ensemble",
+        "fcn": "serkit.networks.fcn:Fcn",
+        "fused": "serkit.networks.fused:Fused",
+        "linear": "serkit.networks.linear:Linear",
+        "mlp": "serkit.networks.mlp:Mlp",
+        "resnet18": "serkit.networks.resnet18:Resnet18",
+        "septr": "serkit.networks.septr:Septr",
+        "rh_emo": "serkit.networks.rh_emo:RhEmo",
+        "squirtle": "serkit.networks.spectral_cnn:Squirtle",
+        "vgg16": "serkit.networks.vgg16:Vgg16",
+        "vit": "serkit.networks.vit:Vit",
+    },
+)
 
 
 def network_class(name: str) -> type[Network]:
     """Return the class of a network by name."""
-    if name not in NETWORKS:
-        raise unknown("network", name, NETWORKS)
-    module, _, attribute = NETWORKS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    kind: type[Network] = NETWORKS.find(name)
+    return kind
 
 
 def config(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything about a network that decides its weights: name, version and all options, defaults too."""
-    kind = network_class(name)
-    parameters = inspect.signature(kind).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-    return {"name": name, "version": kind.version, **defaults, **options}
+    return {"name": name, "version": network_class(name).version, **NETWORKS.defaults(name), **options}
 
 
 def build(
@@ -68,9 +63,5 @@ def build(
     Raises:
         UserError: unknown name or option, or an input or a value the network cannot take.
     """
-    kind = network_class(name)
-    known = [p for p in inspect.signature(kind).parameters if p not in ("inputs", "outputs")]
-    for option in options:
-        if option not in known:
-            raise unknown(f"option of network '{name}'", option, known)
-    return make(f"network '{name}'", kind, options, dict(inputs), dict(outputs))
+    network: Network = NETWORKS.make(name, options, dict(inputs), dict(outputs))
+    return network

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from serkit.errors import UserError, unknown
+from serkit.errors import UserError
+from serkit.registry import Registry
 
 #: Sampling rate of all detectors in Hz.
 RATE = 16000
@@ -83,7 +83,7 @@ class Everything:
         return [True] * (len(samples) // self.frame)
 
 
-DETECTORS: dict[str, Callable[[], Detector]] = {"webrtc": WebRtc, "silero": Silero, "none": Everything}
+DETECTORS = Registry("detector", {"webrtc": WebRtc, "silero": Silero, "none": Everything})
 
 
 def build(name: str) -> Detector:
@@ -92,9 +92,8 @@ def build(name: str) -> Detector:
     Raises:
         UserError: the detector is unknown, or its library is not installed.
     """
-    if name not in DETECTORS:
-        raise unknown("detector", name, DETECTORS)
-    return DETECTORS[name]()
+    detector: Detector = DETECTORS.make(name, {})
+    return detector
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Systems: TOML files with only choices in them, and the frame that runs them.
 
-To add one, write its file; `extends` names a base of which it lists only what differs.
+To add one, write its file; `extends` names a base, or several, of which it lists only what differs.
 """
 
 from __future__ import annotations
@@ -95,14 +95,18 @@ def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
     if str(path.resolve()) in below:
         raise UserError(f"{path}: extends itself")
     table = documents.read_toml(path)
-    base = table.pop("extends", None)
-    if base is None:
-        return table
-    if not isinstance(base, str):
-        raise UserError(f"{path}: extends = {base!r}; name a system or a TOML file")
-    if base.endswith(".toml"):
-        base = path.parent / base
-    return _merge(_resolve(base, (*below, str(path.resolve()))), table)
+    merged: dict[str, Any] = {}
+    for base in _bases(path, table.pop("extends", [])):
+        merged = _merge(merged, _resolve(base, (*below, str(path.resolve()))))
+    return _merge(merged, table)
+
+
+def _bases(path: Path, extends: Any) -> list[str | Path]:
+    """Return the systems that a file extends, those that win last."""
+    names = [extends] if isinstance(extends, str) else extends
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: extends = {extends!r}; name a system or a TOML file, or list several")
+    return [path.parent / name if name.endswith(".toml") else name for name in names]
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ every step. To add one, write its class and add its line to `PERTURBATIONS`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from serkit.errors import UserError, unknown
 from serkit.networks.network import Batch
-from serkit.options import make
+from serkit.registry import Registry
 
 
 def _view(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
@@ -156,16 +155,18 @@ def _strip(items: int, size: int, widest: int) -> Tensor:
 
 Perturbation = Crop | Tilt | Warp | Mask
 
-PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {
-    "crop": Crop,
-    "mask": Mask,
-    "tilt": Tilt,
-    "warp": Warp,
-}
+PERTURBATIONS = Registry(
+    "perturbation",
+    {
+        "crop": Crop,
+        "mask": Mask,
+        "tilt": Tilt,
+        "warp": Warp,
+    },
+)
 
 
 def build(name: str, **options: Any) -> Perturbation:
     """Make a perturbation by name."""
-    if name not in PERTURBATIONS:
-        raise unknown("perturbation", name, PERTURBATIONS)
-    return make(f"perturbation '{name}'", PERTURBATIONS[name], options)
+    perturbation: Perturbation = PERTURBATIONS.make(name, options)
+    return perturbation

@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from serkit.errors import UserError, unknown
+from serkit.errors import UserError
 from serkit.options import check
+from serkit.registry import Registry
 
 Schedule = Callable[[float, int], float]
 
@@ -51,12 +52,15 @@ def one_cycle(epoch: float, epochs: int, peak: float = 0.3, start: float = 0.04,
     return end + (1 - end) * (1 + math.cos(math.pi * done)) / 2
 
 
-SCHEDULES: dict[str, Callable[..., float]] = {
-    "constant": constant,
-    "cosine": cosine,
-    "one_cycle": one_cycle,
-    "step": step,
-}
+SCHEDULES = Registry(
+    "schedule",
+    {
+        "constant": constant,
+        "cosine": cosine,
+        "one_cycle": one_cycle,
+        "step": step,
+    },
+)
 
 
 def build(name: str, **options: float) -> Schedule:
@@ -65,8 +69,7 @@ def build(name: str, **options: float) -> Schedule:
     Raises:
         UserError: unknown name or option, or a value that cannot be.
     """
-    if name not in SCHEDULES:
-        raise unknown("schedule", name, SCHEDULES)
+    SCHEDULES.check(name, options, 2)
     check(f"schedule '{name}'", SCHEDULES[name], options)
     schedule = partial(SCHEDULES[name], **options)
     try:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from serkit.errors import UserError, unknown
-from serkit.options import make
+from serkit.registry import Registry
 
 Verdict = Literal["go", "stop", "abandon"]
 
@@ -264,15 +264,18 @@ class Qualification2(Qualification):
         super().__init__(classes, a, b2, b3, c_macro_f1, c_accuracy, c_need)
 
 
-RULES: dict[str, Callable[..., Stopping]] = {
-    "combined": Combined,
-    "floor": Floor,
-    "fold_floor": FoldFloor,
-    "patience": Patience,
-    "qualification": Qualification,
-    "qualification_2": Qualification2,
-    "stalled": Stalled,
-}
+RULES = Registry(
+    "stopping rule",
+    {
+        "combined": Combined,
+        "floor": Floor,
+        "fold_floor": FoldFloor,
+        "patience": Patience,
+        "qualification": Qualification,
+        "qualification_2": Qualification2,
+        "stalled": Stalled,
+    },
+)
 
 
 def build(name: str, **options: Any) -> Stopping:
@@ -281,9 +284,8 @@ def build(name: str, **options: Any) -> Stopping:
     Raises:
         UserError: unknown name or option, or a value that cannot be.
     """
-    if name not in RULES:
-        raise unknown("stopping rule", name, RULES)
-    return make(f"stopping rule '{name}'", RULES[name], options)
+    rule: Stopping = RULES.make(name, options)
+    return rule
 
 
 def _sign(monitor: str) -> int:
