@@ -29,7 +29,7 @@ def test_the_same_name_twice(toy):
 def test_a_model_without_its_card(toy, tmp_path):
     shutil.copytree(toy, tmp_path / "bare")
     (tmp_path / "bare" / "CARD.md").write_bytes(b"caf\xe9")
-    with pytest.raises(UserError, match=r"CARD\.md: not UTF-8"):
+    with pytest.raises(UserError, match=r"CARD\.md: is not UTF-8"):
         Models.load([str(tmp_path / "bare")])
     (tmp_path / "bare" / "CARD.md").unlink()
     with pytest.raises(UserError, match=r"CARD\.md: missing; copy the whole bundle again"):

@@ -41,7 +41,7 @@ def test_it_has_nothing_to_train():
     ("inputs", "outputs", "options", "problem"),
     [
         ({"a": (3,), "b": (4,)}, {"emotion": 3}, {}, r"view 'b' must have shape \(3,\), got \(4,\)"),
-        (INPUTS, {"emotion": 3, "sex": 2}, {}, "one target, not 2"),
+        (INPUTS, {"emotion": 3, "sex": 2}, {}, "an ensemble must have one target, got 2"),
         (INPUTS, {"emotion": 3}, {"shares": {"a": 1.0}}, "above 0 for each of b, a"),
         (INPUTS, {"emotion": 3}, {"shares": {"a": 1.0, "b": 0.0}}, "above 0"),
     ],

@@ -129,7 +129,7 @@ def test_init_decides_how_maps_shrink():
 @pytest.mark.parametrize(
     ("shape", "options", "message"),
     [
-        ((4, None), {}, r"a fixed \(channels, height, width\)"),
+        ((4, None), {}, r"must have a fixed shape \(channels, height, width\), got \(4, None\)"),
         ((3, 64, 64), {"quaternion": True}, r"must have a fixed shape \(1 or 4, height, width\), got \(3, 64, 64\)"),
         ((1, 31, 64), {}, "is 31 x 64; five pools need 32 x 32"),
         ((1, 64, 64), {"channels": [64]}, r"channels must have one number for each of 5 blocks, got \[64\]"),

@@ -277,7 +277,7 @@ def test_an_option_of_a_part_that_is_given_by_its_name_alone():
         ("stages.second.reset=['head']", "stages.second: reset and refit are about what start_from brings along"),
         ("stages.second.name=first", "two stages are named 'first'"),
         ("stages.second.name=a.b", "stages.a.b.name: the name of a stage must be one word of letters, digits, - and _"),
-        ("stages.second.name='*'", "a stage's name is one word"),
+        ("stages.second.name='*'", "the name of a stage must be one word"),
         ("data.target=[]", "data.target: List should have at least 1 item"),
         ("data.corpora=[]", "Input should be 'scored' or 'all' (received [])"),
         ("extends=compact-cnn", "--set extends=compact-cnn: extends, search and rounds stand in a system's file only"),

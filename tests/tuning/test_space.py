@@ -31,7 +31,7 @@ def test_keys_may_be_quoted_or_not():
         ({"low": 3, "high": 2}, "low must be at most high, got low = 3, high = 2"),
         ({"low": 0, "high": 2, "log": True}, "log needs low > 0"),
         ({"low": 1, "high": 2, "log": True, "step": 1}, "takes no step"),
-        ({"low": 1, "high": 2, "step": 0}, "step = 0"),
+        ({"low": 1, "high": 2, "step": 0}, "step must be above 0, got 0"),
         ({"values": [1], "low": 1, "high": 2}, "give either values, or low and high"),
         ({"values": [1, 2], "log": True}, "log and step belong to low and high"),
         ({"values": [1, 2], "each": 0}, "each = 0"),

@@ -134,8 +134,8 @@ def _step(message: bytes | str, live: Stream) -> Callable[[], list[Event]] | Non
         case {"type": "skip", "samples": int(lost)} if 0 < lost <= _MOST_LOST and lost is not True:
             return lambda: live.skip(lost)
     raise UserError(
-        f"a text must be {{'type': 'finish'}} or {{'type': 'skip', 'samples': N}} with N from 1 to {_MOST_LOST}, "
-        f"got {len(message)} other characters"
+        f"a text of {len(message)} characters must be {{'type': 'finish'}} or {{'type': 'skip', 'samples': N}} "
+        f"with N from 1 to {_MOST_LOST}"
     )
 
 
