@@ -142,7 +142,7 @@ def _tidy(folder: Path) -> None:
                     Path(entry.path).unlink(missing_ok=True)
 
 
-def _is_abandoned(entry: os.DirEntry) -> bool:
+def _is_abandoned(entry: os.DirEntry[str]) -> bool:
     """Return whether the process that wrote a temporary file or folder has ended."""
     if fcntl is None:
         return time.time() - entry.stat(follow_symlinks=False).st_mtime > _DAY

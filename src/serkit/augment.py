@@ -37,7 +37,8 @@ class Noise:
         power = np.mean(np.square(signal[:speech], dtype=np.float64)) / 10 ** (
             generator.uniform(self.low, self.high) / 10
         )
-        return signal + (np.sqrt(power) * generator.standard_normal(len(signal))).astype(np.float32)
+        values: np.ndarray = signal + (np.sqrt(power) * generator.standard_normal(len(signal))).astype(np.float32)
+        return values
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ class ColouredNoise:
         frequency = np.maximum(np.fft.rfftfreq(len(signal), 1 / rate), 20.0)
         noise = np.fft.irfft(spectrum * 10 ** (slope * np.log2(frequency) / 20), len(signal))
         power = np.mean(np.square(signal[:speech], dtype=np.float64)) / 10 ** (ratio / 10)
-        return signal + (np.sqrt(power / np.mean(noise**2)) * noise).astype(np.float32)
+        values: np.ndarray = signal + (np.sqrt(power / np.mean(noise**2)) * noise).astype(np.float32)
+        return values
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,8 @@ def _through(
     # Samples beyond full scale would wrap around in some codings.
     soundfile.write(file, np.clip(signal, -1, 1), rate, **how)
     file.seek(0)
-    return soundfile.read(file, dtype="float32")[0]
+    values: np.ndarray = soundfile.read(file, dtype="float32")[0]
+    return values
 
 
 def _delay(signal: np.ndarray, later: np.ndarray) -> int:
@@ -297,7 +300,8 @@ def _stretch(signal: np.ndarray, rate: int, semitones: float = 0.0, factor: floa
     change.preset(1, rate)
     change.setTransposeSemitones(semitones)
     change.setTimeFactor(factor)
-    return change.process(np.ascontiguousarray(signal)[np.newaxis])[0]
+    values: np.ndarray = change.process(np.ascontiguousarray(signal)[np.newaxis])[0]
+    return values
 
 
 Augmentation = Noise | Shift | Speed | Pitch | Stretch | Pair | ColouredNoise | Telephone | Codec | Level | Recorded

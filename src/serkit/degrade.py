@@ -46,7 +46,8 @@ class Babble:
         babble = _filtered(voices, rate, _speech_spectrum)
         wanted = _power(signal[:speech]) / 10 ** (ratio / 10)
         scale = np.sqrt(wanted / max(_power(babble), np.finfo(float).tiny))
-        return (signal + scale * babble).astype(np.float32)
+        values: np.ndarray = (signal + scale * babble).astype(np.float32)
+        return values
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Reverberation:
         spectrum = np.fft.rfft(signal, size) * np.fft.rfft(response, size)
         heard = np.fft.irfft(spectrum, size)[: len(signal)]
         level = np.sqrt(_power(signal[:speech]) / max(_power(heard[:speech]), np.finfo(float).tiny))
-        return (level * heard).astype(np.float32)
+        values: np.ndarray = (level * heard).astype(np.float32)
+        return values
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def _rhythm(samples: int, rate: int, generator: np.random.Generator) -> np.ndarr
 def _speech_spectrum(hertz: np.ndarray) -> np.ndarray:
     """Return the magnitude of `Babble` at given frequencies."""
     # 8 dB per octave in power is an exponent of 8 / (20 log10 2) of the magnitude.
-    return np.maximum(hertz / 500, 1.0) ** (-8 / (20 * np.log10(2))) * (hertz >= 100)
+    values: np.ndarray = np.maximum(hertz / 500, 1.0) ** (-8 / (20 * np.log10(2))) * (hertz >= 100)
+    return values
 
 
 def _fast(size: int) -> int:

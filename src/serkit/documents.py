@@ -47,7 +47,8 @@ def parse_json(content: str | bytes, where: str | Path) -> Any:
 def parse_toml(content: str | bytes, where: str | Path) -> dict[str, Any]:
     """Read a TOML document. Arguments and errors are those of `parse_json`."""
     try:
-        return _within_bounds(tomllib.loads(_text(content)))
+        table: dict[str, Any] = _within_bounds(tomllib.loads(_text(content)))
+        return table
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"{where}: not TOML ({error})") from None
     except (RecursionError, ValueError) as error:

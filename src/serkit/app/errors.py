@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +23,7 @@ _LOG = logging.getLogger("serkit.app")
 INTERNAL = "internal error; see the server's log"
 
 #: OpenAPI descriptions of errors, for endpoints that take a recording.
-OPENAPI_ERRORS: dict[int | str, dict] = {
+OPENAPI_ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The request is malformed."},
     401: {"model": Problem, "description": "The token is missing or wrong."},
     403: {"model": Problem, "description": "The request comes from a page of another origin."},

@@ -110,7 +110,8 @@ async def _receive(websocket: WebSocket, idle: float) -> bytes | str:
         raise UserError(f"no message arrived for {idle:g} s") from None
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
-    return message["bytes"] if message.get("bytes") is not None else message["text"]
+    result: bytes | str = message["bytes"] if message.get("bytes") is not None else message["text"]
+    return result
 
 
 def _step(message: bytes | str, live: Stream) -> Callable[[], list[Event]] | None:

@@ -46,7 +46,8 @@ class Service:
 
 
 def _service(connection: HTTPConnection) -> Service:
-    return connection.app.state.service
+    service: Service = connection.app.state.service
+    return service
 
 
 Shared = Annotated[Service, Depends(_service)]

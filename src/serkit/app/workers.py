@@ -63,7 +63,8 @@ class Workers(ABC):
         """
         try:
             async with asyncio.timeout(seconds):
-                return await self._run(work)
+                result: Result = await self._run(work)
+                return result
         except TimeoutError:
             raise busy(f"no answer within {seconds:g} s") from None
 

@@ -145,7 +145,8 @@ def frames(path: Recording, seconds: float = _BLOCK_SECONDS) -> Iterator[np.ndar
 def mix(frames: np.ndarray, channel: int | None = None) -> np.ndarray:
     """Return one channel of float32 (samples, channels), or the mean of all, as float32 (samples,)."""
     if channel is None and frames.shape[1] > 1:
-        return frames.mean(axis=1)
+        values: np.ndarray = frames.mean(axis=1)
+        return values
     return np.ascontiguousarray(frames[:, channel or 0])
 
 

@@ -318,19 +318,23 @@ class _Input:
         self.descriptors, self._temporary = (), None
 
 
+#: What tells recordings apart: their content, or their path, size and time of change.
+_Key = tuple[str | int | float | None, ...]
+
+
 class _Memory:
     """Cache of results by recording: the last few thousand lengths, and some megabytes of samples."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: OrderedDict[tuple, _Measured] = OrderedDict()
+        self._found: OrderedDict[_Key, _Measured] = OrderedDict()
 
-    def find(self, key: tuple) -> _Measured | None:
+    def find(self, key: _Key) -> _Measured | None:
         """Return the cached result of a recording, or None."""
         with self._lock:
             return self._found.get(key)
 
-    def keep(self, key: tuple, measured: _Measured) -> None:
+    def keep(self, key: _Key, measured: _Measured) -> None:
         """Cache a result, and drop the oldest."""
         with self._lock:
             self._found[key] = measured
@@ -346,7 +350,7 @@ class _Memory:
 _memory = _Memory()
 
 
-def _identify(source: Source, demuxer: str) -> tuple:
+def _identify(source: Source, demuxer: str) -> _Key:
     """Return the cache key of a recording."""
     if isinstance(source.recording, InMemory):
         return (hash(source.recording.content), source.size, source.recording.longest, demuxer)

@@ -48,7 +48,7 @@ class Unsupported(Exception):
 _UNSUPPORTED = 4
 
 
-class _File(soundfile.SoundFile):
+class _File(soundfile.SoundFile):  # type: ignore[misc]
     """A file that is read sequentially.
 
     After each read, soundfile seeks to the current position if it can. That takes time, and it changes the next
@@ -159,7 +159,8 @@ class Sndfile:
 
     def _decode(self, count: int) -> np.ndarray:
         try:
-            return self._current().read(count, dtype="float32", always_2d=True)
+            values: np.ndarray = self._current().read(count, dtype="float32", always_2d=True)
+            return values
         except soundfile.LibsndfileError as error:
             reason = _reason(error)
         spare = self._parts[self._index].spare

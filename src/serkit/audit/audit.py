@@ -230,7 +230,8 @@ def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return which rows of `_places` share sound with those of others, (rows,)."""
     shared = np.minimum(first[:, 1], second[:, 1]) - np.maximum(first[:, 0], second[:, 0])
     apart = np.abs(first[:, 2] - second[:, 2]) > 0  # never true for a mean
-    return (shared > TOLERANCE) & ~apart
+    values: np.ndarray = (shared > TOLERANCE) & ~apart
+    return values
 
 
 def _copied(

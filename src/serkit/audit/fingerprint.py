@@ -84,7 +84,8 @@ class Fingerprint:
         change = np.pad(slope, ((0, 0), (0, 2)), mode="edge")[:, 2:] - slope
         norm = np.linalg.norm(change, axis=0)
         # All frames have the same weight, so that one shout does not decide.
-        return (change / (norm + np.sqrt(np.mean(norm**2)) + 1e-12)).astype(np.float32)
+        values: np.ndarray = (change / (norm + np.sqrt(np.mean(norm**2)) + 1e-12)).astype(np.float32)
+        return values
 
 
 @functools.cache

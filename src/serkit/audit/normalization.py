@@ -132,10 +132,12 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     either = np.abs(deviation - 1) < TOLERANCE
     if count > 1:
         either |= np.abs(deviation * np.sqrt(count / (count - 1)) - 1) < TOLERANCE
-    return (np.abs(values.mean(axis=0)) < TOLERANCE) & either
+    result: np.ndarray = (np.abs(values.mean(axis=0)) < TOLERANCE) & either
+    return result
 
 
 def _ranged(values: np.ndarray) -> np.ndarray:
     """Return which columns of (rows, columns) range exactly from 0 or -1 to 1."""
     low, high = values.min(axis=0), values.max(axis=0)
-    return (np.abs(high - 1) < 1e-6) & ((np.abs(low) < 1e-6) | (np.abs(low + 1) < 1e-6))
+    result: np.ndarray = (np.abs(high - 1) < 1e-6) & ((np.abs(low) < 1e-6) | (np.abs(low + 1) < 1e-6))
+    return result

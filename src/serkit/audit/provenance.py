@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from serkit.audit.audit import Finding
 from serkit.data.items import utterance_id
@@ -27,7 +28,7 @@ class Record:
     selected: Sequence[str] | None
 
     @classmethod
-    def of(cls, description: Mapping) -> Record:
+    def of(cls, description: Mapping[str, Any]) -> Record:
         """Build the record from the content of `stage.json`."""
         return cls(
             stage=description["name"],

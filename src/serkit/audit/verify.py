@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class Report:
         """Whether recordings are unreadable, or a class or speakers are incomplete."""
         return bool(self.unreadable) or any(count.missing for count in [*self.classes.values(), self.speakers])
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""
         return {**asdict(self), "loses_data": self.loses_data}
 
@@ -118,7 +119,7 @@ class Stats:
     rates: dict[int, int]
     unreadable: dict[str, str]
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the numbers for JSON."""
         return asdict(self)
 

@@ -90,7 +90,8 @@ def _precision() -> dict[str, str] | None:
     program = "import json; from serkit.training.precision import automatic; print(json.dumps(vars(automatic())))"
     try:
         answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-        return json.loads(answer.stdout)
+        table: dict[str, str] | None = json.loads(answer.stdout)
+        return table
     except (subprocess.SubprocessError, OSError, ValueError):
         return {"precision": "unknown", "reason": "torch does not work: python -c 'import torch' shows why"}
 

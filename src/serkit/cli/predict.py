@@ -159,7 +159,7 @@ def _predict(
 
 def _whole(format: TimelineFormat) -> Format:
     """Return the format of answers about whole recordings."""
-    if format not in list(Format):
+    if format.value not in {known.value for known in Format}:
         raise UserError(f"--format {format} requires --timeline")
     return Format(format)
 

@@ -43,7 +43,8 @@ READERS = Registry(
 
 def facts(name: str) -> Facts:
     """Return the publishers' facts about a corpus: counts, license, citation."""
-    return _reader(name).FACTS
+    facts: Facts = _reader(name).FACTS
+    return facts
 
 
 def load(name: str, folder: str | Path) -> Corpus:
@@ -72,7 +73,8 @@ def load(name: str, folder: str | Path) -> Corpus:
         raise UserError(f"{place}: {nothing}. {reader.LAYOUT}")
     for caution in corpus.cautions:
         warnings.warn(f"{place}: {caution}", CorpusWarning, stacklevel=2)
-    return corpus
+    result: Corpus = corpus
+    return result
 
 
 def load_all(specifications: Sequence[str]) -> list[Corpus]:

@@ -268,7 +268,8 @@ def _melody(score: _Score, manner: Manner, rng: np.random.Generator) -> np.ndarr
     melody += manner.tremor * np.sin(2 * np.pi * (6 * time * HOP / RATE + rng.uniform()))
     melody += manner.pitch - melody[voiced].mean()
     # A voice reaches about an octave above and below its mean.
-    return 12 * np.tanh(melody / 12)
+    values: np.ndarray = 12 * np.tanh(melody / 12)
+    return values
 
 
 def _glottis(
@@ -377,7 +378,8 @@ def _larynx_movement(samples: int, rng: np.random.Generator) -> np.ndarray:
 
 def _per_sample(track: np.ndarray) -> np.ndarray:
     """Interpolate from one value per 10 ms to one per sample."""
-    return np.interp(np.arange(len(track) * HOP) / HOP, np.arange(len(track)), track)
+    values: np.ndarray = np.interp(np.arange(len(track) * HOP) / HOP, np.arange(len(track)), track)
+    return values
 
 
 def _smooth(track: np.ndarray, width: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -128,7 +129,7 @@ def generate(
     return read(folder)
 
 
-def _describe(path: Path, match: re.Match, egg_start: float) -> Utterance:
+def _describe(path: Path, match: re.Match[str], egg_start: float) -> Utterance:
     return Utterance(
         id=f"synthetic/{path.stem}",
         path=path,
@@ -142,10 +143,10 @@ def _describe(path: Path, match: re.Match, egg_start: float) -> Utterance:
     )
 
 
-def _read_recipe(folder: Path) -> dict:
+def _read_recipe(folder: Path) -> dict[str, Any]:
     path = folder / _RECIPE
     try:
-        recipe = read_json(path)
+        recipe: dict[str, Any] = read_json(path)
         recipe["egg_start"] = float(recipe["egg_start"])
     except (UserError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: is not a recipe of the synthetic corpus ({error})") from None

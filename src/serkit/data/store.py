@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from serkit.errors import UserError
 from serkit.features import Feature, config
 from serkit.progress import bar
 from serkit.windowing import Windowing
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 # Ends an array's file, before four bytes of checksum. Files of before there were checksums end with their numbers.
 _SEAL = b"sum1"
@@ -308,7 +311,7 @@ class Arrays(Sequence[np.ndarray]):
     def __getitem__(self, index: int) -> np.ndarray: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[np.ndarray]: ...
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> np.ndarray | Sequence[np.ndarray]:
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
         if index not in self._kept:
@@ -357,10 +360,12 @@ def _parse_description(text: bytes) -> tuple[np.dtype, tuple[int, ...]]:
     return np.dtype(header["descr"]), header["shape"]
 
 
-def _in_threads(work: Callable, tasks: Sequence, jobs: int, description: str):
+def _in_threads(
+    work: Callable[[_Task], _Result], tasks: Sequence[_Task], jobs: int, description: str
+) -> Iterator[tuple[_Task, _Result | audio.AudioError]]:
     """Yield `(task, result or AudioError)` as they are done; NumPy and libsndfile release the GIL."""
 
-    def guarded(task):
+    def guarded(task: _Task) -> _Result | audio.AudioError:
         try:
             return work(task)
         except audio.AudioError as error:

@@ -44,7 +44,8 @@ def sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return what probabilities (n, classes) become if the logits behind them are divided by a temperature."""
     logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+    values: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
+    return values
 
 
 def ece(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:

@@ -87,7 +87,8 @@ def compare(a: P, b: P, metric: str | None = None, level: float = 0.95, seed: in
 
     def difference(counts: np.ndarray) -> np.ndarray:
         values = measure.of(counts)
-        return values[..., 0] - values[..., 1]
+        result: np.ndarray = values[..., 0] - values[..., 1]
+        return result
 
     both = _counts(a, b, clusters)
     values, found = measure.of(both.sum(axis=0)), float(difference(both.sum(axis=0)))

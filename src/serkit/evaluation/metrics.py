@@ -149,7 +149,8 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int | None = No
     Returns:
         int64, shape (classes, classes).
     """
-    return confusions(truth, predicted, np.zeros(len(truth), dtype=int), classes)[0]
+    values: np.ndarray = confusions(truth, predicted, np.zeros(len(truth), dtype=int), classes)[0]
+    return values
 
 
 def confusions(
@@ -219,18 +220,21 @@ def named(metric: str, among: Mapping[str, Metric] | None = None) -> Metric:
 
 
 def _accuracy(counts: np.ndarray) -> np.ndarray:
-    return _right(counts).sum(axis=-1) / counts.sum(axis=(-2, -1))
+    values: np.ndarray = _right(counts).sum(axis=-1) / counts.sum(axis=(-2, -1))
+    return values
 
 
 def _uar(counts: np.ndarray) -> np.ndarray:
     occurrences = counts.sum(axis=-1)
-    return _divide(_right(counts), occurrences).sum(axis=-1) / (occurrences > 0).sum(axis=-1)
+    values: np.ndarray = _divide(_right(counts), occurrences).sum(axis=-1) / (occurrences > 0).sum(axis=-1)
+    return values
 
 
 def _macro_f1(counts: np.ndarray) -> np.ndarray:
     # F1 = 2 TP / (2 TP + FP + FN): the denominator is row sum plus column sum.
     both = counts.sum(axis=-1) + counts.sum(axis=-2)
-    return _divide(2 * _right(counts), both).sum(axis=-1) / (both > 0).sum(axis=-1)
+    values: np.ndarray = _divide(2 * _right(counts), both).sum(axis=-1) / (both > 0).sum(axis=-1)
+    return values
 
 
 def _over_targets(metric: Callable[..., np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -239,30 +243,42 @@ def _over_targets(metric: Callable[..., np.ndarray]) -> Callable[[np.ndarray], n
     def mean(counts: np.ndarray) -> np.ndarray:
         rated = counts[..., 0] > 0
         values = np.where(rated, metric(*np.moveaxis(counts, -1, 0)), 0)
-        return values.sum(axis=-1) / np.maximum(rated.sum(axis=-1), 1)
+        result: np.ndarray = values.sum(axis=-1) / np.maximum(rated.sum(axis=-1), 1)
+        return result
 
     return mean
 
 
-def _ccc(n, t, p, tt, pp, tp, _) -> np.ndarray:
+def _ccc(
+    n: np.ndarray, t: np.ndarray, p: np.ndarray, tt: np.ndarray, pp: np.ndarray, tp: np.ndarray, _: np.ndarray
+) -> np.ndarray:
     covariance, of_truth, of_predicted = _moments(n, t, p, tt, pp, tp)
     return _divide(2 * covariance, of_truth + of_predicted + np.square(_divide(t - p, n)))
 
 
-def _pearson(n, t, p, tt, pp, tp, _) -> np.ndarray:
+def _pearson(
+    n: np.ndarray, t: np.ndarray, p: np.ndarray, tt: np.ndarray, pp: np.ndarray, tp: np.ndarray, _: np.ndarray
+) -> np.ndarray:
     covariance, of_truth, of_predicted = _moments(n, t, p, tt, pp, tp)
     return _divide(covariance, np.sqrt(of_truth * of_predicted))
 
 
-def _rmse(n, t, p, tt, pp, tp, _) -> np.ndarray:
-    return np.sqrt(np.maximum(_divide(tt - 2 * tp + pp, n), 0.0))
+def _rmse(
+    n: np.ndarray, t: np.ndarray, p: np.ndarray, tt: np.ndarray, pp: np.ndarray, tp: np.ndarray, _: np.ndarray
+) -> np.ndarray:
+    values: np.ndarray = np.sqrt(np.maximum(_divide(tt - 2 * tp + pp, n), 0.0))
+    return values
 
 
-def _mae(n, t, p, tt, pp, tp, distance) -> np.ndarray:
+def _mae(
+    n: np.ndarray, t: np.ndarray, p: np.ndarray, tt: np.ndarray, pp: np.ndarray, tp: np.ndarray, distance: np.ndarray
+) -> np.ndarray:
     return _divide(distance, n)
 
 
-def _moments(n, t, p, tt, pp, tp) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _moments(
+    n: np.ndarray, t: np.ndarray, p: np.ndarray, tt: np.ndarray, pp: np.ndarray, tp: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return covariance and both variances; rounding makes none of the latter negative."""
     mean_t, mean_p = _divide(t, n), _divide(p, n)
     variances = (np.maximum(_divide(s, n) - mean**2, 0.0) for s, mean in ((tt, mean_t), (pp, mean_p)))
@@ -276,7 +292,8 @@ def _right(counts: np.ndarray) -> np.ndarray:
 def _divide(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:
     # A variance of rounding errors alone is none.
     shape = np.broadcast(part, whole).shape
-    return np.divide(part, whole, out=np.full(shape, empty), where=np.abs(whole) > 1e-24)
+    values: np.ndarray = np.divide(part, whole, out=np.full(shape, empty), where=np.abs(whole) > 1e-24)
+    return values
 
 
 def _table(*metrics: Metric) -> Mapping[str, Metric]:

@@ -181,7 +181,8 @@ class Predictions(Answers):
     @property
     def predicted(self) -> np.ndarray:
         """Index of the likeliest class, shape (n,); the first of equals."""
-        return self.probabilities.argmax(axis=1)
+        values: np.ndarray = self.probabilities.argmax(axis=1)
+        return values
 
     def counts(self, clusters: np.ndarray) -> np.ndarray:
         """Return confusion matrices, int64, shape (clusters, classes, classes); see `Answers.counts`."""

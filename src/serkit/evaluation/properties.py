@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def of_signal(signal: np.ndarray, rate: int) -> Properties:
     return Properties(len(signal) / rate, _loudness(signal, rate), wada_snr(signal))
 
 
-def _kept(item: Item, hashes: Mapping, store: Store) -> Properties:
+def _kept(item: Item, hashes: Mapping[Path, str], store: Store) -> Properties:
     key = digest(["properties", VERSION, store.identity(item, hashes, Windowing())])
     if key not in store:
         rate = audio.info(item.utterance.path).rate

@@ -92,7 +92,9 @@ class Part:
     recognise: Callable[[np.ndarray, int], np.ndarray]
 
 
-def measure(parts: Iterable[Part], curves: Sequence[str] = tuple(CURVES), seed: int = 0, jobs: int = 1) -> dict:
+def measure(
+    parts: Iterable[Part], curves: Sequence[str] = tuple(CURVES), seed: int = 0, jobs: int = 1
+) -> dict[str, Any]:
     """Score degraded recordings.
 
     An utterance is degraded by the same draw of noise, voices or room at every strength of a curve.

@@ -87,4 +87,5 @@ def chroma_filters(rate: int, fft: int, offset: float) -> np.ndarray:
     bells /= np.linalg.norm(bells, axis=1, keepdims=True)
     bells *= np.exp(-0.5 * ((semitones / _CLASSES - _MIDDLE) / _WIDTH) ** 2)[:, None]
     # Rotate from A to C.
-    return np.roll(bells, -3, axis=1)[: fft // 2 + 1].astype(np.float32)
+    values: np.ndarray = np.roll(bells, -3, axis=1)[: fft // 2 + 1].astype(np.float32)
+    return values

@@ -197,7 +197,8 @@ class F0Egg:
         for begin, end in runs(voiced):
             if end - begin < self.run:
                 voiced[begin:end] = False
-        return voiced
+        values: np.ndarray = voiced
+        return values
 
 
 def _energies(frames: np.ndarray, lags: int) -> np.ndarray:
@@ -206,7 +207,8 @@ def _energies(frames: np.ndarray, lags: int) -> np.ndarray:
     beginning = total[:, : -lags - 1 : -1]
     ending = total[:, -1:] - np.pad(total[:, : lags - 1], ((0, 0), (1, 0)))
     # 1e-10 avoids a division by 0 in silence; it is -128 dB per sample of a 40 ms frame.
-    return np.sqrt(beginning * np.maximum(ending, 0)) + 1e-10
+    values: np.ndarray = np.sqrt(beginning * np.maximum(ending, 0)) + 1e-10
+    return values
 
 
 def _shortest_peak(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

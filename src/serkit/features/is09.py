@@ -121,7 +121,8 @@ def functionals(contours: np.ndarray, rounding: np.ndarray | None = None) -> np.
     def standardised(moment: np.ndarray, power: float) -> np.ndarray:
         # A contour that varies less than its rounding error has no shape.
         least = np.maximum(variance, rounding**2)
-        return np.divide(moment, least**power, out=np.zeros_like(mean), where=least > 0)
+        values: np.ndarray = np.divide(moment, least**power, out=np.zeros_like(mean), where=least > 0)
+        return values
 
     time = np.arange(frames) - (frames - 1) / 2
     slope = centred @ time / (time @ time or 1.0)
@@ -146,4 +147,5 @@ def functionals(contours: np.ndarray, rounding: np.ndarray | None = None) -> np.
 
 def _magnitude(contours: np.ndarray) -> np.ndarray:
     """Return the largest magnitude of each contour (contours, frames): float64 (contours,)."""
-    return np.abs(contours).max(axis=1).astype(np.float64)
+    values: np.ndarray = np.abs(contours).max(axis=1).astype(np.float64)
+    return values

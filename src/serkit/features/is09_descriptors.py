@@ -139,14 +139,16 @@ def _zero_crossing_rate(signal: np.ndarray, length: int, hop: int) -> np.ndarray
 def _moving_average(raw: np.ndarray) -> np.ndarray:
     """Average over three frames, and add two frames for the slope at the end."""
     padded = np.pad(raw, ((0, 0), (1, 3)), mode="edge")
-    return (padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]) / np.float32(3)
+    values: np.ndarray = (padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]) / np.float32(3)
+    return values
 
 
 def _slope(smooth: np.ndarray) -> np.ndarray:
     """Return the slope per frame by least squares over five frames, without the last two frames of `smooth`."""
     padded = np.pad(smooth, ((0, 0), (2, 0)), mode="edge")
     near, far = padded[:, 3:-1] - padded[:, 1:-3], padded[:, 4:] - padded[:, :-4]
-    return (near + 2 * far) / np.float32(10)
+    values: np.ndarray = (near + 2 * far) / np.float32(10)
+    return values
 
 
 @functools.lru_cache(maxsize=8)
@@ -161,7 +163,8 @@ def _filters(rate: int, fft: int) -> np.ndarray:
     mel = np.log1p(np.arange(fft // 2 + 1) * rate / fft / 700)
     edges = np.linspace(0, np.log1p(min(_HIGHEST_BAND, rate / 2) / 700), _BANDS + 2)
     place = mel[:, None] / edges[1]
-    return (np.maximum(0, 1 - np.abs(place - np.arange(1, _BANDS + 1))) / _STEP).astype(np.float32)
+    values: np.ndarray = (np.maximum(0, 1 - np.abs(place - np.arange(1, _BANDS + 1))) / _STEP).astype(np.float32)
+    return values
 
 
 @functools.lru_cache(maxsize=1)
@@ -170,4 +173,5 @@ def _cosines() -> np.ndarray:
     number = np.arange(1, _COEFFICIENTS + 1)[:, None]
     cosines = np.cos(np.pi * number * (np.arange(_BANDS) + 0.5) / _BANDS)
     lifter = 1 + _LIFTER / 2 * np.sin(np.pi * number / _LIFTER)
-    return (np.sqrt(2 / _BANDS) * lifter * cosines).astype(np.float32)
+    values: np.ndarray = (np.sqrt(2 / _BANDS) * lifter * cosines).astype(np.float32)
+    return values

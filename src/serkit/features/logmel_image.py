@@ -106,7 +106,8 @@ class LogmelImage:
         # Divide before the logarithm, because an absolute floor would make quiet recordings brighter.
         power /= peak
         decibels = 10 * np.log10(np.maximum(power, np.float32(10 ** (-self.top_db / 10))))
-        return np.clip(1 + decibels / np.float32(self.top_db), 0, 1)
+        values: np.ndarray = np.clip(1 + decibels / np.float32(self.top_db), 0, 1)
+        return values
 
 
 def _is_size(size: object) -> bool:
@@ -134,7 +135,8 @@ def _bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _nearest(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rows, columns = (_centres(*lengths).astype(int) for lengths in zip(image.shape, size, strict=True))
-    return image[np.ix_(rows, columns)]
+    values: np.ndarray = image[np.ix_(rows, columns)]
+    return values
 
 
 def _centres(before: int, after: int) -> np.ndarray:

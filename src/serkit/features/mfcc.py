@@ -94,4 +94,5 @@ def cosines(bands: int, coefficients: int, lifter: float) -> np.ndarray:
     basis[:, 0] /= np.sqrt(2)
     if lifter:
         basis *= 1 + lifter / 2 * np.sin(np.pi * order / lifter)
-    return basis.astype(np.float32)
+    values: np.ndarray = basis.astype(np.float32)
+    return values

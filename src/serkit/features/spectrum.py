@@ -100,7 +100,8 @@ def mel_filters(rate: int, fft: int, bands: int, low: float, high: float, scale:
     filters = np.maximum(0, np.minimum(rising, falling))
     if norm == "slaney":
         filters *= 2 / (edges[2:] - edges[:-2])
-    return filters.astype(np.float32)
+    values: np.ndarray = filters.astype(np.float32)
+    return values
 
 
 def apply_filters(energy: np.ndarray, filters: np.ndarray, out: np.ndarray) -> None:

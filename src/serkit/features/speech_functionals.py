@@ -176,4 +176,5 @@ def statistics(contours: np.ndarray) -> np.ndarray:
 def _fold(rows: np.ndarray, frames: int) -> np.ndarray:
     """Add up stretches of `frames` frames: (rows, any) to (rows, frames)."""
     padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % frames)))
-    return padded.reshape(len(rows), -1, frames).sum(axis=1)
+    values: np.ndarray = padded.reshape(len(rows), -1, frames).sum(axis=1)
+    return values

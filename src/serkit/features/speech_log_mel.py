@@ -96,4 +96,5 @@ def relative(levels: np.ndarray, range: float) -> np.ndarray:
     """Return levels (bands, frames) in dB relative to the loud frames, at least -`range`."""
     # The 95th percentile instead of the maximum, so that a click does not set the level of an utterance.
     loud = np.percentile(levels.max(axis=0), 95).astype(np.float32)
-    return np.maximum(levels - loud, np.float32(-range))
+    values: np.ndarray = np.maximum(levels - loud, np.float32(-range))
+    return values

@@ -90,7 +90,8 @@ class _Square(ABC):
     def _decibels(self, power: np.ndarray, floor: float) -> np.ndarray:
         """Return levels below the maximum, down to `-top_db`."""
         levels = 10 * np.log10(np.maximum(power, np.float32(floor)))
-        return np.maximum(levels - levels.max(), np.float32(-self.top_db))
+        values: np.ndarray = np.maximum(levels - levels.max(), np.float32(-self.top_db))
+        return values
 
     def _mel(self, bands: int) -> LogMel:
         return LogMel(

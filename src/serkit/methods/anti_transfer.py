@@ -111,7 +111,8 @@ class AntiTransfer(Method):
         self._keep(model, True)
         output = model(batch)
         self._keep(model, self.validation)
-        return output
+        result: Output = output
+        return result
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         terms = self.supervised.loss(output, batch)
@@ -189,7 +190,8 @@ def _layers_before(context: Context) -> Sequence[str]:
     while name is not None and name in context.finished:
         source = context.finished[name].stage
         if layers := source.method.options.get("layers"):
-            return layers
+            result: Sequence[str] = layers
+            return result
         name = source.start_from
     raise UserError(
         f"method 'anti_transfer': layers is missing, and the stage starts from {start or 'none'}, which has none either"
@@ -232,7 +234,8 @@ def gram(maps: Tensor) -> Tensor:
 
     Divided by the size of an item's maps, which keeps the numbers in range, and cosines as they are above `_EPS`.
     """
-    return _Gram.apply(maps.flatten(2)) / maps[0].numel()
+    output: Tensor = _Gram.apply(maps.flatten(2)) / maps[0].numel()  # type: ignore[no-untyped-call]
+    return output
 
 
 class _Gram(torch.autograd.Function):
@@ -246,7 +249,8 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (maps,) = ctx.saved_tensors
-        return (gradient + gradient.transpose(1, 2)) @ maps
+        output: Tensor = (gradient + gradient.transpose(1, 2)) @ maps
+        return output
 
 
 def squared_cosine(first: Tensor, second: Tensor) -> Tensor:

@@ -170,7 +170,8 @@ def threshold(index: np.ndarray, fraction: float) -> float:
 def class_shares(items: Sequence[Item], target: str, classes: Sequence[str]) -> np.ndarray:
     """Return the share of each class among the items that have a label of the target, (classes,)."""
     counts = np.array(class_counts(items, target, classes), dtype=np.float64)
-    return counts / max(1.0, counts.sum())
+    values: np.ndarray = counts / max(1.0, counts.sum())
+    return values
 
 
 def he_loss(logits: Tensor, truth: Tensor, hard: Tensor, shares: Tensor) -> Tensor:

@@ -109,7 +109,8 @@ class Method:
 
     def forward(self, model: Model, batch: Batch) -> Output:
         """Run the model on a training batch, by default as it is; the loop keeps its record from this."""
-        return model(batch)
+        output: Output = model(batch)
+        return output
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Compute the named terms whose sum is minimised, from what `forward` returned."""

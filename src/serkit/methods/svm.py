@@ -189,7 +189,8 @@ class Machine:
 
     def decide(self, x: np.ndarray) -> np.ndarray:
         """Return the decision values of inputs (n, inputs): (n, classes)."""
-        return x @ self.weights.T + self.bias
+        values: np.ndarray = x @ self.weights.T + self.bias
+        return values
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ class AclnBody(nn.Module):
             x = block(x)
             lengths = (lengths + pool - 1) // pool
             x = silence(x, lengths)
-        return self.attention(self.lstm(self._sequence(x)), mask(lengths, x.shape[3]))
+        output: Tensor = self.attention(self.lstm(self._sequence(x)), mask(lengths, x.shape[3]))
+        return output
 
     def _sequence(self, x: Tensor) -> Tensor:
         """Return (batch, time, channels) of maps (batch, channels, coefficients, time)."""
@@ -86,7 +87,8 @@ class AclnBody(nn.Module):
             return x.mean(2).transpose(1, 2)
         if self.freq_collapse == "max":
             return x.amax(2).transpose(1, 2)
-        return self.collapse(x.flatten(1, 2).transpose(1, 2))
+        output: Tensor = self.collapse(x.flatten(1, 2).transpose(1, 2))
+        return output
 
 
 class Acln(Network):

@@ -33,7 +33,8 @@ class FcnBody(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+        output: Tensor = self.layers(x)
+        return output
 
 
 class Fcn(Network):

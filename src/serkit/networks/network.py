@@ -174,7 +174,8 @@ class Model(nn.Module):
             for target, scale in self.scales.items()
             if target in output.predictions
         }
-        return output
+        result: Output = output
+        return result
 
     def prepared(self, batch: Batch) -> Batch:
         """Normalise a batch that holds all views, as the network wants it."""
@@ -236,7 +237,8 @@ def layer_of(network: nn.Module, name: str) -> nn.Module:
     layers = dict(network.named_modules())
     if name not in layers:
         raise unknown(f"layer of {type(network).__name__}", name, filter(None, layers))
-    return layers[name]
+    module: nn.Module = layers[name]
+    return module
 
 
 def output_of(output: Output, what: str) -> Tensor:

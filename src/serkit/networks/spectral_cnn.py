@@ -130,10 +130,12 @@ class Squirtle(SpectralCnn):
         self.dropout = nn.Dropout(dropout)
 
     def normalise(self, x: Tensor) -> Tensor:
-        return self.norm(x)
+        output: Tensor = self.norm(x)
+        return output
 
     def regularise(self, x: Tensor) -> Tensor:
-        return self.dropout(F.relu(x))
+        output: Tensor = self.dropout(F.relu(x))
+        return output
 
 
 class Charma(Squirtle):
@@ -188,7 +190,8 @@ class Bulba(SpectralCnn):
         self.norm = nn.BatchNorm1d(hidden[0], momentum=momentum)
 
     def regularise(self, x: Tensor) -> Tensor:
-        return self.norm(x)
+        output: Tensor = self.norm(x)
+        return output
 
 
 def smaller(number: int, side: int, kernel: int, pool: int, stride: int) -> int:

@@ -99,7 +99,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def rows(path: Path) -> Iterator[tuple[int, dict]]:
+def rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line number and content of each row.
 
     Raises:

@@ -19,7 +19,8 @@ _INSTEAD = "choose --protocol random (flagged)"
 def group_key(utterance: Utterance, group: str) -> str | None:
     """Return the group of an utterance; like speakers, attributes get the corpus as prefix."""
     if group in _FIELDS:
-        return getattr(utterance, group)
+        result: str | None = getattr(utterance, group)
+        return result
     value = utterance.attributes.get(group)
     return None if value is None else f"{utterance.corpus}/{value}"
 

@@ -2,7 +2,8 @@
 
 from serkit.recognition.bundle import Bundle, available, find
 from serkit.recognition.jobs import Failure
-from serkit.recognition.recognizer import Prediction, Recognizer, load
+from serkit.recognition.model import Prediction
+from serkit.recognition.recognizer import Recognizer, load
 from serkit.recognition.segments import Segment, Window
 from serkit.recognition.stream import Statistics, Stream, TimelineOptions
 from serkit.recognition.timeline import Timeline

@@ -91,7 +91,7 @@ class _Waiting:
     """A recording that a pool has, or was to have."""
 
     path: str | Path
-    future: Future | None = None
+    future: Future[Any] | None = None
 
 
 def _in_processes(pickled: bytes, paths: Iterable[str | Path], jobs: int) -> Iterator[Any]:

@@ -185,7 +185,8 @@ class Model:
             BundleError: what the network gives is not probabilities.
         """
         [probabilities] = self._run(name, [array[None] for array in self._compute_features(sources, heard)])
-        return probabilities
+        values: np.ndarray = probabilities
+        return values
 
     def _compute_features(self, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> list[np.ndarray]:
         """Compute what each input is given, in the inputs' order."""
@@ -257,7 +258,8 @@ class Model:
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
         """Run the network on (batch, ...) arrays in the inputs' order: (batch, outputs)."""
         try:
-            [result] = self._session.run([self.bundle.output], dict(zip(self._features, batch, strict=True)))
+            [answer] = self._session.run([self.bundle.output], dict(zip(self._features, batch, strict=True)))
+            result: np.ndarray = answer
         except Exception as error:  # onnxruntime's errors have no class of their own in common
             raise audio.AudioError(f"{name}: the network fails on it ({reason(error)})") from None
         wanted = (len(batch[0]), len(self.bundle.outputs))
@@ -275,7 +277,8 @@ class Model:
             raise BundleError(
                 f"{self.bundle.model_path}: gives {round(float(outside[0]), 3)} for {name}: not a probability"
             )
-        return np.clip(result, 0, 1)
+        values: np.ndarray = np.clip(result, 0, 1)
+        return values
 
 
 def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:

@@ -78,7 +78,8 @@ def confusion_side(classes: int) -> float:
 
 def shares_of(counts: np.ndarray) -> np.ndarray:
     """Return the share of each cell of a confusion matrix in its row, 0 in an empty one."""
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    values: np.ndarray = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return values
 
 
 def paint_confusion(axes: Any, counts: np.ndarray, classes: Sequence[str]) -> None:

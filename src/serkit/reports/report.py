@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,14 +115,15 @@ def describe(protocol: Mapping[str, Any]) -> str:
     'each speaker tested by a model trained on the others; 10% of the training part for validation'
     """
     groups = {"corpus": "corpora", "sex": "sexes"}.get(protocol["group"], f"{protocol['group']}s")
-    text = {
+    texts: dict[str, Callable[[], str]] = {
         "random": lambda: f"{protocol['test']:.0%} of the utterances tested, drawn at random",
         "group_random": lambda: f"{protocol['test']:.0%} of the {groups} tested, drawn at random",
         "kfold": lambda: f"{protocol['folds']} folds of utterances, drawn at random",
         "group_kfold": lambda: f"{protocol['folds'] or 'up to five'} folds of whole {groups}",
         "leave_one_group_out": lambda: f"each {protocol['group']} tested by a model trained on the others",
         "fixed": lambda: "parts as listed in a file",
-    }[protocol["kind"]]()
+    }
+    text = texts[protocol["kind"]]()
     if protocol["unit"] == "item":
         text += "; pieces and augmented copies are cut, not utterances"
     if protocol["validation"]:

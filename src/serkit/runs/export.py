@@ -71,7 +71,8 @@ class Shipped(nn.Module):
         self.model, self.views = model, list(views)
 
     def run(self, arrays: Sequence[Tensor]) -> Output:
-        return self.model(Batch(dict(zip(self.views, arrays, strict=True))))
+        output: Output = self.model(Batch(dict(zip(self.views, arrays, strict=True))))
+        return output
 
 
 class Deployed(Shipped):
@@ -227,7 +228,8 @@ def to_onnx(deployed: Shipped, names: Sequence[str], shapes: Sequence[Shape]) ->
     for function in proto.functions:
         for node in function.node:
             del node.metadata_props[:]
-    return proto.SerializeToString()
+    result: bytes = proto.SerializeToString()
+    return result
 
 
 def count_macs(deployed: Shipped, shapes: Sequence[Shape]) -> int:

@@ -83,12 +83,14 @@ class RunFolder:
     @property
     def system(self) -> Mapping[str, Any]:
         """The resolved system; of a sweep the first row of the grid."""
-        return self.description["system"][0]
+        result: Mapping[str, Any] = self.description["system"][0]
+        return result
 
     @property
     def deployed(self) -> str:
         """Name of the stage that is scored."""
-        return self.system["system"]["deploy"] or self.system["stages"][-1]["name"]
+        text: str = self.system["system"]["deploy"] or self.system["stages"][-1]["name"]
+        return text
 
     @property
     def parameters(self) -> int | None:
@@ -124,8 +126,9 @@ class RunFolder:
     def stages(self) -> Path:
         """Where trained stages lie: runs may share a folder, which the final model's path and `run.json` name."""
         if self.final:
-            return (self.path / self.final["stage"]).parent
-        return self.path / self.description.get("stages", "stages")
+            return Path(self.path / self.final["stage"]).parent
+        path: Path = self.path / self.description.get("stages", "stages")
+        return path
 
     @property
     def seconds(self) -> float:
@@ -133,12 +136,13 @@ class RunFolder:
         names = {name for note in self.notes.values() for name in [note["stage"], *note.get("stages", {}).values()]}
         found = [self._read(name) for name in sorted(names) if (self.stages / name / "stage.json").exists()]
         # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
-        return round(
+        number: float = round(
             sum(
                 max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history)) for stage, history in found
             ),
             2,
         )
+        return number
 
 
 def read_description(path: Path) -> Mapping[str, Any]:
@@ -151,7 +155,8 @@ def read_description(path: Path) -> Mapping[str, Any]:
         raise UserError(f"{path}: no such folder; give the folder of a run, as `serkit train --out` wrote it")
     if not (path / "run.json").exists():
         raise UserError(f"{path}: holds no run (run.json is missing); `serkit train --out` writes one")
-    return read_json(path / "run.json")
+    result: Mapping[str, Any] = read_json(path / "run.json")
+    return result
 
 
 def read_splits(path: Path) -> list[Split]:

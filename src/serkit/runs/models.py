@@ -217,7 +217,8 @@ def learned_from(place: str) -> set[str] | None:
 
 
 def _of_bundle(described: Mapping[str, Any]) -> Sequence[str]:
-    return described["trained_on"]["recordings"]
+    result: Sequence[str] = described["trained_on"]["recordings"]
+    return result
 
 
 def weights_file(place: str) -> Path:

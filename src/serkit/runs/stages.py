@@ -187,7 +187,8 @@ class Stages:
         folder = self.finished[start].folder if start in self.finished else weights_file(start).parent
         path = folder / "stage.json"
         found = read_json(path) if path.exists() else {}
-        return found.get("normalised_on", {}).get(view)
+        result: Sequence[str] | None = found.get("normalised_on", {}).get(view)
+        return result
 
     def _data(self, stage: Stage) -> Data:
         return self.experiment.system.stage_data(stage)

@@ -123,7 +123,8 @@ class Tested:
         data = ItemData([Item(Utterance("the signal", Path("signal")))] * len(windows), arrays, shapes)
         with torch.inference_mode():
             logits = self.finished.model(data.batch(range(len(windows)))).predictions[self.target]
-        return logits.double().softmax(1).mean(0).numpy()
+        values: np.ndarray = logits.double().softmax(1).mean(0).numpy()
+        return values
 
     def attention(self, utterance: str) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return how much each moment of an utterance counts for the model.

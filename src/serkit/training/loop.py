@@ -335,7 +335,8 @@ def _optimizer(model: Model, trainer: Trainer, precision: str) -> torch.optim.Op
     # One kernel for all parameters: a tenth of a small network's step. 16-bit scaling cannot be combined
     # with clipping there.
     fused = not precision.startswith("16")
-    return OPTIMIZERS[trainer.optimizer](groups, lr=trainer.learning_rate, fused=fused)
+    optimizer: torch.optim.Optimizer = OPTIMIZERS[trainer.optimizer](groups, lr=trainer.learning_rate, fused=fused)
+    return optimizer
 
 
 def _order(training: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:

@@ -147,7 +147,8 @@ class Stalled(Stopping):
 
     def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
         # The window begins at the last gain; its length is a number of passes, including epoch 0.
-        return history[-1]["epoch"] - self.times * self.every + 1
+        result: int | None = history[-1]["epoch"] - self.times * self.every + 1
+        return result
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ def cut_patches(image: Tensor, patch: tuple[int, int]) -> Tensor:
     """
     rows, columns = image.shape[2] // patch[0], image.shape[3] // patch[1]
     parts = image.unflatten(3, (columns, patch[1])).unflatten(2, (rows, patch[0]))
-    return parts.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+    output: Tensor = parts.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+    return output
 
 
 def image_size(view: str, shape: Shape) -> tuple[int, int]:

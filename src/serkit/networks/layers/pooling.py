@@ -34,7 +34,8 @@ class AttentiveStatistics(nn.Module):
         scores = self.score(x.float()).float()
         if valid is not None:
             scores = scores.masked_fill(~valid[:, None], -torch.inf)
-        return scores.softmax(dim=2)
+        output: Tensor = scores.softmax(dim=2)
+        return output
 
 
 class AttentivePooling(nn.Module):
@@ -60,4 +61,5 @@ class AttentivePooling(nn.Module):
         scores = self.score(x.float()).float()
         if valid is not None:
             scores = scores.masked_fill(~valid[:, :, None], -torch.inf)
-        return scores.softmax(dim=1)
+        output: Tensor = scores.softmax(dim=1)
+        return output

@@ -54,7 +54,8 @@ def add_up(products: Tensor) -> Tensor:
     for output, row in enumerate(_PRODUCT):
         for source, place in enumerate(row):
             signs[output, source, abs(place) - 1] = math.copysign(1, place)
-    return (signs.flatten(1) @ products.flatten(2)).unflatten(2, products.shape[2:])
+    result: Tensor = (signs.flatten(1) @ products.flatten(2)).unflatten(2, products.shape[2:])
+    return result
 
 
 def quaternion_init(weight: Tensor, fan_in: int, fan_out: int, scheme: str = "glorot") -> None:

@@ -35,7 +35,8 @@ class Attention(nn.Module):
             # bfloat16 four times as long, most of it in its backward pass.
             weights = (query * self.head_size**-0.5 @ key.transpose(2, 3)).softmax(3)
             mixed = F.dropout(weights, dropout) @ value
-        return self.dropout(self.projection(mixed.transpose(1, 2).flatten(2)))
+        output: Tensor = self.dropout(self.projection(mixed.transpose(1, 2).flatten(2)))
+        return output
 
     def of_class_token(self, x: Tensor) -> Tensor:
         """Return how much the first token attends to each other one, mean over heads: (batch, tokens - 1).
@@ -45,7 +46,8 @@ class Attention(nn.Module):
         """
         query, key, _ = self._split(x)
         scores = query[:, :, :1] @ key.transpose(2, 3) * self.head_size**-0.5
-        return scores.softmax(3).mean(1)[:, 0, 1:]
+        output: Tensor = scores.softmax(3).mean(1)[:, 0, 1:]
+        return output
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return query, key and value: (batch, heads, tokens, head_size) each."""
@@ -81,4 +83,5 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, tokens, width) of tokens (batch, tokens, width)."""
         x = x + self.attention(self.norm(x))
-        return x + self.perceptron(x)
+        output: Tensor = x + self.perceptron(x)
+        return output

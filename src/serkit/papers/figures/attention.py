@@ -66,7 +66,8 @@ class Seen:
         """Return the attention at each pixel, smoothed over columns by a Gaussian: (height, width)."""
         from scipy.ndimage import gaussian_filter
 
-        return gaussian_filter(self.spread, smoothing, mode="nearest")
+        values: np.ndarray = gaussian_filter(self.spread, smoothing, mode="nearest")
+        return values
 
 
 def draw(
@@ -258,7 +259,8 @@ def _moved(mask: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Read a mask at some columns, between two of them in proportion."""
     below = source.astype(int)
     above = np.minimum(below + 1, mask.shape[1] - 1)
-    return mask[:, below] * (1 - source + below) + mask[:, above] * (source - below)
+    values: np.ndarray = mask[:, below] * (1 - source + below) + mask[:, above] * (source - below)
+    return values
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:
@@ -274,7 +276,8 @@ def _speech_columns(signal: np.ndarray, columns: int) -> np.ndarray:
     # Differences: the rumble and hum of a recording room are no speech.
     steps = np.diff(signal, prepend=signal[:1]).astype(np.float64)
     power = np.add.reduceat(steps**2, edges[:-1]) / np.diff(edges)
-    return power > power.max() * 10 ** (-SILENCE / 10)
+    values: np.ndarray = power > power.max() * 10 ** (-SILENCE / 10)
+    return values
 
 
 def _describe(seen: Sequence[Seen], smoothing: float, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
