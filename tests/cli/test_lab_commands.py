@@ -126,7 +126,7 @@ def test_a_card_is_repeated(trained, table, tmp_path, capsys):
     assert run([*command, "--map", "anger=drop"]) == 2
     assert "--map requires a recognizer" in capsys.readouterr().err
     assert run(["export", str(trained)]) == 2
-    assert "nothing to write: give --out FOLDER" in capsys.readouterr().err
+    assert "nothing to write; give --out FOLDER" in capsys.readouterr().err
 
 
 def test_systems_lists_and_counts(capsys):

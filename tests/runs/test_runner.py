@@ -494,7 +494,11 @@ def only(corpus, **wanted):
         ),
         (lambda c: c, {"protocol": "thre"}, "unknown protocol 'thre'. Did you mean 'three'?"),
         (lambda c: c, {"system": "linear-basline"}, "unknown system 'linear-basline'"),
-        (lambda c: c, {"sets": ("stages.main.network=cnn",)}, "network 'cnn': view 'functionals' has shape (200,)"),
+        (
+            lambda c: c,
+            {"sets": ("stages.main.network=cnn",)},
+            "network 'cnn': view 'functionals' must have shape (bands, None), got (200,)",
+        ),
         (lambda c: c, {"sets": ("stages.main.trainer.select=uar",)}, "trainer.select = 'uar' needs a validation part"),
         (lambda c: c, {"sets": ("stages.main.trainer.learning_rate=1e38",)}, "the loss 'cross_entropy' is"),
         (lambda c: c, {"accelerator": "qpu"}, "accelerator 'qpu'"),
