@@ -67,7 +67,7 @@ BROKEN = {
 def test_a_broken_index_is_set_aside_and_made_again(place, how):
     BROKEN[how](place.index)
     size = place.index.stat().st_size
-    with pytest.warns(CacheWarning, match=r"recordings\.sqlite: broken \(.*recordings\.broken.*read again") as told:
+    with pytest.warns(CacheWarning, match=r"recordings\.sqlite: damaged \(.*recordings\.broken.*read again") as told:
         assert place.look() == (place.hashes, {})
     assert len(told) == 1 and place.decoded == place.paths
     assert place.index.with_suffix(".broken").stat().st_size >= size
@@ -168,4 +168,4 @@ def test_the_command_goes_on(tmp_path, monkeypatch, capsys, noise):
     assert shown.out == expected
     lines = shown.err.splitlines()
     assert len(lines) == 2 and all(line.startswith("serkit: warning: ") for line in lines)
-    assert "recordings.sqlite: broken" in lines[0] and "damaged arrays are computed again" in lines[1]
+    assert "recordings.sqlite: damaged" in lines[0] and "damaged arrays are computed again" in lines[1]

@@ -132,7 +132,7 @@ def test_onnx_computes_the_same_for_any_batch():
     ("inputs", "options", "message"),
     [
         ({"image": (1, 128, None)}, {}, r"must have a fixed shape \(1, height, width\), got "),
-        ({"image": SHAPE, "egg": SHAPE}, {}, "Ast takes one view, not 2: image, egg"),
+        ({"image": SHAPE, "egg": SHAPE}, {}, "Ast takes one view, got 2: image, egg"),
         ({"image": (1, 128, 12)}, {}, r"patch = \[16, 16\] is larger than the image, 128 x 12"),
         ({"image": SHAPE}, {"patch": [16]}, r"patch must be height and width, e.g. \[16, 16\], got \[16\]"),
         ({"image": SHAPE}, {"stride": [10, 0]}, r"stride must be height and width, .*, got \[10, 0\]"),

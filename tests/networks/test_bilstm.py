@@ -157,7 +157,7 @@ def test_onnx_computes_the_same_for_any_batch_and_time(pooling):
     [
         ({"x": (384,)}, {}, r"network 'bilstm': view 'x' must have shape \(n, None\), got \(384,\)"),
         ({"x": (None, 2)}, {}, r"view 'x' must have shape \(n, None\), got \(None, 2\)"),
-        ({"x": (1, None), "y": (1, None)}, {}, "BiLstm takes one view, not 2: x, y"),
+        ({"x": (1, None), "y": (1, None)}, {}, "BiLstm takes one view, got 2: x, y"),
         (INPUTS, {"layers": 0}, "layers and hidden must be 1 or more"),
         (INPUTS, {"pooling": "lst"}, "unknown pooling 'lst'. Did you mean 'last'"),
     ],

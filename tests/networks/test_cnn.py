@@ -69,10 +69,14 @@ def test_features_are_what_the_head_reads():
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({"mel": (64, None)}, {"channels": [4, 4]}, "channels, strides and residual need one entry for each block"),
+        (
+            {"mel": (64, None)},
+            {"channels": [4, 4]},
+            "channels, strides and residual must have one entry for each block",
+        ),
         ({"mel": (64,)}, {}, r"view 'mel' must have shape \(bands, None\), got \(64,\)"),
         ({"mel": (None, 64)}, {}, r"view 'mel' must have shape \(bands, None\), got \(None, 64\)"),
-        ({"mel": (64, None), "egg": (64, None)}, {}, "Cnn takes one view, not 2: mel, egg"),
+        ({"mel": (64, None), "egg": (64, None)}, {}, "Cnn takes one view, got 2: mel, egg"),
         ({"mel": (64, None)}, {"chanels": [4]}, "unknown option of network 'cnn' 'chanels'. Did you mean 'channels'"),
         ({"mel": (64, None)}, {"dropout": 1.5}, "network 'cnn': dropout probability"),
     ],

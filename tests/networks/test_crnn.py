@@ -126,7 +126,7 @@ def test_onnx_computes_the_same_for_any_batch_and_time():
 @pytest.mark.parametrize("lengths", [{}, {"mel": torch.tensor([40, 15])}])
 def test_an_item_that_is_too_short(lengths):
     frames = 40 if lengths else 15
-    message = "network 'crnn': an item of 15 frames; its pools need 16 or more. Pad items"
+    message = "network 'crnn': an item has 15 frames; the pools require 16 or more. Pad items"
     with pytest.raises(UserError, match=message):
         spoilt()(Batch({"mel": torch.randn(2, 20, frames)}, lengths))
 
@@ -135,8 +135,8 @@ def test_an_item_that_is_too_short(lengths):
     ("inputs", "options", "message"),
     [
         ({"x": (384,)}, {}, r"network 'crnn': view 'x' must have shape \(bands, None\), got \(384,\)"),
-        ({"x": (40, None), "y": (40, None)}, {}, "Crnn takes one view, not 2: x, y"),
-        (INPUTS, {"pools": [[2, 2]]}, r"pools needs \[bands, frames\] of 1 or more for each entry of channels"),
+        ({"x": (40, None), "y": (40, None)}, {}, "Crnn takes one view, got 2: x, y"),
+        (INPUTS, {"pools": [[2, 2]]}, r"pools must have \[bands, frames\] of 1 or more for each entry of channels"),
         (INPUTS, {"pools": [[2, 2], [2, 2], [2, 2], [2, 0]]}, "of 1 or more"),
     ],
 )

@@ -76,7 +76,7 @@ def test_onnx_computes_the_same_for_any_batch():
     [
         ({"x": (40, None)}, {}, r"network 'fcn': view 'x' must be a vector \(size,\), got shape \(40, None\)"),
         ({"x": (None,)}, {}, r"view 'x' must be a vector \(size,\), got shape \(None,\)"),
-        ({"x": (3,), "y": (4,)}, {}, "Fcn takes one view, not 2: x, y"),
+        ({"x": (3,), "y": (4,)}, {}, "Fcn takes one view, got 2: x, y"),
         (INPUTS, {"features": "befor"}, "unknown features 'befor'. Did you mean 'before'"),
         (INPUTS, {"dropout": 2.0}, "network 'fcn': dropout probability"),
     ],

@@ -154,5 +154,5 @@ def test_valid_positions():
 
 
 def test_a_network_must_compute_something():
-    with pytest.raises(TypeError, match="Network does not say what it computes"):
+    with pytest.raises(TypeError, match="Network defines no forward method"):
         Network({"x": (3,)}, {})(Batch({"x": torch.ones(1, 3)}))

@@ -155,9 +155,9 @@ def test_onnx_computes_the_same_for_any_batch_and_time():
     [
         ({"x": (384,)}, {}, r"network 'resnet18': view 'x' must have shape \(bands, None\), got \(384,\)"),
         ({"x": (None, 40)}, {}, r"view 'x' must have shape \(bands, None\), got \(None, 40\)"),
-        ({"x": (40, None), "y": (40, None)}, {}, "Resnet18 takes one view, not 2: x, y"),
-        (INPUTS, {"channels": 2}, "channels must be 1 or 3, not 2"),
-        (INPUTS, {"width": 0}, "width must be 1 or more, not 0"),
+        ({"x": (40, None), "y": (40, None)}, {}, "Resnet18 takes one view, got 2: x, y"),
+        (INPUTS, {"channels": 2}, "channels must be 1 or 3, got 2"),
+        (INPUTS, {"width": 0}, "width must be 1 or more, got 0"),
         (INPUTS, {"chanels": 3}, "unknown option of network 'resnet18' 'chanels'. Did you mean 'channels'"),
     ],
 )

@@ -85,7 +85,11 @@ def test_the_encoder_alone():
     [
         ((1, 20, 8), TARGETS, r"got \(1, 20, 8\); the height must be a multiple of 8"),
         ((129, None), TARGETS, r"must have a fixed shape \(1, height, width\), got "),
-        ((1, 16, 8), {"word": 3}, "target 'word' has no axis; there are emotion, valence, arousal, dominance"),
+        (
+            (1, 16, 8),
+            {"word": 3},
+            "target 'word' has no axis; targets with an axis: emotion, valence, arousal, dominance",
+        ),
     ],
 )
 def test_what_cannot_be(shape, outputs, message):

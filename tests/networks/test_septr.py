@@ -127,7 +127,7 @@ def test_onnx_computes_the_same_for_any_batch():
     ("inputs", "options", "message"),
     [
         ({"image": (1, 128, None)}, {}, r"must have a fixed shape \(1, height, width\), got "),
-        ({"image": SHAPE, "egg": SHAPE}, {}, "Septr takes one view, not 2: image, egg"),
+        ({"image": SHAPE, "egg": SHAPE}, {}, "Septr takes one view, got 2: image, egg"),
         ({"image": SHAPE}, {"patch": [3, 4]}, r"patch = \[3, 4\] does not divide the image, 128 x 128"),
         ({"image": SHAPE}, {"patch": 4}, "patch must be height and width, .*, got 4"),
         ({"image": SHAPE}, {"width": 0}, "depth, heads, head_size, hidden and width must be 1 or more"),

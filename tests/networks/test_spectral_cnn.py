@@ -144,12 +144,12 @@ def test_pictures_need_not_be_square_nor_grey():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 9}, "pool3 with kernel 3 does not fit on a side of 1, which is left behind conv3"),
+        ({"size": 9}, "pool3 with kernel 3 does not fit the side of 1 that conv3 leaves"),
         ({"size": 1, "kernels": [4, 3, 3]}, "conv1 with kernel 4 leaves nothing of a side of 1"),
         ({"channels": [3, 4]}, r"channels must have 3 numbers, got \[3, 4\]"),
         ({"hidden": [3, 0]}, "hidden must be whole numbers of 1 or more, got 0"),
         ({"pools": [2, 2.5, 2]}, "pools must be whole numbers of 1 or more, got 2.5"),
-        ({"momentum": 0.0}, "momentum must lie above 0 and up to 1, not 0"),
+        ({"momentum": 0.0}, "momentum must be above 0 and at most 1, got 0"),
         ({"slope": 0.1}, "unknown option of network 'squirtle' 'slope'"),
         ({"dropout": 1.5}, "dropout"),
     ],

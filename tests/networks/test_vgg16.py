@@ -131,7 +131,7 @@ def test_init_decides_how_maps_shrink():
     [
         ((4, None), {}, r"must have a fixed shape \(channels, height, width\), got \(4, None\)"),
         ((3, 64, 64), {"quaternion": True}, r"must have a fixed shape \(1 or 4, height, width\), got \(3, 64, 64\)"),
-        ((1, 31, 64), {}, "is 31 x 64; five pools need 32 x 32"),
+        ((1, 31, 64), {}, "must be at least 32 x 32 for five pools, got 31 x 64"),
         ((1, 64, 64), {"channels": [64]}, r"channels must have one number for each of 5 blocks, got \[64\]"),
         ((1, 64, 64), {"quaternion": True, "init": "h"}, "unknown quaternion init 'h'"),
     ],

@@ -201,7 +201,7 @@ def test_fused_attention_and_its_two_products_agree():
             {},
             r"view 'image' must have a fixed shape \(1, height, width\), got \(3, 128, 128\)",
         ),
-        ({"image": SHAPE, "egg": SHAPE}, {}, "Vit takes one view, not 2: image, egg"),
+        ({"image": SHAPE, "egg": SHAPE}, {}, "Vit takes one view, got 2: image, egg"),
         ({"image": SHAPE}, {"patch": [128, 3]}, r"patch = \[128, 3\] does not divide the image, 128 x 128; try"),
         ({"image": (1, 64, 128)}, {}, r"patch = \[128, 1\] does not divide the image, 64 x 128; try \[64, 1\]"),
         ({"image": SHAPE}, {"patch": [16]}, r"patch must be height and width, e.g. .*, got \[16\]"),

@@ -114,7 +114,7 @@ def test_a_second_time_a_figure_is_only_drawn(made, paper, synthetic, monkeypatc
 
 def test_a_figure_has_one_protocol_and_rows_that_run(made, paper, synthetic):
     arguments = (paper, paper.artefact("errors"), [synthetic], made[0])
-    with pytest.raises(UserError, match="a figure is drawn under one protocol; received clean, random"):
+    with pytest.raises(UserError, match="a figure requires exactly one protocol, got clean, random"):
         reproduce(*arguments, protocols=["clean", "random"])
     with pytest.raises(UserError, match="row 'lost' of errors cannot be run: nobody has it"):
         reproduce(*arguments, rows=["lost"])
@@ -151,7 +151,7 @@ def test_confusion_has_rows_of_shares_in_the_order_asked_for(ran, tmp_path):
     assert is_picture(tmp_path / "x.png")
     with pytest.raises(UserError, match="unknown class of row 'short' 'joy'"):
         drawing("confusion", {"classes": ["joy"]})(ran, tmp_path / "x.png")
-    with pytest.raises(UserError, match="of row 'short' these are missing: neutral, sadness"):
+    with pytest.raises(UserError, match="missing from row 'short': neutral, sadness"):
         drawing("confusion", {"classes": ["anger", "fear"]})(ran, tmp_path / "x.png")
 
 
@@ -253,7 +253,7 @@ def test_an_embedding_shows_the_test_items_of_the_first_fold(ran, tmp_path):
     assert hardest == drawing("embedding", {"classes": least, "seed": 3})(ran, tmp_path / "z.png")
     with pytest.raises(UserError, match="unknown class 'joy'"):
         drawing("embedding", {"classes": ["joy"]})(ran, tmp_path / "x.png")
-    with pytest.raises(UserError, match="a silhouette needs two classes"):
+    with pytest.raises(UserError, match="a silhouette requires two classes"):
         drawing("embedding", {"classes": ["anger"]})(ran, tmp_path / "x.png")
 
 
@@ -389,7 +389,7 @@ def test_where_the_columns_of_a_version_come_from():
         assert version.source[loudest] == pytest.approx(10, abs=0.7)
     power = np.mean(signal[:3200] ** 2) / np.mean((noise.signal - signal) ** 2)
     assert 10 * np.log10(power) == pytest.approx(15, abs=0.3)
-    with pytest.raises(UserError, match="shift = 4 s"):
+    with pytest.raises(UserError, match="shift must be 0 to 4 s and speed above 0, got 4 s"):
         versions(signal, rate, 3200, columns, 15.0, 4.0, 1.25, 0)
 
 
@@ -506,7 +506,7 @@ def test_a_grid_is_a_map_with_a_cell_for_each_pair_of_values(synthetic, tmp_path
 def test_a_grid_has_two_lists(tmp_path, grid):
     path = tmp_path / "toy2026.toml"
     path.write_text(GRID.partition("grid = ")[0] + f"grid = {grid}\n", encoding="utf-8")
-    with pytest.raises(UserError, match="grid is a table of two overrides, each with a list of values"):
+    with pytest.raises(UserError, match="grid must be a table of two overrides, each with a list of values"):
         papers.load(path)
 
 

@@ -54,7 +54,7 @@ def test_the_best_comes_first_and_what_leaks_stands_apart(results):
     text = page(Results.read([results]), results.parent)
     assert [row[-1].partition("]")[0] for row in rows(text)] == ["[better", "[worse", "[leaky", "[both"]
     emodb, both = text.split("### emodb + savee")
-    clean, leaks = emodb.split("With leaks, and so no measure of new speakers:")
+    clean, leaks = emodb.split("With leaks; these scores do not apply to new speakers:")
     assert "[worse](results/worse.json)" in clean and "[leaky](results/leaky.json) |" in leaks
     # 3 of 7 are anger, and 3 classes.
     assert "| always anger |  | 33.3 | 42.9 |" in clean
@@ -198,7 +198,7 @@ def test_what_is_no_result_is_passed_over_in_a_folder_and_refused_by_name(result
     (results / "benchmarks.json").write_text('{"machine": "fast"}')
     (results / "figure.json").write_text(json.dumps({**TABLE, "kind": "attention"}))
     assert len(Results.read([results]).cards) == 4
-    with pytest.raises(UserError, match="neither a card nor scores nor a reproduced table"):
+    with pytest.raises(UserError, match="must be a card, scores or a reproduced table"):
         Results.read([results / "benchmarks.json"])
     (results / "numbers.json").write_text(json.dumps({"card": 1, "run": {}, "scores": {"classes": [], "targets": {}}}))
     assert len(Results.read([results]).cards) == 4
@@ -212,7 +212,7 @@ def test_what_is_no_result_is_passed_over_in_a_folder_and_refused_by_name(result
 
 
 def test_nothing_to_show(tmp_path):
-    with pytest.raises(UserError, match="no result there: `serkit leaderboard add RUN`"):
+    with pytest.raises(UserError, match="no results found; `serkit leaderboard add RUN`"):
         Results.read([tmp_path])
 
 

@@ -147,7 +147,7 @@ def test_what_cannot_be_probed(folders, tmp_path):
     with pytest.raises(UserError, match="unknown part to learn from 'validation'"):
         draw(folders["halves"], tmp_path / "x.png", learn="validation")
     for learn, part in (("train", "training part"), ("test", "test part, twice each")):
-        with pytest.raises(UserError, match=f"row 'plain': 0 word in the {part}; a probe needs two classes"):
+        with pytest.raises(UserError, match=f"row 'plain': 0 word in the {part}; a probe requires two classes"):
             draw(folders["halves"], tmp_path / "x.png", target="word", learn=learn)
 
 

@@ -33,7 +33,7 @@ published = { synthetic = { accuracy = 91.25, anger = 80 } }
 
 [[tables.rows]]
 label = "Pretrained"
-not_run = "its weights are not to be had"
+not_run = "its weights are not available"
 published = { synthetic = 99.0 }
 """
 
@@ -73,7 +73,7 @@ def test_a_table_is_run_beside_what_was_published(paper, synthetic, tmp_path, mo
     assert "| Pretrained | synthetic | uar |  | not run | not run |" in text
     recall = f"{100 * scores['recalls']['anger']:.1f}"
     assert f"| Linear, long | synthetic | recall of anger | 80.00 | {recall} |" in text
-    assert "Pretrained: not run: its weights are not to be had" in text
+    assert "Pretrained: not run: its weights are not available" in text
     assert "| majority class | synthetic | uar |  |" in text and '"weighted accuracy" in the paper' in text
     assert "`random`: speakers may be in both parts" in text and "The published value is made up." in text
 
@@ -108,7 +108,7 @@ def test_an_override_holds_for_the_rows_that_have_its_stage(synthetic, tmp_path)
     assert changes["Linear, long"] == ["stages.main.trainer.epochs=3", *sets]
     assert "views.functionals.normalise=global" not in changes["Other"] and "data.target=emotion" in changes["Other"]
     with pytest.raises(
-        UserError, match=r"--set stages\.teacher\.seed=1: no row of table1 that is run has this stage or view"
+        UserError, match=r"--set stages\.teacher\.seed=1: no row to run of table1 has this stage or view"
     ):
         reproduce(found, found.artefact("table1"), [synthetic], tmp_path, sets=["stages.teacher.seed=1"])
 
@@ -117,12 +117,12 @@ def test_an_override_holds_for_the_rows_that_have_its_stage(synthetic, tmp_path)
     ("change", "message"),
     [
         (("[[tables.rows]]", "[[tables.rows]]\nsystm = 'x'"), "rows"),
-        (('not_run = "its weights are not to be had"', ""), "has either a system or, in not_run, the reason why not"),
+        (('not_run = "its weights are not available"', ""), "must have either a system or a reason in not_run"),
         (("[paper]", "[paper"), "not TOML"),
         (('label = "Pretrained"', 'label = "LINEAR long"'), "'Linear, long' and 'LINEAR long'"),
         (
             ("[[tables.rows]]", '[[figures]]\nname = "table1"\ntitle = ""\nkind = "sweep"\nrows = []\n[[tables.rows]]'),
-            "two",
+            "names of artifacts must be unique; 'table1' occurs twice",
         ),
         (("uar =", "f1 ="), "unknown metric 'f1'"),
     ],
@@ -280,5 +280,5 @@ def test_overrides_reach_the_baseline_where_they_change_what_is_scored(paper, po
 def test_unknown_names_are_refused(paper):
     with pytest.raises(UserError, match="unknown paper 'nobody'"):
         papers.load("nobody")
-    with pytest.raises(UserError, match=r"unknown artefact of toy2026 'table2'. Did you mean 'table1'"):
+    with pytest.raises(UserError, match=r"unknown artifact of toy2026 'table2'. Did you mean 'table1'"):
         paper.artefact("table2")

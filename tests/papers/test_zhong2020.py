@@ -66,5 +66,5 @@ def test_mining_is_drawn(paper, synthetic, tmp_path):
     ran = Ran("with mining", "synthetic", place, {})
     with pytest.raises(UserError, match=r"unknown stage that mined 'acln'\. Did you mean 'acln-hard'\?"):
         drawing("mining", {"stages": ["acln"]})([ran], tmp_path / "x.png")
-    with pytest.raises(UserError, match="mining is drawn of one row; received a, b"):
+    with pytest.raises(UserError, match="mining requires exactly one row, got a, b"):
         drawing("mining", {})([Ran("a", "x", place, {}), Ran("b", "x", place, {})], tmp_path / "x.png")

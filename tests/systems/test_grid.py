@@ -32,5 +32,5 @@ def test_a_sweep_is_a_grid():
     found = grid(parse_sweep(["a=[8, 16],[4]", "b=x,{c = 1}"]))
     assert found == [{"a": a, "b": b} for a in ([8, 16], [4]) for b in ("x", {"c": 1})]
     assert grid(parse_sweep([])) == [{}]
-    with pytest.raises(UserError, match="--sweep a=3: a second list for this key"):
+    with pytest.raises(UserError, match="--sweep a=3: this key already has a list"):
         parse_sweep(["a=1,2", "b=1", "a=3"])

@@ -72,5 +72,5 @@ def test_batches_keep_the_order(data):
 
 def test_an_item_without_a_frame_is_named(data):
     data.arrays["mel"][1] = np.zeros((2, 0), dtype=np.float32)
-    with pytest.raises(UserError, match=r"^table/1: shorter than a window of view 'mel'"):
+    with pytest.raises(UserError, match=r"^table/1: shorter than one window of view 'mel'"):
         data.batch([0, 1])

@@ -549,7 +549,9 @@ def test_a_checkpoint_that_a_power_cut_has_left_broken(tmp_path, interrupt, left
 
 def begins_again(folder, damaged, **options):
     """Train on from a folder with a damaged file; the result must be that of an undisturbed training."""
-    with pytest.warns(UserWarning, match=rf"{damaged.name}: damaged.*; the stage is trained from its beginning"):
+    with pytest.warns(
+        UserWarning, match=rf"{damaged.name}: damaged.*; training of the stage starts from the beginning"
+    ):
         found, _ = train(folder, make_linear(), make_vectors(26), checkpoint_seconds=0, **options)
     expected, _ = train(folder / "undisturbed", make_linear(), make_vectors(26), **options)
     for name, value in expected.state_dict().items():
@@ -612,7 +614,7 @@ class Faulty(Push):
 
 
 def test_batch_normalization_of_one_item_says_what_would_work(tmp_path):
-    with pytest.raises(UserError, match=r"a batch of 1: Expected .*needs two items in a batch: take a larger"):
+    with pytest.raises(UserError, match=r"a batch of 1: Expected .*requires two items in a batch: use a larger"):
         train(tmp_path, epochs=1, batch_size=1)
 
 
@@ -620,9 +622,9 @@ def test_batch_normalization_of_one_item_says_what_would_work(tmp_path):
     ("error", "text"),
     [
         (RuntimeError("Given groups=1,\nmore"), "the network cannot compute a batch of 2: Given groups=1,"),
-        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory.; take a smaller batch_size or network"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory; take a smaller batch_size or network"),
-        (MemoryError(), "a batch of 2: MemoryError; take a smaller batch_size or network"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory.; use a smaller batch_size or network"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory; use a smaller batch_size or network"),
+        (MemoryError(), "a batch of 2: MemoryError; use a smaller batch_size or network"),
         (ZeroDivisionError("division by zero"), "a batch of 2: division by zero"),
     ],
 )

@@ -54,7 +54,7 @@ def test_float32_where_there_is_no_bfloat16(monkeypatch):
         raise RuntimeError("could not create a primitive descriptor for the convolution forward propagation primitive")
 
     monkeypatch.setattr(precision, "_seconds", missing)
-    assert precision.automatic("cpu") == precision.Choice("32-true", "this processor does not compute in bfloat16")
+    assert precision.automatic("cpu") == precision.Choice("32-true", "this processor does not support bfloat16")
 
 
 def test_a_stated_precision_is_kept(monkeypatch):
@@ -94,9 +94,9 @@ def test_lstm_in_float32_where_there_is_none_in_bfloat16(monkeypatch):
 @pytest.mark.parametrize(
     ("stated", "reason"),
     [
-        ("16-mixed", "device 'cpu' has no '16-mixed'"),
+        ("16-mixed", "device 'cpu' does not support '16-mixed'"),
         ("8-true", "Precision '8-true' is invalid"),
-        ("bf16", "device 'cpu' has no 'bf16'"),
+        ("bf16", "device 'cpu' does not support 'bf16'"),
         ("", "Precision '' is invalid"),
     ],
 )

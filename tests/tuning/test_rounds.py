@@ -105,28 +105,31 @@ def test_without_around_the_best_vectors_are_tried_as_they_are(recipe):
 
 
 def test_nothing_to_go_on_from(recipe):
-    with pytest.raises(UserError, match="round 'second': no trial of the rounds before was finished"):
+    with pytest.raises(UserError, match="round 'second': no trial of an earlier round has finished"):
         plan(recipe, recipe.rounds[1], [], 0)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"no \[search\] table in it"),
+        ("", r"has no \[search\] table"),
         ("[search]", r"the table \[search\] is empty"),
         ("[serach]\na = [1]\n[search]\nb=[1]", "unknown table 'serach'. Did you mean 'search'"),
         ("[search]\na = [1]\n[[rounds]]\ntrails = 3", "round 1: unknown key 'trails'. Did you mean 'trials'"),
-        ("[search]\na = [1]\n[[rounds]]\nsampler = 'tpe'", "how many trials"),
+        ("[search]\na = [1]\n[[rounds]]\nsampler = 'tpe'", "trials is missing"),
         ("[search]\na = [1]\n[[rounds]]\ntrials = 3\nsampler = 'tep'", "round 1: sampler: Input should be 'random'"),
-        ("[search]\na = [1]\n[[rounds]]\ntrials = 3\nsampler = 'tpe'\nshared = 2", "shared vectors need sampler"),
+        ("[search]\na = [1]\n[[rounds]]\ntrials = 3\nsampler = 'tpe'\nshared = 2", "shared requires sampler"),
         ("[[rounds]]\nfrom_best = 3\nprimary = [{ a = [1] }]", "from_best takes whole vectors"),
         (
             "[[rounds]]\ntrials = 1\naround = { a = { step = 1, within = 2 } }",
-            "around is about the vectors",
+            "around requires from_best",
         ),
         ("[[rounds]]\ntrials = 1\nprimary = [{ a = 1 }]", "a must be a list of values, got 1"),
-        ("[search]\na=[1]\n[[rounds]]\nname='x'\ntrials=1\n[[rounds]]\nname='x'\ntrials=1", "two rounds have one name"),
-        ("search = 3", "a search space is a table"),
+        (
+            "[search]\na=[1]\n[[rounds]]\nname='x'\ntrials=1\n[[rounds]]\nname='x'\ntrials=1",
+            "names of rounds must be unique, got: x, x",
+        ),
+        ("search = 3", "a search space must be a table"),
         ("[search", "not TOML"),
     ],
 )
@@ -146,7 +149,7 @@ def test_a_system_may_bring_its_space(tmp_path):
     (tmp_path / "more.toml").write_text('extends = "mine.toml"\n')
     assert systems.load(tmp_path / "mine.toml") == systems.load("linear-baseline")
     assert read(None, tmp_path / "more.toml").search == {"stages": {"main": {"trainer": {"epochs": [1, 2]}}}}
-    with pytest.raises(UserError, match=r"linear-baseline: no \[search\] table"):
+    with pytest.raises(UserError, match=r"linear-baseline: has no \[search\] table"):
         read(None, "linear-baseline")
 
 

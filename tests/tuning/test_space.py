@@ -29,15 +29,18 @@ def test_keys_may_be_quoted_or_not():
         ({"low": 1, "hihg": 2, "high": 3}, "key 'hihg'. Did you mean 'high'? Available: each, high, log"),
         ({"low": 1}, "low must be at most high, got low = 1, high = None"),
         ({"low": 3, "high": 2}, "low must be at most high, got low = 3, high = 2"),
-        ({"low": 0, "high": 2, "log": True}, "log needs low > 0"),
-        ({"low": 1, "high": 2, "log": True, "step": 1}, "takes no step"),
+        ({"low": 0, "high": 2, "log": True}, "log requires low > 0"),
+        ({"low": 1, "high": 2, "log": True, "step": 1}, "does not combine with step"),
         ({"low": 1, "high": 2, "step": 0}, "step must be above 0, got 0"),
         ({"values": [1], "low": 1, "high": 2}, "give either values, or low and high"),
-        ({"values": [1, 2], "log": True}, "log and step belong to low and high"),
-        ({"values": [1, 2], "each": 0}, "each = 0"),
+        ({"values": [1, 2], "log": True}, "log and step apply to low and high"),
+        ({"values": [1, 2], "each": 0}, "each must be 1 or more, got 0"),
         ([], "values is empty"),
         (5, "write a list of values, or { low, high } (received 5)"),
-        ({"values": [1], "when": {"stages.main.network": ["cnn"]}}, "'stages.main.network', which is no key above it"),
+        (
+            {"values": [1], "when": {"stages.main.network": ["cnn"]}},
+            "when names 'stages.main.network', which is not a key above it",
+        ),
     ],
 )
 def test_parameters_that_cannot_be(parameter, message):
@@ -69,5 +72,5 @@ def test_a_grid_leaves_out_what_does_not_apply():
     points = full_grid(space)
     assert len(points) == 4 + 2 * 4
     assert points[0] == {"a": "x", "c": [1, 1]} and points[-1] == {"a": "y", "b": 2, "c": [2, 2]}
-    with pytest.raises(UserError, match="b: a grid needs values"):
+    with pytest.raises(UserError, match="b: a grid requires values"):
         full_grid(parse_space({"b": {"low": 0.1, "high": 0.2}}, "s"))

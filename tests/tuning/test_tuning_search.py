@@ -134,7 +134,7 @@ def test_what_a_network_refuses_is_infeasible(synthetic, tmp_path):
     found = search.run(request(synthetic, space, sampler="grid", trials=3, sets=sets), tmp_path / "search")
     states = {str(row.point[lists]): row for row in found.rows}
     assert [states[key].state for key in ("[4, 4, 4]", "[4, 4]", "[4]")] == ["done", "infeasible", "infeasible"]
-    assert "channels, strides and residual need one entry for each block" in states["[4]"].reason
+    assert "channels, strides and residual must have one entry for each block" in states["[4]"].reason
     assert states["[4]"].value is None and states["[4]"].folds == []
 
 

@@ -1,1 +1,1 @@
-"""What trainings read: the items of an experiment and the features stored for them."""
+"""Data of a training: the items of an experiment and their stored features."""

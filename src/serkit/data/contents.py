@@ -1,7 +1,7 @@
-"""What recordings contain, remembered by path, size and time of change: what did not change is not decoded again.
+"""Content hashes of recordings, stored by path, size and modification time: unchanged files are not decoded again.
 
-The index is an SQLite file that several processes share and that may be lost at any time. A broken one is set aside and
-begun anew; one that cannot be used now, because it is locked or its folder may not be written, is done without.
+The index is an SQLite file that several processes share and that may be lost at any time. A broken index is renamed and
+replaced by a new one; without a usable index, because it is locked or its folder is read-only, recordings are decoded.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-#: Size in bytes and time of change in ns of a file.
+#: Size of a file in bytes and its modification time in ns.
 State = tuple[int, int]
 
-# Beside the table that older versions know, so that they can go on with it. A row without a checksum is theirs.
+# The second table is separate so that older versions can still use the first. Rows without a checksum are theirs.
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS recordings (path PRIMARY KEY, size, changed, hash)",
     "CREATE TABLE IF NOT EXISTS checksums (path PRIMARY KEY, checksum)",
@@ -26,7 +26,7 @@ _KNOWN = """
     SELECT size, changed, hash, checksum FROM recordings LEFT JOIN checksums USING (path) WHERE recordings.path = ?
 """
 
-# What says nothing against the file itself.
+# Errors that do not mean that the file itself is broken.
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -39,30 +39,30 @@ _PASSING = frozenset(
     }
 )
 
-# How long another process is waited for, in s.
+# How long to wait for another process, in s.
 _PATIENCE = 60.0
 
 
 class CacheWarning(UserWarning):
-    """Something in the cache was broken or out of reach, and is done again."""
+    """Something in the cache was damaged or not accessible, and is computed again."""
 
 
 class Contents:
     """Content hashes of recordings.
 
     Args:
-        path: of the SQLite file; made when needed.
+        path: path of the SQLite file; created when needed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def find(self, states: Mapping[Path, State]) -> dict[Path, str]:
-        """Return the content hash of each recording that is known as it is now."""
+        """Return the content hashes of the recordings that have not changed since they were stored."""
 
         def look(index: sqlite3.Connection) -> dict[Path, str]:
             found = {}
-            # One by one: a store may know far more recordings than are asked for.
+            # One by one: a store may hold far more recordings than requested.
             for path, state in states.items():
                 row = index.execute(_KNOWN, (_name(path),)).fetchone()
                 if row and row[:2] == state and row[3] in (None, _checksum(path, state, row[2])):
@@ -72,7 +72,7 @@ class Contents:
         return self._use(look) or {}
 
     def keep(self, states: Mapping[Path, State], hashes: Mapping[Path, str]) -> None:
-        """Remember the content hashes of recordings."""
+        """Store the content hashes of recordings."""
 
         def write(index: sqlite3.Connection) -> None:
             rows = [(_name(path), *states[path], content) for path, content in hashes.items()]
@@ -85,25 +85,25 @@ class Contents:
             self._use(write)
 
     def _use(self, work: Callable[[sqlite3.Connection], dict[Path, str] | None]) -> dict[Path, str] | None:
-        """Open the index for a piece of work; None: the index cannot be used."""
+        """Open the index and run `work` on it; None: the index cannot be used."""
         for attempt in (1, 2):
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                # Closed by hand: leaving a connection's `with` block commits but does not close it.
+                # Closed explicitly: leaving a connection's `with` block commits but does not close it.
                 with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as index:
                     for table in _TABLES:
                         index.execute(table)
                     return work(index)
             except (sqlite3.Error, OSError) as error:
-                # Of extended codes the low byte is the kind. Python itself finds text that is no UTF-8, without a code.
+                # The low byte of an extended code is the kind. Python reports text that is not UTF-8 without a code.
                 kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
                 if attempt == 2 or isinstance(error, OSError) or kind in _PASSING or not self._set_aside(error):
-                    _warn(f"{self.path}: cannot be used ({error}); what is not known is read again")
+                    _warn(f"{self.path}: cannot be used ({error}); recordings without a stored hash are read again")
                     return None
         return None
 
     def _set_aside(self, error: Exception) -> bool:
-        """Rename a broken index; tells whether that was possible."""
+        """Rename a broken index; return whether that was possible."""
         broken = self.path.with_suffix(".broken")
         try:
             os.replace(self.path, broken)
@@ -111,7 +111,7 @@ class Contents:
                 Path(f"{self.path}{leftover}").unlink(missing_ok=True)
         except OSError:
             return False
-        _warn(f"{self.path}: broken ({error}); it is now {broken.name}, and recordings are read again")
+        _warn(f"{self.path}: damaged ({error}); renamed to {broken.name}, and recordings are read again")
         return True
 
 
@@ -120,7 +120,7 @@ def _warn(text: str) -> None:
 
 
 def _name(path: Path) -> str:
-    # SQLite's text is UTF-8, which not every file's name is.
+    # SQLite stores text as UTF-8, which some file names are not.
     return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
 
 

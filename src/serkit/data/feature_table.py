@@ -1,8 +1,8 @@
 """Features as a table: a row per recording, or per frame for features over time.
 
-Beside what every feature has, one may say how it looks in a table: `columns`, the names of its values; `hop`, the
-samples from frame to frame; `middle`, the sample in the middle of its first frame (0 where it does not say), counted
-from where its `interval` starts; `in_tables`, the options it has here unless others are asked for.
+A feature may define how it looks in a table: `columns`, the names of its values; `hop`, the samples from frame to
+frame; `middle`, the sample in the middle of its first frame, counted from the start of its `interval` (default 0);
+`in_tables`, the default options for tables.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from serkit.progress import bar
 from serkit.spreadsheet import Harmless
 from serkit.windowing import Windowing
 
-#: Recordings whose features are in memory at once.
+#: Number of recordings whose features are in memory at once.
 CHUNK = 64
 
 
@@ -41,7 +41,7 @@ def columns(feature: Feature) -> list[str]:
 
 
 def moments(feature: Feature, frames: int, start: float = 0.0) -> np.ndarray:
-    """Return the time of each frame of a feature over time, in s; `start` is where what it shows begins."""
+    """Return the time of each frame of a feature over time, in s; the feature's interval begins at `start`."""
     first, hop = (getattr(feature, name, 0) for name in ("middle", "hop"))
     return start + (first + hop * np.arange(frames)) / feature.rate
 
@@ -55,25 +55,25 @@ def write(
     store: Store | None = None,
     csv_safe: bool = False,
 ) -> dict[str, str]:
-    """Compute a feature of each utterance and write the table, whole or not at all.
+    """Compute a feature of each utterance and write the table, completely or not at all.
 
     Args:
         feature: the front end.
-        utterances: what to compute it of.
-        out: `.csv` or `.parquet`. First column `file`: the path, or the id where the utterance is an
-            interval; features over time have a column `time` in s.
-        channel: name of a further channel; None: the speech.
-        jobs: threads that compute.
-        store: where what is computed is kept; None: the default store.
-        csv_safe: whether names in CSV that a spreadsheet would run as a formula begin with an apostrophe.
+        utterances: the utterances to compute it for.
+        out: `.csv` or `.parquet`. First column `file`: the path, or the id if the utterance is an interval;
+            features over time have a column `time` in s.
+        channel: name of an additional channel; None: the speech.
+        jobs: number of threads.
+        store: store for computed features; None: the default store.
+        csv_safe: whether to put an apostrophe before names in CSV that a spreadsheet would run as a formula.
 
     Returns:
-        Reason by id for the recordings that could not be read.
+        Reason by id for the recordings that cannot be read.
     """
     names = ["file", *_names(feature)]
     ending = out.suffix.lower()
     if ending not in (".csv", ".parquet"):
-        raise UserError(f"{out}: the table is written as .csv or .parquet")
+        raise UserError(f"{out}: must end in .csv or .parquet")
     failed: dict[str, str] = {}
     out.parent.mkdir(parents=True, exist_ok=True)
     blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
@@ -94,16 +94,16 @@ def print_table(
     jobs: int = 1,
     store: Store | None = None,
 ) -> dict[str, str]:
-    """Write the table as CSV to a stream such as stdout; of a single utterance without a column `file`.
+    """Write the table as CSV to a stream such as stdout; the table of a single utterance has no column `file`.
 
-    The other arguments, and what is returned, are those of `write`.
+    The other arguments and the return value are those of `write`.
     """
     failed: dict[str, str] = {}
     blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
     names = _names(feature)
     if len(utterances) > 1:
         names = ["file", *names]
-    # The stream itself writes lines as its system does.
+    # The stream itself translates line ends for its system.
     _write_csv(csv.writer(stream, lineterminator="\n"), names, blocks)
     return failed
 
@@ -144,14 +144,14 @@ def _blocks(
 
 
 def _start(feature: Feature, utterance: Utterance, channel: str | None) -> float:
-    """Return where what a feature shows of an utterance begins, in s."""
+    """Return the start of a feature's interval in an utterance, in s."""
     if not hasattr(feature, "interval"):
         return 0.0
     return interval(feature, Item(utterance).signal(feature.rate, Windowing(), channel))[0]
 
 
 def _write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Any]) -> None:
-    # The header comes with the first rows: where there can be none, nothing is written.
+    # The header is written with the first rows, so that nothing is written when there are none.
     first = list(islice(blocks, 1))
     writer.writerow(names)
     for name, times, values in chain(first, blocks):

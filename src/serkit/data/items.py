@@ -1,6 +1,6 @@
-"""From utterances to items: selecting labels, cutting windows, making augmented copies.
+"""From utterances to items: select labels, cut windows, make augmented copies.
 
-An item is what a batch holds: an utterance or a window of it, and which augmented copy.
+An item is the unit of a batch: an utterance or a window of it, or an augmented copy.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from serkit.corpora.corpus import Channel, Utterance
 from serkit.errors import UserError, unknown
 from serkit.windowing import Windowing
 
-# What `where` can ask for besides attributes.
+# Properties that `where` accepts besides attributes.
 _PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker"})
 
-# What `Item.id` writes behind the utterance's: only names of augmentations, since a file may be called `take+b`.
+# Suffixes that `Item.id` adds to the utterance's: only names of augmentations, since a file may be called `take+b`.
 _WINDOW, _COPY = re.compile(r"\[[-+.e\d]+\]$"), re.compile(rf"\+({'|'.join(augment.AUGMENTATIONS)})(\{{.*\}})?$")
 
 
@@ -33,11 +33,11 @@ class Item:
     """One training or scoring example.
 
     Args:
-        utterance: where it comes from.
-        start: beginning of the window, in s from the utterance's start.
-        end: its end; None: the utterance's end.
+        utterance: its source.
+        start: start of the window, in s from the utterance's start.
+        end: end of the window; None: the utterance's end.
         copy: name of the augmentation; None for the original.
-        seed: what the copy is drawn from.
+        seed: random seed of the copy.
     """
 
     utterance: Utterance
@@ -53,7 +53,7 @@ class Item:
         return f"{self.utterance.id}{window}{f'+{self.copy}' if self.copy else ''}"
 
     def channel(self, name: str) -> Channel:
-        """Return a further channel of the utterance, e.g. `egg`.
+        """Return an additional channel of the utterance, e.g. `egg`.
 
         Raises:
             UserError: the utterance has no such channel.
@@ -64,20 +64,20 @@ class Item:
         return channels[name]
 
     def signal(self, rate: int, windowing: Windowing, channel: str | None = None) -> np.ndarray:
-        """Read the item's samples: cut, resampled, augmented, padded as the windowing says.
+        """Read the item's samples: cut, resampled, augmented, and padded as the windowing requires.
 
         Args:
-            rate: wanted sampling rate in Hz.
-            windowing: whose `fit` sets the length.
-            channel: name of a further channel of the utterance, e.g. `egg`; None: the speech. It gives as
-                many samples as the speech, zeros where it begins later or ends earlier.
+            rate: target sampling rate in Hz.
+            windowing: sets the length through its `fit`.
+            channel: name of an additional channel of the utterance, e.g. `egg`; None: the speech. The result has as
+                many samples as the speech, with zeros where the channel begins later or ends earlier.
 
         Returns:
             float32 (samples,).
 
         Raises:
             UserError: no such channel.
-            AudioError: a recording that cannot be read.
+            AudioError: the recording cannot be read.
         """
         utterance = self.utterance
         origin = utterance.start or 0.0
@@ -95,11 +95,11 @@ class Item:
 
 
 def utterance_id(item: str, known: Collection[str] = ()) -> str:
-    """Return whose window or augmented copy an item is, from its id.
+    """Return the id of the utterance that a window or an augmented copy comes from.
 
     Args:
-        item: its id.
-        known: ids of utterances, which may look like those of windows or copies themselves: of `take[2].wav`, say.
+        item: id of the item.
+        known: ids of utterances, which may look like ids of windows or copies themselves, e.g. `take[2].wav`.
 
     >>> utterance_id("emodb/03a01Fa[0-4]+noise"), utterance_id("emodb/03a01Fa")
     ('emodb/03a01Fa', 'emodb/03a01Fa')
@@ -121,18 +121,18 @@ def select(
     """Choose utterances by attribute and label, and rename their labels.
 
     Args:
-        utterances: of one corpus or of several.
-        target: what is learned; an utterance without it is left out. `speaker`, `sentence` and `sex` are
+        utterances: from one corpus or several.
+        target: the target to learn; utterances without it are left out. `speaker`, `sentence` and `sex` are
             targets of every utterance that has them.
         classes: `all`, or the labels to keep.
         mapping: label -> label, or `drop`, applied before `classes`.
-        where: attribute -> value (or list of values) an utterance must have.
+        where: attribute -> value (or list of values) that an utterance must have.
 
     Returns:
-        The chosen utterances, in the given order, with the renamed label as their target.
+        The selected utterances, in the given order, with the renamed label as their target.
 
     Raises:
-        UserError: no utterance has the target, an attribute or a class that is named, or none is left.
+        UserError: no utterance has the target, or a requested attribute or class, or none is left.
     """
     utterances = list(utterances)
     attributes = {name for utterance in utterances for name in utterance.attributes}
@@ -172,7 +172,7 @@ def select_any(
     mapping: Mapping[str, str] | None = None,
     where: Mapping[str, Any] | None = None,
 ) -> list[Utterance]:
-    """Choose as `select` does by the first target, and keep those that have one of the other targets as well.
+    """Select by the first target as `select` does, and keep utterances that have one of the other targets as well.
 
     The latter have no label of the first target. Arguments and errors are those of `select`.
     """
@@ -189,14 +189,14 @@ def select_any(
 
 
 def label(utterance: Utterance, target: str) -> str | float | None:
-    """Return an utterance's value for a target; its speaker, sentence and sex serve as targets too."""
+    """Return an utterance's value for a target; speaker, sentence and sex serve as targets too."""
     if target in utterance.targets:
         return utterance.targets[target]
     return getattr(utterance, target) if target in ("speaker", "sentence", "sex") else None
 
 
 def cut(utterance: Utterance, windowing: Windowing) -> list[Item]:
-    """Cut one utterance into items; reads no more than the file's header."""
+    """Cut one utterance into items; only the file's header is read."""
     if windowing.seconds is None:
         return [Item(utterance)]
     duration = audio.info(utterance.path).duration if utterance.end is None else utterance.end
@@ -204,15 +204,15 @@ def cut(utterance: Utterance, windowing: Windowing) -> list[Item]:
 
 
 def outside(utterance: Utterance, channels: Collection[str] = (), infos: dict[Path, audio.Info] | None = None) -> str:
-    """Return why an utterance cannot be read from a file that can: it lacks the interval or the channel.
+    """Return why a readable file does not hold an utterance: the interval or the channel is missing.
 
     Args:
-        utterance: a row of a table, say.
-        channels: names of further channels that are read.
-        infos: remembers what headers say, for many utterances of one file.
+        utterance: e.g. a row of a table.
+        channels: names of the additional channels to read.
+        infos: cache of file headers, for several utterances of one file.
 
     Returns:
-        The message of an error; empty if all is well, or if the file itself is broken.
+        The error message; empty if there is no error, or if the file itself is broken.
     """
     infos = {} if infos is None else infos
 
@@ -223,7 +223,7 @@ def outside(utterance: Utterance, channels: Collection[str] = (), infos: dict[Pa
 
     sources = [Channel(utterance.path, utterance.index)] if utterance.index is not None else []
     sources += [channel for name, channel in utterance.channels.items() if name in channels]
-    with audio.collecting_warnings():  # Reading the file has told them.
+    with audio.collecting_warnings():  # Reading the file has already reported them.
         try:
             if utterance.start is not None or utterance.end is not None:
                 audio.interval(utterance.path, info(utterance.path), utterance.start, utterance.end)
@@ -236,10 +236,10 @@ def outside(utterance: Utterance, channels: Collection[str] = (), infos: dict[Pa
 
 
 def copies(items: Sequence[Item], names: Sequence[str], seed: int) -> list[Item]:
-    """Return the items followed by one augmented copy of each for every name.
+    """Return the items followed by one augmented copy of each item for every name.
 
     Raises:
-        UserError: a name is given twice: both copies would be the same.
+        UserError: a name is given twice; both copies would be the same.
     """
     for name in names:
         if names.count(name) > 1:
@@ -251,14 +251,14 @@ def copies(items: Sequence[Item], names: Sequence[str], seed: int) -> list[Item]
 def replaced(items: Sequence[Item], name: str, corpora: Sequence[str], share: float, seed: int) -> list[Item]:
     """Return the items with augmented copies in place of some originals.
 
-    Which ones is drawn for each utterance by its id, whatever other items there are.
+    The choice is drawn for each utterance by its id and does not depend on the other items.
 
     Args:
-        items: those that are copies already stay.
+        items: items that are already copies stay unchanged.
         name: of the augmentation.
-        corpora: whose items may be replaced; all if empty.
-        share: of their utterances.
-        seed: what both the choice and the copies are drawn from.
+        corpora: corpora whose items may be replaced; all if empty.
+        share: share of their utterances to replace.
+        seed: random seed of the choice and of the copies.
     """
 
     def chosen(item: Item) -> bool:
@@ -275,17 +275,17 @@ def draw(
     """Keep a number of utterances of given corpora, drawn at random class by class.
 
     Args:
-        utterances: in any order; the choice does not depend on it, nor on other corpora.
-        target: whose values are the classes.
-        numbers: by corpus and class; `*` stands for every class that is not named. Corpora that are not named
-            are kept whole, and so are classes where there is no `*`.
-        seed: what is drawn depends on.
+        utterances: in any order; the choice depends neither on it nor on other corpora.
+        target: target whose values are the classes.
+        numbers: by corpus and class; `*` stands for every class not listed. Corpora not listed are kept whole, and
+            so are classes not listed if there is no `*`.
+        seed: random seed of the choice.
 
     Returns:
-        Those that are left, in the given order.
+        The remaining utterances, in the given order.
 
     Raises:
-        UserError: a class has fewer than required.
+        UserError: a class has too few utterances.
     """
     classes: dict[tuple[str, str], list[str]] = {}
     for utterance in utterances:
@@ -302,10 +302,10 @@ def draw(
 
 
 def _read_beside(source: Channel, begin: float, samples: int, rate: int) -> np.ndarray:
-    """Read samples of a further channel from the speech's `begin` (s) on, with zeros where it has none."""
+    """Read samples of an additional channel from the speech's `begin` (s) on, with zeros where it has none."""
     info = audio.info(source.path)
     begin += source.start
-    # A sample of the file more than needed, since either end is rounded to one.
+    # One sample more than needed, since both ends are rounded.
     end = min(begin + samples / rate + 1 / info.rate, info.duration)
     found = np.zeros(samples, dtype=np.float32)
     if end - max(begin, 0.0) <= 1 / min(info.rate, rate):

@@ -1,9 +1,9 @@
-"""The store: computed features, each under the hash of all that decides its numbers.
+"""The store: computed features, each under a hash of everything that determines its values.
 
-Arrays are files of their own, written under a temporary name and renamed: several processes may share a
-store, and a kill at any moment leaves only whole arrays. Each carries a checksum, which is compared whenever it is
-read: what a disk has damaged is computed again. What recordings contain is remembered (see
-`serkit.data.contents`), so that a second run decodes nothing.
+Each array is a file of its own, written under a temporary name and then renamed: several processes may share a
+store, and a kill at any moment leaves only complete arrays. Each file carries a checksum that is verified on every
+read; damaged arrays are computed again. Content hashes of recordings are stored (see `serkit.data.contents`), so that a
+second run decodes nothing.
 """
 
 from __future__ import annotations
@@ -39,33 +39,33 @@ from serkit.windowing import Windowing
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
-# Ends an array's file, before four bytes of checksum. Files of before there were checksums end with their numbers.
+# Marks the end of an array file, before a checksum of four bytes. Files from older versions end with their numbers.
 _SEAL = b"sum1"
 _SEALED = len(_SEAL) + 4
-# Numbers of 64 bits in a row that is added to the others: a prime.
+# Row length in 64-bit numbers for the sum of rows: a prime.
 _COLUMNS = 521
 
-# What a damaged array file raises.
+# Exceptions that a damaged array file raises.
 _BROKEN = (ValueError, SyntaxError, KeyError, TypeError)
 # Length in bytes that no header of `np.save` reaches here.
 _LONGEST_HEADER = 256
 
-# Stores of whose damage this process has warned.
+# Stores whose damage this process has already reported.
 _warned: set[Path] = set()
 
-#: Arrays kept in memory by one `Arrays`, in bytes; beyond it they are read again when asked for.
+#: Memory limit of one `Arrays` in bytes; arrays beyond it are read again on each access.
 MEMORY = 4 << 30
 
 
 class StoreError(UserError):
-    """A store that cannot be used, whatever is computed; the message begins with its place."""
+    """The store cannot be used, whatever is computed; the message begins with its location."""
 
 
 def default_folder() -> Path:
-    """Where the store lies: `SERKIT_CACHE`, or `.cache/serkit` in the home folder.
+    """Return the location of the store: `SERKIT_CACHE`, or `.cache/serkit` in the home folder.
 
     Raises:
-        StoreError: there is neither, as for a user whom the system does not know.
+        StoreError: there is neither, e.g. for a user without a home folder.
     """
     try:
         return Path(os.environ.get("SERKIT_CACHE") or Path.home() / ".cache" / "serkit")
@@ -80,21 +80,21 @@ def digest(content: Any) -> str:
 
 
 class Lost(StoreError):
-    """An array that is not in the store, or no longer whole."""
+    """The array is missing from the store, or damaged."""
 
 
 class Store:
     """A folder of arrays by key, and the content hashes of recordings.
 
     Args:
-        folder: where it lies; made when needed. None: `default_folder()`.
+        folder: its location; created when needed. None: `default_folder()`.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder) if folder is not None else default_folder()
 
     def path(self, key: str) -> Path:
-        """Return where the array of a key lies, or would lie."""
+        """Return the path of a key's array, whether it exists or not."""
         return self.folder / "arrays" / key[:2] / f"{key[2:]}.npy"
 
     def __contains__(self, key: str) -> bool:
@@ -103,7 +103,7 @@ class Store:
             with self.path(key).open("rb") as file:
                 begin, kind, shape = _parse_header(file.read(_LONGEST_HEADER))
                 end = begin + kind.itemsize * math.prod(shape)
-                # A power cut can leave an empty or cut-off file behind a rename: it is computed again.
+                # A power failure can leave an empty or truncated file after a rename: it is computed again.
                 if file.seek(0, os.SEEK_END) in (end, end + _SEALED):
                     return True
         except (FileNotFoundError, NotADirectoryError):
@@ -114,7 +114,7 @@ class Store:
         return False
 
     def save(self, key: str, array: np.ndarray) -> None:
-        """Write an array and its checksum so that no reader ever sees half of it.
+        """Write an array and its checksum so that no reader ever sees an incomplete file.
 
         Raises:
             StoreError: the disk is full, or the store cannot be written to.
@@ -125,13 +125,13 @@ class Store:
             np.save(content, np.ascontiguousarray(array), allow_pickle=False)
             content.write(_seal(key, content.getbuffer()))
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not flushed to the disk, which takes longer than most features: what a power cut leaves has no checksum.
+            # Not flushed: that takes longer than most features. After a power failure the checksum reveals the damage.
             with writing(path, flush=False) as temporary:
                 temporary.write_bytes(content.getbuffer())
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Raise StoreError where the system refuses to write."""
+        """Raise StoreError if the system refuses to write."""
         try:
             yield
         except OSError as error:
@@ -144,7 +144,7 @@ class Store:
         """Read an array.
 
         Raises:
-            Lost: the file is not there, or broken; then it is removed, so that the next run computes it again.
+            Lost: the file is missing or damaged; a damaged file is removed, so that the next run computes it again.
         """
         path = self.path(key)
         try:
@@ -154,11 +154,11 @@ class Store:
                 file.readinto(content)
             begin, kind, shape = _parse_header(content)
             end = len(content)
-            # Told by the seal, not by the shape: a flipped bit of the shape may make the seal look like numbers.
+            # Detected by the seal, not by the shape: with a flipped bit in the shape, the seal may look like numbers.
             if content[-_SEALED : 4 - _SEALED] == _SEAL:
                 end -= _SEALED
                 if content[end:] != _seal(key, memoryview(content)[:end]):
-                    raise ValueError("its checksum is another")
+                    raise ValueError("its checksum does not match")
             if end != begin + kind.itemsize * math.prod(shape):
                 raise ValueError("its length differs from its header")
             return np.frombuffer(content, kind, math.prod(shape), begin).reshape(shape)
@@ -170,18 +170,18 @@ class Store:
             raise Lost(f"{path}: broken array in the store ({error}). It was removed; run again") from None
 
     def warn_of(self, key: str) -> None:
-        """Warn of a damaged array; a process warns once of a store."""
+        """Warn about a damaged array, once per store and process."""
         if self.folder not in _warned:
             _warned.add(self.folder)
             text = f"{self.folder}: damaged arrays are computed again; the first: {self.path(key)}"
             warnings.warn(text, CacheWarning, stacklevel=3)
 
     def hashes(self, paths: Iterable[Path], jobs: int = 1) -> tuple[dict[Path, str], dict[Path, str]]:
-        """Return the content hash of each recording, decoding only those new or changed since last time.
+        """Return the content hash of each recording; only new and changed recordings are decoded.
 
         Args:
             paths: recordings.
-            jobs: threads that decode.
+            jobs: number of decoding threads.
 
         Returns:
             Hash by path, and error message by path for those that cannot be read.
@@ -210,10 +210,10 @@ class Store:
     def identity(
         item: Item, hashes: Mapping[Path, str], windowing: Windowing, channel: str | None = None
     ) -> dict[str, Any]:
-        """Return what decides an item's samples, fit for `digest`.
+        """Return everything that determines an item's samples, as input for `digest`.
 
         Raises:
-            UserError: no such channel, or a recording whose hash is not among `hashes`.
+            UserError: no such channel, or a recording whose hash is not in `hashes`.
         """
         utterance = item.utterance
 
@@ -229,7 +229,7 @@ class Store:
             "fit": [windowing.seconds, windowing.tail],
         }
         if channel is not None:
-            # The speech stays in: it sets the length.
+            # The speech is included because it sets the length.
             source = item.channel(channel)
             identity["channel"] = [heard(source.path), source.index, source.start]
         if item.copy:
@@ -247,24 +247,24 @@ class Store:
         jobs: int = 1,
         failed: dict[str, str] | None = None,
     ) -> Arrays:
-        """Compute a feature of every item, or find it: only what is missing is computed.
+        """Compute a feature of every item; features already in the store are not computed again.
 
         Args:
             feature: the front end.
-            items: what to compute it of.
-            hashes: content hash by path, for every file the items read; of a further channel's items the speech too.
-            windowing: how the items were cut.
-            channel: name of a further channel; None: the speech.
-            jobs: threads that compute.
-            failed: receives the error message by utterance of the items that cannot be read, which then have no array;
-                None: the first one is raised.
+            items: the items to compute it for.
+            hashes: content hash by path, for every file the items read; for an additional channel, also the speech.
+            windowing: windowing of the items.
+            channel: name of an additional channel; None: the speech.
+            jobs: number of threads.
+            failed: receives the error message by utterance of each item that cannot be read; such items have no array.
+                None: the first error is raised.
 
         Returns:
-            One array per item, in their order.
+            One array per item, in the order of the items.
         """
         made = config(feature)
         keys = [digest([made, self.identity(item, hashes, windowing, channel)]) for item in items]
-        # Two items of one content have one key, and are computed once.
+        # Items with the same content share one key and are computed once.
         missing = {key: item for key, item in zip(keys, items, strict=True) if key not in self}
 
         def make(key: str, item: Item) -> None:
@@ -288,12 +288,12 @@ class Store:
 
 @dataclass
 class Arrays(Sequence[np.ndarray]):
-    """Arrays of a store by position, read when first asked for and kept while `MEMORY` lasts.
+    """Arrays of a store by position, read on first access and kept in memory up to `MEMORY`.
 
     Args:
-        store: where they lie.
-        keys: of the arrays.
-        again: computes the one at a position, and saves it; called for what is lost meanwhile. None: that is an error.
+        store: where the arrays are stored.
+        keys: keys of the arrays.
+        again: computes and saves the array at a position if it has been lost. None: a lost array is an error.
     """
 
     store: Store
@@ -334,10 +334,10 @@ class Arrays(Sequence[np.ndarray]):
 
 
 def _seal(key: str, content: memoryview) -> bytes:
-    """Return what ends an array's file; of its key too, so that no array passes for another.
+    """Return the end of an array's file; it depends on the key, so that no array passes for another.
 
-    CRC-32 alone would double the time it takes to read an array: it is that of the sums of columns, which any change
-    of a byte changes, and of what fills no row. Columns do not divide a disk's blocks, so that none can change places.
+    CRC-32 alone would double the time to read an array. The checksum is the CRC of the column sums, which any change of
+    a byte changes, and of the incomplete last row. The length of a row divides no disk block: swapped blocks show.
     """
     checksum = zlib.crc32(key.encode())
     if size := len(content) - len(content) % (8 * _COLUMNS):
@@ -363,7 +363,7 @@ def _parse_description(text: bytes) -> tuple[np.dtype, tuple[int, ...]]:
 def _in_threads(
     work: Callable[[_Task], _Result], tasks: Sequence[_Task], jobs: int, description: str
 ) -> Iterator[tuple[_Task, _Result | audio.AudioError]]:
-    """Yield `(task, result or AudioError)` as they are done; NumPy and libsndfile release the GIL."""
+    """Yield `(task, result or AudioError)` as tasks finish; NumPy and libsndfile release the GIL."""
 
     def guarded(task: _Task) -> _Result | audio.AudioError:
         try:

@@ -1,6 +1,6 @@
 """Networks: one torch module per file.
 
-To add one, write its file (a `Network`) and add its line to `NETWORKS`.
+To add one, write its file (a `Network`) and add a line to `NETWORKS`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def network_class(name: str) -> type[Network]:
 
 
 def config(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything about a network that decides its weights: name, version and all options, defaults too."""
+    """Return everything about a network that decides its weights: name, version and all options with their defaults."""
     return {"name": name, "version": network_class(name).version, **NETWORKS.defaults(name), **options}
 
 
@@ -61,7 +61,7 @@ def build(
         options: keyword arguments of that network.
 
     Raises:
-        UserError: unknown name or option, or an input or a value the network cannot take.
+        UserError: unknown name or option, or an input or a value the network does not support.
     """
     network: Network = NETWORKS.make(name, options, dict(inputs), dict(outputs))
     return network

@@ -15,29 +15,29 @@ from serkit.networks.network import Batch, Network, Output, Shape, mask, silence
 
 FREQ_COLLAPSES = ("mean", "max", "linear")
 
-#: Channels of the convolutions, the single one of the input first.
+#: Channels of the convolutions, starting with the single input channel.
 _CHANNELS = (1, 32, 64, 128, 256)
 
-#: What each block pools, along coefficients and time.
+#: Pooling factors of each block along coefficients and time.
 _POOLS = ((2, 2), (2, 2), (2, 2), (2, 1))
 
-#: Factors by which all of them shorten coefficients and time.
+#: Total reduction along coefficients and time.
 _SHORTER = (16, 8)
 
-#: Size of the LSTM's state, of the attention's hidden layer, and so of the feature.
+#: Size of the LSTM state, of the attention's hidden layer and therefore of the feature.
 HIDDEN = 128
 
 
 class AclnBody(nn.Module):
     """Everything before the classifier: (batch, coefficients, time) to a feature (batch, `HIDDEN`).
 
-    An item gives the same feature alone and in a batch padded to any length: what lies behind its end is set to
-    zero in the input and after every block, as the padding of a convolution is, and the attention leaves it
-    out. Only batch norm in training counts padded frames too.
+    An item yields the same feature alone and in a batch padded to any length: frames past its end are zeroed in the
+    input and after every block, like the padding of a convolution, and the attention ignores them. Only batch norm in
+    training counts padded frames too.
 
     Args:
         coefficients: height of the input.
-        frames: length every item is brought to; None: as it is.
+        frames: length to which every item is cropped or padded; None: its own length.
         freq_collapse: see `Acln`.
     """
 
@@ -48,10 +48,10 @@ class AclnBody(nn.Module):
         if coefficients < _SHORTER[0]:
             raise TypeError(f"pooling requires at least {_SHORTER[0]} coefficients, got {coefficients}")
         if frames is not None and frames < 1:
-            raise TypeError(f"frames must be 1 or more, not {frames}")
+            raise TypeError(f"frames must be 1 or more, got {frames}")
         self.frames, self.freq_collapse = frames, freq_collapse
         self.blocks = nn.ModuleList(
-            # ReLU behind the pooling gives the same as before it, from a quarter of the numbers.
+            # ReLU after pooling gives the same result as before it, on a quarter of the values.
             nn.Sequential(
                 nn.Conv2d(channels, out, 5, padding=2), nn.BatchNorm2d(out), nn.MaxPool2d(pool), nn.ReLU(inplace=True)
             )
@@ -70,7 +70,7 @@ class AclnBody(nn.Module):
             x = x * mask(lengths, x.shape[2])[:, None]
         else:
             x, lengths = crop(x, lengths, self.frames, self.training)
-        # Zeros up to a multiple of what the pooling shortens by: no end is lost, and no item is too short.
+        # Pad with zeros to a multiple of the pooling's reduction, so that no end is lost and no item is too short.
         x = F.pad(x, (0, _SHORTER[1] - 1 if self.frames is None else -self.frames % _SHORTER[1]))
         # Channels last in memory, which all maps then keep: a quarter less time on a CPU than channels first.
         x = x[..., None].permute(0, 3, 1, 2)
@@ -82,7 +82,7 @@ class AclnBody(nn.Module):
         return output
 
     def _sequence(self, x: Tensor) -> Tensor:
-        """Return (batch, time, channels) of maps (batch, channels, coefficients, time)."""
+        """Turn maps (batch, channels, coefficients, time) into (batch, time, channels)."""
         if self.freq_collapse == "mean":
             return x.mean(2).transpose(1, 2)
         if self.freq_collapse == "max":
@@ -96,19 +96,19 @@ class Acln(Network):
 
     The feature is the attention's weighted sum: the paper's automatically learned features.
 
-    Source: Zhong, Yu & Zhang 2020, section III-B and Table 1. The table has no pooling, but an LSTM that reads
-    256 numbers, the channels alone; pooling, what becomes of the coefficients it leaves over, and the
-    attention's formula are chosen here.
+    Source: Zhong, Yu & Zhang 2020, section III-B and Table 1. The table lists no pooling, but its LSTM reads 256
+    values, the channels alone. serkit therefore chooses the pooling, the reduction of the remaining coefficients and
+    the attention's formula.
 
     Args:
         inputs: one view of shape (coefficients, None).
         outputs: number of outputs by target.
-        frames: length of a clip: longer items are cropped, in training at a place drawn anew for each, otherwise
-            in the middle, and shorter ones padded with zeros. The paper's databases, at 12 ms: 625 (IEMOCAP,
-            7.5 s), 250 (EMODB, 3 s), 167 (CASIA, 2 s), which are chosen here too. None: the whole item.
-        freq_collapse: how the coefficients left over become one: their `mean`, their `max`, or a `linear`
-            layer on channels and coefficients.
-        dropout: before the classifier.
+        frames: length of a clip. Longer items are cropped, at a random position in training and to the middle
+            otherwise; shorter items are padded with zeros. For the paper's databases, at 12 ms: 625 (IEMOCAP,
+            7.5 s), 250 (EMODB, 3 s), 167 (CASIA, 2 s); these lengths too are serkit's choice. None: the whole item.
+        freq_collapse: how the remaining coefficients become one: their `mean`, their `max`, or a `linear` layer on
+            channels and coefficients.
+        dropout: applied before the classifier.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ def coefficients_of(view: str, shape: Shape) -> int:
     """Return the number of coefficients of a view (coefficients, None).
 
     Raises:
-        TypeError: it has another shape.
+        TypeError: the view has another shape.
     """
     if len(shape) != 2 or shape[0] is None or shape[1] is not None:
         raise TypeError(f"view '{view}' must have shape (coefficients, None), got {shape}")
@@ -147,16 +147,16 @@ def crop(x: Tensor, lengths: Tensor, frames: int, random: bool) -> tuple[Tensor,
     Args:
         x: (batch, coefficients, time).
         lengths: valid frames of each item, (batch,).
-        frames: wanted.
-        random: whether each item's stretch is drawn (from torch's global generator) or its middle.
+        frames: target length.
+        random: whether to crop each item at a random position (from torch's global generator) or to its middle.
 
     Returns:
-        (batch, coefficients, frames), and the valid frames of each.
+        (batch, coefficients, frames), and the number of valid frames of each item.
     """
     room = (lengths - frames).clamp_min(0)
     start = (torch.rand(x.shape[0]).to(x.device) * (room + 1)).long() if random else room // 2
     place = start[:, None] + torch.arange(frames, device=x.device)
-    # A place behind the array's end is behind the item's end too, and set to zero.
+    # A position past the array's end is also past the item's end and is zeroed.
     place = place.clamp_max(x.shape[2] - 1)
     kept = lengths.clamp_max(frames)
     cropped = x.gather(2, place[:, None].expand(-1, x.shape[1], -1))

@@ -1,4 +1,4 @@
-"""The Audio Spectrogram Transformer: square patches that overlap, with learned places."""
+"""The Audio Spectrogram Transformer: overlapping square patches with learned position embeddings."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _SPREAD = 0.02
 class Ast(Network):
     """Overlapping patches of an image through a transformer with two special tokens.
 
-    The tokens are the class token, the distillation token, then the patches, row by row. What remains of the
-    image right of and below the last whole patch is not read. The feature is the mean of the two special tokens
-    after the final layer norm; a layer norm of its own stands before each target's linear layer.
+    The tokens are the class token, the distillation token, then the patches, row by row. The network ignores pixels
+    to the right of the last whole patch and below it. The feature is the mean of the two special tokens after the
+    final layer norm. Each target has its own layer norm and linear layer.
 
-    Source: Gong, Chung & Glass 2021, on the architecture of Touvron et al. 2021 (DeiT). Theirs starts from
-    weights learned on ImageNet; here all are new. Layer norms have torch's epsilon, 1e-5 (DeiT: 1e-6).
+    Source: Gong, Chung & Glass 2021, with the architecture of Touvron et al. 2021 (DeiT). Their network starts from
+    ImageNet weights; this one starts from random weights. Layer norms use torch's epsilon, 1e-5 (DeiT: 1e-6).
 
     Args:
         inputs: one view of fixed shape (1, height, width).
         outputs: number of outputs by target.
         depth: number of layers.
-        heads: attention heads of each; they divide the width.
+        heads: attention heads of each layer; must divide the width.
         width: of the tokens.
-        hidden: width of each layer's perceptron; None: four times the tokens'.
+        hidden: width of each layer's perceptron; None: four times the token width.
         patch: height and width of a patch.
-        stride: from patch to patch, along height and width.
+        stride: distance between patches along height and width.
         dropout: in attention and perceptrons.
     """
 

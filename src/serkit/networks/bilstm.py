@@ -15,20 +15,20 @@ POOLINGS = ("last", "mean", "max")
 
 
 class BiLstm(Network):
-    """Bidirectional LSTM layers over time; one vector of each item is the feature, and a linear layer reads it.
+    """Bidirectional LSTM layers over time; a linear layer reads one vector per item, the feature.
 
-    An item gives the same result alone and in a batch padded to any length.
+    An item yields the same result alone and in a batch padded to any length.
 
-    Source: Chen et al. 2022, section 2.1.2 and table 3. How the last layer's states become one vector is not in
-    the paper; `last` is chosen here. The features lie between -1 and 1.
+    Source: Chen et al. 2022, section 2.1.2 and table 3. The paper does not say how the last layer's states become one
+    vector; serkit defaults to `last`. The features lie between -1 and 1.
 
     Args:
         inputs: one view of shape (n, None); F0 alone is (1, None).
         outputs: number of outputs by target.
-        layers: how many; the paper compares 3, 4 and 5.
-        hidden: states of each direction; the feature has twice as many numbers.
-        pooling: `last`: the final state of each direction: that at an item's end forward, that at its
-            beginning backward; `mean` or `max`: of all states, over time.
+        layers: number of layers; the paper compares 3, 4 and 5.
+        hidden: size of each direction's state; the feature is twice as long.
+        pooling: `last`: the final state of each direction, at the item's end for the forward one and at its start
+            for the backward one; `mean` or `max`: over all states.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class BiLstm(Network):
         return Output({target: head(features) for target, head in self.head.items()}, features)
 
     def _pool(self, states: Tensor, lengths: Tensor | None) -> Tensor:
-        """Make one vector of each item's states (batch, time, 2 * hidden)."""
+        """Reduce each item's states (batch, time, 2 * hidden) to one vector."""
         if self.pooling == "last":
             hidden = self.lstm.hidden_size
             return torch.cat([final(states, lengths)[:, :hidden], states[:, 0, hidden:]], 1)

@@ -36,11 +36,11 @@ class Block(nn.Module):
         )
 
     def compute(self, x: Tensor, lengths: Tensor | None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield what each convolution receives, and its map (batch, out, bands, time) before and behind the ReLU.
+        """Yield what each convolution receives, and its map (batch, out, bands, time) before and after the ReLU.
 
         Args:
-            x: map of the block before.
-            lengths: valid ones along this block's time.
+            x: map of the previous block.
+            lengths: valid lengths along the input's time.
         """
         before = silence(self.convolution(x), lengths)
         after = F.relu(before)
@@ -52,16 +52,15 @@ class Block(nn.Module):
             yield x, before, after
 
     def shorten(self, lengths: Tensor | None) -> Tensor | None:
-        """Return the valid lengths along the block's time of those along its input's."""
+        """Convert valid lengths along the input's time to lengths along the block's time."""
         return None if lengths is None else (lengths + self.stride[1] - 1) // self.stride[1]
 
 
 class Cnn(Network):
     """Strided 2-D convolutions on (bands, time), then attentive statistics over time.
 
-    Frames behind an item's end are set to zero after every layer, as the padding of a convolution is, so
-    that an item gives the same result alone and in a padded batch. `attention` is the pooling's weights, mean over
-    its channels.
+    Frames past an item's end are zeroed after every layer, like the padding of a convolution, so that an item yields
+    the same result alone and in a padded batch. `attention` is the pooling's weights, averaged over its channels.
 
     Args:
         inputs: one view of shape (bands, None).
@@ -69,8 +68,8 @@ class Cnn(Network):
         channels: of each block.
         strides: of each block along (bands, time).
         residual: residual convolutions of each block.
-        attention: hidden size of the pooling's scores.
-        dropout: before the classifier.
+        attention: hidden size of the layer that scores frames for the pooling.
+        dropout: applied before the classifier.
     """
 
     has_attention = True
@@ -87,14 +86,14 @@ class Cnn(Network):
     ) -> None:
         super().__init__(inputs, outputs)
         if not len(channels) == len(strides) == len(residual):
-            raise TypeError("channels, strides and residual need one entry for each block")
+            raise TypeError("channels, strides and residual must have one entry for each block")
         shape = self.inputs[self.only]
         if len(shape) != 2 or shape[0] is None or shape[1] is not None:
             raise TypeError(f"view '{self.only}' must have shape (bands, None), got {shape}")
         bands, width = shape[0], 1
         self.blocks = nn.ModuleList()
         for index, (out, stride, extra) in enumerate(zip(channels, strides, residual, strict=True)):
-            # The first filters are wider: they see the spectrogram itself.
+            # The first filters are wider because they read the spectrogram itself.
             kernel = 5 if index == 0 else 3
             self.blocks.append(Block(width, out, kernel, (stride[0], stride[1]), extra))
             width, bands = out, -(-bands // stride[0])

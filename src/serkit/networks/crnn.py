@@ -1,4 +1,4 @@
-"""Convolutions on a spectrogram, then an LSTM: the network ResNet-18 is compared with by Chen et al. 2022."""
+"""Convolutions on a spectrogram, then an LSTM: the network that Chen et al. 2022 compare ResNet-18 with."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from serkit.errors import UserError
 from serkit.networks.layers.recurrent import Lstm, final
 from serkit.networks.network import Batch, Network, Output, Shape, maps_of, silence
 
-#: What each block pools along bands and time.
+#: Pooling factors of each block along bands and time.
 _POOLS = ((2, 2), (4, 4), (4, 4), (4, 4))
 
 
 class Crnn(Network):
-    """Four convolutions with pooling on (bands, time), then an LSTM over time, whose last state is the feature.
+    """Four convolutions with pooling on (bands, time), then an LSTM over time whose last state is the feature.
 
-    The published pools shorten time by 128: a spectrogram of 3 s has two steps left for the LSTM, one of 128 bands
-    and 251 frames a single one. What is left over at the end of a map is not read. An item gives the same
+    The published pools shorten time by 128: a spectrogram of 3 s leaves two steps for the LSTM, one of 128 bands and
+    251 frames a single step. The pools ignore the incomplete remainder at the end of a map. An item yields the same
     feature alone and in a batch padded to any length; only batch norm in training counts padded frames too.
 
     Source: Zhao, Mao & Chen 2019, "2D CNN LSTM network"; LSTM of 256 states: Chen et al. 2022, section 3.2. The last
-    pool takes as many bands as are left (2 of 80), where the published one, 4, would leave none.
+    pool spans all remaining bands (2 of 80), where the published pool of 4 would leave none.
 
     Args:
         inputs: one view of shape (bands, None).
         outputs: number of outputs by target.
         channels: of each block.
-        pools: bands and frames each block pools; None: the published ones. With [4, 2] in the last two blocks, for
-            instance, the LSTM has four times as many steps.
-        hidden: states of the LSTM.
+        pools: bands and frames that each block pools; None: the published ones. With [4, 2] in the last two blocks,
+            for instance, the LSTM has four times as many steps.
+        hidden: size of the LSTM's state.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Crnn(Network):
             raise TypeError(f"view '{self.only}' must have shape (bands, None), got {shape}")
         wanted = _POOLS if pools is None else pools
         if len(wanted) != len(channels) or any(len(pool) != 2 or min(pool) < 1 for pool in wanted):
-            raise TypeError("pools needs [bands, frames] of 1 or more for each entry of channels")
+            raise TypeError("pools must have [bands, frames] of 1 or more for each entry of channels")
         bands, before = shape[0], 1
         self.blocks, self.pools = nn.ModuleList(), []
         for out, (high, long) in zip(channels, wanted, strict=True):
@@ -82,8 +82,8 @@ class Crnn(Network):
             shortest = view.shape[2] if lengths is None else int(lengths.min())
             if shortest < shorter:
                 raise UserError(
-                    f"network 'crnn': an item of {shortest} frames; its pools need {shorter} or more. Pad items to a "
-                    f'fixed length (data.items = {{ seconds = 3.0, tail = "first" }}), or pool fewer frames'
+                    f"network 'crnn': an item has {shortest} frames; the pools require {shorter} or more. Pad items "
+                    f'to a fixed length (data.items = {{ seconds = 3.0, tail = "first" }}), or pool fewer frames'
                 )
         x, maps = self.run(batch)
         states = self.lstm(x.flatten(1, 2).transpose(1, 2)).float()

@@ -1,4 +1,4 @@
-"""Several finished stages asked as one."""
+"""Several finished stages combined into one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from serkit.networks.network import Batch, Network, Output, Shape
 
 
 class Ensemble(Network):
-    """The mean of the log-probabilities of earlier stages: a network without weights of its own to train.
+    """The mean of the log-probabilities of earlier stages: a network with no trainable weights.
 
-    Averaging logarithms (the members' geometric mean) lets a member that rules a class out be heard more than
-    averaging probabilities does. Source: "product of experts" with equal shares, Hinton 2002.
+    The mean of logarithms (the geometric mean of the members) gives more weight to a member that rules a class out
+    than the mean of probabilities does. Source: "product of experts" with equal shares, Hinton 2002.
 
     Args:
         inputs: views of shape (classes,): the `predictions` of earlier stages with the same classes.
         outputs: number of classes by target; one target.
-        shares: weight of each view, by its name, above 0; None: all alike. They need not add up to 1.
+        shares: weight of each view by its name, above 0; None: equal weights. The weights need not add up to 1.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Ensemble(Network):
         given = dict.fromkeys(self.inputs, 1.0) if shares is None else dict(shares)
         if set(given) != set(self.inputs) or min(given.values()) <= 0:
             raise ValueError(f"shares must have a number above 0 for each of {', '.join(self.inputs)}, got {shares}")
-        # In the order of the names: in whatever order a stage lists its views, it is the same network.
+        # Sorted by name, so that the network does not depend on the order in which a stage lists its views.
         values = torch.tensor([given[view] for view in sorted(given)])
         self.shares: Tensor
         self.register_buffer("shares", values / values.sum())

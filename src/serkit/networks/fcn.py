@@ -19,9 +19,9 @@ HIDDEN = _SIZES[-1]
 
 
 class FcnBody(nn.Module):
-    """Three linear layers, each with batch norm, and ReLU between: (batch, size) to (batch, `HIDDEN`).
+    """Three linear layers, each with batch norm, and ReLU in between: (batch, size) to (batch, `HIDDEN`).
 
-    What comes out has not gone through the third ReLU.
+    The output is taken before the third ReLU.
     """
 
     def __init__(self, size: int) -> None:
@@ -40,15 +40,15 @@ class FcnBody(nn.Module):
 class Fcn(Network):
     """Three linear layers on a vector, each with batch norm and ReLU, then the classifier.
 
-    The feature is the third one's output: the paper's empirically learned features.
+    The feature is the third layer's output: the paper's empirically learned features.
 
-    Source: Zhong, Yu & Zhang 2020, section III-B and Table 2. The activation is not in the paper.
+    Source: Zhong, Yu & Zhang 2020, section III-B and Table 2. The paper does not name the activation.
 
     Args:
         inputs: one view of shape (size,).
         outputs: number of outputs by target.
         features: whether the feature is taken `after` the third ReLU or `before` it.
-        dropout: before the classifier, which reads what is behind the ReLU.
+        dropout: applied before the classifier, which reads the output of the ReLU.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ def size_of(view: str, shape: Shape) -> int:
     """Return the size of a view that is a vector.
 
     Raises:
-        TypeError: it has another shape.
+        TypeError: the view has another shape.
     """
     if len(shape) != 1 or shape[0] is None:
         raise TypeError(f"view '{view}' must be a vector (size,), got shape {shape}")

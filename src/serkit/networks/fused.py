@@ -16,18 +16,18 @@ HIDDEN = 1024
 
 
 class Fused(Network):
-    """The features of `Acln` and `Fcn` side by side, through one linear layer and ReLU, to one classifier.
+    """The features of `Acln` and `Fcn` concatenated, through one linear layer and ReLU, to one classifier.
 
-    The feature is what is behind that ReLU.
+    The feature is the output of that ReLU.
 
-    Source: Zhong, Yu & Zhang 2020, section IV-C, "fused training". The layer's width is not in the paper.
+    Source: Zhong, Yu & Zhang 2020, section IV-C, "fused training". The paper does not give the layer's width.
 
     Args:
         inputs: two views: one of shape (coefficients, None) for `Acln`, one of shape (size,) for `Fcn`.
         outputs: number of outputs by target.
         frames: as in `Acln`.
         freq_collapse: as in `Acln`.
-        dropout: before the classifier.
+        dropout: applied before the classifier.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Fused(Network):
         dropout: float = 0.25,
     ) -> None:
         super().__init__(inputs, outputs)
-        # The vector first; what is not one must then be what `Acln` takes.
+        # The vector comes first; any other view must be one that `Acln` accepts.
         views = sorted(self.inputs, key=lambda view: len(self.inputs[view]))
         if len(views) != 2:
             raise TypeError(

@@ -1,4 +1,4 @@
-"""A linear classifier: the baseline every network has to beat."""
+"""A linear classifier: the baseline for every network."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Linear(Network):
     with cross-entropy, a support vector machine when fitted by the method `svm`.
 
     Args:
-        inputs: views of fixed shape, put side by side in the order of their names: in whatever order a stage
-            lists them, its weights are the same.
+        inputs: views of fixed shape, concatenated in the order of their names, so that the weights do not depend on
+            the order in which a stage lists them.
         outputs: number of outputs by target.
         dropout: share of inputs dropped in training.
     """
@@ -34,8 +34,8 @@ class Linear(Network):
 
 
 def _numbers(view: str, shape: Shape) -> int:
-    """Count the numbers of a view."""
+    """Return the number of values in a view."""
     known = [length for length in shape if length is not None]
     if len(known) < len(shape):
-        raise TypeError(f"view '{view}' has a time axis; a linear network needs a fixed shape")
+        raise TypeError(f"view '{view}' has a time axis; a linear network requires a fixed shape")
     return math.prod(known)

@@ -11,16 +11,16 @@ from serkit.networks.network import Batch, Network, Output, Shape
 
 
 class Mlp(Network):
-    """Linear layers with batch norm, ReLU and dropout, then the classifier. The feature is what the classifier reads.
+    """Linear layers with batch norm, ReLU and dropout, then the classifier. The feature is the classifier's input.
 
     Args:
         inputs: one view of shape (size,).
         outputs: number of outputs by target.
         hidden: sizes of the layers.
-        dropout: behind each of them.
-        input_dropout: share of the inputs dropped in training: no single number of a vector is to be relied on.
-        limit: inputs are brought into -limit..limit. With a view that is normalised by band these are standard
-            deviations, and a recording unlike any in training cannot decide by one odd number.
+        dropout: after each layer.
+        input_dropout: share of the inputs dropped in training, so that the network relies on no single value.
+        limit: inputs are clipped to -limit..limit. For a view normalized by band, the unit is one deviation;
+            one extreme value of an unusual recording then cannot decide the result.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Mlp(Network):
         if not hidden or min(hidden) < 1:
             raise TypeError(f"hidden must have a size of 1 or more for each layer, got {hidden!r}")
         if limit <= 0:
-            raise ValueError(f"limit must be above 0, not {limit:g}")
+            raise ValueError(f"limit must be above 0, got {limit:g}")
         self.limit = limit
         size = size_of(self.only, self.inputs[self.only])
         layers: list[nn.Module] = [nn.Dropout(input_dropout)]

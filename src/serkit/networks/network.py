@@ -1,4 +1,4 @@
-"""What goes into a network, what comes out, and the model: a network with all that stands before it."""
+"""Input and output of a network, and the model: a network with everything that precedes it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Shape = tuple[int | None, ...]
 
 @dataclass
 class Batch:
-    """Some items, ready for a network.
+    """A batch of items, ready for a network.
 
     Args:
         views: input by name, (batch, *shape), padded with zeros along time.
         lengths: valid length along time by view, (batch,); missing where nothing was padded.
-        targets: label by target, (batch,): class index, or number.
-        masks: by target, (batch,) bool: where the label is known; missing where it is for all.
+        targets: label by target, (batch,): class index or number.
+        masks: by target, (batch,) bool: whether the label is known; missing where all labels are known.
         index: position of each item in its data, (batch,).
     """
 
@@ -46,8 +46,8 @@ class Output:
 
     Args:
         predictions: by target, (batch, outputs): logits of classes, or numbers.
-        features: deep feature of each item, (batch, size) or a map: what papers distil, fuse or feed to an SVM.
-        maps: intermediate maps by name, only those asked for (`Network.keep`).
+        features: deep feature of each item, (batch, size) or a map, for distillation, fusion or an SVM.
+        maps: intermediate maps by name, only those requested (`Network.keep`).
     """
 
     predictions: dict[str, Tensor]
@@ -61,24 +61,24 @@ class Network(nn.Module):
     Subclasses take `(inputs, outputs, **options)`: the shape of each view without the batch axis (None
     for time), and the number of outputs by target.
 
-    A network of convolutions names each one's maps in `map_names` and defines `compute`: `conv2` is the second
-    convolution's output behind its activation, `conv2.pre` before it, `conv2.input` what the layer receives.
+    A convolutional network names each convolution's maps in `map_names` and defines `compute`: `conv2` is the second
+    convolution's output after its activation, `conv2.pre` before it, `conv2.input` what the layer receives.
 
-    A network that weighs the parts of its view sets `has_attention`. Where `attention` is among what to keep, the
-    output's maps hold it: how much each part counts, (batch, rows, columns), columns spread evenly over the view's
-    time and rows over its height, a single one where the network does not tell heights apart.
+    A network that weighs the parts of its view sets `has_attention`. If `keep` includes `attention`, the output's maps
+    hold it: the weight of each part, (batch, rows, columns). Columns are spread evenly over the view's time, rows over
+    its height; there is a single row if the network does not distinguish heights.
     """
 
-    #: Raised whenever the same options give other numbers: it is part of every stage's key.
+    #: Increased whenever the same options give other numbers: it is part of every stage's key.
     version: ClassVar[int] = 1
 
-    #: Names of the intermediate maps there are.
+    #: Names of the available intermediate maps.
     map_names: Sequence[str] = ()
 
-    #: Whether `attention` can be kept.
+    #: Whether the network can keep `attention`.
     has_attention: ClassVar[bool] = False
 
-    #: Which of them the output holds, and views that come from a network trained along. None: they cost memory.
+    #: Maps that the output holds, and views from a network trained along. Empty by default: they cost memory.
     keep: Collection[str] = ()
 
     def __init__(self, inputs: Mapping[str, Shape], outputs: Mapping[str, int]) -> None:
@@ -90,19 +90,19 @@ class Network(nn.Module):
     def only(self) -> str:
         """Name of the single view of a network that takes one."""
         if len(self.inputs) != 1:
-            raise UserError(f"{type(self).__name__} takes one view, not {len(self.inputs)}: {', '.join(self.inputs)}")
+            raise UserError(f"{type(self).__name__} takes one view, got {len(self.inputs)}: {', '.join(self.inputs)}")
         return next(iter(self.inputs))
 
     def heads(self, size: int) -> nn.ModuleDict:
-        """One linear layer from a feature of `size` to each target's outputs."""
+        """Make one linear layer from a feature of `size` to the outputs of each target."""
         return nn.ModuleDict({target: nn.Linear(size, count) for target, count in self.outputs.items()})
 
     def compute(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
-        """Compute the maps of `map_names` one after the other, then what the classifier reads (its name is empty)."""
+        """Compute the maps of `map_names` in turn, then the classifier's input (under an empty name)."""
         raise TypeError(f"{type(self).__name__} has no convolutions")
 
     def run(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute what the classifier reads, and the maps to keep."""
+        """Compute the classifier's input and the maps to keep."""
         maps: dict[str, Tensor] = {}
         for name, x in self.compute(batch):
             if name in self.keep:
@@ -110,7 +110,7 @@ class Network(nn.Module):
         return x, maps
 
     def maps(self, batch: Batch, names: Collection[str]) -> dict[str, Tensor]:
-        """Compute some of the maps of `map_names`, and nothing behind the last of them."""
+        """Compute some of the maps of `map_names`, and nothing after the last of them."""
         found = {}
         for name, x in self.compute(batch):
             if name in names:
@@ -120,31 +120,31 @@ class Network(nn.Module):
         return found
 
     def headless(self) -> Network:
-        """Return the network without what only its predictions need, for one that reads its features."""
+        """Return the network without the parts that only its predictions need, for readers of its features."""
         return self
 
     def forward(self, batch: Batch) -> Output:
-        raise TypeError(f"{type(self).__name__} does not say what it computes")
+        raise TypeError(f"{type(self).__name__} defines no forward method")
 
 
 def maps_of(number: int) -> list[str]:
-    """Return the names of a convolution's maps, counted from 1."""
+    """Return the names of a convolution's maps; `number` counts from 1."""
     return [f"conv{number}.input", f"conv{number}.pre", f"conv{number}"]
 
 
 class Model(nn.Module):
-    """A network with the normalisation of its views, and the trainable networks, in front of it.
+    """A network, preceded by the normalization of its views and by the trainable networks it reads.
 
     This is what is trained, saved and exported: a checkpoint or an ONNX file holds all of it.
 
     Args:
         network: the stage's own network.
-        normalisations: by view, those that have one.
-        upstream: by view, the model of an earlier stage whose output is this view; it reads the views it
-            was made for from the same batch. In training only those trained along are here (what a frozen
-            one puts out is computed once and kept); in an exported model all are.
+        normalisations: by view, for the views that are normalized.
+        upstream: by view, the model of an earlier stage whose output is this view; it reads its own views from the
+            same batch. In training it holds only models trained along (the output of a frozen model is computed
+            once and stored); in an exported model it holds all of them.
         sources: by view of `upstream`, which output is the view: `features` (default) or `predictions`.
-        scales: by target, what turns the network's output into the labels' units; those that are numbers have one.
+        scales: by numeric target, the layer that converts the network's output to the labels' units.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Model(nn.Module):
         return output
 
     def prepared(self, batch: Batch) -> Batch:
-        """Normalise a batch that holds all views, as the network wants it."""
+        """Normalize a batch that holds all views, and keep the views that the network reads."""
         normalised = {
             view: normalisation(batch.views[view], batch.lengths.get(view))
             for view, normalisation in self.normalisations.items()
@@ -185,17 +185,17 @@ class Model(nn.Module):
         return dataclasses.replace(batch, views={**batch.views, **normalised})
 
     def headless(self) -> Model:
-        """Return the model without what only its predictions need; it has the same weights, not copies of them."""
+        """Return the model without the parts that only its predictions need; weights are shared, not copied."""
         normalisations = cast(Mapping[str, Normalisation], self.normalisations)
         upstream, scales = cast(Mapping[str, Model], self.upstream), cast(Mapping[str, Scale], self.scales)
         return Model(self.network.headless(), normalisations, upstream, self.sources, scales)
 
     def normalisation(self, view: str) -> Normalisation:
-        """Return the normalisation of a view that has one."""
+        """Return the normalization of a normalized view."""
         return cast(Normalisation, self.normalisations[view])
 
     def scale(self, target: str) -> Scale:
-        """Return the scale of a target that is a number."""
+        """Return the scale of a numeric target."""
         return cast(Scale, self.scales[target])
 
     def fit_normalisation(self, view: str, arrays: Iterable[Tensor]) -> None:
@@ -204,10 +204,10 @@ class Model(nn.Module):
             self.normalisation(view).fit(arrays)
 
     def freeze(self, names: Sequence[str]) -> None:
-        """Stop training some layers of the network: weights, batch-norm statistics and dropout.
+        """Freeze some layers of the network: weights, batch-norm statistics and dropout.
 
         Args:
-            names: dotted names of layers; a name freezes all below it.
+            names: dotted names of layers; a name freezes everything below it.
         """
         for name in names:
             layer_of(self.network, name).requires_grad_(False)
@@ -215,7 +215,7 @@ class Model(nn.Module):
         self.train(self.training)
 
     def thawed(self) -> Model:
-        """Return a copy whose layers are all trained, also those that were frozen in its own stage."""
+        """Return a copy whose layers are all trainable, including those that its own stage froze."""
         model = copy.deepcopy(self).requires_grad_(True)
         model.freeze([])
         return model
@@ -231,7 +231,7 @@ def layer_of(network: nn.Module, name: str) -> nn.Module:
     """Return a layer by its dotted name.
 
     Raises:
-        UserError: there is none of this name.
+        UserError: no layer has this name.
     """
     layers = dict(network.named_modules())
     if name not in layers:
@@ -241,15 +241,15 @@ def layer_of(network: nn.Module, name: str) -> nn.Module:
 
 
 def output_of(output: Output, what: str) -> Tensor:
-    """Return an output's `features`, or its `predictions` of all targets side by side: (batch, size)."""
+    """Return an output's `features`, or its `predictions` of all targets concatenated: (batch, size)."""
     return output.features if what == "features" else torch.cat(list(output.predictions.values()), 1)
 
 
 def mask(lengths: Tensor, size: int) -> Tensor:
-    """Return which positions are valid, (batch, size) bool, from valid lengths (batch,)."""
+    """Convert valid lengths (batch,) to a mask of valid positions, (batch, size) bool."""
     return torch.arange(size, device=lengths.device) < lengths[:, None]
 
 
 def silence(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Set maps (batch, channels, bands, time) to zero behind each item's end; None: nothing is padded."""
+    """Zero maps (batch, channels, bands, time) past each item's end; None: nothing is padded."""
     return x if lengths is None else x * mask(lengths, x.shape[3])[:, None, None]

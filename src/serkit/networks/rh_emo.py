@@ -1,4 +1,4 @@
-"""RH-emo: a spectrogram as quaternions whose axes stand for emotion, valence, arousal and dominance."""
+"""RH-emo: a spectrogram as quaternions whose axes represent emotion, valence, arousal and dominance."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from torch import nn
 from serkit.networks.layers.quaternion import QuaternionBatchNorm2d, QuaternionConvTranspose2d
 from serkit.networks.network import Batch, Network, Output, Shape
 
-#: What the axes of the embedding stand for, in order: r (the target of classes), i, j and k.
+#: Meaning of the embedding's axes, in order: r (the target of classes), i, j and k.
 AXES = ("emotion", "valence", "arousal", "dominance")
 
 
 class RhEmo(Network):
-    """A small real encoder, a quaternion decoder that gives the image back, and a classifier on each axis.
+    """A small real encoder, a quaternion decoder that reconstructs the image, and a classifier on each axis.
 
-    The feature is the embedding, (batch, 4, height / 8, width / 2). Predictions are logits: of classes on the axis r
-    (`emotion`), of being high on the others. The maps are `input`, the normalised image, and `reconstruction`.
+    The feature is the embedding, (batch, 4, height / 8, width / 2). Predictions are logits: of the classes on the axis
+    r (`emotion`), of "high" on the other axes. The maps are `input`, the normalized image, and `reconstruction`.
 
     Source: Guizzo et al. 2023 (IEEE/ACM TASLP 31), "Learning speech emotion representations in the quaternion
     domain"; layer sizes are those of its public code.
 
     Args:
-        inputs: one view of fixed shape (1, height, width), values 0 to 1; 8 divides the height, 2 the width.
+        inputs: one view of fixed shape (1, height, width), values 0 to 1; the height must be a multiple of 8, the
+            width of 2.
         outputs: number of classes by target; targets are among `AXES`, and the last three have one output whatever
             their number of classes.
-        heads: whether there are classifiers. They are 134 million numbers, which training on the reconstruction
+        heads: whether there are classifiers. They hold 134 million parameters, which training on the reconstruction
             alone does not need.
         hidden: size of the classifiers' two layers.
-        dropout: in them.
+        dropout: in the classifiers.
     """
 
     map_names = ("input", "reconstruction")
@@ -48,7 +49,7 @@ class RhEmo(Network):
         height, width = _image(self.only, self.inputs[self.only])
         for target in outputs:
             if target not in AXES:
-                raise TypeError(f"target '{target}' has no axis; there are {', '.join(AXES)}")
+                raise TypeError(f"target '{target}' has no axis; targets with an axis: {', '.join(AXES)}")
         self.encoder = nn.Sequential(
             nn.Conv2d(1, 2, 3, padding=1),
             nn.ReLU(),
@@ -93,7 +94,7 @@ class RhEmo(Network):
         return Output(predictions, embedding, maps)
 
     def headless(self) -> Self:
-        """Return the encoder alone."""
+        """Return the encoder without decoder and classifiers."""
         encoder = copy.copy(self)
         encoder._modules = {"encoder": self.encoder, "decoder": nn.Sequential(), "classifiers": nn.ModuleDict()}
         encoder.keep = ()

@@ -13,10 +13,10 @@ from serkit.networks.network import Batch, Network, Output, Shape
 
 
 class Line(nn.Module):
-    """A transformer layer for lines of tokens: each line attends to itself and to a class token, to no other line.
+    """A transformer layer for lines of tokens: each line attends to itself and to a class token, not to other lines.
 
     Args:
-        length: number of tokens of a line.
+        length: number of tokens in a line.
         width: of the tokens.
         heads: attention heads.
         head_size: width of each head.
@@ -30,32 +30,32 @@ class Line(nn.Module):
         self.layer = Block(width, heads, head_size, hidden, dropout)
 
     def forward(self, x: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (batch, lines, length, width) and the class token (batch, width), the mean of all lines'."""
+        """Return tokens (batch, lines, length, width) and the class token (batch, width), averaged over all lines."""
         lines = x.shape[1]
         x = torch.cat([token[:, None, None].expand(-1, lines, -1, -1), x], 2) + self.places
-        # Lines of all items are one batch: (batch * lines, 1 + length, width).
+        # The lines of all items form one batch: (batch * lines, 1 + length, width).
         x = self.layer(x.flatten(0, 1)).unflatten(0, (-1, lines))
         return x[:, :, 1:], x[:, :, 0].mean(1)
 
 
 class Septr(Network):
-    """Patches of an image through transformer layers that attend along columns and along rows, by turns.
+    """Patches of an image through transformer layers that attend along columns and rows alternately.
 
-    A column is one moment, a row one frequency. The class token that leaves a layer enters the next; what leaves
-    the last is the feature, and no norm follows it.
+    A column is one moment, a row one frequency. The class token of one layer enters the next; that of the last layer is
+    the feature, with no final norm.
 
-    Source: Ristea, Ionescu & Khan 2022; the sizes are their defaults. For classifying 6 emotions from 128 x 128 pixels
-    these are 8,861,958 parameters.
+    Source: Ristea, Ionescu & Khan 2022; the sizes are their defaults. With 6 emotions and 128 x 128 pixels the network
+    has 8,861,958 parameters.
 
     Args:
         inputs: one view of fixed shape (1, height, width).
         outputs: number of outputs by target.
-        depth: number of vertical layers, and of horizontal ones.
+        depth: number of vertical layers, and of horizontal layers.
         heads: attention heads of each.
         head_size: width of each head.
         hidden: width of each layer's perceptron.
         width: of the tokens.
-        patch: height and width of a patch; they divide the image's.
+        patch: height and width of a patch; must divide the image's.
         dropout: in attention and perceptrons.
     """
 

@@ -1,7 +1,7 @@
 """Three convolutional networks on small square pictures: SquirtleNET, CharmaNET and BulbaNET.
 
-Source: Skoulidis et al. 2023, figure 2. All have three convolutions, each followed by a pooling, and three linear
-layers; they differ in activation, kind of pooling, and in what regularises them.
+Source: Skoulidis et al. 2023, figure 2. All have three convolutions, each followed by a pooling layer, and three linear
+layers; they differ in activation, kind of pooling and regularization.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from torch import Tensor, nn
 
 from serkit.networks.network import Batch, Network, Output, Shape, maps_of
 
-#: Of the convolutions: a kernel of 3 keeps the size, one of 2 adds a row and a column.
+#: Padding of the convolutions: a kernel of 3 keeps the size, one of 2 adds a row and a column.
 PADDING = 1
 
 
 class SpectralCnn(Network):
-    """What the three have in common. The feature is what the second linear layer puts out behind its ReLU.
+    """Base of the three networks. The feature is the output of the second linear layer after its ReLU.
 
-    Predictions are logits. The networks of the paper end in a softmax, and its loss takes that for logits: this is
-    `loss_input = "softmax"` of the method `supervised`, so that probabilities are the same everywhere in serkit.
+    Predictions are logits. The paper's networks end in a softmax whose output its loss treats as logits. serkit
+    implements this as `loss_input = "softmax"` of the method `supervised`; probabilities then mean the same everywhere.
 
     Args:
         inputs: one view of shape (channels, rows, columns), all fixed.
         outputs: number of outputs by target.
-        channels: put out by each convolution.
+        channels: output channels of each convolution.
         kernels: side of each convolution's kernel; stride 1, padding 1.
-        pools: side of what each pooling joins; no padding.
-        pool_strides: of each pooling.
+        pools: side of each pooling window; no padding.
+        pool_strides: stride of each pooling layer.
         hidden: sizes of the first two linear layers.
-        momentum: weight of a new batch in the running statistics of the batch norm.
+        momentum: weight of a new batch in the running statistics of batch norm.
     """
 
     version = 2
 
-    #: Kind of each pooling.
+    #: Kind of each pooling layer.
     poolings: Sequence[Callable[..., nn.Module]] = ()
 
     def __init__(
@@ -60,11 +60,11 @@ class SpectralCnn(Network):
         for name, values in {**lists, "hidden": hidden}.items():
             _check(name, values, 2 if name == "hidden" else 3)
         if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must lie above 0 and up to 1, not {momentum:g}")
+            raise ValueError(f"momentum must be above 0 and at most 1, got {momentum:g}")
         width, *size = [length or 0 for length in shape]
         for number, (out, kernel, pool, stride) in enumerate(zip(*lists.values(), strict=True), start=1):
             convolution = nn.Conv2d(width, out, kernel, padding=PADDING)
-            # On a CPU a training step of the default takes a fifth less time so, in either precision.
+            # Channels last saves a fifth of a training step of the default network on a CPU, in either precision.
             convolution.weight.data = convolution.weight.data.contiguous(memory_format=torch.channels_last)
             setattr(self, f"conv{number}", convolution)
             setattr(self, f"pool{number}", self.poolings[number - 1](pool, stride))
@@ -75,15 +75,15 @@ class SpectralCnn(Network):
         self.map_names = [name for number in (1, 2, 3) for name in maps_of(number)]
 
     def activate(self, x: Tensor) -> Tensor:
-        """Apply what follows each convolution."""
+        """Apply the activation after each convolution."""
         return F.relu(x)
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Apply what follows the first convolution's activation."""
+        """Apply the normalization after the first convolution's activation."""
         return x
 
     def regularise(self, x: Tensor) -> Tensor:
-        """Apply what follows the first linear layer."""
+        """Apply the regularization after the first linear layer."""
         raise NotImplementedError
 
     def compute(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
@@ -105,10 +105,10 @@ class SpectralCnn(Network):
 
 
 class Squirtle(SpectralCnn):
-    """SquirtleNET: ReLU, then batch norm behind the first convolution; one maximum, two averages; dropout.
+    """SquirtleNET: ReLU, batch norm after the first convolution, one max pooling, two average poolings, dropout.
 
-    The defaults are the paper's best network, ID 110 (table 4). Arguments are those of `SpectralCnn`, and
-    `dropout` behind the first linear layer.
+    The defaults are the paper's best network, ID 110 (table 4). Arguments are those of `SpectralCnn`, and `dropout`,
+    applied after the first linear layer.
     """
 
     poolings: Sequence[Callable[..., nn.Module]] = (nn.MaxPool2d, nn.AvgPool2d, nn.AvgPool2d)
@@ -139,10 +139,10 @@ class Squirtle(SpectralCnn):
 
 
 class Charma(Squirtle):
-    """CharmaNET: as SquirtleNET, but leaky ReLU behind the convolutions, and two maxima before one average.
+    """CharmaNET: like SquirtleNET, but with leaky ReLU after the convolutions, and two max poolings before one average.
 
-    The defaults are those of ID 000, the best of its kind (table 2). `slope` is the leaky ReLU's below 0; the
-    paper tries two more for some features, and does not say which.
+    The defaults are those of ID 000, the best of its kind (table 2). `slope` is the leaky ReLU's slope below 0. The
+    paper tries two other slopes for some features, but does not say for which.
     """
 
     poolings = (nn.MaxPool2d, nn.MaxPool2d, nn.AvgPool2d)
@@ -168,9 +168,9 @@ class Charma(Squirtle):
 
 
 class Bulba(SpectralCnn):
-    """BulbaNET: ReLU and averages only; batch norm in place of activation and dropout behind the first linear layer.
+    """BulbaNET: ReLU and average pooling only; batch norm replaces activation and dropout after the first linear layer.
 
-    The paper prints no configuration of it: the defaults are those of its best network, ID 110.
+    The paper prints no configuration of this network: the defaults are those of its best network, ID 110.
     """
 
     poolings = (nn.AvgPool2d, nn.AvgPool2d, nn.AvgPool2d)
@@ -195,25 +195,25 @@ class Bulba(SpectralCnn):
 
 
 def smaller(number: int, side: int, kernel: int, pool: int, stride: int) -> int:
-    """Return a map's side behind a convolution and the pooling that follows it.
+    """Return the side of a map after a convolution and the pooling that follows it.
 
     Args:
         number: of the convolution, for the error.
-        side: before it.
+        side: of the input.
         kernel: of the convolution (stride 1).
         pool: kernel of the pooling.
         stride: of the pooling.
 
     Raises:
-        ValueError: nothing would be left.
+        ValueError: nothing remains.
     """
     filtered = side + 2 * PADDING + 1 - kernel
     if filtered < 1:
         raise ValueError(f"conv{number} with kernel {kernel} leaves nothing of a side of {side}")
     if filtered < pool:
         raise ValueError(
-            f"pool{number} with kernel {pool} does not fit on a side of {filtered}, which is left behind conv{number}; "
-            "larger pictures, or smaller pools and pool_strides, would do"
+            f"pool{number} with kernel {pool} does not fit the side of {filtered} that conv{number} leaves; "
+            "use larger pictures, or smaller pools and pool_strides"
         )
     return (filtered - pool) // stride + 1
 

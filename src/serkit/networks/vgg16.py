@@ -11,32 +11,32 @@ from torch import Tensor, nn
 from serkit.networks.layers.quaternion import QuaternionConv2d, QuaternionLinear
 from serkit.networks.network import Batch, Network, Output, Shape, maps_of
 
-#: Convolutions of each block; a 2x2 max pool is behind each block.
+#: Convolutions of each block; a 2x2 max pool follows each block.
 _CONVOLUTIONS = (2, 2, 3, 3, 3)
 
-#: Rows and columns of what the adaptive pool leaves.
+#: Rows and columns of the adaptive pool's output.
 _POOLED = 7
 
 
 class Vgg16(Network):
     """Thirteen 3x3 convolutions in five blocks, two hidden linear layers, one linear classifier.
 
-    The feature is the second hidden layer's output. With `quaternion`, all layers but the classifier have quaternion
+    The feature is the second hidden layer's output. With `quaternion`, all layers except the classifier have quaternion
     weights, and a view of one channel is the real part of quaternions whose other parts are 0.
 
-    Source: Simonyan & Zisserman 2015, configuration D. For speech: Guizzo et al. 2023, section 3.1; the paper says
-    that the quaternion network has no adaptive pool, its printed sizes are those of a real one without it, too.
+    Source: Simonyan & Zisserman 2015, configuration D. For speech: Guizzo et al. 2023, section 3.1. The paper says that
+    the quaternion network has no adaptive pool; its printed sizes are those of a real network without one, too.
 
     Args:
         inputs: one view of fixed shape (channels, height, width); with `quaternion` 1 or 4 channels.
         outputs: number of outputs by target.
         quaternion: whether weights are quaternions.
-        adaptive_pool: whether averages over 7 x 7 fields are what the linear layers read, instead of all of the map.
+        adaptive_pool: whether the linear layers read averages over a 7 x 7 grid instead of the whole map.
         channels: of each block.
         hidden: size of the linear layers.
-        dropout: behind both of them.
-        init: scheme of the quaternion convolutions (see `serkit.networks.layers.quaternion`). `glorot` is the public
-            code's; each ReLU then halves the map's mean square, `he` keeps it.
+        dropout: after each of them.
+        init: scheme of the quaternion convolutions (see `serkit.networks.layers.quaternion`). `glorot` is that of
+            the public code; each ReLU then halves the map's mean square, whereas `he` keeps it.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Vgg16(Network):
         x, maps = self.run(batch)
         x = self.pool(x).flatten(1)
         for layer in self.hidden:
-            # Before the dropout, so that what is read as the feature is whole in training too.
+            # Taken before the dropout, so that the feature is complete in training too.
             features = F.relu(layer(x))
             x = self.dropout(features)
         return Output({target: head(x) for target, head in self.head.items()}, features, maps)
@@ -107,7 +107,7 @@ def _image(view: str, shape: Shape, quaternion: bool) -> tuple[int, int, int]:
         channels = "1 or 4" if quaternion else "channels"
         raise TypeError(f"view '{view}' must have a fixed shape ({channels}, height, width), got {shape}")
     if min(sizes[1:]) < 32:
-        raise TypeError(f"view '{view}' is {sizes[1]} x {sizes[2]}; five pools need 32 x 32 or more")
+        raise TypeError(f"view '{view}' must be at least 32 x 32 for five pools, got {sizes[1]} x {sizes[2]}")
     return 4 if quaternion else sizes[0], sizes[1], sizes[2]
 
 

@@ -1,4 +1,4 @@
-"""A vision transformer for spectrogram images, with patches of any shape and without positional embedding."""
+"""A vision transformer for spectrogram images, with patches of any shape and no positional embedding."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _POOLS = ("class", "mean")
 class Stem(nn.Sequential):
     """Six 3x3 convolutions that keep the image's size: (batch, 1, height, width) to the same.
 
-    Instance norm without weights and GELU follow each, the last one too.
+    Instance norm without weights and GELU follow each convolution, including the last.
     """
 
     def __init__(self) -> None:
-        # Channels first: on a CPU channels last makes the convolutions a fifth faster, but instance norm
-        # copies there, and the stem's training step takes 4/3 of the time.
+        # Channels first: on a CPU, channels last makes the convolutions a fifth faster, but instance norm then copies,
+        # and a training step of the stem takes 4/3 of the time.
         super().__init__(
             *(
                 nn.Sequential(nn.Conv2d(channels, out, 3, padding=1), nn.InstanceNorm2d(out), nn.GELU())
@@ -43,11 +43,11 @@ class Vit(Network):
     There is no positional embedding: without `coordinates` the order of the patches makes no difference.
     A patch as high as the image is a moment of all frequencies.
 
-    The feature is the class token after the final layer norm. `attention` is how much the class token of the last
-    layer attends to each patch, mean over heads.
+    The feature is the class token after the final layer norm. `attention` is how much the last layer's class token
+    attends to each patch, averaged over heads.
 
     Source: Kim & Lee 2024, section 4: "student" (defaults with depth 3) and "teacher" (`stem`, `coordinates`).
-    The paper gives heads and width, but not the size of the heads and of the perceptrons.
+    The paper gives the number of heads and the width, but not the size of the heads or of the perceptrons.
 
     Args:
         inputs: one view of fixed shape (1, height, width).
@@ -57,11 +57,11 @@ class Vit(Network):
         head_size: width of each head.
         hidden: width of each layer's perceptron.
         width: of the tokens.
-        patch: height and width of a patch; they divide the image's.
-        stem: whether six convolutions stand before the patches.
-        coordinates: whether each pixel brings its vertical and horizontal place along, -1 to 1, as two
-            further channels behind the stem.
-        pool: what is the feature: the `class` token, or the `mean` of all tokens, the class token included.
+        patch: height and width of a patch; must divide the image's.
+        stem: whether six convolutions precede the patches.
+        coordinates: whether each pixel carries its vertical and horizontal position, -1 to 1, as two additional
+            channels after the stem.
+        pool: the feature: the `class` token, or the `mean` of all tokens, including the class token.
         dropout: in attention and perceptrons.
     """
 
@@ -122,5 +122,5 @@ class Vit(Network):
 
 
 def _coordinates(height: int, width: int) -> Tensor:
-    """Return each pixel's vertical and horizontal place, -1 to 1: (2, height, width)."""
+    """Return each pixel's vertical and horizontal position, -1 to 1: (2, height, width)."""
     return torch.stack(torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"))

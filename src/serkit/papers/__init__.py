@@ -1,7 +1,6 @@
-"""Published tables and figures as data, and the frame that makes them again.
+"""Published tables and figures as data, and the functions that reproduce them.
 
-A paper is a TOML file: its published values, and which system with which settings each row is. To add one,
-write its file.
+A paper is a TOML file: its published values, and the system and settings of each row. To add one, write its file.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class _Table(BaseModel):
 
 
 class About(_Table):
-    """Which publication, and how its words for the metrics translate."""
+    """A publication: name, title, citation and remarks."""
 
     name: str
     title: str
@@ -42,8 +41,8 @@ class Row(_Table):
         published: values in % by corpus: one number for a table's first metric, or a table of numbers by
             metric, or by class where recalls are printed.
         published_macs: multiply-adds of one item as printed, in 10^9; papers call them FLOPs.
-        at: the value this row has on the axis of a sweep, or on the two of a grid.
-        system: what computes it; None: the row cannot be run, for the reason in `not_run`.
+        at: the row's value on the axis of a sweep, or its two values on the axes of a grid.
+        system: the system that computes it; None: the row cannot be run, for the reason in `not_run`.
         set: overrides of the system.
         not_run: why there is only the published value.
     """
@@ -59,16 +58,16 @@ class Row(_Table):
     @model_validator(mode="after")
     def _runs_or_says_why(self) -> Row:
         if (self.system is None) == (self.not_run is None):
-            raise ValueError(f"row '{self.label}' has either a system or, in not_run, the reason why not")
+            raise ValueError(f"row '{self.label}' must have either a system or a reason in not_run")
         return self
 
     @property
     def place(self) -> str:
-        """The label, fit for a folder's name."""
+        """The label as the name of a folder."""
         return re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")
 
 
-#: The rows every table has besides its own: run with any of them, and not to be asked for.
+#: Baseline rows of every table, run along with any of its own rows; they cannot be requested.
 BASELINES = (
     Row(label="linear baseline (serkit)", system="linear-baseline"),
     Row(label="SVM on IS09 (serkit)", system="is09-svm"),
@@ -76,14 +75,14 @@ BASELINES = (
 
 
 class _Artefact(_Table):
-    """What tables and figures have in common.
+    """Fields that tables and figures share.
 
     Args:
         name: as in `serkit reproduce PAPER NAME`.
         title: what it shows.
         together: whether the given corpora are learned from and scored as one, called `a+b` in alphabetical order.
-        rows: each is a run on each corpus, or on all of them together. One with `grid`, a table of two overrides and
-            their values, stands for a row for each pair of values: `label, first, second`.
+        rows: each is a run on each corpus, or on all of them together. A row with `grid`, a table of two overrides and
+            their values, stands for one row for each pair of values: `label, first, second`.
     """
 
     name: str
@@ -110,7 +109,7 @@ class _Artefact(_Table):
         return self
 
     def chosen(self, labels: list[str]) -> list[Row]:
-        """Return the rows that are to be run: those named, or all; and of them those that can be.
+        """Return the rows to run: the named rows, or all rows that can be run.
 
         Raises:
             UserError: there is no such row, or it cannot be run.
@@ -128,9 +127,9 @@ class PublishedTable(_Artefact):
     """One table.
 
     Args:
-        metrics: what is printed, by serkit's name, and what the paper calls it.
+        metrics: the printed metrics, by serkit's name, with the paper's name for each.
         recalls: whether the recall of each class is printed too.
-        protocols: under which each row is run, side by side.
+        protocols: protocols under which each row is run.
     """
 
     metrics: dict[str, str] = Field({"accuracy": ""}, min_length=1)
@@ -155,7 +154,7 @@ class PublishedTable(_Artefact):
         return self
 
     def published(self, row: Row, corpus: str) -> dict[str, float]:
-        """Return a row's published values by metric or class; none if the paper has none for the corpus."""
+        """Return a row's published values by metric or class; empty if the paper has none for the corpus."""
         values = row.published.get(corpus, {})
         return values if isinstance(values, dict) else {next(iter(self.metrics)): values}
 
@@ -164,9 +163,9 @@ class Figure(_Artefact):
     """One figure.
 
     Args:
-        kind: a key of `serkit.papers.figures.FIGURES`: what draws it.
-        protocol: under which each row is run.
-        options: of the kind.
+        kind: a key of `serkit.papers.figures.FIGURES`.
+        protocol: protocol under which each row is run.
+        options: options of the kind.
     """
 
     kind: str
@@ -185,7 +184,7 @@ Artefact = PublishedTable | Figure
 
 
 class Paper(_Table):
-    """A publication and its artefacts."""
+    """A publication and its artifacts."""
 
     paper: About
     tables: list[PublishedTable] = []
@@ -196,7 +195,7 @@ class Paper(_Table):
         names = [artefact.name for artefact in self.artefacts]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"two artefacts are named '{name}'")
+                raise ValueError(f"names of artifacts must be unique; '{name}' occurs twice")
         return self
 
     @property
@@ -209,7 +208,7 @@ class Paper(_Table):
         for artefact in self.artefacts:
             if artefact.name == name:
                 return artefact
-        raise unknown(f"artefact of {self.paper.name}", name, [artefact.name for artefact in self.artefacts])
+        raise unknown(f"artifact of {self.paper.name}", name, [artefact.name for artefact in self.artefacts])
 
 
 def _unfold(row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -217,7 +216,7 @@ def _unfold(row: dict[str, Any]) -> list[dict[str, Any]]:
     row = dict(row)
     grid = row.pop("grid")
     if not isinstance(grid, dict) or len(grid) != 2 or not all(isinstance(values, list) for values in grid.values()):
-        raise ValueError("grid is a table of two overrides, each with a list of values")
+        raise ValueError("grid must be a table of two overrides, each with a list of values")
     (first, across), (second, along) = grid.items()
     return [
         row
@@ -232,7 +231,7 @@ def _unfold(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def available() -> list[str]:
-    """Return the names of the papers that come with serkit."""
+    """Return the names of the papers included in serkit."""
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
@@ -240,7 +239,7 @@ def load(paper: str | Path) -> Paper:
     """Read a paper by name, or from the path of a TOML file.
 
     Raises:
-        UserError: unknown paper, or a file that does not fit.
+        UserError: unknown paper, or an invalid file.
     """
     path = Path(paper) if Path(paper).suffix == ".toml" else _FOLDER / f"{paper}.toml"
     if not path.exists():

@@ -1,6 +1,6 @@
 """The leaderboard: results on the same recordings and labels side by side, as a Markdown page.
 
-The page is made of the files of `serkit.papers.results` and of nothing else: equal files give an equal page.
+The page depends only on the files of `serkit.papers.results`: equal files give an equal page.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ COLUMNS = (
 )
 _WORDS = frozenset({"system", "protocol", "UAR of each seed", "folds", "flags", "result"})
 
-#: What has to be known to read the tables.
+#: Introduction to the tables.
 LEGEND = """\
-In percent, with 95 % intervals for new speakers. Rows of one table score the same recordings with the same labels; what
-is trained with speakers of its test parts stands apart. Parameters and MACs (multiply-adds of one item; time axes: 300
-frames): of all that is shipped. Training: time of all folds. Folds: their number, and the beginning of the hash
-of who is in which part; rows with the same one can be compared pair by pair (`serkit compare`). Tried: configurations
-of a sweep. Where a cell is empty, the result does not say.
+In percent, with 95 % intervals for new speakers. Rows of one table score the same recordings with the same labels;
+results that were trained with speakers of their test parts are listed separately. Parameters and MACs (multiply-adds
+of one item; time axes: 300 frames) cover everything that is shipped. Training: time for all folds. Folds: their number,
+and the beginning of the hash of the split; rows with the same hash can be compared pair by pair (`serkit compare`).
+Tried: configurations of a sweep. An empty cell means that the result does not contain the value.
 
-The command of a row is below its table. `serkit evaluate RESULT.json --corpus NAME=FOLDER` with the file that is linked
-trains the same folds and seeds again and says whether every score is equal."""
+The command of each row is below its table. `serkit evaluate RESULT.json --corpus NAME=FOLDER` with the linked file
+trains the same folds and seeds again and reports whether every score is equal."""
 
 #: Libraries whose versions are shown.
 _LIBRARIES = ("serkit", "torch")
@@ -58,9 +58,9 @@ def page(results: Results, folder: Path, preface: str = "") -> str:
     """Lay out the page.
 
     Args:
-        results: what it shows.
-        folder: where the page will lie: links are relative to it.
-        preface: Markdown that stands before the tables, under the title.
+        results: the results to show.
+        folder: location of the page: links are relative to it.
+        preface: Markdown between the title and the tables.
     """
     lines = ["# Results", ""]
     if preface:
@@ -71,7 +71,7 @@ def page(results: Results, folder: Path, preface: str = "") -> str:
         lines += _group(group, folder)
     lines += _recipes(results.cards)
     if results.tables:
-        lines += ["## Papers", "", "What was published beside what serkit measures, by protocol.", ""]
+        lines += ["## Papers", "", "Published values and serkit's measurements, by protocol.", ""]
     for path, table in results.tables.items():
         lines += _table(table, os.path.relpath(path, folder))
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -92,7 +92,7 @@ def _order(group: Mapping[Path, Card]) -> tuple[int, str, int]:
 
 
 def _group(group: Mapping[Path, Card], folder: Path) -> list[str]:
-    """Lay out what was measured on the same recordings: a table, one of what leaks, and how each row was made."""
+    """Lay out results on the same recordings: a table, a table of results with leaks, and the origin of each row."""
     first = next(iter(group.values()))
     scores, content = first.scores, first.run["content"]
     lines = [f"### {' + '.join(sorted(content))}, {len(scores['classes'])} classes", ""]
@@ -109,7 +109,7 @@ def _group(group: Mapping[Path, Card], folder: Path) -> list[str]:
         ]
         lines.append("")
     if leaky:
-        lines += ["With leaks, and so no measure of new speakers:", "", *_rows(leaky, folder), ""]
+        lines += ["With leaks; these scores do not apply to new speakers:", "", *_rows(leaky, folder), ""]
     for path, card in group.items():
         lines += _made(path, card)
     return lines
@@ -121,7 +121,7 @@ def _rows(cards: Mapping[Path, Card], folder: Path) -> list[str]:
 
 
 def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
-    """Yield the row of a card, and where it is about several corpora one for each."""
+    """Yield the row of a card and, if it covers several corpora, one row for each of them."""
     scores, cost = card.scores, card.cost
     seeds = [percent(values["uar"]) for values in scores["seeds"]["each"].values()]
     yield [
@@ -161,7 +161,7 @@ def _made(path: Path, card: Card) -> list[str]:
 
 
 def _recipes(cards: Mapping[Path, Card]) -> list[str]:
-    """Describe how settings missing in the paper were found, once for all rows of a recipe."""
+    """Describe how settings missing from the paper were found, once for all rows of a recipe."""
     found: dict[str, list[str]] = {}
     for path, card in cards.items():
         if recipe := card.scores.get("recipe"):
@@ -172,7 +172,7 @@ def _recipes(cards: Mapping[Path, Card]) -> list[str]:
 
 
 def _table(result: ReproducedTable, link: str) -> list[str]:
-    """Lay out a reproduced table under a heading of the page, with the command that makes it."""
+    """Lay out a reproduced table under a heading of the page, with its command."""
     title, *lines = paper_page(papers.load(result.paper), result).rstrip("\n").splitlines()
     note = [result.note, ""] if result.note else []
     command = ["```console", *_wrapped(_reproduction(result)), "```"]
@@ -180,7 +180,7 @@ def _table(result: ReproducedTable, link: str) -> list[str]:
 
 
 def _reproduction(result: ReproducedTable) -> str:
-    """Return the command of a reproduced table, which names its rows where not all were run."""
+    """Return the command of a reproduced table, which names its rows if not all were run."""
     words = ["serkit", "reproduce", result.paper, result.artefact]
     for name in dict.fromkeys(name for row in result.rows for name in row.corpus.split("+")):
         words += ["--corpus", f"{name}=CORPORA/{name}"]
@@ -196,13 +196,13 @@ def _reproduction(result: ReproducedTable) -> str:
 
 
 def _learned_from(result: ReproducedTable) -> list[str]:
-    """Return the corpora that a table's rows only learned from, as their commands name them."""
+    """Return the corpora that a table's rows only learned from, as in their commands."""
     commands = [shlex.split(cell.command) for row in result.rows for cell in row.measured.values()]
     return list(dict.fromkeys(word for words in commands for option, word in pairwise(words) if option == "--also"))
 
 
 def _wrapped(command: str) -> list[str]:
-    """Break a command line before its options, as a shell reads it."""
+    """Break a command line before its options, as in a shell."""
     parts: list[str] = []
     for word in (shlex.quote(word) for word in shlex.split(command)):
         if word.startswith("--") or not parts:

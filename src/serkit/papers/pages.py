@@ -1,4 +1,4 @@
-"""What was made of a table or figure, as a Markdown page."""
+"""A reproduced table or figure as a Markdown page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def page(paper: Paper, result: Reproduced) -> str:
 
     Args:
         paper: the publication.
-        result: what came of it.
+        result: the reproduced table or figure.
     """
     return figure(paper, result) if isinstance(result, ReproducedFigure) else table(paper, result)
 
@@ -41,8 +41,8 @@ def table(paper: Paper, result: ReproducedTable) -> str:
             lines.append(markdown_row([row.label, row.corpus, *shown, *cells, *cost]))
     for corpus, metric, values in _majority(result):
         lines.append(markdown_row(["majority class", corpus, metric, "", *values, *([""] * len(costs))]))
-    lines += ["", "MACs: multiply-adds of one item, convolutions and matrix products, each counted once."]
-    lines += ["Training: time that the folds of all protocols shown took, stages shared with other rows included."]
+    lines += ["", "MACs: multiply-adds of one item in convolutions and matrix products, each counted once."]
+    lines += ["Training: time for the folds of all protocols shown, including stages shared with other rows."]
     lines += _elsewhere(result)
     by_protocol = {
         protocol: [flag for row in result.rows if protocol in row.measured for flag in row.measured[protocol].flags]
@@ -52,7 +52,7 @@ def table(paper: Paper, result: ReproducedTable) -> str:
 
 
 def figure(paper: Paper, result: ReproducedFigure) -> str:
-    """Lay out a reproduced figure: its pictures, and what was run for them."""
+    """Lay out a reproduced figure: its pictures and the commands of its runs."""
     lines = _head(paper, result)
     lines += [f"Protocol `{result.protocol}`. Seed {result.seed}. Numbers: `{result.artefact}.json`."]
     lines += _changes(result)
@@ -90,7 +90,7 @@ def _cell(measured: Cell | None, name: str) -> str:
 
 
 def _majority(result: ReproducedTable) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield corpus, metric and, by protocol, what always answering the commonest class scores."""
+    """Yield corpus, metric and, by protocol, the score of always answering the most frequent class."""
     for corpus in dict.fromkeys(row.corpus for row in result.rows):
         measured = [row.measured for row in result.rows if row.corpus == corpus]
         for metric in result.metrics:
@@ -103,7 +103,7 @@ def _majority(result: ReproducedTable) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _elsewhere(result: ReproducedTable) -> list[str]:
-    """Lay out the values published for corpora that were not run, which may be all that the paper has."""
+    """Lay out the published values for corpora that were not run; they may be all that the paper has."""
     if not result.elsewhere:
         return []
     lines = ["", "Published for corpora that were not run:", "", markdown_row(["row", "corpus", "metric", "published"])]
@@ -126,7 +126,7 @@ def _cost(row: ReproducedRow) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """Write a time for people.
+    """Format a duration for readers.
 
     >>> duration(48.2), duration(600), duration(20000)
     ('48 s', '10 min', '5.6 h')

@@ -1,4 +1,4 @@
-"""Running a published table or figure again, beside what was published."""
+"""Reproduce a published table or figure next to the published values."""
 
 from __future__ import annotations
 
@@ -48,32 +48,32 @@ def reproduce(
     rows: Sequence[str] = (),
     also: Sequence[Corpus] = (),
 ) -> Reproduced:
-    """Run every row of a table or figure on every corpus, or take up what was run before.
+    """Run every row of a table or figure on every corpus, or resume an earlier run.
 
-    Rows share their common stages. Two baselines and the majority class come with every table.
+    Rows share their common stages. Every table includes two baselines and the majority class.
 
     Args:
         paper: the publication.
         artefact: one of its tables or figures.
-        corpora: each is run by itself, unless the artefact wants them together.
+        corpora: each is run separately, unless the artifact requires them together.
         folder: receives the runs, `<artefact>.json`, `<artefact>.md` and a figure's pictures,
             `<artefact>-<corpus>.png`; corpora that are run together are called `a+b`.
-        sets: overrides for the paper's rows, e.g. `stages.*.trainer.epochs=5` for a shorter schedule. One of a
-            stage or view that some rows lack holds for the others.
-        protocols: instead of the artefact's; a figure has one.
+        sets: overrides for the paper's rows, e.g. `stages.*.trainer.epochs=5` for a shorter schedule. An override of
+            a stage or view that some rows lack applies to the others.
+        protocols: protocols in place of the artifact's; a figure has one.
         seed: of the first repeat.
-        jobs: folds trained at the same time; 0: as many as there are cores.
-        threads: of each.
-        report: receives a line for each step done.
-        rows: labels of those to run; all if empty. A table shows the others with their published values, and
-            with what was measured if they were run before with the same settings.
+        jobs: number of folds trained at the same time; 0: the number of cores.
+        threads: number of threads of each.
+        report: receives a line for each finished step.
+        rows: labels of the rows to run; all if empty. A table shows the others with their published values, and with
+            measured values if they were run before with the same settings.
         also: corpora that stages of every row may learn from; they are not scored.
 
     Returns:
-        What `<artefact>.json` holds: a `ReproducedTable` or `ReproducedFigure`.
+        The content of `<artefact>.json`: a `ReproducedTable` or `ReproducedFigure`.
 
     Raises:
-        UserError: unknown row, protocol or override; a figure under several protocols; a run that cannot be made.
+        UserError: unknown row, protocol or override; a figure under several protocols; a run that is not possible.
     """
     chosen = artefact.chosen(list(rows))
     changes = _by_row(artefact, sets, chosen)
@@ -102,10 +102,10 @@ def reproduce(
 
 
 def _by_row(artefact: Artefact, sets: Sequence[str], chosen: Sequence[Row]) -> dict[str, list[str]]:
-    """Return each row's overrides: its own, and of those asked for the ones whose stage or view its system has.
+    """Return each row's overrides: its own, and the requested ones whose stage or view its system has.
 
     Raises:
-        UserError: none of the rows to be run has it.
+        UserError: none of the rows to run has the stage or view.
     """
     found: dict[str, list[str]] = {}
     used: set[str] = set()
@@ -117,7 +117,7 @@ def _by_row(artefact: Artefact, sets: Sequence[str], chosen: Sequence[Row]) -> d
             found[row.label] = [*row.set, *mine]
     for override in sets:
         if override not in used:
-            raise UserError(f"--set {override}: no row of {artefact.name} that is run has this stage or view")
+            raise UserError(f"--set {override}: no row to run of {artefact.name} has this stage or view")
     return found
 
 
@@ -130,7 +130,7 @@ def _concerns(system: System, override: str) -> bool:
 
 @dataclass(frozen=True)
 class _Frame:
-    """How the rows of an artefact are run: the arguments of `reproduce`, and systems and overrides by row label."""
+    """How the rows of an artifact are run: the arguments of `reproduce`, and systems and overrides by row label."""
 
     artefact: Artefact
     systems: Mapping[str, System]
@@ -149,7 +149,7 @@ class _Frame:
     def before(
         self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str
     ) -> tuple[Path, dict[str, Any]] | None:
-        """Return what `run` does for a row that was run before with the same settings; None for another."""
+        """Return what `run` does for a row that was run before with the same settings; otherwise None."""
         if not (self.place(row, corpus, protocol) / "scores.json").exists():
             return None
         try:
@@ -158,7 +158,7 @@ class _Frame:
             return None
 
     def run(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, dict[str, Any]]:
-        """Run a row on corpora that are called `corpus`; returns the run's folder and its scores."""
+        """Run a row on corpora that are together called `corpus`; return the run's folder and its scores."""
         place = self.place(row, corpus, protocol)
         self.report(f"{row.label} on {corpus} under {protocol}")
         request = Request(
@@ -175,7 +175,7 @@ class _Frame:
         return place, run(request, place, True, self.folder / "stages", self.report)
 
     def _changes(self, row: Row, protocol: str) -> list[str]:
-        """Return a row's overrides, and the definition of a protocol that only other rows' systems have."""
+        """Return a row's overrides, including the definition of a protocol that only other rows' systems have."""
         changes = self._data(protocol) if row in BASELINES else list(self.sets[row.label])
         own = systems.load(row.system or "") if row in BASELINES else self.systems[row.label]
         defined = {name: found for system in self.systems.values() for name, found in system.protocols.items()}
@@ -187,13 +187,13 @@ class _Frame:
         return changes
 
     def _data(self, protocol: str) -> list[str]:
-        """Return what makes a baseline score the same utterances, or items, as the first of the paper's rows."""
+        """Return overrides that make a baseline score the same utterances, or items, as the paper's first row."""
         for system in self.systems.values():
             data = system.stage_data(system.deployed)
             chosen = data.model_dump(mode="json", exclude_defaults=True)
             cut: Protocol = {**STANDARD, **system.protocols}.get(protocol, STANDARD["clean"])
             if cut.unit != "item":
-                # It has windows and copies of its own; what is scored are whole utterances.
+                # The baseline has its own windows and copies; whole utterances are scored.
                 chosen = {key: value for key, value in chosen.items() if key not in ("items", "copies", "replace")}
             return [f"data={write_value({**chosen, 'target': data.target[:1]})}"]
         return []
@@ -238,7 +238,7 @@ def _table(
 
 
 def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path, sizes: Mapping[str, int]) -> Cell:
-    """Return measured values with intervals, and what they took: command, training time, epochs of each fold."""
+    """Return measured values with intervals, the command, the training time and the epochs of each fold."""
     folder = RunFolder.load(place)
     stages = {stage["name"]: list(folder.trained(stage["name"])) for stage in folder.system["stages"]}
     return Cell(
@@ -263,7 +263,7 @@ def _figure(
     heading: Heading,
 ) -> ReproducedFigure:
     if len(protocols) > 1:
-        raise UserError(f"a figure is drawn under one protocol; received {', '.join(protocols)}")
+        raise UserError(f"a figure requires exactly one protocol, got {', '.join(protocols)}")
     if not chosen:
         raise UserError(f"{figure.name}: none of its rows can be run")
     protocol = protocols[0] if protocols else figure.protocol

@@ -1,4 +1,4 @@
-"""What came of a table or figure: the records that `serkit reproduce` writes as JSON and the pages are made of."""
+"""Reproduced tables and figures: the records that `serkit reproduce` writes as JSON, and the source of the pages."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class _Flagged(_Record):
 
 
 class Cell(_Flagged):
-    """What one row measured on one corpus under one protocol.
+    """Measurements of one row on one corpus under one protocol.
 
     Args:
         values: metrics of the table, with intervals.
-        recalls: recall of each class, where the table prints them.
-        n: number of predictions scored.
-        flags: what makes the values less than they seem.
+        recalls: recall of each class, if the table prints them.
+        n: number of scored predictions.
+        flags: reasons why the values are optimistic or otherwise limited.
         majority: metrics of always answering the most frequent class.
-        command: that makes it again.
-        seconds: of training all folds.
-        epochs: of each fold, by stage.
-        parameters: of the scored stage and the networks it reads.
+        command: command that reproduces the row.
+        seconds: training time of all folds.
+        epochs: number of epochs of each fold, by stage.
+        parameters: number of parameters of the scored stage and the networks it reads.
         macs: multiply-adds of one item.
     """
 
@@ -51,7 +51,7 @@ class Cell(_Flagged):
 
 
 class Published(_Record):
-    """What a paper prints for one row and one corpus.
+    """The published values of one row and one corpus.
 
     Args:
         label: of the row.
@@ -69,8 +69,8 @@ class ReproducedRow(Published):
 
     Args:
         published_macs: multiply-adds that the paper prints, in G.
-        not_run: why it cannot be run; None: it can.
-        measured: by protocol.
+        not_run: why the row cannot be run; None: it can.
+        measured: measurements by protocol.
     """
 
     published_macs: float | None
@@ -79,7 +79,7 @@ class ReproducedRow(Published):
 
 
 class Heading(_Record):
-    """What tables and figures have in common.
+    """Fields that tables and figures share.
 
     Args:
         paper: name of the publication.
@@ -88,7 +88,7 @@ class Heading(_Record):
         sets: overrides of the paper's settings.
         seed: of the first repeat.
         not_run: reason by label for rows that cannot be run.
-        note: what readers have to know.
+        note: remarks for readers.
     """
 
     paper: str
@@ -104,12 +104,12 @@ class Heading(_Record):
         """Read the content of a JSON file.
 
         Raises:
-            pydantic.ValidationError: it does not fit.
+            pydantic.ValidationError: the content is invalid.
         """
         return cls.model_validate(document)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the JSON file holds."""
+        """Return the content of the JSON file."""
         return self.model_dump(mode="json")
 
 
@@ -117,9 +117,9 @@ class ReproducedTable(Heading):
     """A table.
 
     Args:
-        metrics: what is printed, by serkit's name, and what the paper calls it.
-        protocols: under which each row was run.
-        rows: each on each corpus.
+        metrics: the printed metrics, by serkit's name, with the paper's name for each.
+        protocols: protocols under which each row was run.
+        rows: each row on each corpus.
         elsewhere: values published for corpora that were not run.
     """
 
@@ -142,11 +142,11 @@ class ReproducedFigure(Heading):
 
     Args:
         kind: a key of `serkit.papers.figures.FIGURES`.
-        options: of the kind.
-        protocol: under which each row was run.
+        options: options of the kind.
+        protocol: protocol under which each row was run.
         rows: the runs it shows.
         pictures: file name by corpus.
-        numbers: what was drawn, by corpus; the kind says what that is.
+        numbers: the numbers drawn, by corpus; the kind defines their form.
     """
 
     kind: str

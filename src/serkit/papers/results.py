@@ -1,4 +1,4 @@
-"""A folder of results: the JSON files that a leaderboard is made of, each small enough to be committed."""
+"""A folder of results: the JSON files that a leaderboard is made from, each small enough to commit."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from serkit.errors import UserError
 from serkit.papers.reproduced import Cell, ReproducedTable
 from serkit.runs.card import Card, is_card, placeless
 
-#: What `scores.json` and the JSON file of a reproduced table always have.
+#: Keys that `scores.json` and the JSON file of a reproduced table always have.
 _OF_SCORES = frozenset({"system", "protocol", "content", "folds", "uar", "confusion"})
 _OF_TABLE = frozenset({"paper", "artefact", "metrics", "rows"})
 
 
 @dataclass(frozen=True)
 class Results:
-    """What was found, in the order of the files' names.
+    """The results found, in the order of the files' names.
 
     Args:
         cards: by path.
@@ -34,10 +34,10 @@ class Results:
 
     @classmethod
     def read(cls, places: Iterable[Path]) -> Results:
-        """Read files, and all JSON files of folders; a folder may hold others, a file that is named must be a result.
+        """Read files, and all JSON files of folders; a folder may hold other files, a named file must be a result.
 
         Raises:
-            UserError: no such place, a file that is no result, or no result at all.
+            UserError: no such place, a file that is not a result, or no result at all.
         """
         cards: dict[Path, Card] = {}
         tables: dict[Path, ReproducedTable] = {}
@@ -49,17 +49,17 @@ class Results:
                 if is_table(document):
                     tables[path] = _read_table(path, document)
                 elif is_card(document):
-                    # Numbers have no UAR to be ranked by.
+                    # Numeric targets have no UAR to rank by.
                     if document["scores"].get("classes"):
                         cards[path] = Card.load(path)
                     elif not place.is_dir():
-                        raise UserError(f"{path}: a card of predicted numbers, which have no UAR to be ranked by")
+                        raise UserError(f"{path}: a card of predicted numbers, which have no UAR to rank by")
                 elif isinstance(document, dict) and document.keys() >= _OF_SCORES:
                     cards[path] = _of_scores(document)
                 elif not place.is_dir():
-                    raise UserError(f"{path}: neither a card nor scores nor a reproduced table")
+                    raise UserError(f"{path}: must be a card, scores or a reproduced table")
         if not cards and not tables:
-            raise UserError("no result there: `serkit leaderboard add RUN` puts the card of a run into a folder")
+            raise UserError("no results found; `serkit leaderboard add RUN` adds the card of a run to a folder")
         return cls(cards, tables)
 
 
@@ -69,26 +69,26 @@ def is_table(document: Any) -> bool:
 
 
 def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> Path:
-    """Put the card of a run, or a reproduced table, into a folder of results.
+    """Add the card of a run, or a reproduced table, to a folder of results.
 
     Args:
         source: folder of a finished run, a card, or the JSON file that `serkit reproduce` wrote for a table.
         folder: of the results.
-        note: what readers have to know, e.g. that the schedule is shorter than the paper's; empty: the card's own.
+        note: remarks for readers, e.g. that the schedule is shorter than the paper's; empty: the card's own.
         name: of the file, without `.json`; None: system, corpora and protocol, or paper, table and corpora.
 
     Returns:
-        The file, which replaces one of the same run.
+        The file; it replaces the file of an equal run.
 
     Raises:
-        UserError: nothing that can be added, or the file holds another result.
+        UserError: the source cannot be added, or the file holds another result.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder (--results)")
     if source.is_file() and is_table(document := read_json(source)):
         return _add_table(_read_table(source, document), folder, note, name)
     card = Card.of(source) if source.is_dir() else Card.load(source)
-    # The hash of each corpus says whether recordings are the same; the run's own card says which are not.
+    # The hash of each corpus shows whether recordings are the same; only the run's own card shows which differ.
     card = replace(card, note=note or card.note, recordings={})
     scores = card.scores
     path = folder / f"{name or '-'.join([scores['system'], *card.run['content'], scores['protocol']])}.json"
@@ -130,12 +130,12 @@ def _is_same(document: Any, table: ReproducedTable) -> bool:
 
 
 def _identity(card: Card) -> Sequence[Any]:
-    """Return what makes a card the same result when it is run again."""
+    """Return everything that makes a card the same result when it is run again."""
     return [card.run["system"], card.run["protocol"], card.run["content"], card.run["seed"]]
 
 
 def _of_scores(scores: Mapping[str, Any]) -> Card:
-    """Make a card of scores alone: what else they depend on is not known."""
+    """Make a card from scores alone; everything else they depend on is unknown."""
     unknown: dict[str, Any] = {"splits": None, "command": None, "machine": None, "versions": {}, "also": []}
     run = {
         "system": [{"system": {"name": scores["system"]}}],

@@ -1,6 +1,6 @@
-"""Systems: TOML files with only choices in them, and the frame that runs them.
+"""Systems: TOML files that hold only choices, and the functions that read them.
 
-To add one, write its file; `extends` names a base, or several, of which it lists only what differs.
+To add one, write its file; `extends` names one base or several, and the file lists only the differences.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from serkit.systems.schema import System
 
 _FOLDER = Path(__file__).parent
 
-#: Tables of a file that say how the system may be searched (see `serkit.tuning.rounds`), and nothing about it.
+#: Tables of a file that define how the system may be searched (see `serkit.tuning.rounds`), but not the system.
 SEARCH_TABLES = ("search", "rounds")
 
 
 def available() -> list[str]:
-    """Return the names of the systems that come with serkit."""
+    """Return the names of the systems included in serkit."""
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
@@ -33,12 +33,12 @@ def load(system: str | Path, sets: Iterable[str] = ()) -> System:
     """Read a system, resolve what it extends, and override keys.
 
     Args:
-        system: name of a system of serkit, or path of a TOML file.
-        sets: `dotted.key=value` overrides; a stage is addressed by its name
-            (`stages.teacher.trainer.epochs=5`) or all by `*`, the value is written as in TOML (a bare word is a text).
+        system: name of a built-in system, or path of a TOML file.
+        sets: `dotted.key=value` overrides. A stage is addressed by its name (`stages.teacher.trainer.epochs=5`) or
+            all stages by `*`; the value is written as in TOML (a bare word is a string).
 
     Raises:
-        UserError: unknown system or key, or a value that cannot be.
+        UserError: unknown system or key, or an invalid value.
     """
     table = _resolve(system, ())
     for override in sets:
@@ -46,13 +46,13 @@ def load(system: str | Path, sets: Iterable[str] = ()) -> System:
         if not equals:
             raise UserError(f"--set {override}: write KEY=VALUE, e.g. stages.main.trainer.epochs=5")
         if key.strip().partition(".")[0] in ("extends", *SEARCH_TABLES):
-            raise UserError(f"--set {override}: extends, search and rounds stand in a system's file only")
+            raise UserError(f"--set {override}: extends, search and rounds belong in a system's file")
         _set(table, key.strip(), key.strip().split("."), parse_value(value))
     return parse({key: value for key, value in table.items() if key not in SEARCH_TABLES}, str(system))
 
 
 def search_tables(system: str | Path) -> dict[str, Any]:
-    """Return the tables of a system's file, and of those it extends, that say how it may be searched."""
+    """Return the tables of a system's file, and of those it extends, that define how it may be searched."""
     table = _resolve(system, ())
     return {key: table[key] for key in SEARCH_TABLES if key in table}
 
@@ -60,7 +60,7 @@ def search_tables(system: str | Path) -> dict[str, Any]:
 def parse(table: dict[str, Any], where: str) -> System:
     """Check a resolved table against the schema; `where` begins the error message.
 
-    A protocol of a standard name lists only what differs from the standard one.
+    A protocol with a standard name lists only the differences from the standard one.
     """
     protocols = table.get("protocols", {})
     for name, changes in protocols.items() if isinstance(protocols, dict) else ():
@@ -73,7 +73,7 @@ def parse(table: dict[str, Any], where: str) -> System:
 
 
 def parse_value(text: str) -> Any:
-    """Read a value as TOML does; a bare word is a text.
+    """Read a value as TOML does; a bare word is a string.
 
     >>> parse_value("5"), parse_value("[1, 2]"), parse_value("vit")
     (5, [1, 2], 'vit')
@@ -102,7 +102,7 @@ def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
 
 
 def _bases(path: Path, extends: Any) -> list[str | Path]:
-    """Return the systems that a file extends, those that win last."""
+    """Return the systems that a file extends; later ones take precedence."""
     names = [extends] if isinstance(extends, str) else extends
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path}: extends = {extends!r}; name a system or a TOML file, or list several")
@@ -110,7 +110,7 @@ def _bases(path: Path, extends: Any) -> list[str | Path]:
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Lay changes over a table. A part chosen by another name replaces the old one with its options."""
+    """Apply changes to a table. A part with another name replaces the old part and its options."""
     if "name" in base and base["name"] != changes.get("name", base["name"]):
         return changes
     merged = dict(base)
@@ -126,9 +126,9 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge_stages(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Merge stages by name. A new one stands before the base's stage that is listed after it, or at the end."""
+    """Merge stages by name. A new stage goes before the base's stage that is listed after it, or to the end."""
     if not all(isinstance(stage, dict) for stage in [*base, *changes]):
-        return changes  # what is wrong with it, the schema says
+        return changes  # the schema reports the error
     names = [stage.get("name") for stage in changes]
     if any(names.count(name) > 1 or isinstance(name, list | dict) for name in names):
         return changes
@@ -158,19 +158,19 @@ def _set(table: Any, key: str, path: list[str], value: Any) -> None:
         table = named[path[0]]
         path = path[1:]
     if not path or not isinstance(table, dict):
-        raise UserError(f"--set {key}: leads to no key")
+        raise UserError(f"--set {key}: does not lead to a key")
     if len(path) == 1:
         if isinstance(table.get(path[0]), dict) and isinstance(value, str):
             value = {"name": value}
         table[path[0]] = value
         return
-    if path[0] != "name" and isinstance(table.get(path[0]), str):  # a part that is chosen by its name alone
+    if path[0] != "name" and isinstance(table.get(path[0]), str):  # a part chosen by its name alone
         table[path[0]] = {"name": table[path[0]]}
     _set(table.setdefault(path[0], {}), key, path[1:], value)
 
 
 def _first(error: ValidationError, table: dict[str, Any]) -> str:
-    """Return a line about the first error, with the key as users write it."""
+    """Return one line about the first error, with the key as users write it."""
     problem = error.errors()[0]
     key = ".".join(_written(problem["loc"], table))
     if problem["type"] == "extra_forbidden":
@@ -182,7 +182,7 @@ def _first(error: ValidationError, table: dict[str, Any]) -> str:
 
 
 def _written(location: Sequence[int | str], table: Any) -> list[str]:
-    """Return the parts of a key; a stage's place in the list becomes its name."""
+    """Return the parts of a key; a stage's index in the list becomes its name."""
     parts = []
     for part in location:
         try:

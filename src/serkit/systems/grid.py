@@ -1,4 +1,4 @@
-"""Points: choices for some keys of a system, and how they become `key=value` overrides of it."""
+"""Points: choices for some keys of a system, and their conversion to `key=value` overrides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Point = dict[str, Any]
 
 
 def parse_sweep(sweeps: Iterable[str]) -> dict[str, list[Any]]:
-    """Read `KEY=A,B,...` texts: the values of each key, written as in TOML.
+    """Read texts such as `KEY=A,B,...`: the values of each key, written as in TOML.
 
     >>> parse_sweep(["stages.main.network.channels=[8, 16],[32]"])
     {'stages.main.network.channels': [[8, 16], [32]]}
@@ -26,13 +26,13 @@ def parse_sweep(sweeps: Iterable[str]) -> dict[str, list[Any]]:
         if not equals or not values:
             raise UserError(f"--sweep {sweep}: write KEY=A,B,..., e.g. stages.main.trainer.learning_rate=1e-3,1e-4")
         if key.strip() in choices:
-            raise UserError(f"--sweep {sweep}: a second list for this key; write all its values in one")
+            raise UserError(f"--sweep {sweep}: this key already has a list; write all its values in one")
         choices[key.strip()] = [parse_value(value) for value in _alternatives(values)]
     return choices
 
 
 def _alternatives(values: str) -> list[str]:
-    """Split at the commas that stand in no bracket: `[8, 16],[32]` is two lists."""
+    """Split at the commas outside brackets: `[8, 16],[32]` is two lists."""
     found, depth = [""], 0
     for character in values:
         depth += (character in "[{") - (character in "]}")
@@ -44,7 +44,7 @@ def _alternatives(values: str) -> list[str]:
 
 
 def grid(choices: Mapping[str, Sequence[Any]]) -> list[Point]:
-    """Return all combinations, the last key changing fastest.
+    """Return all combinations; the last key changes fastest.
 
     >>> grid({"a": [1, 2], "b": [3]})
     [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]

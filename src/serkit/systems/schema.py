@@ -1,4 +1,4 @@
-"""What a system file may say: choices only, no logic. Unknown keys are refused with the known ones."""
+"""The schema of a system file: choices only, no logic. An error about an unknown key lists the known ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from serkit.windowing import Windowing
 
 
 class Table(BaseModel):
-    """A table of a system file; a key it does not know is an error."""
+    """A table of a system file; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,8 +78,8 @@ class Items(Table):
 class Replacement(Table):
     """Augmented copies in place of originals (see `serkit.data.items.replaced`).
 
-    `name` is the augmentation, `corpora` says whose utterances (all if empty), `share` how many of them.
-    `validation` says whether those of the validation part are replaced too, as a paper may do.
+    `name` is the augmentation, `corpora` lists the corpora whose utterances it replaces (all if empty), and `share` is
+    the share of them. `validation` sets whether utterances of the validation part are replaced too, as in some papers.
     """
 
     name: Copy
@@ -93,28 +93,28 @@ def _as_list(value: Any) -> Any:
 
 
 def _cleaned(value: Any) -> Any:
-    """Clean every text of a value."""
+    """Clean every text in a value."""
     if isinstance(value, str):
         return clean(value)
     return [_cleaned(each) for each in value] if isinstance(value, list) else value
 
 
-#: A name or label that somebody writes, in the spelling of those that are read.
+#: A name or label from user input, in the same spelling as names and labels read from files.
 Text = Annotated[str, AfterValidator(clean)]
 
 
 class Data(Table):
-    """What is learned, and from which items.
+    """The targets of learning, and the items to learn from.
 
-    `target` is one or several targets of the utterances; `classes`, `map` and `where` choose and rename
-    (see `serkit.data.items.select`); `copies` are augmented copies, made of the training part only, and `replace`
+    `target` is one or several targets of the utterances. `classes`, `map` and `where` select and rename
+    (see `serkit.data.items.select`). `copies` are augmented copies, made of the training part only, and `replace`
     puts some in place of originals. `sample` keeps a number of utterances of a corpus and class
     (`{ cremad = { neutral = 509, "*" = 273 } }`), drawn with `sample_seed`.
 
-    `corpora` says whose utterances: of those that are `scored`, of `all` (those that are only learned from too), or
-    of the corpora that are listed. An utterance must have the `first` target, or `any` of them. `validation` is a
-    share of what the stage learns from, set aside for it alone, instead of the protocol's validation part: for a
-    target whose classes a protocol keeps apart, or for corpora the protocol does not cut.
+    `corpora` sets whose utterances are used: those of the `scored` corpora, of `all` corpora (including those only
+    learned from), or of the listed corpora. An utterance must have the `first` target, or `any` of them. `validation`
+    is a share of the stage's training utterances, set aside for this stage in place of the protocol's validation part.
+    It is for a target whose classes a protocol keeps apart, or for corpora that the protocol does not split.
     """
 
     target: Annotated[list[Text], Field(min_length=1), BeforeValidator(_as_list)] = ["emotion"]
@@ -134,8 +134,8 @@ class Data(Table):
 class View(Table):
     """A named input: a feature of a channel, or an output of an earlier stage.
 
-    `fallback = "speech"` lets a view of a further channel read the speech where the corpora do not have that
-    channel: of all utterances, so that no two kinds of signal are mixed, and with a flag on the scores.
+    `fallback = "speech"` lets a view of an additional channel read the speech if the corpora do not have that
+    channel: for all utterances, so that two kinds of signal are never mixed, and with a flag on the scores.
     """
 
     feature: Named | None = None
@@ -149,25 +149,25 @@ class View(Table):
     @model_validator(mode="after")
     def _one_source(self) -> View:
         if (self.feature is None) == (self.stage is None):
-            raise ValueError("a view has either a feature or a stage as its source")
+            raise ValueError("a view must have either a feature or a stage as its source")
         if self.fallback and self.channel is None:
-            raise ValueError("fallback is what is read instead of a channel; channel is missing")
+            raise ValueError("fallback requires channel")
         if self.trainable and (self.stage is None or self.output != "features"):
             raise ValueError("only the features of a stage can be trained along")
         if self.trainable and self.normalise:
-            raise ValueError("what is trained along changes: nothing to fit a normalisation on; leave out normalise")
+            raise ValueError("a view that is trained along changes and cannot be normalized; leave out normalise")
         return self
 
 
 class Trainer(Table):
-    """The one training loop's settings (see `serkit.training.loop`).
+    """Settings of the training loop (see `serkit.training.loop`).
 
-    `select` says which weights are kept: those of the `last` epoch, or of the one with the best value on
-    the validation part. `decay` says what weight decay applies to: all parameters, or matrices and filters
-    only (not biases and batch norms). `perturb` lists random changes of each training batch, `average` is the factor
+    `select` sets which weights are kept: those of the `last` epoch, or of the one with the best value on
+    the validation part. `decay` sets what weight decay applies to: all parameters, or matrices and filters
+    only (not biases and batch norms). `perturb` lists random changes of each training batch. `average` is the factor
     of an exponential moving average of the weights (0: none). `precision` is one of Lightning Fabric's, or `auto`:
-    bfloat16 where the machine computes in it faster than in float32, else float32 (see `serkit.training.precision`).
-    `checkpoint_seconds` is how much work a kill can cost at most.
+    bfloat16 if the machine computes it faster than float32, otherwise float32 (see `serkit.training.precision`).
+    `checkpoint_seconds` is the most training time that a kill can cost.
     """
 
     epochs: int = Field(50, ge=1)
@@ -187,7 +187,7 @@ class Trainer(Table):
 
 
 class Stage(Table):
-    """One thing trained."""
+    """One step of training: data, views, network, method and trainer."""
 
     name: str
     view: str | None = None
@@ -204,7 +204,7 @@ class Stage(Table):
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
-        # It is a key after --set, a folder, and the name of a weight.
+        # The name is a key after --set, a folder, and part of weight names.
         if not re.fullmatch(r"[\w-]+", name):
             raise ValueError(f"the name of a stage must be one word of letters, digits, - and _, got '{name}'")
         return name
@@ -225,9 +225,9 @@ class Stage(Table):
     @model_validator(mode="after")
     def _options_agree(self) -> Stage:
         if self.view is not None and self.views:
-            raise ValueError("view names one view, views several; give one of the two")
+            raise ValueError("give either view (one view) or views (several)")
         if self.start_from is None and (self.reset or self.refit):
-            raise ValueError("reset and refit are about what start_from brings along; start_from is missing")
+            raise ValueError("reset and refit require start_from")
         return self
 
     @property
@@ -237,9 +237,9 @@ class Stage(Table):
 
 
 class About(Table):
-    """Name and origin of a system, and which stage is deployed.
+    """Name and origin of a system, and its deployed stage.
 
-    `chosen` says how its settings were found where no paper gives them: how many were tried, on what. It is
+    `chosen` states how settings were found that no paper gives: how many were tried, and on which data. It is
     shown with every score.
     """
 
@@ -267,11 +267,11 @@ class System(Table):
     def _names_fit(self) -> System:
         seen: list[str] = []
         if not self.stages:
-            raise ValueError("a system has at least one stage")
+            raise ValueError("a system must have at least one stage")
         names = [stage.name for stage in self.stages]
         for stage in self.stages:
             if stage.name in seen:
-                raise ValueError(f"two stages are named '{stage.name}'")
+                raise ValueError(f"names of stages must be unique; '{stage.name}' occurs twice")
             if stage.start_from in names and stage.start_from not in seen:
                 raise ValueError(f"stage '{stage.name}' starts from '{stage.start_from}', which is no earlier stage")
             if not stage.inputs and stage.start_from not in seen:
@@ -285,9 +285,9 @@ class System(Table):
                 source = self.views[view].stage
                 if source is not None and source not in seen:
                     raise ValueError(f"view '{view}' of stage '{stage.name}': no earlier stage '{source}'")
-                # A view is computed of its reader's items: a stage trained on other lengths would not know them.
+                # A view is computed from its reader's items, so a stage trained on other lengths would not match them.
                 if source is not None and self.stage_data(_named(self.stages, source)).items != data.items:
-                    raise ValueError(f"stage '{stage.name}' reads stage '{source}', so both need the same data.items")
+                    raise ValueError(f"stage '{stage.name}' reads stage '{source}'; both must have the same data.items")
             seen.append(stage.name)
         if self.system.deploy is not None and self.system.deploy not in seen:
             raise ValueError(f"deploy = '{self.system.deploy}' names no stage. Stages: {', '.join(seen)}")

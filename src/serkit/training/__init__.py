@@ -1,1 +1,1 @@
-"""Training of one stage's network: the loop, what it is given, when it stops, and what a checkpoint keeps."""
+"""Training of one stage's network: batches, the loop, precision, stopping rules and checkpoints."""

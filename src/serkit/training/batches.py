@@ -21,9 +21,9 @@ class ItemData:
     Args:
         items: training and validation items together; positions refer to this order.
         arrays: one array per item, by view.
-        shapes: of each view without the batch axis; None for time.
-        classes: class names by target, none where it is a number; an item without a label of a target is masked
-            in it.
+        shapes: shape of each view without the batch axis; None for time.
+        classes: class names by target, empty for a numeric target; an item without a label of a target is masked
+            for that target.
     """
 
     items: Sequence[Item]
@@ -44,7 +44,7 @@ class ItemData:
         return len(self.items)
 
     def batch(self, positions: Sequence[int]) -> Batch:
-        """Gather the items at some positions, padded with zeros along time to the longest of them."""
+        """Gather the items at the given positions, padded with zeros along time to the longest of them."""
         index = torch.as_tensor(positions, dtype=torch.int64)
         views, lengths = {}, {}
         for view, arrays in self.arrays.items():
@@ -52,7 +52,7 @@ class ItemData:
             for position, array in zip(positions, gathered, strict=True):
                 if not array.size:
                     raise UserError(
-                        f"{self.items[position].id}: shorter than a window of view '{view}': no frame in it"
+                        f"{self.items[position].id}: shorter than one window of view '{view}'; it yields no frame"
                     )
             views[view], length = _stack(gathered, self.shapes[view])
             if length is not None:
@@ -67,7 +67,7 @@ class ItemData:
             yield self.batch(positions[begin : begin + size])
 
     def truth(self, target: str) -> np.ndarray:
-        """Return the class index of each item, -1 where it has none; the target is one of classes."""
+        """Return the class index of each item of a target with classes, -1 where it has no label."""
         return torch.where(self._known[target], self._targets[target], -1).numpy()
 
 
@@ -77,12 +77,12 @@ def _indices(labels: Sequence[str | float | None], names: Sequence[str]) -> torc
 
 
 def numbers(labels: Sequence[str | float | None]) -> torch.Tensor:
-    """Return labels that are numbers, (items,) float32; not a number where there is none."""
+    """Return numeric labels, (items,) float32; NaN where there is none."""
     return torch.tensor([value if isinstance(value, float | int) else math.nan for value in labels])
 
 
 def _stack(arrays: Sequence[np.ndarray], shape: Shape) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Stack arrays into (batch, *shape); return the valid lengths if any had to be padded."""
+    """Stack arrays into (batch, *shape), and return the valid lengths if any array had to be padded."""
     if None not in shape:
         return torch.from_numpy(np.stack(arrays)), None
     time = shape.index(None)

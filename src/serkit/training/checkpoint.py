@@ -1,4 +1,4 @@
-"""Checkpoints: where a training stands, in one file that is written whole or not at all."""
+"""Checkpoints: the state of a training, in one file that is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from serkit.atomic import write_bytes, write_text
 from serkit.errors import Damaged, UserError
 from serkit.networks.network import Batch, Model
 
-#: What `Progress.right` holds of an item that an epoch left out, or that has no label.
+#: Value in `Progress.right` for an item that an epoch left out, or that has no label.
 UNSEEN = 2
 
-# Where a file's checksum stands in its note.
+# Key of the checksum in a file's metadata.
 _CHECKSUM = "checksum"
 
 
 @dataclass
 class Progress:
-    """Where a training stands: everything a checkpoint holds besides weights.
+    """The state of a training: everything a checkpoint holds besides weights.
 
     Args:
-        epoch: finished epochs.
-        step: finished steps of the running epoch.
+        epoch: number of finished epochs.
+        step: number of finished steps of the running epoch.
         history: one record per finished epoch.
-        right: per finished epoch, whether each training item was right in the training pass (items,): 1, 0, or
-            `UNSEEN`; all of them are where numbers are learned.
+        right: per finished epoch, whether the model was right about each training item (items,): 1, 0, or `UNSEEN`.
+            For numeric targets all values are `UNSEEN`.
         running: the same for the running epoch.
-        seen: items of the running epoch's steps so far.
-        sums: sum of each loss term over them.
+        seen: number of items in the running epoch's finished steps.
+        sums: sum of each loss term over those items.
         best: best validation value and its epoch.
-        stopped: whether a stopping rule ended it.
-        precision: it trains in.
+        stopped: whether a stopping rule ended the training.
+        precision: precision of the training.
     """
 
     epoch: int = 0
@@ -77,7 +77,7 @@ class Progress:
             self.running[list(rows)] = right.cpu()
 
     def close_epoch(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Move the running epoch into the history; returns its record, to which validation is added."""
+        """Move the running epoch into the history, and return its record, to which validation is added."""
         if self.running is None:
             raise ValueError("no epoch is running")
         judged = bool((self.running != UNSEEN).any())
@@ -99,7 +99,7 @@ class Progress:
 class Average:
     """Exponential moving average of a model's floating-point state (Polyak & Juditsky 1992).
 
-    Up to `factor` it grows with the steps n as (1 + n) / (10 + n), so that the first ones do not stay in it.
+    The factor grows with the number of steps n as (1 + n) / (10 + n) up to `factor`, so that the first steps fade out.
     """
 
     def __init__(self, model: Model, factor: float) -> None:
@@ -122,21 +122,21 @@ class Average:
 
 
 def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
-    """Write the history as JSON lines, whole or not at all."""
+    """Write the history as JSON lines, completely or not at all."""
     write_text(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
 
 
 def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
-    """Write tensors, a JSON note and the checksum of both as safetensors, whole or not at all."""
+    """Write tensors, a JSON note and the checksum of both as safetensors, completely or not at all."""
     note = json.loads(json.dumps(note or {}))
-    # A single entry: safetensors writes several in an order that changes from file to file.
+    # A single entry: safetensors writes several entries in an order that changes from file to file.
     metadata = {"note": json.dumps({**note, _CHECKSUM: _checksum(tensors, note)})}
-    # As bytes: `save_file` makes a file that nobody else may read.
+    # Written as bytes: `save_file` creates a file that only its owner can read.
     write_bytes(path, save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata))
 
 
 def load_weights(model: Model, path: Path) -> None:
-    """Give a model the weights of a file that `save_weights` wrote; errors are those of `read_weights`."""
+    """Load the weights of a file that `save_weights` wrote into a model; errors are those of `read_weights`."""
     model.load_state_dict(read_weights(path))
 
 
@@ -144,17 +144,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file that `save_weights` wrote, by name.
 
     Raises:
-        Damaged: the file is missing, broken, or not as it was written.
+        Damaged: the file is missing or damaged.
     """
     return _read(path)[0]
 
 
 def keep_best(folder: Path, model: Model, state: Progress, select: str) -> None:
-    """Save the model as the best so far, if the latest epoch's validation value says so."""
+    """Save the model as the best so far if the latest epoch's validation value is the best."""
     if select == "last":
         return
     value = state.history[-1][f"validation_{select}"] * (-1 if select == "loss" else 1)
-    if math.isnan(value):  # with which nothing compares as better
+    if math.isnan(value):  # NaN never compares as better
         value = -math.inf
     if state.best is None or value > state.best[0]:
         state.best = (value, state.epoch - 1)
@@ -192,7 +192,7 @@ def save_checkpoint(
 
 
 def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, precision: Any) -> Progress:
-    """Take up the folder's checkpoint, or begin; of a damaged one too."""
+    """Resume from the folder's checkpoint, or start from the beginning if there is none or it is damaged."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         return Progress()
@@ -201,7 +201,7 @@ def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, 
         if note["best"]:
             read_weights(folder / "best.safetensors")
     except Damaged as error:
-        warnings.warn(f"{error}; the stage is trained from its beginning", stacklevel=2)
+        warnings.warn(f"{error}; training of the stage starts from the beginning", stacklevel=2)
         return Progress()
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -224,11 +224,11 @@ def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, 
 
 
 def precision_of(folder: Path) -> str | None:
-    """Return the precision that the folder's checkpoint was trained in; None: there is none that can be read."""
+    """Return the precision of the folder's checkpoint; None: there is no readable checkpoint."""
     path = folder / "checkpoint.safetensors"
     try:
         return _read(path)[1].get("trained_in") if path.exists() else None
-    except Damaged:  # `resume` warns of it and begins again
+    except Damaged:  # `resume` warns about it and starts over
         return None
 
 
@@ -239,11 +239,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             note = json.loads((file.metadata() or {}).get("note", "{}"))
     except FileNotFoundError:
         raise Damaged(f"{path}: missing") from None
-    except (SafetensorError, ValueError) as error:  # a power cut can leave an empty or cut-off file
+    except (SafetensorError, ValueError) as error:  # a power failure can leave an empty or truncated file
         raise Damaged(f"{path}: damaged ({error})") from None
-    # Files of before there were checksums have none.
+    # Files from older versions have no checksum.
     if note.pop(_CHECKSUM, None) not in (None, _checksum(tensors, note)):
-        raise Damaged(f"{path}: damaged; it is not as it was written")
+        raise Damaged(f"{path}: damaged; its checksum does not match")
     return tensors, note
 
 

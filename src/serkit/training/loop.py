@@ -1,8 +1,8 @@
 """The only training loop.
 
-Chance is drawn anew for every step from (seed, epoch, step), and the learning rate is a function of the
-position, so that a checkpoint needs no state of any generator: a training killed at any moment and
-resumed gives the same weights, bit for bit, as an undisturbed one.
+Every step draws its random numbers anew from (seed, epoch, step), and the learning rate is a function of the
+position. A checkpoint therefore needs no generator state: a training killed at any moment and resumed yields
+the same weights, bit for bit, as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -54,25 +54,25 @@ def fit(
     seed: int,
     accelerator: str = "auto",
 ) -> Progress:
-    """Train a model, going on from the folder's checkpoint if there is one.
+    """Train a model, resuming from the folder's checkpoint if there is one.
 
-    The model ends with the selected weights. The folder receives `history.jsonl`, and while training runs
+    The model ends with the selected weights. The folder receives `history.jsonl` and, during training,
     `checkpoint.safetensors` (and `best.safetensors`).
 
     Args:
-        model: what is trained, in place.
-        method: what is minimised.
+        model: trained in place.
+        method: defines the loss.
         data: items and views.
         training: positions of the training items.
         validation: positions of the validation items; may be empty.
         trainer: settings.
-        folder: where the checkpoint lies.
-        seed: what all chance is drawn from.
-        accelerator: `auto`, `cpu`, `cuda`, ...: handed to Lightning Fabric.
+        folder: location of the checkpoint.
+        seed: source of all random numbers.
+        accelerator: `auto`, `cpu`, `cuda`, ...: passed to Lightning Fabric.
 
     Raises:
-        UserError: selection on validation without a validation part; a precision or an accelerator that cannot
-            be; a batch that the network cannot compute; a loss that is not finite.
+        UserError: selection on validation without a validation part; an unsupported precision or accelerator; a
+            batch that the network cannot compute; a loss that is not finite.
     """
     if trainer.select != "last" and not validation:
         raise UserError(
@@ -90,7 +90,7 @@ def fit(
 
 
 class _Loop:
-    """A training under way."""
+    """A training in progress."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class _Loop:
         self.training, self.validation = training, validation
         self.folder, self.seed = folder, seed
         self.rows = {position: row for row, position in enumerate(training)}
-        # A training that goes on elsewhere keeps the precision it began with: `auto` could choose another there.
+        # A training resumed elsewhere keeps its precision: `auto` could choose another one there.
         precision = precision_of(folder) or resolve(trainer.precision, accelerator)
         self.fabric = _fabric(accelerator, precision)
         self.schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
@@ -116,13 +116,13 @@ class _Loop:
         self.perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
         self.average = Average(model, trainer.average) if trainer.average else None
         self.wrapped, self.optimizer = self.fabric.setup(model, _optimizer(model, trainer, precision))
-        # Last: the optimizer's state goes where the weights are, and takes their precision.
+        # Set up last: the optimizer's state follows the device and precision of the weights.
         self.progress = resume(folder, model, self.optimizer, self.average, self.fabric.strategy.precision)
         self.progress.precision = precision
         self.saved = time.monotonic()
 
     def train_epoch(self) -> None:
-        """Train the rest of the running epoch, validate, and judge whether to go on."""
+        """Train the rest of the running epoch, validate, and decide whether to continue."""
         began, progress = time.monotonic(), self.progress
         self.wrapped.train()
         batches = _order(self.training, self.trainer.batch_size, self.seed, progress.epoch)
@@ -147,7 +147,7 @@ class _Loop:
         progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
 
     def _rate(self, share: float) -> float:
-        """Return the learning rate of a step, which begins after a share of the running epoch."""
+        """Return the learning rate of a step that begins after the given share of the running epoch."""
         return self.trainer.learning_rate * self.schedule(self.progress.epoch + share, self.trainer.epochs)
 
     def _train_step(self, positions: Sequence[int], rate: float) -> None:
@@ -171,7 +171,7 @@ class _Loop:
         self.progress.count(terms, output.predictions, batch, [self.rows[position] for position in positions])
 
     def finish(self) -> None:
-        """Write the history and leave the selected weights in the model."""
+        """Write the history and load the selected weights into the model."""
         write_history(self.folder, self.progress.history)
         if self.average:
             self.average.apply(self.model)
@@ -182,15 +182,15 @@ class _Loop:
 
 @contextmanager
 def _computing(items: int) -> Iterator[None]:
-    """Raise UserError if a network cannot compute a batch of this size, because of its options or lack of memory."""
+    """Raise UserError if the network's options or the available memory do not allow a batch of this size."""
     try:
         yield
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         hint = ""
         if "more than 1 value per channel" in str(error):
-            hint = "; batch normalization needs two items in a batch: take a larger batch_size, or more recordings"
+            hint = "; batch normalization requires two items in a batch: use a larger batch_size, or more recordings"
         elif isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error):
-            hint = "; take a smaller batch_size or network"
+            hint = "; use a smaller batch_size or network"
         raise UserError(f"the network cannot compute a batch of {items}: {first_line(error)}{hint}") from error
 
 
@@ -204,9 +204,9 @@ def _fabric(accelerator: str, precision: str) -> Any:
 def evaluate(
     model: Any, method: Method, data: ItemData, positions: Sequence[int], batch_size: int, fabric: Any
 ) -> dict[str, float]:
-    """Score a model on some items: mean loss, and the metrics of classes of the first target.
+    """Score a model on some items: the mean loss, and the metrics of classes of the first target.
 
-    Where targets are numbers: the mean of their concordance correlation coefficients.
+    For numeric targets, the metric is the mean of their concordance correlation coefficients.
     """
     model.eval()
     total = 0.0
@@ -249,7 +249,7 @@ def probabilities(
 def values(
     model: Model, data: ItemData, targets: Sequence[str], batch_size: int = 64, accelerator: str = "cpu"
 ) -> np.ndarray:
-    """Return the numbers of all items, in the units of the labels: (items, targets) float64."""
+    """Return the predicted numbers of all items, in the units of the labels: (items, targets) float64."""
     return _all_items(
         model,
         data,
@@ -267,9 +267,9 @@ def outputs(model: Model, data: ItemData, what: str, batch_size: int = 64, accel
 
 
 def each_output(model: Model, data: ItemData, what: str, accelerator: str = "cpu") -> Iterator[np.ndarray]:
-    """Yield a model's `features` or `predictions` of one item after the other: (*shape) each.
+    """Yield a model's `features` or `predictions` for one item after another: (*shape) each.
 
-    Each is computed by itself: in a batch the last digits depend on the other items.
+    Each item is computed separately: in a batch the last digits depend on the other items.
     """
     if what == "features":
         model = model.headless()
@@ -283,7 +283,7 @@ def each_output(model: Model, data: ItemData, what: str, accelerator: str = "cpu
 def _all_items(
     model: Model, data: ItemData, batch_size: int, accelerator: str, read: Callable[[Output], Tensor]
 ) -> np.ndarray:
-    # Items of like length share a batch: less padding. The order of the rows is the caller's.
+    # Items of similar length share a batch, which saves padding. The rows keep the caller's order.
     order = sorted(range(len(data)), key=lambda row: sum(arrays[row].size for arrays in data.arrays.values()))
     with _placed(model, accelerator) as fabric, torch.inference_mode():
         batches = data.batches(order, batch_size)
@@ -295,7 +295,7 @@ def _all_items(
 
 @contextmanager
 def _placed(model: Model, accelerator: str) -> Iterator[Any]:
-    """While the block runs, a model is on the accelerator; it evaluates from here on."""
+    """Move a model to the accelerator and set it to evaluation mode while the block runs."""
     fabric = _fabric(accelerator, "32-true")
     try:
         model.to(fabric.device).eval()
@@ -305,7 +305,7 @@ def _placed(model: Model, accelerator: str) -> Iterator[Any]:
 
 
 class _averaged:
-    """While the block runs, the model has its averaged weights."""
+    """Give the model its averaged weights while the block runs."""
 
     def __init__(self, average: Average | None, model: Model) -> None:
         self.average, self.model = average, model
@@ -332,17 +332,17 @@ def _optimizer(model: Model, trainer: Trainer, precision: str) -> torch.optim.Op
             {"params": matrices, "weight_decay": trainer.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-    # One kernel for all parameters: a tenth of a small network's step. 16-bit scaling cannot be combined
-    # with clipping there.
+    # One kernel for all parameters saves a tenth of a small network's step. 16-bit scaling does not combine it
+    # with clipping.
     fused = not precision.startswith("16")
     optimizer: torch.optim.Optimizer = OPTIMIZERS[trainer.optimizer](groups, lr=trainer.learning_rate, fused=fused)
     return optimizer
 
 
 def _order(training: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffle the training items into batches; a single item that is left over at the end is left out.
+    """Shuffle the training items into batches; a single item left over at the end is dropped.
 
-    Batch norm cannot train on one item: it has no variance.
+    Batch norm cannot train on one item, which has no variance.
     """
     generator = torch.Generator().manual_seed(_mix(seed, epoch, -1))
     shuffled = [training[row] for row in torch.randperm(len(training), generator=generator).tolist()]

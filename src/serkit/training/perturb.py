@@ -1,6 +1,6 @@
-"""Random changes of a training batch: what costs nothing to draw anew in every epoch.
+"""Random changes of a training batch, cheap enough to be drawn anew in every epoch.
 
-Each takes and returns a `Batch`; chance comes from torch's generator, which the training loop seeds for
+Each class takes and returns a `Batch`; random numbers come from torch's generator, which the training loop seeds for
 every step. To add one, write its class and add its line to `PERTURBATIONS`.
 """
 
@@ -29,18 +29,18 @@ def _view(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
 
 
 def _changed(batch: Batch, name: str, values: Tensor, lengths: Tensor) -> Batch:
-    """Return the batch with other values in a view; what lies behind an item's length stays 0."""
+    """Return the batch with other values in a view; values past an item's length stay 0."""
     valid = torch.arange(values.shape[2]) < lengths[:, None]
     return dataclasses.replace(batch, views={**batch.views, name: values * valid[:, None]})
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A random stretch of each item; a shorter one is repeated until it fills it.
+    """A random segment of each item; a shorter item is repeated to fill the segment.
 
     Args:
         view: a view of shape (bands, time).
-        frames: length of the stretch.
+        frames: length of the segment.
     """
 
     view: str
@@ -48,12 +48,12 @@ class Crop:
 
     def __post_init__(self) -> None:
         if self.frames < 1:
-            raise ValueError(f"frames must be 1 or more, not {self.frames}")
+            raise ValueError(f"frames must be 1 or more, got {self.frames}")
 
     def __call__(self, batch: Batch) -> Batch:
         x, lengths = _view(batch, self.view)
         room = (lengths - self.frames + 1).clamp_min(1)
-        # A short item may begin anywhere, since it goes round.
+        # A short item may begin anywhere, since it repeats.
         room = torch.where(lengths < self.frames, lengths, room)
         start = (torch.rand(len(x)) * room).long()
         frames = (start[:, None] + torch.arange(self.frames)) % lengths[:, None]
@@ -65,11 +65,11 @@ class Crop:
 
 @dataclass(frozen=True)
 class Tilt:
-    """Another colour of the recording: a random slope and a random slow wave over the bands.
+    """Another spectral color: a random slope and a random slow wave over the bands.
 
     Args:
         view: a view of shape (bands, time) in dB.
-        decibels: largest slope from the middle to either edge; the wave is at most half of it.
+        decibels: largest slope from the middle to either edge; the wave reaches at most half of it.
     """
 
     view: str
@@ -86,7 +86,7 @@ class Tilt:
 
 @dataclass(frozen=True)
 class Warp:
-    """Another vocal tract: the bands are stretched and moved by a random amount, with interpolation.
+    """Another vocal tract: the bands are stretched and shifted by a random amount, with interpolation.
 
     Source: vocal tract length perturbation, Jaitly & Hinton 2013.
 
@@ -111,22 +111,22 @@ class Warp:
         def at(band: Tensor) -> Tensor:
             return x.gather(1, band[:, :, None].expand_as(x))
 
-        # The last band has no upper neighbour, and needs none.
+        # The last band has no upper neighbor and needs none.
         warped = at(below) * (1 - weight) + at((below + 1).clamp_max(x.shape[1] - 1)) * weight
         return _changed(batch, self.view, warped, lengths)
 
 
 @dataclass(frozen=True)
 class Mask:
-    """Bands and stretches of time set to the item's mean level in each band.
+    """Mask random bands and segments of time with the item's mean level in each band.
 
     Source: SpecAugment, Park et al. 2019.
 
     Args:
         view: a view of shape (bands, time).
         bands: largest width of a masked group of bands.
-        frames: largest length of a masked stretch of time.
-        count: number of masks of either kind.
+        frames: largest length of a masked segment of time.
+        count: number of masks of each kind.
     """
 
     view: str
@@ -140,13 +140,13 @@ class Mask:
         for _ in range(self.count):
             hidden |= _strip(len(x), x.shape[1], self.bands)[:, :, None]
             hidden |= _strip(len(x), x.shape[2], self.frames)[:, None, :]
-        # What lies behind an item's length is 0 and adds nothing to the sum.
+        # Values past an item's length are 0 and add nothing to the sum.
         mean = (x.sum(dim=2) / lengths[:, None])[:, :, None]
         return _changed(batch, self.view, torch.where(hidden, mean, x), lengths)
 
 
 def _strip(items: int, size: int, widest: int) -> Tensor:
-    """Draw a stretch of random width and place on an axis for each item: (items, size) bool."""
+    """Draw a segment of random width and position on an axis for each item: (items, size) bool."""
     width = torch.rand(items, 1) * widest
     start = torch.rand(items, 1) * (size - width)
     place = torch.arange(size)[None]

@@ -1,4 +1,4 @@
-"""Which precision a training computes in: what `auto` stands for on this machine, and what the machine cannot do."""
+"""The precision a training computes in: what `auto` means on this machine, and what the machine supports."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor, nn
 
 from serkit.errors import UserError
 
-#: What serkit trains in where bfloat16 is no gain.
+#: Precision of a training where bfloat16 brings no gain.
 FLOAT32 = "32-true"
 
 #: bfloat16 for products, float32 for weights and sums.
 BFLOAT16 = "bf16-mixed"
 
-#: Runs of the probe of each precision; the fastest counts, so that other work on the machine does not.
+#: Runs of the probe for each precision; the fastest counts, so that other load on the machine does not matter.
 _RUNS = 5
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What `precision = "auto"` stands for.
+    """The meaning of `precision = "auto"` on a machine.
 
     Args:
-        precision: as `trainer.precision` names it.
-        reason: why, in a few words.
+        precision: as in `trainer.precision`.
+        reason: reason for the choice, in a few words.
     """
 
     precision: str
@@ -39,48 +39,48 @@ class Choice:
 
 @functools.cache
 def automatic(accelerator: str = "auto") -> Choice:
-    """Choose by what this machine does fast: a small convolution and a linear layer, forward and backward.
+    """Choose the faster precision on this machine: a small convolution and a linear layer, forward and backward.
 
-    On processors without instructions for bfloat16 it works, but takes 6 to 60 times as long as float32.
+    bfloat16 works on processors without instructions for it, but takes 6 to 60 times as long as float32.
 
     Args:
-        accelerator: `auto`, `cpu`, `cuda`, ...: as handed to Lightning Fabric.
+        accelerator: `auto`, `cpu`, `cuda`, ...: passed to Lightning Fabric.
     """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return Choice(BFLOAT16, "the GPU computes in bfloat16")
-        return Choice(FLOAT32, "the GPU does not compute in bfloat16")
+        return Choice(FLOAT32, "the GPU does not support bfloat16")
     if accelerator not in ("auto", "cpu") or (accelerator == "auto" and torch.backends.mps.is_available()):
         return Choice(FLOAT32, f"bfloat16 is not tried on accelerator '{accelerator}'")
     try:
         ratio = _seconds(torch.bfloat16) / _seconds(torch.float32)
-    except RuntimeError:  # oneDNN has no such operation for this processor
-        return Choice(FLOAT32, "this processor does not compute in bfloat16")
+    except RuntimeError:  # oneDNN lacks such an operation for this processor
+        return Choice(FLOAT32, "this processor does not support bfloat16")
     text = f"bfloat16 takes {ratio:.2g} times as long as float32 on this processor"
     return Choice(BFLOAT16 if ratio < 1 else FLOAT32, text)
 
 
 def resolve(precision: str, accelerator: str = "auto") -> str:
-    """Return the precision to train in: the one stated, or what `auto` stands for here."""
+    """Return the precision to train in: the given one, or what `auto` means here."""
     return automatic(accelerator).precision if precision == "auto" else precision
 
 
 def check(precision: str, accelerator: str = "auto", recurrent: bool = False) -> None:
-    """Try a stated precision on one small step.
+    """Try a given precision on one small step.
 
     Args:
-        precision: as `trainer.precision` names it.
-        accelerator: as handed to Lightning Fabric.
+        precision: as in `trainer.precision`.
+        accelerator: passed to Lightning Fabric.
         recurrent: whether the network has LSTM layers.
 
     Raises:
-        UserError: unknown precision, or one that the machine cannot compute in.
+        UserError: unknown precision, or one that the machine does not support.
     """
     if precision in ("auto", FLOAT32):
         return
     try:
         _try(precision, accelerator, recurrent)
-    except (ValueError, TypeError, RuntimeError, ImportError) as error:  # whatever Fabric, torch or oneDNN raise
+    except (ValueError, TypeError, RuntimeError, ImportError) as error:  # anything Fabric, torch or oneDNN raises
         reason = str(error).strip().splitlines()[0].partition(". ")[0].rstrip(".")
         raise UserError(
             f"trainer.precision = '{precision}' does not work here ({reason}); use 'auto', '{FLOAT32}' or '{BFLOAT16}'"
@@ -91,18 +91,18 @@ def make_fabric(accelerator: str, precision: str) -> Any:
     """Make the Lightning Fabric that trains on one device.
 
     Raises:
-        ValueError: unknown accelerator or precision, or one that the device does not have.
+        ValueError: unknown accelerator or precision, or one that the device does not support.
     """
     from lightning_fabric import Fabric
 
-    # It reports on every start which precision was chosen.
+    # On every start it reports the chosen precision.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
-    # On a CPU, Fabric puts bf16-mixed in the place of 16-mixed.
+    # On a CPU, Fabric replaces 16-mixed with bf16-mixed.
     if fabric.strategy.precision.precision != precision:
-        raise ValueError(f"device '{fabric.device.type}' has no '{precision}'")
+        raise ValueError(f"device '{fabric.device.type}' does not support '{precision}'")
     return fabric
 
 
@@ -111,7 +111,7 @@ def _try(precision: str, accelerator: str, recurrent: bool) -> None:
     """Run one training step of a small network, as the training loop does."""
     from serkit.networks.layers.recurrent import Lstm
 
-    # New layers draw weights; what is trained later must not depend on the probe.
+    # New layers draw random weights; the probe must not affect later training.
     with torch.random.fork_rng(devices=[]):
         layers: list[nn.Module] = [nn.Conv1d(4, 4, 3, padding=1), nn.Linear(4, 4)]
         if recurrent:

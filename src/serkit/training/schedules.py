@@ -1,4 +1,4 @@
-"""Learning-rate schedules: functions of the position in training, without state, so that resume is exact.
+"""Learning-rate schedules: stateless functions of the position in training, so that resuming is exact.
 
 To add one, write the function and add its line to `SCHEDULES`. `epoch` counts from 0 and moves by
 fractions: 2.5 is the middle of the third epoch.
@@ -64,10 +64,10 @@ SCHEDULES = Registry(
 
 
 def build(name: str, **options: float) -> Schedule:
-    """Make a schedule: a function of `(epoch, epochs)` giving the factor of the learning rate.
+    """Make a schedule: a function of `(epoch, epochs)` that returns the factor of the learning rate.
 
     Raises:
-        UserError: unknown name or option, or a value that cannot be.
+        UserError: unknown name or option, or an invalid value.
     """
     SCHEDULES.check(name, options, 2)
     check(f"schedule '{name}'", SCHEDULES[name], options)

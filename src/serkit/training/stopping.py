@@ -1,12 +1,12 @@
 """Stopping rules: when a training ends before its last epoch.
 
-A rule sees the history after each epoch and says `go`, `stop` (keep what is there) or `abandon` (this
+After each epoch a rule reads the history and returns `go`, `stop` (keep the result so far) or `abandon` (this
 configuration is not worth more; outside cross-validation the same as stop). To add one, write its class
 and add its line to `RULES`.
 
-Epochs count from 0, as in the history: epoch 20 is judged after the 21st pass. The training loop asks
-`after_epoch`. Who cross-validates a configuration asks the same rule `after_fold` once a fold is done, and
-`later_epochs` after a fold that was stopped: the most epochs that the folds behind it are worth.
+Epochs count from 0, as in the history: epoch 20 is judged after the 21st pass. The training loop calls
+`after_epoch`. A cross-validation also calls `after_fold` of the same rule after each fold and, after a fold that
+was stopped, `later_epochs`: the limit of epochs for the remaining folds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Stopping:
 
     @property
     def watched(self) -> list[str]:
-        """Keys of the history that the rule looks at."""
+        """Keys of the history that the rule reads."""
         return []
 
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
@@ -40,15 +40,15 @@ class Stopping:
 
         Args:
             scores: one record per finished fold, the latest last: `accuracy`, `uar`, `macro_f1` (shares, not %)
-                of the fold's validation part with the weights it ended with.
+                of the fold's validation part with its final weights.
 
         Returns:
-            `go`, or `abandon`: the folds that are left need not be trained.
+            `go`, or `abandon`: the remaining folds need not be trained.
         """
         return "go"
 
     def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
-        """Return the most epochs of later folds, after `after_epoch` said `stop` to this history; None: no limit."""
+        """Return the epoch limit of later folds, given a history that `after_epoch` stopped; None: no limit."""
         return None
 
 
@@ -57,9 +57,9 @@ class Patience(Stopping):
     """Stop when a value has not improved for some epochs.
 
     Args:
-        epochs: how many without improvement.
+        epochs: number of epochs without improvement.
         monitor: key of the history: `validation_loss`, `validation_uar`, `training_accuracy`, ...
-            A key ending in `loss` should fall, any other rise.
+            A key that ends in `loss` should fall, any other rise.
     """
 
     epochs: int = 10
@@ -79,7 +79,7 @@ class Patience(Stopping):
         return "stop" if len(values) - 1 - best >= self.epochs else "go"
 
 
-# Types of an epoch and the value to be reached in it.
+# Types of an epoch and the value to reach in it.
 _PAIRS = ([int, float], [int, int])
 
 
@@ -88,7 +88,7 @@ class Floor(Stopping):
     """Abandon a training that is too poor at certain epochs.
 
     Args:
-        at: pairs of an epoch and the value that is to be reached in it.
+        at: pairs of an epoch and the value to reach in it.
         monitor: key of the history.
     """
 
@@ -97,7 +97,7 @@ class Floor(Stopping):
 
     def __post_init__(self) -> None:
         if not all(isinstance(pair, Sequence) and [type(part) for part in pair] in _PAIRS for pair in self.at):
-            raise ValueError(f"at is a list of pairs of an epoch and a value, such as [[20, 0.4]], not {self.at!r}")
+            raise ValueError(f"at must be a list of pairs of epoch and value, such as [[20, 0.4]], got {self.at!r}")
 
     @property
     def watched(self) -> list[str]:
@@ -117,10 +117,10 @@ class Stalled(Stopping):
 
     Args:
         after: epochs up to this one are not judged.
-        every: epochs divisible by this are judged; the gain is from one of them to the next.
-        times: how many gains in a row.
-        gain: each below this; with 0, each a loss.
-        monitor: key of the history. A key ending in `loss` should fall, any other rise.
+        every: epochs divisible by this number are judged; the gain is the change from one of them to the next.
+        times: number of gains in a row.
+        gain: each gain is below this value; with 0, each is a loss.
+        monitor: key of the history. A key that ends in `loss` should fall, any other rise.
     """
 
     after: int = 50
@@ -156,8 +156,8 @@ class FoldFloor(Stopping):
     """Abandon a cross-validation whose latest fold was too poor.
 
     Args:
-        below: score -> the value it should reach.
-        need: `all` of them, or `any`, must be missed.
+        below: value that each score should reach, by score.
+        need: whether `all` of them or `any` must be missed.
     """
 
     below: Mapping[str, float]
@@ -173,7 +173,7 @@ class FoldFloor(Stopping):
 
 
 class Combined(Stopping):
-    """Several rules: to abandon weighs more than to stop, and to stop more than to go on.
+    """Several rules: `abandon` takes precedence over `stop`, and `stop` over `go`.
 
     Args:
         rules: tables such as `{ name = "patience", epochs = 5 }`.
@@ -197,26 +197,26 @@ class Combined(Stopping):
         return min((limit for limit in limits if limit is not None), default=None)
 
 
-#: Epochs of class A's conditions; A4 has two.
+#: Epochs of the class A conditions; A4 has two.
 _CLASS_A_EPOCHS = ((20,), (50,), (75,), (100, 125), (150,), (200,), (250,))
 
 
 class Qualification(Combined):
     """The conditions A, B and C of Skoulidis et al. 2023, for at most 300 epochs with a validation part.
 
-    A abandons by macro F1 at seven points of the training, B stops where the validation loss rises or macro F1
-    stands still, C abandons a cross-validation after a poor fold. Defaults are the thresholds of the paper's first
+    A abandons by macro F1 at seven points of the training. B stops when the validation loss rises or macro F1
+    stagnates. C abandons a cross-validation after a poor fold. Defaults are the thresholds of the paper's first
     qualification stage; `qualification_2` has those of the second. All are shares, not %.
 
     Args:
-        classes: which of the conditions hold, e.g. `AC` for pruning only.
-        a: least macro F1 of A1 to A7.
-        b2: least gain of macro F1 over 4 epochs; four smaller ones in a row stop.
-        b3: least gain of macro F1 over 40 epochs. Paper: no value. Here: that of B2.
-        c_macro_f1: least macro F1 of a fold. Paper: "45% and 42%"; macro F1 is taken for the smaller, which it
-            mostly is.
-        c_accuracy: least accuracy of a fold.
-        c_need: `all`: both are missed, as the paper's list says; `any`, as its text says.
+        classes: active conditions, e.g. `AC` for pruning only.
+        a: minimum macro F1 of A1 to A7.
+        b2: minimum gain of macro F1 over 4 epochs; four smaller gains in a row stop the training.
+        b3: minimum gain of macro F1 over 40 epochs. Paper: no value. Here: that of B2.
+        c_macro_f1: minimum macro F1 of a fold. Paper: "45% and 42%"; serkit assigns the smaller value to macro F1,
+            which is usually the smaller score.
+        c_accuracy: minimum accuracy of a fold.
+        c_need: `all`: both are missed, as in the paper's list; `any`, as in its text.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class Qualification(Combined):
 
 
 class Qualification2(Qualification):
-    """The same with the stricter thresholds of the second qualification stage; arguments are those of the first."""
+    """The same with the stricter thresholds of the second qualification stage and the same arguments."""
 
     def __init__(
         self,
@@ -283,7 +283,7 @@ def build(name: str, **options: Any) -> Stopping:
     """Make a stopping rule by name.
 
     Raises:
-        UserError: unknown name or option, or a value that cannot be.
+        UserError: unknown name or option, or an invalid value.
     """
     rule: Stopping = RULES.make(name, options)
     return rule
@@ -294,11 +294,11 @@ def _sign(monitor: str) -> int:
 
 
 def _goodness(record: Mapping[str, Any], monitor: str) -> float:
-    """Return a value of the history such that more is better."""
+    """Return a value of the history, oriented so that more is better."""
     if monitor not in record:
         raise UserError(f"stopping rule watches '{monitor}'; the history has: {', '.join(record)}")
     value = _sign(monitor) * record[monitor]
-    return -math.inf if math.isnan(value) else value  # with what is not a number nothing compares as better
+    return -math.inf if math.isnan(value) else value  # NaN never compares as better
 
 
 def _gravest(verdicts: Iterable[Verdict]) -> Verdict:

@@ -1,5 +1,5 @@
-"""Hyper-parameter search for any system, on Optuna.
+"""Hyper-parameter search for any system, based on Optuna.
 
-`space` is what may be chosen, `rounds` what each round of a search tries, `study` the queue of points that workers
-share, `trial` how a point is scored, `search` runs all of it and `results` writes what came out.
+`space` defines the choices, `rounds` what each round of a search tries, `study` the queue of points that workers
+share, `trial` the score of a point; `search` runs the whole and `results` writes the outcome.
 """

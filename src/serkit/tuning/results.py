@@ -1,4 +1,4 @@
-"""What came out of a search: a ranked table, pictures, and the best point as a system."""
+"""The outcome of a search: a ranked table, pictures, and the best point as a system."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from serkit.toml import write_entries, write_value
 from serkit.tuning.study import current
 from serkit.tuning.trial import Task
 
-#: The protocol of `best.toml` whose test part no trial has seen.
+#: Protocol of `best.toml` whose test part no trial has seen.
 HELD_OUT = "held-out"
-#: Finished trials below which nothing is said about importance.
+#: Minimum number of finished trials for an estimate of importance.
 _ENOUGH = 10
 _STATES = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running"}
 
@@ -41,14 +41,14 @@ class Row:
 
     Args:
         round: name of the round.
-        slot: number in it.
+        slot: number within the round.
         state: `done`, `abandoned` (by a stopping rule), `pruned` (by comparison), `infeasible`, `running`, `waiting`.
-        value: mean of the metric over the folds that were scored.
+        value: mean of the metric over the scored folds.
         folds: scores of each fold.
-        point: what was chosen.
-        seconds: what it took.
-        reason: why it ended early.
-        ended: when.
+        point: the choices.
+        seconds: duration.
+        reason: reason for an early end.
+        ended: time of the end.
     """
 
     round: str
@@ -63,18 +63,18 @@ class Row:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do for it."""
+        """Whether the slot is finished."""
         return self.state not in _STATES.values()
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search as its folder and its database hold it.
+    """A search, as read from its folder and its database.
 
     Args:
-        definition: what was asked for, as in `search.json`.
-        studies: of the rounds begun, by the rounds' names.
-        rows: of all rounds: the latest round first, in it the best first.
+        definition: the content of `search.json`.
+        studies: studies of the rounds begun, by round name.
+        rows: rows of all rounds: the latest round first and, within a round, the best first.
         total: number of trials of each round begun.
     """
 
@@ -90,7 +90,7 @@ class Search:
 
 
 def rows(study: optuna.Study, name: str, total: int) -> list[Row]:
-    """Return a round's slots, the best first, what was not finished last."""
+    """Return a round's slots, the best first and unfinished ones last."""
     found = []
     for slot, trial in current(study.get_trials(deepcopy=False), total).items():
         notes = trial.user_attrs
@@ -110,7 +110,7 @@ def load(folder: Path, storage: RDBStorage) -> Search:
     """Read a search.
 
     Raises:
-        UserError: there is none in the folder.
+        UserError: the folder holds no search.
     """
     path = folder / "search.json"
     if not path.exists():
@@ -129,7 +129,7 @@ def load(folder: Path, storage: RDBStorage) -> Search:
 
 
 def write(folder: Path, storage: RDBStorage) -> Search:
-    """Write table, pictures and best system of a search as far as it is."""
+    """Write table, pictures and best system of a search, as far as it has progressed."""
     search = load(folder, storage)
     _write_table(folder / "trials.csv", search)
     if search.best is not None:
@@ -142,7 +142,7 @@ def write(folder: Path, storage: RDBStorage) -> Search:
 
 
 def write_held_out(folder: Path, task: Task) -> None:
-    """Write the parts of the search: what it learned from and scored (`train`), and what no trial saw (`test`)."""
+    """Write the parts of the search: `train`, which it learned from and scored, and `test`, which no trial saw."""
     if task.outer.test:
         parts = {"train": [*task.outer.train, *task.outer.validation], "test": task.outer.test}
         lines = [_line([name, part]) for part, names in parts.items() for name in names]
@@ -150,7 +150,7 @@ def write_held_out(folder: Path, task: Task) -> None:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return the shortest ends of dotted keys that tell them apart.
+    """Return the shortest unambiguous endings of dotted keys.
 
     >>> short_names(["stages.a.trainer.epochs", "stages.b.trainer.epochs", "stages.b.network"])
     {'stages.a.trainer.epochs': 'a.trainer.epochs', 'stages.b.trainer.epochs': 'b.trainer.epochs', \
@@ -201,7 +201,7 @@ def _write_best(folder: Path, search: Search, best: Row) -> None:
     entry = next(entry for entry in definition["rounds"] if entry["name"] == best.round)
     sets = [*definition["sets"], *entry["set"], *overrides(best.point)]
     source = definition["system"]
-    # Without what the folder lists, the system's own protocols do.
+    # Without the folder's lists, the system's own protocols apply.
     wanted = systems.load(source, sets)
     changes = _changes(wanted, sets)
     base = source
@@ -219,13 +219,13 @@ def _write_best(folder: Path, search: Search, best: Row) -> None:
         f"recordings: {definition['metric']} {best.value:.1%} over {len(best.folds)} folds.",
     }
     held_out = {}
-    # Items have ids of their own, which a list of recordings does not hold.
+    # Items have their own ids, which a list of recordings does not contain.
     if (folder / "held-out.csv").exists() and definition["protocol"]["unit"] == "utterance":
         held_out = {HELD_OUT: {"kind": "fixed", "lists": str((folder / "held-out.csv").absolute())}}
     path = folder / "best.toml"
     write_text(path, _document({"extends": base}, about, changes, held_out))
     if not _same(systems.load(path), wanted):
-        # What a change cannot say, e.g. that options of the base are gone: then in full.
+        # A change cannot express, e.g., that options of the base are gone: then the system is written in full.
         table = wanted.model_dump(mode="json", exclude_unset=True, exclude_none=True, exclude={"system"})
         own = table.pop("protocols", {})
         about = {**wanted.system.model_dump(exclude_unset=True, exclude_none=True), **about}
@@ -261,7 +261,7 @@ def _changes(system: System, sets: Sequence[str]) -> dict[str, Any]:
 def _place(table: dict[str, Any], path: Sequence[str], value: Any) -> None:
     for part in path[:-1]:
         inner = table.get(part, {})
-        # A part chosen by its name alone, which now gets options.
+        # A part chosen by name alone that now gets options.
         table[part] = inner if isinstance(inner, dict) else {"name": inner}
         table = table[part]
     table[path[-1]] = value
@@ -287,9 +287,9 @@ def _document(
 
 
 def importances(search: Search) -> dict[str, float]:
-    """Return how much each parameter decides whether a point is among the best, after Optuna's PED-ANOVA.
+    """Return how much each parameter decides whether a point is among the best, by Optuna's PED-ANOVA.
 
-    Of the round with most finished trials; the entries of a list count together. Empty where too little is known.
+    Based on the round with the most finished trials; the entries of a list count together. Empty if there are too few.
     """
     done = {name: sum(row.state == "done" and row.round == name for row in search.rows) for name in search.studies}
     name = max(done, key=lambda name: done[name])
@@ -308,7 +308,7 @@ def importances(search: Search) -> dict[str, float]:
 
 
 def best_over_time(search: Search) -> dict[str, list[tuple[int, float, float, str]]]:
-    """Return each round's finished trials in the order in which they ended: number, value, best so far, state."""
+    """Return each round's finished trials in the order of their ends: number, value, best so far, state."""
     found: dict[str, list[tuple[int, float, float, str]]] = {}
     for name in search.studies:
         best = -np.inf
@@ -342,7 +342,7 @@ def _draw_history(path: Path, search: Search) -> None:
                 axes.set_title(name)
         several[0].set_ylabel(f"mean {metric} of the inner folds")
         labelled = dict(zip(*reversed(several[0].get_legend_handles_labels()), strict=True))
-        # Above, where no trial is.
+        # Placed above the panels, where there are no trials.
         figure.legend(labelled.values(), labelled.keys(), loc="outside upper right", ncols=len(labelled))
 
     save(path, max(WIDTH, 3.0 * len(history)), 3.2, paint)

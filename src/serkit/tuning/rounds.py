@@ -1,6 +1,6 @@
-"""The rounds of a search: what each may choose from, given what the rounds before it have found.
+"""The rounds of a search: the choices of each, given the results of the rounds before it.
 
-A search without rounds is one round. A recipe lists several, each a study of its own in one database.
+A search without rounds is one round. A recipe lists several, each a separate study in one database.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from serkit.systems.grid import Point, grid
 from serkit.systems.schema import Table
 from serkit.tuning.space import Space, flatten, full_grid, parse_space
 
-#: Of a search that does not say how many.
+#: Number of trials of a search that does not set it.
 DEFAULT_TRIALS = 50
 
 Sampler = Literal["random", "tpe", "grid", "qmc", "gp"]
@@ -29,7 +29,7 @@ Pruner = Literal["none", "median", "percentile", "halving", "wilcoxon"]
 
 
 class Around(Table):
-    """How far a number may lie from that of the vector it is a neighbour of: `value + n * step`, at most `within`."""
+    """How far a number may differ from that of a neighboring vector: `value + n * step`, at most `within`."""
 
     step: int | float = Field(gt=0)
     within: int | float = Field(gt=0)
@@ -39,17 +39,17 @@ class Round(Table):
     """One round of a search.
 
     Args:
-        name: of the round, and of its study.
+        name: name of the round and of its study.
         sampler: how points are drawn.
-        pruner: what ends a trial by comparison with others, after each fold.
-        trials: how many points, of each primary combination if there are such; None: all of a grid, or each of
-            the best vectors once. Of a grid, the first ones.
+        pruner: ends a trial after a fold by comparison with others.
+        trials: number of points, for each primary combination if there are any; None: all points of a grid, or each
+            of the best vectors once. Of a grid, the first ones.
         search: the search space; empty: the one that the file gives for all rounds.
-        primary: tables of lists; their combinations each get `trials` points.
-        best_primary: how many primary combinations of the rounds before go on, in place of `primary`.
-        shared: that many first points are the same for all primary combinations (sampler `random`).
-        from_best: points are the best vectors of the rounds before, that many, each in turn.
-        around: keys that are moved away from the best vectors, and how far; empty: none is.
+        primary: tables of lists; each of their combinations gets `trials` points.
+        best_primary: number of primary combinations of earlier rounds to keep, in place of `primary`.
+        shared: number of first points that are the same for all primary combinations (sampler `random`).
+        from_best: number of best vectors of earlier rounds to use as points, each in turn.
+        around: keys to vary around the best vectors, and how far; empty: none.
         set: `key=value` overrides of this round, e.g. the thresholds of a stopping rule.
     """
 
@@ -79,19 +79,19 @@ class Round(Table):
         if self.primary and self.best_primary:
             raise ValueError("give either primary or best_primary")
         if self.from_best and (self.primary or self.best_primary or self.search):
-            raise ValueError("from_best takes whole vectors: leave out search, primary and best_primary")
+            raise ValueError("from_best takes whole vectors; leave out search, primary and best_primary")
         if self.around and not self.from_best:
-            raise ValueError("around is about the vectors of from_best")
+            raise ValueError("around requires from_best")
         if self.shared and self.sampler != "random":
-            raise ValueError("shared vectors need sampler = 'random'")
+            raise ValueError("shared requires sampler = 'random'")
         if self.trials is None and (self.around or not (self.from_best or self.sampler == "grid")):
-            raise ValueError("how many trials?")
+            raise ValueError("trials is missing; give the number of trials")
         return self
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A search space and the rounds that use it; no rounds: the command line says what is done."""
+    """A search space and the rounds that use it; without rounds, the command line defines the search."""
 
     search: Mapping[str, Any]
     rounds: Sequence[Round]
@@ -99,7 +99,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Scored:
-    """A finished point and its value; the greater the better."""
+    """A finished point and its value; greater is better."""
 
     point: Point
     value: float
@@ -107,19 +107,19 @@ class Scored:
 
 @dataclass(frozen=True)
 class Plan:
-    """A round with all it needs: what each of its slots is given, and what is left to the sampler.
+    """A round with all its inputs: the values given to each slot, and the parameters left to the sampler.
 
-    A slot is the place of one point in the round. What it is given depends on its number only, so that workers,
-    kills and a larger number of trials change nothing about it.
+    A slot is the place of one point in the round. Its given values depend on its number alone, so workers, kills and
+    a larger number of trials do not change them.
 
     Args:
         round: the round.
-        space: parameters by key, those of the primary combinations first; empty where slots are given vectors that
-            lie on no grid.
+        space: parameters by key, those of the primary combinations first; empty if slots are given vectors that lie on
+            no grid.
         primary: the combinations; a single empty one if there are none.
-        points: the whole points, where a slot is given one.
+        points: the complete points, if slots are given points.
         total: number of slots.
-        seed: of all chance.
+        seed: source of all random numbers.
     """
 
     round: Round
@@ -130,25 +130,25 @@ class Plan:
     seed: int
 
     def given(self, slot: int) -> Point:
-        """Return what a slot does not leave to the sampler."""
+        """Return the values that a slot does not leave to the sampler."""
         return self.points[slot] if self.points else self.primary[slot % len(self.primary)]
 
     def left(self, slot: int) -> Space:
-        """Return the parameters that a slot has, as far as its own choices do not rule them out."""
+        """Return the parameters of a slot, except those that its own choices rule out."""
         given = self.given(slot)
         primary = {key for point in self.primary for key in point}
         fixed = set(self.space) if self.points else primary
         return {key: parameter for key, parameter in self.space.items() if key in given or key not in fixed}
 
     def stream(self, slot: int, name: str = "") -> int:
-        """Return the seed of a slot, or of one of its parameters: shared vectors have the same."""
+        """Return the seed of a slot, or of one of its parameters; shared vectors have the same seed."""
         number, combination = divmod(slot, len(self.primary))
         place = [number] if number < self.round.shared else [number, combination]
         return seed_of([self.seed, self.round.name, place, name])
 
 
 def seed_of(content: Any) -> int:
-    """Hash anything JSON can hold to a seed that every generator takes."""
+    """Hash anything JSON can hold to a seed that every generator accepts."""
     return int(digest(content)[:8], 16)
 
 
@@ -156,14 +156,14 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
     """Read the tables `search` and `rounds` of a file, or of the system's own file.
 
     Raises:
-        UserError: no file, not TOML, no search space, or a table that cannot be.
+        UserError: no file, invalid TOML, no search space, or an invalid table.
     """
     if file is None:
         where, table = str(system), systems.search_tables(system)
     else:
         where, table = str(file), _read(Path(os.path.expanduser(file)))
     if "search" not in table and not table.get("rounds"):
-        raise UserError(f"{where}: no [search] table in it; write one, or name a file that has one with --space")
+        raise UserError(f"{where}: has no [search] table; add one, or name a file that has one with --space")
     for key in table:
         if key not in systems.SEARCH_TABLES:
             raise UserError(f"{where}: {unknown('table', key, systems.SEARCH_TABLES)}")
@@ -180,7 +180,7 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
             raise UserError(f"{where}, round {number}: {key + ': ' if key else ''}{message}") from None
     names = [entry.name for entry in rounds]
     if len(set(names)) < len(names):
-        raise UserError(f"{where}: two rounds have one name: {', '.join(names)}")
+        raise UserError(f"{where}: names of rounds must be unique, got: {', '.join(names)}")
     recipe = Recipe(table.get("search", {}), rounds)
     for entry in rounds:
         if not entry.from_best:
@@ -198,7 +198,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def space_of(recipe: Recipe, entry: Round, where: str) -> Space:
-    """Return a round's space without what earlier rounds decide: its primary keys, then its parameters."""
+    """Return a round's space without the keys that earlier rounds decide: its primary keys, then its parameters."""
     primary: dict[str, list[Any]] = {}
     for table in (table for other in recipe.rounds for table in other.primary):
         if entry.primary and table not in entry.primary:
@@ -211,20 +211,20 @@ def space_of(recipe: Recipe, entry: Round, where: str) -> Space:
 
 
 def plan(recipe: Recipe, entry: Round, found: Sequence[Scored], seed: int) -> Plan:
-    """Settle a round.
+    """Prepare a round.
 
     Args:
-        recipe: it is a part of.
+        recipe: the recipe it is part of.
         entry: the round.
-        found: finished points of the rounds before.
-        seed: of all chance.
+        found: finished points of earlier rounds.
+        seed: source of all random numbers.
 
     Raises:
-        UserError: nothing to go on from, or a grid without countable values.
+        UserError: no finished points to start from, or a grid without countable values.
     """
     ranked = sorted(found, key=lambda scored: -scored.value)
     if (entry.from_best or entry.best_primary) and not ranked:
-        raise UserError(f"round '{entry.name}': no trial of the rounds before was finished, so none can go on")
+        raise UserError(f"round '{entry.name}': no trial of an earlier round has finished; this round requires one")
     if entry.from_best:
         return _from_best(entry, _different([scored.point for scored in ranked])[: entry.from_best], seed)
     space = space_of(recipe, entry, entry.name)
@@ -250,7 +250,7 @@ def _different(points: Sequence[Point]) -> list[Point]:
 
 
 def _from_best(entry: Round, best: Sequence[Point], seed: int) -> Plan:
-    """Take the best vectors as they are, or moved."""
+    """Return the best vectors, unchanged or varied."""
     for key in entry.around:
         if not any(key in point for point in best):
             known = {name for point in best for name in point}
@@ -278,5 +278,5 @@ def _moved(entry: Round, key: str, value: Any, seed: int) -> Any:
     if isinstance(value, list):
         return [move(number) for number in value]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise UserError(f"round '{entry.name}': around.{key}: {value!r} is no number that could be moved")
+        raise UserError(f"round '{entry.name}': around.{key}: must be a number to vary, got {value!r}")
     return move(value)

@@ -1,9 +1,9 @@
-"""A search as a folder that any number of workers share, and that can be killed and taken up again.
+"""A search as a folder that any number of workers share, and that can be killed and resumed.
 
-search.json      what was asked for
+search.json      the request
 study.db         all trials (SQLite), unless another database is named
-stages/          stages of trials under way and of the best one
-held-out.csv     which recordings no trial has seen
+stages/          stages of running trials and of the best one
+held-out.csv     the recordings that no trial has seen
 trials.csv, best.toml, history.png, importance.png: see `results`
 """
 
@@ -35,22 +35,22 @@ from serkit.tuning.trial import Pruned, Task
 
 Report = Callable[[str], None]
 
-#: Points tried for one that the networks take, before any is trained.
+#: Number of points to try for one that the networks accept, before any is trained.
 _PROBES = 20
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a search is asked to do.
+    """The request for a search.
 
     Args:
-        task: what is searched and what a point is scored on.
+        task: the system to search and the way a point is scored.
         recipe: the space and the rounds; at least one round.
-        workers: processes that work on trials.
-        threads: of each.
+        workers: number of processes that run trials.
+        threads: number of threads of each worker.
         storage: URL of a database; None: SQLite in the folder.
-        study: its name in the database; the rounds' names follow it.
-        heartbeat: seconds between two signs of life of a trial.
+        study: name of the search in the database, followed by the rounds' names.
+        heartbeat: seconds between two heartbeats of a trial.
     """
 
     task: Task
@@ -77,31 +77,31 @@ class _Work:
 
 
 def silent(line: str) -> None:
-    """Report nothing. Unlike a lambda it can be sent to workers."""
+    """Report nothing. Unlike a lambda, this function can be sent to workers."""
 
 
 def run(request: Request, folder: Path, report: Report = silent) -> results.Search:
-    """Work through all rounds until each has its number of finished trials, or go on with them.
+    """Run all rounds until each has its number of finished trials, or resume them.
 
-    The same call on a folder that is there joins the search, or takes it up where it stopped.
+    The same call on an existing folder joins the search, or resumes it where it stopped.
 
     Args:
-        request: what to do.
+        request: the search.
         folder: of the search.
-        report: receives a line for each step done; a function of a module where there are several workers.
+        report: receives a line for each finished step; must be a module-level function if there are several workers.
 
     Returns:
-        What came out; the files in the folder say it too.
+        The outcome, which the files in the folder hold too.
 
     Raises:
-        UserError: the request cannot be met, the folder or the study holds another search, or no point can be.
+        UserError: an invalid request, another search in the folder or the study, or no feasible point.
     """
     task = request.task
     named(task.metric, CLASSES)
     if task.base.numbers:
-        raise UserError("a search maximises a metric of classes, but the target is a number; use serkit train --sweep")
+        raise UserError("a search maximizes a metric of classes, but the target is a number; use serkit train --sweep")
     inner = task.inner
-    report(f"{len(inner)} folds inside the training part; {len(task.outer.test)} utterances are kept back for a test")
+    report(f"{len(inner)} folds inside the training part; {len(task.outer.test)} utterances are held out for testing")
     definition = _definition(request)
     _check_file(folder / "search.json", definition)
     _probe(request)
@@ -121,7 +121,7 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         _work_together(work, request.workers)
         rows = results.rows(queue.study(), entry.name, settled.total)
         if sum(row.finished for row in rows) < settled.total:
-            raise UserError(f"round '{entry.name}': workers have ended before all trials were done; run again to go on")
+            raise UserError(f"round '{entry.name}': workers ended before all trials were finished; run again to resume")
         if all(row.state == "infeasible" for row in rows):
             raise UserError(f"round '{entry.name}': no point is feasible; the first: {rows[0].reason}")
         found += [Scored(row.point, row.value) for row in rows if row.state == "done" and row.value is not None]
@@ -143,7 +143,7 @@ def _empty(request: Request) -> Plan:
 
 
 def _definition(request: Request) -> dict[str, Any]:
-    """Describe all that decides what a trial is and what it is worth; the number of trials may grow."""
+    """Describe everything that decides what a trial is and how it is scored; the number of trials may grow."""
     task, experiment = request.task, request.task.base
     return {
         "system": str(task.system),
@@ -174,7 +174,7 @@ def _check_file(path: Path, definition: dict[str, Any]) -> None:
 
 
 def _check_study(study: optuna.Study, definition: dict[str, Any]) -> None:
-    """Refuse to add to the study of another search; the first to come says what it is."""
+    """Refuse to extend the study of another search; the first worker defines it."""
     if "marks" in study.user_attrs:
         _compare(study.user_attrs["marks"], definition, f"study '{study.study_name}' is")
     study.set_user_attr("marks", _marks(definition))
@@ -188,7 +188,7 @@ def _compare(old: dict[str, str], definition: dict[str, Any], what: str) -> None
 
 
 def _probe(request: Request) -> None:
-    """Find a point that system and networks take before any is trained: a wrong key is wrong in all of them."""
+    """Find a point that system and networks accept before any is trained: an unknown key fails for all points."""
     first: Pruned | None = None
     sampled = request.recipe.rounds[0]
     settled = plan(request.recipe, sampled, [], request.task.seed)
@@ -201,15 +201,15 @@ def _probe(request: Request) -> None:
             return
         except Pruned as error:
             first = first or error
-    raise UserError(f"none of {min(_PROBES, settled.total)} tried points is feasible; the first: {first}")
+    raise UserError(f"none of the {min(_PROBES, settled.total)} points tried is feasible; the first: {first}")
 
 
 def _work_together(work: _Work, workers: int) -> None:
-    """Let some processes work on a round until it is done; one works in this process."""
+    """Run processes that work on a round until it is finished; one of them is this process."""
     if workers == 1:
         _worker(work)
         return
-    # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
+    # Spawned, not forked: torch's threads do not survive a fork, Windows has no fork, and macOS's is unsafe.
     context = multiprocessing.get_context("spawn")
     errors = context.SimpleQueue()
     processes = [context.Process(target=_guarded, args=(work, errors)) for _ in range(workers)]
@@ -227,7 +227,7 @@ def _work_together(work: _Work, workers: int) -> None:
 
 
 def _guarded(work: _Work, errors: Any) -> None:
-    """Work in a separate process; the parent process reports a user's mistake."""
+    """Work in a separate process; the parent process reports user errors."""
     end_with_parent()
     try:
         _worker(work)
@@ -238,7 +238,7 @@ def _guarded(work: _Work, errors: Any) -> None:
 
 
 def _worker(work: _Work) -> None:
-    """Work on trials until all are finished."""
+    """Run trials until all are finished."""
     torch.set_num_threads(work.threads)
     queue = Queue(open_storage(work.url, work.heartbeat), work.study, work.plan, work.heartbeat)
     while (taken := queue.next()) is not None:
@@ -247,7 +247,7 @@ def _worker(work: _Work) -> None:
 
 
 def _try(work: _Work, queue: Queue, running: optuna.trial.Trial, slot: int) -> None:
-    """Score one point and write down what came of it."""
+    """Score one point and record the outcome."""
     stages = work.folder / "stages" / work.plan.round.name
     study = running.study
     try:
@@ -269,8 +269,8 @@ def _try(work: _Work, queue: Queue, running: optuna.trial.Trial, slot: int) -> N
         if not lost or study.get_trials(deepcopy=False)[running.number].state != TrialState.FAIL:
             study.tell(running, state=TrialState.FAIL, skip_if_finished=True)
             raise
-        # Taken for dead: it gave no sign of life for too long, and its slot is another's now.
-        work.report(f"{work.plan.round.name} {slot}: held up for too long, begun anew")
+        # Considered dead: no heartbeat for too long. Its slot now belongs to another worker.
+        work.report(f"{work.plan.round.name} {slot}: interrupted for too long; started again")
         return
     found = current(study.get_trials(deepcopy=False), work.plan.total)
     trial.tidy(stages, [other for other, made in found.items() if made.state.is_finished()], _best(found))

@@ -1,4 +1,4 @@
-"""What a search may choose for each key of a system. Nothing here needs Optuna."""
+"""The values that a search may choose for each key of a system. Nothing here needs Optuna."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from serkit.errors import UserError, unknown
 from serkit.systems.grid import Point
 from serkit.systems.schema import Table
 
-#: Keys of a data table that a search may not change: it would compare scores of different things.
+#: Keys of a data table that a search must not change, since scores would no longer be comparable.
 _FIXED = frozenset({"target", "classes", "map", "where", "sample", "sample_seed"})
 
 
 class Parameter(Table):
-    """What one key may be: one of some values, or a number between two.
+    """The choices for one key: one of several values, or a number in a range.
 
     Whole `low`, `high` and `step` give whole numbers.
 
     Args:
-        values: to choose from.
-        low: least number.
-        high: greatest number, reached where `step` leads to it.
-        step: distance of the numbers counted from `low`; None: 1 for whole numbers, otherwise none.
-        log: whether the logarithm is drawn evenly.
-        each: for a key that holds a list: its length; every entry is drawn by itself.
-        when: the parameter is there only where these keys have one of these values:
+        values: the values to choose from.
+        low: smallest number.
+        high: largest number, reached if `step` leads to it.
+        step: distance between numbers, counted from `low`; None: 1 for whole numbers, otherwise continuous.
+        log: whether the logarithm is drawn uniformly.
+        each: for a key that holds a list: its length; every entry is drawn separately.
+        when: the parameter applies only if these keys have one of these values:
             `{ "stages.main.network" = ["squirtle", "charma"] }`.
     """
 
@@ -50,17 +50,17 @@ class Parameter(Table):
         if (self.values is None) == (self.low is None and self.high is None):
             raise ValueError("give either values, or low and high")
         if self.each is not None and self.each < 1:
-            raise ValueError(f"each = {self.each}; the list has at least one entry")
+            raise ValueError(f"each must be 1 or more, got {self.each}")
         if self.values is not None:
             if not self.values:
                 raise ValueError("values is empty")
             if self.log or self.step is not None:
-                raise ValueError("log and step belong to low and high, not to values")
+                raise ValueError("log and step apply to low and high, not to values")
             return self
         if self.low is None or self.high is None or self.low > self.high:
             raise ValueError(f"low must be at most high, got low = {self.low}, high = {self.high}")
         if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError("log needs low > 0, and takes no step")
+            raise ValueError("log requires low > 0 and does not combine with step")
         if self.step is not None and self.step <= 0:
             raise ValueError(f"step must be above 0, got {self.step}")
         return self
@@ -72,14 +72,14 @@ class Parameter(Table):
 
     @property
     def choices(self) -> list[Any] | None:
-        """All values of one entry, or None where they are not countable."""
+        """All values of one entry, or None if they are not countable."""
         if self.values is not None:
             return self.values
         if self.low is None or self.high is None or not (self.whole or self.step):
             return None
         step = self.step or 1
         count = int((self.high - self.low) / step + 1e-9) + 1
-        # Rounded: 0.25 + 3 * 0.05 is to be 0.4.
+        # Rounded: 0.25 + 3 * 0.05 should be 0.4.
         return [self.low + row * step if self.whole else round(self.low + row * step, 12) for row in range(count)]
 
     def applies(self, point: Mapping[str, Any]) -> bool:
@@ -97,14 +97,14 @@ def parse_space(table: Any, where: str, above: Iterable[str] = ()) -> Space:
 
     Args:
         table: as read from a file.
-        where: it stands, for errors.
-        above: further keys that `when` may name.
+        where: location of the table, for errors.
+        above: additional keys that `when` may name.
 
     Raises:
-        UserError: a parameter that cannot be, or a key that a search may not change.
+        UserError: an invalid parameter, or a key that a search must not change.
     """
     if not isinstance(table, dict):
-        raise UserError(f"{where}: a search space is a table of keys, each a list of values or {{ low, high }}")
+        raise UserError(f"{where}: a search space must be a table of keys, each a list of values or {{ low, high }}")
     space = {}
     for key, value in flatten(table):
         path = key.split(".")
@@ -124,13 +124,13 @@ def parse_space(table: Any, where: str, above: Iterable[str] = ()) -> Space:
     for key, parameter in space.items():
         for other in parameter.when:
             if other not in before:
-                raise UserError(f"{where}: {key}: when names '{other}', which is no key above it")
+                raise UserError(f"{where}: {key}: when names '{other}', which is not a key above it")
         before.append(key)
     return space
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Yield dotted keys and what they hold; a table without values, low or high leads on to further keys."""
+    """Yield dotted keys and their values; a table without values, low or high leads to further keys."""
     for part, value in table.items():
         key = f"{prefix}{part}"
         if isinstance(value, dict) and not {"values", "low", "high"} & set(value):
@@ -140,7 +140,7 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
 
 
 def full_grid(space: Space, begin: Sequence[Point] = ({},)) -> list[Point]:
-    """Return all points of a space, without the parameters that do not apply; `begin` are points to add to.
+    """Return all points of a space, without parameters that do not apply; `begin` are points to extend.
 
     Raises:
         UserError: a parameter without countable values.
@@ -149,7 +149,7 @@ def full_grid(space: Space, begin: Sequence[Point] = ({},)) -> list[Point]:
     for key, parameter in space.items():
         values = parameter.choices
         if values is None:
-            raise UserError(f"{key}: a grid needs values, or low and high with a step")
+            raise UserError(f"{key}: a grid requires values, or low and high with a step")
         rows = [list(row) for row in itertools.product(values, repeat=parameter.each)] if parameter.each else values
         points = [
             extended

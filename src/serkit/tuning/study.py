@@ -1,9 +1,9 @@
-"""A round as a study of Optuna's, shared by any number of workers that may be killed at any moment.
+"""A round as an Optuna study, shared by any number of workers that may be killed at any moment.
 
-Every slot of a round is worked on by one worker at a time and counted once. A worker takes a slot's trial out of
-the queue in one transaction; while it works it gives signs of life (Optuna's heartbeat); a trial without them is
-set to FAIL, and its slot goes back into the queue with the same parameters. Which slots are open is read from the
-trials themselves, so that no step needs two writes to succeed together.
+Each slot of a round is processed by one worker at a time and counted once. A worker takes a slot's trial out of
+the queue in one transaction and sends heartbeats while it works. A trial without heartbeats is set to FAIL, and
+its slot goes back into the queue with the same parameters. Open slots are derived from the trials themselves, so
+that no step depends on two writes that must succeed together.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from serkit.toml import write_value
 from serkit.tuning.rounds import Plan
 from serkit.tuning.space import Parameter
 
-# What it reports of every trial, the search reports itself; heartbeats have been experimental for years.
+# The search itself reports what Optuna would log of every trial; heartbeats have been experimental for years.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
-#: Without as many signs of life a trial is taken for dead.
+#: A trial is considered dead after this number of missed heartbeats.
 _MISSED = 3
-#: How long a process waits for another's transaction on a SQLite file, in s.
+#: How long a process waits for another's transaction on an SQLite file, in s.
 _PATIENCE = 120
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
@@ -50,9 +50,9 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
 
 
 class Drawn(BaseSampler):
-    """Random search whose draws depend on the seed, the slot and the parameter's name only.
+    """Random search whose draws depend only on the seed, the slot and the parameter's name.
 
-    Optuna's own random sampler draws from one stream per process: resumed, it would begin the stream again.
+    Optuna's own random sampler draws from one stream per process, which would start over after a resume.
     """
 
     def __init__(self, plan: Plan, slot: int) -> None:
@@ -74,24 +74,24 @@ class Drawn(BaseSampler):
 
 
 def sampler(plan: Plan, slot: int) -> BaseSampler:
-    """Make a slot's sampler; its seed is the slot's, so that one worker draws the same whether interrupted or not."""
+    """Make a slot's sampler with the slot's seed, so that a worker draws the same whether interrupted or not."""
     kind = plan.round.sampler
     if kind == "tpe":
         return optuna.samplers.TPESampler(seed=plan.stream(slot))
     if kind == "gp":
         return optuna.samplers.GPSampler(seed=plan.stream(slot), warn_independent_sampling=False)
     if kind == "qmc":
-        # One sequence for all slots; how far it is, the study knows.
+        # One sequence for all slots; the study knows its position.
         return optuna.samplers.QMCSampler(scramble=True, seed=plan.seed, warn_independent_sampling=False)
     return Drawn(plan, slot)
 
 
 def open_storage(url: str, heartbeat: int) -> RDBStorage:
-    """Open a database, making its tables where they are missing.
+    """Open a database and create its tables if they are missing.
 
     Args:
-        url: as SQLAlchemy takes it: `sqlite:///study.db`, `postgresql://...`.
-        heartbeat: seconds between two signs of life.
+        url: as SQLAlchemy accepts it: `sqlite:///study.db`, `postgresql://...`.
+        heartbeat: seconds between two heartbeats.
 
     Raises:
         UserError: no such database, or no driver for it.
@@ -103,7 +103,7 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
             storage = RDBStorage(url, options, heartbeat_interval=heartbeat, grace_period=_MISSED * heartbeat)
             break
         except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
-            # Two that open a new database at once may both want to make its tables.
+            # Two processes that open a new database at once may both try to create its tables.
             if attempt == 4 or not any(word in str(error) for word in ("exists", "locked", "UNIQUE")):
                 shown = sqlalchemy.engine.make_url(url).render_as_string() if "://" in url else url
                 raise UserError(f"{shown}: cannot be opened ({str(error).splitlines()[0]})") from None
@@ -114,15 +114,15 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
 
 
 def _make_transactions_exclusive(engine: sqlalchemy.Engine) -> None:
-    """Let SQLite's transactions begin with the lock for writing.
+    """Make SQLite's transactions begin with the write lock.
 
-    Optuna locks the row it is about to change (`SELECT ... FOR UPDATE`), which SQLite passes over: two workers
-    then take the same trial. sqlite3 would begin no transaction before the first change.
+    Optuna locks the row it is about to change (`SELECT ... FOR UPDATE`), which SQLite ignores: two workers would then
+    take the same trial. By default, sqlite3 begins no transaction before the first change.
     """
 
     def prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None
-        # Waits for the disk far less often; a power cut can then cost the last moments, but breaks nothing.
+        # Waits for the disk far less often; a power failure can cost the last moments, but damages nothing.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -131,7 +131,7 @@ def _make_transactions_exclusive(engine: sqlalchemy.Engine) -> None:
 
     sqlalchemy.event.listen(engine, "connect", prepare)
     sqlalchemy.event.listen(engine, "begin", begin)
-    engine.dispose()  # connections made before know nothing of it
+    engine.dispose()  # earlier connections do not have these settings
 
 
 def current(trials: list[FrozenTrial], total: int) -> dict[int, FrozenTrial]:
@@ -146,13 +146,13 @@ def current(trials: list[FrozenTrial], total: int) -> dict[int, FrozenTrial]:
 
 @dataclass(frozen=True)
 class Queue:
-    """The slots of a round, as one worker sees them.
+    """The slots of a round, as seen by one worker.
 
     Args:
         storage: the database.
-        name: of the study.
-        plan: of the round.
-        heartbeat: seconds between two signs of life.
+        name: name of the study.
+        plan: plan of the round.
+        heartbeat: seconds between two heartbeats.
     """
 
     storage: RDBStorage
@@ -162,11 +162,11 @@ class Queue:
 
     @cached_property
     def _shared(self) -> BaseStorage:
-        """The database as all study objects of this worker use it: they remember what is finished together."""
+        """The database for all study objects of this worker, which share its memory of finished trials."""
         return optuna.storages.get_storage(self.storage)
 
     def study(self, slot: int = 0) -> optuna.Study:
-        """Open the study with a slot's sampler, making it if it is new."""
+        """Open the study with a slot's sampler; create it if it does not exist."""
         return optuna.create_study(
             study_name=self.name,
             storage=self._shared,
@@ -177,7 +177,7 @@ class Queue:
         )
 
     def next(self) -> tuple[Trial, int] | None:
-        """Take the next slot; wait while the last ones are being worked on, since their workers may die.
+        """Take the next slot; wait while other workers process the last ones, since they may die.
 
         Returns:
             A running trial and its slot, or None when all are finished.
@@ -195,7 +195,7 @@ class Queue:
                 known = encoded(self.plan, missing)
                 for trial in trials:
                     if trial.user_attrs.get("slot") == missing:
-                        known |= trial.params  # a worker died over it: the same point again
+                        known |= trial.params  # its worker died: the same point again
                 study.enqueue_trial(known, user_attrs={"slot": missing})
             elif any(trial.state == TrialState.RUNNING for trial in found.values()):
                 time.sleep(self.heartbeat / 2)
@@ -203,7 +203,7 @@ class Queue:
                 return None
 
     def _take(self, trial: FrozenTrial) -> bool:
-        # The first sign of life before the trial runs: killed in between, it would be missed by nobody.
+        # The first heartbeat precedes the running state: if the worker is killed in between, nobody would notice.
         self.storage.record_heartbeat(trial._trial_id)
         try:
             return self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
@@ -212,7 +212,7 @@ class Queue:
 
     @contextmanager
     def alive(self, trial: Trial) -> Iterator[None]:
-        """Give signs of life while the block runs."""
+        """Send heartbeats while the block runs."""
         done = threading.Event()
 
         def beat() -> None:
@@ -229,7 +229,7 @@ class Queue:
 
 
 def encoded(plan: Plan, slot: int) -> dict[str, Any]:
-    """Return what a slot is given, as Optuna's parameters."""
+    """Return a slot's given values as Optuna's parameters."""
     given = plan.given(slot)
     found: dict[str, Any] = {}
     for key, parameter in plan.space.items():
@@ -240,7 +240,7 @@ def encoded(plan: Plan, slot: int) -> dict[str, Any]:
 
 
 def draw(trial: Trial, plan: Plan, slot: int) -> Point:
-    """Draw a slot's point: what it is given, and the rest from its sampler."""
+    """Draw a slot's point: its given values, and the rest from its sampler."""
     point = {key: value for key, value in plan.given(slot).items() if key not in plan.space}
     for key, parameter in plan.left(slot).items():
         if parameter.applies(point):
@@ -254,7 +254,7 @@ def _names(key: str, parameter: Parameter) -> list[str]:
 
 
 def _encode(value: Any) -> Any:
-    """Return what stands for a value in the database, which holds numbers and texts only."""
+    """Return a value's representation in the database, which holds only numbers and texts."""
     return value if isinstance(value, (bool, int, float, str)) else write_value(value)
 
 
@@ -264,7 +264,7 @@ def _suggest(trial: Trial, name: str, parameter: Parameter) -> Any:
         return parameter.values[shown.index(trial.suggest_categorical(name, shown))]
     low, high, log = parameter.low or 0, parameter.high or 0, parameter.log
     if parameter.choices is not None and not log:
-        high = parameter.choices[-1]  # Optuna warns where no step leads to the end
+        high = parameter.choices[-1]  # Optuna warns if no step leads to the end
     if parameter.whole:
         return trial.suggest_int(name, int(low), int(high), step=int(parameter.step or 1), log=log)
     value = trial.suggest_float(name, low, high, step=parameter.step, log=log)

@@ -32,12 +32,12 @@ from serkit.training import stopping
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-#: Protocols whose folds inside the training part are drawn at random, as they draw the test part.
+#: Protocols that draw folds inside the training part at random, as they draw the test part.
 _AT_RANDOM = frozenset({"random", "kfold"})
 
 
 class Pruned(Exception):
-    """A trial that is not worth more: its `outcome` is `abandoned` (by a rule), `pruned` or `infeasible`."""
+    """A trial that is given up: its `outcome` is `abandoned` (by a rule), `pruned` or `infeasible`."""
 
     def __init__(self, outcome: str, reason: str) -> None:
         super().__init__(reason)
@@ -46,23 +46,23 @@ class Pruned(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """What is searched, and what a point is scored on. Picklable: workers are processes of their own.
+    """The system to search, and the way a point is scored. Picklable, since workers are separate processes.
 
-    The first fold of the protocol gives the test part, which no trial sees; folds inside its training part, cut
-    by the same rule, are learned from and scored in turn.
+    The first fold of the protocol gives the test part, which no trial sees. The folds inside its training part are
+    cut by the same rule; each in turn is scored, and the others are learned from.
 
     Args:
         system: name of a system or path of its TOML file.
-        corpora: what it learns from.
-        sets: `key=value` overrides of all points.
+        corpora: corpora to learn from.
+        sets: `key=value` overrides for all points.
         protocol: name of a protocol.
-        whole: whether all utterances are used, and none is kept back for a test.
-        folds: inside the training part; None: 5, or as many as there are groups if those are fewer.
-        metric: mean over the folds that is maximised: key of a metric of classes.
-        seed: of the split and the trainings.
-        accelerator: handed to Lightning Fabric.
-        protocols: definitions by name, besides the standard ones and the system's own.
-        store: where features are kept; None: the default store.
+        whole: whether to use all utterances and hold none out for testing.
+        folds: number of folds inside the training part; None: 5, or the number of groups if that is smaller.
+        metric: key of a metric of classes; its mean over the folds is maximized.
+        seed: seed of the split and the trainings.
+        accelerator: passed to Lightning Fabric.
+        protocols: definitions by name, in addition to the standard ones and the system's own.
+        store: folder of stored features; None: the default store.
     """
 
     system: str | Path
@@ -89,12 +89,12 @@ class Task:
 
     @cached_property
     def base(self) -> Experiment:
-        """The experiment without any choice."""
+        """The experiment without any choices."""
         return self.prepare(self.load(()))
 
     @cached_property
     def outer(self) -> Split:
-        """The split whose test part no trial sees; empty under `whole`."""
+        """The split whose test part no trial sees; its test part is empty under `whole`."""
         experiment = self.base
         if self.whole:
             protocol = experiment.protocol.model_copy(update={"validation": 0.0})
@@ -103,7 +103,7 @@ class Task:
 
     @cached_property
     def inner(self) -> list[Split]:
-        """The folds inside the training part: what is scored is the validation part."""
+        """The folds inside the training part; their validation parts are scored."""
         outer, experiment = self.outer, self.base
         # A protocol may validate on its test part, as a paper did; a search does not.
         learned = {*outer.train, *outer.validation} - {*outer.test}
@@ -117,15 +117,15 @@ class Task:
             unit=experiment.protocol.unit,
         )
         cut = splits(protocol, utterances, experiment.target, self.seed, f"{self.protocol}, inside its training part")
-        # The test part is named so that no stage takes it for its own.
+        # The test part is named so that no stage mistakes the validation part for it.
         return [replace(split, validation=split.test, test=outer.test) for split in cut]
 
 
 def check(task: Task, sets: Sequence[str]) -> None:
-    """Make the networks of a point, without training them.
+    """Build the networks of a point, without training them.
 
     Raises:
-        Pruned: a key, or a value, that the system or one of its networks refuses.
+        Pruned: the system or one of its networks rejects a key or a value.
     """
     classes = task.base.classes
     with _feasible():
@@ -137,9 +137,9 @@ def check(task: Task, sets: Sequence[str]) -> None:
 
 @contextmanager
 def _feasible() -> Iterator[None]:
-    """Raise Pruned for what the parameters of a point cause; what any point would meet is passed on.
+    """Raise Pruned for errors that a point's parameters cause; errors that any point would meet are passed on.
 
-    That is a recording that cannot be read, a store or a database that cannot be used, a full disk.
+    The latter are unreadable recordings, an unusable store or database, and a full disk.
     """
     try:
         yield
@@ -147,18 +147,18 @@ def _feasible() -> Iterator[None]:
         raise
     except UserError as error:
         raise Pruned("infeasible", str(error)) from error
-    except Exception as error:  # of any library that a network or a method uses
+    except Exception as error:  # from any library that a network or a method uses
         raise Pruned("infeasible", f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def run(trial: Trial, task: Task, sets: Sequence[str], folder: Path) -> float:
-    """Train and score a point on all inner folds; returns the mean of the metric.
+    """Train and score a point on all inner folds; return the mean of the metric.
 
-    Scores are written down with the trial after each fold. Stages lie in the folder: taken up again, those that
-    are there are not trained again.
+    Scores are recorded with the trial after each fold. The folder holds the stages; finished stages are not trained
+    again when the trial is resumed.
 
     Raises:
-        Pruned: the point cannot be, or is not worth more.
+        Pruned: the point is infeasible, or is given up.
     """
     began = time.monotonic()
     try:
@@ -183,7 +183,7 @@ def _folds(trial: Trial, task: Task, experiment: Experiment, folder: Path) -> fl
         found.append({metric: predictions.value(metric) for metric in CLASSES})
         trial.set_user_attr("folds", found)
         mean = sum(fold[task.metric] for fold in found) / len(found)
-        # Means so far: trials are compared over the same folds.
+        # The mean so far: trials are compared over the same folds.
         trial.report(mean, number)
         rule = _rule(finished.stage)
         if rule is not None and rule.after_fold(found) == "abandon":
@@ -199,10 +199,10 @@ def _rule(stage: Stage) -> stopping.Stopping | None:
 
 
 def _shortened(experiment: Experiment, stages: Stages, number: int) -> Experiment:
-    """Ask the stages' rules what they said last, and shorten later folds as they want.
+    """Ask the stages' rules for their last verdicts, and shorten later folds accordingly.
 
     Raises:
-        Pruned: a rule has given the point up.
+        Pruned: a rule abandons the point.
     """
     limits: dict[str, int] = {}
     for name, finished in stages.finished.items():
@@ -226,7 +226,7 @@ def _shortened(experiment: Experiment, stages: Stages, number: int) -> Experimen
 
 
 def tidy(folder: Path, finished: Sequence[int], best: int | None) -> None:
-    """Remove the stages of finished slots but the best's. Slots have folders of their own: none is another's."""
+    """Remove the stages of finished slots except those of the best. Each slot has its own folder."""
     for slot in finished:
         if slot != best and (folder / str(slot)).exists():
             shutil.rmtree(folder / str(slot), ignore_errors=True)

@@ -181,9 +181,9 @@ def test_a_quarter_of_the_weights():
 
 
 def test_what_no_quaternions_are():
-    with pytest.raises(TypeError, match="4 components: 6 is no multiple of 4"):
+    with pytest.raises(TypeError, match="4 components; the size must be a multiple of 4, got 6"):
         QuaternionConv2d(6, 8, 3)
-    with pytest.raises(TypeError, match="10 is no multiple of 4"):
+    with pytest.raises(TypeError, match="must be a multiple of 4, got 10"):
         QuaternionLinear(8, 10)
 
 

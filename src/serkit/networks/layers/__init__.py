@@ -1,1 +1,1 @@
-"""Layers that two networks share."""
+"""Layers that several networks share."""

@@ -1,4 +1,4 @@
-"""Standardisation of a network's input, fitted on the training part and kept as buffers."""
+"""Standardization of a network's input, fitted on the training part and kept as buffers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Normalisation(nn.Module):
 
     Args:
         shape: of the input without the batch axis; None for time.
-        kind: `band` for one mean and deviation per element along every axis but time; `global` for a
-            single pair; `maximum` for the largest value as the deviation and no mean, so that values from 0 on
-            become 0 to 1.
+        kind: `band` for one mean and deviation per element along every axis except time; `global` for a single
+            pair; `maximum` for the largest value as the deviation and no mean, which maps values from 0 up to the
+            maximum to 0 to 1.
     """
 
     mean: Tensor
@@ -38,8 +38,8 @@ class Normalisation(nn.Module):
     def fit(self, arrays: Iterable[Tensor]) -> None:
         """Set mean and deviation from items of `shape`, read once, in double precision.
 
-        Source: Chan, Golub & LeVeque 1983: the moments of each item are merged with those before. A plain sum
-        of squares would give a band that never changes a deviation made of rounding errors.
+        Source: Chan, Golub & LeVeque 1983: the moments of each item are merged with those of earlier items. A plain
+        sum of squares would give a constant band a deviation made of rounding errors.
         """
         if self.kind == "maximum":
             largest = max((float(array.max()) for array in arrays if array.numel()), default=1.0)
@@ -53,7 +53,7 @@ class Normalisation(nn.Module):
             added = values.numel() // self.mean.numel()
             if not added:
                 continue
-            # Summing over no axis would sum over all.
+            # A sum over no axes would sum over all of them.
             center = values.mean(axes, keepdim=True) if axes else values
             spread = (values - center).square().sum(axes, keepdim=True) if axes else 0.0
             step = center - mean
@@ -64,11 +64,11 @@ class Normalisation(nn.Module):
             return
         deviation = (squares / count).sqrt()
         self.mean.copy_(mean)
-        # A band that never changes (deviation 0) is only centred.
+        # A constant band (deviation 0) is only centered.
         self.deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Standardise (batch, *shape); what lies behind `lengths` along time becomes 0, the mean."""
+        """Standardize (batch, *shape); values past `lengths` along time become 0, the mean."""
         x = (x - self.mean) / self.deviation
         if lengths is None or self.time is None:
             return x

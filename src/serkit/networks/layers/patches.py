@@ -12,7 +12,7 @@ from serkit.networks.network import Shape
 def cut_patches(image: Tensor, patch: tuple[int, int]) -> Tensor:
     """Cut an image (batch, channels, height, width) into patches, row by row: (batch, patches, size).
 
-    A patch's numbers run over (row, column, channel), the channel fastest.
+    The values of a patch run over (row, column, channel), with the channel fastest.
     """
     rows, columns = image.shape[2] // patch[0], image.shape[3] // patch[1]
     parts = image.unflatten(3, (columns, patch[1])).unflatten(2, (rows, patch[0]))
@@ -36,7 +36,7 @@ def patch_size(patch: Sequence[int], height: int, width: int) -> tuple[int, int]
     """Return height and width of a patch that divides an image.
 
     Raises:
-        TypeError: it does not, or is not two numbers of 1 or more.
+        TypeError: the patch does not divide the image, or is not two numbers of 1 or more.
     """
     rows, columns = pair("patch", patch, [height, 1])
     if height % rows or width % columns:
@@ -48,7 +48,7 @@ def pair(option: str, value: Sequence[int], example: Sequence[int]) -> tuple[int
     """Check a network's option that is a height and a width.
 
     Raises:
-        ValueError: it is not two numbers of 1 or more; `example` says what would be.
+        ValueError: it is not two numbers of 1 or more; the message shows `example`.
     """
     if not isinstance(value, Sequence) or len(value) != 2 or min(value) < 1:
         raise ValueError(f"{option} must be height and width, e.g. {example}, got {value}")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class AttentiveStatistics(nn.Module):
-    """Weighted mean and standard deviation over time, each channel with weights of its own.
+    """Weighted mean and standard deviation over time, with separate weights for each channel.
 
     Source: Okabe, Koshinaka & Shinoda 2018.
 
@@ -26,11 +26,11 @@ class AttentiveStatistics(nn.Module):
         x = x.float()
         mean = (x * weights).sum(dim=2, keepdim=True)
         variance = ((x - mean).square() * weights).sum(dim=2)
-        # The floor keeps the square root's gradient finite where a channel does not change.
+        # The floor keeps the square root's gradient finite where a channel is constant.
         return torch.cat([mean[:, :, 0], variance.clamp_min(1e-4).sqrt()], dim=1)
 
     def weights(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the weight of each frame in each channel, (batch, channels, time); they add up to 1 over time."""
+        """Return the weight of each frame in each channel, (batch, channels, time); weights sum to 1 over time."""
         scores = self.score(x.float()).float()
         if valid is not None:
             scores = scores.masked_fill(~valid[:, None], -torch.inf)
@@ -57,7 +57,7 @@ class AttentivePooling(nn.Module):
         return (x.float() * self.weights(x, valid)).sum(dim=1)
 
     def weights(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the weight of each frame, (batch, time, 1); they add up to 1."""
+        """Return the weight of each frame, (batch, time, 1); the weights sum to 1."""
         scores = self.score(x.float()).float()
         if valid is not None:
             scores = scores.masked_fill(~valid[:, :, None], -torch.inf)

@@ -1,14 +1,14 @@
-"""Quaternion layers: their weights are quaternions, a quarter of the numbers of the real layers they stand for.
+"""Quaternion layers: their weights are quaternions, with a quarter of the parameters of the equivalent real layers.
 
-A map of 4 n channels is n quaternions: n real parts, then n times i, j and k. Each layer multiplies what it receives
-by its weights from the left (Hamilton product), and is computed by one real convolution or matrix product:
+A map of 4 n channels holds n quaternions: n real parts, then n times i, j and k. Each layer multiplies its input by its
+weights from the left (Hamilton product), computed as one real convolution or matrix product in one of two ways:
 
-* on a real weight, put together from the four components at each call, or
-* on the components as they are, each component of the input with each of the weight, 16 products whose signed sums
+* on a real weight, assembled from the four components at each call, or
+* on the components as they are, each component of the input with each of the weight: 16 products whose signed sums
   are the four components of the output. This takes the same number of multiplications.
 
-The first needs room for a weight of four times the numbers, the second for an output of four times the numbers:
-whichever is less is chosen. A linear layer always has fewer items than inputs.
+The first needs memory for a weight four times as large, the second for an output four times as large; the layer
+chooses the smaller. A linear layer always has fewer items than inputs.
 
 Source: Parcollet et al. 2019, "Quaternion recurrent neural networks", sections 3.1 to 3.3.
 """
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from serkit.errors import unknown
 
-#: Which component of the weight (1 to 4: r, i, j, k), with which sign, takes a component of the input (column) to one
+#: Which component of the weight (1 to 4: r, i, j, k), with which sign, maps a component of the input (column) to one
 #: of the output (row).
 _PRODUCT = ((1, -2, -3, -4), (2, 1, -4, 3), (3, 4, 1, -2), (4, -3, 2, 1))
 
@@ -40,7 +40,7 @@ def assemble(weight: Tensor, transposed: bool = False) -> Tensor:
 
     Args:
         weight: its components r, i, j, k.
-        transposed: whether rows are those of the input and columns those of the output.
+        transposed: whether rows belong to the input and columns to the output.
     """
     negative = -weight
     part = [[(weight if place > 0 else negative)[abs(place) - 1] for place in row] for row in _PRODUCT]
@@ -49,7 +49,7 @@ def assemble(weight: Tensor, transposed: bool = False) -> Tensor:
 
 
 def add_up(products: Tensor) -> Tensor:
-    """Add up the products of all components: (batch, 16, ...), the input's slowest, to (batch, 4, ...)."""
+    """Sum the products of all components: (batch, 16, ...), input component slowest, to (batch, 4, ...)."""
     signs = products.new_zeros(4, 4, 4)
     for output, row in enumerate(_PRODUCT):
         for source, place in enumerate(row):
@@ -59,15 +59,15 @@ def add_up(products: Tensor) -> Tensor:
 
 
 def quaternion_init(weight: Tensor, fan_in: int, fan_out: int, scheme: str = "glorot") -> None:
-    """Draw quaternion weights (4, ...): random direction and phase, modulus of four degrees of freedom.
+    """Draw quaternion weights (4, ...): random direction and phase, modulus with four degrees of freedom.
 
     The modulus is chi-distributed and scaled by s = 1 / sqrt(2 (fan_in + fan_out)) (`glorot`) or
-    1 / sqrt(2 fan_in) (`he`), so that the mean of its square is 4 s^2.
+    1 / sqrt(2 fan_in) (`he`), so that its mean square is 4 s^2.
 
     Args:
         weight: filled in place.
-        fan_in: quaternions that are added up in one of the output's.
-        fan_out: quaternions of the output that one of the input goes into.
+        fan_in: number of input quaternions that contribute to one output quaternion.
+        fan_out: number of output quaternions that one input quaternion contributes to.
         scheme: `glorot` or `he`.
     """
     if scheme not in _SCHEMES:
@@ -88,7 +88,7 @@ class QuaternionConv2d(nn.Module):
         channels: of the input, a multiple of 4.
         out: channels of the output, a multiple of 4.
         kernel: height and width.
-        stride: along both.
+        stride: along both axes.
         padding: with zeros.
         scheme: of `quaternion_init`.
     """
@@ -113,7 +113,7 @@ class QuaternionConv2d(nn.Module):
         return summed.flatten(1, 2) + self.bias[:, None, None]
 
     def fold(self) -> nn.Conv2d:
-        """Return the real layer that computes the same."""
+        """Return the equivalent real layer."""
         weight = assemble(self.weight.detach())
         out, channels, kernel, _ = weight.shape
         return _real(nn.Conv2d(channels, out, kernel, self.stride, self.padding, device="meta"), weight, self.bias)
@@ -127,10 +127,10 @@ class QuaternionConvTranspose2d(nn.Module):
         out: channels of the output, a multiple of 4.
         kernel: height and width.
         stride: along height and width.
-        padding: taken off the output's edges.
-        output_padding: added behind the output's height and width.
-        conjugate: whether the product is that of the conjugate weights (r, -i, -j, -k), as in the public code, whose
-            weights need it. In training from scratch it makes no difference.
+        padding: removed from the output's edges.
+        output_padding: added at the end of the output's height and width.
+        conjugate: whether to multiply by the conjugate weights (r, -i, -j, -k), as the public code does; its
+            published weights require it. It makes no difference when training from scratch.
         scheme: of `quaternion_init`.
     """
 
@@ -153,14 +153,14 @@ class QuaternionConvTranspose2d(nn.Module):
 
     @property
     def _assembled(self) -> Tensor:
-        # The matrix of the conjugate quaternion is the transposed one.
+        # The matrix of the conjugate quaternion is the transpose.
         return assemble(self.weight, transposed=not self.conjugate)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv_transpose2d(x, self._assembled, self.bias, self.stride, self.padding, self.output_padding)
 
     def fold(self) -> nn.ConvTranspose2d:
-        """Return the real layer that computes the same."""
+        """Return the equivalent real layer."""
         weight = self._assembled.detach()
         channels, out, *kernel = weight.shape
         real = nn.ConvTranspose2d(
@@ -189,7 +189,7 @@ class QuaternionLinear(nn.Module):
         return add_up(products.unflatten(2, (4, -1)).flatten(1, 2)).flatten(1) + self.bias
 
     def fold(self) -> nn.Linear:
-        """Return the real layer that computes the same, from four times the numbers."""
+        """Return the equivalent real layer, which has four times as many parameters."""
         weight = assemble(self.weight.detach())
         return _real(nn.Linear(weight.shape[1], weight.shape[0], device="meta"), weight, self.bias)
 
@@ -197,12 +197,12 @@ class QuaternionLinear(nn.Module):
 class QuaternionBatchNorm2d(nn.Module):
     """Batch norm of quaternions: a mean for each component, one variance for all four.
 
-    The variance of a quaternion is the mean of its squared distance to the mean quaternion. Statistics are those of
-    each quaternion channel (the public code pools them over channels; it uses the layer on a single one).
+    The variance of a quaternion is the mean of its squared distance to the mean quaternion. Each quaternion channel has
+    its own statistics (the public code pools them over channels; it uses the layer on a single channel).
 
     Args:
         channels: of the input, a multiple of 4.
-        momentum: share of a batch in the running statistics.
+        momentum: weight of a batch in the running statistics.
         eps: added to the variance.
     """
 
@@ -220,7 +220,7 @@ class QuaternionBatchNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mean, variance = self.mean, self.variance
         if self.training:
-            # Sums of many numbers: in float32 at least, whatever precision the input has.
+            # Sums of many values: at least float32, whatever the precision of the input.
             mean = x.mean((0, 2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
             variance = (x - mean[:, None, None]).square().mean((0, 2, 3)).unflatten(0, (4, -1)).sum(0)
             with torch.no_grad():
@@ -231,10 +231,10 @@ class QuaternionBatchNorm2d(nn.Module):
 
 
 def folded(model: nn.Module) -> nn.Module:
-    """Return a copy of a model for inference, its quaternion convolutions replaced by real ones.
+    """Return a copy of a model for inference, with real convolutions in place of the quaternion ones.
 
-    They need not be put together again at each call. Linear layers stay: reading their weights is what takes the
-    time, and the real ones have four times the numbers.
+    Real convolutions avoid the assembly of weights at each call. Linear layers stay: they spend their time reading
+    weights, and the real ones have four times as many.
     """
     if not any(isinstance(layer, _FOLDED) for layer in model.modules()):
         return model
@@ -251,12 +251,12 @@ _FOLDED = (QuaternionConv2d, QuaternionConvTranspose2d)
 
 def _quarter(size: int) -> int:
     if size < 4 or size % 4:
-        raise TypeError(f"quaternions have 4 components: {size} is no multiple of 4")
+        raise TypeError(f"quaternions have 4 components; the size must be a multiple of 4, got {size}")
     return size // 4
 
 
 def _real(layer: _Layer, weight: Tensor, bias: Tensor) -> _Layer:
-    """Give a layer made without memory its weights, which are not trained."""
+    """Allocate a layer that was created without memory and assign its weights, which are not trained."""
     layer.weight = nn.Parameter(weight, requires_grad=False)
     layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)
     return layer

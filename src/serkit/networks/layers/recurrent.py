@@ -11,15 +11,15 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class Lstm(nn.LSTM):
-    """LSTM layers: (batch, time, size) to all states of the last one, (batch, time, hidden).
+    """LSTM layers: (batch, time, size) to all states of the last layer, (batch, time, hidden).
 
-    If bidirectional, (batch, time, 2 * hidden): the states forward in time, then those backward.
+    If bidirectional, (batch, time, 2 * hidden): forward states, then backward states.
 
     Args:
         size: of the input.
-        hidden: of the state, in each direction.
-        layers: how many.
-        bidirectional: whether each layer also reads backward, and the next one both.
+        hidden: size of the state in each direction.
+        layers: number of layers.
+        bidirectional: whether each layer also reads backward; the next layer then reads both directions.
     """
 
     weight_ih_l0: Tensor
@@ -31,9 +31,9 @@ class Lstm(nn.LSTM):
         super().__init__(size, hidden, layers, batch_first=True, bidirectional=bidirectional)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """Compute the states; those of an item's valid frames do not depend on what lies behind its `lengths`.
+        """Compute the states; those of an item's valid frames do not depend on frames past its `lengths`.
 
-        States behind an item's end have no meaning.
+        States past an item's end are meaningless.
         """
         if torch.onnx.is_in_onnx_export():
             return self._as_operator(x)
@@ -49,14 +49,14 @@ class Lstm(nn.LSTM):
         return self._packed(x, lengths) if x.is_cuda else self._in_turn(x, lengths)
 
     def _packed(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Compute with padding left out, by CUDA's kernel for all layers."""
+        """Compute without the padding, with CUDA's kernel for all layers."""
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(super().forward(packed)[0], batch_first=True, total_length=x.shape[1])[0]
 
     def _in_turn(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Compute each direction by itself, backward as forward on reversed items.
+        """Compute each direction separately, the backward one as forward on reversed items.
 
-        On a CPU this takes half the time of packed sequences, which the fast kernel does not know.
+        On a CPU this takes half the time of packed sequences, which the fast kernel does not support.
         """
         for layer in self._weights():
             forward, backward = layer
@@ -70,7 +70,7 @@ class Lstm(nn.LSTM):
         return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
 
     def _weights(self) -> list[list[list[Tensor]]]:
-        """Return input weights, state weights and their two biases by layer and direction."""
+        """Return the input weights, the state weights and their two biases, by layer and direction."""
         flat = cast(list[list[Tensor]], self.all_weights)
         directions = 2 if self.bidirectional else 1
         return [flat[place : place + directions] for place in range(0, len(flat), directions)]
@@ -78,8 +78,8 @@ class Lstm(nn.LSTM):
     def _as_operator(self, x: Tensor) -> Tensor:
         """Compute the same with ONNX's own operator.
 
-        torch's exporter writes this operator only the first time in a process; afterwards it writes out the
-        loop over time, which fixes the number of steps.
+        torch's exporter writes this operator only once per process. After that it unrolls the loop over time, which
+        fixes the number of steps.
         """
         steps = x.transpose(0, 1)
         for layer in self._weights():
@@ -93,7 +93,7 @@ class Lstm(nn.LSTM):
                     "direction": "bidirectional" if self.bidirectional else "forward",
                 },
                 dtype=x.dtype,
-                # The second axis is that of directions.
+                # The second axis holds the directions.
                 shape=(steps.shape[0], len(layer), steps.shape[1], self.hidden_size),
             )
             steps = found.transpose(1, 2).flatten(2)
@@ -106,16 +106,16 @@ class Lstm(nn.LSTM):
 
 
 def _is_rounded(x: Tensor) -> bool:
-    """Return whether a CPU is to compute with `x` in bfloat16."""
+    """Return whether a CPU should compute with `x` in bfloat16."""
     autocast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") is torch.bfloat16
     return x.device.type == "cpu" and (autocast or x.dtype is torch.bfloat16)
 
 
 @functools.cache
 def lstm_in_bfloat16() -> bool:
-    """Return whether this processor has an LSTM in bfloat16: oneDNN has none without AVX-512."""
+    """Return whether this processor supports an LSTM in bfloat16: oneDNN requires AVX-512."""
     try:
-        # New layers draw weights: what is trained must not depend on it.
+        # New layers draw random weights, which must not affect training.
         with torch.random.fork_rng(devices=[]), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             nn.LSTM(4, 4)(torch.zeros(2, 1, 4))
     except RuntimeError:
@@ -124,12 +124,12 @@ def lstm_in_bfloat16() -> bool:
 
 
 def turned(x: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse the valid frames of each item (batch, time, size); what lies behind them stays where it is."""
+    """Reverse the valid frames of each item (batch, time, size); frames past its end stay in place."""
     place = torch.arange(x.shape[1], device=x.device)
     source = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
     return x.gather(1, source[:, :, None].expand(-1, -1, x.shape[2]))
 
 
 def final(states: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return the state at each item's end, (batch, size), of states (batch, time, size)."""
+    """Return the state at each item's end, (batch, size), from states (batch, time, size)."""
     return states[:, -1] if lengths is None else states[torch.arange(len(lengths), device=states.device), lengths - 1]

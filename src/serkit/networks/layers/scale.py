@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class Scale(nn.Module):
     """Multiply by the training labels' standard deviation and add their mean.
 
-    A network then starts around the mean and learns numbers of one size, whatever the labels' scale; what leaves the
-    model is in their own units. Both are buffers: a checkpoint and an exported model hold them.
+    A network then starts near the mean and learns numbers of one magnitude, whatever the scale of the labels; the
+    model's output is in the labels' units. Mean and deviation are buffers: checkpoints and exported models hold them.
     """
 
     mean: Tensor
@@ -22,7 +22,7 @@ class Scale(nn.Module):
         self.register_buffer("deviation", torch.ones(()))
 
     def fit(self, labels: Tensor) -> None:
-        """Take mean and deviation from labels (items,); a deviation of 0 counts as 1."""
+        """Set mean and deviation from labels (items,); a deviation of 0 counts as 1."""
         self.mean.copy_(labels.double().mean())
         deviation = float(labels.double().std(unbiased=False))
         self.deviation.fill_(deviation or 1.0)

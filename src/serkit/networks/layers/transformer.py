@@ -14,7 +14,7 @@ class Attention(nn.Module):
         heads: number of heads.
         head_size: width of each head.
         dropout: of the attention weights and of the result, in training.
-        bias: whether queries, keys and values have one.
+        bias: whether queries, keys and values have a bias.
     """
 
     def __init__(self, width: int, heads: int, head_size: int, dropout: float, bias: bool = False) -> None:
@@ -25,24 +25,24 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, tokens, width) of tokens (batch, tokens, width)."""
+        """Map tokens (batch, tokens, width) to tokens of the same shape."""
         query, key, value = self._split(x)
         dropout = self.dropout.p if self.training else 0.0
         if x.is_cuda:
             mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         else:
-            # torch's fused kernel for the CPU takes, for a few hundred tokens, longer than the weights written out: in
-            # bfloat16 four times as long, most of it in its backward pass.
+            # For a few hundred tokens on a CPU, torch's fused kernel is slower than explicit weights: in bfloat16 it
+            # takes four times as long, mostly in the backward pass.
             weights = (query * self.head_size**-0.5 @ key.transpose(2, 3)).softmax(3)
             mixed = F.dropout(weights, dropout) @ value
         output: Tensor = self.dropout(self.projection(mixed.transpose(1, 2).flatten(2)))
         return output
 
     def of_class_token(self, x: Tensor) -> Tensor:
-        """Return how much the first token attends to each other one, mean over heads: (batch, tokens - 1).
+        """Return how much the first token attends to each other token, averaged over heads: (batch, tokens - 1).
 
-        Computed once more, since the fused attention does not return its weights. What the token pays to
-        itself is left out: a row adds up to less than 1.
+        The weights are computed again, since the fused attention does not return them. The token's attention to itself
+        is left out, so a row sums to less than 1.
         """
         query, key, _ = self._split(x)
         scores = query[:, :, :1] @ key.transpose(2, 3) * self.head_size**-0.5
@@ -56,7 +56,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm transformer layer: attention, then a perceptron with one hidden layer, both with a shortcut.
+    """A pre-norm transformer layer: attention, then a perceptron with one hidden layer, each with a shortcut.
 
     Args:
         width: of the tokens.
@@ -64,7 +64,7 @@ class Block(nn.Module):
         head_size: width of each head.
         hidden: width of the perceptron's hidden layer.
         dropout: in attention and perceptron, in training.
-        bias: whether queries, keys and values have one.
+        bias: whether queries, keys and values have a bias.
     """
 
     def __init__(self, width: int, heads: int, head_size: int, hidden: int, dropout: float, bias: bool = False) -> None:
@@ -81,7 +81,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, tokens, width) of tokens (batch, tokens, width)."""
+        """Map tokens (batch, tokens, width) to tokens of the same shape."""
         x = x + self.attention(self.norm(x))
         output: Tensor = x + self.perceptron(x)
         return output

@@ -1,6 +1,6 @@
-"""Kinds of published figures: each draws finished runs of one corpus as a PNG file and returns what it drew.
+"""Kinds of published figures: each draws finished runs of one corpus as a PNG file and returns the numbers drawn.
 
-A kind is a function `draw(ran, path, **options) -> dict` that needs no more than the runs' folders and the
+A kind is a function `draw(ran, path, **options) -> dict` that needs only the folders of the runs and the
 corpora they name. To add one, write its file and add its line to `FIGURES`.
 """
 
@@ -35,10 +35,10 @@ class Ran:
 
     Args:
         label: of the figure's row.
-        corpus: on which it was run.
-        folder: of the run.
+        corpus: corpus of the run.
+        folder: folder of the run.
         scores: content of its `scores.json`.
-        at: the row's value on the axis of a sweep, or on the two of a grid.
+        at: the row's value on the axis of a sweep, or its two values on the axes of a grid.
     """
 
     label: str
@@ -49,11 +49,11 @@ class Ran:
 
 
 def drawing(kind: str, options: Mapping[str, Any]) -> Callable[[Sequence[Ran], Path], dict[str, Any]]:
-    """Return what draws a kind of figure, with its options filled in.
+    """Return the function that draws a kind of figure, with its options filled in.
 
     Args:
         kind: a key of `FIGURES`.
-        options: of that kind.
+        options: options of that kind.
 
     Raises:
         UserError: unknown kind or option.

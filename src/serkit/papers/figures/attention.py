@@ -1,4 +1,4 @@
-"""Where a transformer looks: attention of the class token over an utterance and changed copies of it."""
+"""Where a transformer looks: the class token's attention over an utterance and modified copies of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from serkit.reports.plots import VALIDATION, save
 from serkit.runs.tested import Tested
 from serkit.windowing import Windowing
 
-#: Columns whose power, of the differences between samples, is this many dB below the loudest one's are silent.
+#: A column is silent if the power of its sample differences is this many dB below that of the loudest column.
 SILENCE = 30.0
 
 _NUMBERS = ("in_speech", "speech_share", "content", "place")
@@ -29,9 +29,9 @@ class Version:
 
     Args:
         name: `original`, `noise`, `shift` or `speed`.
-        title: the same with its strength.
-        signal: float32 (samples,), as long in all versions.
-        source: which column of the original each column of the image shows, (columns,); NaN where none.
+        title: the name with its strength.
+        signal: float32 (samples,), equally long in all versions.
+        source: column of the original that each column of the image shows, (columns,); NaN where there is none.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Version:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a model makes of a version.
+    """A model's result for a version.
 
     Args:
         version: of the utterance.
         image: (height, width).
-        patches: attention to each patch, (rows, columns); adds up to 1.
+        patches: attention to each patch, (rows, columns); sums to 1.
         probabilities: of the classes.
     """
 
@@ -58,7 +58,7 @@ class Seen:
 
     @property
     def spread(self) -> np.ndarray:
-        """The attention to each patch, spread evenly over its pixels: (height, width); adds up to 1."""
+        """The attention to each patch, spread evenly over its pixels: (height, width); sums to 1."""
         height, width = (size // count for size, count in zip(self.image.shape, self.patches.shape, strict=True))
         return np.kron(self.patches, np.full((height, width), 1 / (height * width)))
 
@@ -84,29 +84,29 @@ def draw(
 ) -> dict[str, Any]:
     """Draw an utterance's image in four versions and, for each run, the attention over them.
 
-    Attention is that of the last layer's class token, mean over heads, of the deployed model of the first fold;
-    what the token pays to itself is left out and the rest adds up to 1. Numbers of each version:
+    Attention is that of the last layer's class token, averaged over heads, in the deployed model of the first fold.
+    The token's attention to itself is left out and the rest is scaled to sum to 1. Numbers of each version:
 
-    - `in_speech`: share of the attention on columns that are not silent; `speech_share` is how many those are.
-    - `content`: correlation of the copy's mask with the original's, moved as the sound was moved.
+    - `in_speech`: share of the attention on columns that are not silent; `speech_share` is the share of such columns.
+    - `content`: correlation of the copy's mask with the original's, moved like the sound.
     - `place`: the same with the original's mask unmoved. Attention to sounds has a higher `content`, attention
-      to moments of the window a higher `place`. Both are over the columns that show a part of the original.
+      to moments of the window a higher `place`. Both use the columns that show a part of the original.
 
     Args:
-        ran: what is shown; each model has to be a network that keeps its attention.
-        path: of the picture.
-        utterance: id of the one drawn; None: the first test utterance.
-        emotion: class of which the first test utterance is taken.
+        ran: the runs to show; each model must be a network that keeps its attention.
+        path: path of the picture.
+        utterance: id of the utterance to draw; None: the first test utterance.
+        emotion: class of the test utterance to draw; the first one is used.
         noise: signal-to-noise ratio in dB.
-        shift: how much later, in s.
-        speed: how much faster; tempo and pitch move together.
+        shift: delay in s.
+        speed: speed factor; tempo and pitch change together.
         smoothing: standard deviation of the Gaussian, in columns.
-        over: number of test utterances, spread over the fold's, over which the numbers are averaged as well.
+        over: number of test utterances, spread over the fold, to average the numbers over.
         seed: of the noise.
 
     Returns:
-        The utterance and its class; by row label the numbers of each `versions` with prediction and attention to
-        each patch, and `mean` over `n` test utterances.
+        The utterance and its class; by row label the numbers of each of the `versions` with prediction and attention to
+        each patch, and their `mean` over `n` test utterances.
 
     Raises:
         UserError: a model without attention, no such utterance or class, a shift or speed that leaves nothing.
@@ -139,11 +139,11 @@ def draw(
 
 
 class _Looker:
-    """A model whose attention can be seen.
+    """A model whose attention can be drawn.
 
     Args:
         one: the run it comes from.
-        strengths: of noise (dB), shift (s) and speed.
+        strengths: strengths of noise (dB), shift (s) and speed.
         seed: of the noise.
     """
 
@@ -167,7 +167,7 @@ class _Looker:
         return next(item for item in _originals(self.tested, ids) if item.utterance.id == utterance)
 
     def look(self, item: Item) -> list[Seen]:
-        """Return what the model makes of each version of an item, the original first."""
+        """Return the model's result for each version of an item, the original first."""
         import torch
 
         from serkit.networks.network import Batch
@@ -188,13 +188,13 @@ class _Looker:
 def versions(
     signal: np.ndarray, rate: int, speech: int, columns: int, noise: float, shift: float, speed: float, seed: int
 ) -> list[Version]:
-    """Return an utterance as it is, with noise, later, and faster.
+    """Return an utterance unchanged, with noise, delayed, and faster.
 
     Args:
         signal: float32 (samples,), padded.
         rate: in Hz.
-        speech: how many samples are the recording.
-        columns: of the image that shows all of the signal.
+        speech: number of samples of the recording.
+        columns: number of columns of the image, which shows the whole signal.
         noise: signal-to-noise ratio in dB.
         shift: in s.
         speed: above 1 is faster.
@@ -202,7 +202,7 @@ def versions(
     """
     seconds = len(signal) / rate
     if not 0 < shift < seconds or speed <= 0:
-        raise UserError(f"attention: shift = {shift:g} s, speed = {speed:g}: wanted 0 to {seconds:g} s, and above 0")
+        raise UserError(f"attention: shift must be 0 to {seconds:g} s and speed above 0, got {shift:g} s and {speed:g}")
     generator = np.random.default_rng(seed)
     there = np.arange(columns, dtype=float)
     whole = Windowing(seconds)
@@ -219,7 +219,7 @@ def versions(
             "speed",
             f"{speed:g} times as fast",
             whole.fit(Speed((speed,))(signal, rate, speech, generator), rate),
-            # The centre of a column is half a column from its edge.
+            # The center of a column is half a column from its edge.
             _within((there + 0.5) * speed - 0.5, columns),
         ),
     ]
@@ -230,6 +230,7 @@ def measure(seen: Sequence[Seen], smoothing: float) -> dict[str, dict[str, float
 
     Args:
         seen: all versions, the original first.
+        smoothing: smoothing of the masks, in columns.
         smoothing: of the masks, in columns.
     """
     original = seen[0]
@@ -256,7 +257,7 @@ def _within(source: np.ndarray, columns: int) -> np.ndarray:
 
 
 def _moved(mask: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Read a mask at some columns, between two of them in proportion."""
+    """Read a mask at some columns, with linear interpolation between columns."""
     below = source.astype(int)
     above = np.minimum(below + 1, mask.shape[1] - 1)
     values: np.ndarray = mask[:, below] * (1 - source + below) + mask[:, above] * (source - below)
@@ -273,7 +274,7 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:
 def _speech_columns(signal: np.ndarray, columns: int) -> np.ndarray:
     """Return which columns of an image of a signal are not silent, (columns,) bool."""
     edges = np.linspace(0, len(signal), columns + 1).astype(int)
-    # Differences: the rumble and hum of a recording room are no speech.
+    # Sample differences suppress the rumble and hum of a recording room.
     steps = np.diff(signal, prepend=signal[:1]).astype(np.float64)
     power = np.add.reduceat(steps**2, edges[:-1]) / np.diff(edges)
     values: np.ndarray = power > power.max() * 10 ** (-SILENCE / 10)
@@ -296,7 +297,7 @@ def _describe(seen: Sequence[Seen], smoothing: float, labels: Sequence[str]) -> 
 
 
 def _mean(several: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str, float | None]]:
-    """Average the numbers of several utterances; what is None in all of them stays so."""
+    """Average the numbers of several utterances; a number that is None in all of them stays None."""
     found: dict[str, dict[str, float | None]] = {}
     for version in several[0] if several else ():
         found[version] = {}
@@ -319,7 +320,7 @@ def _choose(tested: Tested, utterance: str | None, emotion: str | None) -> Item:
 
 
 def _originals(tested: Tested, ids: Iterable[str]) -> Iterator[Item]:
-    """Yield the first item of each utterance, no copies."""
+    """Yield the first item of each utterance, without copies."""
     before = None
     for name in ids:
         item = tested.items([name])[0]
@@ -334,7 +335,7 @@ def _evenly(items: Sequence[Item], count: int) -> Sequence[Item]:
 
 
 def _frequencies(rate: int) -> dict[str, float]:
-    """Return where some frequencies stand on the height of a mel image, 0 to 1 (HTK mel)."""
+    """Return the positions of some frequencies on the height of a mel image, 0 to 1 (HTK mel)."""
     top = np.log10(1 + rate / 2 / 700)
     chosen = {"0.5": 500, "1": 1000, "2": 2000, "4": 4000, "8 kHz": 8000}
     return {name: float(np.log10(1 + hertz / 700) / top) for name, hertz in chosen.items() if hertz <= rate / 2}
@@ -350,7 +351,7 @@ def _paint(
 ) -> None:
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
-    # See-through where there is least, so that the sound stays visible.
+    # Transparent where the attention is lowest, so that the sound stays visible.
     overlay = LinearSegmentedColormap.from_list("attention", [to_rgba(VALIDATION, 0), to_rgba(VALIDATION, 0.85)])
     first = next(iter(seen.values()))
     panels = figure.subplots(1 + len(seen), len(first), sharex=True, sharey=True)

@@ -14,18 +14,18 @@ from serkit.reports.plots import confusion_side, paint_confusion, save, shares_o
 
 
 def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> dict[str, Any]:
-    """Draw one matrix for each run: rows true, columns predicted, the same order of classes in all.
+    """Draw one matrix for each run: rows true, columns predicted, with the same order of classes in all.
 
     Args:
-        ran: what is shown.
-        path: of the picture.
+        ran: the runs to show.
+        path: path of the picture.
         classes: their order; as in the scores if empty.
 
     Returns:
         `classes`, and by row label `counts`, `shares` and the share on the diagonal of each class (`recalls`).
 
     Raises:
-        UserError: the runs do not have the same classes, or not those that are named.
+        UserError: the runs have different classes, or not the named ones.
     """
     order = list(classes) or list(ran[0].scores["classes"])
     counts = {}
@@ -36,7 +36,7 @@ def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> dict[st
                 raise unknown(f"class of row '{one.label}'", name, found)
         if len(order) != len(found):
             left_out = ", ".join(sorted(set(found) - set(order)))
-            raise UserError(f"a confusion matrix needs all classes; of row '{one.label}' these are missing: {left_out}")
+            raise UserError(f"a confusion matrix requires all classes; missing from row '{one.label}': {left_out}")
         places = [found.index(name) for name in order]
         counts[one.label] = np.array(one.scores["confusion"])[np.ix_(places, places)]
 

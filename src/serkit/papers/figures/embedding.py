@@ -1,4 +1,4 @@
-"""The deep features of the test items of the first fold, laid out in a plane by t-SNE."""
+"""The deep features of the first fold's test items, projected onto a plane by t-SNE."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def draw(
     perplexity: float = 30.0,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Draw a panel for each run: a dot for each item, its colour and shape the true class.
+    """Draw a panel for each run: a dot for each item, with color and shape by true class.
 
-    Places in the plane have no scale, and their distances little meaning; the silhouette is computed from the
-    features themselves: the mean over items of (b - a) / max(a, b), a being the mean distance to the items of
-    the same class and b to those of the nearest other one (Rousseeuw 1987). 1: classes are apart; 0: they lie
-    on each other.
+    Positions in the plane have no scale, and their distances little meaning. The silhouette is computed from the
+    features themselves: the mean over items of (b - a) / max(a, b), where a is the mean distance to the items of
+    the same class and b that to the items of the nearest other class (Rousseeuw 1987). 1: the classes are apart; 0:
+    they overlap.
 
     Args:
-        ran: what is shown.
-        path: of the picture.
-        classes: those to show; all if empty.
-        hardest: instead of `classes`, show this many: those of least recall in the first run.
-        perplexity: of t-SNE; less where there are few items.
+        ran: the runs to show.
+        path: path of the picture.
+        classes: the classes to show; all if empty.
+        hardest: in place of `classes`, show this many classes: those with the lowest recall in the first run.
+        perplexity: of t-SNE; reduced if there are few items.
         seed: of t-SNE.
 
     Returns:
-        By row label: `silhouette`, by class too, number of items `n`, and `points`: id, class and place of each.
+        By row label: `silhouette`, also by class, number of items `n`, and `points`: id, class and position of each.
 
     Raises:
-        UserError: an unknown class, or not two classes with enough items.
+        UserError: an unknown class, or fewer than two classes with enough items.
     """
     if hardest:
         recalls = {name: recall for name, recall in ran[0].scores["recalls"].items() if recall is not None}
@@ -82,10 +82,10 @@ def _lay_out(one: Ran, classes: Sequence[str], perplexity: float, seed: int) -> 
     if not 1 < len(set(labels)) < len(items):
         raise UserError(
             f"row '{one.label}': {len(items)} test items of {len(set(labels))} classes; "
-            "a silhouette needs two classes and more items than classes"
+            "a silhouette requires two classes and more items than classes"
         )
     found = loop.outputs(tested.finished.model, tested.data(items), "features")
-    # t-SNE looks at three times as many neighbours as its perplexity; fewer items have not as many.
+    # t-SNE uses three times as many neighbors as its perplexity; few items need a smaller one.
     effective = min(perplexity, (len(items) - 1) / 3)
     places = TSNE(perplexity=effective, init="pca", random_state=seed).fit_transform(found)
     silhouettes = silhouette_samples(found, labels)

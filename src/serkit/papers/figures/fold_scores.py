@@ -20,8 +20,8 @@ def draw(ran: Sequence[Ran], path: Path) -> dict[str, Any]:
     """Draw a line for each run over the folds, in the order of the protocol.
 
     Args:
-        ran: what is shown.
-        path: of the picture.
+        ran: the runs to show.
+        path: path of the picture.
 
     Returns:
         By row label and name of the fold, `accuracy`, `uar` and `n`.
@@ -62,7 +62,7 @@ def _numbers(names: Sequence[str]) -> np.ndarray:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Name folds by what they do not have in common."""
+    """Name folds by the parts in which their names differ."""
     seeds, folds = _numbers(names).T
     if len(set(seeds)) == 1:
         return [str(fold) for fold in folds]

@@ -17,12 +17,12 @@ from serkit.reports.plots import save
 def draw(
     ran: Sequence[Ran], path: Path, settings: Sequence[str] = ("first", "second"), metric: str = "accuracy"
 ) -> dict[str, Any]:
-    """Draw a map for each group of runs, a cell for each run at its row's `at`.
+    """Draw a map for each group of runs, with a cell for each run at its row's `at`.
 
     Args:
-        ran: what is shown; what stands before the first comma of a label names the map.
-        path: of the picture.
-        settings: what the horizontal and the vertical axis are called.
+        ran: the runs to show; the text before the first comma of a label names the map.
+        path: path of the picture.
+        settings: names of the horizontal and the vertical axis.
         metric: key of a metric of classes, over all folds.
 
     Returns:
@@ -30,7 +30,7 @@ def draw(
         there is no run, and their `mean`.
 
     Raises:
-        UserError: unknown metric, or a row without two places.
+        UserError: unknown metric, or a row without two values in `at`.
     """
     measure = named(metric, CLASSES)
     cells: dict[str, dict[tuple[float, float], float]] = {}
@@ -48,7 +48,7 @@ def draw(
     def paint(figure: Any) -> None:
         panels = figure.subplots(1, len(maps), squeeze=False)[0]
         for panel, (name, values) in zip(panels, maps.items(), strict=True):
-            # Equal colours for equal scores in all maps.
+            # Equal colors for equal scores in all maps.
             image = panel.imshow(100 * values.T, vmin=low, vmax=high, aspect="auto", origin="lower", cmap="viridis")
             for x, y in np.ndindex(values.shape):
                 if np.isfinite(values[x, y]):

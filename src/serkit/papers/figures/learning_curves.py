@@ -1,4 +1,4 @@
-"""Loss or accuracy over the epochs of some stages: the mean of the folds, and how far they lie apart."""
+"""Loss or accuracy over the epochs of some stages: mean and spread of the folds."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def draw(
     metric: str = "loss",
     published: Mapping[str, Sequence[tuple[int, float]]] | None = None,
 ) -> dict[str, Any]:
-    """Draw a panel for each stage and a line for each run; that of the validation part is thin.
+    """Draw a panel for each stage and a line for each run; the line of the validation part is thin.
 
-    The lines are means over the folds as far as half of them were trained, the bands one standard deviation
-    to either side.
+    The lines are means over the folds, up to the epoch that half of the folds reach; the bands are one standard
+    deviation to either side.
 
     Args:
-        ran: what is shown.
-        path: of the picture.
-        stages: which, in this order; all that the runs have if empty. A run that lacks one has no line there.
-        metric: `loss`, or a metric of classes; but for `accuracy` those are of the validation part only.
-        published: by stage, printed values of the validation part as pairs of epoch, from 0, and value; drawn as dots.
+        ran: the runs to show.
+        path: path of the picture.
+        stages: the stages, in this order; all stages of the runs if empty. A run without a stage has no line there.
+        metric: `loss`, or a metric of classes; except `accuracy`, these are of the validation part only.
+        published: by stage, printed values of the validation part as pairs of epoch (from 0) and value; drawn as dots.
 
     Returns:
         By stage, row label and part (`training`, `validation`): `mean` and `sd` of each epoch, number of `folds`.
 
     Raises:
-        UserError: unknown metric, or a stage that no run has; nothing was recorded.
+        UserError: unknown metric, a stage that no run has, or nothing recorded.
     """
     if metric not in _METRICS:
         raise unknown("metric", metric, _METRICS)
@@ -55,7 +55,7 @@ def draw(
         }
     numbers = {stage: rows for stage, rows in numbers.items() if any(rows.values())}
     if not numbers:
-        raise UserError(f"no stage of {ran[0].corpus} has recorded {metric}; some need a protocol with validation")
+        raise UserError(f"no stage of {ran[0].corpus} has recorded {metric}; some require a protocol with validation")
 
     def paint(figure: Any) -> None:
         panels = figure.subplots(1, len(numbers), squeeze=False)[0]
@@ -96,7 +96,7 @@ def _panel(axes: Any, rows: dict[str, Any], labels: Sequence[str], metric: str) 
         for part, curve in parts.items():
             mean, sd = np.array(curve["mean"]), np.array(curve["sd"])
             epochs = np.arange(1, len(mean) + 1)
-            # A single epoch is a dot: a line needs two.
+            # A single epoch is drawn as a dot: a line needs two.
             marker = look["marker"] if len(mean) == 1 else None
             width = 2.0 if part == "training" else 1.0
             axes.plot(epochs, mean, **{**look, "marker": marker}, linewidth=width, label=f"{label}, {part}")

@@ -1,4 +1,4 @@
-"""What hard-example mining kept: how many items of each class are easy and hard, and how hard they all are."""
+"""The outcome of hard-example mining: numbers of easy and hard items of each class, and how hard all items are."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str
     Numbers are means over the folds of one run.
 
     Args:
-        ran: what is shown: one run.
-        path: of the picture.
-        stages: which, in this order; all that mined if empty.
+        ran: the run to show; exactly one.
+        path: path of the picture.
+        stages: the stages, in this order; all that mined if empty.
 
     Returns:
         By stage: `items`, `hard`, `hard_fraction` (and the least and greatest of a fold), `beta`, `never_right`,
@@ -32,7 +32,7 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str
         UserError: several runs, no stage that mined, or a stage that did not.
     """
     if len(ran) != 1:
-        raise UserError(f"mining is drawn of one row; received {', '.join(one.label for one in ran)}")
+        raise UserError(f"mining requires exactly one row, got {', '.join(one.label for one in ran)}")
     run = RunFolder.load(ran[0].folder)
     mined: dict[str, list[Mapping[str, Any]]] = {}
     for stage in run.system["stages"]:
@@ -77,7 +77,7 @@ def _bars(axes: Any, found: Mapping[str, Any]) -> None:
 
 
 def _average(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the mean over the folds of what they mined, for the target that is recognised (the first)."""
+    """Return the mean over the folds of their mining results for the recognized (first) target."""
 
     def mean(key: str) -> float:
         return float(np.mean([report[key] for report in reports]))

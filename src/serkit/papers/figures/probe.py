@@ -23,7 +23,7 @@ from serkit.training import loop
 
 _PARTS = ("train", "test")
 
-#: Folds of the probe where it learns from the test part, and inverse strengths of its regularisation to choose from.
+#: Folds of a probe that learns from the test part, and inverse regularization strengths to choose from.
 FOLDS = 5
 STRENGTHS = (1e-4, 1e-2, 1.0)
 
@@ -33,26 +33,27 @@ def draw(
 ) -> dict[str, Any]:
     """Draw a bar for each run: the probe's accuracy on utterances that it was not fitted on.
 
-    The network of a run's first fold is left as it is. The probe is logistic regression on its features, the mean over
-    an utterance's windows, each divided by its deviation; the strength of its regularisation is chosen by
-    cross-validation among what it learns from. The less it reads, the less of the target the features hold.
+    The network of a run's first fold stays unchanged. The probe is logistic regression on its features, averaged over
+    an utterance's windows and divided by their deviation; its regularization is chosen by cross-validation on the
+    utterances it learns from. The lower its accuracy, the less of the target the features hold.
 
     Args:
-        ran: what is shown; the first run is what others are compared with.
-        path: of the picture.
-        target: what the probe is to read.
-        learn: from which of the fold's parts: `train`, and it is tested on the `test` part's utterances of the same
-            classes; or `test`, in five folds (fewer where a class has fewer utterances), where protocols keep
-            speakers apart. The network has learned from neither's labels of the target, but has seen the training part.
+        ran: the runs to show; the others are compared with the first.
+        path: path of the picture.
+        target: the target that the probe predicts.
+        learn: the part of the fold to learn from. `train`: the probe is tested on the `test` part's utterances of the
+            same classes. `test`: the probe is cross-validated in five folds (fewer if a class has fewer utterances),
+            for protocols that keep speakers apart. The network has learned the target's labels from neither part, but
+            it has seen the training part.
         seed: of the folds.
 
     Returns:
-        By row label: `accuracy` and `uar` (estimate, low, high), `chance` (accuracy of always answering the commonest
-        class), `classes`, `n` utterances tested, and from the second row on `difference` to the first (accuracy, with
-        its interval and `p` of the paired permutation test).
+        By row label: `accuracy` and `uar` (estimate, low, high), `chance` (accuracy of always answering the most
+        frequent class), `classes`, `n` utterances tested, and from the second row on `difference` to the first
+        (accuracy, with its interval and `p` of the paired permutation test).
 
     Raises:
-        UserError: no utterance with the target to learn from, or to be tested on.
+        UserError: no utterance with the target to learn from, or to test on.
     """
     if learn not in _PARTS:
         raise unknown("part to learn from", learn, _PARTS)
@@ -75,7 +76,7 @@ def draw(
         axes = figure.add_subplot()
         for place, row in enumerate(numbers.values()):
             value = row["accuracy"]
-            # An interval need not lie around the estimate, nor a rounding error be positive.
+            # An interval need not contain the estimate, and rounding errors may be negative.
             bar = [
                 [max(0.0, 100 * (value["estimate"] - value["low"]))],
                 [max(0.0, 100 * (value["high"] - value["estimate"]))],
@@ -99,7 +100,7 @@ class _Probed:
     labels: np.ndarray
 
     def of(self, classes: Sequence[str]) -> _Probed:
-        """Return those of some classes."""
+        """Return the utterances of some classes."""
         rows = np.flatnonzero(np.isin(self.labels, classes)).tolist()
         return _Probed([self.utterances[row] for row in rows], self.features[rows], self.labels[rows])
 
@@ -110,7 +111,7 @@ def _probe(one: Ran, target: str, learn: str, seed: int) -> Predictions:
     tested = Tested.load(one.folder)
     test = _features(tested, tested.split.test, target)
     if learn == "test":
-        # A class of one utterance cannot be learned and tested.
+        # A class of one utterance cannot be both learned and tested.
         counts = Counter(test.labels.tolist())
         test = test.of([name for name, count in counts.items() if count > 1])
         _check(one, target, test, "test part, twice each")
@@ -126,12 +127,12 @@ def _probe(one: Ran, target: str, learn: str, seed: int) -> Predictions:
         if not len(test.labels):
             raise UserError(
                 f"row '{one.label}': the test part shares no {target} with the training part; "
-                'let the probe learn from it, by options = { learn = "test" }'
+                'let the probe learn from it with options = { learn = "test" }'
             )
         probabilities = machine.predict_proba(test.features)
     return Predictions(
         ids=tuple(utterance.id for utterance in test.utterances),
-        # Where speakers are the classes, the interval is about other recordings of these, not about other speakers.
+        # If speakers are the classes, the interval is for other recordings of these speakers, not for other speakers.
         speakers=tuple(None if target == "speaker" else utterance.speaker for utterance in test.utterances),
         truth=np.searchsorted(classes, test.labels),
         probabilities=probabilities,
@@ -157,7 +158,7 @@ def _features(tested: Tested, ids: Sequence[str], target: str) -> _Probed:
 def _check(one: Ran, target: str, found: _Probed, part: str) -> None:
     classes = len(set(found.labels.tolist()))
     if classes < 2:
-        raise UserError(f"row '{one.label}': {classes} {target} in the {part}; a probe needs two classes")
+        raise UserError(f"row '{one.label}': {classes} {target} in the {part}; a probe requires two classes")
 
 
 def _machine(seed: int) -> Any:

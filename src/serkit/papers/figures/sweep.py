@@ -28,16 +28,16 @@ def draw(
     """Draw one point for each run at its row's `at`.
 
     Args:
-        ran: what is shown.
-        path: of the picture.
-        setting: what the axis is called.
+        ran: the runs to show.
+        path: path of the picture.
+        setting: name of the axis.
         metric: key of a metric of classes.
-        part: `test`: the score over all folds, the bar its 95 % interval; `validation`: the mean over the folds
-            of the value that the kept weights had, the bar from the worst fold to the best; a single fold has none.
-        logarithmic: whether the axis of the setting is.
+        part: `test`: the score over all folds, with its 95 % interval as the bar. `validation`: the mean over the folds
+            of the kept weights' value; the bar goes from the worst fold to the best, a single fold has none.
+        logarithmic: whether the axis of the setting is logarithmic.
 
     Returns:
-        `metric`, `part`, what the `bar` is (None: there is none), and `points` by row label: `at`, `estimate`, `low`,
+        `metric`, `part`, the meaning of the `bar` (None: no bar), and `points` by row label: `at`, `estimate`, `low`,
         `high`.
 
     Raises:
@@ -58,7 +58,7 @@ def draw(
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot()
-        # An interval need not lie around the estimate, nor a rounding error be positive.
+        # An interval need not contain the estimate, and rounding errors may be negative.
         bars = 100 * np.maximum([estimate - low, high - estimate], 0) if bar else None
         axes.errorbar(at, 100 * estimate, bars, color=TRAINING, marker="o", markersize=5, capsize=3, linewidth=1.5)
         if logarithmic:
@@ -75,7 +75,7 @@ def draw(
 
 
 def _validation(one: Ran, metric: str) -> dict[str, float]:
-    """Return mean, least and largest value of the folds at the epoch whose weights were kept."""
+    """Return mean, minimum and maximum over the folds at the epoch whose weights were kept."""
     key, run, values = f"validation_{metric}", RunFolder.load(one.folder), []
     for _, stage, history in run.trained(run.deployed):
         records = [record for record in history if key in record]
