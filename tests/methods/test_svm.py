@@ -140,7 +140,7 @@ def test_many_more_inputs_than_items():
 
 
 def test_one_class_is_refused():
-    with pytest.raises(UserError, match="method 'svm': 1 class of 'emotion' in the training part, 2 are needed"):
+    with pytest.raises(UserError, match="method 'svm': 1 class of 'emotion' in the training part; 2 are required"):
         fit(problem(labels=[1] * 20, count=20))
 
 
@@ -278,7 +278,7 @@ def test_the_order_of_the_views_makes_no_difference():
 
 def test_it_needs_a_linear_network():
     model = Model(networks.build("cnn", {"mel": (8, None)}, {"emotion": 2}))
-    with pytest.raises(UserError, match="method 'svm' makes the weights of network 'linear'; the stage's is Cnn"):
+    with pytest.raises(UserError, match="method 'svm' requires network 'linear', got Cnn"):
         methods.build("svm").prepare(model, SimpleNamespace(training=[], seed=0))
 
 

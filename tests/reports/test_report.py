@@ -218,7 +218,7 @@ def test_the_precision_of_training_is_shown(tmp_path):
 
 def test_skipped_recordings_are_listed_or_said_to_be_unknown(tmp_path, rich):
     assert "1 could not be read" in rich.text
-    assert "did not write down" in page_of(tmp_path / "unknown").text
+    assert "has no record of the recordings that it left out" in page_of(tmp_path / "unknown").text
     assert "Skipped recordings None." in page_of(tmp_path / "none", skipped={}).text
 
 
