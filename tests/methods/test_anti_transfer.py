@@ -325,7 +325,9 @@ def test_networks_that_do_not_fit():
         prepared(model, vgg(1, (4, 64, 32)))
     extractor = vgg(1, channels=[8, 8, 4, 4, 4])
     for index in (None, torch.tensor([0, 1])):
-        with pytest.raises(UserError, match="conv2 of extractor 'word' has 8 channels, that of the network to train 4"):
+        with pytest.raises(
+            UserError, match="conv2 of extractor 'word' has 8 channels, but that of the network to train has 4"
+        ):
             term(prepared(model, extractor), model, batch_of(images(), index))
 
 

@@ -60,7 +60,7 @@ def test_edges_of_the_index(wrong, epochs, expected):
 
 @pytest.mark.parametrize(("wrong", "epochs"), [([6], 5), ([-1], 5)])
 def test_counts_that_cannot_be(wrong, epochs):
-    with pytest.raises(ValueError, match="cannot be wrong"):
+    with pytest.raises(ValueError, match="the number of errors of an item must be from 0 to its number of epochs"):
         index(wrong, epochs)
 
 
@@ -240,7 +240,7 @@ def test_class_shares_count_known_labels_only():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beta": 0.1, "hard_fraction": 0.5}, "give beta or hard_fraction, not both"),
+        ({"beta": 0.1, "hard_fraction": 0.5}, "give either beta or hard_fraction, got 0.1 and 0.5"),
         ({"beta": 1.0}, "beta must be from 0 to below 1, got 1.0"),
         ({"beta": -0.1}, "beta must be from 0 to below 1, got -0.1"),
         ({"hard_fraction": 0.0}, "hard_fraction must be above 0 and at most 1, got 0.0"),

@@ -285,9 +285,9 @@ def test_it_needs_a_linear_network():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"c": 0.0}, "c must be above 0, or a list of such numbers, not 0.0"),
-        ({"c": [1.0, -1.0]}, "c must be above 0"),
-        ({"c": []}, "c must be above 0"),
+        ({"c": 0.0}, "c must be a number above 0, or a list of such numbers, got 0.0"),
+        ({"c": [1.0, -1.0]}, "c must be a number above 0, or a list of such numbers"),
+        ({"c": []}, "c must be a number above 0, or a list of such numbers"),
         ({"kind": "ovo"}, "unknown kind 'ovo'. Did you mean 'ovr'"),
         ({"class_weights": "balance"}, "unknown class_weights 'balance'"),
     ],

@@ -89,7 +89,7 @@ def test_the_page_has_slices_errors_and_what_they_need(page):
     assert text.count('class="attention"') == count
     assert "By sex" in text and "By duration (s)" in text and "This page holds recordings" in text
     # One language and no robustness: nothing is shown of them.
-    assert "By language" not in text and "Not measured: <code>serkit robustness RUN</code>" in text
+    assert "By language" not in text and "Not measured. Run <code>serkit robustness RUN</code>" in text
     found = json.loads((folder / "slices.json").read_text())
     assert [row["n"] for row in found["sex"]] == [16, 24] and found["language"][0]["value"] == "unknown"
 

@@ -353,7 +353,7 @@ def _classes(path: Path, header: Sequence[str]) -> tuple[str, ...]:
     if not classes or list(header) != _COLUMNS + [_PROBABILITY + name for name in classes]:
         raise UserError(
             f"{path}: is not a table of predictions; its columns are '{', '.join(header)}', "
-            f"but '{', '.join(_COLUMNS)}' and a {_PROBABILITY}<class> for each class are required"
+            f"but '{', '.join(_COLUMNS)}' and then one {_PROBABILITY}<class> for each class are required"
         )
     return classes
 

@@ -27,7 +27,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         UserError: the path does not end in .png, or its folder does not exist.
     """
     if path.suffix.lower() != ".png":
-        raise UserError(f"{path}: must end in .png, the only format of pictures")
+        raise UserError(f"{path}: --plot requires a file that ends in .png")
     if not path.parent.is_dir():
         raise UserError(f"{path.parent}: no such folder (--plot)")
     compared = [row for row in rows if row["difference"] is not None]

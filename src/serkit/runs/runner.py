@@ -1,4 +1,4 @@
-"""Runs: a system under a protocol on corpora, in a folder that allows to resume an interrupted run.
+"""Runs: a system under a protocol on corpora, in a folder from which an interrupted run resumes.
 
 run.json          the request, and the machine
 splits.json       the parts of each fold
