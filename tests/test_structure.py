@@ -32,7 +32,7 @@ FLOORS = [
     ["registry"],
     ["locks", "options", "spreadsheet", "terminal"],
     ["documents"],
-    ["atomic", "flags", "processes", "progress", "text", "toml"],
+    ["atomic", "flags", "processes", "progress", "text", "toml", "writing"],
     ["errors"],
 ]
 #: What only the laboratory needs. Rooms below `networks` do not import it, except inside the functions that need it.

@@ -8,7 +8,10 @@ write its class and add a line to `AUGMENTATIONS`.
 from __future__ import annotations
 
 import io
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -16,6 +19,7 @@ import soundfile
 from serkit.audio import resample
 from serkit.errors import UserError
 from serkit.registry import Registry
+from serkit.toml import write_value
 
 #: Sampling rate of a telephone call in Hz.
 TELEPHONE_RATE = 8000
@@ -326,7 +330,22 @@ AUGMENTATIONS = Registry(
 )
 
 
-def build(name: str) -> Augmentation:
-    """Make an augmentation by name."""
-    augmentation: Augmentation = AUGMENTATIONS.make(name, {})
+def describe(name: str, options: Mapping[str, Any]) -> str:
+    """Return the text that stands for an augmentation in the id of a copy; `build` reads it.
+
+    >>> describe("noise", {"low": 0, "high": 5}), describe("slower", {})
+    ('noise{ high = 5, low = 0 }', 'slower')
+    """
+    return f"{name}{write_value(dict(sorted(options.items())))}" if options else name
+
+
+def build(text: str) -> Augmentation:
+    """Make an augmentation from its name, or from the text of `describe`.
+
+    Raises:
+        UserError: no augmentation has this name, or it has no such option or value.
+    """
+    name, brace, options = text.partition("{")
+    table = tomllib.loads(f"options = {{{options}")["options"] if brace else {}
+    augmentation: Augmentation = AUGMENTATIONS.make(name, table)
     return augmentation

@@ -486,3 +486,14 @@ def test_several_targets_of_which_one_is_enough():
     ]
     where = {"id": [utterances[1].id, utterances[3].id]}
     assert [u.id for u in items.select_any(utterances, ["emotion", "valence"], where=where)] == where["id"]
+
+
+def test_copies_with_options_have_ids_of_their_own(noise, tmp_path):
+    noise(tmp_path / "a.wav")
+    item = Item(Utterance("c/a", tmp_path / "a.wav", "c", {"emotion": "joy"}))
+    texts = ["noise", augment.describe("noise", {"low": 0.0, "high": 5})]
+    made = copies([item], texts, seed=1)
+    assert [copy.id for copy in made] == ["c/a", "c/a+noise", "c/a+noise{ high = 5, low = 0.0 }"]
+    for copy in made:
+        assert utterance_id(copy.id) == "c/a"
+    assert augment.build(texts[1]) == augment.Noise(0.0, 5)

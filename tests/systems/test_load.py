@@ -3,7 +3,7 @@ import pytest
 from serkit import systems
 from serkit.errors import UserError
 from serkit.protocols import Protocol
-from serkit.systems.schema import Data, Trainer
+from serkit.systems.schema import Data, System, Trainer
 
 PLAIN = """
 [system]
@@ -192,6 +192,16 @@ def test_a_standard_protocol_lists_only_what_differs(write):
         ("stages.second.trainer.stopping.name=patience", lambda s: s.stages[1].trainer.stopping.name, "patience"),
         ("data.items.seconds=1.5", lambda s: (s.data.items.seconds, s.data.items.tail), (1.5, "keep")),
         ("data.copies=['noise']", lambda s: s.data.copies, ["noise"]),
+        (
+            "data.copies=['noise', { name = 'noise', low = 0 }]",
+            lambda s: System.model_validate(s.model_dump(mode="json")).data.copies,
+            ["noise", "noise{ low = 0 }"],
+        ),
+        (
+            "data.replace={ name = { name = 'noise', low = 0 }, share = 0.5 }",
+            lambda s: s.data.replace.name,
+            "noise{ low = 0 }",
+        ),
         ("data.target=word", lambda s: s.data.target, ["word"]),
         ("views.mel.normalise=band", lambda s: s.views["mel"].normalise, "band"),
         ("system.deploy=first", lambda s: s.deployed.name, "first"),
@@ -278,6 +288,12 @@ def test_an_option_of_a_part_that_is_given_by_its_name_alone():
         ("stages.second.name=first", "two stages are named 'first'"),
         ("stages.second.name=a.b", "stages.a.b.name: the name of a stage must be one word of letters, digits, - and _"),
         ("stages.second.name='*'", "the name of a stage must be one word"),
+        ("data.copies=['nosie']", "unknown augmentation 'nosie'. Did you mean 'noise'?"),
+        (
+            "data.copies=[{ name = 'noise', lwo = 0 }]",
+            "unknown option of augmentation 'noise' 'lwo'. Did you mean 'low'?",
+        ),
+        ("data.copies=[{ name = 'slower', low = 0 }]", "unknown option of augmentation 'slower' 'low'"),
         ("data.target=[]", "data.target: List should have at least 1 item"),
         ("data.corpora=[]", "Input should be 'scored' or 'all' (received [])"),
         ("extends=compact-cnn", "--set extends=compact-cnn: extends, search and rounds stand in a system's file only"),

@@ -417,7 +417,7 @@ def test_the_command_shows_a_search(table, capsys):
     ("arguments", "message"),
     [
         (["tune"], "give a system to search, or the folder of a search to show"),
-        (["tune", "--out", "nowhere"], "nowhere: no search in it"),
+        (["tune", "--out", "nowhere"], "nowhere: holds no search (search.json is missing)"),
         (["tune", "linear-baseline"], "no corpus given; add --corpus NAME=FOLDER"),
     ],
 )

@@ -36,7 +36,7 @@ COMMANDS = {
     "compare": ("serkit.cli.compare:compare", "Compare runs, with a paired test."),
     "audit": ("serkit.cli.audit:audit", "Find leaks between training and test data."),
     "export": ("serkit.cli.export:export", "Export a run as a bundle that needs no torch."),
-    "systems": ("serkit.cli.systems:systems", "List the systems, or show one with its stages, parameters and MACs."),
+    "systems": ("serkit.cli.systems:systems", "List the systems, or show stages and size of one."),
     "features": ("serkit.cli.features:features", "Compute a feature of recordings as a table."),
     "leaderboard": ("serkit.cli.leaderboard:app", "Build a page of results from the cards of runs."),
     "reproduce": ("serkit.cli.reproduce:reproduce", "Reproduce a published table or figure."),

@@ -12,6 +12,7 @@ import typer
 
 from serkit.cli import options
 from serkit.terminal import note, screen, show
+from serkit.writing import percent, with_interval
 
 
 def cross(
@@ -81,8 +82,4 @@ def _print(found: Mapping[str, Any]) -> None:
 
 
 def _cell(cell: Mapping[str, Any]) -> str:
-    uar = cell["uar"]
-    return (
-        f"{100 * uar['estimate']:.1f} [{100 * uar['low']:.1f}, {100 * uar['high']:.1f}]\n"
-        f"{len(cell['classes'])} classes, chance {100 * cell['chance']:.1f}"
-    )
+    return f"{with_interval(cell['uar'])}\n{len(cell['classes'])} classes, chance {percent(cell['chance'])}"

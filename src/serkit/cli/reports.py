@@ -11,6 +11,7 @@ import typer
 from serkit.cli import options, warn
 from serkit.errors import unknown
 from serkit.terminal import screen, show
+from serkit.writing import percent, with_interval
 
 
 def report(
@@ -65,10 +66,9 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("commonest")
     for row in rows:
-        scores = [f"{100 * row[metric]['estimate']:.1f}" for metric in ("uar", "accuracy")]
-        interval = f" [{100 * row['uar']['low']:.1f}, {100 * row['uar']['high']:.1f}]"
         commonest = f"{row['commonest']['class']} {row['commonest']['share']:.0%}"
-        cells = [row["value"], str(row["n"]), scores[0] + interval, scores[1], f"{100 * row['ece']:.1f}"]
+        scores = [with_interval(row["uar"]), percent(row["accuracy"]["estimate"]), percent(row["ece"])]
+        cells = [row["value"], str(row["n"]), *scores]
         # As Text: rich would read brackets in a speaker's name as markup.
         table.add_row(*map(Text, [*cells, commonest]))
     console = screen()

@@ -12,6 +12,7 @@ from serkit.cli import options
 from serkit.cli.evaluate import parse_map
 from serkit.errors import UserError, unknown
 from serkit.terminal import note, screen, show
+from serkit.writing import percent, with_interval
 
 
 def robustness(
@@ -90,23 +91,18 @@ def _print(measured: Mapping[str, Any]) -> None:
     table.add_column("")
     for column in ("UAR %", "change in points", "accuracy %", "ECE %"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_row("as they are", _interval(clean["uar"]), "", *_others(clean))
+    table.add_row("as they are", with_interval(clean["uar"]), "", *_others(clean))
     for curve in measured["curves"].values():
         table.add_section()
         table.add_row(f"{curve['title']},\n{curve['axis']}")
         for point in curve["points"]:
-            change = _interval({**point["change"], "estimate": point["change"]["difference"]}, "+")
-            table.add_row(f"  {point['strength']}", _interval(point["uar"]), change, *_others(point))
+            change = with_interval({**point["change"], "estimate": point["change"]["difference"]}, "+")
+            table.add_row(f"  {point['strength']}", with_interval(point["uar"]), change, *_others(point))
     console.print(table)
     console.print(f"95 % intervals: {measured['interval']}", highlight=False)
     for flag in read(measured["flags"]):
         console.print(f"{flag.severity}: {flag.text}", highlight=False)
 
 
-def _interval(value: Mapping[str, float], sign: str = "") -> str:
-    estimate, low, high = (f"{100 * value[end]:{sign}.1f}" for end in ("estimate", "low", "high"))
-    return f"{estimate} [{low}, {high}]"
-
-
 def _others(point: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{100 * point['accuracy']['estimate']:.1f}", f"{100 * point['ece']:.1f}"
+    return percent(point["accuracy"]["estimate"]), percent(point["ece"])

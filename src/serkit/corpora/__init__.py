@@ -66,15 +66,14 @@ def load(name: str, folder: str | Path) -> Corpus:
     place = finding.on_disk(place) or place
     if (reason := finding.problem(place)) is not None:
         raise UserError(f"{place}: {reason} (corpus '{name}')")
-    corpus = reader.read(Path(place))
+    corpus: Corpus = reader.read(Path(place))
     if not corpus.utterances:
         passed_over = finding.summary(corpus.passed_over, companions=True)
         nothing = f"contains no recording of corpus '{name}'{'; ' if passed_over else ''}{passed_over}"
         raise UserError(f"{place}: {nothing}. {reader.LAYOUT}")
     for caution in corpus.cautions:
         warnings.warn(f"{place}: {caution}", CorpusWarning, stacklevel=2)
-    result: Corpus = corpus
-    return result
+    return corpus
 
 
 def load_all(specifications: Sequence[str]) -> list[Corpus]:

@@ -25,7 +25,7 @@ from serkit.windowing import Windowing
 _PROPERTIES = frozenset({"corpus", "id", "language", "sentence", "sex", "speaker"})
 
 # What `Item.id` writes behind the utterance's: only names of augmentations, since a file may be called `take+b`.
-_WINDOW, _COPY = re.compile(r"\[[-+.e\d]+\]$"), re.compile(rf"\+({'|'.join(augment.AUGMENTATIONS)})$")
+_WINDOW, _COPY = re.compile(r"\[[-+.e\d]+\]$"), re.compile(rf"\+({'|'.join(augment.AUGMENTATIONS)})(\{{.*\}})?$")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from serkit.errors import unknown
+from serkit.writing import percent
 
 # Perfect agreement has an infinite z, and an error of 0 has an infinite logarithm.
 _NEAR_ONE = 1 - 1e-12
@@ -75,7 +76,7 @@ class Metric:
         """
         if value is None:
             return ""
-        return f"{100 * value:{sign}.1f}" if self.unit == "%" else f"{value:{sign}.3f}"
+        return percent(value, sign) if self.unit == "%" else f"{value:{sign}.3f}"
 
     def amount(self, value: float | None) -> str:
         """Format a value with its unit: `50.0%`; None yields an empty text."""

@@ -109,10 +109,9 @@ class AntiTransfer(Method):
 
     def forward(self, model: Model, batch: Batch) -> Output:
         self._keep(model, True)
-        output = model(batch)
+        output: Output = model(batch)
         self._keep(model, self.validation)
-        result: Output = output
-        return result
+        return output
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         terms = self.supervised.loss(output, batch)

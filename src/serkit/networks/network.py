@@ -167,15 +167,14 @@ class Model(nn.Module):
         made = {
             view: output_of(model(batch), self.sources.get(view, "features")) for view, model in self.upstream.items()
         }
-        output = self.network(self.prepared(dataclasses.replace(batch, views={**batch.views, **made})))
+        output: Output = self.network(self.prepared(dataclasses.replace(batch, views={**batch.views, **made})))
         output.maps |= {view: x for view, x in made.items() if view in self.network.keep}
         output.predictions |= {
             target: scale(output.predictions[target])
             for target, scale in self.scales.items()
             if target in output.predictions
         }
-        result: Output = output
-        return result
+        return output
 
     def prepared(self, batch: Batch) -> Batch:
         """Normalise a batch that holds all views, as the network wants it."""

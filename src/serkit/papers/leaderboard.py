@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from serkit import papers
 from serkit.flags import read, verdict
@@ -19,6 +18,7 @@ from serkit.papers.pages import page as paper_page
 from serkit.papers.reproduced import ReproducedTable
 from serkit.papers.results import Results
 from serkit.runs.card import Card
+from serkit.writing import markdown_row, markdown_table, percent, with_interval
 
 COLUMNS = (
     "system",
@@ -104,7 +104,7 @@ def _group(group: Mapping[Path, Card], folder: Path) -> list[str]:
         constant = {f"always {card.scores['constant']['answer']}": card.scores["constant"] for card in clean.values()}
         lines += _rows(clean, folder)
         lines += [
-            _line([name, "", _percent(value["uar"]), _percent(value["accuracy"]), *[""] * (len(COLUMNS) - 4)])
+            markdown_row([name, "", percent(value["uar"]), percent(value["accuracy"]), *[""] * (len(COLUMNS) - 4)])
             for name, value in constant.items()
         ]
         lines.append("")
@@ -116,19 +116,18 @@ def _group(group: Mapping[Path, Card], folder: Path) -> list[str]:
 
 
 def _rows(cards: Mapping[Path, Card], folder: Path) -> list[str]:
-    rules = [":--" if name in _WORDS else "--:" for name in COLUMNS]
     rows = [row for path, card in cards.items() for row in _of_card(card, path, folder)]
-    return [_line(line) for line in (COLUMNS, rules, *rows)]
+    return markdown_table(COLUMNS, rows, _WORDS)
 
 
 def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
     """Yield the row of a card, and where it is about several corpora one for each."""
     scores, cost = card.scores, card.cost
-    seeds = [_percent(values["uar"]) for values in scores["seeds"]["each"].values()]
+    seeds = [percent(values["uar"]) for values in scores["seeds"]["each"].values()]
     yield [
         scores["system"],
         scores["protocol"],
-        *(_interval(scores[metric]) for metric in ("uar", "accuracy")),
+        *(with_interval(scores[metric]) for metric in ("uar", "accuracy")),
         ", ".join(seeds) if len(seeds) > 1 else "",
         f"{cost['parameters']:,}" if "parameters" in cost else "",
         _operations(cost["macs"]) if "macs" in cost else "",
@@ -139,7 +138,7 @@ def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
         f"[{path.stem}]({os.path.relpath(path, folder)})",
     ]
     for corpus, part in scores.get("corpora", {}).items():
-        values = [_interval(part[metric]) for metric in ("uar", "accuracy")]
+        values = [with_interval(part[metric]) for metric in ("uar", "accuracy")]
         yield [f"{corpus} of it ({part['n']})", "", *values, *[""] * (len(COLUMNS) - 4)]
 
 
@@ -148,7 +147,7 @@ def _made(path: Path, card: Card) -> list[str]:
     parts = [card.note]
     calibration = card.scores.get("calibration")
     if calibration:
-        before, after = (_percent(calibration["ece"][when]) for when in ("before", "after"))
+        before, after = (percent(calibration["ece"][when]) for when in ("before", "after"))
         parts.append(f"Calibration error {before} %, with temperatures fitted inside the folds {after} %.")
     if machine := card.run["machine"]:
         where = f"{machine['cores']} cores ({machine['processor']}), threads per fold: {card.run['threads']}"
@@ -222,15 +221,3 @@ def _wrapped(command: str) -> list[str]:
 
 def _operations(macs: float) -> str:
     return f"{macs:,}" if macs < 1e5 else f"{macs / 1e6:,.1f} M"
-
-
-def _interval(value: Mapping[str, Any]) -> str:
-    return f"{_percent(value['estimate'])} [{_percent(value['low'])}, {_percent(value['high'])}]"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

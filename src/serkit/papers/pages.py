@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 from serkit.flags import Flag
 from serkit.papers import Paper
 from serkit.papers.reproduced import Cell, Reproduced, ReproducedFigure, ReproducedRow, ReproducedTable
+from serkit.writing import markdown_row, percent, with_interval
 
 
 def page(paper: Paper, result: Reproduced) -> str:
@@ -29,16 +31,16 @@ def table(paper: Paper, result: ReproducedTable) -> str:
     lines += [f"Metric: {', '.join(called)}, in %, with 95 % interval. Seed {result.seed}."]
     lines += _changes(result)
     columns = ["row", "corpus", "metric", "published", *protocols, *costs]
-    lines += ["", _line(columns), "|---|---|---|" + "---:|" * (len(columns) - 3)]
+    lines += ["", markdown_row(columns), "|---|---|---|" + "---:|" * (len(columns) - 3)]
     for row in result.rows:
         cost = _cost(row)[-len(costs) :]
         for name in dict.fromkeys([*metrics, *(key for cell in row.measured.values() for key in cell.recalls)]):
             cells = [_cell(row.measured.get(protocol), name) for protocol in protocols]
             published = row.published.get(name)
             shown = [name if name in metrics else f"recall of {name}", "" if published is None else f"{published:.2f}"]
-            lines.append(_line([row.label, row.corpus, *shown, *cells, *cost]))
+            lines.append(markdown_row([row.label, row.corpus, *shown, *cells, *cost]))
     for corpus, metric, values in _majority(result):
-        lines.append(_line(["majority class", corpus, metric, "", *values, *([""] * len(costs))]))
+        lines.append(markdown_row(["majority class", corpus, metric, "", *values, *([""] * len(costs))]))
     lines += ["", "MACs: multiply-adds of one item, convolutions and matrix products, each counted once."]
     lines += ["Training: time that the folds of all protocols shown took, stages shared with other rows included."]
     lines += _elsewhere(result)
@@ -78,19 +80,13 @@ def _notes(paper: Paper, result: Reproduced, flags: Mapping[str, list[Flag]]) ->
     return [*notes, *[f"- {remark}" for remark in paper.paper.remarks], ""]
 
 
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _cell(measured: Cell | None, name: str) -> str:
     """Return the text of a metric with its interval, or of a class's recall."""
     if measured is None:
         return "not run"
     if name in measured.values:
-        value = measured.values[name]
-        return f"{100 * value.estimate:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
-    recall = measured.recalls.get(name)
-    return "" if recall is None else f"{100 * recall:.1f}"
+        return with_interval(asdict(measured.values[name]))
+    return percent(measured.recalls.get(name))
 
 
 def _majority(result: ReproducedTable) -> Iterator[tuple[str, str, list[str]]]:
@@ -103,19 +99,19 @@ def _majority(result: ReproducedTable) -> Iterator[tuple[str, str, list[str]]]:
                 for protocol in result.protocols
             ]
             if any(value is not None for value in values):
-                yield corpus, metric, ["" if value is None else f"{100 * value:.1f}" for value in values]
+                yield corpus, metric, [percent(value) for value in values]
 
 
 def _elsewhere(result: ReproducedTable) -> list[str]:
     """Lay out the values published for corpora that were not run, which may be all that the paper has."""
     if not result.elsewhere:
         return []
-    lines = ["", "Published for corpora that were not run:", "", _line(["row", "corpus", "metric", "published"])]
+    lines = ["", "Published for corpora that were not run:", "", markdown_row(["row", "corpus", "metric", "published"])]
     lines.append("|---|---|---|---:|")
     for row in result.elsewhere:
         for name, value in row.published.items():
             shown = name if name in result.metrics else f"recall of {name}"
-            lines.append(_line([row.label, row.corpus, shown, f"{value:.2f}"]))
+            lines.append(markdown_row([row.label, row.corpus, shown, f"{value:.2f}"]))
     return lines
 
 

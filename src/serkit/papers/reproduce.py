@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from serkit import systems
 from serkit.atomic import write_json, write_text
@@ -17,6 +17,7 @@ from serkit.papers.pages import page
 from serkit.papers.reproduced import (
     Cell,
     DrawnRow,
+    Heading,
     Published,
     Reproduced,
     ReproducedFigure,
@@ -78,23 +79,23 @@ def reproduce(
     changes = _by_row(artefact, sets, chosen)
     loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
     frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also)
-    common: _Common = {
-        "paper": paper.paper.name,
-        "artefact": artefact.name,
-        "title": artefact.title,
-        "sets": list(sets),
-        "seed": seed,
-        "not_run": {row.label: row.not_run for row in artefact.rows if row.not_run},
-    }
+    heading = Heading(
+        paper=paper.paper.name,
+        artefact=artefact.name,
+        title=artefact.title,
+        sets=list(sets),
+        seed=seed,
+        not_run={row.label: row.not_run for row in artefact.rows if row.not_run},
+    )
     ordered = sorted(corpora, key=lambda corpus: corpus.name)
     groups = {"+".join(corpus.name for corpus in ordered): ordered}
     if not artefact.together:
         groups = {corpus.name: [corpus] for corpus in corpora}
     result: Reproduced
     if isinstance(artefact, Figure):
-        result = _figure(artefact, chosen, groups, protocols, frame, common)
+        result = _figure(artefact, chosen, groups, protocols, frame, heading)
     else:
-        result = _table(artefact, chosen, groups, protocols or artefact.protocols, frame, common)
+        result = _table(artefact, chosen, groups, protocols or artefact.protocols, frame, heading)
     write_json(folder / f"{artefact.name}.json", result.to_dict())
     write_text(folder / f"{artefact.name}.md", page(paper, result))
     return result
@@ -125,17 +126,6 @@ def _concerns(system: System, override: str) -> bool:
     table, _, rest = override.partition("=")[0].strip().partition(".")
     known = {"stages": {"*", *(stage.name for stage in system.stages)}, "views": set(system.views)}
     return table not in known or rest.partition(".")[0] in known[table]
-
-
-class _Common(TypedDict):
-    """What tables and figures have in common (see `serkit.papers.reproduced`)."""
-
-    paper: str
-    artefact: str
-    title: str
-    sets: list[str]
-    seed: int
-    not_run: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -215,7 +205,7 @@ def _table(
     groups: Mapping[str, Sequence[Corpus]],
     protocols: Sequence[str],
     frame: _Frame,
-    common: _Common,
+    heading: Heading,
 ) -> ReproducedTable:
     rows = []
     for row in [*table.rows, *BASELINES]:
@@ -244,7 +234,7 @@ def _table(
         if name not in groups
     ]
     metrics: dict[str, str] = dict(table.metrics.items())
-    return ReproducedTable(**common, metrics=metrics, protocols=list(protocols), rows=rows, elsewhere=elsewhere)
+    return ReproducedTable(**dict(heading), metrics=metrics, protocols=list(protocols), rows=rows, elsewhere=elsewhere)
 
 
 def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path, sizes: Mapping[str, int]) -> Cell:
@@ -270,7 +260,7 @@ def _figure(
     groups: Mapping[str, Sequence[Corpus]],
     protocols: Sequence[str],
     frame: _Frame,
-    common: _Common,
+    heading: Heading,
 ) -> ReproducedFigure:
     if len(protocols) > 1:
         raise UserError(f"a figure is drawn under one protocol; received {', '.join(protocols)}")
@@ -290,7 +280,7 @@ def _figure(
         frame.report(f"drawing {pictures[corpus]}")
         numbers[corpus] = draw(ran, frame.folder / pictures[corpus])
     return ReproducedFigure(
-        **common,
+        **dict(heading),
         kind=figure.kind,
         options=dict(figure.options),
         protocol=protocol,

@@ -78,7 +78,7 @@ class ReproducedRow(Published):
     measured: dict[str, Cell]
 
 
-class _Reproduced(_Record):
+class Heading(_Record):
     """What tables and figures have in common.
 
     Args:
@@ -113,7 +113,7 @@ class _Reproduced(_Record):
         return self.model_dump(mode="json")
 
 
-class ReproducedTable(_Reproduced):
+class ReproducedTable(Heading):
     """A table.
 
     Args:
@@ -137,7 +137,7 @@ class DrawnRow(_Flagged):
     command: str
 
 
-class ReproducedFigure(_Reproduced):
+class ReproducedFigure(Heading):
     """A figure.
 
     Args:

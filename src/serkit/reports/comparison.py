@@ -18,6 +18,7 @@ from serkit.evaluation.repeats import Effect, over_folds, over_seeds
 from serkit.evaluation.scores import Row
 from serkit.evaluation.task import Classes, Numbers, Task
 from serkit.runs.folder import RunFolder
+from serkit.writing import markdown_table
 
 #: Keys that a row may lack.
 _AGAINST = ("difference", "difference_low", "difference_high", "p", "permutation", "p_holm", "seeds", "folds")
@@ -150,9 +151,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Format the rows of `table` as a Markdown table with notes below."""
     words, head = {"target", "run", "system", "protocol"}, columns(rows)
-    lines = [head, [":--" if name in words else "--:" for name in head], *map(cells, rows)]
-    text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-    return "\n".join([*text, "", *notes(rows)]) + "\n"
+    return "\n".join([*markdown_table(head, map(cells, rows), words), "", *notes(rows)]) + "\n"
 
 
 def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from serkit.reports.plots import save
 from serkit.runs.cross import rows
+from serkit.writing import percent
 
 #: Width of a cell, in inches.
 _CELL = 1.45
@@ -48,7 +49,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
 def _texts(cell: Mapping[str, Any]) -> tuple[str, str, str]:
     uar = cell["uar"]
     return (
-        f"{100 * uar['estimate']:.1f}",
-        f"{100 * uar['low']:.1f} to {100 * uar['high']:.1f}",
-        f"chance {100 * cell['chance']:.1f} ({len(cell['classes'])} classes)",
+        percent(uar["estimate"]),
+        f"{percent(uar['low'])} to {percent(uar['high'])}",
+        f"chance {percent(cell['chance'])} ({len(cell['classes'])} classes)",
     )

@@ -10,6 +10,7 @@ from serkit.emotions import merge
 from serkit.evaluation.metrics import METRICS
 from serkit.evaluation.scores import rows
 from serkit.evaluation.task import TASKS
+from serkit.writing import markdown_table
 
 _USE = """\
 ## Intended use
@@ -257,8 +258,7 @@ def _how_to(bundle: Mapping[str, Any]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, [":--"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(markdown_table(head, [[_plain(cell) for cell in row] for row in rows], head))
 
 
 def _codes(labels: Sequence[str]) -> str:

@@ -16,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from serkit.errors import unknown
+from serkit import augment
+from serkit.errors import UserError, unknown
 from serkit.protocols.protocol import Protocol
 from serkit.text import clean
 from serkit.windowing import Windowing
@@ -45,6 +46,22 @@ class Named(BaseModel):
         return dict(self.model_extra or {})
 
 
+def _as_copy(value: Any) -> Any:
+    """Return the text of an augmentation that is chosen with options, once it is sure that it can be made."""
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        value = augment.describe(value["name"], {key: option for key, option in value.items() if key != "name"})
+    if isinstance(value, str):
+        try:
+            augment.build(value)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+#: An augmentation by name, with or without options: `"noise"`, `{ name = "noise", low = 0, high = 5 }`.
+Copy = Annotated[str, BeforeValidator(_as_copy)]
+
+
 class Items(Table):
     """How utterances are cut (see `serkit.data.items.Windowing`)."""
 
@@ -65,7 +82,7 @@ class Replacement(Table):
     `validation` says whether those of the validation part are replaced too, as a paper may do.
     """
 
-    name: str
+    name: Copy
     corpora: list[str] = []
     share: float = Field(1.0, ge=0, le=1)
     validation: bool = False
@@ -108,7 +125,7 @@ class Data(Table):
     map: dict[Text, Text] = {}
     where: dict[Text, Annotated[Any, AfterValidator(_cleaned)]] = {}
     items: Items = Items()
-    copies: list[str] = []
+    copies: list[Copy] = []
     replace: Replacement | None = None
     sample: dict[Text, dict[Text, Annotated[int, Field(ge=0)]]] = {}
     sample_seed: int = Field(0, ge=0)

@@ -1,0 +1,49 @@
+"""How figures and table rows are written for people: percentages, intervals, Markdown rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+
+def percent(value: float | None, sign: str = "") -> str:
+    """Write a share in percent, without the sign `%`; no value is an empty text.
+
+    >>> percent(0.8182), percent(-0.02, "+"), percent(None)
+    ('81.8', '-2.0', '')
+    """
+    return "" if value is None else f"{100 * value:{sign}.1f}"
+
+
+def with_interval(value: Mapping[str, float], sign: str = "") -> str:
+    """Write a share with its confidence interval, in percent.
+
+    Args:
+        value: `estimate`, `low` and `high`.
+        sign: `+` writes the sign of positive values too.
+
+    >>> with_interval({"estimate": 0.5, "low": 0.425, "high": 0.6})
+    '50.0 [42.5, 60.0]'
+    """
+    return f"{percent(value['estimate'], sign)} [{percent(value['low'], sign)}, {percent(value['high'], sign)}]"
+
+
+def markdown_row(cells: Iterable[str]) -> str:
+    """Write a row of a Markdown table.
+
+    >>> markdown_row(["a|b", "c"])
+    '| a\\\\|b | c |'
+    """
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: Iterable[str] = ()) -> list[str]:
+    """Write a Markdown table: its lines.
+
+    Args:
+        head: names of the columns.
+        rows: cells by column.
+        words: names of the columns that hold words, which are aligned left; the others hold figures.
+    """
+    left = set(words)
+    rules = [":--" if name in left else "--:" for name in head]
+    return [markdown_row(row) for row in (head, rules, *rows)]
