@@ -1,4 +1,4 @@
-"""Flags: what makes a score less than it seems, stored with it."""
+"""Flags: reasons why a score may be too optimistic. They are stored with the score."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
-#: A leak; what is not kept apart or could not be checked; what only has to be known.
+#: A leak; a possible leak, or one that could not be checked; a fact to know.
 Severity = Literal["leak", "caution", "note"]
 
 #: Worst first.
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 _VERDICTS = {
-    "leak": "Leak found: scores on these test parts say too much",
-    "caution": "No leak found, but not everything is kept apart or could be checked",
+    "leak": "Leak found: scores on these test parts are too optimistic",
+    "caution": "No leak found, but some groups are shared or could not be checked",
     "good": "No leak found",
 }
 
 
 @dataclass(frozen=True)
 class Flag:
-    """One thing to know about scores.
+    """A fact to know about scores.
 
     Args:
-        kind: what it is about, e.g. `speaker`, `unknown sentence` or `protocol`.
-        severity: how much it speaks against the scores.
+        kind: subject of the flag, e.g. `speaker`, `unknown sentence` or `protocol`.
+        severity: severity of the flag.
         text: one line for people.
     """
 
@@ -35,12 +35,12 @@ class Flag:
     text: str
 
     def to_dict(self) -> dict[str, str]:
-        """Return it as `scores.json` holds it."""
+        """Return the flag in the form of `scores.json`."""
         return asdict(self)
 
     @classmethod
     def read(cls, entry: str | Mapping[str, str]) -> Flag:
-        """Return a flag of `scores.json`; older files hold its text alone.
+        """Return a flag of `scores.json`; older files hold only its text.
 
         >>> Flag.read("speaker leak: 1 of 1 folds share speakers")
         Flag(kind='speaker', severity='leak', text='speaker leak: 1 of 1 folds share speakers')
@@ -56,8 +56,8 @@ class Flag:
         return cls("other", "caution", entry)
 
 
-#: How the texts of files that hold nothing else begin, with kind and severity. What is not known to be harmless is a
-#: caution. Actors of a corpus say the same sentences by design; to share them, or not to know it, is no fault.
+#: Beginnings of the texts in older files, with kind and severity. A text that is not known to be harmless is a caution.
+#: Shared or unknown sentences are notes, because the actors of a corpus say the same sentences by design.
 _TEXTS: Mapping[str, tuple[str, Severity]] = {
     "sentences shared": ("sentence", "note"),
     "sessions shared": ("session", "caution"),
@@ -81,12 +81,12 @@ def read(entries: Iterable[str | Mapping[str, str]]) -> list[Flag]:
 
 
 def worst_first(flags: Iterable[Flag]) -> list[Flag]:
-    """Sort flags by severity; those of one severity keep their order."""
+    """Sort flags by severity; flags of equal severity keep their order."""
     return sorted(flags, key=lambda flag: SEVERITIES.index(flag.severity))
 
 
 def verdict(flags: Sequence[Flag]) -> tuple[str, str]:
-    """Return `leak`, `caution` or `good`, and the same as a sentence."""
+    """Return `leak`, `caution` or `good`, and the verdict as a sentence."""
     worst = min((flag.severity for flag in flags), key=SEVERITIES.index, default="note")
     kind = "good" if worst == "note" else worst
     return kind, _VERDICTS[kind]

@@ -72,10 +72,10 @@ def test_channels_and_models_are_chosen(client, tmp_path, noise):
     ("query", "status", "message"),
     [
         ({"model": "toi"}, 404, "unknown model 'toi'. Did you mean 'toy'? Available: toy, twin"),
-        ({"channel": 1}, 422, "recording: no channel 1; it has 1, counted from 0"),
-        ({"channel": -1}, 422, "channel '-1': neither a number from 0 nor 'egg'"),
-        ({"channel": "left"}, 422, "channel 'left': neither a number from 0 nor 'egg'"),
-        ({"channel": "egg"}, 422, "bundle 'toy' listens to speech only: channel 'egg' is not for it"),
+        ({"channel": 1}, 422, "recording: has no channel 1; it has 1, counted from 0"),
+        ({"channel": -1}, 422, "channel must be a number from 0, or 'egg', got '-1'"),
+        ({"channel": "left"}, 422, "channel must be a number from 0, or 'egg', got 'left'"),
+        ({"channel": "egg"}, 422, "bundle 'toy' reads speech only, not channel 'egg'"),
         ({"channel": "9" * 5000}, 422, "channel is '999"),
     ],
 )

@@ -44,8 +44,8 @@ def test_silence_that_expands_is_refused_by_its_header(client):
         ({"longest": 2.0}, 2.5, 16000, 1, 413, "lasts 2 s; the maximum is 2 s"),
         ({"shortest": 0.5}, 0.4, 16000, 1, 422, "lasts 0.4 s; the minimum is 0.5 s"),
         ({"channels": 1}, 1.0, 16000, 2, 422, "has 2 channels; the maximum is 1"),
-        ({"lowest_rate": 8001}, 1.0, 8000, 1, 422, "a sampling rate of 8000 Hz; 8001 to 192000 Hz"),
-        ({"highest_rate": 15999}, 1.0, 16000, 1, 422, "a sampling rate of 16000 Hz; 4000 to 15999 Hz"),
+        ({"lowest_rate": 8001}, 1.0, 8000, 1, 422, "has a sampling rate of 8000 Hz; 8001 to 192000 Hz"),
+        ({"highest_rate": 15999}, 1.0, 16000, 1, 422, "has a sampling rate of 16000 Hz; 4000 to 15999 Hz"),
         ({"body": 20000}, 1.0, 16000, 1, 413, "the body is larger than 0.02 MB"),
     ],
 )

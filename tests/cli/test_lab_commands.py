@@ -59,9 +59,9 @@ def test_train_prints_intervals_majority_and_flags(trained, table, capsys):
     described = json.loads((trained / "run.json").read_text())
     assert f"content: table {described['content']['table']}" in printed.out
     assert f"folds: 2, hash {described['splits']}; seeds: 0;" in printed.out
-    assert "2 of 2 folds were done before" in printed.err
+    assert "2 of 2 folds are already done" in printed.err
     assert run([*arguments, "--jobs", "1"]) == 2
-    assert "holds a run already; take it up with --resume" in capsys.readouterr().err
+    assert "already holds a run; continue it with --resume" in capsys.readouterr().err
 
 
 def test_the_exported_recogniser_works_where_the_lab_cannot_be_imported(exported, table):
@@ -213,7 +213,7 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
             "with target 'valence'. Targets: emotion",
         ),
         (["train", "compact-cnn", "--corpus", "TABLE", "--protocol", "leave-one-session-out"], "session"),
-        (["export", "nowhere", "--out", "x"], "nowhere: no finished run"),
+        (["export", "nowhere", "--out", "x"], "nowhere: holds no finished run"),
         (["evaluate", "nobody", "--corpus", "TABLE"], "unknown bundle 'nobody'"),
         (["evaluate", "nobody", "--corpus", "TABLE", "--out", "no/x.csv"], "no/x.csv: its folder does not exist"),
         (["features", "log_mell", "x.wav", "--out", "x.csv"], "unknown feature 'log_mell'. Did you mean 'log_mel'?"),

@@ -121,7 +121,7 @@ def test_a_missing_file_among_others_is_a_failure(run, folder, capsys):
         (["empty"], "empty: contains no recording; looked for .3gp"),
         (["calls", "--model", "tpy"], "unknown bundle 'tpy'. Did you mean 'toy'?"),
         (["calls", "--channel", "left"], "--channel must be a number from 0, or 'egg', got 'left'"),
-        (["calls", "--channel", "egg"], "bundle 'toy' listens to speech only"),
+        (["calls", "--channel", "egg"], "bundle 'toy' reads speech only"),
         (["calls", "--resume"], "--resume requires --out FILE and --format jsonl or csv"),
         (
             ["calls", "--resume", "--out", "x.json", "--format", "json"],
@@ -149,7 +149,7 @@ def test_wrong_requests(run, folder, tmp_path, capsys, arguments, text):
 
 def test_a_channel_the_files_lack(run, folder, capsys):
     assert run("calls/b.wav", "--channel", "1", "--format", "jsonl") == 1
-    assert "no channel 1; it has 1" in json.loads(capsys.readouterr().out)["error"]
+    assert "has no channel 1; it has 1" in json.loads(capsys.readouterr().out)["error"]
 
 
 def test_warnings_go_to_stderr_and_into_the_answer(run, tmp_path, capsys):

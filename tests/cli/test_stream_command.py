@@ -98,7 +98,7 @@ def test_interrupted(run, monkeypatch, capsys):
         (["--source", "-", "--rate", "1"], "--rate"),
         (["--source", "-", "--channels", "5000"], "--channels"),
         (["--source", "call.wav", "--window", "5"], "window 5 s"),
-        (["--source", "call.wav", "--channel", "3"], "no channel 3; it has 1"),
+        (["--source", "call.wav", "--channel", "3"], "has no channel 3; it has 1"),
     ],
 )
 def test_wrong_requests(run, capsys, arguments, text):

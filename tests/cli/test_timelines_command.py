@@ -141,8 +141,8 @@ def test_a_silent_recording(run, tmp_path, capsys):
     ("arguments", "text"),
     [
         (["calls", "--format", "srt"], "--format srt holds one recording; give --out FOLDER for 2 recordings"),
-        (["calls", "--hop", "0"], "hop 0 s: at least 0.05 s is wanted"),
-        (["calls", "--window", "5"], "window 5 s: bundle 'toy' hears 1 s at once at most"),
+        (["calls", "--hop", "0"], "hop must be at least 0.05 s, got 0 s"),
+        (["calls", "--window", "5"], "window 5 s exceeds the maximum of 1 s of bundle 'toy'"),
         (["calls", "--detector", "ear"], "unknown detector 'ear'"),
         (["calls/a.wav", "--plot", "a.jpg"], "--plot must end in .png, got 'a.jpg'"),
         (["calls/a.wav", "--plot", "none/a.png"], "a.png: its folder does not exist"),

@@ -149,7 +149,7 @@ def test_runs_that_do_not_match_are_refused(make):
         compare(a, make([0, 1], [0, 1], ids=["x/1", "x/9"]))
     assert "2 of 3 are only in the first, 1 of 2 only in the second" in str(error.value)
     assert "('x/2' of repeat 1 and 'x/9' of repeat 1)" in str(error.value)
-    with pytest.raises(UserError, match="disagree about the truth of 1 of 3 predictions \\(first: 'x/3'\\)"):
+    with pytest.raises(UserError, match="the runs have different labels for 1 of 3 predictions \\(first: 'x/3'\\)"):
         compare(a, make([0, 1, 1], [0, 1, 2], ids=["x/1", "x/2", "x/3"]))
     with pytest.raises(UserError, match="different classes cannot be compared: a, b, c, d and a, b, c"):
         compare(a, make([0, 1, 2], [0, 1, 2], ids=["x/1", "x/2", "x/3"], classes="abc"))

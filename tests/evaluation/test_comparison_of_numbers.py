@@ -76,7 +76,7 @@ def test_other_utterances_labels_or_targets_are_refused():
         compare(a, dataclasses.replace(made(1.0), targets=("arousal",)))
     with pytest.raises(UserError, match="do not hold the same predictions"):
         compare(a, made(1.0).select(np.arange(50)))
-    with pytest.raises(UserError, match="disagree about the truth of 60 of 60"):
+    with pytest.raises(UserError, match="the runs have different labels for 60 of 60"):
         compare(a, dataclasses.replace(made(1.0), truth=a.truth + 1))
 
 

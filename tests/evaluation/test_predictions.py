@@ -81,12 +81,12 @@ HEADER = "id,speaker,corpus,fold,seed,truth,predicted,p_a,p_b\n"
         ("", "not a table of predictions"),
         ("id,truth\n", "not a table of predictions; its columns are 'id, truth'"),
         ("id,speaker,corpus,fold,seed,truth,predicted\n", "then one p_<class> for each class"),
-        (HEADER, "no predictions in it, only a header"),
+        (HEADER, "has no predictions, only a header"),
         (HEADER + "x/1,s,x,1,0,a,a,0.9,0.1\nx/2,s,x,1,0,a,a,0.9\n", "line 3: 8 values instead of 9"),
         (HEADER + "x/1,s,x,1,0,c,a,0.9,0.1\n", "line 2: class 'c' has no column p_c"),
         (HEADER + "x/1,s,x,1,0,a,a,0.9,much\n", "line 2: not a number"),
         (HEADER + "x/1,s,x,one,0,a,a,0.9,0.1\n", "line 2: not a number"),
-        (HEADER + "x/1,s,x,1,0,a,b,0.9,0.1\n", "line 2: predicted is 'b', but another class is likelier"),
+        (HEADER + "x/1,s,x,1,0,a,b,0.9,0.1\n", "line 2: predicted is 'b', but another class is more probable"),
         (HEADER + "x/1,s,x,1,0,a,a,0.9,0.2\n", "probabilities of 'x/1' are [0.9, 0.2]; they must be >= 0"),
         (HEADER + "x/1,s,x,1,0,a,a,nan,0.2\n", "they must be >= 0 and sum to 1"),
         (HEADER + "x/1,s,x,1,0,a,a,1.5,-0.5\n", "they must be >= 0 and sum to 1"),
@@ -104,7 +104,7 @@ def test_missing_and_binary_files_are_refused(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         Predictions.load(tmp_path / "none.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="cannot be read as a table of predictions"):
+    with pytest.raises(UserError, match="is not a table of predictions"):
         Predictions.load(tmp_path / "binary.csv")
 
 

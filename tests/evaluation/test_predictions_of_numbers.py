@@ -47,7 +47,7 @@ def test_parts_are_chosen_and_joined():
         ({"ids": (), "speakers": ()}, "no predictions"),
         ({"values": np.zeros((3, 1))}, "2 targets"),
         ({"seeds": np.zeros(2)}, "one value for each of the 3 ids"),
-        ({"values": np.array([[0.0, 0.0], [0.0, np.inf], [0.0, 0.0]])}, "predicted for 'one/b'.*not finite"),
+        ({"values": np.array([[0.0, 0.0], [0.0, np.inf], [0.0, 0.0]])}, "prediction of 'one/b' must be finite, got "),
     ],
 )
 def test_what_cannot_be(changes, message):
@@ -62,7 +62,7 @@ def test_what_cannot_be(changes, message):
         (lambda text: text.splitlines()[0], "only a header"),
         (lambda text: text.replace("2.5\n", "2.5,1\n"), "line 3: 10 values instead of 9"),
         (lambda text: text.replace("0.2,2.5", "0.2,high"), "line 3: not a number"),
-        (lambda text: text.replace("0.2,2.5", "0.2,"), "predicted for 'one/b'"),
+        (lambda text: text.replace("0.2,2.5", "0.2,"), "prediction of 'one/b'"),
     ],
 )
 def test_broken_files_are_refused(tmp_path, change, message):

@@ -87,4 +87,4 @@ def test_small_slices_carry_warnings():
     assert row["warnings"] == ["only 12 utterances", "only 2 speakers", "fewer than 5 of loud"]
     calm = predictions.select(predictions.truth == 0)
     [row] = slices(calm, utterances, measured)["language"]
-    assert row["warnings"] == ["none of loud: UAR is over the other classes"]
+    assert row["warnings"] == ["none of loud: UAR covers the other classes"]

@@ -303,9 +303,9 @@ def test_an_item_without_the_padding_of_others():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layers": []}, "layers is a list of convolutions"),
-        ({"layers": "conv2"}, "layers is a list of convolutions"),
-        ({"beta": -1}, "beta must be 0 or more, not -1"),
+        ({"layers": []}, "layers must be a list of convolutions"),
+        ({"layers": "conv2"}, "layers must be a list of convolutions"),
+        ({"beta": -1}, "beta must be at least 0, got -1"),
         ({"form": "papr"}, "unknown form 'papr'. Did you mean 'paper'"),
         ({"activation": "none"}, "unknown activation 'none'"),
     ],
@@ -321,11 +321,13 @@ def test_networks_that_do_not_fit():
         prepared(model, None, SimpleNamespace(finished={"speaker": None}))
     with pytest.raises(UserError, match="unknown layer of Vgg16 'conv14'"):
         prepared(model, vgg(1), layers=["conv14"])
-    with pytest.raises(UserError, match="both need the same input"):
+    with pytest.raises(UserError, match="give both the same input"):
         prepared(model, vgg(1, (4, 64, 32)))
     extractor = vgg(1, channels=[8, 8, 4, 4, 4])
     for index in (None, torch.tensor([0, 1])):
-        with pytest.raises(UserError, match="conv2 of extractor 'word' has 8 channels, that of the network to train 4"):
+        with pytest.raises(
+            UserError, match="conv2 of extractor 'word' has 8 channels, but that of the network to train has 4"
+        ):
             term(prepared(model, extractor), model, batch_of(images(), index))
 
 
@@ -350,5 +352,5 @@ def test_layers_are_those_of_the_stage_it_starts_from():
     method = methods.build("anti_transfer", extractor="word", form="reference")
     method.prepare(vgg(0), started(first=first, second=({"layers": ["conv4"]}, "first")))
     assert method.maps == {"conv4": "conv4.input"}
-    with pytest.raises(UserError, match="layers is missing, and the stage starts from second, which has none either"):
+    with pytest.raises(UserError, match=r"layers is missing here and in the stage it starts from \(second\)"):
         methods.build("anti_transfer", extractor="word").prepare(vgg(0), started(second=({}, "a run")))

@@ -138,7 +138,7 @@ def test_each_target_has_a_distribution_of_its_own():
 
 
 def test_features_of_another_size():
-    message = "method 'feature_distillation': the features of teacher 'large' have size 4, the student's 3; give both"
+    message = "'feature_distillation': the features of teacher 'large' have size 4, but the student's have 3; give both"
     with pytest.raises(UserError, match=message):
         terms(prepared([[0.0] * 4] * 3))
 
@@ -157,10 +157,10 @@ def test_logits_of_other_classes(theirs):
     ("options", "message"),
     [
         ({}, "method 'feature_distillation': .*'teacher'"),
-        ({"teacher": "t", "alpha": 1.1}, r"alpha must lie in \[0, 1\], not 1.1"),
-        ({"teacher": "t", "alpha": math.nan}, "alpha must lie"),
-        ({"teacher": "t", "tau": 0}, "tau must be above 0, not 0"),
-        ({"teacher": "t", "tau": math.inf}, "tau must be above 0, not inf"),
+        ({"teacher": "t", "alpha": 1.1}, "alpha must be from 0 to 1, got 1.1"),
+        ({"teacher": "t", "alpha": math.nan}, "alpha must be from 0 to 1, got nan"),
+        ({"teacher": "t", "tau": 0}, "tau must be above 0, got 0"),
+        ({"teacher": "t", "tau": math.inf}, "tau must be above 0, got inf"),
         ({"teacher": "t", "kl_direction": "student"}, "unknown kl_direction 'student'"),
         ({"teacher": "t", "reduction": "avg"}, "unknown reduction 'avg'. .*Available: batchmean, mean, sum"),
         ({"teacher": "t", "on": "logit"}, "unknown on 'logit'. Did you mean 'logits'"),

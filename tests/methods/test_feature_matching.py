@@ -83,7 +83,7 @@ def test_what_a_step_changes(cross_entropy):
 
 
 def test_features_of_another_size():
-    with pytest.raises(UserError, match="features of teacher 'large' have size 3, the student's 2; give both"):
+    with pytest.raises(UserError, match="features of teacher 'large' have size 3, but the student's have 2; give both"):
         loss(prepared([[0.0] * 3] * 3))
 
 
@@ -91,8 +91,8 @@ def test_features_of_another_size():
     ("options", "message"),
     [
         ({}, "method 'feature_matching': .*'teacher'"),
-        ({"teacher": "t", "weight": -1.0}, "weight must be 0 or more, not -1.0"),
-        ({"teacher": "t", "weight": math.nan}, "weight must be 0 or more, not nan"),
+        ({"teacher": "t", "weight": -1.0}, "weight must be at least 0, got -1.0"),
+        ({"teacher": "t", "weight": math.nan}, "weight must be at least 0, got nan"),
         ({"teacher": "t", "weight": 0, "cross_entropy": False}, "weight = 0 without cross_entropy leaves nothing"),
         ({"teachr": "t"}, "unknown option of method 'feature_matching' 'teachr'. Did you mean 'teacher'"),
     ],

@@ -69,8 +69,8 @@ def test_class_weights():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gamma": -1.0}, "gamma must be 0 or more, not -1.0"),
-        ({"gamma": math.nan}, "gamma must be 0 or more, not nan"),
+        ({"gamma": -1.0}, "gamma must be at least 0, got -1.0"),
+        ({"gamma": math.nan}, "gamma must be at least 0, got nan"),
         ({"class_weights": "balance"}, "unknown class_weights 'balance'. Did you mean 'balanced'"),
         ({"label_smoothing": 0.1}, "unknown option of method 'focal' 'label_smoothing'"),
     ],

@@ -91,9 +91,9 @@ def test_the_reconstruction_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": -1.0}, "alpha must be 0 or more, not -1.0"),
-        ({"beta_vad": math.inf}, "beta_vad must be 0 or more, not inf"),
-        ({"alpha": 0, "beta": 0}, "leave nothing to minimise"),
+        ({"alpha": -1.0}, "alpha must be at least 0, got -1.0"),
+        ({"beta_vad": math.inf}, "beta_vad must be at least 0, got inf"),
+        ({"alpha": 0, "beta": 0}, "leave nothing to minimize"),
     ],
 )
 def test_options(options, message):
@@ -104,7 +104,7 @@ def test_options(options, message):
 def test_networks_and_labels_that_do_not_fit():
     with pytest.raises(UserError, match="no heads; set heads = true, or beta = 0"):
         prepared(model(heads=False))
-    with pytest.raises(UserError, match="trains network 'rh_emo', not Linear"):
+    with pytest.raises(UserError, match="requires network 'rh_emo', got Linear"):
         prepared(Model(networks.build("linear", {"x": (3,)}, {"emotion": 2})))
-    with pytest.raises(UserError, match="'high' is a value of target 'valence'; a number is wanted"):
+    with pytest.raises(UserError, match="target 'valence' must be a number, got 'high'"):
         prepared(classes={"valence": ["high", "low"]})

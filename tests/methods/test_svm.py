@@ -140,7 +140,7 @@ def test_many_more_inputs_than_items():
 
 
 def test_one_class_is_refused():
-    with pytest.raises(UserError, match="method 'svm': 1 class of 'emotion' in the training part, 2 are needed"):
+    with pytest.raises(UserError, match="method 'svm': 1 class of 'emotion' in the training part; 2 are required"):
         fit(problem(labels=[1] * 20, count=20))
 
 
@@ -278,16 +278,16 @@ def test_the_order_of_the_views_makes_no_difference():
 
 def test_it_needs_a_linear_network():
     model = Model(networks.build("cnn", {"mel": (8, None)}, {"emotion": 2}))
-    with pytest.raises(UserError, match="method 'svm' makes the weights of network 'linear'; the stage's is Cnn"):
+    with pytest.raises(UserError, match="method 'svm' requires network 'linear', got Cnn"):
         methods.build("svm").prepare(model, SimpleNamespace(training=[], seed=0))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"c": 0.0}, "c must be above 0, or a list of such numbers, not 0.0"),
-        ({"c": [1.0, -1.0]}, "c must be above 0"),
-        ({"c": []}, "c must be above 0"),
+        ({"c": 0.0}, "c must be a number above 0, or a list of such numbers, got 0.0"),
+        ({"c": [1.0, -1.0]}, "c must be a number above 0, or a list of such numbers"),
+        ({"c": []}, "c must be a number above 0, or a list of such numbers"),
         ({"kind": "ovo"}, "unknown kind 'ovo'. Did you mean 'ovr'"),
         ({"class_weights": "balance"}, "unknown class_weights 'balance'"),
     ],

@@ -114,7 +114,7 @@ def test_processes_that_cannot_start_are_an_error_and_no_loop(toy, tmp_path, noi
     )
     found = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
     assert found.stdout == (
-        "a process that recognizes cannot be started (exit code 1). In a script, several jobs need "
+        "a process that recognizes cannot be started (exit code 1). In a script, several jobs require "
         "`if __name__ == '__main__':`; or use one job\n"
     )
 

@@ -84,7 +84,7 @@ def test_windows_by_hand(recognizer):
 
 
 def test_a_window_does_not_hear_the_speech_before_the_pause(shelf, tmp_path, network, description):
-    # This bundle hears 8 s at once.
+    # This bundle's maximum is 8 s.
     from serkit.windowing import Windowing
 
     bundle = description(windowing=Windowing(seconds=8.0, tail="keep"))
@@ -208,7 +208,7 @@ def test_several_threads_on_one_recognizer(recognizer, expected):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"hop": 0}, "hop 0 s: at least 0.05 s"),
+        ({"hop": 0}, "hop must be at least 0.05 s, got 0 s"),
         ({"hop": -1}, "hop must be a number from 0, got -1"),
         ({"hop": "1"}, "hop must be a number from 0, got '1'"),
         ({"hop": True}, "hop must be a number from 0, got True"),
@@ -226,20 +226,20 @@ def test_wrong_options(options, text):
 
 
 def test_wrong_streams(recognizer):
-    with pytest.raises(UserError, match="window 5 s: bundle 'toy' hears 1 s at once at most"):
+    with pytest.raises(UserError, match="window 5 s exceeds the maximum of 1 s of bundle 'toy'"):
         recognizer.stream(16000, options=TimelineOptions(window=5))
     with pytest.raises(UserError, match="rate must be at least 1, got 0"):
         recognizer.stream(0)
-    with pytest.raises(audio.AudioError, match="no channel 1; it has 1"):
+    with pytest.raises(audio.AudioError, match="has no channel 1; it has 1"):
         recognizer.stream(16000, channel=1)
-    with pytest.raises(UserError, match="bundle 'toy' listens to speech only"):
+    with pytest.raises(UserError, match="bundle 'toy' reads speech only"):
         recognizer.stream(16000, channel="egg")
     stream = recognizer.stream(16000)
-    with pytest.raises(UserError, match=r"samples of shape \(10, 2\); \(samples, 1\) is wanted"):
+    with pytest.raises(UserError, match=r"samples must have shape \(samples, 1\), got \(10, 2\)"):
         stream.push(np.zeros((10, 2)))
     with pytest.raises(UserError, match="not a number or infinite at sample 3"):
         stream.push(np.array([0, 0, 0, np.nan]))
-    with pytest.raises(UserError, match="samples of type <U1"):
+    with pytest.raises(UserError, match="or integers of up to 32 bits, got <U1"):
         stream.push(np.array(["a"]))
 
 

@@ -107,12 +107,12 @@ def test_what_no_file_could_is_said_at_once(recognizer):
         recognizer.timelines([], options=TimelineOptions(window=5))
     with pytest.raises(UserError, match="unknown detector 'ear'"):
         recognizer.timelines([], options=TimelineOptions(detector="ear"))
-    with pytest.raises(UserError, match="listens to speech only"):
+    with pytest.raises(UserError, match="reads speech only"):
         recognizer.timelines([], channel="egg")
 
 
 def test_errors_of_one_file(recognizer, call, tmp_path):
-    with pytest.raises(audio.AudioError, match=r"call\.wav: no channel 1"):
+    with pytest.raises(audio.AudioError, match=r"call\.wav: has no channel 1"):
         recognizer.timeline(call, channel=1)
     with pytest.raises(audio.AudioError, match="no such file"):
         recognizer.timeline(tmp_path / "gone.wav")

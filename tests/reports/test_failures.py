@@ -89,7 +89,7 @@ def test_the_page_has_slices_errors_and_what_they_need(page):
     assert text.count('class="attention"') == count
     assert "By sex" in text and "By duration (s)" in text and "This page holds recordings" in text
     # One language and no robustness: nothing is shown of them.
-    assert "By language" not in text and "Not measured: <code>serkit robustness RUN</code>" in text
+    assert "By language" not in text and "Not measured. Run <code>serkit robustness RUN</code>" in text
     found = json.loads((folder / "slices.json").read_text())
     assert [row["n"] for row in found["sex"]] == [16, 24] and found["language"][0]["value"] == "unknown"
 
@@ -128,7 +128,7 @@ def test_recordings_that_are_gone_are_said_to_be(finished, tmp_path, synthetic):
     run = RunFolder.load(tmp_path / "run")
     assert str(tmp_path / "moved") in find(run).missing
     text = write(tmp_path / "run").read_text(encoding="utf-8")
-    assert "which were\nnot found" in text and "<article" not in text and "<script" not in text
+    assert "which are\nmissing" in text and "<article" not in text and "<script" not in text
     assert find(run, [f"synthetic={synthetic.folder}"]).slices
     with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'moved'}")):
         find(run, [f"synthetic={tmp_path / 'moved'}"])
@@ -140,7 +140,7 @@ def test_a_corpus_that_has_changed_is_refused(finished, tmp_path, synthetic):
     shutil.copytree(synthetic.folder, tmp_path / "changed")
     first = sorted((tmp_path / "changed").glob("*.wav"))[0]
     soundfile.write(first, 0.5 * soundfile.read(first)[0], RATE)
-    with pytest.raises(UserError, match="not what the run 'run' learned from as 'synthetic'"):
+    with pytest.raises(UserError, match="differs from corpus 'synthetic' of run 'run'"):
         find(RunFolder.load(finished), [f"synthetic={tmp_path / 'changed'}"])
 
 

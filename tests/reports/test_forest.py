@@ -25,7 +25,8 @@ def test_a_row_for_each_compared_run_and_equal_bytes_again(rows, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("a.gif", "give a name that ends in .png"), ("nowhere/a.png", "nowhere: no such folder")]
+    ("name", "message"),
+    [("a.gif", "--plot requires a file that ends in .png"), ("nowhere/a.png", "nowhere: no such folder")],
 )
 def test_places_that_cannot_be(rows, tmp_path, name, message):
     with pytest.raises(UserError, match=message):

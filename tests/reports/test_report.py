@@ -193,7 +193,11 @@ def test_a_system_that_serkit_does_not_have_is_said_to_be_in_run_json(tmp_path):
     [
         ([], "good", "No leak found"),
         (["sentences shared: all"], "good", "No leak found"),
-        (["unknown speaker: 4 utterances in 1 of 1 folds, not compared"], "caution", "could be checked"),
+        (
+            ["unknown speaker: 4 utterances in 1 of 1 folds, not compared"],
+            "caution",
+            "some groups are shared or could not be checked",
+        ),
         (["speakers may be in both parts"], "caution", "No leak found, but"),
         (["epoch chosen on the test part"], "caution", "No leak found, but"),
         (["sentences shared: all", "speaker leak: 1 of 1 folds share speakers"], "leak", "Leak found"),
@@ -217,8 +221,8 @@ def test_the_precision_of_training_is_shown(tmp_path):
 
 
 def test_skipped_recordings_are_listed_or_said_to_be_unknown(tmp_path, rich):
-    assert "1 could not be read" in rich.text
-    assert "did not write down" in page_of(tmp_path / "unknown").text
+    assert "Unreadable and left out: 1." in rich.text
+    assert "has no record of the recordings that it left out" in page_of(tmp_path / "unknown").text
     assert "Skipped recordings None." in page_of(tmp_path / "none", skipped={}).text
 
 

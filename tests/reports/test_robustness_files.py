@@ -79,7 +79,7 @@ def test_a_model_that_hears_more_than_speech_is_refused(description, network, tm
 
     entry = {"name": "egg", "feature": features.config(features.build("log_mel")), "channel": "egg"}
     description(inputs=[entry]).save(tmp_path / "toy", network({"egg": 64})[0], "# Toy\n")
-    with pytest.raises(UserError, match="listens to the electroglottograph"):
+    with pytest.raises(UserError, match="reads the electroglottograph"):
         of_bundle(str(tmp_path / "toy"), [f"synthetic={synthetic.folder}"], {}, ["gain"])
 
 

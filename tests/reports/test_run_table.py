@@ -123,7 +123,7 @@ def test_a_bar_in_a_name_does_not_end_a_cell(runs):
 
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path):
-    with pytest.raises(UserError, match="1 run given; give two or more"):
+    with pytest.raises(UserError, match="give at least two runs, got 1"):
         table(runs[:1])
     with pytest.raises(UserError, match=r"holds no run \(run.json is missing\)"):
         table([runs[0], tmp_path])

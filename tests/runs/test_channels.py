@@ -117,7 +117,7 @@ def test_a_bundle_of_the_egg_reads_channel_one_or_a_file_of_its_own(listening, s
         list(stereo.probabilities.values()),
         atol=1e-6,
     )
-    with pytest.raises(UserError, match=r"has 1 channel.* If the file is nothing but that, name channel 'egg'"):
+    with pytest.raises(UserError, match=r"has 1 channel.* If the file has only that signal, set the channel to 'egg'"):
         recognizer(tmp_path / "egg.wav")
 
 

@@ -78,7 +78,7 @@ def test_a_pair_has_the_classes_of_both_and_their_chance(done):
 
 def test_a_matrix_is_taken_up_without_training_again(done, asked, fits):
     folder, found = done
-    with pytest.raises(UserError, match="holds a run already"):
+    with pytest.raises(UserError, match="already holds a run"):
         matrix(asked, folder)
     lines = []
     assert matrix(asked, folder, resume=True, report=lines.append) == found
@@ -106,12 +106,12 @@ def test_the_picture_is_darker_where_more_is_right(done, tmp_path):
 
 
 def test_one_corpus_is_no_matrix(asked, corpora, tmp_path):
-    with pytest.raises(UserError, match="two corpora or more, not 1"):
+    with pytest.raises(UserError, match="requires at least two corpora, got 1"):
         matrix(dataclasses.replace(asked, corpora=corpora[:1]), tmp_path / "one")
     assert not (tmp_path / "one").exists()
 
 
 def test_numbers_make_no_matrix(asked, tmp_path):
-    with pytest.raises(UserError, match="a matrix is of classes, which 'linear-regression' does not learn"):
+    with pytest.raises(UserError, match="a matrix requires classes, but 'linear-regression' learns numbers"):
         matrix(dataclasses.replace(asked, system="linear-regression"), tmp_path / "numbers")
     assert not (tmp_path / "numbers").exists()

@@ -116,7 +116,7 @@ def test_alpha_zero_is_the_student_alone(synthetic, tmp_path):
 
 
 def test_features_of_another_size(synthetic, tmp_path):
-    message = "the features of teacher 'teacher' have size 32, the student's 20; give both networks the same width"
+    message = "the features of teacher 'teacher' have size 32, but the student's have 20; give both networks"
     with pytest.raises(UserError, match=message):
         stages_of(["stages.student.network.hidden=10"], synthetic, tmp_path).train()
 

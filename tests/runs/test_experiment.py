@@ -326,7 +326,7 @@ def test_corpora_without_two_common_classes_are_refused(synthetic):
         return utterance if utterance.targets["emotion"] == "fear" else labelled("anger", "joy")(utterance)
 
     other = renamed(synthetic, "other", lambda u: one(u) if u.targets["emotion"] in ("anger", "fear") else None)
-    with pytest.raises(UserError, match=r"every corpus has: fear; two are needed.*other: fear, joy\)"):
+    with pytest.raises(UserError, match=r"every corpus has: fear; two are required.*other: fear, joy\)"):
         make([synthetic, other], protocol="cross-corpus")
 
 
@@ -347,7 +347,7 @@ def one_class(corpus):
         (lambda c: make([c, c]), "a corpus is given twice: synthetic, synthetic"),
         (
             lambda c: make([c], stage("one", copies=["noise"]), stage("two"), protocol="p", definitions=ITEMS),
-            "protocol 'p' cuts items: every stage needs the same data.items and data.copies",
+            "protocol 'p' splits items: every stage requires the same data.items and data.copies",
         ),
         (lambda c: cut(make([replaced(c, lambda u: u if "s01" in u.id else None)])), "has only one, 'synthetic/s01'"),
     ],

@@ -145,7 +145,7 @@ def test_what_cannot_be_exported_is_said_in_a_line(finished, tmp_path):
     with pytest.raises(UserError, match=r"no finished run .*run.json is missing"):
         export(tmp_path, tmp_path / "out")
     (tmp_path / "there").mkdir()
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         export(finished, tmp_path / "there")
 
 

@@ -100,7 +100,7 @@ def test_the_machine_is_fitted_to_all_training_items(bench):
     assert found["c"] == 1.0 and found["items"] == len(made.split.train)
     # 4 channels of 2 bands, mean and deviation; 4 of 2 (6 bands in steps of 4).
     assert found["inputs"] == 16 + 16 and found["calibrated_on"].startswith("32 items: groups held out")
-    with pytest.raises(UserError, match="stage 'svm' keeps no training record: it is not trained by epochs"):
+    with pytest.raises(UserError, match="stage 'svm' has no training record, because it is not trained by epochs"):
         made.finished["svm"].record()
 
 

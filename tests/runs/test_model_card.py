@@ -27,7 +27,7 @@ def test_all_sections_are_there_in_order(bundle):
         "Limits",
         "Labels",
         "Training material",
-        "Licence of the weights",
+        "License of the weights",
         "Scores",
         "Calibration",
         "Size and exactness",
@@ -49,15 +49,18 @@ def test_limits_follow_the_material_and_the_input(bundle):
     trained = {"corpora": ["table"], "recordings": ["0" * 16]}
     limits = section(card(bundle(inputs=inputs, trained_on=trained, languages=[]), SYSTEM), "Limits")
     assert "electroglottograph" in limits and "actors" not in limits
-    assert "How natural the speech of table is" in limits and "training material: unknown" in limits
+    assert (
+        "The metadata of table do not describe how natural the speech is" in limits
+        and "training material: unknown" in limits
+    )
 
 
 def test_labels_say_how_they_came_about(bundle):
     text = section(card(bundle(), SYSTEM), "Labels")
     assert "`anger`, `joy`, `neutral`, `sadness`" in text
-    assert "- `calm` was left out\n- `excitement` was counted as `happiness`\n- of the rest only these" in text
+    assert "- `calm` was left out\n- `excitement` was counted as `happiness`\n- only these labels were kept: " in text
     plain = systems.load("linear-baseline").model_dump(mode="json")
-    assert "They are those of the corpora." in section(card(bundle(), plain), "Labels")
+    assert "They are the labels of the corpora." in section(card(bundle(), plain), "Labels")
 
 
 def test_material_has_licence_and_citation(bundle):
@@ -65,7 +68,7 @@ def test_material_has_licence_and_citation(bundle):
     text = section(card(bundle(), SYSTEM), "Training material")
     assert facts.title in text and facts.licence in text and facts.citation in text
     assert "1 recording." in text
-    assert "CC-BY-4.0" in section(card(bundle(), SYSTEM), "Licence of the weights")
+    assert "CC-BY-4.0" in section(card(bundle(), SYSTEM), "License of the weights")
 
 
 def test_scores_have_interval_flags_and_command(bundle):
@@ -99,7 +102,7 @@ def test_measured_scores_add_recalls_and_the_majority_class(bundle):
     text = section(card(bundle(), SYSTEM, measured), "Scores")
     assert "| scored | UAR % | accuracy % | macro F1 % |" in text
     assert "| the folds' models | 60.0 | 50.0 | 55.0 |\n| always `joy` | 25.0 | 30.0 | 10.0 |" in text
-    assert "Trained in the precision `32-true` of Lightning Fabric." in text
+    assert "Trained with precision `32-true` of Lightning Fabric." in text
     assert "| anger | 75.0% |\n| joy |  |" in text
     assert "Configurations tried: 4; chosen on: validation part of each fold. Intervals: a method." in text
 

@@ -175,7 +175,7 @@ def test_the_report_shows_every_target(finished):
     page = write(finished[0]).read_text(encoding="utf-8")
     arousal = finished[1]["targets"]["arousal"]
     assert f"arousal: CCC {arousal['ccc']['estimate']:.3f}" in page
-    assert page.count("as labelled") >= 2 and "UAR" not in page.partition("<style>")[0] + page.partition("</style>")[2]
+    assert page.count("label of ") >= 2 and "UAR" not in page.partition("<style>")[0] + page.partition("</style>")[2]
     assert "src=" not in page and "http://" not in page.replace("http://www.w3.org", "")
 
 
@@ -199,7 +199,7 @@ def test_a_bundle_is_scored_on_labelled_recordings(bundle, corpus):
     found = evaluate(load(bundle.folder), [corpus])
     assert found.predictions.targets == ("arousal", "dominance") and len(found.predictions) == 40
     assert found.flags[0].text.startswith("training leak: 40 of 40 recordings")
-    # It has learned from them.
+    # It was trained on them.
     assert found.predictions.value() > 0.5
     without = dataclasses.replace(
         corpus,
@@ -226,7 +226,7 @@ def test_what_is_made_of_classes_refuses_numbers(bundle, finished):
     ):
         with pytest.raises(UserError, match=r"predicts numbers \(arousal, dominance\), not classes"):
             made()
-    with pytest.raises(UserError, match=r"scores numbers .*this is for classes"):
+    with pytest.raises(UserError, match=r"scores numbers .*classes are required"):
         robustness.of_run(finished[0], [], ["gain"])
 
 

@@ -104,7 +104,7 @@ def test_what_is_no_card_is_refused(finished, tmp_path):
         (tmp_path / "nowhere.json", "nowhere.json: no such file"),
         (finished / "scores.json", "not a protocol card"),
         (finished / "predictions.csv", "not JSON"),
-        (tmp_path / "other.json", "a card of format 9; this serkit reads format 1"),
+        (tmp_path / "other.json", "has format 9, but this serkit reads format 1"),
         (tmp_path / "more.json", "more.json: unknown field 'notes'. Did you mean 'note'"),
     ]:
         with pytest.raises(UserError, match=message):
@@ -125,7 +125,7 @@ def test_the_same_recordings_give_every_score_again(card, corpus, tmp_path):
     found = repeat(card, [corpus], tmp_path / "again", jobs=1)
     assert found.differences == [] and found.compared > 50
     assert not list((tmp_path / "again").glob("final.json"))
-    with pytest.raises(UserError, match="again: holds a finished run; a card is repeated in a new folder"):
+    with pytest.raises(UserError, match="again: holds a finished run; choose a new folder for the repetition"):
         repeat(card, [corpus], tmp_path / "again")
 
 
@@ -179,7 +179,7 @@ def test_recordings_that_differ_are_named_and_nothing_is_trained(card, corpus, t
         one.path.write_bytes(kept)
     assert str(caught.value) == (
         f"{card}: 3 of the card's 40 recordings differ here: {one.id}: another sound; "
-        f"{two.id}: another label, speaker or interval; {three.id}: missing, or cannot be read"
+        f"{two.id}: another label, speaker or interval; {three.id}: missing or unreadable"
     )
     assert not (tmp_path / "again").exists()
 
@@ -193,7 +193,7 @@ def test_other_corpora_and_other_folds_are_refused(card, corpus, tmp_path):
     document = json.loads(card.read_text())
     document["run"]["splits"] = "0" * 32
     card.write_text(json.dumps(document))
-    with pytest.raises(UserError, match="does not give the same folds here"):
+    with pytest.raises(UserError, match="its protocol yields other folds here"):
         repeat(card, [corpus], tmp_path / "again")
 
 
@@ -201,8 +201,14 @@ def test_other_corpora_and_other_folds_are_refused(card, corpus, tmp_path):
     ("spoil", "message"),
     [
         (lambda run: run.pop("content"), r"sent.json: run\.content is missing"),
-        (lambda run: run["system"][0].pop("stages"), "sent.json: a system or protocol .*: stages: Field required"),
-        (lambda run: run["protocol"].update(kind="x"), "sent.json: a system or protocol .*: kind: Input should be"),
+        (
+            lambda run: run["system"][0].pop("stages"),
+            "sent.json: this serkit does not support its system or protocol: stages: Field required",
+        ),
+        (
+            lambda run: run["protocol"].update(kind="x"),
+            "sent.json: this serkit does not support its system or protocol: kind: Input should be",
+        ),
     ],
 )
 def test_a_card_that_is_not_whole_is_refused(card, corpus, tmp_path, spoil, message):
@@ -221,7 +227,7 @@ def test_listed_folds_are_looked_for_beside_the_card(corpus, tmp_path):
         Request("linear-baseline", [corpus], "listed", SHORT, final=False, jobs=1, threads=1, protocols=listed),
         tmp_path / "run",
     )
-    with pytest.raises(UserError, match=r"run/mine.csv: missing; the card's folds are listed in it"):
+    with pytest.raises(UserError, match=r"run/mine.csv: missing; this file lists the card's folds"):
         repeat(tmp_path / "run" / "card.json", [corpus], tmp_path / "again")
     shutil.copy(tmp_path / "mine.csv", tmp_path / "run" / "mine.csv")
     assert repeat(tmp_path / "run" / "card.json", [corpus], tmp_path / "again", jobs=1).differences == []

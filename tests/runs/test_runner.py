@@ -160,7 +160,7 @@ def test_a_lost_fold_is_predicted_again_from_its_stage(copied, finished, synthet
     lines = []
     scores = run(request(synthetic), copied, resume=True, report=lines.append)
     assert fits == []
-    assert lines[0] == "2 of 3 folds were done before"
+    assert lines[0] == "2 of 3 folds are already done"
     assert lines[1].startswith("seed-0-fold-2: UAR")
     assert (copied / "predictions.csv").read_bytes() == (finished[0] / "predictions.csv").read_bytes()
     assert scores == finished[1]
@@ -180,7 +180,7 @@ def test_a_lost_stage_is_trained_again_alike(copied, finished, synthetic, fits):
 
 
 def test_a_run_is_not_taken_up_unasked(copied, synthetic):
-    with pytest.raises(UserError, match="holds a run already; take it up with --resume, or choose another --out"):
+    with pytest.raises(UserError, match="already holds a run; continue it with --resume, or choose another --out"):
         run(request(synthetic), copied)
 
 
@@ -414,7 +414,7 @@ def test_a_grid():
     [
         (
             "stages.main.trainer.learning_rate=1e-3,1e-4",
-            "a sweep is chosen on the validation part, but the protocol has none",
+            "a sweep requires a validation part, but the protocol has none",
         ),
         ("data.classes=['anger','fear'],all", "a sweep cannot change what is scored"),
         ("data.map={},{anger='fear'}", "a sweep cannot change what is scored"),

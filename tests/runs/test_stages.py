@@ -408,7 +408,7 @@ def test_starting_from_a_folder(bench, tmp_path):
         (
             {},
             {"start_from": "elsewhere", "view": "mel", "network": "cnn"},
-            "start_from = 'elsewhere': no earlier stage of this name",
+            "start_from = 'elsewhere' is neither an earlier stage nor a folder with weights.safetensors",
         ),
     ],
 )
@@ -581,7 +581,7 @@ def test_a_damaged_stage_is_trained_again_with_the_same_result(bench, name, how)
     else:
         content[{"first": 9, "middle": len(content) // 2, "last": len(content) - 4}[how]] ^= 1
         path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"{name}: .*take up the run with --resume"):
+    with pytest.raises(UserError, match=rf"{name}: .*continue the run with --resume"):
         rebuild(main.folder, made.experiment.system)
     with pytest.warns(UserWarning, match=rf"{name}: .*the stage is trained again") as told:
         again = bench.train(FRONT, ON_DEEP, views=ALONG)
@@ -607,7 +607,7 @@ def test_stages_of_before_there_were_checksums_are_taken(bench):
 def test_what_cannot_be_rebuilt(bench, tmp_path):
     made = bench.train(FRONT, ON_DEEP, views=ALONG)
     system = made.experiment.system
-    with pytest.raises(UserError, match=r"no finished stage in it \(stage.json is missing\)"):
+    with pytest.raises(UserError, match=r"holds no finished stage \(stage.json is missing\)"):
         rebuild(tmp_path, system)
     # Neither its own weights nor those it has trained along may be missing.
     for name in ("network.head.emotion.bias", "upstream.deep.network.norm.bias"):

@@ -82,7 +82,7 @@ def check(recording: audio.InMemory, limits: Limits) -> float:
     info = audio.info(recording)
     if not limits.lowest_rate <= info.rate <= limits.highest_rate:
         supported = f"{limits.lowest_rate} to {limits.highest_rate} Hz are supported"
-        raise UserError(f"{recording}: a sampling rate of {info.rate} Hz; {supported}")
+        raise UserError(f"{recording}: has a sampling rate of {info.rate} Hz; {supported}")
     if info.channels > limits.channels:
         raise UserError(f"{recording}: has {info.channels} channels; the maximum is {limits.channels}")
     if info.duration > limits.longest:

@@ -1,4 +1,4 @@
-"""Predictions and what is computed from them: metrics, intervals, comparison, calibration, scores."""
+"""Predictions, and their metrics, intervals, comparison, calibration and scores."""
 
 from __future__ import annotations
 

@@ -1,28 +1,28 @@
-"""Are the probabilities right? Measuring it, and mending it with one number."""
+"""Calibration of probabilities: its measurement, and its correction with one number."""
 
 from __future__ import annotations
 
 import numpy as np
 
-#: Temperatures are looked for between one over this and this.
+#: Temperatures are searched between the inverse of this and this.
 TEMPERATURE_LIMIT = 100.0
-# exp(-100) is below what float32 can tell from 0: a log-probability of minus infinity becomes finite.
+# exp(-100) is 0 in float32; this floor makes a log-probability of minus infinity finite.
 _LOWEST = -100.0
 
 
 def temperature(logits: np.ndarray, truth: np.ndarray, smoothing: float = 0.0) -> float:
     """Return the temperature T for which softmax(logits / T) has the highest likelihood.
 
-    Above 1 the probabilities were too sure, below 1 not sure enough. Fit it on what was neither trained
-    nor tested on.
+    Above 1, the probabilities were too confident; below 1, not confident enough. Fit it on data used neither for
+    training nor for testing.
 
     Source: Guo et al., On calibration of modern neural networks, ICML 2017, section 4.2.
 
     Args:
-        logits: or log-probabilities, shape (n, classes).
+        logits: logits or log-probabilities, shape (n, classes).
         truth: class indices, shape (n,).
-        smoothing: share of each item's target that is spread evenly over the classes that are possible at all.
-            With some, n items that are all right do not make the probabilities 1.
+        smoothing: share of each item's target that is spread evenly over the possible classes. It keeps the
+            probabilities below 1 if all n items are right.
     """
     from scipy import optimize, special
 
@@ -41,7 +41,7 @@ def temperature(logits: np.ndarray, truth: np.ndarray, smoothing: float = 0.0) -
 
 
 def sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return what probabilities (n, classes) become if the logits behind them are divided by a temperature."""
+    """Return the probabilities (n, classes) after division of their logits by a temperature."""
     logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     values: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
@@ -49,28 +49,28 @@ def sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def ece(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
-    """Return the expected calibration error: how far sureness and accuracy lie apart on average.
+    """Return the expected calibration error: the mean difference between confidence and accuracy.
 
-    Predictions are put into bins of equal width by the probability of the predicted class; a bin holds
-    its upper edge.
+    Predictions are put into bins of equal width by the probability of the predicted class; a bin includes its upper
+    edge.
 
     Source: Guo et al. 2017, equation 3.
 
     Args:
         probabilities: shape (n, classes).
         truth: class indices, shape (n,).
-        bins: their number.
+        bins: number of bins.
     """
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     numbers = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
-    # |sum of right - sum of sureness| of a bin is its size times the gap of its means.
+    # |sum of right - sum of confidence| of a bin is its size times the difference of its means.
     gaps = np.bincount(numbers, weights=right - sure, minlength=bins)
     return float(np.abs(gaps).sum() / len(truth))
 
 
 def log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Return the mean of -log p(right class), at most 100: 0 for what is sure and right.
+    """Return the mean of -log p(right class), each at most 100; 0 if all predictions are certain and right.
 
     Args:
         probabilities: shape (n, classes).

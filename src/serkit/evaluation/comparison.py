@@ -1,9 +1,9 @@
-"""Is one run better than another on the same utterances?
+"""Comparison of two runs on the same utterances.
 
-What is swapped or counted by utterance (McNemar's test; the permutation test with few speakers) asks about
-new utterances of these speakers. It is no evidence about new ones: of two systems that are equally good
-over all speakers but each better for other ones, such a test calls one better in about a quarter of cases
-(measured with 4 to 24 speakers, p < 0.05). The interval, and the permutation test over speakers, keep to 5 %.
+Tests by utterance (McNemar's test; the permutation test with few speakers) apply to new utterances of the same
+speakers, not to new speakers. If two systems are equally good over all speakers but each is better for some of them,
+such a test prefers one system in about a quarter of cases (measured with 4 to 24 speakers, p < 0.05). The interval and
+the permutation test over speakers keep their 5 %.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from serkit.evaluation.predictions import Answers, Predictions
 
 P = TypeVar("P", bound=Answers)
 
-#: With fewer speakers than this, swapping whole speakers could not give a p value below 1 %.
+#: With fewer speakers, swaps of whole speakers cannot yield a p value below 1 %.
 MINIMUM_SPEAKERS = 8
-#: All swaps are gone through up to this number of clusters (16384 swaps), otherwise some are drawn.
+#: Maximum number of clusters for which all swaps are computed (16384); with more, random swaps are drawn.
 EXACT_CLUSTERS = 14
 DRAWS = 10_000
-# Swaps of so many clusters are held at once, in 64 MB.
+# Number of clusters whose swaps are in memory at once, in 64 MB.
 _BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs over the same utterances.
+    """The comparison of two runs on the same utterances.
 
     Args:
-        metric: what is compared.
+        metric: the compared metric.
         n: number of predictions of each run.
         a: metric of the first run.
         b: metric of the second run.
         difference: a - b.
-        low: lower end of the difference's 95 % interval; of a share >= -1.
-        high: upper end; of a share <= 1.
-        method: of the interval.
+        low: lower end of the difference's 95 % interval; for a share, >= -1.
+        high: upper end; for a share, <= 1.
+        method: method of the interval.
         clusters: number of independent units of the interval.
-        p: two-sided p value of the permutation test: how often a difference as large would come about
-            if it made no difference which run a prediction is from.
-        permutation: what was swapped, and how often.
-        mcnemar: two-sided p value of McNemar's exact test on accuracy, utterances taken for independent; None of
+        p: two-sided p value of the permutation test: the probability of a difference at least as large if the two runs
+            were interchangeable.
+        permutation: units and number of the swaps.
+        mcnemar: two-sided p value of McNemar's exact test on accuracy, with utterances as independent units; None for
             numbers.
     """
 
@@ -69,15 +69,14 @@ class Comparison:
 def compare(a: P, b: P, metric: str | None = None, level: float = 0.95, seed: int = 0) -> Comparison:
     """Compare two runs, prediction by prediction.
 
-    Predictions are matched by utterance and repeat: the lowest seed of one run belongs to the lowest
-    seed of the other.
+    Predictions are matched by utterance and repeat; the lowest seed of one run matches the lowest seed of the other.
 
     Args:
         a: the first run.
         b: the second run.
-        metric: key of one of the predictions' metrics; None: the first.
-        level: of confidence of the interval, 0 to 1.
-        seed: of the drawn permutations.
+        metric: key of a metric of the predictions; None: the first.
+        level: confidence level of the interval, 0 to 1.
+        seed: seed of the random swaps.
 
     Raises:
         UserError: the runs do not hold the same utterances, truths, classes or targets; unknown metric.
@@ -118,9 +117,9 @@ def compare(a: P, b: P, metric: str | None = None, level: float = 0.95, seed: in
 
 
 def compare_parts(a: P, b: P, level: float = 0.95, seed: int = 0) -> dict[str, Comparison]:
-    """Compare two runs in what is scored by itself: all classes (no name), or each target of numbers by its name.
+    """Compare two runs for each separate score: all classes (without a name), or each target of numbers by its name.
 
-    Args, and what is raised, as of `compare`; also a target that fewer than two utterances have a label of.
+    Arguments and errors are those of `compare`; also raised if fewer than two utterances have a label of a target.
     """
     a, b = match(a, b)
     pairs = zip(a.parts(), b.parts(), strict=True)
@@ -128,10 +127,10 @@ def compare_parts(a: P, b: P, level: float = 0.95, seed: int = 0) -> dict[str, C
 
 
 def match(a: P, b: P) -> tuple[P, P]:
-    """Bring two runs into the same order, by utterance and repeat.
+    """Sort two runs into the same order, by utterance and repeat.
 
     Raises:
-        UserError: they do not hold the same utterances, truths, classes or targets.
+        UserError: the runs do not hold the same utterances, truths, classes or targets.
     """
     names = [getattr(run, run.names) for run in (a, b)]
     if names[0] != names[1]:
@@ -143,17 +142,17 @@ def match(a: P, b: P) -> tuple[P, P]:
     wrong = np.flatnonzero(~same)
     if len(wrong):
         raise UserError(
-            f"the runs disagree about the truth of {len(wrong)} of {len(a)} predictions "
+            f"the runs have different labels for {len(wrong)} of {len(a)} predictions "
             f"(first: '{a.ids[wrong[0]]}'); compare runs with the same target and classes"
         )
     return a, b
 
 
 def rows_of(a: Answers, b: Answers) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of two runs that belong together: those of an utterance and repeat.
+    """Return the matching rows of two runs, by utterance and repeat.
 
     Raises:
-        UserError: they do not hold the same.
+        UserError: the runs do not hold the same predictions.
     """
     rows_a, rows_b = _rows(a, "first"), _rows(b, "second")
     only_a, only_b = sorted(rows_a.keys() - rows_b.keys()), sorted(rows_b.keys() - rows_a.keys())
@@ -188,9 +187,11 @@ def _counts(a: Answers, b: Answers, clusters: Clusters) -> np.ndarray:
 
 
 def _of_pairs(a: Predictions, b: Predictions, difference: float) -> float:
-    """Return the standard error of a difference of independent pairs: McNemar's, from the share that one run got right.
+    """Return the standard error of a difference of independent pairs (McNemar), from the pairs that only one run got
+    right.
 
-    By chance few speakers can differ alike: an interval is never narrower than that for the utterances there are.
+    Few speakers can have similar differences by chance, so an interval is never narrower than that for independent
+    utterances.
     """
     unequal = np.mean((a.predicted == a.truth) != (b.predicted == b.truth))
     return float(np.sqrt(max(0.0, unequal - difference**2) / len(set(a.ids))))
@@ -199,17 +200,17 @@ def _of_pairs(a: Predictions, b: Predictions, difference: float) -> float:
 def permutation_test(
     counts: np.ndarray, difference: Callable[[np.ndarray], np.ndarray], clusters: Clusters, seed: int
 ) -> tuple[float, str]:
-    """Swap the runs' predictions cluster by cluster; returns the p value and what was done.
+    """Swap the runs' predictions cluster by cluster; return the p value and a description of the test.
 
     Args:
-        counts: what adds up over clusters, of each cluster and run, shape (clusters, 2, ...).
-        difference: of the two runs' metric, from sums of shape (..., 2, ...).
-        clusters: what they are clusters of.
-        seed: of the drawn swaps.
+        counts: additive counts of each cluster and run, shape (clusters, 2, ...).
+        difference: function from sums of shape (..., 2, ...) to the difference of the runs' metric.
+        clusters: clusters of the predictions.
+        seed: seed of the random swaps.
     """
     total = counts.sum(axis=0).astype(np.float64)
     exchange = (counts[:, 1] - counts[:, 0]).reshape(len(counts), -1).astype(np.float64)
-    # Clusters in which the runs agree change nothing when swapped; without them far fewer swaps are exact.
+    # A swap of clusters in which the runs agree has no effect; without these clusters, far fewer swaps are required.
     exchange = exchange[exchange.any(axis=1)]
     exact = len(exchange) <= EXACT_CLUSTERS
     observed = difference(total)
@@ -217,14 +218,14 @@ def permutation_test(
     for swap in _swaps(len(exchange), exact, seed):
         moved = (swap @ exchange).reshape(-1, *total.shape[1:])
         differences = difference(np.stack([total[0] + moved, total[1] - moved], axis=1))
-        # Equal differences must count as equal, whatever the order of their sums.
+        # Equal differences must count as equal despite rounding.
         as_large += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
         swaps += len(swap)
     what = f"of the {len(exchange)} of {clusters.count} {clusters.unit}s on which the runs differ"
     what += f" ({clusters.why})" if clusters.why else ""
     if exact:
         return as_large / swaps, f"all {swaps} swaps {what}"
-    # The swap that changes nothing is one of the possible ones: p is never 0.
+    # The identity is one of the possible swaps, so p is never 0.
     return (as_large + 1) / (swaps + 1), f"{swaps} random swaps {what}"
 
 
@@ -240,10 +241,10 @@ def _swaps(clusters: int, exact: bool, seed: int) -> Iterator[np.ndarray]:
 
 
 def _mcnemar(a: Predictions, b: Predictions) -> float:
-    """Return the exact p value: of the utterances one run does better on, half should be either's.
+    """Return the exact p value of the hypothesis that each run is better on half of the utterances that differ.
 
-    With one seed this is McNemar's test. With several, a run does better on an utterance when it gets it
-    right with more of its seeds (the sign test): seeds of an utterance are no independent trials.
+    With one seed, this is McNemar's test. With several, it is the sign test: a run is better on an utterance if more of
+    its seeds are right, because seeds of an utterance are not independent trials.
     """
     numbers = by_utterance(a, "").numbers
     better = (a.predicted == a.truth).astype(int) - (b.predicted == b.truth)

@@ -1,4 +1,4 @@
-"""Many comparisons at once: p values that still mean what they say."""
+"""Correction of p values for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p values for their number, so that the chance of any false alarm among them stays below the level.
+    """Adjust p values for their number, so that the probability of any false positive stays below the level.
 
-    The smallest counts times n, the next times n - 1, and so on; none ends up below a smaller one. Holds
-    whatever the dependence between the comparisons, and rejects all that Bonferroni's correction does.
+    The smallest is multiplied by n, the next by n - 1, and so on; the order is kept. The correction holds for any
+    dependence between the comparisons, and rejects everything that Bonferroni's correction rejects.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics
     6:65 (1979).
 
     Args:
-        p_values: one of each comparison, 0 to 1.
+        p_values: p value of each comparison, 0 to 1.
 
     Returns:
-        The adjusted ones in the same order, 0 to 1.
+        The adjusted p values in the same order, 0 to 1.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

@@ -1,4 +1,4 @@
-"""Scoring a finished recogniser on a corpus."""
+"""Evaluation of a finished recognizer on corpora."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from serkit.windowing import Windowing
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out.
+    """The result of an evaluation.
 
     Args:
-        predictions: one per recording whose label the recogniser knows; of a bundle of numbers `NumberPredictions`.
-        flags: what makes the score less than it seems: recordings it was trained on, labels left out.
-        failed: reason by id for recordings that could not be read.
+        predictions: a prediction for each recording with a label of the recognizer; `NumberPredictions` for a bundle of
+            numbers.
+        flags: reasons why the score may be too optimistic: recordings of the training material, labels left out.
+        failed: reason by id for unreadable recordings.
     """
 
     predictions: Any
@@ -43,23 +44,23 @@ def evaluate(
     mapping: Mapping[str, str] | None = None,
     store: Store | None = None,
 ) -> Evaluation:
-    """Recognise every labelled recording and compare.
+    """Recognize every labeled recording, and compare answers with labels.
 
     Args:
-        recognizer: of a bundle.
-        corpora: labelled recordings.
+        recognizer: recognizer of a bundle.
+        corpora: labeled recordings.
         mapping: label -> label, or `drop`, applied to the corpora's labels.
-        store: remembers content hashes; None: the default store.
+        store: store of content hashes; None: the default store.
 
     Raises:
-        UserError: no recording has a label the recogniser knows.
+        UserError: no recording has a label of the recognizer.
     """
     bundle = recognizer.bundle
     everyone = [utterance for corpus in corpora for utterance in corpus.utterances]
     task, utterances, flags = _rated(bundle, everyone) if bundle.numbers else _labelled(bundle, everyone, mapping or {})
     hashes, _ = (store or Store()).hashes([utterance.path for utterance in utterances])
     known = set(bundle.trained_on.recordings)
-    # The head is enough: 16 digits name a recording among more of them than exist.
+    # 16 digits are enough to identify a recording.
     seen = sum(hashes.get(utterance.path, "")[:16] in known for utterance in utterances)
     if seen:
         text = f"training leak: {seen} of {len(utterances)} recordings are among those '{bundle.name}' was trained on"
@@ -81,7 +82,7 @@ def evaluate(
 def _labelled(
     bundle: Bundle, utterances: Sequence[Utterance], mapping: Mapping[str, str]
 ) -> tuple[Task[Any], list[Utterance], list[Flag]]:
-    """Return the utterances with a class of the bundle, under its name, and a flag if others are left out."""
+    """Return the utterances with a class of the bundle, with its name, and a flag if others are left out."""
     chosen: list[Utterance] = []
     left_out = Counter[str]()
     for utterance in utterances:
@@ -114,7 +115,7 @@ def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[Task[Any], 
         there = sorted({name for utterance in utterances for name in utterance.targets})
         raise UserError(
             f"no recording has a number of '{bundle.name}' ({', '.join(bundle.outputs)}); "
-            f"targets there are: {', '.join(there) or 'none'}"
+            f"available targets: {', '.join(there) or 'none'}"
         )
     missing = len(utterances) - len(chosen)
     text = f"{missing} of {len(utterances)} recordings have none of the numbers: left out"
@@ -122,15 +123,15 @@ def _rated(bundle: Bundle, utterances: Sequence[Utterance]) -> tuple[Task[Any], 
 
 
 def hear(bundle: Bundle, utterance: Utterance) -> tuple[np.ndarray, int]:
-    """Read what a bundle listens to in an utterance, as `Recognizer.predict_signal` takes it.
+    """Read the channels of an utterance that a bundle reads, for `Recognizer.predict_signal`.
 
     Returns:
-        Speech (samples,); for a bundle that listens to the electroglottograph, which may lie in a file of its
-        own, both beside each other (samples, 2). And their rate in Hz.
+        Samples and their rate in Hz. The samples are speech (samples,), or speech and electroglottograph (samples, 2)
+        if the bundle reads both; the electroglottograph may come from a separate file.
 
     Raises:
         UserError: the utterance has no electroglottograph.
-        AudioError: a recording that cannot be read.
+        AudioError: a recording is unreadable.
     """
     item, rate = Item(utterance), audio.info(utterance.path).rate
     speech = item.signal(rate, Windowing())

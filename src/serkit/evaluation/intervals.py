@@ -1,17 +1,16 @@
-"""Confidence intervals of metrics that hold for new speakers, also when few speakers were tested.
+"""Confidence intervals of metrics that hold for new speakers, even if few speakers were tested.
 
-Utterances of one speaker are not independent, so the unit is the speaker. The percentile bootstrap over
-speakers is too narrow for the few that corpora have (with 4 speakers a "95 %" interval covers the truth
-in about 80 % of cases, with 10 in about 89 %); what is done here covers it in 93 to 98 % (see
-`tests/evaluation/test_intervals.py`).
+Utterances of one speaker are not independent, so the unit is the speaker. The percentile bootstrap over speakers is too
+narrow for the few that corpora have (with 4 speakers a "95 %" interval covers the truth in about 80 % of cases, with 10
+in about 89 %); the method here covers it in 93 to 98 % (see `tests/evaluation/test_intervals.py`).
 
-The method: the variance comes from the jackknife that leaves one speaker out; quantiles are Student's
-with one degree of freedom less than there are speakers (the variance itself is estimated from so few);
-the interval is Wilson's score interval for as many independent utterances as would have that variance,
-which keeps within 0 and 1 and is still sensible next to them. It is never narrower than Wilson's
-interval for the utterances there are: by chance few speakers can score alike.
+The variance is that of the leave-one-speaker-out jackknife. Quantiles are Student's, with one degree of freedom less
+than speakers, because the variance is estimated from few speakers. The interval is Wilson's score interval for the
+number of independent utterances with the same variance; it stays within 0 and 1, and is sensible near them. It is never
+narrower than Wilson's interval for the actual number of utterances, because few speakers can have similar scores by
+chance.
 
-Metrics of numbers have the jackknife and Student's t as well, on a scale of their own (see `metrics.Scale`).
+Metrics of numbers use the jackknife and Student's t too, on their own scale (see `metrics.Scale`).
 
 Sources: Wilson, JASA 22:209 (1927); the effective number of utterances as in Korn and Graubard, Survey
 Methodology 24:193 (1998); Efron and Stein, Annals of Statistics 9:586 (1981) for the jackknife.
@@ -36,10 +35,10 @@ class Interval:
 
     Args:
         estimate: the metric over all predictions.
-        low: lower end, not below what the metric can be (0 for a share).
-        high: upper end, not above what it can be (1 for a share).
-        method: how it was found, and what was taken for independent.
-        clusters: number of independent units: speakers, or utterances where speakers are not known.
+        low: lower end, not below the metric's minimum (0 for a share).
+        high: upper end, not above the metric's maximum (1 for a share).
+        method: method of the interval, and its independent units.
+        clusters: number of independent units: speakers, or utterances if speakers are unknown.
     """
 
     estimate: float
@@ -51,13 +50,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Which predictions belong together.
+    """Clusters of predictions.
 
     Args:
         numbers: the cluster of each prediction, from 0, shape (n,).
         count: number of clusters.
         unit: `speaker` or `utterance`.
-        why: reason for taking utterances, for the method's name; empty for speakers.
+        why: reason for utterances as units, for the method's name; empty for speakers.
     """
 
     numbers: np.ndarray
@@ -69,33 +68,34 @@ class Clusters:
 def interval(predictions: Answers, metric: str | None = None, level: float = 0.95) -> Interval:
     """Return a metric with its confidence interval over speakers.
 
-    Covers the choice of the tested speakers and their utterances, not that of the training material.
-    Where speakers are unknown, or there is only one, utterances are taken for independent and the
-    method says so: such an interval holds for new utterances of the same speakers only, and is narrower.
-    A target of numbers that only one speaker has labels of is missing when that one is left out.
+    The interval covers the choice of the tested speakers and their utterances, not that of the training material. If
+    speakers are unknown, or there is only one, utterances count as independent, and the method names this. Such an
+    interval holds only for new utterances of the same speakers, and is narrower. If only one speaker has labels of a
+    target of numbers, the target is missing when that speaker is left out.
 
     Args:
-        predictions: of at least one utterance, of numbers two; several seeds of an utterance stay together.
-        metric: key of one of the predictions' metrics; None: the first.
-        level: of confidence, 0 to 1.
+        predictions: predictions for at least one utterance, or two for numbers; the seeds of an utterance stay
+            together.
+        metric: key of a metric of the predictions; None: the first.
+        level: confidence level, 0 to 1.
 
     Raises:
-        UserError: unknown metric; numbers of one utterance.
+        UserError: the metric is unknown, or there are numbers for only one utterance.
     """
     measure, clusters = predictions.metric(metric), by_speaker(predictions)
     counts = predictions.counts(clusters.numbers)
     estimate = float(measure.of(counts.sum(axis=0)))
     if clusters.count < 2:
         if measure.scale is not SHARE:
-            raise UserError("one utterance was predicted: agreement needs two at least")
+            raise UserError("only one utterance was predicted; agreement requires at least two")
         return Interval(estimate, 0.0, 1.0, "none: one utterance", 1)
     variance = jackknife(lambda left: measure.scale.there(measure.of(left)), counts)
     quantile = student(clusters.count - 1, level)
     if measure.scale is SHARE:
-        # Seeds are no further utterances: they say more about the training, not about the speech.
+        # Seeds are not further utterances; they tell more about the training, not about the speech.
         floor = special.ndtri((1 + level) / 2) ** 2 / len(set(predictions.ids))
         binomial = estimate * (1 - estimate)
-        # Wilson's z^2 / n, with Student's quantile and the n that gives the variance found.
+        # Wilson's z^2 / n, with Student's quantile and the n of the estimated variance.
         ratio = max(quantile**2 * variance / binomial, floor) if binomial > 0 else floor
         low, high = _wilson(estimate, ratio)
     else:
@@ -105,7 +105,7 @@ def interval(predictions: Answers, metric: str | None = None, level: float = 0.9
 
 
 def by_speaker(predictions: Answers) -> Clusters:
-    """Group the predictions by speaker, or by utterance where that is not possible."""
+    """Group the predictions by speaker, or by utterance if speakers are not usable."""
     unknown = sum(speaker is None for speaker in predictions.speakers)
     speakers, numbers = np.unique([speaker or "" for speaker in predictions.speakers], return_inverse=True)
     if unknown:
@@ -116,25 +116,25 @@ def by_speaker(predictions: Answers) -> Clusters:
 
 
 def by_utterance(predictions: Answers, why: str) -> Clusters:
-    """Group the predictions by utterance: those of its seeds stay together."""
+    """Group the predictions by utterance; the seeds of an utterance stay together."""
     ids, numbers = np.unique(predictions.ids, return_inverse=True)
     return Clusters(numbers, len(ids), "utterance", why)
 
 
 def method(clusters: Clusters) -> str:
-    """Name the method in one line."""
+    """Return the name of the method in one line."""
     name = f"leave-one-{clusters.unit}-out jackknife, Student t with {clusters.count - 1} degrees of freedom"
     return f"{name} ({clusters.why}: utterances taken for independent)" if clusters.why else name
 
 
 def jackknife(statistic: Callable[[np.ndarray], np.ndarray], counts: np.ndarray) -> float:
-    """Return the variance of a statistic of summed counts, leaving out one cluster after the other.
+    """Return the jackknife variance of a statistic of summed counts; each cluster is left out once.
 
-    A class that only one cluster has is missing when that one is left out; metrics then go over the rest.
+    A class of only one cluster is missing when that cluster is left out; metrics then cover the other classes.
 
     Args:
         statistic: counts of shape (clusters, ...) -> values of shape (clusters,).
-        counts: of each cluster, shape (clusters, ...), at least two clusters.
+        counts: counts of each cluster, shape (clusters, ...), for at least two clusters.
     """
     left = statistic(counts.sum(axis=0) - counts)
     count = len(counts)

@@ -1,7 +1,8 @@
-"""The metrics: of classes from confusion matrices, of numbers from sums. A new one is an entry in one of two tables.
+"""The metrics of classes, from confusion matrices, and of numbers, from sums. A new metric is an entry in one of two
+tables.
 
-Papers name those of classes in conflicting ways: "weighted accuracy" is `accuracy`, "unweighted accuracy" mostly `uar`.
-Moments of numbers are divided by n, not n - 1, as Lin defines the sample's coefficient.
+Papers use conflicting names: "weighted accuracy" is `accuracy`, and "unweighted accuracy" is mostly `uar`. Moments of
+numbers are divided by n, not n - 1, as Lin defines the sample's coefficient.
 
 Source: Lin, A concordance correlation coefficient to evaluate reproducibility, Biometrics 45:255 (1989).
 """
@@ -17,43 +18,43 @@ import numpy as np
 from serkit.errors import unknown
 from serkit.writing import percent
 
-# Perfect agreement has an infinite z, no error at all an infinite logarithm.
+# Perfect agreement has an infinite z, and an error of 0 has an infinite logarithm.
 _NEAR_ONE = 1 - 1e-12
 _NEAR_ZERO = 1e-12
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The scale on which a metric's interval is made.
+    """The scale on which a metric's interval is computed.
 
     Args:
-        there: from the metric's values to the scale, on which their errors are nearly normal.
-        back: from the scale to values that the metric can have.
+        there: function from the metric's values to the scale, on which errors are nearly normal.
+        back: function from the scale to valid values of the metric.
     """
 
     there: Callable[[np.ndarray], np.ndarray]
     back: Callable[[np.ndarray], np.ndarray]
 
 
-#: Of shares, which have Wilson's interval (see `serkit.evaluation.intervals`).
+#: For shares, which have Wilson's interval (see `serkit.evaluation.intervals`).
 SHARE = Scale(lambda share: share, lambda share: np.clip(share, 0, 1))
-#: Of correlations; Lin 1989 makes the interval of CCC so too.
+#: For correlations; Lin 1989 uses it for CCC too.
 FISHER = Scale(lambda value: np.arctanh(np.clip(value, -_NEAR_ONE, _NEAR_ONE)), np.tanh)
-#: Of errors, which are not negative.
+#: For errors, which are not negative.
 LOGARITHM = Scale(lambda error: np.log(np.maximum(error, _NEAR_ZERO)), np.exp)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How right predictions are, as one number.
+    """A measure of the quality of predictions.
 
     Args:
-        key: its name in files and options.
-        name: its name for people.
-        of: counts of predictions -> value: confusion matrices (..., classes, classes) -> (...), or sums of numbers
-            (..., targets, 7) -> (...), the mean over the targets that have labels.
+        key: name in files and options.
+        name: name for people.
+        of: function from counts of predictions to the value: confusion matrices (..., classes, classes) -> (...), or
+            sums of numbers (..., targets, 7) -> (...), the mean over the targets with labels.
         unit: `%` for a share, shown times 100; `label` for the labels' own unit; empty for a plain number.
-        scale: of its interval.
+        scale: scale of its interval.
     """
 
     key: str
@@ -64,11 +65,11 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        """Its name with its unit, for the head of a column."""
+        """The name with the unit, for the head of a column."""
         return f"{self.name} %" if self.unit == "%" else self.name
 
     def text(self, value: float | None, sign: Literal["", "+"] = "") -> str:
-        """Write a value, or a difference with its sign, without the unit; no value is an empty text.
+        """Format a value, or a difference with its sign, without the unit; None yields an empty text.
 
         >>> CLASSES["uar"].text(0.5), NUMBERS["ccc"].text(0.5, "+")
         ('50.0', '+0.500')
@@ -78,11 +79,11 @@ class Metric:
         return percent(value, sign) if self.unit == "%" else f"{value:{sign}.3f}"
 
     def amount(self, value: float | None) -> str:
-        """Write a value with its unit: `50.0%`; no value is an empty text."""
+        """Format a value with its unit: `50.0%`; None yields an empty text."""
         return self.text(value) + ("%" if self.unit == "%" and value is not None else "")
 
     def in_words(self, value: float) -> str:
-        """Write its name and a value with its unit.
+        """Format the name and a value with its unit.
 
         >>> CLASSES["uar"].in_words(0.5)
         'UAR 50.0%'
@@ -90,7 +91,7 @@ class Metric:
         return f"{self.name} {self.amount(value)}"
 
     def range(self, low: float | None, high: float | None, sign: Literal["", "+"] = "") -> str:
-        """Write the ends of an interval; no ends are an empty text.
+        """Format the ends of an interval; None yields an empty text.
 
         >>> CLASSES["uar"].range(0.5, 0.6), NUMBERS["ccc"].range(-0.1, 0.2)
         ('50.0–60.0', '-0.100 to 0.200')
@@ -103,7 +104,7 @@ class Metric:
 
 
 def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the share of right predictions; both of shape (n,), class indices, n > 0."""
+    """Return the share of right predictions; both arguments are class indices of shape (n,), n > 0."""
     return float(score("accuracy", confusion(truth, predicted)))
 
 
@@ -115,7 +116,7 @@ def uar(truth: np.ndarray, predicted: np.ndarray) -> float:
 def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Return the mean of the classes' F1, over the classes that occur in `truth` or `predicted`.
 
-    The F1 of a class that is never right is 0 (scikit-learn's `zero_division=0`).
+    The F1 of a class that is never right is 0 (`zero_division=0` in scikit-learn).
     """
     return float(score("macro_f1", confusion(truth, predicted)))
 
@@ -123,10 +124,10 @@ def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
 def ccc(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Return the concordance correlation coefficient, -1 to 1: 2 cov / (var + var + (difference of means)²).
 
-    1: each number is the rated one. 0 where neither series varies.
+    The value is 1 if all predictions equal the labels, and 0 if neither series varies.
 
     Args:
-        truth: numbers, shape (n,), n > 0; those that are not a number do not count.
+        truth: labels, shape (n,), n > 0; NaN does not count.
         predicted: shape (n,).
     """
     one = np.zeros(len(truth), dtype=int)
@@ -134,18 +135,18 @@ def ccc(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def recalls(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return the recall of each class, shape (classes,); not a number for a class that does not occur."""
+    """Return the recall of each class, shape (classes,); NaN for a class that does not occur."""
     counts = confusion(truth, predicted, classes)
     return _divide(_right(counts), counts.sum(axis=-1), empty=np.nan)
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int | None = None) -> np.ndarray:
-    """Count the predictions: true class in the row, predicted class in the column.
+    """Count the predictions, with true classes in rows and predicted classes in columns.
 
     Args:
         truth: class indices, shape (n,).
         predicted: class indices, shape (n,).
-        classes: their number; None: as many as occur.
+        classes: number of classes; None: the number that occurs.
 
     Returns:
         int64, shape (classes, classes).
@@ -157,10 +158,10 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int | None = No
 def confusions(
     truth: np.ndarray, predicted: np.ndarray, clusters: np.ndarray, classes: int | None = None
 ) -> np.ndarray:
-    """Count the predictions of each cluster apart.
+    """Count the predictions of each cluster separately.
 
     Args:
-        truth, predicted, classes: as for `confusion`.
+        truth, predicted, classes: as in `confusion`.
         clusters: number of the cluster of each prediction, from 0, shape (n,).
 
     Returns:
@@ -174,12 +175,12 @@ def confusions(
 
 
 def sums(truth: np.ndarray, predicted: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Return what the metrics of numbers need of each cluster; sums of clusters are those of their union.
+    """Return the sums of each cluster for the metrics of numbers; the sums of clusters add up.
 
     Args:
-        truth: shape (n, targets); pairs with a label that is not a number are left out.
+        truth: labels, shape (n, targets); pairs without a label (NaN) are left out.
         predicted: shape (n, targets).
-        clusters: number of the cluster of each, from 0, shape (n,).
+        clusters: number of the cluster of each prediction, from 0, shape (n,).
 
     Returns:
         float64, shape (clusters, targets, 7): n, and the sums of t, p, t², p², t p and |t - p|.
@@ -191,7 +192,7 @@ def sums(truth: np.ndarray, predicted: np.ndarray, clusters: np.ndarray) -> np.n
 def _sums(truth: np.ndarray, predicted: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     known = np.isfinite(truth)
     numbers = clusters[known]
-    # No metric changes when both are moved alike; near 0 less is lost in the differences of squares.
+    # A common shift does not change a metric, but near 0 the differences of squares lose less precision.
     center = truth[known].mean() if known.any() else 0.0
     t, p = truth[known].astype(np.float64) - center, predicted[known].astype(np.float64) - center
     terms = (np.ones_like(t), t, p, t * t, p * p, t * p, np.abs(t - p))
@@ -200,19 +201,19 @@ def _sums(truth: np.ndarray, predicted: np.ndarray, clusters: np.ndarray) -> np.
 
 
 def score(metric: str, counts: np.ndarray) -> np.ndarray:
-    """Return a metric of counts of predictions, see `Metric.of`.
+    """Return the value of a metric from counts of predictions; see `Metric.of`.
 
     Raises:
-        UserError: unknown metric.
+        UserError: the metric is unknown.
     """
     return named(metric).of(counts)
 
 
 def named(metric: str, among: Mapping[str, Metric] | None = None) -> Metric:
-    """Return a metric by its key, of `CLASSES`, of `NUMBERS` or, without a table, of either.
+    """Return a metric by its key from a table, or without a table from `CLASSES` or `NUMBERS`.
 
     Raises:
-        UserError: unknown metric.
+        UserError: the metric is unknown.
     """
     among = METRICS if among is None else among
     if metric not in among:
@@ -239,7 +240,7 @@ def _macro_f1(counts: np.ndarray) -> np.ndarray:
 
 
 def _over_targets(metric: Callable[..., np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the mean of a metric over the targets that have labels."""
+    """Return the mean of a metric over the targets with labels."""
 
     def mean(counts: np.ndarray) -> np.ndarray:
         rated = counts[..., 0] > 0
@@ -280,7 +281,7 @@ def _mae(
 def _moments(
     n: np.ndarray, t: np.ndarray, p: np.ndarray, tt: np.ndarray, pp: np.ndarray, tp: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return covariance and both variances; rounding makes none of the latter negative."""
+    """Return covariance and both variances, which are never negative despite rounding."""
     mean_t, mean_p = _divide(t, n), _divide(p, n)
     variances = (np.maximum(_divide(s, n) - mean**2, 0.0) for s, mean in ((tt, mean_t), (pp, mean_p)))
     return _divide(tp, n) - mean_t * mean_p, *variances
@@ -291,7 +292,7 @@ def _right(counts: np.ndarray) -> np.ndarray:
 
 
 def _divide(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:
-    # A variance of rounding errors alone is none.
+    # A variance due to rounding errors counts as 0.
     shape = np.broadcast(part, whole).shape
     values: np.ndarray = np.divide(part, whole, out=np.full(shape, empty), where=np.abs(whole) > 1e-24)
     return values
@@ -301,7 +302,7 @@ def _table(*metrics: Metric) -> Mapping[str, Metric]:
     return {metric.key: metric for metric in metrics}
 
 
-#: By key. The first of each table is what runs are chosen and compared by.
+#: By key. Runs are chosen and compared by the first metric of each table.
 CLASSES = _table(
     Metric("uar", "UAR", _uar, "%", SHARE),
     Metric("accuracy", "accuracy", _accuracy, "%", SHARE),

@@ -1,4 +1,4 @@
-"""Calibration inside the folds: each temperature is fitted on a validation part and judged on the test part."""
+"""Calibration inside the folds: each temperature is fitted on a validation part and measured on the test part."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from serkit.evaluation.predictions import Predictions
 
 
 def fit_temperature(held: Predictions) -> float:
-    """Return the temperature that suits a fold's validation part.
+    """Return the temperature fitted on a fold's validation part.
 
-    As if each class had been seen once more with every answer: a small part that is all right would otherwise make
-    the probabilities 1.
+    Each class counts as seen once more with every answer; otherwise, a small part without errors would make the
+    probabilities 1.
     """
     logarithms = np.log(np.maximum(held.probabilities, np.finfo(float).tiny))
     classes = len(held.classes)
@@ -23,15 +23,15 @@ def fit_temperature(held: Predictions) -> float:
 
 
 def calibration(predictions: Predictions, temperatures: Mapping[tuple[int, int], float]) -> dict[str, Any]:
-    """Judge the test parts' probabilities as they came and with their fold's temperature.
+    """Measure the test parts' probabilities before and after division by their fold's temperature.
 
     Args:
-        predictions: of all folds, as the networks gave them.
-        temperatures: of each seed and fold.
+        predictions: uncalibrated predictions of all folds.
+        temperatures: temperature of each seed and fold.
 
     Returns:
-        What `json.dump` takes: `ece` and `log_loss` over all, each `before` and `after`; and for each of `folds`
-        (`seed-0-fold-1`) the `temperature` and the same two.
+        A JSON object: `ece` and `log_loss` over all folds, each `before` and `after`; and for each of `folds`
+        (`seed-0-fold-1`) the `temperature`, `ece` and `log_loss`.
     """
     after = predictions.probabilities.copy()
     folds = {}

@@ -14,36 +14,36 @@ from serkit.atomic import writing
 from serkit.errors import UserError
 from serkit.evaluation.metrics import CLASSES, NUMBERS, Metric, confusions, named, sums
 
-#: The columns that every table of predictions begins with.
+#: The first columns of every table of predictions.
 COLUMNS = ("id", "speaker", "corpus", "fold", "seed")
 
 _COLUMNS = [*COLUMNS, "truth", "predicted"]
 _PROBABILITY = "p_"
 _TRUTH, _PREDICTED = "truth_", "predicted_"
-# Averages of float32 softmax outputs are off by less than this.
+# Averages of float32 softmax outputs have smaller errors.
 _SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Whose n answers they are; the answers themselves are in a subclass. An utterance may occur once per seed.
+    """Identity and labels of n answers; a subclass holds the answers. An utterance may occur once per seed.
 
     Args:
-        ids: the utterances', `<corpus>/<name>`.
-        speakers: of each utterance; None where unknown.
-        truth: the labels, shape (n, ...).
+        ids: ids of the utterances, `<corpus>/<name>`.
+        speakers: speaker of each utterance; None if unknown.
+        truth: labels, shape (n, ...).
         folds: number of the fold in which the utterance was tested, int, shape (n,).
         seeds: seed of the training, int, shape (n,).
 
     Raises:
-        ValueError: nothing in it, or lengths that do not fit.
+        ValueError: there are no answers, or lengths differ.
     """
 
-    #: What is predicted, `classes` or `numbers`, and the metrics of it by key.
+    #: The kind of answers, `classes` or `numbers`, and its metrics by key.
     task: ClassVar[str]
     metrics: ClassVar[Mapping[str, Metric]]
 
-    #: Name of the field with an answer in each row, and of the one that says what its columns are.
+    #: Names of the field with an answer in each row, and of the field with the names of its columns.
     field: ClassVar[str]
     names: ClassVar[str]
 
@@ -64,7 +64,7 @@ class Answers:
 
     @property
     def corpora(self) -> tuple[str, ...]:
-        """Corpus of each utterance, from its id."""
+        """The corpus of each utterance, from its id."""
         return tuple(id.partition("/")[0] for id in self.ids)
 
     def select(self, chosen: np.ndarray) -> Self:
@@ -82,7 +82,7 @@ class Answers:
         """Join the predictions of folds and seeds.
 
         Raises:
-            UserError: they do not have the same classes, or numbers, in the same order.
+            UserError: the predictions do not have the same classes, or numbers, in the same order.
         """
         first = parts[0]
         wanted = getattr(first, cls.names)
@@ -101,7 +101,7 @@ class Answers:
         )
 
     def counts(self, clusters: np.ndarray) -> np.ndarray:
-        """Return what the metrics need of each cluster, (clusters, ...); those of clusters add up.
+        """Return the counts of each cluster for the metrics, (clusters, ...); they add up.
 
         Args:
             clusters: number of the cluster of each prediction, from 0, shape (n,).
@@ -109,45 +109,45 @@ class Answers:
         raise NotImplementedError
 
     def parts(self) -> Iterator[tuple[str, Self]]:
-        """Yield what is scored by itself, with its name: all classes (no name), or each target of numbers.
+        """Yield each separately scored part with its name: all classes (without a name), or each target of numbers.
 
         Raises:
-            UserError: a target that fewer than two utterances have a label of.
+            UserError: fewer than two utterances have a label of a target.
         """
         yield "", self
 
     def metric(self, name: str | None = None) -> Metric:
-        """Return a metric of what is predicted; None: the one that runs are chosen and compared by.
+        """Return a metric of this kind of answers; None: the metric by which runs are chosen and compared.
 
         Raises:
-            UserError: unknown metric.
+            UserError: the metric is unknown.
         """
         return named(name or next(iter(self.metrics)), self.metrics)
 
     def value(self, metric: str | None = None) -> float:
-        """Return a metric over all predictions; None: the one that runs are chosen by.
+        """Return the value of a metric over all predictions; None: the metric by which runs are chosen.
 
         Raises:
-            UserError: unknown metric.
+            UserError: the metric is unknown.
         """
         return float(self.metric(metric).of(self.counts(np.zeros(len(self), dtype=int))[0]))
 
     def start(self, row: int) -> list[object]:
-        """Return what stands under `COLUMNS` in a row."""
+        """Return the values of `COLUMNS` in a row."""
         id = self.ids[row]
         return [id, self.speakers[row] or "", id.partition("/")[0], self.folds[row], self.seeds[row]]
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions(Answers):
-    """What a recogniser said about n utterances.
+    """The probabilities of n utterances.
 
-    Args, besides those of `Answers`, where `truth` is the index of the right class:
-        probabilities: of the classes, float64, shape (n, classes); each row sums to 1.
-        classes: their names.
+    Args, in addition to those of `Answers`, where `truth` is the index of the right class:
+        probabilities: probabilities of the classes, float64, shape (n, classes); each row sums to 1.
+        classes: names of the classes.
 
     Raises:
-        ValueError: nothing in it, shapes that do not fit, or what is no class or no probability.
+        ValueError: there are no answers, shapes differ, or a class or a probability is invalid.
     """
 
     task: ClassVar[str] = "classes"
@@ -171,7 +171,7 @@ class Predictions(Answers):
                 f"there are {len(self.classes)} classes"
             )
         off = np.abs(self.probabilities.sum(axis=1) - 1) > _SUM_TOLERANCE
-        bad = np.flatnonzero(~(self.probabilities >= 0).all(axis=1) | off)  # not a number fails `>= 0`
+        bad = np.flatnonzero(~(self.probabilities >= 0).all(axis=1) | off)  # NaN fails `>= 0`
         if len(bad):
             raise ValueError(
                 f"probabilities of '{self.ids[bad[0]]}' are {self.probabilities[bad[0]].tolist()}; "
@@ -180,7 +180,7 @@ class Predictions(Answers):
 
     @property
     def predicted(self) -> np.ndarray:
-        """Index of the likeliest class, shape (n,); the first of equals."""
+        """Index of the most probable class, shape (n,); the first of equals."""
         values: np.ndarray = self.probabilities.argmax(axis=1)
         return values
 
@@ -189,9 +189,9 @@ class Predictions(Answers):
         return confusions(self.truth, self.predicted, clusters, len(self.classes))
 
     def save(self, path: str | Path) -> None:
-        """Write a CSV file: one row per prediction, the probability of class x in column `p_x`.
+        """Write a CSV file with a row for each prediction, and the probability of class x in column `p_x`.
 
-        Numbers are written with all their digits: `load` returns the very same.
+        Numbers have all their digits, so that `load` returns exactly the same predictions.
         """
         path, predicted = Path(path), self.predicted
         with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -203,10 +203,10 @@ class Predictions(Answers):
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises:
-            UserError: no such file, or not a table of predictions; the message names the line.
+            UserError: the file does not exist or is not a table of predictions; the message names the line.
         """
         path = Path(path)
         header, rows = read_table(path)
@@ -216,14 +216,14 @@ class Predictions(Answers):
 
 @dataclass(frozen=True, eq=False)
 class NumberPredictions(Answers):
-    """What a recogniser of numbers said about n utterances.
+    """The predicted numbers of n utterances.
 
-    Args, besides those of `Answers`, where `truth` is float64, shape (n, targets), not a number where there is none:
-        values: what was predicted, float64, shape (n, targets).
-        targets: their names.
+    Args, in addition to those of `Answers`, where `truth` is float64, shape (n, targets), NaN without a label:
+        values: predicted numbers, float64, shape (n, targets).
+        targets: names of the targets.
 
     Raises:
-        ValueError: nothing in it, shapes that do not fit, or a prediction that is not finite.
+        ValueError: there are no answers, shapes differ, or a prediction is not finite.
     """
 
     task: ClassVar[str] = "numbers"
@@ -243,7 +243,7 @@ class NumberPredictions(Answers):
             )
         bad = np.flatnonzero(~np.isfinite(self.values).all(axis=1))
         if len(bad):
-            raise ValueError(f"predicted for '{self.ids[bad[0]]}' is {self.values[bad[0]].tolist()}: not finite")
+            raise ValueError(f"prediction of '{self.ids[bad[0]]}' must be finite, got {self.values[bad[0]].tolist()}")
 
     def counts(self, clusters: np.ndarray) -> np.ndarray:
         """Return sums, float64, shape (clusters, targets, 7); see `Answers.counts`."""
@@ -254,14 +254,15 @@ class NumberPredictions(Answers):
         for column, name in enumerate(self.targets):
             rated = np.isfinite(self.truth[:, column])
             if not _is_agreement(self.ids, rated):
-                raise UserError(f"fewer than two utterances have a label of '{name}': nothing to agree with")
-            # Speakers without a label of it say nothing of it, and are no degrees of freedom.
+                raise UserError(f"fewer than two utterances have a label of '{name}'; agreement requires at least two")
+            # Speakers without a label of the target are not degrees of freedom.
             known = self.select(rated)
             of_target = known.truth[:, [column]], known.values[:, [column]]
             yield name, replace(known, truth=of_target[0], values=of_target[1], targets=(name,))
 
     def rated(self) -> NumberPredictions | None:
-        """Return the predictions of those targets that two utterances at least have labels of; None: of no target."""
+        """Return the predictions of the targets with labels of at least two utterances; None if there is no such
+        target."""
         known = [_is_agreement(self.ids, labels) for labels in np.isfinite(self.truth).T]
         if not any(known):
             return None
@@ -269,9 +270,10 @@ class NumberPredictions(Answers):
         return replace(self, truth=self.truth[:, known], values=self.values[:, known], targets=targets)
 
     def save(self, path: str | Path) -> None:
-        """Write a CSV file: one row per prediction, of target x the columns `truth_x` (empty: none) and `predicted_x`.
+        """Write a CSV file with a row for each prediction, and columns `truth_x` (empty: no label) and `predicted_x`
+        for target x.
 
-        Numbers are written with all their digits: `load` returns the very same.
+        Numbers have all their digits, so that `load` returns exactly the same predictions.
         """
         path = Path(path)
         with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -283,18 +285,18 @@ class NumberPredictions(Answers):
 
     @classmethod
     def load(cls, path: str | Path) -> NumberPredictions:
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises:
-            UserError: no such file, or not a table of predicted numbers; the message names the line.
+            UserError: the file does not exist or is not a table of predicted numbers; the message names the line.
         """
         path = Path(path)
         header, rows = read_table(path)
         targets = tuple(name.removeprefix(_TRUTH) for name in header if name.startswith(_TRUTH))
         if not targets or header != _header(targets):
-            raise UserError(f"{path}: not a table of predicted numbers; its columns are '{', '.join(header)}'")
+            raise UserError(f"{path}: is not a table of predicted numbers; its columns are '{', '.join(header)}'")
         if not rows:
-            raise UserError(f"{path}: no predictions in it, only a header")
+            raise UserError(f"{path}: has no predictions, only a header")
         numbers = np.empty((len(rows), 2 + 2 * len(targets)))
         for position, (number, row) in enumerate(rows):
             try:
@@ -316,10 +318,11 @@ class NumberPredictions(Answers):
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header of a table of predictions, and its rows with the number of their line.
+    """Return the header of a table of predictions, and its rows with their line numbers.
 
     Raises:
-        UserError: no such file, no table, no row in it, or a row that is shorter or longer than the header.
+        UserError: the file does not exist, is not a table, has no row, or has a row that is shorter or longer than the
+            header.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -327,9 +330,9 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             header = next(reader, [])
             rows = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file (predictions)") from None
+        raise UserError(f"{path}: no such file with predictions") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a table of predictions ({error})") from None
+        raise UserError(f"{path}: is not a table of predictions ({error})") from None
     for number, row in rows:
         if len(row) != len(header):
             raise UserError(f"{path}, line {number}: {len(row)} values instead of {len(header)}; the file is broken")
@@ -337,7 +340,7 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _is_agreement(ids: Sequence[str], rated: np.ndarray) -> bool:
-    """Tell whether two utterances at least are rated: with one, nothing can agree."""
+    """Return whether at least two utterances have labels, which agreement requires."""
     return len({id for id, there in zip(ids, rated.tolist(), strict=True) if there}) > 1
 
 
@@ -349,15 +352,15 @@ def _classes(path: Path, header: Sequence[str]) -> tuple[str, ...]:
     classes = tuple(name.removeprefix(_PROBABILITY) for name in header[len(_COLUMNS) :])
     if not classes or list(header) != _COLUMNS + [_PROBABILITY + name for name in classes]:
         raise UserError(
-            f"{path}: not a table of predictions; its columns are '{', '.join(header)}', "
-            f"needed are '{', '.join(_COLUMNS)}' and then one {_PROBABILITY}<class> for each class"
+            f"{path}: is not a table of predictions; its columns are '{', '.join(header)}', "
+            f"but '{', '.join(_COLUMNS)}' and then one {_PROBABILITY}<class> for each class are required"
         )
     return classes
 
 
 def _parse(path: Path, classes: tuple[str, ...], rows: Sequence[tuple[int, Sequence[str]]]) -> Predictions:
     if not rows:
-        raise UserError(f"{path}: no predictions in it, only a header")
+        raise UserError(f"{path}: has no predictions, only a header")
     index = {name: number for number, name in enumerate(classes)}
     ids, speakers, answers = [], [], []
     truth, folds, seeds = (np.empty(len(rows), dtype=np.int64) for _ in range(3))
@@ -384,5 +387,5 @@ def _parse(path: Path, classes: tuple[str, ...], rows: Sequence[tuple[int, Seque
     differ = np.flatnonzero(found.predicted != np.array(answers))
     if len(differ):
         number, row = rows[differ[0]]
-        raise UserError(f"{path}, line {number}: predicted is '{row[6]}', but another class is likelier")
+        raise UserError(f"{path}, line {number}: predicted is '{row[6]}', but another class is more probable")
     return found

@@ -1,4 +1,4 @@
-"""What may decide whether a recording is recognised: its length, loudness and signal-to-noise ratio."""
+"""Properties of a recording that may affect recognition: length, loudness and signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from serkit.evaluation.snr import wada_snr
 from serkit.progress import bar
 from serkit.windowing import Windowing
 
-#: Raised whenever a measurement gives other numbers: it is part of the key in the store.
+#: Increased when a measurement changes; part of the key in the store.
 VERSION = 1
 
-# The shortest signal that has a loudness, in s: a block of ITU-R BS.1770.
+# Minimum length of a signal with a loudness, in s: a block of ITU-R BS.1770.
 _BLOCK = 0.4
 
 
 @dataclass(frozen=True)
 class Properties:
-    """What was measured of an utterance; not a number where it cannot be.
+    """The measured properties of an utterance; NaN if one cannot be measured.
 
     Args:
-        duration: in s.
+        duration: duration in s.
         loudness: integrated loudness in LUFS (ITU-R BS.1770-4).
         snr: signal-to-noise ratio in dB, as `serkit.evaluation.snr` estimates it.
     """
@@ -39,11 +39,11 @@ class Properties:
 
 
 def measure(utterances: Iterable[Utterance], store: Store) -> dict[str, Properties]:
-    """Measure recordings, each once: what was measured is kept in the store.
+    """Measure recordings, each once; the store keeps the results.
 
     Args:
-        utterances: whose speech is measured; those that cannot be read are left out.
-        store: where results are kept.
+        utterances: utterances to be measured; unreadable ones are left out.
+        store: store of the results.
 
     Returns:
         Properties by id.
@@ -64,7 +64,7 @@ def of_signal(signal: np.ndarray, rate: int) -> Properties:
 
     Args:
         signal: float32 (samples,).
-        rate: in Hz.
+        rate: sampling rate in Hz.
     """
     return Properties(len(signal) / rate, _loudness(signal, rate), wada_snr(signal))
 

@@ -1,7 +1,6 @@
-"""Does a difference between two runs outlast the chance of training: other seeds, other folds?
+"""Tests whether a difference between two runs holds over trainings with other seeds or folds.
 
-The intervals of `comparison` are about speakers that were not tested; what is here is about trainings that were
-not made. Neither stands for the other.
+The intervals of `comparison` apply to new speakers; the tests here apply to new trainings. Neither replaces the other.
 """
 
 from __future__ import annotations
@@ -18,15 +17,16 @@ from serkit.evaluation.intervals import student
 
 @dataclass(frozen=True)
 class Effect:
-    """A difference that was measured several times.
+    """A difference measured several times.
 
     Args:
-        differences: each of them.
-        mean: of them.
+        differences: the measured differences.
+        mean: mean of the differences.
         low: lower end of the mean's confidence interval.
         high: upper end.
         p: two-sided p value of Student's t test that the mean is 0.
-        overlap: size of a test part over that of a training part, by which the variance was corrected; 0: it was not.
+        overlap: size of a test part divided by that of a training part, for the correction of the variance; 0: no
+            correction.
     """
 
     differences: tuple[float, ...]
@@ -40,36 +40,36 @@ class Effect:
 def effect(differences: Sequence[float], overlap: float = 0.0, level: float = 0.95) -> Effect:
     """Test a mean difference with Student's t, corrected for training parts that overlap.
 
-    Trainings on overlapping parts are alike, so their spread says too little about that of new ones: the variance
-    of the mean is not s^2 / n but s^2 (1 / n + overlap).
+    Trainings on overlapping parts are similar, so their spread underestimates that of new trainings. The variance of
+    the mean is therefore s^2 (1 / n + overlap) instead of s^2 / n.
 
     Sources: Nadeau and Bengio, Inference for the generalization error, Machine Learning 52:239 (2003), section 4,
     for parts drawn at random; Bouckaert and Frank, PAKDD 2004, for repeated cross-validation.
 
     Args:
-        differences: n of them, at least two.
-        overlap: size of a test part over that of a training part; 0 where trainings differ in nothing but chance.
-        level: of confidence, 0 to 1.
+        differences: n differences, at least two.
+        overlap: size of a test part divided by that of a training part; 0 if trainings differ only in their seeds.
+        level: confidence level, 0 to 1.
     """
     values = np.asarray(differences, dtype=float)
     mean, count = float(values.mean()), len(values)
     error = float(np.sqrt(values.var(ddof=1) * (1 / count + overlap)))
     half = student(count - 1, level) * error
-    # Differences that are all alike leave no doubt, unless they are 0.
+    # Equal differences have no variance, and are significant unless they are 0.
     p = 2 * float(special.stdtr(count - 1, -abs(mean) / error)) if error else float(mean == 0)
     return Effect(tuple(values.tolist()), mean, mean - half, mean + half, p, overlap)
 
 
 def over_seeds(a: P, b: P, metric: str | None = None, level: float = 0.95) -> Effect | None:
-    """Compare two runs seed by seed, each over all its utterances: what other seeds would give on the same folds.
+    """Compare two runs seed by seed over all utterances, to estimate the effect of other seeds on the same folds.
 
-    The utterances and speakers are the same for all seeds, so it says nothing about others.
+    All seeds share utterances and speakers, so the result does not apply to others.
 
     Returns:
-        None where there is only one seed.
+        The effect, or None if there is only one seed.
 
     Raises:
-        UserError: the runs do not hold the same predictions; unknown metric.
+        UserError: the runs do not hold the same predictions, or the metric is unknown.
     """
     return _over(a, b, metric, lambda run: np.unique(run.seeds, return_inverse=True)[1], 0.0, level)
 
@@ -80,15 +80,15 @@ def over_folds(a: P, b: P, overlap: float, metric: str | None = None, level: flo
     Args:
         a: the first run.
         b: the second, with the same test parts.
-        overlap: size of a test part over that of a training part, on average.
-        metric: key of one of the predictions' metrics, of each fold's test part; None: the first.
-        level: of confidence, 0 to 1.
+        overlap: mean size of a test part divided by that of a training part.
+        metric: key of a metric of the predictions, computed for each fold's test part; None: the first.
+        level: confidence level, 0 to 1.
 
     Returns:
-        None where there is only one fold and seed, or the runs have other folds.
+        The effect, or None if there is only one fold and seed, or the runs have different folds.
 
     Raises:
-        UserError: the runs do not hold the same predictions; unknown metric.
+        UserError: the runs do not hold the same predictions, or the metric is unknown.
     """
 
     def folds(run: P) -> np.ndarray:

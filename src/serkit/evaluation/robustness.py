@@ -1,4 +1,4 @@
-"""How scores fall as recordings get worse: a curve for each way in which they do."""
+"""Robustness: a curve of scores for each kind of degradation of the recordings."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from serkit.evaluation.metrics import CLASSES
 from serkit.evaluation.predictions import Predictions
 from serkit.progress import bar
 
-#: float32 (samples,), rate in Hz, how many are speech, chance -> float32 samples.
+#: float32 (samples,), rate in Hz, number of samples with speech, random generator -> float32 samples.
 Degradation = Callable[[np.ndarray, int, int, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One way in which recordings get worse.
+    """A kind of degradation.
 
     Args:
-        title: what is done.
-        axis: what the strengths are, with their unit.
-        points: what is done, by strength, from the weakest to the strongest; where strengths go to either side of
-            `neutral`, from the lowest to the highest.
-        neutral: the strength that changes nothing; None: there is none on the scale.
+        title: name of the degradation.
+        axis: meaning of the strengths, with their unit.
+        points: degradation by strength, from the weakest to the strongest, or from the lowest to the highest if
+            strengths lie on both sides of `neutral`.
+        neutral: strength without effect; None: the scale has none.
     """
 
     title: str
@@ -79,10 +79,10 @@ CURVES = {
 
 @dataclass(frozen=True)
 class Part:
-    """A recogniser and what it is tested on: a fold of a run, or a bundle with its corpora.
+    """A recognizer and its test material: a fold of a run, or a bundle with corpora.
 
     Args:
-        predictions: what it said of the recordings as they are; ids, speakers, truth and classes are taken from here.
+        predictions: predictions for the original recordings, with their ids, speakers, truth and classes.
         hear: id -> float32 samples of speech (samples,) and their rate in Hz.
         recognise: samples and rate -> probabilities of the classes (classes,).
     """
@@ -97,22 +97,22 @@ def measure(
 ) -> dict[str, Any]:
     """Score degraded recordings.
 
-    An utterance is degraded by the same draw of noise, voices or room at every strength of a curve.
+    Every strength of a curve uses the same noise, voices or room for an utterance.
 
     Args:
-        parts: each recogniser with what it is tested on.
+        parts: recognizers with their test material.
         curves: names of `CURVES`.
-        seed: of all chance.
-        jobs: threads at work.
+        seed: seed of all random numbers.
+        jobs: number of threads.
 
     Returns:
-        What `json.dump` takes: `n`; `clean`, the scores of the recordings as they are; by name of a curve `curves`
-        with its `title`, `axis`, `neutral` and `points`. A point has its `strength`, the metrics of classes
-        with their 95 % intervals, `ece`, and the `change` of UAR from the recordings as they are, with the interval
-        of a paired comparison.
+        A JSON object: `n`; `clean`, the scores of the original recordings; and by name of a curve `curves` with its
+        `title`, `axis`, `neutral` and `points`. A point has its `strength`, the metrics of classes with their 95 %
+        intervals, `ece`, and the `change` of UAR from the original recordings, with the interval of a paired
+        comparison.
 
     Raises:
-        UserError: unknown curve, no part, or a recording that cannot be read.
+        UserError: a curve is unknown, there is no part, or a recording is unreadable.
     """
     for name in curves:
         if name not in CURVES:
@@ -145,7 +145,7 @@ def measure(
 
 
 def rows(measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what was measured line by line, as a table holds it; the recordings as they are first."""
+    """Yield the rows of a table of the measurement; the original recordings come first."""
     points = [
         (name, point["strength"], point) for name, curve in measured["curves"].items() for point in curve["points"]
     ]
@@ -178,7 +178,8 @@ def _predict(part: Part, conditions: Sequence[tuple[str, float | str]], seed: in
 def _degrade(signal: np.ndarray, rate: int, id: str, curve: str, strength: float | str, seed: int) -> np.ndarray:
     if not curve:
         return signal
-    # Not of the strength: a curve with the same noise throughout is the strength's effect alone.
+    # The seed does not depend on the strength, so that a curve with the same noise shows only the effect of the
+    # strength.
     generator = np.random.default_rng(int(digest([seed, id, curve]), 16))
     return CURVES[curve].points[strength](signal, rate, len(signal), generator)
 

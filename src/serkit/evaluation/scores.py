@@ -20,28 +20,28 @@ from serkit.flags import Flag
 def scores(
     predictions: Answers, flags: Sequence[Flag] = (), learned: Sequence[str] | np.ndarray | None = None
 ) -> dict[str, Any]:
-    """Score predictions in every way serkit reports.
+    """Compute all scores that serkit reports.
 
     Args:
-        predictions: of all folds and seeds; metrics go over all of them together.
-        flags: what leaked or was chosen on the test part; stored with the scores.
-        learned: what the training parts tell somebody who learns nothing else: the class names of all of them, whose
-            commonest is always answered; of numbers the mean label of each prediction's training part, shape
-            (n, targets). None: that of the truth.
+        predictions: predictions of all folds and seeds; metrics are computed over all of them together.
+        flags: leaks, and choices made on the test part; stored with the scores.
+        learned: basis of the constant answer: the class names of all training parts, of which the most common is
+            answered; for numbers the mean label of each prediction's training part, shape (n, targets). None: the truth
+            is the basis.
 
     Returns:
-        What `json.dump` takes: `task` (`classes` or `numbers`); counts `n` and `utterances`; `classes`, of numbers
-        empty; a table; `speakers`, each with `n` and metrics; `corpora` where there are several, each with `n` and a
-        table; `seeds`, the metrics of `each`, and where there are several their `mean` and `sd`; `flags`.
+        A JSON object: `task` (`classes` or `numbers`); counts `n` and `utterances`; `classes`, empty for numbers; a
+        table; `speakers`, each with `n` and metrics; `corpora` if there are several, each with `n` and a table;
+        `seeds`, the metrics of `each`, and if there are several their `mean` and `sd`; `flags`.
 
-        A table holds the metrics with their intervals, and `constant`, the metrics of always giving the same answer,
-        which `answer` names. Of classes it has `recalls` (None for a class that does not occur), `confusion` (rows
-        true, columns predicted) and `ece` as well; `targets` is empty. Of numbers there is a table for each of
-        `targets`, with its `n` and the `range` of its labels; the table above has the mean CCC alone.
+        A table holds the metrics with their intervals, and `constant`, the metrics of a constant answer, which `answer`
+        names. For classes, it has `recalls` (None for a class that does not occur), `confusion` (rows true, columns
+        predicted) and `ece` too; `targets` is empty. For numbers, there is a table for each of `targets`, with its `n`
+        and the `range` of its labels; the table above has only the mean CCC.
 
     Raises:
-        UserError: the commonest training label is not a class of the predictions; numbers of a single utterance, or a
-            target without labels: nothing can agree.
+        UserError: the most common training label is not a class of the predictions, or a target of numbers has labels
+            of fewer than two utterances.
     """
     found: dict[str, Any] = {
         "task": predictions.task,
@@ -84,7 +84,7 @@ def _table(predictions: Answers, learned: Any) -> dict[str, Any]:
 
 
 def _intervals(predictions: Answers) -> dict[str, Any]:
-    """Return the metrics with their intervals; of numbers the mean CCC, and all metrics of each target."""
+    """Return the metrics with their intervals; for numbers the mean CCC, and all metrics of each target."""
     if isinstance(predictions, NumberPredictions):
         mean = asdict(interval(predictions))
         targets = {name: {"n": len(part), **_metrics(part)} for name, part in predictions.parts()}
@@ -97,13 +97,13 @@ def _metrics(predictions: Answers) -> dict[str, Any]:
 
 
 def _corpus(predictions: Answers) -> dict[str, Any] | None:
-    """Score one of several corpora; None where nothing can agree in any target."""
+    """Score one of several corpora; None if no target has enough labels."""
     rated = predictions.rated() if isinstance(predictions, NumberPredictions) else predictions
     return None if rated is None else {"n": len(rated), **_intervals(rated)}
 
 
 def _commonest(predictions: Predictions, learned: Sequence[str] | None) -> dict[str, Any]:
-    """Score always predicting the commonest class; of equally common ones the first."""
+    """Score a constant prediction of the most common class; of equally common ones the first."""
     truth, classes = predictions.truth, predictions.classes
     labels = [classes[index] for index in truth] if learned is None else learned
     name, _ = min(Counter(labels).items(), key=lambda item: (-item[1], item[0]))
@@ -115,7 +115,7 @@ def _commonest(predictions: Predictions, learned: Sequence[str] | None) -> dict[
 
 
 def _mean(labels: np.ndarray, learned: np.ndarray | None) -> dict[str, Any]:
-    """Score always predicting the mean label, (n,); that of the training part differs from fold to fold."""
+    """Score a constant prediction of the mean label, (n,), which differs between folds."""
     always = np.full(len(labels), np.nanmean(labels)) if learned is None else learned
     counts = sums(labels[:, None], always[:, None], np.zeros(len(labels), dtype=int))[0]
     answer, source = ("the mean", "truth") if learned is None else ("the training mean", "training labels")
@@ -123,7 +123,7 @@ def _mean(labels: np.ndarray, learned: np.ndarray | None) -> dict[str, Any]:
 
 
 def _overall(predictions: Answers) -> Sequence[str]:
-    """Return the metrics that make sense of all predictions: of targets with different units only the first."""
+    """Return the metrics that are valid for all predictions; for targets with different units, only the first."""
     keys = list(predictions.metrics)
     return keys[:1] if isinstance(predictions, NumberPredictions) else keys
 
@@ -160,11 +160,11 @@ class Row:
     """A line of a table of scores.
 
     Args:
-        target: of numbers; empty of classes.
-        name: what is scored: a corpus, a system, or what is always answered; empty: all.
+        target: target of numbers; empty for classes.
+        name: name of the scored corpus, system or constant answer; empty: all.
         kind: `all`, `corpus`, `baseline` or `constant`.
         n: number of predictions.
-        values: by metric `estimate`, and where they are known the ends `low` and `high` of its interval.
+        values: by metric the `estimate`, and the ends `low` and `high` of its interval if known.
     """
 
     target: str
@@ -175,12 +175,13 @@ class Row:
 
 
 def tables(scored: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the tables of metrics of scores, of a corpus or a baseline: by target, of classes one without a name."""
+    """Return the tables of metrics of scores, of a corpus or of a baseline by target; classes have one without a
+    name."""
     return dict(scored["targets"]) if scored.get("targets") else {"": scored}
 
 
 def rows(scored: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield what stands in a table of `scores`: target by target all, each corpus, the baseline, the constant."""
+    """Yield the rows of a table of `scores`: for each target all, each corpus, the baseline, and the constant."""
     baseline = scored.get("baseline")
     for target, table in tables(scored).items():
 
@@ -201,9 +202,9 @@ def _value(value: Any) -> Mapping[str, Any]:
 
 
 def upgraded(scored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return scores of an older file in the shape of `scores`; those that have it are left as they are.
+    """Return scores of an older file in the shape of `scores`; scores in that shape do not change.
 
-    Older files had no `task`, texts for flags, `majority` of classes, and `mean_predictor` of each target.
+    Older files have no `task`, texts as flags, `majority` for classes, and `mean_predictor` for each target.
     """
     found = {**scored, "flags": [Flag.read(flag).to_dict() for flag in scored.get("flags", ())]}
     if "task" in scored:
@@ -226,7 +227,7 @@ def _with_constant(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _always(scored: Mapping[str, Any], majority: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics of always answering the majority class, from the confusion matrix."""
+    """Return the metrics of a constant answer of the majority class, from the confusion matrix."""
     if "confusion" not in scored:
         return {key: majority[key] for key in CLASSES if key in majority}
     counts = np.array(scored["confusion"])

@@ -1,4 +1,4 @@
-"""Scores of parts of the material: by sex, speaker, language, duration, loudness and signal-to-noise ratio."""
+"""Scores of slices of the material: by sex, speaker, language, duration, loudness and signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serkit.evaluation.metrics import CLASSES
 from serkit.evaluation.predictions import Predictions
 from serkit.evaluation.properties import Properties
 
-#: What a slice is by; title with unit of each.
+#: Properties of slices, with title and unit.
 TITLES = {
     "sex": "sex",
     "speaker": "speaker",
@@ -26,7 +26,7 @@ TITLES = {
     "snr": "signal-to-noise ratio (dB, estimated)",
 }
 
-#: Slices of what was measured, equally full but for rounding, and the step their bounds are rounded to.
+#: Number of slices of a measured property, equally full except for rounding, and the step of their bounds.
 QUANTILES = 4
 _STEPS = {"duration": 0.1, "loudness": 0.5, "snr": 1.0}
 
@@ -41,18 +41,18 @@ def slices(
 ) -> dict[str, list[dict[str, Any]]]:
     """Score each slice of the predictions.
 
-    Slices by one property differ in others too: loud recordings are often angry ones. What a slice holds most of is
-    therefore given with its scores, and UAR says more than accuracy.
+    Slices by one property differ in others too: loud recordings are often angry ones. The scores of a slice therefore
+    include its most common class, and UAR is more meaningful than accuracy.
 
     Args:
-        predictions: of all folds and seeds.
-        utterances: by id; of those that are missing, nothing but the speaker is known.
-        measured: by id.
+        predictions: predictions of all folds and seeds.
+        utterances: utterances by id; for a missing one, only the speaker is known.
+        measured: measured properties by id.
 
     Returns:
-        By key of `TITLES` the slices, each with what `json.dump` takes: `value`, number of predictions `n`, of
-        `utterances` and of `speakers`, the metrics of classes with their 95 % intervals, `ece`, the
-        `commonest` class with its `share`, and `warnings`: reasons not to trust the scores.
+        The slices by key of `TITLES`, each a JSON object: `value`, number of predictions `n`, of `utterances` and of
+        `speakers`, the metrics of classes with their 95 % intervals, `ece`, the `commonest` class with its `share`, and
+        `warnings`: reasons not to trust the scores.
     """
     return {
         name: [_score(predictions.select(values == value), value, name) for value in order if (values == value).any()]
@@ -79,11 +79,11 @@ def _values(
 
 
 def _binned(values: np.ndarray, step: float) -> tuple[np.ndarray, Sequence[str]]:
-    """Put numbers into slices between their rounded quantiles; what is no number is unknown."""
+    """Put numbers into slices between their rounded quantiles; NaN is unknown."""
     known = values[np.isfinite(values)]
     bounds = np.quantile(known, np.arange(1, QUANTILES) / QUANTILES) if len(known) else np.empty(0)
     bounds = np.unique(np.round(bounds / step) * step)
-    # A bound at or below the smallest number would leave an empty slice.
+    # A bound at or below the smallest number would make an empty slice.
     bounds = bounds[bounds > known.min()] if len(known) else bounds
     texts = [f"{bound:.6g}" for bound in bounds]
     if texts:
@@ -115,7 +115,7 @@ def _score(part: Predictions, value: str, name: str) -> dict[str, Any]:
 
 
 def _warnings(part: Predictions, name: str) -> list[str]:
-    """Say why the scores of a slice should not be trusted."""
+    """Return the reasons not to trust the scores of a slice."""
     ids, first = np.unique(part.ids, return_index=True)
     sizes = np.bincount(part.truth[first], minlength=len(part.classes))
     speakers = set(part.speakers) - {None}
@@ -127,7 +127,7 @@ def _warnings(part: Predictions, name: str) -> list[str]:
     absent = [label for label, size in zip(part.classes, sizes, strict=True) if size == 0]
     few = [label for label, size in zip(part.classes, sizes, strict=True) if 0 < size < FEWEST_OF_CLASS]
     if absent:
-        found.append(f"none of {', '.join(absent)}: UAR is over the other classes")
+        found.append(f"none of {', '.join(absent)}: UAR covers the other classes")
     if few:
         found.append(f"fewer than {FEWEST_OF_CLASS} of {', '.join(few)}")
     return found

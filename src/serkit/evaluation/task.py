@@ -1,4 +1,4 @@
-"""What is scored: classes or numbers. They differ in what is predicted, kept and measured, not in how it is run."""
+"""The scored task: classes or numbers. Tasks differ in predictions, records and metrics, not in how they run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ P = TypeVar("P", Predictions, NumberPredictions)
 
 
 class Task(Generic[P]):
-    """What a run needs to know of what it scores."""
+    """The parts of a run that depend on the task."""
 
     #: Its name in `scores.json`.
     name: ClassVar[str]
 
-    #: By key; the first is what runs are chosen and compared by.
+    #: Metrics by key; runs are chosen and compared by the first.
     metrics: ClassVar[Mapping[str, Metric]]
 
-    #: The system every other has to beat.
+    #: The baseline system.
     baseline: ClassVar[str]
 
     #: Class of its predictions.
@@ -40,21 +40,21 @@ class Task(Generic[P]):
 
     @property
     def targets(self) -> Sequence[str]:
-        """What is scored, which the baseline has to learn too."""
+        """The scored targets, which the baseline must learn too."""
         raise NotImplementedError
 
     def truth(self, utterances: Sequence[Utterance]) -> np.ndarray:
-        """Return the labels of utterances, shape (n, ...), as their predictions hold them."""
+        """Return the labels of utterances, shape (n, ...), in the form of their predictions."""
         raise NotImplementedError
 
     def predictions(self, utterances: Sequence[Utterance], answers: np.ndarray, fold: int = 1, seed: int = 0) -> P:
-        """Put the answers to utterances together with what is known of these.
+        """Combine the answers for utterances with their ids, speakers and labels.
 
         Args:
-            utterances: n of them.
+            utterances: n utterances.
             answers: probabilities of the classes, or numbers of the targets, shape (n, ...).
-            fold: in which they were tested.
-            seed: of the training.
+            fold: fold in which they were tested.
+            seed: seed of the training.
         """
         raise NotImplementedError
 
@@ -65,36 +65,36 @@ class Task(Generic[P]):
 
     @classmethod
     def metric(cls) -> Metric:
-        """Return the metric that runs are chosen and compared by."""
+        """Return the metric by which runs are chosen and compared."""
         return next(iter(cls.metrics.values()))
 
     def scores(
         self, predictions: P, flags: Sequence[Flag], utterances: Sequence[Utterance], parts: Sequence[Split]
     ) -> dict[str, Any]:
-        """Score the predictions of all folds, and what has learned nothing but the labels of the training parts.
+        """Score the predictions of all folds, and a constant answer learned from the labels of the training parts.
 
         Args:
-            predictions: of all folds and seeds.
-            flags: stored with the scores.
-            utterances: all that are scored.
+            predictions: predictions of all folds and seeds.
+            flags: flags stored with the scores.
+            utterances: all scored utterances.
             parts: the folds.
         """
         raise NotImplementedError
 
     def cautions(self, learned: Mapping[str, Sequence[Utterance]]) -> list[Flag]:
-        """Return what has to be known of the scores, from what is learned in each fold, by its name."""
+        """Return flags of the scores, given the training utterances of each fold by its name."""
         return []
 
     def calibrate(self, held: P) -> dict[str, Any]:
-        """Return what a fold's note keeps of its validation part: the temperature that suits it, if there is one."""
+        """Return the entries of a fold's note from its validation part: the fitted temperature, if there is one."""
         return {}
 
     def judge(self, predictions: P, notes: Mapping[tuple[int, int], Mapping[str, Any]]) -> dict[str, Any]:
-        """Score what `calibrate` found, from the notes of all seeds and folds."""
+        """Score the result of `calibrate`, from the notes of all seeds and folds."""
         return {}
 
     def final(self, predictions: P, utterances: Sequence[Utterance]) -> dict[str, Any]:
-        """Return what export has to know of the final model, from what the folds predicted of their test parts."""
+        """Return the settings of the final model for export, from the folds' predictions for their test parts."""
         raise NotImplementedError
 
 
@@ -103,8 +103,8 @@ class Classes(Task[Predictions]):
     """One target whose values are classes: probabilities, scored by UAR, accuracy and macro F1.
 
     Args:
-        target: its name.
-        labels: the classes, in the order of their probabilities.
+        target: name of the target.
+        labels: classes in the order of their probabilities.
     """
 
     name = "classes"
@@ -142,7 +142,7 @@ class Classes(Task[Predictions]):
         return {**scores.scores(predictions, flags, learned), "unsure": held_out}
 
     def cautions(self, learned: Mapping[str, Sequence[Utterance]]) -> list[Flag]:
-        """Return a flag if a class is in no training utterance of some fold, where it is never predicted."""
+        """Return a flag if a fold's training part lacks a class, which is then never predicted."""
         absent: dict[str, list[str]] = {}
         for fold, utterances in learned.items():
             known = {str(value) for utterance in utterances if (value := label(utterance, self.target)) is not None}
@@ -165,7 +165,7 @@ class Classes(Task[Predictions]):
         return {"calibration": calibration(predictions, {key: note["temperature"] for key, note in notes.items()})}
 
     def final(self, predictions: Predictions, utterances: Sequence[Utterance]) -> dict[str, Any]:
-        """Return temperature and threshold, fitted on what the folds predicted of recordings none had learned from."""
+        """Return temperature and threshold, fitted on the folds' predictions for held-out recordings."""
         logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
         scale = temperature(logarithms, predictions.truth)
         confidence = sharpened(predictions.probabilities, scale).max(axis=1)
@@ -193,7 +193,7 @@ class Numbers(Task[NumberPredictions]):
         return self.numbers
 
     def truth(self, utterances: Sequence[Utterance]) -> np.ndarray:
-        """Return the numbers of utterances, float64 (utterances, targets); not a number where there is none."""
+        """Return the numbers of utterances, float64 (utterances, targets); NaN without a label."""
         rows = [[label(utterance, target) for target in self.targets] for utterance in utterances]
         return np.array([[np.nan if value is None else float(value) for value in row] for row in rows])
 

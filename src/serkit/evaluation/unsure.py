@@ -1,4 +1,4 @@
-"""When an answer should be marked as unsure, and what that is worth."""
+"""The threshold of unsure answers, and its benefit."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from serkit.evaluation.calibration import ece, sharpened, temperature
 
-#: Shares of the answers, the surest first, whose accuracy is reported.
+#: Shares of the answers, in order of confidence, whose accuracy is reported.
 COVERAGES = tuple(tenths / 10 for tenths in range(10, 0, -1))
 
 
 def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     """Return the confidence below which an answer is wrong more often than right.
 
-    It is the one for which the answers above it have the largest surplus of right over wrong ones: Chow's rule for
-    an error that costs as much as a right answer gains. It lies halfway between two answers; 0 where even the least
-    sure ones are right as often as not, above 1 where no answer is worth giving.
+    The answers above this threshold have the largest surplus of right over wrong ones: Chow's rule for an error that
+    costs as much as a right answer gains. The threshold lies halfway between two answers. It is 0 if even the least
+    confident answers are mostly right, and above 1 if all answers should be unsure.
 
     Source: Chow, On optimum recognition error and reject tradeoff, 1970.
 
@@ -28,9 +28,9 @@ def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     order = np.argsort(-confidence, kind="stable")
     sorted_confidence = confidence[order]
     surplus = np.concatenate(([0], np.cumsum(2 * right[order].astype(int) - 1)))
-    # Answers of equal confidence are sure or unsure together.
+    # Answers of equal confidence are either all sure or all unsure.
     between = np.flatnonzero(np.diff(sorted_confidence, prepend=np.inf, append=-np.inf))
-    # The last of equals: of two that are worth the same, the one that answers more often.
+    # The last of equals, so that more answers are sure.
     best = between[len(between) - 1 - int(surplus[between][::-1].argmax())]
     if best == len(order):
         return 0.0
@@ -40,17 +40,17 @@ def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
 
 
 def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> dict[str, Any] | None:
-    """Measure calibration and sureness on each fold with what was fitted on the other folds.
+    """Measure calibration and sure answers on each fold, with temperature and threshold fitted on the other folds.
 
     Args:
-        probabilities: as the folds' models gave them for their test parts, shape (n, classes).
+        probabilities: uncalibrated probabilities of the folds' test parts, shape (n, classes).
         truth: class indices, shape (n,).
         folds: number of each answer's fold, shape (n,).
 
     Returns:
         `ece_before` and `ece_after` the temperature; `coverage`, the share of sure answers; `accuracy` of all, the
-        `sure` and the `unsure` answers (None where there are none); `curve`, pairs of a share of the answers, the
-        surest first, and their accuracy. None if there is a single fold.
+        `sure` and the `unsure` answers (None if there are none); `curve`, pairs of a share of the answers, in order of
+        confidence, and their accuracy. None if there is only one fold.
     """
     if len(set(folds.tolist())) < 2:
         return None

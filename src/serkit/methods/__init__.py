@@ -1,4 +1,4 @@
-"""Training methods: what is minimised, and what happens before and after. The trainer owns the loop.
+"""Training methods: the minimized loss, and the steps before and after training. The trainer owns the loop.
 
 To add one, write its file (a `Method`) and add its line to `METHODS`.
 """
@@ -31,27 +31,27 @@ METHODS = Registry(
 
 
 def method_class(name: str) -> type[Method]:
-    """Return the class of a method by name."""
+    """Return the class of a method by its name."""
     kind: type[Method] = METHODS.find(name)
     return kind
 
 
 def config(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything about a method that decides what it trains: name, version and all options, defaults too."""
+    """Return everything that decides what a method trains: name, version and all options, including defaults."""
     return {"name": name, "version": method_class(name).version, **METHODS.defaults(name), **options}
 
 
 def earlier(name: str, options: Mapping[str, Any]) -> list[str]:
-    """Return the names of the earlier stages that a method's options name."""
+    """Return the names of the earlier stages in a method's options."""
     found = [options[option] for option in method_class(name).stage_options if options.get(option)]
     return [stage for value in found for stage in ([value] if isinstance(value, str) else value)]
 
 
 def build(name: str, **options: Any) -> Method:
-    """Make a method from its name and options.
+    """Build a method from its name and options.
 
     Raises:
-        UserError: unknown name or option, or a value that cannot be.
+        UserError: the name or an option is unknown, or a value is invalid.
     """
     method: Method = METHODS.make(name, options)
     return method

@@ -1,4 +1,4 @@
-"""Learning features unlike those of a network trained on another task."""
+"""Learning of features unlike those of a network trained on another task."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from serkit.networks.network import Batch, Model, Output
 _FORMS = ("paper", "reference")
 _ACTIVATIONS = ("post", "pre")
 
-#: Keeps a map of zeros from being divided by its length: no Gram matrix counts as shorter than this. Those of the
-#: deepest layers of a new network that hears faint sound are, and their likeness is too small until they have grown.
+#: Minimum length of a Gram matrix, so that a map of zeros is not divided by 0. The deepest layers of a new network with
+#: faint sound are below this; their likeness is too small at first.
 _EPS = 1e-8
 
 
 class AntiTransfer(Method):
-    """Cross-entropy plus `beta` times the likeness of a layer's maps to those of a finished stage.
+    """Cross-entropy plus `beta` times the similarity of a layer's maps to those of a finished stage.
 
-    The likeness of an item is the squared cosine between the Gram matrices of its maps, 0 to 1 (see `likeness`).
-    The finished stage, the extractor, receives what the trained network receives: where another network is trained
-    along in front of it, what that one makes of the batch. It computes nothing behind the last of the layers, no
-    gradient enters it or its input, and it is no part of what is saved and exported. Where it sees an item alike in
-    all epochs (nothing trained along, no random changes of the batch), its Gram matrices are computed once.
+    The similarity of an item is the squared cosine between the Gram matrices of its maps, 0 to 1 (see `likeness`). The
+    finished stage, the extractor, receives the same input as the trained network; if another network before it is
+    trained too, that is its output for the batch. The extractor computes nothing after the last of the layers, no
+    gradient enters it or its input, and it is neither saved nor exported. If its input for an item is the same in all
+    epochs (no other trained network, no random changes of the batch), its Gram matrices are computed once.
 
     Source: Guizzo et al. 2023, equations 1 and 2; Guizzo, Weyde & Tarroni 2021. The form `reference` is that of the
-    public code (see `reference_likeness`): what a layer receives is compared instead of what it puts out, so that the
-    term is constant at the first layer.
+    public code (see `reference_likeness`). It compares the inputs of layers instead of their outputs, so that the term
+    is constant at the first layer.
 
     Args:
         extractor: name of the finished stage; its network has the same layers.
-        layers: names of convolutions: `conv1`, `conv2`, ... Their terms are added up. None: those of the stage that
-            this one starts from.
-        beta: factor of the likeness, >= 0.
+        layers: names of convolutions: `conv1`, `conv2`, ... Their terms are added up. None: the layers of the stage
+            that this one starts from.
+        beta: factor of the similarity, >= 0.
         form: `paper` or `reference`.
-        activation: whether maps are taken behind (`post`) or before (`pre`) the ReLU; form `paper` only.
+        activation: whether maps are taken after (`post`) or before (`pre`) the ReLU; form `paper` only.
         validation: whether the term is part of the validation loss, by which epochs are chosen and training stops.
-        cache: GB of memory that the extractor's Gram matrices may take, 4 bytes * channels^2 an item and layer;
-            those of stages that need more are computed in every epoch. 0: always.
+        cache: GB of memory that the extractor's Gram matrices may take, 4 bytes * channels^2 an item and layer; if a
+            stage requires more, they are computed in every epoch. 0: always.
     """
 
     stage_options = ("extractor",)
@@ -65,9 +65,9 @@ class AntiTransfer(Method):
         if activation not in _ACTIVATIONS:
             raise unknown("activation", str(activation), _ACTIVATIONS)
         if not 0 <= beta < math.inf:
-            raise ValueError(f"beta must be 0 or more, not {beta}")
+            raise ValueError(f"beta must be at least 0, got {beta}")
         if isinstance(layers, str) or (layers is not None and not layers):
-            raise ValueError('layers is a list of convolutions, such as ["conv2"]')
+            raise ValueError('layers must be a list of convolutions, such as ["conv2"]')
         self.layers = layers
         self.suffix = ".input" if form == "reference" else ".pre" if activation == "pre" else ""
         #: The map to compare, by layer.
@@ -96,10 +96,10 @@ class AntiTransfer(Method):
         if [shape for _, shape in own] != [shape for _, shape in others]:
             raise UserError(
                 f"method 'anti_transfer': extractor '{self.extractor}' reads {dict(others)}, "
-                f"the network to train {dict(own)}; both need the same input"
+                f"the network to train {dict(own)}; give both the same input"
             )
         self._views = {name: view for (name, _), (view, _) in zip(others, own, strict=True)}
-        # Without the networks in front of it: their output comes from the trained network.
+        # Without the networks before it, because the trained network provides their output.
         self._source = Model(source.network, {view: source.normalisation(view) for view in source.normalisations})
         self._source.eval()
         repeated = not model.upstream and not context.stage.trainer.perturb
@@ -139,11 +139,11 @@ class AntiTransfer(Method):
         return {"grams_computed_once": bool(self._grams is not None and self._grams.kept)}
 
     def _keep(self, model: Model, wanted: bool) -> None:
-        """Make the network's output hold the maps to compare, and what another network in front of it has made."""
+        """Make the network's output hold the compared maps, and the output of another network before it."""
         model.network.keep = (*self.maps.values(), *self._views.values()) if wanted else ()
 
     def _extracted_grams(self, output: Output, batch: Batch, grams: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the Gram matrices of the extractor's maps, of the same shapes as the trained network's."""
+        """Return the Gram matrices of the extractor's maps, with the same shapes as those of the trained network."""
 
         def compute(output: Output, batch: Batch) -> dict[str, Tensor]:
             return {layer: gram(maps.float()) for layer, maps in self._extract(output, batch).items()}
@@ -152,7 +152,7 @@ class AntiTransfer(Method):
             found = compute(output, batch)
         else:
             for row in self._grams.missing(batch.index):
-                # One by one: in a batch the last digits depend on the other items, and so on what was missing.
+                # One by one, because in a batch the last digits depend on the other items.
                 one = slice(row, row + 1)
                 self._grams.save(batch.index[one], compute(output, item_of(batch, row)))
             found = self._grams.of(batch.index, next(iter(grams.values())))
@@ -160,7 +160,7 @@ class AntiTransfer(Method):
             if found[layer].shape != own.shape:
                 raise UserError(
                     f"method 'anti_transfer': {layer} of extractor '{self.extractor}' has {found[layer].shape[1]} "
-                    f"channels, that of the network to train {own.shape[1]}; give both the same"
+                    f"channels, but that of the network to train has {own.shape[1]}; give both the same number"
                 )
         return found
 
@@ -176,7 +176,7 @@ class AntiTransfer(Method):
         precision = next(iter(output.predictions.values()))
         device = precision.device
         self._source.to(device)
-        # As precise as the trained network was.
+        # In the precision of the trained network.
         with torch.no_grad(), torch.autocast(device.type, precision.dtype, precision.dtype != torch.float32):
             prepared = self._source.prepared(Batch(views, lengths))
             found = self._source.network.maps(prepared, set(self.maps.values()))
@@ -184,7 +184,7 @@ class AntiTransfer(Method):
 
 
 def _layers_before(context: Context) -> Sequence[str]:
-    """Return the layers of the nearest stage with some, among those a stage starts from."""
+    """Return the layers of the nearest stage with layers, among the stages that a stage starts from."""
     name = start = context.stage.start_from
     while name is not None and name in context.finished:
         source = context.finished[name].stage
@@ -193,16 +193,16 @@ def _layers_before(context: Context) -> Sequence[str]:
             return result
         name = source.start_from
     raise UserError(
-        f"method 'anti_transfer': layers is missing, and the stage starts from {start or 'none'}, which has none either"
+        f"method 'anti_transfer': layers is missing here and in the stage it starts from ({start or 'none'})"
     )
 
 
 class _Grams:
-    """The extractor's Gram matrices of all items, filled as they are asked for.
+    """The extractor's Gram matrices of all items, computed on request.
 
     Args:
-        items: number of them.
-        limit: of memory, in bytes.
+        items: number of items.
+        limit: maximum memory in bytes.
     """
 
     def __init__(self, items: int, limit: float) -> None:
@@ -214,7 +214,7 @@ class _Grams:
         return self.items * sum(4 * gram[0].numel() for gram in like.values()) <= self.limit
 
     def missing(self, index: Tensor) -> list[int]:
-        """Return which rows of a batch are not there yet."""
+        """Return the rows of a batch that are still missing."""
         return (~self.known[index.cpu()]).nonzero()[:, 0].tolist()
 
     def save(self, index: Tensor, grams: dict[str, Tensor]) -> None:
@@ -231,14 +231,15 @@ class _Grams:
 def gram(maps: Tensor) -> Tensor:
     """Return the Gram matrix of each item's maps: (batch, channels, ...) to (batch, channels, channels).
 
-    Divided by the size of an item's maps, which keeps the numbers in range, and cosines as they are above `_EPS`.
+    It is divided by the size of an item's maps, which keeps the numbers in range, and does not affect cosines above
+    `_EPS`.
     """
     output: Tensor = _Gram.apply(maps.flatten(2)) / maps[0].numel()  # type: ignore[no-untyped-call]
     return output
 
 
 class _Gram(torch.autograd.Function):
-    """F F^T of (batch, channels, places); its gradient takes one matrix product, where autograd takes two."""
+    """F F^T of (batch, channels, places); its gradient takes one matrix product instead of autograd's two."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:
@@ -253,15 +254,15 @@ class _Gram(torch.autograd.Function):
 
 
 def squared_cosine(first: Tensor, second: Tensor) -> Tensor:
-    """Return the squared cosine between each item's numbers, (batch,), 0 where one of them has none but 0."""
+    """Return the squared cosine between each item's numbers, (batch,); 0 if all numbers of one side are 0."""
     return F.cosine_similarity(first.flatten(1), second.flatten(1), eps=_EPS).square()
 
 
 def reference_likeness(first: Tensor, second: Tensor) -> Tensor:
-    """Compare maps (batch, channels, ...) as the public code does.
+    """Return the similarity of maps (batch, channels, ...) as in the public code.
 
-    One Gram matrix is made of the channels of all items, so that different items are compared as well; the
-    likeness is the square of the mean of the absolute cosine between its rows.
+    The channels of all items form one Gram matrix, so that different items are compared too. The similarity is the
+    square of the mean absolute cosine between its rows.
     """
     grams = [maps.flatten(0, 1).flatten(1) for maps in (first, second)]
     first, second = (rows @ rows.T / (rows.numel() * 0.001) for rows in grams)
@@ -269,7 +270,7 @@ def reference_likeness(first: Tensor, second: Tensor) -> Tensor:
 
 
 def item_of(batch: Batch, row: int) -> Batch:
-    """Return one item of a batch, without the padding that the others made necessary."""
+    """Return one item of a batch without padding."""
     views = {}
     for view, x in batch.views.items():
         one = x[row : row + 1]

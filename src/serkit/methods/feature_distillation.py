@@ -1,4 +1,4 @@
-"""Learning the distribution that a finished stage's features or logits make."""
+"""Learning of the distribution of a finished stage's features or logits."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from serkit.networks.network import Batch, Model, Output, output_of
 DIRECTIONS = ("teacher_student", "student_teacher")
 REDUCTIONS = ("batchmean", "mean", "sum")
 
-#: What is distilled, and which output of a stage that is.
+#: Sources of distillation, and the output of a stage that holds each.
 _OUTPUTS = {"features": "features", "logits": "predictions"}
 
 
 class FeatureDistillation(Taught):
-    """Divergence of the student from its teacher, and cross-entropy.
+    """Divergence between student and teacher, plus cross-entropy.
 
         alpha * tau^2 * KL(softmax(T / tau) || softmax(S / tau)) + (1 - alpha) * cross-entropy
 
-    T and S are the features of teacher and student, which need as many numbers, or the logits of each target; of
-    several targets the divergences are added. A term whose factor is 0 is left out.
+    T and S are the features of teacher and student, which must have the same size, or the logits of each target; the
+    divergences of several targets are added. A term with factor 0 is left out.
 
-    Source: Chen et al. 2022, equations 2 to 5. Paper: KL(S || T), and the logarithm of what is a logarithm already.
-    Here: KL(T || S), which the operands it names (log-softmax of the student, softmax of the teacher) give.
+    Source: Chen et al. 2022, equations 2 to 5. The paper has KL(S || T) with a logarithm of a logarithm. Here, it is
+    KL(T || S), the result of the operands in the paper (log-softmax of the student, softmax of the teacher).
 
     Args:
         teacher: name of the finished stage.
-        alpha: share of the divergence, 0 (cross-entropy alone) to 1 (no labels: the student's head is not trained,
-            and its training accuracy says nothing).
-        tau: temperature, > 0; larger is smoother.
+        alpha: share of the divergence, 0 (only cross-entropy) to 1 (no labels: the student's head is not trained, and
+            its training accuracy is meaningless).
+        tau: temperature, > 0; a larger one makes distributions smoother.
         kl_direction: `teacher_student`: KL(T || S); `student_teacher`: KL(S || T).
-        reduction: `batchmean`: sum over the numbers, mean over the items; `mean`: mean over both, so 512 times
-            less for 512 features; `sum`: sum over both.
-        on: `features` or `logits`; for logits both stages need the same classes.
+        reduction: `batchmean`: sum over the numbers, mean over the items; `mean`: mean over both, i.e. 512 times less
+            for 512 features; `sum`: sum over both.
+        on: `features` or `logits`; for logits, both stages must have the same classes.
     """
 
     name = "feature_distillation"
@@ -62,9 +62,9 @@ class FeatureDistillation(Taught):
             if value not in allowed:
                 raise unknown(option, str(value), allowed)
         if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must lie in [0, 1], not {alpha}")
+            raise ValueError(f"alpha must be from 0 to 1, got {alpha}")
         if not 0 < tau < math.inf:
-            raise ValueError(f"tau must be above 0, not {tau}")
+            raise ValueError(f"tau must be above 0, got {tau}")
         super().__init__(teacher, _OUTPUTS[on])
         self.alpha, self.tau = alpha, tau
         self.kl_direction, self.reduction = kl_direction, reduction
@@ -80,7 +80,7 @@ class FeatureDistillation(Taught):
         if self.alpha > 0:
             own = output_of(output, self.what)
             theirs = self.target(own, batch)
-            # The logits of all targets stand side by side, and each target has a distribution of its own.
+            # The logits of all targets are concatenated, and each target has its own distribution.
             sizes = [x.shape[1] for x in output.predictions.values()] if self.what == "predictions" else [own.shape[1]]
             pairs = zip(own.split(sizes, 1), theirs.split(sizes, 1), strict=True)
             total = torch.stack([self.divergence(ours.flatten(1), goal.flatten(1)) for ours, goal in pairs]).sum()
@@ -101,7 +101,7 @@ class FeatureDistillation(Taught):
         return divergence.mean() / (student.shape[-1] if self.reduction == "mean" else 1)
 
     def _check_classes(self, theirs: Mapping[str, Sequence[str]], ours: Mapping[str, Sequence[str]]) -> None:
-        """Raise UserError unless both stages' logits stand for the same, in the same order."""
+        """Raise UserError unless both stages' logits have the same meaning and order."""
         there, here = (
             "; ".join(f"{target}: {', '.join(names)}" for target, names in classes.items())
             for classes in (theirs, ours)
@@ -109,5 +109,5 @@ class FeatureDistillation(Taught):
         if there != here:
             raise UserError(
                 f"method '{self.name}': the logits of teacher '{self.teacher}' are for {there}; the student's are for "
-                f"{here}. Give both stages the same target and classes, or distil features"
+                f"{here}. Give both stages the same target and classes, or distill features"
             )

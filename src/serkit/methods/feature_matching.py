@@ -1,4 +1,4 @@
-"""Learning the features of a finished stage."""
+"""Learning of the features of a finished stage."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class FeatureMatching(Taught):
 
     The distance is the mean over the items of a batch and the features' numbers.
 
-    Source: Kim & Lee 2024, sections 4.5 and 5.2 (weight 10); their stage 2 is `cross_entropy=False`, where no
-    gradient reaches the student's head and its training accuracy says nothing.
+    Source: Kim & Lee 2024, sections 4.5 and 5.2 (weight 10). Their stage 2 is `cross_entropy=False`; then, no gradient
+    reaches the student's head, and its training accuracy is meaningless.
 
     Args:
         teacher: name of the finished stage whose features are the target.
         weight: factor of the distance, >= 0.
-        cross_entropy: whether the labels are used at all.
+        cross_entropy: whether the labels are used.
     """
 
     name = "feature_matching"
 
     def __init__(self, teacher: str, weight: float = 1.0, cross_entropy: bool = True) -> None:
         if not 0 <= weight < math.inf:
-            raise ValueError(f"weight must be 0 or more, not {weight}")
+            raise ValueError(f"weight must be at least 0, got {weight}")
         if weight == 0 and not cross_entropy:
-            raise ValueError("weight = 0 without cross_entropy leaves nothing to minimise")
+            raise ValueError("weight = 0 without cross_entropy leaves nothing to minimize")
         super().__init__(teacher)
         self.weight = weight
         self.supervised = Supervised() if cross_entropy else None

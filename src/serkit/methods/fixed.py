@@ -1,4 +1,4 @@
-"""A stage with nothing to learn."""
+"""A stage without training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from serkit.methods.method import Method
 
 
 class Fixed(Method):
-    """Leave the network as it is made: for one whose work is done by earlier stages, as an `ensemble`'s is."""
+    """Keep the network as built, for a network such as `ensemble` that only combines earlier stages."""
 
     by_epochs = False
     learns = False

@@ -1,4 +1,4 @@
-"""Cross-entropy that counts less for items that are right already."""
+"""Cross-entropy with less weight for items that are already right."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor
 from serkit.methods.supervised import Supervised
 from serkit.networks.network import Batch
 
-# Of 1 - p: a power below 1 has no finite slope at 0, where p is 1 as far as float32 can tell.
+# Floor of 1 - p: a power below 1 has an infinite slope at 0, where p is 1 in float32.
 _LEAST = 1e-12
 
 
 class Focal(Supervised):
-    """Cross-entropy of each item times (1 - p)^gamma, p being the probability of its class.
+    """Cross-entropy of each item times (1 - p)^gamma, where p is the probability of its class.
 
-    The factor is trained through, as in the source; gamma = 0 is cross-entropy.
+    The gradient includes the factor, as in the source; gamma = 0 is cross-entropy.
 
-    Source: Lin et al., Focal loss for dense object detection, ICCV 2017, equation 4 (gamma 2). Their alpha, a
-    weight of the class, is `class_weights` here, and not used by default.
+    Source: Lin et al., Focal loss for dense object detection, ICCV 2017, equation 4 (gamma 2). Their alpha, a class
+    weight, is `class_weights` here, and is off by default.
 
     Args:
         gamma: power, >= 0.
@@ -33,7 +33,7 @@ class Focal(Supervised):
     def __init__(self, gamma: float = 2.0, class_weights: str | None = None) -> None:
         super().__init__(class_weights=class_weights)
         if not 0 <= gamma < math.inf:
-            raise ValueError(f"gamma must be 0 or more, not {gamma}")
+            raise ValueError(f"gamma must be at least 0, got {gamma}")
         self.gamma = gamma
 
     def losses(self, target: str, logits: Tensor, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training again on what an earlier stage got wrong most often."""
+"""Training on the items that an earlier stage got wrong most often."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ from serkit.methods.method import Context
 from serkit.methods.supervised import Supervised, class_counts
 from serkit.networks.network import Batch, Model
 
-#: Bins of the reported histogram: most indices are small (an item that was wrong in 40 of 800 epochs, where the
-#: hardest was wrong in all but one, has 0.008).
+#: Bins of the reported histogram. Most indices are small: an item that is wrong in 40 of 800 epochs has 0.008 if the
+#: hardest is wrong in all but one.
 BINS = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
-# Batch norm cannot train on one item: it has no variance.
+# Batch norm cannot train on one item, which has no variance.
 _FEWEST = 2
 
 
 class HardExamples(Supervised):
     """Cross-entropy on the hard items of a finished stage, weighted by hardness and against common classes.
 
-    An item is hard if its index h (see `hard_index`) reaches a threshold; the others are not trained on. Its loss
-    is -h (1 - alpha) log p (see `he_loss`), where alpha is the share of its class. Validation items have no index:
-    there h is 1.
+    An item is hard if its index h (see `hard_index`) reaches a threshold; the other items are not used. Its loss is -h
+    (1 - alpha) log p (see `he_loss`), where alpha is the share of its class. Validation items have no index; for them,
+    h is 1.
 
-    Source: Zhong, Yu & Zhang 2020, equations 1 to 3. Paper: p is "the classification error probability", whose
-    logarithm would reward being wrong for certain. Here: the probability of the true class, as in the focal loss
-    the paper starts from.
+    Source: Zhong, Yu & Zhang 2020, equations 1 to 3. In the paper, p is "the classification error probability", whose
+    logarithm would reward certain errors. Here, it is the probability of the true class, as in the focal loss on which
+    the paper is based.
 
     Args:
-        record: name of the finished stage whose training record is mined; None: the stage this one starts from.
+        record: name of the finished stage whose training record is used; None: the stage that this one starts from.
         beta: threshold, in [0, 1); 0 keeps everything.
-        hard_fraction: share of the items that is hard, in (0, 1], instead of `beta`: the threshold is the index of
-            the last one of them. All that tie with it are hard too, so it may be more; where fewer were ever
-            wrong it is less. Without either it is 0.5
-            (the paper's beta is not published; it made 50.6 % of IEMOCAP hard).
-        alpha: what the classes' shares are counted in: the `hard` items, or `all` training items.
+        hard_fraction: share of hard items, in (0, 1], instead of `beta`. The threshold is the index of the last of
+            them. Ties are hard too, so the share may be larger; it is smaller if fewer items were ever wrong. Without
+            either option, it is 0.5 (the paper's beta is not published; it made 50.6 % of IEMOCAP hard).
+        alpha: items in which the shares of the classes are counted: the `hard` items, or `all` training items.
     """
 
     term = "hard_examples"
@@ -59,11 +58,11 @@ class HardExamples(Supervised):
     ) -> None:
         super().__init__()
         if beta is not None and hard_fraction is not None:
-            raise ValueError(f"give beta or hard_fraction, not both (received {beta} and {hard_fraction})")
+            raise ValueError(f"give either beta or hard_fraction, got {beta} and {hard_fraction}")
         if beta is not None and not 0 <= beta < 1:
-            raise ValueError(f"beta must lie in [0, 1), not {beta}")
+            raise ValueError(f"beta must be from 0 to below 1, got {beta}")
         if hard_fraction is not None and not 0 < hard_fraction <= 1:
-            raise ValueError(f"hard_fraction must lie in (0, 1], not {hard_fraction}")
+            raise ValueError(f"hard_fraction must be above 0 and at most 1, got {hard_fraction}")
         if alpha not in ("hard", "all"):
             raise unknown("alpha", str(alpha), ["hard", "all"])
         self.record = record
@@ -104,14 +103,14 @@ class HardExamples(Supervised):
         size = context.stage.trainer.batch_size
         if self._mined["hard"] < size:
             warnings.warn(
-                f"method 'hard_examples': {self._mined['hard']} hard items are less than a batch of {size}: "
-                "one step an epoch",
+                f"method 'hard_examples': {self._mined['hard']} hard items are fewer than a batch of {size}: "
+                "one step per epoch",
                 stacklevel=2,
             )
 
     def losses(self, target: str, logits: Tensor, batch: Batch) -> Tensor:
         if batch.index is None:
-            raise TypeError("hard examples need batches that say which items they hold")
+            raise TypeError("hard examples require batches with the indices of their items")
         hard = self.hard[batch.index.to(self.hard.device)].to(logits)
         return he_loss(logits, batch.targets[target], hard, self.shares[target].to(logits))
 
@@ -119,10 +118,10 @@ class HardExamples(Supervised):
         return self._mined
 
     def _passes(self, items: Sequence[Item], context: Context) -> tuple[str, list[np.ndarray]]:
-        """Return the name of the mined stage and, for each item, whether each of its training passes was right."""
+        """Return the name of the used stage and, for each item, whether each of its training passes was right."""
         name = self.record or context.stage.start_from
         if name is None or (self.record is None and name not in context.finished):
-            raise UserError("method 'hard_examples' starts from no earlier stage; name the one to mine: record = ...")
+            raise UserError("method 'hard_examples' starts from no earlier stage; name a stage: record = ...")
         if name not in context.finished:
             raise unknown("earlier stage", name, context.finished)
         record = context.finished[name].record()
@@ -136,18 +135,19 @@ class HardExamples(Supervised):
 
 
 def hard_index(wrong: np.ndarray, epochs: np.ndarray) -> np.ndarray:
-    """Return how hard each item is, in [0, 1]: -log2 of the share of epochs it was right, scaled to that range.
+    """Return the hardness of each item, in [0, 1]: -log2 of the share of epochs in which it was right, scaled to that
+    range.
 
-    Source: Zhong, Yu & Zhang 2020, equations 1 and 2. An item that was never right has the index 1 (footnote 1)
-    and does not count in the scaling, whose bounds have to be finite; where all others are alike, they have 0. One
-    that no epoch held was never right.
+    Source: Zhong, Yu & Zhang 2020, equations 1 and 2. An item that was never right has index 1 (footnote 1), and does
+    not affect the scaling, whose bounds must be finite. If all other items are equal, they have 0. An item in no epoch
+    was never right.
 
     Args:
-        wrong: how often each item was misclassified, (items,).
-        epochs: in how many epochs it was trained on, (items,).
+        wrong: number of misclassifications of each item, (items,).
+        epochs: number of epochs with each item, (items,).
     """
     if np.any(wrong < 0) or np.any(wrong > epochs):
-        raise ValueError("an item cannot be wrong less often than never, or more often than it was trained on")
+        raise ValueError("the number of errors of an item must be from 0 to its number of epochs")
     index = np.ones(len(wrong))
     some = wrong < epochs
     if some.any():
@@ -158,9 +158,9 @@ def hard_index(wrong: np.ndarray, epochs: np.ndarray) -> np.ndarray:
 
 
 def threshold(index: np.ndarray, fraction: float) -> float:
-    """Return the index of the last of the hardest `fraction` of the items (one at least).
+    """Return the index of the last of the hardest `fraction` of the items (at least one).
 
-    It is above 0 if any index is: the easiest items have no weight, and would only be counted.
+    It is above 0 if any index is, because the easiest items would have no weight.
     """
     count = max(1, round(fraction * len(index)))
     last = float(np.sort(index)[len(index) - count])
@@ -168,7 +168,7 @@ def threshold(index: np.ndarray, fraction: float) -> float:
 
 
 def class_shares(items: Sequence[Item], target: str, classes: Sequence[str]) -> np.ndarray:
-    """Return the share of each class among the items that have a label of the target, (classes,)."""
+    """Return the share of each class among the items with a label of the target, (classes,)."""
     counts = np.array(class_counts(items, target, classes), dtype=np.float64)
     values: np.ndarray = counts / max(1.0, counts.sum())
     return values
@@ -180,18 +180,18 @@ def he_loss(logits: Tensor, truth: Tensor, hard: Tensor, shares: Tensor) -> Tens
     Args:
         logits: (items, classes).
         truth: class indices, (items,).
-        hard: the items' index h, (items,).
+        hard: index h of the items, (items,).
         shares: alpha of each class, (classes,).
     """
     return hard * (1 - shares[truth]) * F.cross_entropy(logits, truth, reduction="none")
 
 
 def _check(index: np.ndarray, chosen: Sequence[int], stage: str, beta: float) -> None:
-    """Refuse hard items from which nothing can be learned."""
+    """Raise UserError if nothing can be learned from the hard items."""
     if len(chosen) < _FEWEST:
         raise UserError(
             f"method 'hard_examples': {len(chosen)} of {len(index)} items are hard by the record of stage '{stage}' "
-            f"(h >= {beta:.4g}), {_FEWEST} are needed; set a lower beta, or a higher hard_fraction"
+            f"(h >= {beta:.4g}), but {_FEWEST} are required; set a lower beta, or a higher hard_fraction"
         )
     if not index[chosen].any():
         raise UserError(
@@ -201,7 +201,7 @@ def _check(index: np.ndarray, chosen: Sequence[int], stage: str, beta: float) ->
 
 
 def _named(items: Sequence[Item], context: Context) -> dict[str, dict[str, float]]:
-    """Return the share of each class by its name, for each target."""
+    """Return the share of each class by name, for each target."""
     return {
         target: dict(zip(classes, class_shares(items, target, classes).tolist(), strict=True))
         for target, classes in context.classes.items()

@@ -16,11 +16,11 @@ from serkit.systems.schema import Stage
 
 
 class Earlier(Protocol):
-    """A finished stage, as methods of later stages see it."""
+    """A finished stage in the view of later stages' methods."""
 
     @property
     def stage(self) -> Stage:
-        """Its table, with what it inherits filled in."""
+        """The stage's table, including inherited settings."""
 
     @property
     def model(self) -> Model:
@@ -28,10 +28,10 @@ class Earlier(Protocol):
 
     @property
     def classes(self) -> Mapping[str, Sequence[str]]:
-        """Class names by target; none where the target is a number."""
+        """Class names by target; None for a number."""
 
     def record(self) -> dict[str, np.ndarray]:
-        """Return, by item id, whether each of its training passes was right: (passes,).
+        """Return the training record: by item id, whether the prediction of each training pass was right (passes,).
 
         Raises:
             UserError: the stage was not trained by epochs.
@@ -40,17 +40,18 @@ class Earlier(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """What a method may ask about the stage that it trains.
+    """Information for a method on the stage that it trains.
 
     Args:
-        stage: its table, with what it inherits filled in.
-        items: training items, then validation items: `batch.index` counts them. While the method selects, the
-            items it can select from.
-        training: training items; likewise.
-        classes: class names by target; none where the target is a number.
-        seed: of the training.
+        stage: the stage's table, including inherited settings.
+        items: training items, then validation items, with indices in `batch.index`. During selection, the items to
+            select from.
+        training: training items; during selection, the items to select from.
+        classes: class names by target; None for a number.
+        seed: seed of the training.
         finished: earlier stages by name.
-        compute: returns an output of an earlier stage for items: `(stage, items, "features" or "predictions")`.
+        compute: function that returns an output of an earlier stage for items: `(stage, items, "features" or
+            "predictions")`.
     """
 
     stage: Stage
@@ -64,10 +65,10 @@ class Context:
     def outputs(self, stage: str, what: str = "features") -> Tensor:
         """Return an earlier stage's features, or predictions, for `items`: (items, size).
 
-        The store keeps them: each is computed once, however many epochs and stages ask for it.
+        The store keeps them, so that each is computed once for all epochs and stages.
 
         Raises:
-            UserError: no earlier stage of this name.
+            UserError: there is no earlier stage of this name.
         """
         if stage not in self.finished:
             raise unknown("earlier stage", stage, self.finished)
@@ -75,57 +76,57 @@ class Context:
 
 
 class Method:
-    """What is minimised, and what happens before and after. The trainer owns the loop.
+    """The minimized loss, and the steps before and after training. The trainer owns the loop.
 
-    A subclass defines `loss`; the other steps do nothing unless it needs them. One that is not trained by
-    epochs sets `by_epochs = False` and makes all of what is deployed in `finish`.
+    A subclass defines `loss`; the other steps do nothing by default. A method that is not trained by epochs sets
+    `by_epochs = False`, and makes the deployed model in `finish`.
     """
 
-    #: Raised whenever the same options train otherwise: it is part of every stage's key.
+    #: Increased when the same options train differently; part of every stage's key.
     version: ClassVar[int] = 1
 
-    #: Options that name an earlier stage, or several.
+    #: Options that name one or several earlier stages.
     stage_options: ClassVar[tuple[str, ...]] = ()
 
-    #: Whether the targets are numbers; otherwise they are classes.
+    #: Whether the targets are numbers instead of classes.
     numbers: ClassVar[bool] = False
 
-    #: Whether the loop runs; without it there is neither a history nor a training record.
+    #: Whether the loop runs; without it, there is no history and no training record.
     by_epochs = True
 
-    #: Whether it learns from its items at all; without it none of their views is computed.
+    #: Whether it learns from its items; otherwise, none of their views is computed.
     learns = True
 
     def identity(self, items: Sequence[Item]) -> Any:
-        """Return what of the training items, besides samples and labels, decides what is trained (JSON only)."""
+        """Return everything in the training items that affects training, besides samples and labels (JSON only)."""
         return None
 
     def select(self, items: Sequence[Item], context: Context) -> Sequence[Item]:
-        """Choose which of the training items this stage trains on, e.g. by an earlier stage's record."""
+        """Select the training items of this stage, e.g. by an earlier stage's record."""
         return items
 
     def prepare(self, model: Model, context: Context) -> None:
-        """Take what the loss needs from finished stages: teachers, extractors, records."""
+        """Prepare the loss from finished stages: teachers, extractors, records."""
 
     def forward(self, model: Model, batch: Batch) -> Output:
-        """Run the model on a training batch, by default as it is; the loop keeps its record from this."""
+        """Run the model on a training batch; the loop takes its record from the result."""
         output: Output = model(batch)
         return output
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Compute the named terms whose sum is minimised, from what `forward` returned."""
-        raise TypeError(f"{type(self).__name__} does not say what it minimises")
+        """Compute the named terms whose sum is minimized, from the result of `forward`."""
+        raise TypeError(f"{type(self).__name__} does not define a loss")
 
     def finish(self, model: Model, batches: Iterable[Batch], held: Iterable[Batch] = ()) -> Model:
-        """Return what is deployed: the trained model, or one made of it and the data.
+        """Return the deployed model: the trained model, or a model made from it and the data.
 
         Args:
-            model: as training left it, in evaluation mode.
-            batches: the training items, in the order of `context.training`; none where the method does not learn.
-            held: the validation items; none where the protocol has none.
+            model: the model after training, in evaluation mode.
+            batches: training items in the order of `context.training`; empty if the method does not learn.
+            held: validation items; empty if the protocol has none.
         """
         return model
 
     def report(self) -> dict[str, Any]:
-        """Say what the method found and chose, for `stage.json` (JSON only); asked after `finish`."""
+        """Return the method's results and choices for `stage.json` (JSON only); called after `finish`."""
         return {}

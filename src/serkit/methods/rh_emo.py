@@ -1,4 +1,4 @@
-"""Pre-training of RH-emo: giving the image back, and recognising emotion from the embedding's axes."""
+"""Pre-training of RH-emo: reconstruction of the image, and recognition of emotion from the embedding's axes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from serkit.networks.rh_emo import AXES
 class RhEmo(Method):
     """alpha BCE(reconstruction) + beta (beta_class CE(emotion) + beta_vad (BCE(valence) + ... + BCE(dominance))).
 
-    BCE and CE are binary and plain cross-entropy. Valence, arousal and dominance count as high above a threshold.
-    An item counts in those terms whose label it has. The image's values are cut to 0 to 1, since those of other
-    recordings may be above the training part's maximum.
+    BCE and CE are binary and plain cross-entropy. Valence, arousal and dominance count as high above a threshold. An
+    item counts only in the terms for which it has a label. The image's values are clipped to 0 to 1, because other
+    recordings may exceed the training part's maximum.
 
-    Source: Guizzo et al. 2023 (IEEE/ACM TASLP 31), "Learning speech emotion representations in the quaternion
-    domain"; numbers are those of its public code, whose first step has `beta = 0`.
+    Source: Guizzo et al. 2023 (IEEE/ACM TASLP 31), "Learning speech emotion representations in the quaternion domain";
+    the numbers are those of its public code, whose first step has `beta = 0`.
 
     Args:
         alpha: factor of the reconstruction, >= 0.
-        beta: factor of all the rest, >= 0; at 0 the network needs no heads.
-        beta_class: factor of the classes.
-        beta_vad: factor of valence, arousal and dominance.
-        threshold: values above it are high: 2.5 on IEMOCAP's scale of 1 to 5 (as in the public code), 0 on one
-            of -1 to 1.
+        beta: factor of the other terms, >= 0; with 0, the network requires no heads.
+        beta_class: factor of the term for classes.
+        beta_vad: factor of the terms for valence, arousal and dominance.
+        threshold: threshold of high values: 2.5 on IEMOCAP's scale of 1 to 5 (as in the public code), 0 on a scale of
+            -1 to 1.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class RhEmo(Method):
     ) -> None:
         for name, value in {"alpha": alpha, "beta": beta, "beta_class": beta_class, "beta_vad": beta_vad}.items():
             if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be 0 or more, not {value}")
+                raise ValueError(f"{name} must be at least 0, got {value}")
         if not alpha and not beta:
-            raise ValueError("alpha = 0 and beta = 0 leave nothing to minimise")
+            raise ValueError("alpha = 0 and beta = 0 leave nothing to minimize")
         self.alpha, self.beta, self.beta_class, self.beta_vad = alpha, beta, beta_class, beta_vad
         self.threshold = threshold
         self.supervised = Supervised()
@@ -55,7 +55,7 @@ class RhEmo(Method):
 
     def prepare(self, model: Model, context: Context) -> None:
         if "reconstruction" not in model.network.map_names:
-            raise UserError(f"method 'rh_emo' trains network 'rh_emo', not {type(model.network).__name__}")
+            raise UserError(f"method 'rh_emo' requires network 'rh_emo', got {type(model.network).__name__}")
         if self.beta and not len(list(model.network.get_submodule("classifiers").children())):
             raise UserError("method 'rh_emo': the network has no heads; set heads = true, or beta = 0")
         for target, names in context.classes.items():
@@ -88,4 +88,4 @@ def _number(target: str, name: str) -> float:
     try:
         return float(name)
     except ValueError:
-        raise UserError(f"method 'rh_emo': '{name}' is a value of target '{target}'; a number is wanted") from None
+        raise UserError(f"method 'rh_emo': target '{target}' must be a number, got '{name}'") from None

@@ -19,15 +19,15 @@ class Supervised(Method):
 
     Args:
         label_smoothing: share of the target probability spread evenly over all classes, in [0, 1).
-        class_weights: `balanced` weighs each item by items / (classes * items of its class), counted in
-            the training part; None weighs all alike.
-        loss_input: what the cross-entropy takes for logits: the network's `logits`, or their `softmax`, as in
-            networks that end in a softmax before a loss with another inside (Skoulidis et al. 2023). Its
-            smallest value for C classes is then ln(e + C - 1) - 1, and right answers hardly move the weights.
-            Probabilities are the softmax of the network's logits either way.
+        class_weights: `balanced` weights each item by items / (classes * items of its class), counted in the training
+            part; None weights all items equally.
+        loss_input: input of the cross-entropy: the network's `logits`, or their `softmax`, as in networks with a final
+            softmax and a loss with another one (Skoulidis et al. 2023). The minimum for C classes is then ln(e + C - 1)
+            - 1, and right answers hardly change the weights. Probabilities are the softmax of the network's logits in
+            both cases.
     """
 
-    #: What the loss's term is called; with several targets `_target` follows.
+    #: Name of the loss term; with several targets, `_target` is appended.
     term = "cross_entropy"
 
     def __init__(
@@ -38,7 +38,7 @@ class Supervised(Method):
         if loss_input not in ("logits", "softmax"):
             raise unknown("loss_input", str(loss_input), ["logits", "softmax"])
         if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing must lie in [0, 1), not {label_smoothing}")
+            raise ValueError(f"label_smoothing must be from 0 to below 1, got {label_smoothing}")
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
         self.loss_input = loss_input
@@ -55,19 +55,19 @@ class Supervised(Method):
             losses = self.losses(target, logits, batch)
             known = batch.masks.get(target)
             name = self.term if len(output.predictions) == 1 else f"{self.term}_{target}"
-            # A batch without a single known label has no loss in this target: 0, not 0 / 0.
+            # A batch without any known label has no loss in this target: 0, not 0 / 0.
             terms[name] = losses.mean() if known is None else (losses * known).sum() / known.sum().clamp_min(1)
         return terms
 
     def losses(self, target: str, logits: Tensor, batch: Batch) -> Tensor:
-        """Return the loss of each item in a target, (batch,); where its label is unknown it does not count."""
+        """Return the loss of each item in a target, (batch,); an item with an unknown label does not count."""
         if self.loss_input == "softmax":
             logits = logits.softmax(1)
         losses = F.cross_entropy(logits, batch.targets[target], reduction="none", label_smoothing=self.label_smoothing)
         return self.weighted(losses, target, batch)
 
     def weighted(self, losses: Tensor, target: str, batch: Batch) -> Tensor:
-        """Multiply each item's loss by the weight of its class, where classes have weights."""
+        """Multiply each item's loss by the weight of its class, if classes have weights."""
         if target not in self.weights:
             return losses
         return losses * self.weights[target].to(losses)[batch.targets[target]]

@@ -20,33 +20,33 @@ from serkit.networks.network import Batch, Model
 
 KINDS = ("ovr", "crammer_singer")
 
-#: Folds of the cross-validation inside the training part, or as many as there are groups if those are fewer.
+#: Maximum number of folds of the cross-validation inside the training part; fewer groups yield fewer folds.
 FOLDS = 5
 
-# Decision value and logit of a class that the training part does not have: exp(-100) is below what float32 can
-# tell from 0, and no decision value of another class comes near -1000.
+# Decision value and logit of a class that the training part lacks: exp(-100) is 0 in float32, and no decision value of
+# another class is near -1000.
 _ABSENT = -1000.0
 _IMPOSSIBLE = -100.0
-# Enough for 1152 standardised features at C = 1; liblinear warns where it is not.
+# Enough for 1152 standardized features at C = 1; otherwise, liblinear warns.
 _ITERATIONS = 10_000
 
 
 class Svm(Method):
-    """Fit scikit-learn's LinearSVC to the inputs of a `linear` network and put it into that network's weights.
+    """Fit scikit-learn's LinearSVC to the inputs of a `linear` network, and write it into that network's weights.
 
-    The class with the highest decision value is the most probable one. Decision values are no probabilities: they
-    are divided by a temperature that makes their softmax the most likely one (Guo et al. 2017) on items the
-    machine was not fitted to. Those are the stage's validation items, or where it has none the training items
-    themselves, each decided by a machine that was fitted without its group. A group is a speaker; utterances
-    whose speaker is unknown, or all if there is only one speaker, are groups of their own.
+    The class with the highest decision value is the most probable one. Decision values are not probabilities. They are
+    divided by a temperature that maximizes the likelihood of their softmax (Guo et al. 2017) on held-out items. These
+    are the stage's validation items or, without any, the training items, each decided by a machine that was fitted
+    without its group. A group is a speaker; an utterance with an unknown speaker, or each utterance if there is only
+    one speaker, is a separate group.
 
-    Features of an earlier stage that was trained on the same items know their labels already, in each of these
-    groups: there the temperature is too low. That of a bundle, fitted on the test parts of a run's folds, mends it.
+    If an earlier stage was trained on the same items, its features already contain their labels in all groups, and the
+    temperature is too low. A bundle's temperature, fitted on the test parts of a run's folds, corrects this.
 
     Args:
-        c: weight of errors against the width of the margin, > 0; of several the one with the best UAR in the
-            cross-validation inside the training part, of equals the smallest.
-        class_weights: `balanced` weighs errors against how common their class is; None weighs all alike.
+        c: weight of errors against the width of the margin, > 0; from several values, the best by UAR in the
+            cross-validation inside the training part is chosen, and the smallest of equals.
+        class_weights: `balanced` weights errors inversely to the frequency of their class; None weights all equally.
         kind: `ovr` (each class against the rest) or `crammer_singer` (one joint problem).
     """
 
@@ -55,7 +55,7 @@ class Svm(Method):
     def __init__(self, c: float | Sequence[float] = 1.0, class_weights: str | None = None, kind: str = "ovr") -> None:
         self.candidates = sorted(set(c)) if isinstance(c, Sequence) else [c]
         if not self.candidates or not all(value > 0 for value in self.candidates):
-            raise ValueError(f"c must be above 0, or a list of such numbers, not {c}")
+            raise ValueError(f"c must be a number above 0, or a list of such numbers, got {c}")
         if class_weights not in (None, "balanced"):
             raise unknown("class_weights", str(class_weights), ["balanced"])
         if kind not in KINDS:
@@ -75,7 +75,7 @@ class Svm(Method):
     def prepare(self, model: Model, context: Context) -> None:
         if not isinstance(model.network, Linear):
             kind = type(model.network).__name__
-            raise UserError(f"method 'svm' makes the weights of network 'linear'; the stage's is {kind}")
+            raise UserError(f"method 'svm' requires network 'linear', got {kind}")
         self.seed = context.seed
         self.groups = np.array(self.identity(context.training))
 
@@ -93,13 +93,13 @@ class Svm(Method):
         """Fit the machine of a target and write it into a linear layer."""
         x, truth, groups = learned.of(target, self.groups)
         if len(set(truth)) < 2:
-            raise UserError(f"method 'svm': {len(set(truth))} class of '{target}' in the training part, 2 are needed")
+            raise UserError(f"method 'svm': {len(set(truth))} class of '{target}' in the training part; 2 are required")
         classes = head.out_features
         trials = {}
         if len(self.candidates) > 1 or not len(tested):
             trials = {c: self._decide_held_out(x, truth, groups, classes, c) for c in self.candidates}
         scores = {c: uar(kept, values.argmax(1)) if len(kept) else 0.0 for c, (values, kept) in trials.items()}
-        c = max(self.candidates, key=lambda c: scores.get(c, 0.0))  # sorted: of equals the smallest
+        c = max(self.candidates, key=lambda c: scores.get(c, 0.0))  # sorted, so that the smallest of equals is chosen
         machine = self._machine(x, truth, classes, c)
         if len(tested):
             calibrated_on = "validation part"
@@ -125,10 +125,10 @@ class Svm(Method):
     def _decide_held_out(
         self, x: np.ndarray, truth: np.ndarray, groups: np.ndarray, classes: int, c: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Decide each item by a machine that was fitted without its group.
+        """Decide each item with a machine that was fitted without its group.
 
         Returns:
-            Decision values (n, classes) and classes (n,) of the items whose class the others had.
+            Decision values (n, classes) and classes (n,) of the items whose class occurs in other groups.
         """
         from sklearn.model_selection import GroupKFold
 
@@ -149,13 +149,13 @@ class Svm(Method):
             C=c,
             class_weight=self.class_weights,
             multi_class=self.kind,
-            dual="auto",  # by the shape of x: the smaller problem
+            dual="auto",  # the smaller problem for the shape of x
             random_state=self.seed,
             max_iter=_ITERATIONS,
         ).fit(x, truth)
         rows, offsets = fitted.coef_, fitted.intercept_
         if len(fitted.classes_) == 2:
-            # One plane stands for both classes: what is above it is the second.
+            # One plane separates both classes; the second is above it.
             rows, offsets = np.concatenate([-rows, rows]), np.concatenate([-offsets, offsets])
         weights, bias = np.zeros((classes, x.shape[1])), np.full(classes, _ABSENT)
         weights[fitted.classes_], bias[fitted.classes_] = rows, offsets
@@ -163,19 +163,19 @@ class Svm(Method):
 
 
 def _scale(values: np.ndarray, truth: np.ndarray, present: np.ndarray) -> float:
-    """Return what decision values (n, classes) are to be divided by, from the classes (n,) of their items.
+    """Return the divisor of decision values (n, classes), given the classes (n,) of their items.
 
-    As in Platt 1999 for two classes, each item's target is what n items like it would show if each class had been
-    seen once more: features that know the labels get every item right, and without it the best temperature is 0.
+    As in Platt 1999 for two classes, each class counts as seen once more. Otherwise, features that contain the labels
+    would have no errors, and the best temperature would be 0.
 
     Args:
         values: decision values.
         truth: class indices.
-        present: which classes the training part has, (classes,).
+        present: whether the training part has each class, (classes,).
     """
     if not len(truth):
         return 1.0
-    # A small C makes small values, and temperatures are looked for around 1.
+    # A small C yields small values, and temperatures are searched around 1.
     size = float(np.median(np.abs(values[:, present]))) or 1.0
     return size * temperature(values / size, truth, smoothing=present.sum() / (len(truth) + present.sum()))
 
@@ -195,7 +195,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What reaches a linear layer: inputs (items, size), and by target the class index of each item, -1 without."""
+    """The data of a linear layer: inputs (items, size), and by target the class index of each item, -1 without a
+    label."""
 
     x: np.ndarray
     truth: dict[str, np.ndarray]
@@ -210,7 +211,7 @@ class Inputs:
 
 
 def gather(model: Model, batches: Iterable[Batch]) -> Inputs:
-    """Run a model and keep what its linear layer received, normalised and side by side."""
+    """Run a model, and return the normalized and concatenated inputs of its linear layer."""
     found: list[np.ndarray] = []
     truth: dict[str, list[np.ndarray]] = {}
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""What methods with a teacher have in common: a finished stage's outputs for the items of each batch."""
+"""Base of methods with a teacher: a finished stage's outputs for the items of each batch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from serkit.networks.network import Batch, Model
 
 
 class Taught(Method):
-    """Base of methods whose target is what a finished stage, the teacher, puts out.
+    """Base of methods whose target is the output of a finished stage, the teacher.
 
-    It is computed once per item, so a random change of the batch reaches the student only: it learns to answer it
-    with the output for the unchanged item. Augmented copies are items of their own. The teacher reads its own views
-    of the student's items, cut as the student's are and then brought to the length its own `data.items` give.
+    The output is computed once per item. A random change of a batch therefore reaches only the student, whose target is
+    the output for the unchanged item. Augmented copies are separate items. The teacher reads its own views of the
+    student's items, cut like the student's and then fitted to the length in its own `data.items`.
 
     Args:
         teacher: name of the finished stage.
-        what: which of its outputs is the target, `features` or `predictions`.
+        what: output that is the target, `features` or `predictions`.
     """
 
-    #: What the method is called in errors.
+    #: Name of the method in errors.
     name = ""
 
     stage_options = ("teacher",)
@@ -35,18 +35,18 @@ class Taught(Method):
         self.targets = context.outputs(self.teacher, self.what)
 
     def target(self, own: Tensor, batch: Batch) -> Tensor:
-        """Return the teacher's output for a batch's items, where and as the student's `own` is.
+        """Return the teacher's output for a batch's items, with device and type of the student's `own`.
 
         Raises:
-            UserError: the two are of different size.
+            UserError: the sizes of the two differ.
         """
         if self.targets is None or batch.index is None:
-            raise TypeError(f"{type(self).__name__} needs prepare() first, and batches that say which items they hold")
+            raise TypeError(f"{type(self).__name__} requires prepare(), and batches with the indices of their items")
         target = self.targets[batch.index.to(self.targets.device)]
         if target.shape != own.shape:
             theirs, ours = (" x ".join(map(str, x.shape[1:])) for x in (target, own))
             raise UserError(
                 f"method '{self.name}': the {self.what} of teacher '{self.teacher}' have size {theirs}, "
-                f"the student's {ours}; give both networks the same width"
+                f"but the student's have {ours}; give both networks the same width"
             )
         return target.to(own)

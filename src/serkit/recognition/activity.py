@@ -110,7 +110,7 @@ class Activity:
     Args:
         detector: detector of speech frames.
         pause: time without speech that ends a stretch, in s.
-        memory: time that `share` can look back, in s.
+        memory: time before now that `share` can return, in s.
     """
 
     def __init__(self, detector: Detector, pause: float, memory: float) -> None:

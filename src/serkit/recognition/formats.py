@@ -59,7 +59,7 @@ class Csv:
 
     Args:
         stream: opened with newline="".
-        names: of the bundle's labels, or of its numbers.
+        names: names of the bundle's labels, or of its numbers.
         numbers: whether the bundle predicts numbers.
         header: whether to start with the names of the columns.
     """
@@ -116,7 +116,7 @@ class LabelTable(Table):
 
 
 class NumberTable(Table):
-    """For the eye: a row for each recording, a column for each number."""
+    """Table for people: a row for each recording, a column for each number."""
 
     def __init__(self, stream: TextIO, numbers: Sequence[str]) -> None:
         super().__init__(stream, dict.fromkeys([*numbers, "seconds"], True))
@@ -133,7 +133,7 @@ def writer(
     Args:
         format: its name.
         stream: opened with newline="".
-        names: of the bundle's labels, or of its numbers.
+        names: names of the bundle's labels, or of its numbers.
         begun: whether the stream already has its first lines.
         numbers: whether the bundle predicts numbers.
     """

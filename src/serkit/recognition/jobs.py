@@ -1,4 +1,4 @@
-"""Many recordings: one bad one stops none of the others; several processes where asked for."""
+"""Processing of many recordings: a bad recording does not stop the others, and the work may use several processes."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext
 
 Result = TypeVar("Result")
-#: What is done with a recording.
+#: The work on one recording.
 Work = Callable[[str | Path], Result]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A recording that could not be used, and why."""
+    """A recording that could not be used, with the reason."""
 
     file: str
     error: str
 
 
 def each(work: Work[Result], paths: Iterable[str | Path], jobs: int) -> Iterator[Result | Failure]:
-    """Do the same work with one recording after the other.
+    """Do the same work on each recording.
 
-    With several jobs a recording that ends the process it is decoded in, by a crash of a library or for want of
-    memory, is a failure like any other. With one job it ends the caller: there is no process of its own.
+    With several jobs, a recording that ends its process (a library crashes, or memory runs out) is reported as a
+    `Failure`. With one job, it ends the caller, because there is no separate process.
 
     Args:
-        work: called with each recording. For several jobs it must be picklable, as a method of a `Recognizer` is.
-        paths: recordings; no more are taken than are at work.
-        jobs: processes at work; results keep the order of the paths. A daemonic process, which may not start
-            others, works alone and warns.
+        work: called with each recording. Several jobs require a picklable callable, such as a method of a `Recognizer`.
+        paths: recordings, read from the iterable only as they are needed.
+        jobs: number of processes; results keep the order of the paths. A daemonic process cannot start others; it works
+            alone and warns.
 
     Returns:
-        What the work gives, or a `Failure`, per path.
+        The result of the work, or a `Failure`, for each path.
 
     Raises:
         UserError: `paths` is a single path, `jobs` is not a number from 1, or a process cannot be started.
-        BundleError: what every recording would fail on.
+        BundleError: every recording would fail for the same reason.
     """
     if isinstance(paths, (str, bytes, os.PathLike)):
         raise UserError(f"paths must be several recordings, got {paths!r}: write [{paths!r}]")
@@ -82,22 +82,23 @@ def _attempt(work: Work[Result], path: str | Path) -> Result | Failure:
         return Failure(str(path), f"{path}: out of memory")
     except OSError as error:
         return Failure(str(path), f"{path}: {error.strerror or error}")
-    except Exception as error:  # a fault of serkit: it costs this recording, not the thousands after it
+    except Exception as error:  # a bug in serkit fails this recording only, not the thousands after it
         return Failure(str(path), f"{path}: unexpected {type(error).__name__} ({error})")
 
 
 @dataclass
 class _Waiting:
-    """A recording that a pool has, or was to have."""
+    """A recording submitted to a pool, or still to be submitted."""
 
     path: str | Path
     future: Future[Any] | None = None
 
 
 def _in_processes(pickled: bytes, paths: Iterable[str | Path], jobs: int) -> Iterator[Any]:
-    """Work in several processes; where one ends, find out by which recording, and go on.
+    """Work in several processes; if one ends, find the recording that ended it, and continue.
 
-    The work stays pickled until a process has answered for itself: what it raises there is then an error as any other.
+    The work stays pickled until a process has started, so that an error while it is unpickled is reported like any
+    other.
     """
     upcoming = iter(paths)
     while waiting := (yield from _together(pickled, upcoming, jobs)):
@@ -105,10 +106,10 @@ def _in_processes(pickled: bytes, paths: Iterable[str | Path], jobs: int) -> Ite
 
 
 def _together(pickled: bytes, upcoming: Iterator[str | Path], jobs: int) -> Generator[Any, None, deque[_Waiting]]:
-    """Work in a pool of processes, a few recordings ahead of the one that is asked for.
+    """Work in a pool of processes, a few recordings ahead of the requested one.
 
     Returns:
-        The recordings that were waited for when a process ended; none where all are done.
+        The recordings that were pending when a process ended; empty if all are done.
     """
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
@@ -118,7 +119,7 @@ def _together(pickled: bytes, upcoming: Iterator[str | Path], jobs: int) -> Gene
     try:
         for path in upcoming:
             waiting.append(_Waiting(path))
-            with _interrupts_blocked():  # for the workers it starts, which inherit that
+            with _interrupts_blocked():  # inherited by the workers it starts
                 waiting[-1].future = pool.submit(_attempt_in_worker, path)
             if len(waiting) > 4 * jobs:
                 yield _first(waiting)
@@ -132,7 +133,7 @@ def _together(pickled: bytes, upcoming: Iterator[str | Path], jobs: int) -> Gene
 
 
 def _first(waiting: deque[_Waiting]) -> Any:
-    """Wait for the result of the first recording, and take it off the queue once it is there."""
+    """Wait for the result of the first recording, and remove it from the queue."""
     assert waiting[0].future is not None
     result = waiting[0].future.result()
     waiting.popleft()
@@ -140,7 +141,7 @@ def _first(waiting: deque[_Waiting]) -> Any:
 
 
 def _one_by_one(pickled: bytes, waiting: Iterable[_Waiting]) -> Iterator[Any]:
-    """Give the results that a broken pool has left, and try the other recordings in a process that has only one."""
+    """Yield the results left by a broken pool, and retry each other recording alone in a process."""
     from concurrent.futures.process import BrokenProcessPool
 
     worker: _Worker | None = None
@@ -162,7 +163,7 @@ def _one_by_one(pickled: bytes, waiting: Iterable[_Waiting]) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class _Ended:
-    """How a process ended, by what `multiprocessing` calls its exit code."""
+    """How a process ended, from its exit code in `multiprocessing`."""
 
     code: int | None
 
@@ -173,7 +174,7 @@ class _Ended:
 
 
 class _Worker:
-    """A process that recognises one recording at a time.
+    """A process that recognizes one recording at a time.
 
     Raises:
         UserError: it cannot be started.
@@ -184,18 +185,18 @@ class _Worker:
         self._process = _context().Process(target=_serve, args=(other, pickled), daemon=True)
         with _interrupts_blocked():
             self._process.start()
-        other.close()  # so that its end is heard
+        other.close()  # so that its end closes the connection
         if isinstance(ended := self._answer(), _Ended):
             raise UserError(
-                f"a process that recognizes cannot be started ({ended}). In a script, several jobs need "
+                f"a process that recognizes cannot be started ({ended}). In a script, several jobs require "
                 "`if __name__ == '__main__':`; or use one job"
             )
 
     def attempt(self, path: str | Path) -> Any:
-        """Return the result of a recording, or `_Ended` if it ends the process.
+        """Return the result of a recording, or `_Ended` if the recording ends the process.
 
         Raises:
-            BundleError: what every recording would fail on.
+            BundleError: every recording would fail for the same reason.
         """
         return self._answer(path)
 
@@ -205,7 +206,7 @@ class _Worker:
         self._process.join()
 
     def _answer(self, *sent: Any) -> Any:
-        """Send what there is to send, and wait for what the process says to it."""
+        """Send a message, and wait for the answer of the process."""
         try:
             for one in sent:
                 self._connection.send(one)
@@ -234,7 +235,7 @@ def _serve(connection: Connection, pickled: bytes) -> None:
 
 
 def _context() -> SpawnContext:
-    """Spawned on every system: a fork would copy the network's threads in whatever state they are."""
+    """Processes are spawned on every system, because a fork would copy the network's threads in an undefined state."""
     import multiprocessing
 
     return multiprocessing.get_context("spawn")
@@ -242,7 +243,7 @@ def _context() -> SpawnContext:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Put off Ctrl-C, where the system can."""
+    """Postpone Ctrl-C if the system supports it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -258,7 +259,7 @@ _work: Work[Any] | None = None
 
 def _start_worker(pickled: bytes) -> None:
     global _work
-    # Ctrl-C reaches every process of a terminal; the parent alone answers it.
+    # Ctrl-C reaches every process of a terminal; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     _work = pickle.loads(pickled)

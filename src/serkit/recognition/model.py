@@ -1,4 +1,4 @@
-"""A bundle, ready to run: one window, or one recording, in; probabilities out."""
+"""A loaded bundle: it maps one window or one recording to probabilities."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from serkit.recognition.windows import cut, windows
 
 Channel = int | Literal["egg"] | None
 
-#: What an input of the network hears: rate in Hz, and channel index (None: the mean of all).
+#: The sound that an input of the network reads: rate in Hz, and channel index (None: the mean of all).
 Source = tuple[int, int | None]
 
-#: Windows run at once: enough to keep the processor busy, few enough for an hour of sound.
+#: Windows in one call of the network: enough to keep the processor busy, few enough to limit memory.
 BATCH = 16
 
-#: More threads than any machine has; onnxruntime would start them all.
+#: Maximum number of threads; onnxruntime would start any number.
 MOST_THREADS = 1024
 
-#: How far probabilities may lie outside 0 to 1, and be from adding up to 1: rounding of float32, or of 8-bit weights.
+#: Tolerance for probabilities outside 0 to 1, and for their sum: rounding of float32, or of 8-bit weights.
 _TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was recognised in one recording.
+    """The answer for one recording.
 
     Args:
-        file: its path as it was given; `signal` for samples.
-        label: the most probable label; empty if the bundle gives numbers.
-        confidence: its probability; 0 if the bundle gives numbers.
-        probabilities: label -> probability, in the bundle's order; empty if it gives numbers.
+        file: its path as given; `signal` for samples.
+        label: the most probable label; empty if the bundle predicts numbers.
+        confidence: its probability; 0 if the bundle predicts numbers.
+        probabilities: label -> probability, in the bundle's order; empty if it predicts numbers.
         duration: of the recording in s.
-        warnings: what looked wrong with it: silent, too short for a syllable, truncated.
-        sure: whether the confidence reaches the bundle's threshold, any does where it has none, and the recording is
-            neither silent nor shorter than `audio.SHORTEST`: no such ones were learned from.
-        values: name -> number, in the bundle's order and the units of the labels it has learned from; empty if
-            the bundle gives probabilities.
+        warnings: problems of the recording: silent, too short for a syllable, truncated.
+        sure: whether the confidence reaches the bundle's threshold, if there is one, and the recording is neither
+            silent nor shorter than `audio.SHORTEST`; the training material has no such recordings.
+        values: name -> number, in the bundle's order and the units of the training labels; empty if the bundle predicts
+            probabilities.
     """
 
     file: str
@@ -60,27 +60,27 @@ class Prediction:
 
 
 def _reopen(kind: type[Model], folder: Path, sha256: str, threads: int) -> Model:
-    """Make again a model that was pickled."""
+    """Load a pickled model again."""
     bundle = Bundle.load(folder)
     if bundle.model is None or bundle.model.sha256 != sha256:
-        raise BundleError(f"{folder}: holds another network than when the recognizer was pickled; load it anew")
+        raise BundleError(f"{folder}: has changed since the recognizer was pickled; load the bundle again")
     return kind(bundle, threads)
 
 
 class Model:
-    """A bundle, ready to run, in several threads at once if need be.
+    """A loaded bundle. Several threads may use it at once.
 
-    It can be pickled and copied, so that joblib, Dask, Spark or Ray can carry it: what is carried is where the bundle
-    lies, which must hold the same network there.
+    It can be pickled and copied, e.g. for joblib, Dask, Spark or Ray. The pickle holds only the path of the bundle,
+    where the same network must exist.
 
-    A channel is an index from 0, which every input of the network then reads, `"egg"`, or None: what the
-    bundle was made for. Speech is the mean of all channels. The electroglottograph is channel 1 of a file
-    that has two, and speech then its channel 0; with `"egg"` it may also be a file of its own, if the bundle
-    listens to nothing else.
+    A channel is an index from 0, which every input of the network then reads, `"egg"`, or None for the channels of the
+    bundle. Speech is the mean of all channels. In a file with two channels, the electroglottograph is channel 1, and
+    speech is channel 0. With `"egg"`, the electroglottograph may also be a separate file, if the bundle reads nothing
+    else.
 
     Args:
-        bundle: what to run.
-        threads: processor threads the network may use.
+        bundle: the bundle to run.
+        threads: number of processor threads for the network.
 
     Raises:
         BundleError: the network cannot be loaded, or does not fit the bundle's description.
@@ -94,17 +94,17 @@ class Model:
         self._session = open_session(bundle, self._features, self.threads)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Carry where the bundle lies: a session of onnxruntime cannot be pickled."""
+        """Pickle the path of the bundle, because a session of onnxruntime cannot be pickled."""
         assert self.bundle.model is not None
         return _reopen, (type(self), self.bundle.folder.absolute(), self.bundle.model.sha256, self.threads)
 
     def predict_file(self, path: audio.Recording, channel: Channel = None) -> Prediction:
-        """Recognise a recording, a file or the content of one, reading it window by window.
+        """Recognize a recording (a file or its content), window by window.
 
         Raises:
-            AudioError: it cannot be read, has no such channel, or the network fails on it.
-            UserError: the bundle does not listen to such a channel.
-            BundleError: what the network gives is not probabilities.
+            AudioError: the recording cannot be read, has no such channel, or the network fails on it.
+            UserError: the bundle does not read such a channel.
+            BundleError: the network's output is not probabilities.
         """
 
         def read(rate: int, index: int | None) -> Iterator[np.ndarray]:
@@ -118,17 +118,17 @@ class Model:
         return replace(prediction, warnings=tuple(texts))
 
     def predict_signal(self, signal: np.ndarray, rate: int, channel: Channel = None) -> Prediction:
-        """Recognise samples.
+        """Recognize samples.
 
         Args:
-            signal: (samples,) or (samples, channels); floats of full scale 1.0, or integers of up to 32
-                bits, whose full scale is that of their type. Floats are not scaled: where they look like integers
-                (beyond 8 times full scale) the answer has a warning.
+            signal: (samples,) or (samples, channels); floats with full scale 1.0, or integers of up to 32 bits with the
+                full scale of their type. Floats are not scaled; if they look like integers (beyond 8 times full scale),
+                the answer has a warning.
             rate: in Hz, a whole number.
             channel: as for a file.
 
         Raises:
-            UserError: empty, non-finite, beyond `audio.LOUDEST`, or of a wrong shape or type.
+            UserError: the samples are empty, non-finite, beyond `audio.LOUDEST`, or have a wrong shape or type.
         """
         rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
         samples = as_samples(signal)
@@ -144,37 +144,37 @@ class Model:
         return replace(prediction, warnings=tuple(texts))
 
     def check_channel(self, channel: Channel) -> None:
-        """Raise UserError if no recording whatever could be recognised with this channel."""
+        """Raise UserError if this channel is wrong for every recording."""
         if isinstance(channel, str):
             if channel != "egg":
-                raise UserError(f"channel '{channel}': neither a number from 0 nor 'egg'")
+                raise UserError(f"channel must be a number from 0, or 'egg', got '{channel}'")
         elif channel is not None:
             whole_number("channel", channel)
         if channel == "egg" and "egg" not in self._channels.values():
-            raise UserError(f"bundle '{self.bundle.name}' listens to speech only: channel 'egg' is not for it")
+            raise UserError(f"bundle '{self.bundle.name}' reads speech only, not channel 'egg'")
 
     def is_sure(self, confidence: float) -> bool:
-        """Tell whether an answer of such confidence is sure enough, by the bundle's threshold."""
+        """Return whether a confidence reaches the bundle's threshold."""
         unsure = self.bundle.unsure
         return unsure is None or confidence >= unsure.threshold
 
     def sources(self, name: str, count: int, channel: Channel = None) -> dict[str, Source]:
-        """Return what each input of the network hears of a recording with `count` channels.
+        """Return the source that each input of the network reads in a recording with `count` channels.
 
         Raises:
-            AudioError: it has no such channel; the message begins with `name`.
-            UserError: the bundle does not listen to such a channel.
+            AudioError: the recording has no such channel; the message begins with `name`.
+            UserError: the bundle does not read such a channel.
         """
         self.check_channel(channel)
         indices = self._choose_channels(name, count, channel)
         return {entry: (feature.rate, indices[entry]) for entry, feature in self._features.items()}
 
     def recognize_window(self, name: str, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> np.ndarray:
-        """Recognise one window.
+        """Recognize one window.
 
         Args:
             name: of the recording, for messages.
-            sources: what each input hears.
+            sources: the source of each input.
             heard: float32 (samples,) of each source.
 
         Returns:
@@ -182,14 +182,14 @@ class Model:
 
         Raises:
             AudioError: the network fails on it.
-            BundleError: what the network gives is not probabilities.
+            BundleError: the network's output is not probabilities.
         """
         [probabilities] = self._run(name, [array[None] for array in self._compute_features(sources, heard)])
         values: np.ndarray = probabilities
         return values
 
     def _compute_features(self, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> list[np.ndarray]:
-        """Compute what each input is given, in the inputs' order."""
+        """Compute the features of each input, in the inputs' order."""
         return [feature(heard[sources[entry]]) for entry, feature in self._features.items()]
 
     @property
@@ -197,21 +197,21 @@ class Model:
         return set(self._channels.values()) == {"egg"}
 
     def _choose_channels(self, name: str, count: int, channel: Channel) -> dict[str, int | None]:
-        """Return the channel index (None: the mean of all) each input reads."""
+        """Return the channel index that each input reads (None: the mean of all)."""
         if channel is not None and channel != "egg":
             channel = whole_number("channel", channel)
             if not 0 <= channel < count:
-                raise audio.AudioError(f"{name}: no channel {channel}; it has {count}, counted from 0")
+                raise audio.AudioError(f"{name}: has no channel {channel}; it has {count}, counted from 0")
             return dict.fromkeys(self._channels, channel)
         if "egg" not in self._channels.values():
             return dict.fromkeys(self._channels, None)
         if channel == "egg" and count == 1 and self._hears_egg_only:
             return dict.fromkeys(self._channels, 0)
         if count != 2:
-            alone = " If the file is nothing but that, name channel 'egg'." if self._hears_egg_only else ""
+            alone = " If the file has only that signal, set the channel to 'egg'." if self._hears_egg_only else ""
             raise audio.AudioError(
                 f"{name}: has {count} channel(s); bundle '{self.bundle.name}' reads the electroglottograph "
-                f"from channel 1 of two.{alone} If it is in another, give that one's number"
+                f"from channel 1 of two.{alone} If it is in another channel, give the number of that channel"
             )
         return {entry: 1 if kind == "egg" else 0 for entry, kind in self._channels.items()}
 
@@ -223,13 +223,13 @@ class Model:
         read: Callable[[int, int | None], Iterator[np.ndarray]],
     ) -> Prediction:
         """Average over the windows; `read(rate, channel index)` yields their samples."""
-        # Inputs that hear the same samples share one reading.
+        # Inputs with the same source share one reading.
         order = list(dict.fromkeys(sources.values()))
         peak = 0.0
 
         def examples() -> Iterator[list[np.ndarray]]:
             nonlocal peak
-            # Not strict: of a truncated recording one rate may give a last window the other does not.
+            # Not strict: a truncated recording may have one window more at one rate than at another.
             for heard in zip(*(read(*source) for source in order), strict=False):
                 peak = max(peak, *(float(np.abs(window).max()) for window in heard))
                 yield self._compute_features(sources, dict(zip(order, heard, strict=True)))
@@ -260,29 +260,29 @@ class Model:
         try:
             [answer] = self._session.run([self.bundle.output], dict(zip(self._features, batch, strict=True)))
             result: np.ndarray = answer
-        except Exception as error:  # onnxruntime's errors have no class of their own in common
+        except Exception as error:  # onnxruntime's errors have no common base class
             raise audio.AudioError(f"{name}: the network fails on it ({reason(error)})") from None
         wanted = (len(batch[0]), len(self.bundle.outputs))
         if result.shape != wanted:
-            raise BundleError(f"{self.bundle.model_path}: its output has shape {result.shape}; {wanted} is wanted")
+            raise BundleError(f"{self.bundle.model_path}: its output must have shape {wanted}, got {result.shape}")
         if self.bundle.numbers:
             if not np.isfinite(result).all():
-                raise BundleError(f"{self.bundle.model_path}: what it gives for {name} is not finite")
+                raise BundleError(f"{self.bundle.model_path}: its output for {name} is not finite")
             return result
-        # Written so that a sum that is no number fails too.
+        # Written so that NaN fails too.
         if not np.abs(result.sum(axis=1) - 1).max() <= _TOLERANCE:
             raise BundleError(f"{self.bundle.model_path}: the probabilities of {name} do not add up to 1")
         outside = result[np.abs(result - 0.5) > 0.5 + _TOLERANCE]
         if len(outside):
             raise BundleError(
-                f"{self.bundle.model_path}: gives {round(float(outside[0]), 3)} for {name}: not a probability"
+                f"{self.bundle.model_path}: probabilities of {name} must be 0 to 1, got {round(float(outside[0]), 3)}"
             )
         values: np.ndarray = np.clip(result, 0, 1)
         return values
 
 
 def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
-    """Join neighbours of equal shapes into (batch, ...) arrays, one per input."""
+    """Join consecutive arrays of equal shapes into (batch, ...) arrays, one per input."""
 
     def shapes(example: list[np.ndarray]) -> list[tuple[int, ...]]:
         return [array.shape for array in example]

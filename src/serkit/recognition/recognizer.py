@@ -1,4 +1,4 @@
-"""The recogniser: one recording or many, whole or over time, or a sound as it comes; probabilities out."""
+"""The recognizer of single recordings, many recordings, timelines and streams."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from serkit.recognition.timeline import Timeline
 
 
 def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
-    """Make a recogniser.
+    """Load a recognizer.
 
     Args:
-        name: of a bundle, or the path of its folder.
-        threads: processor threads the network may use.
+        name: name of a bundle, or path of its folder.
+        threads: number of processor threads for the network.
 
     Raises:
-        UserError: no such bundle, or a broken one.
+        UserError: the bundle does not exist or is broken.
     """
     if not isinstance(name, (str, os.PathLike)):
         raise UserError(f"name must be the name or the folder of a bundle, got {name!r}")
@@ -35,7 +35,7 @@ def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
 
 
 class Recognizer(Model):
-    """A `Model` with all that can be done with it: many recordings, timelines and streams besides single recordings.
+    """A `Model` that also recognizes many recordings, timelines and streams.
 
     Arguments and errors are those of `Model`.
     """
@@ -46,19 +46,19 @@ class Recognizer(Model):
     def predict_files(
         self, paths: Iterable[str | Path], channel: Channel = None, jobs: int = 1
     ) -> Iterator[Prediction | Failure]:
-        """Recognise many recordings, one after the other, in memory that does not grow with their number.
+        """Recognize many recordings in constant memory.
 
         Args:
             paths: recordings.
-            channel: of every recording.
-            jobs: processes at work; results keep the order of the paths.
+            channel: channel of every recording.
+            jobs: number of processes; results keep the order of the paths.
 
         Returns:
-            One `Prediction` or, where a recording cannot be used, `Failure` per path.
+            A `Prediction` for each path, or a `Failure` if the recording cannot be used.
 
         Raises:
-            UserError: at once, if the bundle does not listen to such a channel.
-            BundleError: what the network gives is not probabilities, or a process has ended.
+            UserError: raised at once if the bundle does not read such a channel.
+            BundleError: the network's output is not probabilities, or a process has ended.
         """
         self.check_channel(channel)
         return each(partial(self.predict_file, channel=channel), paths, jobs)
@@ -66,7 +66,7 @@ class Recognizer(Model):
     def timeline(
         self, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
     ) -> Timeline:
-        """Recognise a recording over time, reading it block by block.
+        """Recognize a recording over time, block by block.
 
         >>> for segment in serkit.load().timeline("call.wav").segments:    # doctest: +SKIP
         ...     print(segment.start, segment.end, segment.label, segment.confidence)
@@ -77,16 +77,16 @@ class Recognizer(Model):
             options: windows, voice activity, smoothing; None: the defaults of `TimelineOptions`.
 
         Raises:
-            AudioError: it cannot be read, has no such channel, or the network fails on it.
-            UserError: options or a channel that the bundle cannot do.
-            BundleError: what the network gives is not probabilities.
+            AudioError: the recording cannot be read, has no such channel, or the network fails on it.
+            UserError: the bundle does not support the options or the channel.
+            BundleError: the network's output is not probabilities.
         """
         return timeline.of_file(self, path, channel, options)
 
     def timeline_signal(
         self, signal: np.ndarray, rate: int, channel: Channel = None, options: TimelineOptions | None = None
     ) -> Timeline:
-        """Recognise samples over time; arguments and errors as in `predict_signal` and `timeline`."""
+        """Recognize samples over time; arguments and errors as in `predict_signal` and `timeline`."""
         return timeline.of_signal(self, signal, rate, channel, options)
 
     def timelines(
@@ -96,13 +96,13 @@ class Recognizer(Model):
         options: TimelineOptions | None = None,
         jobs: int = 1,
     ) -> Iterator[Timeline | Failure]:
-        """Recognise many recordings over time; arguments and errors as in `predict_files` and `timeline`."""
+        """Recognize many recordings over time; arguments and errors as in `predict_files` and `timeline`."""
         self.check_channel(channel)
         (options or TimelineOptions()).check(self.bundle)
         return each(partial(self.timeline, channel=channel, options=options), paths, jobs)
 
     def stream(self, rate: int, channel: Channel = None, options: TimelineOptions | None = None) -> Stream:
-        """Begin to recognise a sound that arrives bit by bit.
+        """Start to recognize a sound while it arrives.
 
         >>> stream = serkit.load().stream(rate=16000)                      # doctest: +SKIP
         >>> for samples in microphone:                                     # doctest: +SKIP
@@ -110,11 +110,11 @@ class Recognizer(Model):
         ...         print(event)
 
         Args:
-            rate: of the samples that will come, in Hz.
+            rate: sampling rate in Hz.
             channel: as in `predict_file`.
             options: as in `timeline`.
 
         Raises:
-            UserError: options or a channel that the bundle cannot do.
+            UserError: the bundle does not support the options or the channel.
         """
         return Stream(self, rate, options, channel)

@@ -1,4 +1,4 @@
-"""What is handed over as sound: checked, and turned into float32 of full scale 1.0."""
+"""Check the sound that callers pass in, and convert it to float32 with full scale 1.0."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from serkit import audio
 from serkit.errors import UserError
 
-#: No sound is sampled faster, in Hz: what a header of 32 bits can hold.
+#: Maximum sampling rate in Hz, the maximum of a 32-bit header.
 HIGHEST_RATE = 2**31 - 1
 
-#: Floats beyond this are no sound of full scale 1.0, which a decoder may exceed, but most likely integers: 18 dB over.
+#: Floats beyond this, 18 dB above full scale, are most likely integers. A decoder exceeds full scale by less.
 INTEGERS = 8.0
 
 
 def check_recording(path: Any) -> None:
-    """Raise UserError for what is neither a path nor `audio.InMemory`; the message says what would work."""
+    """Raise UserError if a value is neither a path nor `audio.InMemory`; the message names the right call."""
     if isinstance(path, (str, os.PathLike, audio.InMemory)):
         return
     if isinstance(path, (bytes, bytearray, memoryview)):
@@ -33,22 +33,22 @@ def check_recording(path: Any) -> None:
 
 
 def as_samples(signal: Any) -> np.ndarray:
-    """Check samples, and turn them into float32 (samples, channels) of full scale 1.0."""
+    """Check samples, and convert them to float32 (samples, channels) with full scale 1.0."""
     signal = as_array("signal", signal)
     if signal.ndim not in (1, 2):
-        raise UserError(f"signal: shape {signal.shape}; (samples,) or (samples, channels) is wanted")
+        raise UserError(f"signal must have shape (samples,) or (samples, channels), got {signal.shape}")
     if signal.size == 0:
-        raise UserError(f"signal: no samples in it (shape {signal.shape})")
+        raise UserError(f"signal has no samples (shape {signal.shape})")
     if signal.ndim == 2 and signal.shape[1] > signal.shape[0]:
-        raise UserError(f"signal: shape {signal.shape} has more channels than samples; transpose it: signal.T")
+        raise UserError(f"signal of shape {signal.shape} has more channels than samples; transpose it: signal.T")
     return full_scale("signal", signal).reshape(len(signal), -1)
 
 
 def as_array(name: str, signal: Any) -> np.ndarray:
-    """Turn what holds samples (an array, a tensor, a list) into an array.
+    """Convert samples (an array, a tensor, a list) to an array.
 
     Raises:
-        UserError: a file or its content, or what NumPy cannot turn; the message begins with `name`.
+        UserError: the value is a file or its content, or NumPy cannot convert it; the message begins with `name`.
     """
     if isinstance(signal, (str, bytes, bytearray, os.PathLike, audio.InMemory)) or hasattr(signal, "read"):
         raise UserError(
@@ -57,7 +57,7 @@ def as_array(name: str, signal: Any) -> np.ndarray:
         )
     try:
         return np.asarray(signal)
-    except Exception as error:  # of every library that has arrays
+    except Exception as error:  # each array library has its own errors
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{name}: NumPy cannot read samples from {type(signal).__name__} ({reason})") from None
 
@@ -65,16 +65,17 @@ def as_array(name: str, signal: Any) -> np.ndarray:
 def warn_of_integers(name: str) -> None:
     """Warn of a sample beyond `INTEGERS`."""
     audio.warn(
-        f"{name}: samples beyond {INTEGERS:g} times full scale, as of integers stored as floats; divide them by the "
+        f"{name}: samples beyond {INTEGERS:g} times full scale, like integers stored as floats; divide them by the "
         "full scale of the integers (32768 for 16 bits)"
     )
 
 
 def full_scale(name: str, signal: np.ndarray) -> np.ndarray:
-    """Turn floats, or integers of up to 32 bits, into float32 of full scale 1.0.
+    """Convert floats, or integers of up to 32 bits, to float32 with full scale 1.0.
 
     Raises:
-        UserError: of another type, non-finite or beyond `audio.LOUDEST`; the message begins with `name`.
+        UserError: the samples have another type, are non-finite, or are beyond `audio.LOUDEST`; the message begins with
+            `name`.
     """
     kind, bits = signal.dtype.kind, 8 * signal.dtype.itemsize
     if kind in "iu" and bits <= 32:
@@ -82,10 +83,10 @@ def full_scale(name: str, signal: np.ndarray) -> np.ndarray:
         signal = (signal - (half if kind == "u" else 0.0)) / half
     elif kind != "f":
         raise UserError(
-            f"{name}: samples of type {signal.dtype}; give floats of full scale 1.0 or integers of up to 32 bits"
+            f"{name}: samples must be floats with full scale 1.0 or integers of up to 32 bits, got {signal.dtype}"
         )
     if not np.isfinite(signal).all():
         raise UserError(f"{name}: not a number or infinite at sample {int(np.argmin(np.isfinite(signal)))}")
     if (peak := float(max(signal.max(initial=0.0), -signal.min(initial=0.0)))) > audio.LOUDEST:
-        raise UserError(f"{name}: a sample of {peak:.3g} times full scale; floats of full scale 1.0 are wanted")
+        raise UserError(f"{name}: a sample of {peak:.3g} times full scale; floats must have full scale 1.0")
     return signal.astype(np.float32, copy=False)

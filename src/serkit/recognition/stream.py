@@ -1,4 +1,4 @@
-"""The timeline of a sound as it comes: samples in, windows and segments out as soon as they are known."""
+"""Timeline of a sound while it arrives: each window and segment is returned as soon as it is known."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ Event = Window | Segment
 
 @dataclass(frozen=True)
 class TimelineOptions:
-    """How a timeline is made. The defaults were chosen by measurement (docs/timeline.md).
+    """Options of a timeline. The defaults were chosen by measurement (docs/timeline.md).
 
     Args:
-        window: longest stretch recognised at once, in s; None: 1.5, or less if the bundle was trained on less.
-        hop: s from result to result.
-        detector: of voice activity: `webrtc`, `silero` (an extra) or `none` (all is speech).
-        pause: s without speech that end a segment; not less than `hop`.
-        lookahead: s that are heard beyond a moment before it is decided.
-        change: price of a change of emotion, in nats times seconds; more gives fewer segments.
+        window: length of a window in s; None: 1.5, or less if the bundle's maximum is less.
+        hop: time between results, in s.
+        detector: voice activity detector: `webrtc`, `silero` (an extra) or `none` (everything is speech).
+        pause: time without speech that ends a segment, in s; not less than `hop`.
+        lookahead: time after a moment that is read before its label is decided, in s.
+        change: cost of a change of emotion, in nats times seconds; a higher cost yields fewer segments.
 
     Raises:
-        UserError: a value that cannot be.
+        UserError: a value is invalid.
     """
 
     window: float | None = None
@@ -56,41 +56,41 @@ class TimelineOptions:
         if not isinstance(self.detector, str):
             raise UserError(f"detector must be a name, got {self.detector!r}")
         if self.hop < _SHORTEST_HOP:
-            raise UserError(f"hop {self.hop:g} s: at least {_SHORTEST_HOP:g} s is wanted")
+            raise UserError(f"hop must be at least {_SHORTEST_HOP:g} s, got {self.hop:g} s")
         if self.pause < self.hop:
             raise UserError(f"pause {self.pause:g} s is shorter than hop {self.hop:g} s")
         if self.window is not None and self.window < self.hop:
             raise UserError(f"window {self.window:g} s is shorter than hop {self.hop:g} s")
 
     def check(self, bundle: Bundle) -> None:
-        """Raise UserError if no recording whatever could be recognised with a bundle."""
+        """Raise UserError if a bundle does not support these options."""
         self.window_for(bundle)
         activity.build(self.detector)
 
     def window_for(self, bundle: Bundle) -> float:
-        """Return the length of a window of a bundle in s.
+        """Return the length of a bundle's windows in s.
 
         Raises:
-            UserError: the bundle recognises no stretch that long.
+            UserError: the window exceeds the bundle's maximum.
         """
         longest = bundle.windowing.seconds or math.inf
         if self.window is None:
             return min(_WINDOW, longest)
         if self.window > longest:
-            raise UserError(f"window {self.window:g} s: bundle '{bundle.name}' hears {longest:g} s at once at most")
+            raise UserError(f"window {self.window:g} s exceeds the maximum of {longest:g} s of bundle '{bundle.name}'")
         return self.window
 
 
 _WINDOW = 1.5
 _SHORTEST_HOP = 0.05
 
-# A network hears at least this much, even if speech has only just begun: from less it cannot tell.
+# Minimum length of a window in s, even if speech has just begun; the network requires that much.
 _SHORTEST_WINDOW = 1.0
 
-# A last window this much longer than nothing is rounding.
+# A last window shorter than this is due to rounding.
 _NO_TAIL = 1e-4
 
-#: Latencies kept for the percentiles.
+#: Number of latencies kept for the percentiles.
 _LATENCIES = 4096
 
 
@@ -99,10 +99,10 @@ class Statistics:
     """Counters of a stream.
 
     Args:
-        received: s of sound that came.
-        dropped: s of sound that were lost, in whose place silence was heard.
-        windows: how many came out.
-        latencies: of the last windows, in s.
+        received: duration of the received sound in s.
+        dropped: duration of the lost sound in s; silence replaces it.
+        windows: number of returned windows.
+        latencies: latencies of the last windows in s.
     """
 
     received: float = 0.0
@@ -117,12 +117,12 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Samples as they came.
+    """Received samples.
 
     Args:
-        samples: (samples,) or (samples, channels), as `Stream.push` takes them.
-        arrived: when they did, by `time.perf_counter()`; None: when they are asked for.
-        lost: how many samples were lost before these.
+        samples: (samples,) or (samples, channels), as in `Stream.push`.
+        arrived: time of arrival by `time.perf_counter()`; None: the time at which they are processed.
+        lost: number of samples lost before these.
     """
 
     samples: np.ndarray
@@ -131,7 +131,7 @@ class Chunk:
 
 
 class _Heard:
-    """The latest samples of one source, by their time since the beginning of the stream."""
+    """The latest samples of one source, with their time since the start of the stream."""
 
     def __init__(self, rate: int, wanted: int, channel: int | None) -> None:
         self._wanted = wanted
@@ -149,7 +149,7 @@ class _Heard:
 
     @property
     def end(self) -> int:
-        """Position behind the last sample."""
+        """Position after the last sample."""
         return self._begin + len(self._samples)
 
     def reaches(self, end: float) -> bool:
@@ -166,21 +166,21 @@ class _Heard:
 
 
 class Stream:
-    """Recognises a sound while it arrives.
+    """Recognizes a sound while it arrives.
 
-    Every `hop` a window ends: the speech of the last seconds, from where it began. What comes out does not
-    depend on how the samples are cut into chunks; the timeline of a file is made by the same code.
+    A window ends every `hop`. It holds the latest speech, up to the length of a window. Results do not depend on how
+    the samples are cut into chunks; the same code makes the timeline of a file.
 
     Args:
-        model: what recognises the windows.
-        rate: of the samples that will come, in Hz.
-        options: how the timeline is made.
-        channel: what to listen to, as in `Recognizer`.
-        channels: how many the samples have.
-        name: of the sound, for messages.
+        model: the model that recognizes the windows.
+        rate: sampling rate in Hz.
+        options: options of the timeline.
+        channel: channel to read, as in `Recognizer`.
+        channels: number of channels of the samples.
+        name: name of the sound, for messages.
 
     Raises:
-        UserError: options or a channel that the bundle cannot do.
+        UserError: the bundle does not support the options or the channel.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Stream:
         self.labels = model.bundle.labels
         self.window = self.options.window_for(model.bundle)
         self.statistics = Statistics()
-        #: Largest sample so far; full scale is 1.0.
+        #: Peak so far; full scale is 1.0.
         self.peak = 0.0
         self._model = model
         self._rate = rate
@@ -219,18 +219,18 @@ class Stream:
         self._segmented: activity.Region | None = None
 
     def push(self, samples: np.ndarray, arrived: float | None = None) -> list[Event]:
-        """Take the next samples.
+        """Process the next samples.
 
         Args:
-            samples: (samples,), or (samples, channels) as announced; floats of full scale 1.0, or integers.
-            arrived: when they did, by `time.perf_counter()`; None: now.
+            samples: (samples,), or (samples, channels) with the stream's number of channels; floats with full scale
+                1.0, or integers.
+            arrived: time of arrival by `time.perf_counter()`; None: now.
 
         Returns:
-            What is known now, in order: windows, segments that are final, and segments that go on, which take
-            the place of those that went on before.
+            New events in order: windows, final segments, and open segments, which replace the earlier open segments.
 
         Raises:
-            UserError: non-finite samples, or of a wrong shape or type.
+            UserError: the samples are non-finite, or have a wrong shape or type.
         """
         arrived = time.perf_counter() if arrived is None else arrived
         frames = full_scale(self._name, self._as_frames(as_array(self._name, samples)))
@@ -246,12 +246,12 @@ class Stream:
         return self._advance(arrived)
 
     def skip(self, samples: int) -> list[Event]:
-        """Take silence in place of samples that were lost, and count them as dropped."""
+        """Replace lost samples with silence, and count them as dropped."""
         self.statistics.dropped += samples / self._rate
         return self.push(np.zeros((samples, self._channels), dtype=np.float32))
 
     def finish(self) -> list[Event]:
-        """End the sound; return its last windows and segments."""
+        """End the stream; return its last windows and segments."""
         arrived = time.perf_counter()
         nothing = np.empty((0, self._channels), dtype=np.float32)
         for heard in self._heard.values():
@@ -268,7 +268,7 @@ class Stream:
         """Push all chunks and finish; yield each event as soon as it is known.
 
         Raises:
-            UserError: as `push` does.
+            UserError: as in `push`.
         """
         for chunk in chunks:
             one = chunk if isinstance(chunk, Chunk) else Chunk(chunk)
@@ -281,11 +281,11 @@ class Stream:
         """Return samples as (samples, channels)."""
         frames = samples[:, None] if samples.ndim == 1 else samples
         if frames.ndim != 2 or frames.shape[1] != self._channels:
-            raise UserError(f"{self._name}: samples of shape {samples.shape}; (samples, {self._channels}) is wanted")
+            raise UserError(f"{self._name}: samples must have shape (samples, {self._channels}), got {samples.shape}")
         return frames
 
     def _advance(self, arrived: float) -> list[Event]:
-        """Make every window that has come whole."""
+        """Process every window that is complete."""
         events: list[Event] = []
         while all(heard.reaches(end := (self._windows + 1) * self.options.hop) for heard in self._heard.values()):
             events += self._step(end, arrived)
@@ -294,7 +294,7 @@ class Stream:
         return events
 
     def _step(self, end: float, arrived: float) -> list[Event]:
-        """Go on to the window that ends at `end` s."""
+        """Advance to the window that ends at `end` s."""
         begin, self._end = self._end, end
         self._windows += 1
         events: list[Event] = []
@@ -311,7 +311,7 @@ class Stream:
         return events
 
     def _recognize(self, begin: float, end: float) -> tuple[float, np.ndarray | None]:
-        """Recognise the window that ends at `end`, if something was said since `begin`; return its start too."""
+        """Recognize the window that ends at `end`, if there is speech after `begin`; also return its start."""
         start = max(0.0, end - self.window)
         region = self._activity.region
         if region is None or region.end <= begin:

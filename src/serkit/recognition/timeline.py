@@ -1,4 +1,4 @@
-"""The timeline of a recording: which emotion when."""
+"""The timeline of a recording: its emotions over time."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from serkit.recognition.stream import Stream, TimelineOptions
 
 @dataclass(frozen=True)
 class Timeline:
-    """What was recognised in one recording, over time.
+    """The answer for one recording over time.
 
     Args:
-        file: its path as it was given; `signal` for samples.
-        duration: in s.
-        labels: of the recogniser.
-        windows: one every hop.
-        segments: of speech only, in order, without overlap.
-        warnings: what looked wrong with the recording: silent, truncated, without speech.
+        file: its path as given; `signal` for samples.
+        duration: duration of the recording in s.
+        labels: labels of the recognizer.
+        windows: a window for each hop.
+        segments: segments of speech in order, without overlap.
+        warnings: problems of the recording: silent, truncated, without speech.
     """
 
     file: str
@@ -38,7 +38,7 @@ class Timeline:
 def of_file(
     model: Model, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
 ) -> Timeline:
-    """Make the timeline of a recording, reading it block by block; see `Recognizer.timeline`."""
+    """Make the timeline of a recording, block by block; see `Recognizer.timeline`."""
     check_recording(path)
     with audio.collecting_warnings() as texts:
         info = audio.info(path)
@@ -63,7 +63,7 @@ def of_signal(
 
 
 def _collect(stream: Stream, name: str, chunks: Iterable[np.ndarray]) -> Timeline:
-    """Hear all chunks, and keep what is final."""
+    """Process all chunks, and keep the final events."""
     windows: list[Window] = []
     segments: list[Segment] = []
     for event in stream.events(chunks):

@@ -111,7 +111,7 @@ class Folder:
         files: the recordings to come.
 
     Raises:
-        UserError: two recordings would have the same file, or one is there already.
+        UserError: two recordings would have the same file, or one exists already.
     """
 
     def __init__(self, folder: Path, format: str, files: Sequence[str]) -> None:
@@ -141,7 +141,7 @@ def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:
     """Return the file in a folder for each recording, and create the folder.
 
     Raises:
-        UserError: two recordings would have the same file, or one is there already.
+        UserError: two recordings would have the same file, or one exists already.
     """
     found = {file: folder / f"{Path(file).stem}{suffix}" for file in files}
     # Some systems do not distinguish these names.

@@ -1,1 +1,1 @@
-"""What people read: the report of a run, the table of several runs, and the card of a bundle."""
+"""Reports for people: charts and pages of runs, and tables of several runs."""

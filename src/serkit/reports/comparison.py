@@ -1,4 +1,4 @@
-"""Several runs in one table, each against the first."""
+"""A table of several runs, each compared with the first."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ from serkit.evaluation.task import Classes, Numbers, Task
 from serkit.runs.folder import RunFolder
 from serkit.writing import markdown_table
 
-#: What may be missing in a row.
+#: Keys that a row may lack.
 _AGAINST = ("difference", "difference_low", "difference_high", "p", "permutation", "p_holm", "seeds", "folds")
 
 
 def table(runs: Sequence[Path]) -> list[dict[str, Any]]:
-    """Score runs over the same utterances side by side.
+    """Score runs over the same utterances.
 
     Args:
-        runs: folders of finished runs of one task, two or more; the others are compared with the first.
+        runs: folders of at least two finished runs of one task; the others are compared with the first.
 
     Returns:
-        For classes, and for each target of numbers, a row for each run, one for the linear baseline on the first run's
-        folds if that was trained, and one for always answering the same, as the first run's training parts suggest:
-        `target` (of numbers only), `run`, `system`, `protocol`, `n` predictions, the metrics, `low` and `high` end of
-        the first metric's interval and its `interval` method, `parameters`, and of the first metric less that of the
-        first run `difference`, its `difference_low` and `difference_high`, `p`, the `permutation` that it comes from,
-        `p_holm`, and `seeds` and `folds`: the same difference over trainings (an `Effect` as a table each, see
-        `serkit.evaluation.repeats`). None: there is no such value.
+        For classes, and for each target of numbers, a row for each run, a row for the linear baseline on the first
+        run's folds if it was trained, and a row for the constant answer from the first run's training parts. A row has
+        `target` (numbers only), `run`, `system`, `protocol`, number of predictions `n`, the metrics, `low` and `high`
+        end of the first metric's interval and its `interval` method, `parameters`; the `difference` from the first run
+        in the first metric, with `difference_low` and `difference_high`, `p`, its `permutation`, and `p_holm`; and
+        `seeds` and `folds`, the same difference over trainings (an `Effect` as a table, see
+        `serkit.evaluation.repeats`). A missing value is None.
 
     Raises:
-        UserError: fewer than two runs; a folder without a finished run; runs over other utterances, or of another task.
+        UserError: there are fewer than two runs, a folder has no finished run, or runs have different utterances or
+            tasks.
     """
     if len(runs) < 2:
-        raise UserError(f"{len(runs)} run given; give two or more, the first is what others are compared with")
+        raise UserError(f"give at least two runs, got {len(runs)}; the others are compared with the first")
     first, *others = [RunFolder.load(path) for path in runs]
     if any(run.task is not first.task for run in others):
         raise UserError("runs that predict numbers and runs that predict classes cannot be compared")
@@ -84,7 +85,7 @@ def _row(row: Row, task: type[Task[Any]], name: str, run: RunFolder | None) -> d
 
 
 def _against(run: RunFolder, first: RunFolder) -> dict[str, dict[str, Any]]:
-    """Compare a run with the first; by target, of classes one without a name."""
+    """Compare a run with the first, by target; classes have one comparison without a name."""
     try:
         found = compare_parts(run.predictions, first.predictions)
     except UserError as error:
@@ -105,7 +106,7 @@ def _against(run: RunFolder, first: RunFolder) -> dict[str, dict[str, Any]]:
 
 
 def _overlap(run: RunFolder) -> float:
-    """Return the size of a test part over that of a training part, on average over the folds."""
+    """Return the mean over the folds of the size of a test part divided by that of a training part."""
     return float(np.mean([len(split.test) / len(split.train) for split in run.splits]))
 
 
@@ -114,12 +115,12 @@ def _table(effect: Effect | None) -> dict[str, Any] | None:
 
 
 def task_of(rows: Sequence[Mapping[str, Any]]) -> type[Task[Any]]:
-    """Return what the rows of `table` compare."""
+    """Return the metrics of the rows of `table`."""
     return Numbers if "target" in rows[0] else Classes
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the head of a table of `cells`."""
+    """Return the headings of a table of `cells`."""
     task = task_of(rows)
     main, *others = (metric.name for metric in task.metrics.values())
     target = ["target"] if task is Numbers else []
@@ -128,7 +129,7 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:
-    """Write a row of `table` for people, one text for each of `columns`; what there is not is empty."""
+    """Format a row of `table` for people, with a text for each of `columns`; a missing value is empty."""
     main, *others = task_of([row]).metrics.values()
     return [
         *([row["target"]] if "target" in row else []),
@@ -148,13 +149,13 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write the rows of `table` as a Markdown table, with its notes below."""
+    """Format the rows of `table` as a Markdown table with notes below."""
     words, head = {"target", "run", "system", "protocol"}, columns(rows)
     return "\n".join([*markdown_table(head, map(cells, rows), words), "", *notes(rows)]) + "\n"
 
 
 def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return how to read the table, how its intervals and p values were found, and what other trainings would do."""
+    """Return notes on the table: units, methods of intervals and p values, and differences over trainings."""
     metrics = list(task_of(rows).metrics.values())
     shares = [metric.name for metric in metrics if metric.unit == "%"]
     errors = [metric.name for metric in metrics if metric.unit == "label"]
@@ -162,7 +163,7 @@ def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     found = [f"{_listed(shares)} in percent, differences in points."] if shares else []
     found += [f"{_listed(errors)} in the units of the labels."] if errors else []
     found += [
-        f"p: two-sided permutation test of the difference in {main.name}, each pair by itself; p (Holm): corrected for "
+        f"p: two-sided permutation test of the difference in {main.name} for each pair; p (Holm): corrected for "
         "the number of runs compared with the first."
     ]
     found = [" ".join(found), f"Intervals: {first['interval']}. Permutation test: {second['permutation']}."]

@@ -1,4 +1,4 @@
-"""A picture of a recording with its F0 below it."""
+"""A picture of a recording and its F0."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 
 from serkit.reports.plots import INK, TRAINING, save
 
-#: Inches per second of sound, between a least and a greatest width.
+#: Inches per second of sound, with minimum and maximum width.
 _SCALE, _LEAST, _GREATEST = 3.0, 6.0, 40.0
-# More points than this are more than there are pixels: the waveform is drawn as an envelope.
+# With more points than pixels, the waveform is drawn as an envelope.
 _POINTS = 8000
 
 
 def draw(path: Path, title: str, signal: np.ndarray, rate: int, times: np.ndarray, f0: np.ndarray) -> None:
-    """Draw a waveform and below it F0 against time, as PNG.
+    """Draw a waveform, and F0 over time below it, as PNG.
 
     Args:
-        path: of the picture.
-        title: what it shows.
+        path: path of the picture.
+        title: title of the picture.
         signal: float32 (samples,).
-        rate: of the signal in Hz.
-        times: of the values of F0 in s, shape (frames,).
-        f0: 0 where unvoiced, shape (frames,).
+        rate: sampling rate in Hz.
+        times: times of the values of F0 in s, shape (frames,).
+        f0: F0 in Hz, 0 if unvoiced, shape (frames,).
     """
     duration = len(signal) / rate
 

@@ -17,14 +17,14 @@ _CELL = 1.45
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Draw a matrix as PNG: UAR, its interval and chance in each cell, darker the further above chance.
+    """Draw a matrix as PNG: each cell has UAR, its interval and chance, and is darker further above chance.
 
     Args:
-        found: what `serkit.runs.cross.matrix` returned.
-        path: of the picture.
+        found: result of `serkit.runs.cross.matrix`.
+        path: path of the picture.
     """
     cells, names = rows(found), found["corpora"]
-    # Chance is another UAR where there are other classes: what is compared is the way from chance to all right.
+    # Chance depends on the classes, so cells are compared by their position between chance and 100 %.
     gain = np.array([[(cell["uar"]["estimate"] - cell["chance"]) / (1 - cell["chance"]) for cell in r] for r in cells])
 
     def paint(figure: Any) -> None:
@@ -41,7 +41,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         axes.set_xlabel("tested on")
         axes.set_ylabel("trained on")
         axes.set_title(f"{found['system']}: UAR in %, its 95% interval, and chance")
-        figure.colorbar(image, ax=axes, label="way from chance to all right (%)", shrink=0.85)
+        figure.colorbar(image, ax=axes, label="position between chance and 100% UAR (%)", shrink=0.85)
 
     save(path, 2.4 + _CELL * len(names), 1.2 + _CELL * len(names), paint)
 

@@ -1,4 +1,4 @@
-"""The worst errors of a run: what was said, what was recognised, and what the model listened to."""
+"""The worst errors of a run, with their sound, their predictions and the model's attention."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from serkit.runs.tested import Tested, experiments, hear
 
 @dataclass(frozen=True, eq=False)
 class Error:
-    """An utterance that was not recognised.
+    """A wrong prediction.
 
     Args:
-        utterance: the recording.
-        fold: name of the fold in which it was tested.
+        utterance: the utterance.
+        fold: name of the fold that tested it.
         truth: its class.
-        predicted: what was recognised.
-        probabilities: by class, the likeliest first.
+        predicted: the predicted class.
+        probabilities: probabilities by class, the highest first.
         signal: float32 samples of speech, (samples,).
-        rate: in Hz.
-        attention: of `Tested.attention`; empty where the model does not tell, or is gone.
+        rate: sampling rate in Hz.
+        attention: result of `Tested.attention`; empty if the model has no attention or is missing.
     """
 
     utterance: Utterance
@@ -40,7 +40,7 @@ class Error:
 
 
 def worst(predictions: Predictions, count: int) -> list[int]:
-    """Return the positions of the most confident wrong predictions, the worst first, each utterance once."""
+    """Return the positions of the most confident wrong predictions, the worst first, with each utterance once."""
     wrong = np.flatnonzero(predictions.predicted != predictions.truth)
     confidence = predictions.probabilities.max(axis=1)[wrong]
     found: dict[str, int] = {}
@@ -50,15 +50,15 @@ def worst(predictions: Predictions, count: int) -> list[int]:
 
 
 def collect(run: RunFolder, places: Mapping[str, str], count: int) -> list[Error]:
-    """Read the worst errors of a run, each with the attention of the model that made it.
+    """Read the worst errors of a run, with the attention of their models.
 
     Args:
-        run: finished.
-        places: of `run.places`.
-        count: how many.
+        run: a finished run.
+        places: folders from `run.places`.
+        count: number of errors.
 
     Raises:
-        UserError: a corpus that is not where it was, or has changed.
+        UserError: a corpus has moved or changed.
     """
     predictions = run.predictions
     positions = worst(predictions, count)

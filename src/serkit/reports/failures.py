@@ -1,4 +1,4 @@
-"""Where a run fails: its scores slice by slice, and its worst errors."""
+"""The failures of a run: scores by slice, and the worst errors."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from serkit.runs.folder import RunFolder
 if TYPE_CHECKING:
     from serkit.reports.errors import Error
 
-#: File of the slices in a run's folder.
+#: Name of the file with the slices in a run's folder.
 SLICES = "slices.json"
 
-#: Errors that are shown unless another number is asked for.
+#: Default number of shown errors.
 ERRORS = 24
 
 
 @dataclass(frozen=True)
 class Failures:
-    """What was found.
+    """The failures of a run.
 
     Args:
-        slices: of `serkit.evaluation.slices.slices`.
-        errors: the worst.
-        missing: why there is nothing, where the recordings are not found; otherwise empty.
+        slices: result of `serkit.evaluation.slices.slices`.
+        errors: worst errors.
+        missing: reason why the recordings are missing; otherwise empty.
     """
 
     slices: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -38,15 +38,15 @@ class Failures:
 
 
 def find(run: RunFolder, corpora: Sequence[str] = (), errors: int = ERRORS) -> Failures:
-    """Look where a run fails.
+    """Find the failures of a run.
 
     Args:
-        run: finished.
-        corpora: `name=folder` of those that no longer lie where they lay.
-        errors: number of the worst errors to be read.
+        run: a finished run.
+        corpora: `name=folder` of corpora that have moved.
+        errors: number of the worst errors to read.
 
     Raises:
-        UserError: a corpus that is named is not what the run learned from.
+        UserError: a named corpus differs from the run's.
     """
     from serkit.reports.errors import collect
     from serkit.runs.tested import experiments

@@ -1,4 +1,4 @@
-"""The part of a report that shows where a run fails, as its template reads it."""
+"""The failures of a run as data for the report's template."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from serkit.reports.failures import Failures
 from serkit.reports.plots import INK, TRAINING, draw, percent_axis
 from serkit.runs.folder import RunFolder
 
-#: All sound of a page in characters: the errors behind it are shown without.
+#: Maximum size of all sound of a page in characters; further errors have no sound.
 MOST_SOUND = 4_000_000
 
-# Of an error the probabilities of so many classes, and of the true one, are shown.
+# Number of classes whose probabilities an error shows, in addition to the true class.
 _LIKELIEST = 4
 
-# The top of the attention's scale is at least so many times the mean.
+# Minimum of the top of the attention's scale, as a multiple of the mean.
 _LOWEST_TOP = 2.0
 
-# Of the speakers there is a chart of their own; more rows than this are left to the table.
+# Speakers have their own chart; a property with more slices is shown only in the table.
 _MOST_ROWS = 12
 
 
 def content(run: RunFolder, failures: Failures, sound: bool) -> dict[str, Any]:
-    """Return what the template reads: slices, robustness, errors, and the script that filters them."""
+    """Return the data of the template: slices, robustness, errors, and the script that filters them."""
     from markupsafe import Markup
 
     script = files("serkit.reports").joinpath("filter.js").read_text(encoding="utf-8")
@@ -48,17 +48,17 @@ def content(run: RunFolder, failures: Failures, sound: bool) -> dict[str, Any]:
         "wrong": int((run.predictions.predicted != run.predictions.truth).sum()),
         "heard": sum(error["sound"] is not None for error in errors),
         "script": Markup(script),
-        # What may run: this script and no other.
+        # Hash of the only script that may run.
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
 
 
 def slices_chart(slices: Mapping[str, Sequence[Mapping[str, Any]]], uar: Mapping[str, float]) -> str:
-    """Draw the UAR of slices with their intervals, and that of all.
+    """Draw the UAR of slices with their intervals, and the UAR of all predictions.
 
     Args:
-        slices: by property.
-        uar: of all, with `estimate`, `low` and `high`.
+        slices: slices by property.
+        uar: UAR of all predictions, with `estimate`, `low` and `high`.
     """
     places, place = [], 0.0
     for rows in slices.values():
@@ -74,7 +74,7 @@ def slices_chart(slices: Mapping[str, Sequence[Mapping[str, Any]]], uar: Mapping
             for row, at in zip(rows, rows_at, strict=True):
                 score = row["uar"]
                 axes.plot([score["low"], score["high"]], [at, at], color=INK, linewidth=1.2)
-                # Open where the slice is too small to be trusted.
+                # Open if the slice is too small.
                 fill = "none" if row["warnings"] else "full"
                 axes.plot(score["estimate"], at, "o", color=INK, markersize=5, fillstyle=fill)
         names = [f"{row['value']} ({row['utterances']})" for rows in slices.values() for row in rows]
@@ -92,14 +92,14 @@ def _is_charted(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _errors(errors: Sequence[Error], sound: bool) -> Iterator[dict[str, Any]]:
-    """Yield what the template reads of each error."""
+    """Yield the data of the template for each error."""
     room = MOST_SOUND if sound else 0
     for error in errors:
         seconds = recordings.shown(error.signal, error.rate)
         heard: str | None = recordings.sound(error.signal, error.rate) if room > 0 else None
         room -= len(heard or "")
         peak = max((float(shares.max()) for _, shares in error.attention), default=0.0)
-        # An even attention has to look even.
+        # An even attention must look even.
         highest = max(peak, _LOWEST_TOP)
         likeliest = list(error.probabilities.items())
         likeliest = [entry for place, entry in enumerate(likeliest) if place < _LIKELIEST or entry[0] == error.truth]

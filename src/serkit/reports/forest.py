@@ -1,4 +1,4 @@
-"""A picture of what runs differ by: each difference with its interval, one below the other (a forest plot)."""
+"""A forest plot of the differences between runs with their intervals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from serkit.errors import UserError
 from serkit.reports.comparison import cells
 from serkit.reports.plots import INK, TRAINING, VALIDATION, save
 
-#: Height of a row and of what stands around the rows, in inches.
+#: Height of a row, and of the rest of the picture, in inches.
 _ROW, _MARGIN = 0.55, 1.3
 
 
@@ -20,14 +20,14 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     A square is a difference with its 95 % interval; the dots below it are those of each seed.
 
     Args:
-        rows: of `serkit.reports.comparison.table`.
-        path: of the PNG file.
+        rows: rows of `serkit.reports.comparison.table`.
+        path: path of the PNG file.
 
     Raises:
         UserError: the path does not end in .png, or its folder does not exist.
     """
     if path.suffix.lower() != ".png":
-        raise UserError(f"{path}: pictures are written as PNG; give a name that ends in .png")
+        raise UserError(f"{path}: --plot requires a file that ends in .png")
     if not path.parent.is_dir():
         raise UserError(f"{path.parent}: no such folder (--plot)")
     compared = [row for row in rows if row["difference"] is not None]
@@ -47,7 +47,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             text = f"{difference} ({interval})   p {p}"
             axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
         axes.set_yticks(range(len(compared)), [_name(row) for row in compared])
-        # The first on top.
+        # The first run is on top.
         axes.set_ylim(len(compared) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", alpha=0.25, linewidth=0.6)

@@ -1,4 +1,4 @@
-"""The audit of what lies on disk: of a run, or of splits given as tables."""
+"""The audit of a run, or of splits in tables."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from serkit.systems.schema import System
 
 @dataclass(frozen=True)
 class Leakage:
-    """What an audit found.
+    """The result of an audit.
 
     Args:
-        splits: names of the splits looked at.
-        findings: of each split.
-        flags: the findings, one per kind, after what the protocol by itself does not keep apart.
+        splits: names of the audited splits.
+        findings: findings of each split.
+        flags: flags of the protocol, followed by the findings, one per kind.
     """
 
     splits: Sequence[str]
@@ -41,11 +41,11 @@ class Leakage:
 
     @property
     def leaks(self) -> list[tuple[str, Finding]]:
-        """Split and finding of everything that is a leak."""
+        """The split and the finding of each leak."""
         return [(name, finding) for name, finding in self._named() if finding.severity == "leak"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, as JSON takes it."""
+        """Return the result as JSON."""
         named = [{"split": name, "severity": finding.severity, **asdict(finding)} for name, finding in self._named()]
         return {
             "leak": bool(self.leaks),
@@ -60,15 +60,15 @@ class Leakage:
 
 
 def audit_run(run: Path, store: Store | None = None, features: Path | None = None) -> Leakage:
-    """Audit a run, finished or not: its splits, with its corpora read again from where they lay, and its stages.
+    """Audit the splits and stages of a run, finished or not, and read its corpora again.
 
     Args:
         run: the run's folder.
-        store: remembers content hashes and fingerprints; None: the default store.
-        features: table of features to be checked for their scaling (see `serkit.audit.normalization`).
+        store: store of content hashes and fingerprints; None: the default store.
+        features: table of features whose scaling is checked (see `serkit.audit.normalization`).
 
     Raises:
-        UserError: no run there; a corpus is no longer where it was, or has lost utterances since.
+        UserError: the folder holds no run, or a corpus has moved or lost utterances.
     """
     description, parts = read_description(run), read_splits(run)
     utterances: list[Utterance] = []
@@ -101,15 +101,15 @@ def audit_tables(
     """Audit a table per part (see `serkit.protocols.given`).
 
     Args:
-        train: what is learned from.
-        test: what is tested.
-        store: as in `audit_run`.
-        validation: what is chosen by.
-        known: corpora whose utterances the rows are.
-        features: as in `audit_run`.
+        train: table of the training part.
+        test: table of the test part.
+        store: see `audit_run`.
+        validation: table of the validation part.
+        known: corpora that hold the utterances of the rows.
+        features: see `audit_run`.
 
     Raises:
-        UserError: one of them is no table, names files that do not exist, or utterances that `known` does not have.
+        UserError: a file is not a table, or names files that do not exist or utterances that `known` lacks.
     """
     paths = {"train": train, "test": test} | ({"validation": validation} if validation else {})
     found = given.read_parts(paths, known)
@@ -119,13 +119,14 @@ def audit_tables(
 def audit_table(
     table: Path, store: Store | None = None, known: Sequence[Corpus] = (), features: Path | None = None
 ) -> Leakage:
-    """Audit one table whose column `part` or `fold` says what is tested; arguments and errors as in `audit_tables`."""
+    """Audit a table with a column `part` or `fold` for the test parts; arguments and errors are those of
+    `audit_tables`."""
     found = given.read_table(table, known)
     return _leakage(found.splits, found.utterances, found.labels, store, [], {}, features)
 
 
 def _labels(utterances: Iterable[Utterance], described: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the classes of what a run scores, as its system has merged them."""
+    """Return the classes of a run's scored utterances, as merged by its system."""
     system = System.model_validate(described)
     data = system.stage_data(system.deployed)
     values = {utterance.id: items.label(utterance, data.target[0]) for utterance in utterances}
@@ -133,7 +134,7 @@ def _labels(utterances: Iterable[Utterance], described: Mapping[str, Any]) -> di
 
 
 def _of_utterances(part: Split, known: set[str]) -> Split:
-    """Return whose windows and augmented copies are in each part; `known` are the ids of all utterances."""
+    """Return the utterances of the windows and copies in each part; `known` holds the ids of all utterances."""
 
     def whose(items: Sequence[str]) -> tuple[str, ...]:
         return tuple(sorted({utterance_id(item, known) for item in items}))
@@ -142,7 +143,7 @@ def _of_utterances(part: Split, known: set[str]) -> Split:
 
 
 def _records(run: Path, stages: Path, part: Split) -> list[Record]:
-    """Read what the stages of a finished fold wrote down; none where the fold or a stage's folder is missing."""
+    """Read the records of a finished fold's stages; empty if the fold or a stage's folder is missing."""
     note = run / "folds" / f"{part.name}.json"
     names = read_json(note).get("stages", {}).values() if note.exists() else ()
     return [Record.of(read_json(path)) for name in names if (path := stages / name / "stage.json").exists()]
@@ -161,7 +162,7 @@ def _leakage(
     chosen = [utterance for utterance in utterances if utterance.id in used]
     store = store or Store()
     by_path, _ = store.hashes([utterance.path for utterance in chosen])
-    # What cannot be read has no hash; the audit then says that it was not compared.
+    # An unreadable recording has no hash; the audit reports that it was not compared.
     hashes = {u.id: by_path[u.path] for u in chosen if u.path in by_path}
     pairs = copies(chosen, by_path, store)
     values = normalization.read(features, chosen) if features else None

@@ -1,7 +1,7 @@
-"""Charts: SVG texts to be set into a page, readable on light and on dark ground, and PNG pictures on white.
+"""Charts: SVG elements for pages with light or dark background, and PNG pictures on white.
 
-Ink is the page's own text colour (`currentColor`), the ground is left transparent, text stays text. Equal
-input gives equal bytes. Ids begin with the chart's name, so that several charts can share a page.
+Lines and text have the page's text color (`currentColor`), the background is transparent, and text stays text. Equal
+input yields equal bytes. Ids begin with the chart's name, so that several charts can share a page.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy as np
 from serkit.atomic import writing
 from serkit.evaluation.metrics import Metric
 
-# All have a contrast above 3 to white as well as to #16191d, and differ in lightness or line as well.
+# All have a contrast above 3 to both white and #16191d, and differ in lightness or line too.
 TRAINING = "#3d85c6"
 VALIDATION = "#d9730d"
 BALANCED = "#2e9d6a"
-#: Near black, and used by no chart for anything else: in a page it becomes `currentColor`.
+#: Near black, and not used for anything else; in a page, it becomes `currentColor`.
 INK = "#010203"
-# Behind text: so weak that the page's ink stays readable on it in both modes.
+# Maximum strength behind text that keeps the text readable in both modes.
 _STRONGEST = 0.7
 
-#: What a chart looks like in a page, on a ground that is left to the page.
+#: Style of a chart in a page, without background.
 STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a class may be named `$`
@@ -53,16 +53,16 @@ RESOLUTION = 200
 _COLOURS = (TRAINING, VALIDATION, BALANCED, "#a64d79", INK, "#8e7cc3", "#b58900", "#777777")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _MARKERS = "osD^vP*X"
-#: Width in inches: as wide as a telephone, on which the text then keeps its size.
+#: Width of a phone in inches, so that the text keeps its size there.
 WIDTH = 4.7
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
-    """Draw a confusion matrix: share of the true class in each cell, and below it the number.
+    """Draw a confusion matrix, with the share of the true class and the number in each cell.
 
     Args:
-        counts: true class in the row, predicted in the column, shape (classes, classes).
-        classes: their names.
+        counts: counts with true classes in rows and predicted classes in columns, shape (classes, classes).
+        classes: names of the classes.
     """
     side = confusion_side(len(classes))
     title = f"Confusion matrix of {len(classes)} classes, {int(counts.sum())} predictions"
@@ -72,12 +72,12 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def confusion_side(classes: int) -> float:
-    """Return how wide a confusion matrix has to be for its text, in inches."""
+    """Return the minimum width of a confusion matrix for its text, in inches."""
     return max(WIDTH, 1.2 + 0.48 * classes)
 
 
 def shares_of(counts: np.ndarray) -> np.ndarray:
-    """Return the share of each cell of a confusion matrix in its row, 0 in an empty one."""
+    """Return the share of each cell of a confusion matrix in its row; 0 in an empty row."""
     values: np.ndarray = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return values
 
@@ -105,13 +105,13 @@ def paint_confusion(axes: Any, counts: np.ndarray, classes: Sequence[str]) -> No
 
 
 def recalls(values: Mapping[str, float | None], uar: float) -> str:
-    """Draw the recall of each class as a bar, and their mean as a line; None is a class without utterances."""
+    """Draw the recall of each class as a bar, and their mean as a line; None: a class without utterances."""
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot(xlim=(0, 1), ylim=(len(values) - 0.5, -0.5))
         for row, value in enumerate(values.values()):
             axes.barh(row, value or 0.0, height=0.62, color=TRAINING)
-            # In a column of their own, where no bar and no line crosses them.
+            # In a separate column, without bars and lines.
             text = "none" if value is None else f"{100 * value:.0f}%"
             look = {"va": "center", "ha": "right", "annotation_clip": False}
             axes.annotate(text, (1, row), xytext=(34, 0), textcoords="offset points", **look)
@@ -126,16 +126,16 @@ def recalls(values: Mapping[str, float | None], uar: float) -> str:
 
 
 def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float], metric: Metric) -> str:
-    """Draw a metric of each speaker as a dot, and that of all with its interval.
+    """Draw a metric of each speaker as a dot, and the pooled metric with its interval.
 
     Args:
-        values: by speaker, as in `scores.json`.
-        pooled: `estimate`, `low` and `high`.
-        metric: which.
+        values: values by speaker, as in `scores.json`.
+        pooled: `estimate`, `low` and `high` of the pooled metric.
+        metric: the metric.
     """
     of_speaker = {name: row[metric.key] for name, row in values.items()}
     ordered = sorted(of_speaker, key=lambda name: (of_speaker[name], name))
-    # More names than this would make a chart longer than a page.
+    # More names would make the chart longer than a page.
     named = len(ordered) <= 40
     lowest = min(0.0, pooled["low"], *of_speaker.values())
 
@@ -150,7 +150,7 @@ def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, flo
         axes.tick_params(axis="y", length=0)
         if metric.unit == "%":
             percent_axis(axes.xaxis, 0.25)
-        # Below the whole figure: long names leave the axes too little room for it.
+        # Below the figure, because long names leave the axes too little room.
         figure.supxlabel(f"{metric.name} of the speaker; line and band: all, with the 95% interval", fontsize="medium")
 
     title = f"{metric.name} of each of {len(ordered)} speakers"
@@ -158,12 +158,12 @@ def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, flo
 
 
 def scatter(target: str, truth: np.ndarray, predicted: np.ndarray) -> str:
-    """Draw each prediction over its label, with the line on which both agree and that of least squares.
+    """Draw each prediction over its label, with the identity line and the least-squares line.
 
     Args:
-        target: its name.
-        truth: labels, shape (n,); those that are not a number are left out.
-        predicted: shape (n,).
+        target: name of the target.
+        truth: labels, shape (n,); NaN is left out.
+        predicted: predictions, shape (n,).
     """
     known = np.isfinite(truth)
     truth, predicted = truth[known], predicted[known]
@@ -178,21 +178,21 @@ def scatter(target: str, truth: np.ndarray, predicted: np.ndarray) -> str:
         if np.ptp(truth) > 0:
             slope, offset = np.polyfit(truth, predicted, 1)
             axes.plot(ends, slope * ends + offset, color=VALIDATION, linewidth=1.8)
-        axes.set_xlabel(f"{target} as labelled")
+        axes.set_xlabel(f"label of {target}")
         axes.set_ylabel("predicted")
 
     return draw(f"scatter-{target}", f"Predicted {target} over the labels", WIDTH, WIDTH, paint)
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> str:
-    """Draw how often predictions of each sureness are right: on the diagonal where they are calibrated.
+    """Draw accuracy over confidence; calibrated predictions lie on the diagonal.
 
     The bins are those of `serkit.evaluation.calibration.ece`.
 
     Args:
-        probabilities: shape (n, classes).
+        probabilities: probabilities, shape (n, classes).
         truth: class indices, shape (n,).
-        bins: their number.
+        bins: number of bins.
     """
     mean, accuracy, size = _binned(probabilities, truth, bins)
     there = size > 0
@@ -201,7 +201,7 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(3.4, 1))
         upper.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         upper.plot(mean[there], accuracy[there], color=TRAINING, linewidth=1)
-        # The area of a dot says how much it rests on.
+        # The area of a dot shows the number of predictions.
         areas = 6 + 60 * size[there] / size.max()
         upper.scatter(mean[there], accuracy[there], s=areas, color=TRAINING, clip_on=False)
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="of these, right")
@@ -218,11 +218,11 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
 def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]]]) -> str:
     """Draw loss and accuracy of a stage over the epochs: a thin line for each fold, a thick one for the mean.
 
-    The mean goes as far as half of the folds were trained.
+    The mean ends when fewer than half of the folds are left.
 
     Args:
-        stage: its name.
-        histories: of the folds, the records of `history.jsonl`.
+        stage: name of the stage.
+        histories: records of `history.jsonl` of each fold.
     """
     panels = {
         "loss": {"training": "training_loss", "validation": "validation_loss"},
@@ -251,7 +251,7 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
                 curves = [[record[key] for record in history if key in record] for history in histories]
                 curves = [curve for curve in curves if curve]
                 color, dashes = looks[label]
-                # One dot is all there is to see of a single epoch.
+                # A single epoch is drawn as a dot.
                 marker = "o" if curves and max(map(len, curves)) == 1 else None
                 look = {"color": color, "marker": marker}
                 for curve in curves:
@@ -273,13 +273,13 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
 
 
 def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int], metric: Metric) -> str:
-    """Draw the validation score of the configurations tried: a dot for each fold, a line for the mean.
+    """Draw the validation scores of configurations: a dot for each fold, a line for the mean.
 
     Args:
         rows: names of the configurations.
-        values: of the metric, shape (folds, rows).
-        chosen: row taken in each fold; its dot is filled.
-        metric: which.
+        values: values of the metric, shape (folds, rows).
+        chosen: chosen row of each fold; its dot is filled.
+        metric: the metric.
     """
 
     def paint(figure: Any) -> None:
@@ -289,7 +289,7 @@ def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int], metric
             axes.plot(values[~taken, row], [row] * int((~taken).sum()), "o", color=VALIDATION, fillstyle="none")
             axes.plot(values[taken, row], [row] * int(taken.sum()), "o", color=VALIDATION)
             axes.plot([values[:, row].mean()] * 2, [row - 0.2, row + 0.2], color=INK, linewidth=2)
-        # Long names stand above their dots: beside them they would leave no room on a telephone.
+        # Long names are above their dots; next to them, they would leave no room on a phone.
         for row, name in enumerate(rows):
             axes.text(0.0, row - 0.27, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8.5)
         axes.set_yticks([])
@@ -304,7 +304,7 @@ def sweep(rows: Sequence[str], values: np.ndarray, chosen: Sequence[int], metric
 
 
 def _binned(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean sureness, accuracy (both 0 where nothing is) and number of predictions of each bin."""
+    """Return mean confidence, accuracy (both 0 for an empty bin) and number of predictions of each bin."""
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     numbers = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
@@ -316,12 +316,12 @@ def _binned(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np
 
 
 def _mean(curves: Sequence[Sequence[float]]) -> np.ndarray:
-    """Average curves of different lengths, as far as half of them go."""
+    """Average curves of different lengths, as long as half of them continue."""
     return np.array([np.mean(values) for values in by_epoch(curves)])
 
 
 def by_epoch(curves: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Return the values of each epoch, as far as half of the curves go."""
+    """Return the values of each epoch, as long as half of the curves continue."""
     lengths = sorted(map(len, curves), reverse=True)
     end = lengths[(len(curves) - 1) // 2]
     return [[curve[epoch] for curve in curves if epoch < len(curve)] for epoch in range(end)]
@@ -333,13 +333,13 @@ def percent_axis(axis: Any, step: float) -> None:
 
 
 def draw(name: str, title: str, width: float, height: float, paint: Callable[[Any], None]) -> str:
-    """Paint a figure of some inches and return it as an `<svg>` element.
+    """Paint a figure and return it as an `<svg>` element.
 
     Args:
-        name: unique in a page: ids in the element begin with it.
-        title: what the figure shows, for those who cannot see it.
-        width, height: in inches.
-        paint: receives the empty figure.
+        name: unique name in a page; ids in the element begin with it.
+        title: description of the figure for screen readers.
+        width, height: size in inches.
+        paint: function that draws into the empty figure.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -354,7 +354,7 @@ def draw(name: str, title: str, width: float, height: float, paint: Callable[[An
 
 
 def line(number: int) -> dict[str, Any]:
-    """Return colour, dashes and marker of a picture's n-th line: told apart without colour too."""
+    """Return color, dashes and marker of a picture's n-th line, which differ without color too."""
     return {
         "color": _COLOURS[number % len(_COLOURS)],
         "linestyle": _DASHES[number % len(_DASHES)],
@@ -363,7 +363,7 @@ def line(number: int) -> dict[str, Any]:
 
 
 def save(path: Path, width: float, height: float, paint: Callable[[Any], None]) -> None:
-    """Paint a figure of some inches and write it as PNG; equal input gives equal bytes."""
+    """Paint a figure and write it as PNG; the size is in inches, and equal input yields equal bytes."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -377,9 +377,9 @@ def save(path: Path, width: float, height: float, paint: Callable[[Any], None]) 
 
 
 def _fit(svg: str, name: str, title: str) -> str:
-    """Turn matplotlib's document into an element that may stand in a page beside others."""
+    """Convert matplotlib's document to an element that can share a page with others."""
     svg = svg[svg.index("<svg") :].strip()
-    # A style element would hold for the whole page.
+    # A style element would apply to the whole page.
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     prefix = re.sub(r"\W+", "-", name)
 
@@ -389,7 +389,7 @@ def _fit(svg: str, name: str, title: str) -> str:
         tag = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}-", tag)
         return re.sub(r"font-family: '[^;\"]*", "font-family: sans-serif", tag)
 
-    # Tags only: a class may be named like one of these.
+    # Only in tags, because a class may have such a name.
     svg = re.sub(r"<[^>]+>", fit_tag, svg)
     label = f'<title id="{prefix}-title">{html.escape(title)}</title>'
     opening = f'<svg role="img" aria-labelledby="{prefix}-title" stroke-linejoin="round" '

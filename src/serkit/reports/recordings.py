@@ -1,4 +1,4 @@
-"""Recordings inside a page: as sound, as picture, and with a model's attention below it."""
+"""Recordings inside a page: sound, picture, and a model's attention."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import soundfile
 
 from serkit import audio, features
 
-#: Of a longer recording the beginning is shown and heard, in s.
+#: Maximum duration in s; only the beginning of a longer recording is included.
 LONGEST = 12.0
 
-#: Width and height of what `attention_path` draws.
+#: Width and height of the drawing of `attention_path`.
 WIDTH, HEIGHT = 1000, 100
 
-# Rate of the sound in Hz, and libsndfile's compression of it: 40 to 48 kbit/s. Speech is clear, and 3 s take 24 KB.
+# Sampling rate in Hz and libsndfile's compression of the sound: 40 to 48 kbit/s. Speech is clear, and 3 s take 24 KB.
 _RATE, _COMPRESSION = 16000, 0.75
-# The picture shows levels down to so many dB below the loudest.
+# Range of levels in the picture, in dB below the loudest.
 _RANGE = 70.0
 
 
 def sound(signal: np.ndarray, rate: int) -> str:
-    """Return a recording as the address of a sound: MP3, which every browser plays.
+    """Return a recording as a data URL with MP3, which every browser plays.
 
     Args:
         signal: float32 (samples,).
-        rate: in Hz.
+        rate: sampling rate in Hz.
     """
     file = io.BytesIO()
     heard = np.clip(audio.resample(_beginning(signal, rate), rate, _RATE), -1, 1)
@@ -37,11 +37,11 @@ def sound(signal: np.ndarray, rate: int) -> str:
 
 
 def picture(signal: np.ndarray, rate: int) -> str:
-    """Return the log-mel spectrogram of a recording as the address of an image, a pixel for each frame and band.
+    """Return the log-mel spectrogram of a recording as a data URL of an image, with a pixel for each frame and band.
 
     Args:
         signal: float32 (samples,).
-        rate: in Hz.
+        rate: sampling rate in Hz.
     """
     from matplotlib import colormaps
     from PIL import Image
@@ -49,7 +49,7 @@ def picture(signal: np.ndarray, rate: int) -> str:
     feature = features.build("log_mel")
     levels = feature(audio.resample(_beginning(signal, rate), rate, feature.rate))
     shades = np.clip(1 + (levels - levels.max()) / _RANGE, 0, 1)
-    # The lowest band stands at the bottom.
+    # The lowest band is at the bottom.
     image = Image.fromarray(np.ascontiguousarray(np.rint(255 * shades[::-1])).astype(np.uint8), mode="L")
     image.putpalette((255 * colormaps["magma"](np.arange(256))[:, :3]).astype(np.uint8).tobytes())
     file = io.BytesIO()
@@ -58,16 +58,16 @@ def picture(signal: np.ndarray, rate: int) -> str:
 
 
 def shown(signal: np.ndarray, rate: int) -> float:
-    """Return how much of a recording is shown and heard, in s."""
+    """Return the included duration of a recording, in s."""
     return min(len(signal) / rate, LONGEST)
 
 
 def attention_path(attention: Sequence[tuple[np.ndarray, np.ndarray]], seconds: float, highest: float) -> str:
-    """Return an SVG path: an area for each window, `WIDTH` for the seconds shown and `HEIGHT` for the highest share.
+    """Return an SVG path with an area for each window; `WIDTH` is the shown duration, and `HEIGHT` is `highest`.
 
     Args:
-        attention: of each window the edges of its moments in s, and their shares.
-        seconds: that are shown.
+        attention: for each window, the edges of its moments in s, and their shares.
+        seconds: shown duration in s.
         highest: share at the top.
     """
     areas = []

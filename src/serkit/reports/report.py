@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that needs nothing else, neither a server nor a network."""
+"""The report of a run: a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from serkit.runs.folder import RunFolder
 if TYPE_CHECKING:
     from jinja2 import Template
 
-#: What papers call the metrics (the words of each paper, and serkit's).
+#: Names of metrics in papers, and in serkit.
 NAMES_IN_PAPERS = {
     "chen2022": "its “unweighted accuracy” is accuracy here",
     "guizzo2023": "its “accuracy” is that of segments of 4 s, averaged over batches",
@@ -33,23 +33,23 @@ NAMES_IN_PAPERS = {
     "zhong2020": "its WA is accuracy here, its UA is UAR",
 }
 
-#: In the fold table more names than this are only counted.
+#: The fold table shows the number of more names.
 MOST_NAMES = 4
 
 
 def write(run_folder: Path, failures: Failures | None = None, sound: bool = True) -> Path:
-    """Write `report.html` into a finished run's folder, and `slices.json` where its recordings were found.
+    """Write `report.html` into a finished run's folder, and `slices.json` if its recordings exist.
 
     Args:
-        run_folder: as `serkit train` left it.
-        failures: where it fails; None: that is looked for.
-        sound: whether the errors can be heard: the page then holds recordings.
+        run_folder: folder written by `serkit train`.
+        failures: failures of the run; None: they are computed.
+        sound: whether the page includes the sound of the errors.
 
     Returns:
-        The page's path.
+        The path of the page.
 
     Raises:
-        UserError: the folder holds no finished run.
+        UserError: the folder does not hold a finished run.
     """
     run, path = RunFolder.load(run_folder), run_folder / "report.html"
     if failures is None and not run.numbers:
@@ -61,7 +61,7 @@ def write(run_folder: Path, failures: Failures | None = None, sound: bool = True
 
 
 def template() -> Template:
-    """Return the page of this folder to be filled in."""
+    """Return the template of the page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -77,7 +77,7 @@ def template() -> Template:
 
 
 def render(run: RunFolder, failures: Failures | None = None, sound: bool = True) -> str:
-    """Return the page; `failures` are those of a run of classes."""
+    """Return the page; only runs of classes have `failures`."""
     found = flags.read(run.scores["flags"])
     return template().render(
         metrics=run.task.metrics,
@@ -108,7 +108,7 @@ def _one_option_a_line(command: str) -> str:
 
 
 def describe(protocol: Mapping[str, Any]) -> str:
-    """Put a protocol, as in `run.json`, into words.
+    """Describe a protocol of `run.json` in words.
 
     >>> describe({"kind": "leave_one_group_out", "group": "speaker", "validation": 0.1, "repeats": 1,
     ...           "unit": "utterance"})
@@ -148,7 +148,7 @@ def _rows(run: RunFolder) -> Iterator[Row]:
 
 
 def configurations(run: RunFolder) -> list[dict[str, Any]]:
-    """Return name, number of folds that took it and mean validation score of each configuration tried."""
+    """Return name, number of folds that chose it, and mean validation score of each configuration."""
     grid = run.description["system"]
     notes = list(run.notes.values())
     if len(grid) < 2:
@@ -184,7 +184,8 @@ def _folds(run: RunFolder) -> Iterator[dict[str, Any]]:
 
 
 def _values(part: Answers) -> dict[str, str]:
-    """Return what is shown of a fold's test part: of classes all metrics, of each target of numbers the first."""
+    """Return the shown scores of a fold's test part: all metrics of classes, or the first metric of each target of
+    numbers."""
     if not isinstance(part, NumberPredictions):
         return {metric.name: metric.amount(part.value(key)) for key, metric in part.metrics.items()}
     columns = zip(part.targets, part.truth.T, part.values.T, strict=True)
@@ -195,7 +196,7 @@ def _values(part: Answers) -> dict[str, str]:
 
 
 def _charts(run: RunFolder) -> dict[str, Any]:
-    """Draw the charts. They are marked as safe: what stands in them is escaped when it is drawn."""
+    """Draw the charts. They are marked as safe, because their text is escaped when it is drawn."""
     from markupsafe import Markup
 
     scored, predictions, main = run.scores, run.predictions, run.task.metric()

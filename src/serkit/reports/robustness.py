@@ -1,4 +1,4 @@
-"""Robustness curves as files: JSON, CSV and a picture; and as a chart of a report."""
+"""Robustness curves as JSON, CSV, a picture, and a chart of a report."""
 
 from __future__ import annotations
 
@@ -21,28 +21,30 @@ from serkit.recognition.recognizer import load
 from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis, save
 from serkit.runs.folder import RunFolder
 
-#: Name of the files, without their endings.
+#: Name of the files without suffix.
 NAME = "robustness"
 
-# Of a panel of the picture and of the report's chart, in inches.
+# Size of a panel in the picture, and in the report's chart, in inches.
 _WIDTH, _HEIGHT = 2.9, 2.25
 
 
 def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: int = 0, jobs: int = 1) -> dict[str, Any]:
-    """Measure a run: each fold's own model on its own test part, so that none is tested on what it learned.
+    """Measure a run, with the model and the test part of each fold, so that no model is tested on its training
+    material.
 
     Args:
-        folder: of the run.
-        corpora: `name=folder` of those that no longer lie where they lay.
+        folder: folder of the run.
+        corpora: `name=folder` of corpora that have moved.
         curves: names of `serkit.evaluation.robustness.CURVES`.
-        seed: of all chance.
-        jobs: threads at work.
+        seed: seed of all random numbers.
+        jobs: number of threads.
 
     Returns:
-        What `measure` returns, with `model`, `system`, `protocol`, `content` and `flags` of the run.
+        The result of `measure`, with `model`, `system`, `protocol`, `content` and `flags` of the run.
 
     Raises:
-        UserError: no finished run, trained stages or corpora that are gone, a model that hears more than speech.
+        UserError: the folder does not hold a finished run, trained stages or corpora are missing, or the model reads a
+            channel other than speech.
     """
     from serkit.runs.tested import parts
 
@@ -59,26 +61,27 @@ def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: in
 def of_bundle(
     name: str, corpora: Sequence[str], mapping: Mapping[str, str], curves: Sequence[str], seed: int = 0, jobs: int = 1
 ) -> tuple[dict[str, Any], Mapping[str, str]]:
-    """Measure a bundle; what it was trained on is flagged.
+    """Measure a bundle; recordings of its training material are flagged.
 
     Args:
-        name: of the bundle, or its folder.
-        corpora: `name=folder` of each.
+        name: name or folder of the bundle.
+        corpora: `name=folder` of each corpus.
         mapping: label -> label, or `drop`.
-        curves, seed, jobs: as of `of_run`.
+        curves, seed, jobs: see `of_run`.
 
     Returns:
-        What `measure` returns, with `model`, `system`, `protocol` and `flags`; and the reason by id for
-        recordings that could not be read.
+        The result of `measure`, with `model`, `system`, `protocol` and `flags`; and the reason by id for unreadable
+        recordings.
 
     Raises:
-        UserError: no such bundle or corpus, one that hears more than speech, no label that the bundle knows.
+        UserError: the bundle or a corpus does not exist, the bundle reads a channel other than speech, or no label
+            belongs to the bundle.
     """
     recognizer = load(name)
     bundle = recognizer.bundle
     bundle.want_classes()
     if any(entry.channel for entry in bundle.inputs):
-        raise UserError(f"{name}: listens to the electroglottograph; robustness is measured of what hears speech")
+        raise UserError(f"{name}: reads the electroglottograph; robustness requires a bundle that reads only speech")
     found = load_all(corpora)
     evaluation = evaluate(recognizer, found, mapping)
     by_id = {utterance.id: utterance for corpus in found for utterance in corpus.utterances}
@@ -94,20 +97,20 @@ def of_bundle(
 
 
 def write(measured: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Write `robustness.json`, `.csv` and `.png`; curves measured before of the very same stay in them.
+    """Write `robustness.json`, `.csv` and `.png`, and keep earlier curves of the same measurement.
 
     Args:
-        measured: of `of_run` or `of_bundle`.
-        folder: made where it is missing.
+        measured: result of `of_run` or `of_bundle`.
+        folder: output folder; created if it does not exist.
 
     Returns:
-        What the files hold.
+        The content of the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     curves = {**_before(measured, folder / f"{NAME}.json"), **measured["curves"]}
     measured = {**measured, "curves": {name: curves[name] for name in robustness.CURVES if name in curves}}
     lines = list(robustness.rows(measured))
-    # `open` is the inner block: it closes the file before the outer one renames it.
+    # `open` is the inner block, so that the file is closed before the outer block renames it.
     with writing(folder / f"{NAME}.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
         table.writeheader()
@@ -119,9 +122,9 @@ def write(measured: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _before(measured: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    """Return the curves of a file if it is about the same model, recordings and chance; otherwise none."""
+    """Return the curves of a file if it has the same model, recordings and seed; otherwise none."""
     found = read_json(path) if path.exists() else {"curves": {}}
-    # Older files hold the texts of flags alone.
+    # Older files hold only the texts of flags.
     found |= {"flags": [flag.to_dict() for flag in map(Flag.read, found.get("flags", ()))]}
     same = all(found.get(key) == value for key, value in measured.items() if key != "curves")
     return found["curves"] if same else {}
@@ -151,13 +154,13 @@ def _paint(figure: Any, measured: Mapping[str, Any], columns: int) -> None:
     for row in panels:
         row[0].set_ylabel("UAR")
     figure.supxlabel(
-        "dot and band: UAR and its 95% interval; open dot, dashed line: recordings as they are; dotted: chance",
+        "dot and band: UAR and its 95% interval; open dot, dashed line: original recordings; dotted: chance",
         fontsize=8,
     )
 
 
 def _paint_curve(axes: Any, curve: Mapping[str, Any], clean: Mapping[str, float], chance: float) -> None:
-    """Draw a curve from the recordings as they are to the strongest degradation, or through the neutral strength."""
+    """Draw a curve from the original recordings to the strongest degradation, or through the neutral strength."""
     places, labels, scores, start = _points(curve, clean)
     axes.axhline(clean["estimate"], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.axhline(chance, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
@@ -176,7 +179,7 @@ def _paint_curve(axes: Any, curve: Mapping[str, Any], clean: Mapping[str, float]
 def _points(
     curve: Mapping[str, Any], clean: Mapping[str, float]
 ) -> tuple[Sequence[float], Sequence[str], Sequence[Mapping[str, float]], int]:
-    """Return places, labels and scores of a curve's points, and which of them is the recordings as they are."""
+    """Return positions, labels and scores of a curve's points, and the index of the original recordings."""
     strengths = [point["strength"] for point in curve["points"]]
     scores = [point["uar"] for point in curve["points"]]
     if curve["neutral"] is None:

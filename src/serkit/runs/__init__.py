@@ -1,1 +1,1 @@
-"""Runs: a system on a corpus, stage by stage and fold by fold, and the folder that keeps what came of it."""
+"""Runs: training and scoring of a system on corpora, by stage and fold, and the folder with the results."""

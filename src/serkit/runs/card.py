@@ -1,8 +1,9 @@
-"""Protocol cards: all that a score depends on, and the score, in one file small enough to be committed.
+"""Protocol cards: a score and everything it depends on, in one file that is small enough to commit.
 
-A run writes `card.json` beside its other files. It holds what `run.json` says but for the places on this machine,
-a fingerprint of every recording, what training took, and the scores. The list of the folds is in `splits.json`; the
-card has their hash, and what makes them again. `serkit evaluate CARD` repeats it (see `serkit.runs.repetition`).
+A run writes `card.json` next to its other files. The card holds the content of `run.json` without local paths, a
+fingerprint of every recording, the cost of training, and the scores. The list of the folds is in `splits.json`; the
+card holds its hash, and the settings that reproduce the folds. `serkit evaluate CARD` repeats the run (see
+`serkit.runs.repetition`).
 """
 
 from __future__ import annotations
@@ -22,27 +23,28 @@ from serkit.runs.command import command
 from serkit.runs.folder import RunFolder
 from serkit.systems.schema import System
 
-#: Raised when older cards can no longer be read.
+#: Increased when older cards can no longer be read.
 FORMAT = 1
 
-#: What `run.json` says of places on a machine, and of the run's own folder.
+#: Keys of `run.json` with local paths or content of the run's folder.
 _PLACES = ("folders", "skipped", "stages")
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a run did and what came out.
+    """Description and scores of a run.
 
     Args:
-        run: what was asked for: `system` (each row of a sweep's grid, resolved), `protocol`, `content` (hash of what
-            is scored, by corpus), `material` (hash of all that is learned from), `also` (names of corpora that are only
-            learned from), `splits` (hash of the folds), `classes`, `seed`, `threads`, `command`, `created`, `machine`,
+        run: description of the run: `system` (each row of a sweep's grid, resolved), `protocol`, `content` (hash of the
+            scored material, by corpus), `material` (hash of all training material), `also` (names of corpora used for
+            training only), `splits` (hash of the folds), `classes`, `seed`, `threads`, `command`, `created`, `machine`,
             `versions`.
-        scores: content of `scores.json`, of older cards in today's shape: with classes, flags, how many configurations
-            were tried and by what one was chosen.
-        recordings: fingerprint by id (see `Experiment.recordings`); empty for runs of before there were cards.
-        cost: `parameters` and `macs` of the scored stage and the networks it reads; `seconds` of training the folds.
-        note: what its readers have to know, e.g. that the schedule is shorter than the paper's.
+        scores: content of `scores.json`, with classes, flags, the number of configurations tried, and the rule by which
+            one was chosen; scores of older cards are converted to this shape.
+        recordings: fingerprint by id (see `Experiment.recordings`); empty for runs older than cards.
+        cost: `parameters` and `macs` of the scored stage and the networks it reads; `seconds` of training for all
+            folds.
+        note: remark for readers, e.g. that the schedule is shorter than the paper's.
     """
 
     run: Mapping[str, Any]
@@ -56,15 +58,15 @@ class Card:
         """Read a card.
 
         Raises:
-            UserError: no such file, or no card.
+            UserError: the file does not exist or is not a card.
         """
         if not path.is_file():
-            raise UserError(f"{path}: no such file; give a card, as `serkit train` writes it into the run's folder")
+            raise UserError(f"{path}: no such file; give the card.json of a run folder written by `serkit train`")
         found = read_json(path)
         if not is_card(found):
-            raise UserError(f"{path}: not a protocol card, which `serkit train` writes as card.json")
+            raise UserError(f"{path}: is not a protocol card; give a card.json written by `serkit train`")
         if found["card"] != FORMAT:
-            raise UserError(f"{path}: a card of format {found['card']}; this serkit reads format {FORMAT}")
+            raise UserError(f"{path}: has format {found['card']}, but this serkit reads format {FORMAT}")
         for key in found:
             if key != "card" and key not in cls.__dataclass_fields__:
                 raise UserError(f"{path}: {unknown('field', key, cls.__dataclass_fields__)}")
@@ -73,10 +75,10 @@ class Card:
 
     @classmethod
     def of(cls, folder: Path) -> Card:
-        """Return the card of a finished run; it is composed if the run has none, which then lacks `recordings`.
+        """Return the card of a finished run; without a card file, compose one without `recordings`.
 
         Raises:
-            UserError: the folder holds no finished run.
+            UserError: the folder does not hold a finished run.
         """
         if (folder / "card.json").exists():
             return cls.load(folder / "card.json")
@@ -84,11 +86,11 @@ class Card:
         return compose(run, [System.model_validate(row) for row in run.description["system"]])
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write the card as JSON."""
         write_json(path, {"card": FORMAT, **self.to_dict()})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return its fields."""
+        """Return the fields of the card."""
         return {
             "note": self.note,
             "run": self.run,
@@ -99,11 +101,11 @@ class Card:
 
     @property
     def systems(self) -> list[System]:
-        """The rows of the sweep's grid; one without a sweep."""
+        """The rows of the sweep's grid; one row without a sweep."""
         return [System.model_validate(row) for row in self.run["system"]]
 
     def lines(self) -> list[str]:
-        """Say what the scores depend on, besides what is printed with them."""
+        """Return lines on what the scores depend on, besides what is printed with them."""
         run, scores = self.run, self.scores
         folds = f"{scores['folds']}, hash {run['splits']}"
         content = ", ".join(f"{corpus} {content}" for corpus, content in run["content"].items())
@@ -117,36 +119,36 @@ class Card:
         ]
 
     def protocol(self, folder: Path) -> Protocol:
-        """Return the protocol's definition; a list of parts that it names is looked for in `folder`.
+        """Return the protocol's definition; `folder` must hold the list of parts, if the protocol has one.
 
         Raises:
-            UserError: the list is not there.
+            UserError: the list is missing.
         """
         table = {key: value for key, value in self.run["protocol"].items() if key != "name"}
         if table.get("lists"):
             table["lists"] = folder / table["lists"]
             if not table["lists"].exists():
-                raise UserError(f"{table['lists']}: missing; the card's folds are listed in it: put it beside the card")
+                raise UserError(f"{table['lists']}: missing; this file lists the card's folds; put it next to the card")
         return Protocol.model_validate(table)
 
 
 def is_card(document: Any) -> bool:
-    """Tell whether a JSON document is a card."""
+    """Return whether a JSON document is a card."""
     return isinstance(document, dict) and {"card", "run", "scores"} <= document.keys()
 
 
 def compose(run: RunFolder, grid: Sequence[System], recordings: Mapping[str, str] | None = None) -> Card:
-    """Make a card of a finished run.
+    """Compose the card of a finished run.
 
     Args:
-        run: the run.
-        grid: the rows of its sweep as they were asked for.
+        run: the finished run.
+        grid: the requested rows of its sweep.
         recordings: fingerprints by id.
     """
     from serkit.runs.sizes import size
 
     description = {key: value for key, value in run.description.items() if key not in _PLACES}
-    # The protocol that was used stands beside; other definitions, and their lists, decide nothing.
+    # The used protocol has its own key; other definitions, and their lists, have no effect.
     description["system"] = [{**row.model_dump(mode="json"), "protocols": {}} for row in grid]
     protocol = run.description["protocol"]
     description["protocol"] = {**protocol, "lists": protocol.get("lists") and Path(protocol["lists"]).name}
@@ -161,7 +163,7 @@ def compose(run: RunFolder, grid: Sequence[System], recordings: Mapping[str, str
 
 
 def placeless(command: str) -> str:
-    """Return a command line with `CORPORA/NAME` in place of each corpus's folder, fit to be shown to others.
+    """Return a command line with `CORPORA/NAME` in place of each corpus's folder, for publication.
 
     >>> placeless("serkit train is09-svm --corpus emodb=/data/emodb --also 'tess=/my data/t'")
     'serkit train is09-svm --corpus emodb=CORPORA/emodb --also tess=CORPORA/tess'

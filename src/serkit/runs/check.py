@@ -1,4 +1,4 @@
-"""Making every part of a system once before anything is trained, so that a mistake in its last stage costs nothing."""
+"""Build every part of a system once before training, so that a mistake in its last stage is found at once."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from serkit.training import perturb, precision, schedules, stopping
 
 
 def check(system: System, splits: Sequence[Split], classes: int, accelerator: str = "auto") -> None:
-    """Check what can be known of all stages before the first is trained.
+    """Check all stages before the first one is trained.
 
     Args:
-        system: to be trained.
-        splits: on which.
-        classes: number of classes, of every target.
-        accelerator: it is trained on.
+        system: system to be trained.
+        splits: splits of the run.
+        classes: number of classes of every target.
+        accelerator: accelerator for training.
 
     Raises:
-        UserError: a method, network, schedule or rule that cannot be made, an earlier stage or a layer that is not
-            there, a choice of epoch or a stopping rule that needs a validation part where there is none, a precision
-            that the machine cannot compute in.
+        UserError: a method, network, schedule or rule cannot be built; an earlier stage or a layer does not exist;
+            `trainer.select` or a stopping rule needs a validation part, and there is none; or the machine does not
+            support the precision.
     """
     for place, named in enumerate(system.stages):
         stage = resolve(system, named.name)
@@ -42,7 +42,7 @@ def check(system: System, splits: Sequence[Split], classes: int, accelerator: st
         _check_select(stage, NUMBERS if numbers else CLASSES)
         has_own = system.stage_data(stage).validation is not None
         _check_trainer(stage, has_own or all(split.validation for split in splits))
-        # On torch's meta device: nothing is drawn or computed, whatever the size.
+        # On torch's meta device, nothing is drawn or computed, whatever the size.
         with torch.device("meta"):
             model, _ = assemble(system, stage.name, classes)
         for layer in [*stage.freeze, *stage.reset]:
@@ -55,7 +55,7 @@ def check(system: System, splits: Sequence[Split], classes: int, accelerator: st
 
 
 def _check_select(stage: Stage, metrics: Mapping[str, Metric]) -> None:
-    """Refuse to choose an epoch by a metric of something else than what the stage learns."""
+    """Raise UserError if the epoch is chosen by a metric that does not fit the stage's targets."""
     select, choices = stage.trainer.select, ["last", "loss", *metrics]
     if select not in (*choices, *METRICS):
         raise UserError(f"stage '{stage.name}': trainer.select: {unknown('choice', select, choices)}")

@@ -1,4 +1,4 @@
-"""The command that makes a run again, from what the run wrote down."""
+"""The command that repeats a run, from the run's description."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Command:
 
     Args:
         text: as typed into a POSIX shell.
-        exact: whether this serkit makes the very same system of it. False where the system's file is not
-            part of serkit, or has changed since: then the text has no settings, only `run.json` has.
+        exact: whether the command yields the same system in this serkit. False if the system's file is not part of
+            serkit, or has changed since; then the text has no settings, and only `run.json` has them.
     """
 
     text: str
@@ -29,12 +29,11 @@ class Command:
 
 
 def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = None) -> Command:
-    """Return the `serkit train` that makes a run again.
+    """Return the `serkit train` command that repeats a run.
 
     Args:
         description: content of the run's `run.json`.
-        folders: folder of each corpus; None: where they lay. `{}` writes the word FOLDER, for what is
-            given to others.
+        folders: folder of each corpus; None: the folders of the run. `{}` writes the word FOLDER, for publication.
     """
     given = {"--corpus": description["folders"], "--also": description.get("also", {})}
     if folders is None:
@@ -45,7 +44,7 @@ def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = 
     exact = False
     try:
         base = systems.load(name).model_dump(mode="json")
-        # Through the schema, which fills in what was not there yet when the run was made.
+        # Through the schema, which fills in settings that are newer than the run.
         grid = [_unsettled(systems.parse(row, name).model_dump(mode="json"), base) for row in description["system"]]
         sweeps = _sweeps(grid)
         swept = {key for key, _ in sweeps}
@@ -67,9 +66,9 @@ def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = 
 
 
 def _unsettled(row: dict[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's system with the channels of views that fell back on the speech, as they do again.
+    """Return a run's system with the channels of the views that fell back to the speech; they will fall back again.
 
-    Only a fallback takes a view's channel away: `--set` cannot.
+    Only a fallback removes a view's channel; `--set` cannot.
     """
     for name, view in row["views"].items():
         channel = base["views"].get(name, {}).get("channel")
@@ -79,7 +78,7 @@ def _unsettled(row: dict[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rows(grid: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name each row of a sweep's grid by what is its own: `learning_rate=0.001, weight_decay=0.1`."""
+    """Name each row of a sweep's grid by its own settings: `learning_rate=0.001, weight_decay=0.1`."""
     keys = [key for key, _ in _sweeps(grid)]
     short = [key.rpartition(".")[2] for key in keys]
     if len(set(short)) < len(keys):
@@ -92,7 +91,7 @@ def rows(grid: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _sweeps(grid: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """Return keys and values of the grid, the slowest changing key first, as `--sweep` puts them."""
+    """Return keys and values of the grid in the order of `--sweep`, with the slowest changing key first."""
     first: dict[str, int] = {}
     for index, row in enumerate(grid):
         for key, _ in _changes(grid[0], row):
@@ -107,9 +106,9 @@ def _made_by(name: str, sets: Sequence[str], sweeps: Sequence[tuple[str, list[st
 
 
 def _changes(base: Any, changed: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted key and value of everything in `changed` that is not so in `base`."""
+    """Yield the dotted key and value of each entry of `changed` that differs from `base`."""
     if key == "stages":
-        # Stages are addressed by name; one that the base lacks cannot be made with --set.
+        # Stages are addressed by name; --set cannot add a stage.
         base = {stage["name"]: stage for stage in base}
         changed = {stage["name"]: stage for stage in changed}
     if base == changed:
@@ -118,13 +117,13 @@ def _changes(base: Any, changed: Any, key: str = "") -> Iterator[tuple[str, Any]
         yield key, changed
         return
     for name, value in changed.items():
-        # A new protocol is written as what it has besides the defaults.
+        # A new protocol is written without its defaults.
         default = _PROTOCOL if key == "protocols" else None
         yield from _changes(base.get(name, default), value, f"{key}.{name}" if key else name)
 
 
 def _is_another_part(base: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
-    """Tell whether a part chosen by name is another one, or has lost an option: `--set` removes none."""
+    """Return whether a part has another name or lacks an option; `--set` cannot remove an option."""
     return base.get("name") != changed.get("name") or not base.keys() <= changed.keys()
 
 
@@ -139,7 +138,7 @@ def _at(system: Mapping[str, Any], key: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Write a value as `systems.parse_value` reads it: words bare, everything else as in TOML."""
+    """Write a value for `systems.parse_value`: words without quotes, everything else as in TOML."""
     if isinstance(value, dict) and set(value) == {"name"}:
         value = value["name"]
     if isinstance(value, str) and systems.parse_value(value) == value:

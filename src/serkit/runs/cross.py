@@ -1,4 +1,4 @@
-"""A system on every pair of corpora: trained on one, tested on another; on itself with speakers held out.
+"""A system on every pair of corpora: trained on one, tested on the other, or on itself with held-out speakers.
 
 runs/A-B/     the run that trains on A and tests on B
 stages/       the stages of all of them: a training on A serves every B with the same classes
@@ -22,7 +22,7 @@ from serkit.runs import runner
 from serkit.runs.card import placeless
 from serkit.runs.request import Request
 
-#: How a corpus is tested on itself, and how on another.
+#: Protocols for a corpus on itself, and on another corpus.
 WITHIN, ACROSS = "clean", "cross-corpus"
 
 
@@ -32,33 +32,33 @@ def matrix(
     resume: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Train and score a system on every pair of corpora, or go on where that was interrupted.
+    """Train and score a system on every pair of corpora, or resume an interrupted matrix.
 
-    The classes of a pair are those that both corpora have. On the diagonal, where a corpus is tested by models
-    trained on its other speakers, they are all it has; `data.classes` makes all cells alike.
+    The classes of a pair are those that both corpora have. A cell on the diagonal, where models are tested on other
+    speakers of the same corpus, has all classes of the corpus; `data.classes` makes all cells alike.
 
     Args:
-        request: as for a run; its corpora make the pairs, each cell is a run of its own under `clean` or
-            `cross-corpus`, and none trains a final model.
-        folder: where everything lies.
-        resume: whether an existing folder may be taken up.
-        report: receives a line for each step done.
+        request: as for a run, with the corpora of the pairs. Each cell is a separate run under `clean` or
+            `cross-corpus`, without a final model.
+        folder: output folder.
+        resume: whether an existing folder may be continued.
+        report: called with a line after each step.
 
     Returns:
-        What `cross.json` holds: `system`, `seed`, `command` (without places on this machine), `corpora`, and for each
-        of the `cells` the corpora of `train` and `test`, `protocol`, `classes`, `n`, `uar` and `accuracy` with their
+        The content of `cross.json`: `system`, `seed`, `command` (without local paths), `corpora`, and for each of the
+        `cells` the corpora of `train` and `test`, `protocol`, `classes`, `n`, `uar` and `accuracy` with their
         intervals, the UAR by `chance`, `flags`, and the folder of its `run`.
 
     Raises:
-        UserError: fewer than two corpora; a system of numbers; a cell that cannot be run, or whose folder holds
-            another run.
+        UserError: there are fewer than two corpora, the system learns numbers, or a cell cannot be run or its folder
+            holds another run.
     """
     names = [corpus.name for corpus in request.corpora]
     if len(names) < 2:
-        raise UserError(f"a matrix has two corpora or more, not {len(names)}; repeat --corpus NAME=FOLDER")
+        raise UserError(f"a matrix requires at least two corpora, got {len(names)}; repeat --corpus NAME=FOLDER")
     [system, *_] = request.systems()
     if methods.method_class(system.deployed.method.name).numbers:
-        raise UserError(f"a matrix is of classes, which '{system.system.name}' does not learn; train it pair by pair")
+        raise UserError(f"a matrix requires classes, but '{system.system.name}' learns numbers; train it pair by pair")
     cells = []
     for train, test in product(request.corpora, repeat=2):
         place = folder / "runs" / f"{train.name}-{test.name}"
@@ -77,7 +77,7 @@ def matrix(
 
 
 def _request(request: Request, train: Corpus, test: Corpus) -> Request:
-    """Return what the run of one cell is asked to do."""
+    """Return the request for the run of one cell."""
     if train == test:
         return replace(request, corpora=[train], protocol=WITHIN, final=False)
     tested = f'protocols.{ACROSS}.tested=["{test.name}"]'
@@ -100,6 +100,6 @@ def _cell(train: str, test: str, scores: Mapping[str, Any], run: Path) -> dict[s
 
 
 def rows(found: Mapping[str, Any]) -> list[Sequence[Mapping[str, Any]]]:
-    """Return the cells of a matrix row by row: what is trained on in the row, what is tested in the column."""
+    """Return the cells of a matrix row by row; rows are training corpora, columns are test corpora."""
     size = len(found["corpora"])
     return [found["cells"][begin : begin + size] for begin in range(0, size**2, size)]

@@ -1,4 +1,4 @@
-"""A system applied to corpora: which utterances each stage may use, their classes, their content hashes."""
+"""A system applied to corpora: the utterances of each stage, their classes, and their content hashes."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from serkit.windowing import Windowing
 
 @dataclass(frozen=True)
 class Experiment:
-    """A system and everything it may learn from. Picklable: folds run in processes of their own.
+    """A system and everything it may learn from. Picklable, because folds run in separate processes.
 
     Args:
         system: the resolved system.
-        protocol: how the scored utterances are cut.
-        scored: the utterances the protocol cuts and the scores are about: the deployed stage's with its target, but
-            for those of corpora that are only learned from.
-        utterances: by stage name, those with the stage's target, renamed and selected.
-        classes: by stage name and target, the class names, sorted; of all parts, so that every fold has
-            the same outputs. None where the stage's method learns numbers.
-        hashes: content hash by path.
-        store: where features are kept.
-        skipped: recordings that could not be read, by path, and utterances whose interval or channel is not in theirs,
-            by id, each with the reason.
-        pieces: under a protocol that cuts items (`unit = "item"`), the item of each id: windows and augmented
-            copies are pooled and stand as utterances of their own. Empty otherwise.
-        flags: what has to be known of every score, e.g. that a view fell back on the speech.
+        protocol: how the scored utterances are split.
+        scored: the utterances that the protocol splits and that are scored: those of the deployed stage with its
+            target, without the corpora used for training only.
+        utterances: by stage name, the selected utterances with the stage's target, with renamed labels.
+        classes: by stage name and target, the sorted class names of all parts, so that every fold has the same outputs;
+            None if the stage's method learns numbers.
+        hashes: content hashes by path.
+        store: store of features.
+        skipped: reason for each unreadable recording, by path, and for each utterance whose interval or channel is not
+            in its recording, by id.
+        pieces: under a protocol that splits items (`unit = "item"`), the item of each id; windows and augmented copies
+            are then pooled as separate utterances. Empty otherwise.
+        flags: flags of every score, e.g. that a view fell back to the speech.
     """
 
     system: System
@@ -56,21 +56,21 @@ class Experiment:
 
     @property
     def target(self) -> str:
-        """The target that is scored: the deployed stage's first."""
+        """The scored target: the first target of the deployed stage."""
         return self.system.stage_data(self.system.deployed).target[0]
 
     @property
     def labels(self) -> Sequence[str]:
-        """Class names of the scored target; none if it is a number."""
+        """Class names of the scored target; empty if it is a number."""
         return self.classes[self.system.deployed.name][self.target]
 
     @property
     def numbers(self) -> Sequence[str]:
-        """The scored targets if they are numbers: all that the deployed stage learns."""
+        """The scored targets if they are numbers: all targets of the deployed stage."""
         return [target for target, names in self.classes[self.system.deployed.name].items() if not names]
 
     def cut(self, utterance: Utterance, windowing: Windowing) -> list[Item]:
-        """Return an utterance's items; what stands for an item is not cut again."""
+        """Return the items of an utterance; a piece or a copy is not cut again."""
         return [self.pieces[utterance.id]] if utterance.id in self.pieces else items.cut(utterance, windowing)
 
     def hash_of(self, utterance: Utterance) -> str:
@@ -78,7 +78,7 @@ class Experiment:
         return self.hashes[utterance.path]
 
     def content(self, corpus: str) -> str:
-        """Hash the recordings, intervals and labels of a corpus that are scored, whatever their place on disk."""
+        """Hash the scored recordings, intervals and labels of a corpus; paths have no effect."""
         rows = [
             [
                 utterance.id,
@@ -94,7 +94,7 @@ class Experiment:
 
     @property
     def material(self) -> str:
-        """Hash everything that any stage may learn from, whatever its place on disk."""
+        """Hash everything that any stage may learn from; paths have no effect."""
         rows = [
             [
                 stage,
@@ -111,9 +111,9 @@ class Experiment:
 
     @property
     def recordings(self) -> dict[str, str]:
-        """Fingerprint of each utterance a stage may learn from, by id.
+        """Return the fingerprint of each utterance that a stage may learn from, by id.
 
-        Two words of 8 digits: a hash of the files' sound, and one of what else counts: interval, speaker and labels.
+        A fingerprint is two words of 8 digits: a hash of the files' sound, and a hash of interval, speaker and labels.
         """
         sounds: dict[str, Any] = {}
         rest: dict[str, list[Any]] = {}
@@ -123,7 +123,7 @@ class Experiment:
                 files, *place = self._sound(utterance)
                 sounds[name] = [files, self._channels(utterance)]
                 labels = [stage, utterance.speaker, place, sorted(utterance.targets.items())]
-                # The pieces of an utterance are alike in this.
+                # All pieces of an utterance have the same fingerprint.
                 rest[name] = [*(other for other in rest.get(name, []) if other != labels), labels]
         return {name: f"{digest(sound)[:8]} {digest(rest[name])[:8]}" for name, sound in sorted(sounds.items())}
 
@@ -131,7 +131,7 @@ class Experiment:
         return [self.hashes[utterance.path], utterance.index, utterance.start, utterance.end]
 
     def _channels(self, utterance: Utterance) -> list[list[Any]]:
-        """Return what is heard of an utterance's further channels."""
+        """Return the content of an utterance's further channels."""
         used = {view.channel for view in self.system.views.values()}
         return [
             [name, self.hashes[channel.path], channel.index, channel.start]
@@ -142,13 +142,12 @@ class Experiment:
     def parts(self, stage: Stage, split: Split) -> tuple[list[Utterance], list[Utterance]]:
         """Return a stage's training and validation utterances under a split.
 
-        No stage sees the test part: not its utterances, and nothing else of its groups either (an utterance
-        of a test speaker that the scored selection leaves out, say). What a list of parts leaves out on
-        purpose, no stage sees. A stage with a validation share of its own holds it out of its training part, and has
-        nothing to do with the split's validation part.
+        No stage sees the test part: neither its utterances nor other utterances of its groups, e.g. an utterance of a
+        test speaker that is not scored. No stage sees utterances that a list of parts leaves out. A stage with its own
+        validation share takes it from its training part, and ignores the split's validation part.
         """
         places: dict[str, str] = {}
-        # Last: where a protocol validates on the test part, it is not hidden from validation.
+        # Last, so that a protocol that validates on the test part keeps it for validation.
         for part in ("train", "test", "validation"):
             places |= dict.fromkeys(getattr(split, part), part)
         around: dict[str, set[str]] = {}
@@ -156,7 +155,7 @@ class Experiment:
             key = group_key(utterance, self.protocol.group)
             if key is not None:
                 around.setdefault(key, set()).add(places.setdefault(utterance.id, "unused"))
-        # Of a group that the protocol cuts through, what is not scored may be learned from.
+        # If the protocol splits a group, the group's unscored utterances may be used for training.
         groups = {key: found.pop() for key, found in around.items() if len(found) == 1}
         training, validation = [], []
         for utterance in self.utterances[stage.name]:
@@ -179,9 +178,9 @@ class Experiment:
 
 
 def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequence[int]) -> set[str]:
-    """Return the ids of a share of the utterances, at least one: drawn at random, the same share of each class.
+    """Return the ids of a random share of the utterances, at least one, with the same share of each class.
 
-    The labels of `target` are classes; numbers are one class.
+    The labels of `target` are classes; all numbers count as one class.
     """
     generator = np.random.default_rng(seed)
     by_class: dict[str, list[str]] = {}
@@ -190,7 +189,7 @@ def _draw(utterances: Sequence[Utterance], target: str, share: float, seed: Sequ
         by_class.setdefault(value if isinstance(value, str) else "", []).append(utterance.id)
     places: dict[str, float] = {}
     for _, ids in sorted(by_class.items()):
-        # A class is spread evenly over 0 to 1, in random order: a share of that holds the same share of every class.
+        # Each class is spread evenly over 0 to 1 in random order, so that a share holds the same share of every class.
         spread = (generator.permutation(len(ids)) + generator.random()) / len(ids)
         places |= dict(zip(ids, spread.tolist(), strict=True))
     count = max(1, round(share * len(places)))

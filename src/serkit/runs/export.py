@@ -1,4 +1,4 @@
-"""From a run to a bundle: one ONNX file with everything in it, checked against torch on real recordings."""
+"""Export of a run to a bundle: one complete ONNX file, checked against torch on real recordings."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ from serkit.runs.models import leaves, rebuild
 from serkit.systems.schema import System
 from serkit.windowing import Windowing
 
-#: Largest difference of a probability from torch that a bundle may have, or of a number as a share of its range.
+#: Maximum difference between a bundle and torch, of a probability, or of a number as a share of its range.
 TOLERANCE = 1e-4
 
-#: How the threshold of unsure answers is chosen (`serkit.evaluation.unsure`).
+#: Rule for the threshold of unsure answers (`serkit.evaluation.unsure`).
 UNSURE_RULE = "below it answers on held-out speakers are wrong more often than right"
 
-#: Length of time axes when a network is traced and its multiply-adds are counted, in frames.
+#: Length of time axes, in frames, when a network is traced and its multiply-adds are counted.
 FRAMES = 300
 
 
 class Shipped(nn.Module):
-    """A model as it is shipped: feature arrays in, answers out.
+    """A model in its shipped form, from feature arrays to answers.
 
     Args:
         model: the trained model.
         views: names of its inputs, in order.
     """
 
-    #: What the answers are called in the exported network.
+    #: Name of the output of the exported network.
     answers: str
 
     def __init__(self, model: Model, views: Sequence[str]) -> None:
@@ -76,13 +76,13 @@ class Shipped(nn.Module):
 
 
 class Deployed(Shipped):
-    """A model of classes: feature arrays in, calibrated probabilities out.
+    """A model of classes, from feature arrays to calibrated probabilities.
 
     Args:
         model: the trained model.
         views: names of its inputs, in order.
-        target: whose probabilities are returned.
-        temperature: what logits are divided by (Guo et al. 2017).
+        target: target whose probabilities are returned.
+        temperature: divisor of the logits (Guo et al. 2017).
     """
 
     answers = "probabilities"
@@ -96,12 +96,12 @@ class Deployed(Shipped):
 
 
 class DeployedNumbers(Shipped):
-    """A model of numbers: feature arrays in, numbers in the units of the labels out.
+    """A model of numbers, from feature arrays to numbers in the units of the labels.
 
     Args:
         model: the trained model.
         views: names of its inputs, in order.
-        targets: whose numbers are returned, in this order.
+        targets: targets whose numbers are returned, in this order.
     """
 
     answers = "values"
@@ -127,17 +127,16 @@ def export(
     Args:
         run: the run's folder.
         out: the bundle's folder; its name is the bundle's name.
-        licence: of the weights; None: composed of the corpora's licences.
-        recordings: on how many of the run's recordings torch and ONNX are compared.
-        weights: whether the weights go along, so that training can continue from the bundle; not those of a
-            stage that reads the output of frozen ones.
+        licence: license of the weights; None: composed of the corpora's licenses.
+        recordings: number of the run's recordings on which torch and ONNX are compared.
+        weights: whether the bundle holds the weights, so that training can continue from it; ignored for a stage that
+            reads the output of frozen stages.
 
     Raises:
-        UserError: the run is unfinished or has no final model, `out` exists, or the exported network
-            does not compute what torch does.
+        UserError: the run is unfinished or has no final model, `out` exists, or the exported network and torch differ.
     """
     if out.exists():
-        raise UserError(f"{out}: exists already; remove it or choose another folder")
+        raise UserError(f"{out}: already exists; remove it or choose another folder")
     described, final, scores = (_read(run, name) for name in ("run.json", "final.json", "scores.json"))
     system = System.model_validate(described["system"][final["row"]])
     finished = rebuild(run / final["stage"], system)
@@ -189,7 +188,7 @@ def export(
         recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card=""))
         parity = _parity(recognizer, deployed, data.items.windowing, _sample(run, described, recordings))
     bundle = bundle.model_copy(update={"parity": parity})
-    # Those of a stage that reads frozen ones are its own layer only: nothing to go on from.
+    # The weights of a stage that reads frozen stages are its own layers only; training cannot continue from them.
     frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
     tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
     page = card(bundle.model_dump(mode="json"), system.model_dump(mode="json"), scores, len(model))
@@ -197,18 +196,18 @@ def export(
 
 
 def to_onnx(deployed: Shipped, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
-    """Convert to ONNX with dynamic batch and time axes, weights inside, and no trace of local paths."""
+    """Convert to ONNX with dynamic batch and time axes, with the weights inside and without local paths."""
     batch = torch.export.Dim("batch")
-    # Each view has its own time: two of different hops have unlike numbers of frames.
+    # Each view has its own time axis, because views with different hops have different numbers of frames.
     dynamic = tuple(
         {
             0: batch,
-            # Counted, since a view's name need not be one of torch's.
+            # Numbered, because a view's name may not be valid in torch.
             **{axis + 1: torch.export.Dim(f"time_{view}") for axis, length in enumerate(shape) if length is None},
         }
         for view, shape in enumerate(shapes)
     )
-    # It reports each operator of a library that is not installed.
+    # It reports each operator of libraries that are not installed.
     logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -233,28 +232,29 @@ def to_onnx(deployed: Shipped, names: Sequence[str], shapes: Sequence[Shape]) ->
 
 
 def count_macs(deployed: Shipped, shapes: Sequence[Shape]) -> int:
-    """Count multiply-adds of one item; time axes have `FRAMES` frames.
+    """Count the multiply-adds of one item; time axes have `FRAMES` frames.
 
-    Rule: convolutions and matrix products (attention included), one multiply-add counted once; what works
-    element by element is not counted. Counted by torch's own counter, which counts two for each.
+    The count includes convolutions and matrix products (also in attention), each multiply-add once, but no elementwise
+    operations. It is half the count of torch's own counter, which counts two operations for each multiply-add.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
-    # On "meta" tensors have shapes and no values: nothing is computed. A CPU's fused recurrent layers, moreover, hide
-    # their products from the counter. It fails on a weight handed from layer to layer that wants a gradient.
+    # On "meta", tensors have shapes but no values, so nothing is computed. The CPU's fused recurrent layers would hide
+    # their products from the counter. The counter fails on a weight that is passed between layers and requires a
+    # gradient.
     shadow = copy.deepcopy(deployed).to("meta").requires_grad_(False)
     arrays = [array.to("meta") for array in _example(shapes, items=1)]
-    # The counter does not know every fused attention; as two products it counts it.
+    # The counter does not know every fused attention, but it counts attention as two products.
     with counter, sdpa_kernel(SDPBackend.MATH), torch.inference_mode():
-        # Not `shadow` itself: a stage without a classifier is counted as well.
+        # Not `shadow` itself, so that a stage without a classifier is counted too.
         shadow.run(arrays)
     return counter.get_total_flops() // 2
 
 
 def licence_of(facts: Sequence[corpora.Facts]) -> str:
-    """Compose the licence of weights from those of the recordings they were trained on."""
+    """Compose the license of weights from those of the recordings they were trained on."""
     terms = "; ".join(f"{entry.name}: {entry.licence}" for entry in facts)
     return f"weights under the terms of the recordings they were trained on ({terms})"
 
@@ -267,18 +267,18 @@ def _example(shapes: Sequence[Shape], items: int) -> tuple[Tensor, ...]:
 def _read(run: Path, name: str) -> dict[str, Any]:
     path = run / name
     if not path.exists():
-        raise UserError(f"{run}: no finished run with a final model in it ({name} is missing)")
+        raise UserError(f"{run}: holds no finished run with a final model ({name} is missing)")
     return sealed.read(path)
 
 
 def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]:
-    """Draw some of the recordings that a run scored, spread evenly over each corpus."""
+    """Select some of the scored recordings of a run, spread evenly over each corpus."""
     found: list[Utterance] = []
     scored = {row[0] for _, row in read_table(run / "predictions.csv")[1]}
     for name, folder in described["folders"].items():
         everyone = corpora.load(name, folder).utterances
         readable = [u for u in everyone if not {u.id, str(u.path)} & described["skipped"].keys()]
-        # A protocol that cuts items scores pieces and copies, whose names are not the utterances'.
+        # A protocol that splits items scores pieces and copies, whose names differ from those of the utterances.
         utterances = [utterance for utterance in readable if utterance.id in scored] or readable
         share = max(1, count // len(described["folders"]))
         found += utterances[:: max(1, len(utterances) // share)][:share]
@@ -286,9 +286,9 @@ def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]
 
 
 def _parity(recognizer: Recognizer, deployed: Shipped, windowing: Windowing, utterances: Sequence[Utterance]) -> Parity:
-    """Compare answers from sound to probability or number: the recognizer's against torch's."""
+    """Compare the answers of the recognizer with those of torch, from sound to probability or number."""
     bundle = recognizer.bundle
-    # A probability is what it is; a number is seen as a share of the range of its labels.
+    # A probability is compared as it is, a number as a share of the range of its labels.
     unit = np.array([number.high - number.low for number in bundle.numbers] or [1.0])
     makers = bundle.features()
     worst, compared = 0.0, 0
@@ -311,13 +311,13 @@ def _parity(recognizer: Recognizer, deployed: Shipped, windowing: Windowing, utt
         compared += 1
     if worst > TOLERANCE:
         raise UserError(
-            f"the exported network differs from torch by {worst:.2g} (allowed: {TOLERANCE:g}) on {compared} recordings"
+            f"the exported network differs from torch by {worst:.2g} on {compared} recordings (limit: {TOLERANCE:g})"
         )
     return Parity(recordings=compared, max_difference=worst)
 
 
 def _unsure(final: dict[str, Any], scores: dict[str, Any]) -> Unsure | None:
-    """Take from a run below which confidence answers are unsure; None of a run that is older than this."""
+    """Return the threshold of unsure answers from a run; None for a run older than thresholds."""
     if "unsure_below" not in final:
         return None
     measured = scores.get("unsure") or {}
@@ -332,7 +332,8 @@ def _unsure(final: dict[str, Any], scores: dict[str, Any]) -> Unsure | None:
 
 
 def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
-    """Take accuracy and UAR, or each number's CCC, from a run's scores, over all corpora and for each of several."""
+    """Return accuracy and UAR, or the CCC of each number, from a run's scores, for all corpora and for each of
+    several."""
     flags = [flag.text for flag in read(scores["flags"])]
     tables = {"+".join(sorted(described["folders"])): scores, **scores.get("corpora", {})}
 
@@ -349,7 +350,7 @@ def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
             value=value["estimate"],
             low=value["low"],
             high=value["high"],
-            # Without the folders of this machine.
+            # Without local folders.
             command=command(described, folders={}).text,
             flags=flags,
         )

@@ -1,4 +1,4 @@
-"""A run's folder, read back. Its files are described in `serkit.runs.runner`."""
+"""Reading of a run's folder. `serkit.runs.runner` describes its files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class RunFolder:
     """A finished run.
 
     Args:
-        path: the folder.
+        path: the run's folder.
         description: content of `run.json`.
         scores: content of `scores.json`, in the shape of `serkit.evaluation.scores.scores`.
-        splits: of the folds, in their order.
-        predictions: of all folds: `Predictions`, or `NumberPredictions` of a run that scores numbers.
-        notes: by fold name, what `folds/NAME.json` says.
+        splits: splits in the order of the folds.
+        predictions: predictions of all folds, `NumberPredictions` if the run scores numbers.
+        notes: content of `folds/NAME.json` by fold name.
         final: content of `final.json`; None: no final model was trained.
     """
 
@@ -42,7 +42,7 @@ class RunFolder:
         """Read a run.
 
         Raises:
-            UserError: the folder holds no run, an unfinished one, or a broken file.
+            UserError: the folder holds no run, an unfinished run, or a broken file.
         """
         description = read_description(path)
         parts = read_splits(path)
@@ -52,7 +52,7 @@ class RunFolder:
         if not (path / "scores.json").exists():
             raise UserError(
                 f"{path}: the run is unfinished ({len(notes)} of {len(parts)} folds are done); "
-                "go on with `serkit train ... --resume`"
+                "continue with `serkit train ... --resume`"
             )
         final, scores = path / "final.json", upgraded(read_json(path / "scores.json"))
         return cls(
@@ -67,42 +67,42 @@ class RunFolder:
 
     @property
     def numbers(self) -> bool:
-        """Whether numbers are scored, not classes."""
+        """Whether the run scores numbers instead of classes."""
         return bool(self.scores["targets"])
 
     @property
     def task(self) -> type[Task[Any]]:
-        """What is scored."""
+        """The scored task."""
         return TASKS[self.scores["task"]]
 
     def want_classes(self) -> None:
-        """Raise UserError if numbers are scored: for what is made of classes only."""
+        """Raise UserError if the run scores numbers, for functions that require classes."""
         if self.numbers:
-            raise UserError(f"{self.path}: scores numbers ({', '.join(self.scores['targets'])}); this is for classes")
+            raise UserError(f"{self.path}: scores numbers ({', '.join(self.scores['targets'])}); classes are required")
 
     @property
     def system(self) -> Mapping[str, Any]:
-        """The resolved system; of a sweep the first row of the grid."""
+        """The resolved system, or the first row of a sweep's grid."""
         result: Mapping[str, Any] = self.description["system"][0]
         return result
 
     @property
     def deployed(self) -> str:
-        """Name of the stage that is scored."""
+        """Name of the scored stage."""
         text: str = self.system["system"]["deploy"] or self.system["stages"][-1]["name"]
         return text
 
     @property
     def parameters(self) -> int | None:
-        """Parameters of all that is shipped; None: the run has no card, as those of old."""
+        """Number of parameters of the shipped model; None if the run is older than cards."""
         card = self.path / "card.json"
         return int(read_json(card)["cost"]["parameters"]) if card.exists() else None
 
     def places(self, specifications: Sequence[str] = ()) -> dict[str, str]:
-        """Return the folder of each corpus the run learned from: where it lay, or what `name=folder` says.
+        """Return the folder of each corpus of the run: the folder of `name=folder` if given, otherwise the run's own.
 
         Raises:
-            UserError: a corpus that the run did not learn from.
+            UserError: the run did not use a given corpus.
         """
         places = {**self.description["folders"], **self.description.get("also", {})}
         for name, folder in map(corpora.split, specifications):
@@ -112,7 +112,7 @@ class RunFolder:
         return places
 
     def trained(self, stage: str) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
-        """Yield fold, `stage.json` and history of a stage as each fold chose it, where they are found."""
+        """Yield fold, `stage.json` and history of a stage in each fold's chosen configuration, if they exist."""
         for fold, note in self.notes.items():
             name = {self.deployed: note["stage"], **note.get("stages", {})}.get(stage)
             if name and (self.stages / name / "stage.json").exists():
@@ -124,7 +124,7 @@ class RunFolder:
 
     @property
     def stages(self) -> Path:
-        """Where trained stages lie: runs may share a folder, which the final model's path and `run.json` name."""
+        """Folder of trained stages. Runs may share a folder, which the final model's path and `run.json` name."""
         if self.final:
             return Path(self.path / self.final["stage"]).parent
         path: Path = self.path / self.description.get("stages", "stages")
@@ -132,10 +132,10 @@ class RunFolder:
 
     @property
     def seconds(self) -> float:
-        """Time that training the folds' stages took, each once; of a sweep those of the rows that were chosen."""
+        """Training time of the folds' stages in s, each stage once; in a sweep, only the chosen rows."""
         names = {name for note in self.notes.values() for name in [note["stage"], *note.get("stages", {}).values()]}
         found = [self._read(name) for name in sorted(names) if (self.stages / name / "stage.json").exists()]
-        # An interrupted stage counts what it took since it was taken up, but its history has every epoch.
+        # An interrupted stage counts the time since it was resumed, but its history has every epoch.
         number: float = round(
             sum(
                 max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history)) for stage, history in found
@@ -149,10 +149,10 @@ def read_description(path: Path) -> Mapping[str, Any]:
     """Return the content of `run.json`.
 
     Raises:
-        UserError: no such folder, or no run in it.
+        UserError: the folder does not exist or holds no run.
     """
     if not path.is_dir():
-        raise UserError(f"{path}: no such folder; give the folder of a run, as `serkit train --out` wrote it")
+        raise UserError(f"{path}: no such folder; give the folder of a run written by `serkit train --out`")
     if not (path / "run.json").exists():
         raise UserError(f"{path}: holds no run (run.json is missing); `serkit train --out` writes one")
     result: Mapping[str, Any] = read_json(path / "run.json")
@@ -163,14 +163,14 @@ def read_splits(path: Path) -> list[Split]:
     """Return the splits of a run, finished or not.
 
     Raises:
-        UserError: they were not written yet, or are broken.
+        UserError: the splits are missing or broken.
     """
     if not (path / "splits.json").exists():
-        raise UserError(f"{path}: the run stopped before its splits were made; train it again")
+        raise UserError(f"{path}: the run stopped before its splits were written; train it again")
     found = read_json(path / "splits.json")
     try:
         return [
             Split(**{**part, **{key: tuple(part[key]) for key in ("train", "validation", "test")}}) for part in found
         ]
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path / 'splits.json'}: not a list of splits ({error})") from None
+        raise UserError(f"{path / 'splits.json'}: is not a list of splits ({error})") from None

@@ -1,4 +1,4 @@
-"""The folds of a run: each trained and predicted by itself, several at the same time, none twice."""
+"""The folds of a run: each is trained and predicted separately, several at the same time, none twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from serkit.runs.stages import Stages
 
 @dataclass(frozen=True)
 class _Task:
-    """One fold, as a worker process receives it."""
+    """The task of a worker process: one fold."""
 
     experiments: Sequence[Experiment]
     split: Split
@@ -39,14 +39,14 @@ class _Task:
 
 @dataclass(frozen=True)
 class Folds:
-    """The folds of a protocol and how they are worked through.
+    """The folds of a protocol, and how they are run.
 
     Args:
-        parts: who is in which part.
-        stages: where stages lie.
-        threads: of each fold.
-        jobs: folds at the same time.
-        accelerator: handed to Lightning Fabric.
+        parts: splits of the folds.
+        stages: folder of the stages.
+        threads: threads of each fold.
+        jobs: number of folds at the same time.
+        accelerator: accelerator for Lightning Fabric.
     """
 
     parts: Sequence[Split]
@@ -56,7 +56,7 @@ class Folds:
     accelerator: str
 
     def predict(self, candidates: Sequence[Experiment], folder: Path, report: Callable[[str], None]) -> Any:
-        """Train and predict each fold that the folder does not have yet; returns the predictions of all."""
+        """Train and predict each fold that the folder lacks; return the predictions of all folds."""
         readers = max(1, (os.cpu_count() or 1) // self.jobs)
         tasks = [
             _Task(candidates, split, folder, self.stages, self.threads, readers, self.accelerator)
@@ -64,7 +64,7 @@ class Folds:
             if not _is_done(folder / "folds", split.name)
         ]
         if len(tasks) < len(self.parts):
-            report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds were done before")
+            report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds are already done")
         task = task_of(candidates[0])
         for name, value in _work(tasks, self.jobs):
             report(f"{name}: {task.metric().in_words(value)}")
@@ -72,28 +72,28 @@ class Folds:
 
 
 def _is_done(folds: Path, name: str) -> bool:
-    """Tell whether a fold has been predicted, and its predictions are still what was written."""
+    """Return whether a fold has been predicted, and its predictions are unchanged."""
     if not (folds / f"{name}.json").exists():
         return False
     try:
         sealed.check(folds / f"{name}.csv", sealed.read(folds / f"{name}.json").get("table"))
     except Damaged as error:
-        warnings.warn(f"{error}; the fold is done again", stacklevel=2)
+        warnings.warn(f"{error}; the fold is trained again", stacklevel=2)
         return False
     return True
 
 
 def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
-    """Yield name and score of each fold as it is done."""
+    """Yield name and score of each fold as it ends."""
     with bar("folds", len(tasks)) as advance:
-        # A daemonic process may not start others.
+        # A daemonic process cannot start others.
         if jobs == 1 or len(tasks) < 2 or multiprocessing.current_process().daemon:
             for task in tasks:
                 yield _fold(task)
                 advance(1)
             return
         lost = yield from _together(tasks, jobs, advance)
-        # Folds that are too much for the memory together may fit alone.
+        # Folds that exceed the memory together may fit alone.
         for task in lost:
             if (yield from _together([task], 1, advance)):
                 raise UserError(
@@ -105,8 +105,8 @@ def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
 def _together(
     tasks: Sequence[_Task], jobs: int, advance: Advance
 ) -> Generator[tuple[str, float], None, Sequence[_Task]]:
-    """Work in a pool of processes; returns the folds that were lost when one of them ended, if any."""
-    # Spawned, not forked: torch's threads do not survive a fork, and Windows and macOS have none.
+    """Work in a pool of processes; return the folds that were lost because a process ended."""
+    # Spawned, because torch's threads do not survive a fork, which Windows and macOS do not support anyway.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
         left = {pool.submit(_fold, task): task for task in tasks}
@@ -116,7 +116,7 @@ def _together(
                 del left[future]
                 advance(1)
         except BrokenProcessPool:
-            # Some may have been done at that moment.
+            # Some may have ended at that moment.
             done = [future for future in left if future.exception() is None]
             for future in done:
                 yield future.result()
@@ -130,12 +130,12 @@ def _together(
 
 def _start_worker() -> None:
     end_with_parent()
-    # As the command line writes them.
+    # In the form of the command line.
     warnings.formatwarning = lambda message, *place: f"serkit: warning: {message}\n"
 
 
 def _fold(task: _Task) -> tuple[str, float]:
-    """Train one fold, choose the grid's row and fit a temperature on its validation part, predict its test part."""
+    """Train a fold, choose the grid's row and fit a temperature on the validation part, and predict the test part."""
     torch.set_num_threads(task.threads)
     split, kind = task.split, task_of(task.experiments[0])
     candidates = []
@@ -145,7 +145,7 @@ def _fold(task: _Task) -> tuple[str, float]:
         held = predict(experiment, stages, finished, split.validation, split) if split.validation else None
         candidates.append((experiment, stages, finished, held))
     validation = [held.value() if held else 0.0 for *_, held in candidates]
-    # The first of equals wins: the order of the grid is the user's.
+    # The first of equals wins, because the user chose the order of the grid.
     chosen = max(range(len(candidates)), key=lambda row: validation[row])
     experiment, stages, finished, held = candidates[chosen]
     predictions = predict(experiment, stages, finished, split.test, split)
@@ -161,7 +161,7 @@ def _fold(task: _Task) -> tuple[str, float]:
         "chosen": chosen,
         "validation": validation,
     }
-    # Where a protocol validates on its test part, a temperature fitted there would be fitted on what it is judged by.
+    # If a protocol validates on its test part, a temperature would be fitted on the data that measures it.
     if held and not set(held.ids) & set(split.test):
         note |= kind.calibrate(held)
     sealed.write(folds / f"{split.name}.json", note)

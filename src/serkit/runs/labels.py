@@ -1,4 +1,4 @@
-"""The classes of a stage's targets, and what is wrong with its labels."""
+"""The classes of a stage's targets, and problems of its labels."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from serkit.systems.schema import Stage, System
 def classes_of(
     stage: Stage, system: System, utterances: Sequence[Utterance]
 ) -> tuple[dict[str, list[str]], list[Flag]]:
-    """Return the classes of each target a stage learns, none of a number, and a flag for each that no utterance has.
+    """Return the classes of each target of a stage, None for numbers, and a flag for each target without labels.
 
     Raises:
-        UserError: a target has a single class, or labels that the stage's method cannot learn.
+        UserError: a target has only one class, or labels that the stage's method cannot learn.
     """
     data = system.stage_data(stage)
     classes: dict[str, list[str]] = {}
@@ -42,10 +42,10 @@ def classes_of(
 def shared_classes(
     system: System, utterances: Sequence[Utterance], corpora: Sequence[str]
 ) -> tuple[set[str], list[Flag]]:
-    """Return the classes of the scored target that each of some corpora has, and a flag if that leaves any out.
+    """Return the classes of the scored target that all given corpora have, and a flag if others are left out.
 
     Raises:
-        UserError: fewer than two are left.
+        UserError: fewer than two classes are left.
     """
     data = system.stage_data(system.deployed)
     found: dict[str, set[str]] = {name: set() for name in corpora}
@@ -55,7 +55,7 @@ def shared_classes(
     if len(shared) < 2:
         lists = "; ".join(f"{name}: {', '.join(sorted(classes)) or 'none'}" for name, classes in found.items())
         raise UserError(
-            f"classes of '{data.target[0]}' that every corpus has: {', '.join(shared) or 'none'}; two are needed. "
+            f"classes of '{data.target[0]}' that every corpus has: {', '.join(shared) or 'none'}; two are required. "
             f"Rename some with data.map, or leave a corpus out ({lists})"
         )
     others = sorted(set.union(*found.values()) - shared)
@@ -79,7 +79,7 @@ def contradictions(utterances: Sequence[Utterance], target: str, hashes: Mapping
 
 
 def _check_kind(stage: Stage, target: str, labels: Sequence[str | float]) -> None:
-    """Refuse texts where a stage learns numbers, and numbers where it learns classes; whole ones may be classes."""
+    """Raise UserError for texts if a stage learns numbers, and for fractions if it learns classes."""
     method = stage.method.name
     learns = f"stage '{stage.name}': method '{method}' learns"
     if methods.method_class(method).numbers:
@@ -96,10 +96,10 @@ def _check_kind(stage: Stage, target: str, labels: Sequence[str | float]) -> Non
 
 
 def _classes(stage: Stage, target: str, labels: Sequence[str | float]) -> list[str]:
-    """Return the classes among a target's labels, sorted; none if the stage learns numbers.
+    """Return the sorted classes of a target; None if the stage learns numbers.
 
     Raises:
-        UserError: a single class or number.
+        UserError: all labels are equal.
     """
     found = sorted({str(label) for label in labels})
     if methods.method_class(stage.method.name).numbers:
@@ -109,6 +109,6 @@ def _classes(stage: Stage, target: str, labels: Sequence[str | float]) -> list[s
     if len(found) < 2:
         raise UserError(
             f"stage '{stage.name}': only one class of '{target}' is left ({', '.join(found) or 'none'}); "
-            "a classifier needs two. Look at the labels, data.map and data.classes"
+            "a classifier requires two. Check the labels, data.map and data.classes"
         )
     return found

@@ -1,4 +1,4 @@
-"""The model card of a bundle: what it is for, what it is made of, how good it is, and what it is not."""
+"""The model card of a bundle: purpose, training material, scores and limits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from serkit.writing import markdown_table
 _USE = """\
 ## Intended use
 
-To estimate which emotion a voice displays: research, teaching, comparison of methods, and prototypes in
-which a person looks at the result and nothing depends on it.
+To estimate which emotion a voice displays, for research, teaching, comparison of methods, and prototypes in which a
+person checks the result and nothing depends on it.
 
 **Not for decisions about people.** Not for hiring, work, school, credit, insurance, health, police, borders
 or courts, and not for watching anyone without their knowledge and consent. In the European Union the
@@ -25,14 +25,14 @@ recognition of emotions at work and in education is prohibited with few exceptio
 
 ## Limits
 
-- It recognises emotion that is *displayed* in a voice. What somebody feels cannot be read from it."""
+- It recognizes emotion that is *displayed* in a voice. It does not reveal what a person feels."""
 
 _PERSONAL = """\
 ## Personal data
 
-The bundle holds no recording, no text and no name of a speaker. Of each training recording it keeps the
-first 16 digits of a hash of the sound, so that nobody tests it on what it was trained on by mistake; the
-sound cannot be made from that. Recordings given to it are neither kept nor sent anywhere."""
+The bundle holds no recording, no text and no name of a speaker. Of each training recording it keeps the first 16 digits
+of a hash of the sound, so that nobody tests it on its training material by mistake; the sound cannot be recovered from
+the hash. Recordings that it recognizes are neither stored nor sent anywhere."""
 
 
 def card(
@@ -44,13 +44,13 @@ def card(
     """Write a model card.
 
     Args:
-        bundle: what `bundle.json` says (`Bundle.model_dump(mode="json")`): `name`, `serkit`, `created`,
-            `labels`, `target`, `inputs`, `windowing`, `trained_on`, `scores`, `licence`, `languages`,
-            `calibration`, `unsure`, `parity` and `size`.
+        bundle: content of `bundle.json` (`Bundle.model_dump(mode="json")`): `name`, `serkit`, `created`, `labels`,
+            `target`, `inputs`, `windowing`, `trained_on`, `scores`, `licence`, `languages`, `calibration`, `unsure`,
+            `parity` and `size`.
         system: the resolved system it was trained by, as a row of `system` in `run.json`: `system` (`name`,
             `title`, `paper`) and `data` (`classes`, `map`, `where`) are used.
         measured: content of `scores.json`; None: no class recalls and no majority class in the card.
-        model_bytes: size of `model.onnx`; None: not said.
+        model_bytes: size of `model.onnx` in bytes; None: not in the card.
 
     Returns:
         Markdown, ending in a line break.
@@ -61,7 +61,7 @@ def card(
             _USE + "\n" + "\n".join(f"- {limit}" for limit in _limits(bundle)),
             _numbers(bundle, system["data"]) if bundle.get("numbers") else _labels(bundle, system["data"]),
             _material(bundle),
-            f"## Licence of the weights\n\n{_plain(bundle['licence'])}",
+            f"## License of the weights\n\n{_plain(bundle['licence'])}",
             _scores(bundle["scores"], measured),
             *_recipe(system["system"]),
             *([] if bundle.get("numbers") else [_calibration(bundle["calibration"]) + _unsure(bundle.get("unsure"))]),
@@ -76,7 +76,7 @@ def _head(bundle: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     title = f" ({about['title']})" if about["title"] else ""
     paper = f", after {about['paper']}" if about["paper"] else ""
     text = (
-        f"Recogniser of {_plain(_learned(bundle))} in speech: system `{about['name']}`{_plain(title)}{paper}, "
+        f"Recognizer of {_plain(_learned(bundle))} in speech: system `{about['name']}`{_plain(title)}{paper}, "
         f"trained and exported with serkit {bundle['serkit']} on {bundle['created']}."
     )
     return f"# {_plain(bundle['name'])}\n\n{text}"
@@ -93,23 +93,23 @@ def _limits(bundle: Mapping[str, Any]) -> list[str]:
     limits = []
     if "acted" in by_style:
         limits.append(
-            f"It has learned from actors ({by_style['acted']}), who display more clearly than people do in "
+            f"It was trained on actors ({by_style['acted']}), who display emotion more clearly than people do in "
             "everyday talk. Expect lower scores on spontaneous speech than those below."
         )
     if "read" in by_style:
-        limits.append(f"It has learned from people who read aloud ({by_style['read']}), not from spontaneous speech.")
+        limits.append(f"It was trained on people who read aloud ({by_style['read']}), not on spontaneous speech.")
     if "generated" in by_style:
-        limits.append(f"It has learned from generated sound ({by_style['generated']}), which is not speech of people.")
+        limits.append(f"It was trained on generated sound ({by_style['generated']}), which is not human speech.")
     if None in by_style:
-        limits.append(f"How natural the speech of {by_style[None]} is, is for its makers to judge.")
+        limits.append(f"The metadata of {by_style[None]} do not describe how natural the speech is.")
     languages = ", ".join(bundle["languages"]) or "unknown"
     limits.append(
         f"Language of the training material: {languages}. Other languages, accents, ages, microphones and "
         "noisy rooms have not been measured."
     )
-    limits.append("The way emotion is shown differs between people and cultures; so will the mistakes.")
+    limits.append("People and cultures show emotion differently, so mistakes differ too.")
     if any(entry["channel"] == "egg" for entry in bundle["inputs"]):
-        limits.append("It listens to an electroglottograph beside the speech and is of no use without one.")
+        limits.append("It requires an electroglottograph signal in addition to the speech.")
     return limits
 
 
@@ -119,9 +119,9 @@ def _labels(bundle: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         for label, other in data["map"].items()
     ]
     if data["classes"] != "all":
-        made.append(f"- of the rest only these were kept: {_codes(data['classes'])}")
+        made.append(f"- only these labels were kept: {_codes(data['classes'])}")
     made += [f"- only utterances with {name} = {_plain(value)}" for name, value in data["where"].items()]
-    how = "How they came about:\n\n" + "\n".join(made) if made else "They are those of the corpora."
+    how = "Changes to the corpora's labels:\n\n" + "\n".join(made) if made else "They are the labels of the corpora."
     return f"## Labels\n\n{_codes(bundle['labels'])}. {how}"
 
 
@@ -129,8 +129,8 @@ def _numbers(bundle: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     rows = [[f"`{n['name']}`", f"{n['low']:.3g}", f"{n['high']:.3g}"] for n in bundle["numbers"]]
     only = [f"Only utterances with {name} = {_plain(value)}." for name, value in data["where"].items()]
     text = (
-        "In the units of the corpora's own labels. What lies outside their range is a guess beyond anything it has "
-        "learned from."
+        "The units are those of the corpora's labels. A value outside their range is an extrapolation beyond "
+        "the training material."
     )
     return "\n\n".join(["## Numbers", text, _table(["number", "lowest label", "highest label"], rows), *only])
 
@@ -141,14 +141,14 @@ def _material(bundle: Mapping[str, Any]) -> str:
     for name in trained["corpora"]:
         facts = corpora.facts(name)
         rows.append([name, facts.title, facts.language or "", facts.licence, facts.citation])
-    table = _table(["corpus", "title", "language", "licence", "citation"], rows)
+    table = _table(["corpus", "title", "language", "license", "citation"], rows)
     count = len(trained["recordings"])
     return f"## Training material\n\n{count} {'recording' if count == 1 else 'recordings'}.\n\n{table}"
 
 
 def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | None) -> str:
     if not scores:
-        return "## Scores\n\nIt has not been measured."
+        return "## Scores\n\nThe model has not been measured."
     lines = []
     for score in scores:
         key, of, target = score["metric"].partition(" of ")
@@ -158,15 +158,14 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
         lines.append([*about, "; ".join(score["flags"]) or "none"])
     parts = [
         "## Scores",
-        "Measured as the protocol says, on utterances that the tested models had not been trained on; what "
-        "leaked nonetheless is in the last column. The model in this bundle was then trained in the same way "
-        "on everything.",
+        "The scores were measured under the protocol, on utterances that the tested models were not trained on; the "
+        "last column lists leaks. The model in this bundle was then trained in the same way on everything.",
         _table(["corpus", "protocol", "metric", "value", "95% interval", "flags"], lines),
     ]
     if measured:
         parts += _measured(measured)
     if measured and measured.get("precision"):
-        parts.append(f"Trained in the precision {_codes(measured['precision'])} of Lightning Fabric.")
+        parts.append(f"Trained with precision {_codes(measured['precision'])} of Lightning Fabric.")
     commands = dict.fromkeys(score["command"] for score in scores if score["command"])
     if commands:
         parts.append("Made by:\n\n```\n" + "\n".join(commands) + "\n```")
@@ -174,7 +173,8 @@ def _scores(scores: Sequence[Mapping[str, Any]], measured: Mapping[str, Any] | N
 
 
 def _measured(measured: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a baseline and a constant answer come to, how the intervals were found, and recalls of classes."""
+    """Yield the scores of a baseline and of a constant answer, the method of the intervals, and the recalls of
+    classes."""
     task = TASKS[measured["task"]]
     names = {"all": "the folds' models", "baseline": "linear baseline `{}`", "constant": "always `{}`"}
     lines = [
@@ -205,7 +205,7 @@ def _recipe(about: Mapping[str, Any]) -> list[str]:
 
 def _calibration(calibration: Mapping[str, Any] | None) -> str:
     if calibration is None:
-        return "## Calibration\n\nThe probabilities were not calibrated: do not read them as frequencies."
+        return "## Calibration\n\nThe probabilities were not calibrated: do not interpret them as frequencies."
     return (
         f"## Calibration\n\nLogits are divided by {calibration['temperature']:.3g} (temperature scaling, fitted "
         f"on: {_plain(calibration['fitted_on'])}). Probabilities are calibrated for speech like the training "
@@ -266,5 +266,5 @@ def _codes(labels: Sequence[str]) -> str:
 
 
 def _plain(text: object) -> str:
-    """Keep text from being read as markup, which Markdown allows in the middle of a line."""
+    """Escape text, so that Markdown does not read it as markup."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")

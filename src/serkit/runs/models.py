@@ -1,4 +1,4 @@
-"""A stage's model: made new, with what stands before it, or loaded from the stage's folder."""
+"""A stage's model with the models of the stages before it, either new or loaded from the stage's folder."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Finished:
     """A trained stage.
 
     Args:
-        stage: its table, with what it inherited filled in.
-        key: hash of all that decides its weights.
-        folder: where weights, history and record lie.
+        stage: its table, including inherited settings.
+        key: hash of everything that decides its weights.
+        folder: folder with weights, history and record.
         model: the trained model, in evaluation mode.
-        classes: class names by target; none where it is a number.
-        shapes: of its own views, without the batch axis.
+        classes: class names by target; None for a number.
+        shapes: shapes of its own views, without the batch axis.
     """
 
     stage: Stage
@@ -47,20 +47,20 @@ class Finished:
 
     @cached_property
     def content(self) -> str:
-        """Hash of the weights. Another machine or number of threads may have trained others under the same key."""
+        """Hash of the weights. Another machine or number of threads may yield other weights for the same key."""
         return sealed.hash_of(self.folder / "weights.safetensors")
 
     def record(self) -> dict[str, np.ndarray]:
-        """Return the training record: by item id, whether each of its training passes was right (passes,).
+        """Return the training record: by item id, whether the prediction of each training pass was right (passes,).
 
-        There is one pass an epoch; an item that an epoch left out (see `serkit.training.loop`) has fewer.
+        There is one pass for each epoch; an item that an epoch leaves out (see `serkit.training.loop`) has fewer.
 
         Raises:
             UserError: the stage was not trained by epochs.
         """
         path = self.folder / "record.safetensors"
         if not path.exists():
-            raise UserError(f"stage '{self.stage.name}' keeps no training record: it is not trained by epochs")
+            raise UserError(f"stage '{self.stage.name}' has no training record, because it is not trained by epochs")
         right = read_weights(path)["right"].numpy()
         ids = read_stage(self.folder)["items"]
         return {name: passes[passes != UNSEEN] == 1 for name, passes in zip(ids, right.T, strict=True)}
@@ -73,7 +73,7 @@ def build_model(
     classes: Mapping[str, Sequence[str]],
     upstream: Mapping[str, Model],
 ) -> Model:
-    """Make a stage's model with new weights: its network, the normalisation of its views, what stands before it."""
+    """Build a stage's model with new weights: its network, the normalization of its views, and the models before it."""
     if stage.network is None:
         raise UserError(f"stage '{stage.name}' has no network")
     _check_names("view", shapes)
@@ -89,14 +89,14 @@ def build_model(
 
 
 def _check_names(kind: str, names: Iterable[str]) -> None:
-    """Refuse names that torch cannot give to a layer, or not once it writes the network down for export."""
+    """Raise UserError for names that torch cannot use for a layer, or cannot export."""
     for name in names:
         if "." in name or keyword.iskeyword(name) or hasattr(nn.ModuleDict(), name):
-            raise UserError(f"'{name}' cannot be the name of a {kind}: it has a dot, or is a word of Python or torch")
+            raise UserError(f"'{name}' cannot be the name of a {kind}: it has a dot, or is reserved in Python or torch")
 
 
 def output_shape(model: Model, inputs: Mapping[str, Shape], what: str) -> Shape:
-    """Return the shape of a model's `features` or `predictions`, found by running it once."""
+    """Return the shape of a model's `features` or `predictions` by running it once."""
     probe = Batch({view: torch.zeros(1, *[length or 64 for length in shape]) for view, shape in inputs.items()})
     if what == "features":
         model = model.headless()
@@ -105,12 +105,12 @@ def output_shape(model: Model, inputs: Mapping[str, Shape], what: str) -> Shape:
 
 
 def assemble(system: System, name: str, classes: int) -> tuple[Model, dict[str, Shape]]:
-    """Make a stage's model with new weights and all that stands before it.
+    """Build a stage's model with new weights and the models of all stages before it.
 
     Args:
-        system: the stage's system.
-        name: of the stage.
-        classes: number of classes of every target that has some.
+        system: system of the stage.
+        name: name of the stage.
+        classes: number of classes of every target with classes.
 
     Returns:
         The model, and the shapes of the feature views it reads.
@@ -135,18 +135,18 @@ def assemble(system: System, name: str, classes: int) -> tuple[Model, dict[str, 
 
 
 def rebuild(folder: Path, system: System) -> Finished:
-    """Load a trained stage with all that stands before it, so that its model needs features only.
+    """Load a trained stage with all stages before it, so that its model requires only features.
 
     Args:
-        folder: of the stage.
-        system: it was trained as a part of.
+        folder: folder of the stage.
+        system: system of the stage.
     """
     if not (folder / "stage.json").exists():
-        raise UserError(f"{folder}: no finished stage in it (stage.json is missing)")
+        raise UserError(f"{folder}: holds no finished stage (stage.json is missing)")
     try:
         described, own = read_stage(folder), read_weights(folder / "weights.safetensors")
     except Damaged as error:
-        raise Damaged(f"{error}; take up the run with --resume, and the stage is trained again") from None
+        raise Damaged(f"{error}; continue the run with --resume to train the stage again") from None
     stage = Stage.model_validate(described["stage"])
     shapes = {view: tuple(shape) for view, shape in described["shapes"].items()}
     before = {view: rebuild(folder.parent / name, system).model for view, name in described["sources"].items()}
@@ -154,7 +154,7 @@ def rebuild(folder: Path, system: System) -> Finished:
         view: model.headless() if system.views[view].output == "features" else model for view, model in before.items()
     }
     model = build_model(system, stage, shapes, described["classes"], before)
-    # The file holds the networks trained along; frozen ones have brought their own weights.
+    # The file holds the networks that were trained together; frozen networks have their own weights.
     missing, unexpected = model.load_state_dict(own, strict=False)
     if unexpected or [name for name in missing if not name.startswith(_frozen(system, stage))]:
         raise UserError(f"{folder / 'weights.safetensors'}: does not fit the stage's network")
@@ -163,10 +163,10 @@ def rebuild(folder: Path, system: System) -> Finished:
 
 
 def read_stage(folder: Path) -> dict[str, Any]:
-    """Return the content of a finished stage's `stage.json`, after a look whether the weights are still its own.
+    """Return the content of a finished stage's `stage.json`, and check that the weights belong to it.
 
     Raises:
-        Damaged: it, or the weights.
+        Damaged: the file or the weights are damaged.
     """
     described = sealed.read(folder / "stage.json")
     sealed.check(folder / "weights.safetensors", described.get("content"))
@@ -174,7 +174,7 @@ def read_stage(folder: Path) -> dict[str, Any]:
 
 
 def _frozen(system: System, stage: Stage) -> tuple[str, ...]:
-    """Return how the names of weights begin that belong to frozen stages before a rebuilt one."""
+    """Return the prefixes of the weights that belong to frozen stages before a rebuilt stage."""
     found: list[str] = []
     for view in stage.inputs:
         table = system.views[view]
@@ -185,7 +185,7 @@ def _frozen(system: System, stage: Stage) -> tuple[str, ...]:
 
 
 def leaves(system: System, stage: Stage) -> list[str]:
-    """Return the feature views a rebuilt stage reads, its own and those of the stages before it."""
+    """Return the feature views that a rebuilt stage reads, including those of the stages before it."""
     found: list[str] = []
     for view in stage.inputs:
         source = system.views[view].stage
@@ -194,7 +194,7 @@ def leaves(system: System, stage: Stage) -> list[str]:
 
 
 def resolve(system: System, name: str) -> Stage:
-    """Return a stage of a system; view and network it does not name are those of the stage it starts from."""
+    """Return a stage of a system; a missing view or network is that of the stage it starts from."""
     stage = next(stage for stage in system.stages if stage.name == name)
     if stage.start_from not in [other.name for other in system.stages]:
         return stage
@@ -208,7 +208,7 @@ def resolve(system: System, name: str) -> Stage:
 
 
 def learned_from(place: str) -> set[str] | None:
-    """Return the hashes, cut to 16 digits, of what a run's or bundle's weights were trained on; None: not known."""
+    """Return the hashes of the training material of a run's or bundle's weights, cut to 16 digits; None: unknown."""
     for name, read in (("final.json", lambda found: found["recordings"]), ("bundle.json", _of_bundle)):
         path = Path(place) / name
         if path.exists():
@@ -225,7 +225,7 @@ def weights_file(place: str) -> Path:
     """Return the weights of a run, stage or bundle folder.
 
     Raises:
-        UserError: there is no such folder, no weights in it, or they are not what was written there.
+        UserError: the folder does not exist, or its weights are missing or damaged.
     """
     folder = Path(place)
     final = folder / "final.json"
@@ -233,7 +233,7 @@ def weights_file(place: str) -> Path:
         folder = folder / sealed.read(final)["stage"]
     path = folder / "weights.safetensors"
     if not path.exists():
-        raise UserError(f"start_from = '{place}': no earlier stage of this name, and no weights.safetensors there")
+        raise UserError(f"start_from = '{place}' is neither an earlier stage nor a folder with weights.safetensors")
     if (folder / "bundle.json").exists():
         Bundle.load(folder)
     elif (folder / "stage.json").exists():

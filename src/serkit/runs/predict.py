@@ -1,4 +1,4 @@
-"""Predicting scored utterances with a finished stage."""
+"""Predict scored utterances with a finished stage."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from serkit.runs.stages import Stages
 
 
 def task_of(experiment: Experiment) -> Task[Any]:
-    """Return what an experiment scores."""
+    """Return the task that an experiment scores."""
     return Numbers(experiment.numbers) if experiment.numbers else Classes(experiment.target, experiment.labels)
 
 
 def predict(experiment: Experiment, stages: Stages, finished: Finished, ids: Sequence[str], split: Split) -> Any:
-    """Return `Predictions` or `NumberPredictions` of some scored utterances.
+    """Return the predictions for some scored utterances.
 
     Args:
-        experiment: whose they are.
-        stages: of the fold.
-        finished: the stage that answers.
-        ids: of the utterances.
+        experiment: experiment with the utterances.
+        stages: stages of the fold.
+        finished: stage that predicts.
+        ids: ids of the utterances.
         split: the fold.
     """
     by_id = {utterance.id: utterance for utterance in experiment.scored}

@@ -1,4 +1,4 @@
-"""Repeating a protocol card: the same recordings, folds and seeds are trained again, and every score compared."""
+"""Repetition of a protocol card: train the same recordings, folds and seeds again, and compare every score."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from serkit.runs.experiment import Experiment
 from serkit.runs.request import Request
 from serkit.runs.runner import folds_hash, run, versions
 
-#: What has to be known of a run to make it again.
+#: Keys of a run that its repetition requires.
 _NEEDED = ("system", "protocol", "content", "material", "also", "splits", "seed", "threads", "versions")
 
-#: How many of the recordings that differ are named.
+#: Maximum number of differing recordings in a message.
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """What came out.
+    """The result of a repetition.
 
     Args:
-        scores: of the repetition, as in `scores.json`.
-        compared: how many values were compared.
-        differences: where they differ: name of the value, that of the card, that of the repetition.
+        scores: scores of the repetition, as in `scores.json`.
+        compared: number of compared values.
+        differences: for each differing value its name, the card's value, and the repetition's value.
     """
 
     scores: Mapping[str, Any]
@@ -48,23 +48,23 @@ def repeat(
     jobs: int = 0,
     report: Callable[[str], None] = lambda line: None,
 ) -> Repetition:
-    """Train and score again what a card describes, or go on where that was interrupted.
+    """Train and score a card's run again, or resume an interrupted repetition.
 
     Args:
-        path: of the card.
-        corpora: those that it is scored on.
-        folder: of the new run.
-        also: corpora that it only learns from.
-        jobs: folds trained at the same time; 0: as many as there are cores.
-        report: receives a line for each step done.
+        path: path of the card.
+        corpora: scored corpora.
+        folder: folder of the new run.
+        also: corpora used for training only.
+        jobs: number of folds trained at the same time; 0: the number of cores.
+        report: called with a line after each step.
 
     Raises:
-        UserError: no card, or one that is not whole; other corpora or recordings than the card's; a finished run in
-            `folder`, which would be compared without being trained.
+        UserError: the card is missing or incomplete, corpora or recordings differ from the card's, or `folder` holds a
+            finished run, which would be compared without training.
     """
     card = Card.load(path)
     if missing := [key for key in _NEEDED if not isinstance(card.run, dict) or key not in card.run]:
-        raise UserError(f"{path}: run.{missing[0]} is missing, without which it cannot be repeated")
+        raise UserError(f"{path}: run.{missing[0]} is missing; the card cannot be repeated without it")
     name = card.run["protocol"]["name"]
     for option, given, wanted in (("--corpus", corpora, card.run["content"]), ("--also", also, card.run["also"])):
         if {corpus.name for corpus in given} != set(wanted):
@@ -73,14 +73,14 @@ def repeat(
                 f"{path}: the card's corpora are {', '.join(wanted) or 'none'} ({option}); received {received}"
             )
     if (folder / "scores.json").exists():
-        raise UserError(f"{folder}: holds a finished run; a card is repeated in a new folder")
+        raise UserError(f"{folder}: holds a finished run; choose a new folder for the repetition")
     try:
         protocol, systems = card.protocol(path.parent), card.systems
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise UserError(
-            f"{path}: a system or protocol that this serkit does not know: {where}: {problem['msg']}"
+            f"{path}: this serkit does not support its system or protocol: {where}: {problem['msg']}"
         ) from None
     request = Request(
         systems,
@@ -98,7 +98,7 @@ def repeat(
     _check_content(path, card, experiment)
     parts = splits(protocol, experiment.scored, experiment.target, request.seed, name)
     if folds_hash(parts) != card.run["splits"]:
-        raise UserError(f"{path}: its protocol does not give the same folds here; look at the versions in the card")
+        raise UserError(f"{path}: its protocol yields other folds here; compare the versions in the card")
     for library, here in versions().items():
         if card.run["versions"].get(library, here) != here:
             report(f"{library} {here} here, {card.run['versions'][library]} in the card")
@@ -108,23 +108,25 @@ def repeat(
 
 
 def _check_content(path: Path, card: Card, experiment: Experiment) -> None:
-    """Refuse other recordings, and say which differ."""
+    """Raise UserError if recordings differ from the card's, with their names."""
     content = {corpus: experiment.content(corpus) for corpus in card.run["content"]}
     if content == card.run["content"] and experiment.material == card.run["material"]:
         return
     if not card.recordings:
         changed = ", ".join(name for name in content if content[name] != card.run["content"][name])
-        raise UserError(f"{path}: other recordings or labels than the card's ({changed or 'of those not scored'})")
+        raise UserError(
+            f"{path}: recordings or labels differ from the card's ({changed or 'only those that are not scored'})"
+        )
     found = list(_changes(card.recordings, experiment.recordings))
     named = "; ".join(f"{id}: {what}" for id, what in found[:_SHOWN]) + ("; ..." if len(found) > _SHOWN else "")
     raise UserError(f"{path}: {len(found)} of the card's {len(card.recordings)} recordings differ here: {named}")
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield id and kind of change of each recording that is not as it was."""
+    """Yield id and kind of change of each recording that differs."""
     for id in sorted({*before, *now}):
         if id not in now:
-            yield id, "missing, or cannot be read"
+            yield id, "missing or unreadable"
         elif id not in before:
             yield id, "not in the card"
         elif before[id] != now[id]:
@@ -133,9 +135,9 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tupl
 
 
 def _pairs(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield dotted name and both values of every score of the card; what the repetition lacks is None there.
+    """Yield dotted name and both values of every score of the card; a score that the repetition lacks is None.
 
-    Older cards hold fewer scores than are computed today: what they do not say cannot differ from them.
+    Older cards hold fewer scores; only the scores in the card are compared.
     """
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in before:

@@ -1,4 +1,4 @@
-"""What a run is asked to do, and the experiment that it makes of a system."""
+"""The request for a run, and the experiment that it prepares from a system."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from serkit.systems.schema import System
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is asked to do.
+    """The request for a run.
 
     Args:
         system: name of a system or path of its TOML file; or the resolved rows of a sweep's grid.
-        corpora: what it learns from and is scored on.
+        corpora: corpora for training and scoring.
         protocol: name of a protocol.
         sets: `key=value` overrides.
-        sweep: `key=a,b,...` grids; in each fold the row with the best validation UAR, or mean CCC, is taken.
-        seed: of the first repeat.
-        final: whether a last model is trained on everything.
-        jobs: folds trained at the same time; 0: as many as there are cores.
-        threads: threads of each; 0 shares the cores among the jobs.
-        accelerator: handed to Lightning Fabric.
-        command: the command line that asked for it; kept with the scores.
-        protocols: definitions by name, besides the standard ones and the system's own.
-        baseline: whether the linear baseline is trained on the same folds, to be shown beside the scores.
-        also: corpora that stages may learn from (`data.corpora`), and that are not scored.
-        store: where features are kept.
+        sweep: `key=a,b,...` grids; each fold uses the row with the best validation UAR, or mean CCC.
+        seed: seed of the first repeat.
+        final: whether a final model is trained on everything.
+        jobs: number of folds trained at the same time; 0: the number of cores.
+        threads: number of threads of each fold; 0: the cores are shared among the jobs.
+        accelerator: accelerator for Lightning Fabric.
+        command: command line of the request; stored with the scores.
+        protocols: definitions by name, in addition to the standard ones and the system's own.
+        baseline: whether the linear baseline is trained on the same folds and shown next to the scores.
+        also: corpora that stages may learn from (`data.corpora`) but that are not scored.
+        store: store of features.
     """
 
     system: str | Path | Sequence[System]
@@ -59,26 +59,25 @@ class Request:
     store: Store = field(default_factory=Store)
 
     def systems(self) -> list[System]:
-        """Return the systems of the sweep's grid, in the order of its keys; one without a sweep.
+        """Return the systems of the sweep's grid, in the order of its keys; one system without a sweep.
 
         Raises:
-            UserError: no such system, or keys or values that it cannot have.
+            UserError: the system does not exist, or does not accept the keys or values.
         """
         if not isinstance(self.system, str | Path):
             return list(self.system)
         choices = parse_sweep(self.sweep)
         for key in choices:
             if key.partition(".")[0] == "protocols":
-                raise UserError(f"--sweep {key}: a sweep cannot change a protocol, since its rows share the folds")
+                raise UserError(f"--sweep {key}: a sweep cannot change a protocol, because its rows share the folds")
         return [systems.load(self.system, [*self.sets, *overrides(point)]) for point in grid(choices)]
 
     def prepare(self, system: System) -> Experiment:
         """Select the utterances of every stage of a system, and read every recording once.
 
         Raises:
-            UserError: unknown protocol; a stage without utterances or with a single class; two corpora of one
-                name; a corpus that a stage asks for and that is not given; no readable recording; a channel that
-                utterances do not have.
+            UserError: the protocol is unknown, a stage has no utterances or only one class, two corpora have the same
+                name, a stage's corpus is not given, no recording is readable, or utterances lack a channel.
         """
         protocol = self._protocol(system)
         sources = {
@@ -129,14 +128,14 @@ class Request:
         tables = [system.stage_data(stage) for stage in system.stages]
         cuts_items = protocols[self.protocol].unit == "item"
         if cuts_items and any((table.items, table.copies) != (tables[0].items, tables[0].copies) for table in tables):
-            # Otherwise an earlier stage could learn from what is another stage's test item.
+            # Otherwise, an earlier stage could learn from another stage's test items.
             raise UserError(
-                f"protocol '{self.protocol}' cuts items: every stage needs the same data.items and data.copies"
+                f"protocol '{self.protocol}' splits items: every stage requires the same data.items and data.copies"
             )
         return protocols[self.protocol]
 
     def _read(self, system: System, sources: Mapping[str, Sequence[Corpus]]) -> selection.Recordings:
-        """Read the corpora that any stage learns from."""
+        """Read the corpora that stages learn from."""
         given = [*self.corpora, *self.also]
         names = [corpus.name for corpus in given]
         if len(set(names)) < len(names):
@@ -146,7 +145,7 @@ class Request:
         return selection.read(needed, channels, self.store)
 
     def _scored(self, system: System, utterances: Sequence[Utterance]) -> list[Utterance]:
-        """Return the deployed stage's utterances that the scores are about: those of `corpora` with the target."""
+        """Return the scored utterances: those of the deployed stage in `corpora` with the target."""
         names = {corpus.name for corpus in self.corpora}
         target = system.stage_data(system.deployed).target[0]
         return [u for u in utterances if u.corpus in names and items.label(u, target) is not None]

@@ -1,15 +1,15 @@
-"""Runs: a system under a protocol on corpora, as a folder that can be interrupted and taken up again.
+"""Runs: a system under a protocol on corpora, in a folder from which an interrupted run resumes.
 
-run.json          what was asked for, and on which machine
-splits.json       who was in which part
+run.json          the request, and the machine
+splits.json       the parts of each fold
 stages/           trained stages, each under its key
 folds/            predictions of each finished fold
-predictions.csv   all of them
+predictions.csv   predictions of all folds
 baseline/         the same for the linear baseline on the same folds
 scores.json       the scores, with their intervals and flags
-card.json         all that the scores depend on, and the scores: to be kept, and repeated by `serkit evaluate`
-final.json        the stage trained on everything, which `serkit export` ships
-report.html       all of it to look at
+card.json         the scores and everything they depend on; `serkit evaluate` repeats it
+final.json        the stage trained on everything, for `serkit export`
+report.html       the results as a page
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ from serkit.runs.stages import Stages
 from serkit.systems.schema import Data, System
 from serkit.training.precision import FLOAT32, automatic
 
-#: Whose versions may change the numbers.
+#: Libraries whose versions may change the numbers.
 _LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
 
-#: What may differ when a run is taken up again: where things lie and what they run on.
+#: Keys that may differ when a run is resumed: paths and machine.
 _MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
 
 
@@ -65,29 +65,29 @@ def run(
     stages: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Train and score a system, or go on where an interrupted run stopped.
+    """Train and score a system, or resume an interrupted run.
 
     Args:
-        request: what to do.
+        request: request for the run.
         folder: the run's folder.
-        resume: whether an existing folder may be taken up.
-        stages: where stages lie; runs that share it train a common stage once. None: in the run's folder.
-        report: receives a line for each step done.
+        resume: whether an existing folder may be continued.
+        stages: folder of stages; runs that share it train a common stage once. None: in the run's folder.
+        report: called with a line after each step.
 
     Returns:
         The scores, as in `scores.json`.
 
     Raises:
-        UserError: the folder holds another run, or the request cannot be met.
+        UserError: the folder holds another run, or the request cannot be fulfilled.
     """
     if (folder / "run.json").exists() and not resume:
-        raise UserError(f"{folder}: holds a run already; take it up with --resume, or choose another --out")
+        raise UserError(f"{folder}: already holds a run; continue it with --resume, or choose another --out")
     grid = request.systems()
     experiments = _prepare_all(request, grid, report)
     first = experiments[0]
     parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
     if len(grid) > 1 and not all(split.validation for split in parts):
-        raise UserError("a sweep is chosen on the validation part, but the protocol has none; set its validation share")
+        raise UserError("a sweep requires a validation part, but the protocol has none; set its validation share")
     for experiment in experiments:
         check(experiment.system, parts, len(experiment.labels), request.accelerator)
     if any(stage.trainer.precision == "auto" for experiment in experiments for stage in experiment.system.stages):
@@ -120,7 +120,7 @@ def run(
 
 
 def _prepare_all(request: Request, grid: Sequence[System], report: Callable[[str], None]) -> list[Experiment]:
-    """Prepare each row of the grid; all have to score the same."""
+    """Prepare each row of the grid; all rows must score the same utterances and classes."""
     experiments = [request.prepare(system) for system in grid]
     first = experiments[0]
     if any((e.scored, e.labels, e.numbers) != (first.scored, first.labels, first.numbers) for e in experiments):
@@ -144,7 +144,7 @@ def _score_baseline(request: Request, experiment: Experiment, folds: Folds, fold
 
 
 def _baseline(experiment: Experiment) -> System:
-    """Return the linear baseline for what an experiment scores: same target, classes and utterances."""
+    """Return the linear baseline of an experiment, with the same target, classes and utterances."""
     data = experiment.system.stage_data(experiment.system.deployed)
     task = task_of(experiment)
     same: dict[str, Any] = {"target": list(task.targets), "classes": data.classes, "map": data.map}
@@ -162,7 +162,7 @@ def _train_final(
     predictions: Any,
     threads: int,
 ) -> None:
-    """Train on everything with the configuration that did best on the folds' validation parts."""
+    """Train on everything with the configuration that scored best on the folds' validation parts."""
     torch.set_num_threads(threads)
     notes = [read_json(path) for path in sorted((folder / "folds").glob("*.json"))]
     row = int(np.mean([note["validation"] for note in notes], axis=0).argmax())
@@ -214,20 +214,20 @@ def _score(
 
 
 def _learned(experiment: Experiment, parts: Sequence[Split]) -> dict[str, Sequence[Utterance]]:
-    """Return what the scored stage learns from in each fold, by the fold's name."""
+    """Return the scored stage's training utterances by fold name."""
     return {split.name: experiment.parts(experiment.system.deployed, split)[0] for split in parts}
 
 
 def _precisions(shared: Path, notes: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the precisions that the folds' stages were trained in; several if a run went on on another machine."""
+    """Return the precisions of the folds' stages; several if a run was resumed on another machine."""
     names = {name for note in notes for name in note["stages"].values()}
     described = [read_json(shared / name / "stage.json") for name in sorted(names)]
-    # Stages of older runs do not say; they were trained as their trainer says.
+    # Stages of older runs have no entry; their trainer names the precision.
     return sorted({stage.get("precision", stage["stage"]["trainer"]["precision"]) for stage in described})
 
 
 def _chosen_on(system: System, configurations: int) -> str:
-    """Say by what the row of a sweep was chosen, and the epoch of each stage that does not keep its last."""
+    """Return how the row of a sweep, and the epoch of each stage that does not keep its last, were chosen."""
     rules = [f"{s.name} by {s.trainer.select}" for s in system.stages if s.trainer.select != "last"]
     found = ["validation part of each fold"] if configurations > 1 else []
     found += [f"epochs on a validation part: {', '.join(rules)}"] if rules else []
@@ -235,7 +235,7 @@ def _chosen_on(system: System, configurations: int) -> str:
 
 
 def _inherited(experiment: Experiment) -> list[Flag]:
-    """Return flags of stages that start from weights trained elsewhere, perhaps on what is scored here."""
+    """Return flags of stages that start from weights trained elsewhere, perhaps on scored recordings."""
     found = []
     scored = {experiment.hash_of(utterance)[:16] for utterance in experiment.scored}
     for name, place in _origins(experiment.system).items():
@@ -253,24 +253,24 @@ def _inherited(experiment: Experiment) -> list[Flag]:
 
 
 def _origins(system: System) -> dict[str, str]:
-    """Return, by stage, the folder of weights that it starts from; not those that start from an earlier stage."""
+    """Return, by stage, the folder of its first weights, without the stages that start from an earlier stage."""
     names = [stage.name for stage in system.stages]
     return {s.name: s.start_from for s in system.stages if s.start_from and s.start_from not in names}
 
 
 def _of_all_stages(experiment: Experiment, split: Split) -> Split:
-    """Return a split whose training part is all that any stage learns from."""
+    """Return a split whose training part is everything that stages learn from."""
     learned = {utterance.id for stage in experiment.system.stages for utterance in experiment.parts(stage, split)[0]}
     return dataclasses.replace(split, train=tuple(sorted(learned)))
 
 
 def folds_hash(parts: Sequence[Split]) -> str:
-    """Hash the folds: who is in which part of each."""
+    """Hash the parts of all folds."""
     return digest([asdict(split) for split in parts])
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what may change the numbers."""
+    """Return the versions of libraries that may change the numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
 
 
@@ -282,10 +282,10 @@ def _begin(
     parts: Sequence[Split],
     threads: int,
 ) -> int:
-    """Write what was asked for; refuse to go on with something else.
+    """Write the request, or compare it with that of the resumed run.
 
     Returns:
-        Threads of each fold: those the run was begun with, since their number decides the last bits.
+        Number of threads of each fold. A resumed run keeps its number, which affects the last bits of the results.
     """
     experiment = experiments[0]
     description = {
@@ -309,7 +309,7 @@ def _begin(
     path = folder / "run.json"
     if path.exists():
         old = read_json(path)
-        # Through the schema, which fills in what was not there yet when the run was made.
+        # Through the schema, which fills in settings that are newer than the run.
         old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
         name = old["protocol"].pop("name")
         old["protocol"] = {"name": name, **Protocol.model_validate(old["protocol"]).model_dump(mode="json")}

@@ -1,4 +1,4 @@
-"""JSON records of a run that carry a checksum: what a disk has damaged is noticed when the record is read."""
+"""JSON records of a run with a checksum, which reveals damage when a record is read."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _KEY = "checksum"
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a record, whole or not at all."""
+    """Write a record completely or not at all."""
     written = json.loads(json.dumps(content))
     write_json(path, {**written, _KEY: digest(written)})
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a record; one of before there were checksums has none to compare.
+    """Read a record; records older than checksums are not compared.
 
     Raises:
-        Damaged: it is not there, no JSON, or not as it was written.
+        Damaged: the file is missing, is not JSON, or has changed.
     """
     try:
         content = read_json(path)
@@ -43,7 +43,7 @@ def hash_of(path: Path) -> str:
     """Hash a file that a record names: 32 hexadecimal digits.
 
     Raises:
-        Damaged: it is not there.
+        Damaged: the file is missing.
     """
     try:
         return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
@@ -52,10 +52,10 @@ def hash_of(path: Path) -> str:
 
 
 def check(path: Path, hashed: str | None) -> None:
-    """Compare a file with its hash in a record; None: the record is older than such hashes.
+    """Compare a file with its hash in a record; None: the record is older than hashes.
 
     Raises:
-        Damaged: it is not there, or another.
+        Damaged: the file is missing or has changed.
     """
     found = hash_of(path)
     if found != (hashed or found):

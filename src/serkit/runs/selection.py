@@ -1,4 +1,4 @@
-"""Which utterances each stage learns from, of those that can be read."""
+"""Selection of the readable utterances that each stage learns from."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from serkit.systems.schema import Data, Stage, System
 
 @dataclass(frozen=True)
 class Recordings:
-    """What can be read of some corpora.
+    """The readable content of corpora.
 
     Args:
-        utterances: those whose recordings can be read and hold their interval and channels.
-        hashes: content hash by path.
-        skipped: the reason for each recording, by path, and each utterance, by id, that is left out.
+        utterances: utterances whose recordings are readable and hold their interval and channels.
+        hashes: content hashes by path.
+        skipped: reason for each recording, by path, and each utterance, by id, that is left out.
     """
 
     utterances: Sequence[Utterance]
@@ -34,15 +34,15 @@ class Recordings:
 
 
 def read(corpora: Sequence[Corpus], channels: Collection[str], store: Store) -> Recordings:
-    """Hash every recording of some corpora, and leave out what cannot be read.
+    """Hash every recording of corpora, and leave out unreadable ones.
 
     Args:
-        corpora: whose recordings.
-        channels: further channels that are needed of the utterances that have them.
-        store: remembers the hashes.
+        corpora: corpora with the recordings.
+        channels: further channels that are read if an utterance has them.
+        store: store of the hashes.
 
     Raises:
-        UserError: nothing can be read.
+        UserError: no recording is readable.
     """
     utterances = [utterance for corpus in corpora for utterance in corpus.utterances]
 
@@ -64,7 +64,7 @@ def read(corpora: Sequence[Corpus], channels: Collection[str], store: Store) -> 
 
 
 def sources(stage: Stage, data: Data, corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
-    """Return the corpora a stage learns from."""
+    """Return the corpora that a stage learns from."""
     if data.corpora == "scored":
         return list(corpora)
     given = {corpus.name: corpus for corpus in (*corpora, *also)}
@@ -82,13 +82,13 @@ def sources(stage: Stage, data: Data, corpora: Sequence[Corpus], also: Sequence[
 def choose(
     system: System, stage: Stage, utterances: Sequence[Utterance], corpora: Sequence[Corpus], shared: set[str] | None
 ) -> list[Utterance]:
-    """Return the utterances a stage learns from.
+    """Return the utterances that a stage learns from.
 
     Args:
-        system: whose data table applies.
-        stage: of the system.
-        utterances: that can be read.
-        corpora: that the stage learns from.
+        system: system with the data table.
+        stage: stage of the system.
+        utterances: readable utterances.
+        corpora: corpora that the stage learns from.
         shared: the classes of the scored target that all scored corpora have; None: all classes.
     """
     data = system.stage_data(stage)
@@ -101,7 +101,7 @@ def choose(
 
 
 def labelled(utterances: Sequence[Utterance], data: Data) -> list[Utterance]:
-    """Return what a data table chooses, with its labels."""
+    """Return the utterances that a data table selects, with its labels."""
     if data.labels == "any":
         return items.select_any(utterances, data.target, data.classes, data.map, data.where)
     return items.select(utterances, data.target[0], data.classes, data.map, data.where)
@@ -114,7 +114,7 @@ def pool(utterances: Sequence[Utterance], data: Data) -> dict[str, Item]:
 
 
 def settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance]]) -> tuple[System, list[Flag]]:
-    """Turn views whose channel not all utterances have to the speech if they may fall back, and say so."""
+    """Let views fall back to the speech if they may, when utterances lack their channel; return flags."""
     views, flags = dict(system.views), []
     for name, view in system.views.items():
         readers = [stage.name for stage in system.stages if name in leaves(system, resolve(system, stage.name))]
@@ -127,7 +127,7 @@ def settle_channels(system: System, utterances: Mapping[str, Sequence[Utterance]
             there = ", ".join(["speech", *heard[missing[0]].channels])
             raise UserError(
                 f"view '{name}': {lack} (first: '{missing[0]}', which has: {there}). Name corpora that "
-                "have it, or let the view read the speech instead, which is flagged: "
+                "have it, or let the view read the speech instead, with a flag: "
                 f"--set views.{name}.fallback=speech"
             )
         views[name] = view.model_copy(update={"channel": None, "fallback": None})

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of a system's stages, without data."""
+"""Numbers of parameters and multiply-adds of a system's stages, without data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def sizes(system: System, classes: int = 7) -> dict[str, dict[str, int]]:
     """Count each stage's own parameters, and the multiply-adds from its features to its outputs.
 
     Args:
-        system: what to count.
+        system: system to be counted.
         classes: number of classes of every target.
 
     Returns:
@@ -23,7 +23,8 @@ def sizes(system: System, classes: int = 7) -> dict[str, dict[str, int]]:
 def size(system: System, name: str, classes: int = 7, whole: bool = False) -> dict[str, int]:
     """Count one stage's `parameters` and `macs`, by the rules of `sizes`.
 
-    `whole` counts the parameters of the networks it reads too, as the multiply-adds always do: what is shipped.
+    With `whole`, the parameters include those of the networks that the stage reads, as the multiply-adds always do.
+    This is the shipped size.
     """
     model, inputs = assemble(system, name, classes)
     target = system.stage_data(resolve(system, name)).target[0]

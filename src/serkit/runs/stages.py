@@ -1,4 +1,4 @@
-"""The stages of one split: trained in order, or taken up where an earlier run has left them."""
+"""The stages of one split, trained in order or loaded from an earlier run."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from serkit.training import checkpoint, loop
 from serkit.training.batches import ItemData, numbers
 from serkit.training.checkpoint import Progress
 
-#: What decides nothing about the weights.
+#: Settings that do not affect the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}
 
-#: Time between two looks whether another process has trained a stage, in s. SQLite's own waiting would not be
-#: interrupted by Ctrl-C.
+#: Time between two checks whether another process has trained a stage, in s. Ctrl-C could not interrupt SQLite's own
+#: waiting.
 _LOOK = 0.5
 
 
@@ -46,12 +46,12 @@ class Stages:
 
     Args:
         experiment: system, utterances and store.
-        split: which utterances are for what.
-        folder: where stages lie, each under its key; several runs may share it.
-        seed: of the training.
-        jobs: threads that compute features.
-        accelerator: handed to Lightning Fabric.
-        finished: those that are trained, by name.
+        split: parts of the utterances.
+        folder: folder of stages, each under its key; several runs may share it.
+        seed: seed of the training.
+        jobs: number of threads that compute features.
+        accelerator: accelerator for Lightning Fabric.
+        finished: trained stages by name.
     """
 
     experiment: Experiment
@@ -63,19 +63,19 @@ class Stages:
     finished: dict[str, Finished] = field(default_factory=dict)
 
     def train(self) -> Finished:
-        """Train all stages, or take up those that are there; returns the deployed one."""
+        """Train all stages, or load those that exist; return the deployed stage."""
         for stage in self.experiment.system.stages:
             self.finished[stage.name] = self._train(stage)
         return self.finished[self.experiment.system.deployed.name]
 
     def begin(self, name: str) -> tuple[Method, Context]:
-        """Return a stage's method, and its context: the items it learns from, and the stages finished so far.
+        """Return a stage's method, and its context: its training items, and the stages finished so far.
 
         Args:
-            name: of the stage; those before it are finished.
+            name: name of the stage; all stages before it are finished.
 
         Raises:
-            UserError: nothing is left to train on.
+            UserError: no utterance or item is left to train on.
         """
         stage = resolve(self.experiment.system, name)
         learned, validated = self.experiment.parts(stage, self.split)
@@ -135,7 +135,7 @@ class Stages:
     def _cut(
         self, stage: Stage, learned: Sequence[Utterance], validated: Sequence[Utterance]
     ) -> tuple[list[Item], list[Item]]:
-        """Return the items a stage can train on, with copies, and those it is validated on."""
+        """Return the training items of a stage, with copies, and its validation items."""
         table = self._data(stage)
         pieces, held = (
             [item for utterance in part for item in self.experiment.cut(utterance, table.items.windowing)]
@@ -145,11 +145,11 @@ class Stages:
             pieces = replaced(pieces, swap.name, swap.corpora, swap.share, self.seed)
             if swap.validation:
                 held = replaced(held, swap.name, swap.corpora, swap.share, self.seed)
-        # Where a protocol cuts items, their copies stand among them.
+        # If a protocol splits items, they include their copies.
         return copies(pieces, () if self.experiment.pieces else table.copies, self.seed), held
 
     def _fit(self, finished: Finished, method: Method, context: Context) -> None:
-        """Train a stage whose model is new, and save it."""
+        """Train a stage with a new model, and save it."""
         stage, model = finished.stage, finished.model
         kept = self._start_from(stage, model)
         data = self.item_data(finished, context.items if method.learns else [])
@@ -182,7 +182,7 @@ class Stages:
         self._save(finished, context.training, progress, seen, method.report(), time.monotonic() - began)
 
     def _normalised_before(self, stage: Stage, view: str) -> Sequence[str] | None:
-        """Return what the normalisation that came with a stage's first weights was fitted on; None: not known."""
+        """Return the ids on which the normalization of a stage's first weights was fitted; None: unknown."""
         start = stage.start_from or ""
         folder = self.finished[start].folder if start in self.finished else weights_file(start).parent
         path = folder / "stage.json"
@@ -203,7 +203,7 @@ class Stages:
         )
 
     def _leaves(self, stage: Stage) -> list[str]:
-        """Return the views whose arrays a stage's batches must hold: its own, or those of networks trained along."""
+        """Return the views whose arrays a stage's batches must hold, including those of networks trained together."""
         leaves: list[str] = []
         for view in stage.inputs:
             table = self.experiment.system.views[view]
@@ -223,7 +223,7 @@ class Stages:
         """Copy the weights of an earlier stage, or of a folder with weights, into a new model.
 
         Returns:
-            The views whose normalisation came along.
+            The views whose normalization was copied too.
         """
         if stage.start_from is None:
             return set()
@@ -276,12 +276,14 @@ class Stages:
         """Return a frozen stage's output for each item, computing only what the store does not have."""
         store = self.experiment.store
         identities = [self._identity(finished.stage, item, table) for item in items]
-        # The key as well as the weights: options such as which layer is the feature may leave the weights alike.
+        # The key as well as the weights, because an option, such as the layer of the feature, may not change the
+        # weights.
         keys = [digest([finished.key, finished.content, what, identity]) for identity in identities]
 
         def compute(rows: Sequence[int]) -> None:
             data = self._item_data(finished.stage, [items[row] for row in rows], table, finished.classes)
-            # Kept as they come: a kill costs one. Each by itself, so that they do not depend on what was missing.
+            # Stored at once, so that a kill loses only one. Computed one by one, so that they do not depend on the
+            # batch.
             found = loop.each_output(finished.model, data, what, self.accelerator)
             for row, values in zip(rows, found, strict=True):
                 store.save(keys[row], values)
@@ -291,7 +293,7 @@ class Stages:
         return Arrays(store, keys, lambda row: compute([row]))
 
     def _identity(self, stage: Stage, item: Item, table: Data) -> list[Any]:
-        """Return what decides the samples that a stage, and those before it, read of an item."""
+        """Return everything that decides the samples that a stage, and the stages before it, read from an item."""
         views = self.experiment.system.views
         channels = dict.fromkeys(views[leaf].channel for leaf in leaves(self.experiment.system, stage))
         identity, windowing = self.experiment.store.identity, table.items.windowing
@@ -308,7 +310,7 @@ class Stages:
         views = {}
         for view in stage.inputs:
             source = system.views[view]
-            views[view] = source.model_dump(exclude={"fallback"})  # where it was needed, channel is None
+            views[view] = source.model_dump(exclude={"fallback"})  # if a view fell back, its channel is None
             if source.feature is not None:
                 feature = features.build(source.feature.name, **source.feature.options)
                 views[view]["feature"] = features.config(feature)
@@ -321,7 +323,7 @@ class Stages:
             )
         own = stage.model_dump(exclude={"name", "view", "views", "network", "method", "data", "start_from", "trainer"})
         network = stage.network and networks.config(stage.network.name, stage.network.options)
-        # Any text that is a stage's name, whatever the option: a key must not hang on a method's author.
+        # Any text that is a stage's name, in whatever option, so that a key does not rely on the method's author.
         teachers = sorted(_texts(stage.method.options) & set(self.finished))
         return digest(
             {
@@ -349,9 +351,9 @@ class Stages:
         report: dict[str, Any],
         seconds: float,
     ) -> None:
-        """Write weights and record, then `stage.json`, whose presence says that the stage is done.
+        """Write weights and record, then `stage.json`, which marks the stage as finished.
 
-        `seen` are the ids of what the stage was normalised and chosen by, for the audit.
+        `seen` holds the ids on which the stage was normalized and chosen, for the audit.
         """
         folder = finished.folder
         checkpoint.save_weights(finished.model.state_dict(), folder / "weights.safetensors")
@@ -386,7 +388,7 @@ class Stages:
 
 
 def _take_up(finished: Finished) -> bool:
-    """Give a stage's model the weights of an earlier training; tells whether there was one, and is still whole."""
+    """Load the weights of an earlier training into a stage's model; return whether an intact one exists."""
     if not (finished.folder / "stage.json").exists():
         return False
     try:
@@ -402,9 +404,9 @@ def _take_up(finished: Finished) -> bool:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold a stage's folder: of several processes that need the same stage one trains it, the others wait for it.
+    """Lock a stage's folder: one of several processes trains the stage, and the others wait.
 
-    A lock of SQLite's, which ends with its process however that ends, on every system.
+    The lock is SQLite's, which is released when its process ends, for whatever reason and on every system.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = sqlite3.connect(folder / "lock", timeout=0, isolation_level=None)
@@ -423,7 +425,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _texts(value: Any) -> set[str]:
-    """Return all texts in an option of a method, however deep in lists and tables."""
+    """Return all texts in an option of a method, also in nested lists and tables."""
     if isinstance(value, str):
         return {value}
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()

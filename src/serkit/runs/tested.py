@@ -1,4 +1,4 @@
-"""The models of a run's folds and what they were tested on, made again from the run's folder."""
+"""The models of a run's folds and their test material, rebuilt from the run's folder."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Tested:
     """The deployed model of one fold.
 
     Args:
-        experiment: what the run learned from.
-        split: the fold.
-        finished: the trained stage, all that stands before it included.
+        experiment: experiment of the run.
+        split: split of the fold.
+        finished: the trained stage, including all stages before it.
     """
 
     experiment: Experiment
@@ -44,7 +44,7 @@ class Tested:
 
     @classmethod
     def load(cls, folder: Path) -> Tested:
-        """Read the first fold of a run; errors as of `folds`."""
+        """Load the first fold of a run; errors are those of `folds`."""
         return next(cls.folds(RunFolder.load(folder)))
 
     @classmethod
@@ -52,28 +52,28 @@ class Tested:
         """Yield the model of each fold of a run.
 
         Args:
-            run: finished.
-            places: of `run.places`; None: its corpora lie where they lay.
+            run: a finished run.
+            places: folders from `run.places`; None: the folders of the run.
 
         Raises:
-            UserError: a corpus that is not where it was or has changed, or trained stages that are gone.
+            UserError: a corpus has moved or changed, or trained stages are missing.
         """
         for split, experiment in experiments(run, places or run.places()):
             yield cls(experiment, split, rebuild(run.stages / run.notes[split.name]["stage"], experiment.system))
 
     @property
     def target(self) -> str:
-        """What is recognised."""
+        """The recognized target."""
         return self.experiment.target
 
     @property
     def windowing(self) -> Windowing:
-        """How utterances were cut."""
+        """The rules by which utterances were cut into windows."""
         return self.experiment.system.stage_data(self.finished.stage).items.windowing
 
     @cached_property
     def views(self) -> dict[str, tuple[View, Feature]]:
-        """The feature views the model reads."""
+        """The feature views that the model reads."""
         tables = {
             name: self.experiment.system.views[name] for name in leaves(self.experiment.system, self.finished.stage)
         }
@@ -84,15 +84,15 @@ class Tested:
         }
 
     def items(self, ids: Iterable[str]) -> list[Item]:
-        """Return the items of utterances, by id."""
+        """Return the items of utterances, given their ids."""
         return [item for name in ids for item in self.experiment.cut(self._by_id[name], self.windowing)]
 
     def label(self, item: Item) -> str:
-        """Return the class an item belongs to."""
+        """Return the class of an item."""
         return str(item.utterance.targets[self.target])
 
     def data(self, items: Sequence[Item]) -> ItemData:
-        """Compute what the model reads of some items."""
+        """Compute the features of items."""
         arrays: dict[str, list[np.ndarray]] = {
             name: [feature(item.signal(feature.rate, self.windowing, view.channel)) for item in items]
             for name, (view, feature) in self.views.items()
@@ -101,25 +101,25 @@ class Tested:
         return ItemData(items, arrays, shapes, self.finished.classes)
 
     def hear(self, utterance: str) -> tuple[np.ndarray, int]:
-        """Read an utterance as `hear` does."""
+        """Read an utterance; see `hear`."""
         return hear(self.experiment, self._by_id[utterance])
 
     def probabilities(self, signal: np.ndarray, rate: int) -> np.ndarray:
-        """Recognise samples of speech as an utterance is recognised: (classes,), the mean over its windows.
+        """Recognize samples of speech like an utterance: probabilities (classes,), the mean over the windows.
 
         Raises:
-            UserError: the model hears more than speech.
+            UserError: the model reads a channel other than speech.
         """
         windows = self.windowing.windows(len(signal) / rate)
         arrays: dict[str, list[np.ndarray]] = {}
         for name, (view, feature) in self.views.items():
             if view.channel is not None:
-                raise UserError(f"view '{name}' reads channel '{view.channel}': samples of speech are not enough")
+                raise UserError(f"view '{name}' reads channel '{view.channel}', which samples of speech lack")
             heard, hertz = audio.resample(signal, rate, feature.rate), feature.rate
             pieces = [heard[round(start * hertz) : round(end * hertz)] for start, end in windows]
             arrays[name] = [feature(self.windowing.fit(piece, hertz)) for piece in pieces]
         shapes = {name: feature.shape for name, (_, feature) in self.views.items()}
-        # Of items only number and name count here: there are no labels.
+        # Only number and name of the items matter, because there are no labels.
         data = ItemData([Item(Utterance("the signal", Path("signal")))] * len(windows), arrays, shapes)
         with torch.inference_mode():
             logits = self.finished.model(data.batch(range(len(windows)))).predictions[self.target]
@@ -127,12 +127,11 @@ class Tested:
         return values
 
     def attention(self, utterance: str) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return how much each moment of an utterance counts for the model.
+        """Return the model's attention to each moment of an utterance.
 
         Returns:
-            For each window of the utterance the edges of its moments in s, (moments + 1,), and how much each counts,
-            in multiples of what it would if all counted alike, (moments,). Nothing if the network does not weigh the
-            moments of a single view.
+            For each window of the utterance, the edges of its moments in s (moments + 1,), and their weights as
+            multiples of an even weight (moments,). Empty if the network does not weight the moments of a single view.
         """
         model = self.finished.model
         if not model.network.has_attention or len(self.views) != 1 or len(model.upstream):
@@ -146,7 +145,7 @@ class Tested:
                 weights = model(data.batch([number])).maps["attention"][0].sum(0).double().numpy()
             signal = item.signal(feature.rate, self.windowing, view.channel)
             start, end = interval(feature, signal)
-            # What stands for an utterance is heard from its own start.
+            # Times of a piece or a copy are relative to its own start.
             origin = 0.0 if self.experiment.pieces else item.start
             found.append((origin + np.linspace(start, end, len(weights) + 1), weights / weights.mean()))
         model.network.keep = kept
@@ -166,14 +165,14 @@ def parts(run: RunFolder, places: Mapping[str, str] | None = None) -> Iterator[P
 
 
 def experiments(run: RunFolder, places: Mapping[str, str]) -> Iterator[tuple[Split, Experiment]]:
-    """Yield each fold of a run with what its chosen configuration learned from and was tested on.
+    """Yield each fold of a run with the experiment of its chosen configuration.
 
     Args:
-        run: finished.
-        places: of `run.places`.
+        run: a finished run.
+        places: folders from `run.places`.
 
     Raises:
-        UserError: a corpus that is not where it was, or has changed.
+        UserError: a corpus has moved or changed.
     """
     made: dict[int, Experiment] = {}
     for split in run.splits:
@@ -184,10 +183,10 @@ def experiments(run: RunFolder, places: Mapping[str, str]) -> Iterator[tuple[Spl
 
 
 def hear(experiment: Experiment, utterance: Utterance) -> tuple[np.ndarray, int]:
-    """Read the speech of an utterance, or of the piece or copy that stands for one: float32 (samples,), its rate.
+    """Read the speech of an utterance, or of its piece or copy: float32 (samples,), and its rate in Hz.
 
     Raises:
-        AudioError: it cannot be read.
+        AudioError: the recording is unreadable.
     """
     item = experiment.pieces.get(utterance.id) or Item(utterance)
     rate = audio.info(item.utterance.path).rate
@@ -195,7 +194,7 @@ def hear(experiment: Experiment, utterance: Utterance) -> tuple[np.ndarray, int]
 
 
 def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
-    """Select again what a configuration of a run learned from and was tested on."""
+    """Prepare the experiment of a configuration of a run again."""
     system = System.model_validate(run.description["system"][row])
     protocol: dict[str, Any] = dict(run.description["protocol"])
     name = protocol.pop("name")
@@ -207,7 +206,7 @@ def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
     for corpus in found:
         if experiment.content(corpus.name) != run.description["content"][corpus.name]:
             raise UserError(
-                f"{corpus.folder}: not what the run '{run.path.name}' learned from as '{corpus.name}' "
-                "(recordings, intervals or labels differ)"
+                f"{corpus.folder}: differs from corpus '{corpus.name}' of run '{run.path.name}' "
+                "(other recordings, intervals or labels)"
             )
     return experiment
