@@ -42,7 +42,7 @@ def test_json_and_markdown(runs):
 
 def test_mistakes(runs):
     for arguments, words in [
-        ((runs[0],), "1 run given"),
+        ((runs[0],), "give at least two runs, got 1"),
         ((runs[0], "nowhere"), "nowhere: no such folder"),
     ]:
         error = run(*arguments).exception

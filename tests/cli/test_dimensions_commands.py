@@ -61,7 +61,7 @@ def test_compare_tells_better_from_worse(trained, capsys):
     assert run(["compare", *runs, "--plot", "x.png"]) == 2
     assert "--plot draws differences in UAR; these runs predict numbers" in capsys.readouterr().err
     assert run(["compare", runs[0]]) == 2
-    assert "give two or more" in capsys.readouterr().err
+    assert "give at least two runs, got 1" in capsys.readouterr().err
 
 
 def test_runs_of_numbers_and_of_classes_are_not_compared(trained, table, tmp_path, capsys):

@@ -202,4 +202,4 @@ def test_from_sound_to_bundle(synthetic, tmp_path, monkeypatch, capsys):
     alone, second = (json.loads(line)["probabilities"] for line in capsys.readouterr().out.splitlines())
     assert alone == pytest.approx(second, abs=1e-6) and len(set(second.values())) == 4
     assert cli.run([*command[:3], str(tmp_path / "egg.wav")]) == 1
-    assert "name channel 'egg'" in capsys.readouterr().err
+    assert "set the channel to 'egg'" in capsys.readouterr().err
