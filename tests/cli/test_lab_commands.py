@@ -38,7 +38,7 @@ def trained(table, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(trained, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle") / "my-recogniser"
+    folder = tmp_path_factory.mktemp("bundle") / "my-recognizer"
     assert run(["export", str(trained), "--out", str(folder)]) == 0
     return folder
 

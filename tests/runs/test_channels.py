@@ -89,7 +89,7 @@ def test_the_fallback_is_for_all_utterances_and_flagged(synthetic):
 
 
 def test_fallback_needs_a_channel():
-    with pytest.raises(UserError, match="views.functionals: fallback requires channel"):
+    with pytest.raises(UserError, match=r"views\.functionals: fallback requires channel"):
         systems.load("linear-baseline", [FALLBACK])
 
 

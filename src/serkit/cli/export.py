@@ -24,7 +24,7 @@ def export(
 ) -> None:
     """Export a run's final model as a bundle that needs no torch, or the card that repeats the run.
 
-    Example: serkit export runs/calls --out my-recogniser; serkit predict --model my-recogniser new.wav
+    Example: serkit export runs/calls --out my-recognizer; serkit predict --model my-recognizer new.wav
 
     Example: serkit export runs/calls --card calls.json; serkit evaluate calls.json --corpus table=calls.csv
     """

@@ -78,4 +78,4 @@ def train(
     show("\n".join(card.lines()))
     show(f"\nrun: {folder}   report: {page}   card: {folder / 'card.json'}")
     if final:
-        show(f"next: serkit export {folder} --out my-recogniser")
+        show(f"next: serkit export {folder} --out my-recognizer")

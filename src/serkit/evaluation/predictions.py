@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ _SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Answers(ABC):
     """Identity and labels of n answers; a subclass holds the answers. An utterance may occur once per seed.
 
     Args:
@@ -100,13 +101,13 @@ class Answers:
             },
         )
 
+    @abstractmethod
     def counts(self, clusters: np.ndarray) -> np.ndarray:
         """Return the counts of each cluster for the metrics, (clusters, ...); they add up.
 
         Args:
             clusters: number of the cluster of each prediction, from 0, shape (n,).
         """
-        raise NotImplementedError
 
     def parts(self) -> Iterator[tuple[str, Self]]:
         """Yield each separately scored part with its name: all classes (without a name), or each target of numbers.

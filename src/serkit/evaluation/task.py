@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from serkit.protocols.splits import Split
 P = TypeVar("P", Predictions, NumberPredictions)
 
 
-class Task(Generic[P]):
+class Task(ABC, Generic[P]):
     """The parts of a run that depend on the task."""
 
     #: Its name in `scores.json`.
@@ -39,14 +40,15 @@ class Task(Generic[P]):
     kind: type[P]
 
     @property
+    @abstractmethod
     def targets(self) -> Sequence[str]:
         """The scored targets, which the baseline must learn too."""
-        raise NotImplementedError
 
+    @abstractmethod
     def truth(self, utterances: Sequence[Utterance]) -> np.ndarray:
         """Return the labels of utterances, shape (n, ...), in the form of their predictions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predictions(self, utterances: Sequence[Utterance], answers: np.ndarray, fold: int = 1, seed: int = 0) -> P:
         """Combine the answers for utterances with their ids, speakers and labels.
 
@@ -56,7 +58,6 @@ class Task(Generic[P]):
             fold: fold in which they were tested.
             seed: seed of the training.
         """
-        raise NotImplementedError
 
     @classmethod
     def load(cls, paths: Sequence[Path]) -> P:
@@ -68,6 +69,7 @@ class Task(Generic[P]):
         """Return the metric by which runs are chosen and compared."""
         return next(iter(cls.metrics.values()))
 
+    @abstractmethod
     def scores(
         self, predictions: P, flags: Sequence[Flag], utterances: Sequence[Utterance], parts: Sequence[Split]
     ) -> dict[str, Any]:
@@ -79,7 +81,6 @@ class Task(Generic[P]):
             utterances: all scored utterances.
             parts: the folds.
         """
-        raise NotImplementedError
 
     def cautions(self, learned: Mapping[str, Sequence[Utterance]]) -> list[Flag]:
         """Return flags of the scores, given the training utterances of each fold by its name."""
@@ -93,9 +94,9 @@ class Task(Generic[P]):
         """Score the result of `calibrate`, from the notes of all seeds and folds."""
         return {}
 
+    @abstractmethod
     def final(self, predictions: P, utterances: Sequence[Utterance]) -> dict[str, Any]:
         """Return the settings of the final model for export, from the folds' predictions for their test parts."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def _json_rows(path: Path) -> tuple[list[str], Rows]:
 
 
 def _upwards(folder: Path, name: str) -> str:
-    """Look for a file relative to a folder and to those above it; return the name unchanged if there is none."""
+    """Look for a file relative to a folder and to those above it; return the name unchanged if none has it."""
     places = (above / name for above in (folder, *folder.absolute().parents))
     found = (finding.on_disk(str(place.absolute())) for place in places)
     return next((place for place in found if place and os.path.isfile(place)), name)

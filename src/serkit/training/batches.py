@@ -77,7 +77,7 @@ def _indices(labels: Sequence[str | float | None], names: Sequence[str]) -> torc
 
 
 def numbers(labels: Sequence[str | float | None]) -> torch.Tensor:
-    """Return numeric labels, (items,) float32; NaN where there is none."""
+    """Return numeric labels, (items,) float32; NaN for an item without one."""
     return torch.tensor([value if isinstance(value, float | int) else math.nan for value in labels])
 
 

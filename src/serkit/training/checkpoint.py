@@ -192,7 +192,7 @@ def save_checkpoint(
 
 
 def resume(folder: Path, model: Model, optimizer: Any, average: Average | None, precision: Any) -> Progress:
-    """Resume from the folder's checkpoint, or start from the beginning if there is none or it is damaged."""
+    """Resume from the folder's checkpoint, or start from the beginning if it is missing or damaged."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         return Progress()

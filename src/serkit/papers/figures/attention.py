@@ -31,7 +31,7 @@ class Version:
         name: `original`, `noise`, `shift` or `speed`.
         title: the name with its strength.
         signal: float32 (samples,), equally long in all versions.
-        source: column of the original that each column of the image shows, (columns,); NaN where there is none.
+        source: column of the original that each column of the image shows, (columns,); NaN for a column without one.
     """
 
     name: str
