@@ -28,8 +28,8 @@ def check(system: System, splits: Sequence[Split], classes: int, accelerator: st
 
     Raises:
         UserError: a method, network, schedule or rule cannot be built; an earlier stage or a layer does not exist;
-            `trainer.select` or a stopping rule needs a validation part that the protocol does not have; or the machine does not
-            support the precision.
+            `trainer.select` or a stopping rule needs a validation part that the protocol does not have; or the machine
+            does not support the precision.
     """
     for place, named in enumerate(system.stages):
         stage = resolve(system, named.name)
