@@ -1,5 +1,7 @@
 """Without a token only this computer's own names, and the server's own page, are answered."""
 
+from contextlib import ExitStack
+
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -17,10 +19,13 @@ WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Ver
 def server(models):
     """The function that makes a client of a server; it sends no Host or Origin but those it is given."""
 
-    def make(*names, token=None):
-        return TestClient(create(models, Limits(), token, allowed_hosts=names), raise_server_exceptions=False)
+    with ExitStack() as clients:
 
-    return make
+        def make(*names, token=None):
+            client = TestClient(create(models, Limits(), token, allowed_hosts=names), raise_server_exceptions=False)
+            return clients.enter_context(client)
+
+        yield make
 
 
 def statuses(client, headers):

@@ -94,11 +94,12 @@ def test_what_is_raised_for_one_recording_costs_that_one(recognizer, good, monke
 
 @posix
 def test_no_process_is_left_behind(recognizer, good, tmp_path):
+    before = set(multiprocessing.active_children())  # of other tests
     results = recognizer.predict_files([Poison(tmp_path / "crashed.wav"), *good], jobs=2)
     assert isinstance(next(results), Failure)
     assert isinstance(next(results), Prediction)
     results.close()
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_processes_that_cannot_start_are_an_error_and_no_loop(toy, tmp_path, noise):
