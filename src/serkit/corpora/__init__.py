@@ -31,6 +31,7 @@ READERS = Registry(
         "iemocap": "serkit.corpora.iemocap",
         "librispeech": "serkit.corpora.librispeech",
         "librispeech-words": "serkit.corpora.librispeech_words",
+        "nemo": "serkit.corpora.nemo",
         "ravdess": "serkit.corpora.ravdess",
         "savee": "serkit.corpora.savee",
         "synthetic": "serkit.corpora.synthetic",
