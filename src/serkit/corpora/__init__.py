@@ -27,6 +27,7 @@ READERS = Registry(
         "casia": "serkit.corpora.casia",
         "cremad": "serkit.corpora.cremad",
         "emodb": "serkit.corpora.emodb",
+        "emotiontts_ko": "serkit.corpora.emotiontts_ko",
         "folder": "serkit.corpora.folder",
         "iemocap": "serkit.corpora.iemocap",
         "librispeech": "serkit.corpora.librispeech",
