@@ -11,7 +11,7 @@ import numpy as np
 
 from serkit.errors import unknown
 from serkit.evaluation.calibration import ece
-from serkit.evaluation.intervals import interval
+from serkit.evaluation.intervals import interval, mean_interval
 from serkit.evaluation.metrics import CLASSES, METRICS, NUMBERS, confusion, recalls, sums
 from serkit.evaluation.predictions import Answers, NumberPredictions, Predictions
 from serkit.flags import Flag
@@ -31,7 +31,8 @@ def scores(
 
     Returns:
         A JSON object: `task` (`classes` or `numbers`); counts `n` and `utterances`; `classes`, empty for numbers; a
-        table; `speakers`, each with `n` and metrics; `corpora` if there are several, each with `n` and a table;
+        table; `speakers`, each with `n` and metrics; `corpora` if there are several, each with `n` and a table, and for
+        classes `mean`, their number `n` and the mean of each metric over them, each corpus counting the same;
         `seeds`, the metrics of `each`, and if there are several their `mean` and `sd`; `flags`.
 
         A table holds the metrics with their intervals, and `constant`, the metrics of a constant answer, which `answer`
@@ -55,6 +56,9 @@ def scores(
     if len(set(corpora)) > 1:
         parts = {str(name): predictions.select(corpora == name) for name in np.unique(corpora)}
         found["corpora"] = {name: part for name, of_one in parts.items() if (part := _corpus(of_one))}
+        if isinstance(predictions, Predictions):
+            means = {metric: asdict(mean_interval(list(parts.values()), metric)) for metric in predictions.metrics}
+            found["mean"] = {"n": len(parts), **means}
     found["seeds"] = _seeds(predictions)
     found["flags"] = [flag.to_dict() for flag in flags]
     return found
@@ -162,8 +166,8 @@ class Row:
     Args:
         target: target of numbers; empty for classes.
         name: name of the scored corpus, system or constant answer; empty: all.
-        kind: `all`, `corpus`, `baseline` or `constant`.
-        n: number of predictions.
+        kind: `all`, `corpus`, `mean` (of the corpora), `baseline` or `constant`.
+        n: number of predictions; of a mean, the number of corpora.
         values: by metric the `estimate`, and the ends `low` and `high` of its interval if known.
     """
 
@@ -181,7 +185,7 @@ def tables(scored: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def rows(scored: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield the rows of a table of `scores`: for each target all, each corpus, the baseline, and the constant."""
+    """Yield the rows of a table of `scores`: for each target all, the corpora, their mean, the baseline, the constant."""
     baseline = scored.get("baseline")
     for target, table in tables(scored).items():
 
@@ -192,6 +196,8 @@ def rows(scored: Mapping[str, Any]) -> Iterator[Row]:
         for corpus, part in scored.get("corpora", {}).items():
             if target in (of_corpus := tables(part)):
                 yield row(corpus, "corpus", of_corpus[target], of_corpus[target]["n"])
+        if mean := scored.get("mean"):
+            yield row("", "mean", mean, mean["n"])
         if baseline:
             yield row(baseline["system"], "baseline", tables(baseline)[target], table["n"])
         yield row(table["constant"]["answer"], "constant", table["constant"], table["n"])

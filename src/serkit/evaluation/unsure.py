@@ -39,18 +39,22 @@ def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     return float(sorted_confidence[best - 1 : best + 1].mean())
 
 
-def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> dict[str, Any] | None:
+def held_out(
+    probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray
+) -> dict[str, Any] | None:
     """Measure calibration and sure answers on each fold, with temperature and threshold fitted on the other folds.
 
     Args:
         probabilities: uncalibrated probabilities of the folds' test parts, shape (n, classes).
         truth: class indices, shape (n,).
         folds: number of each answer's fold, shape (n,).
+        corpora: name of each answer's corpus, shape (n,).
 
     Returns:
         `ece_before` and `ece_after` the temperature; `coverage`, the share of sure answers; `accuracy` of all, the
         `sure` and the `unsure` answers (None if there are none); `curve`, pairs of a share of the answers, in order of
-        confidence, and their accuracy. None if there is only one fold.
+        confidence, and their accuracy; `corpora`, if there are several, each with its `ece`, `coverage` and
+        `accuracy`. None if there is only one fold.
     """
     if len(set(folds.tolist())) < 2:
         return None
@@ -68,10 +72,17 @@ def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) ->
     def share_right(chosen: np.ndarray) -> float | None:
         return float(right[chosen].mean()) if len(right[chosen]) else None
 
-    return {
+    def measured(of: np.ndarray) -> dict[str, Any]:
+        accuracy = {"all": share_right(of), "sure": share_right(of & sure), "unsure": share_right(of & ~sure)}
+        return {"coverage": float(sure[of].mean()), "accuracy": accuracy}
+
+    found = {
         "ece_before": ece(probabilities, truth),
         "ece_after": ece(after, truth),
-        "coverage": float(sure.mean()),
-        "accuracy": {"all": float(right.mean()), "sure": share_right(sure), "unsure": share_right(~sure)},
+        **measured(np.ones(len(truth), dtype=bool)),
         "curve": [[share, share_right(order[: max(1, round(share * len(order)))])] for share in COVERAGES],
     }
+    if len(names := np.unique(corpora)) > 1:
+        parts = {str(name): corpora == name for name in names}
+        found["corpora"] = {name: {"ece": ece(after[of], truth[of]), **measured(of)} for name, of in parts.items()}
+    return found
