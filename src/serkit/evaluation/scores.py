@@ -185,7 +185,7 @@ def tables(scored: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def rows(scored: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield the rows of a table of `scores`: for each target all, the corpora, their mean, the baseline, the constant."""
+    """Yield the rows of a table of `scores`: for each target all, corpora, their mean, the baseline, the constant."""
     baseline = scored.get("baseline")
     for target, table in tables(scored).items():
 

@@ -18,6 +18,7 @@ from serkit.evaluation.calibration import sharpened, temperature
 from serkit.evaluation.metrics import Metric
 from serkit.evaluation.nested import calibration, fit_temperature
 from serkit.evaluation.predictions import NumberPredictions, Predictions
+from serkit.evaluation.spreads import spreads
 from serkit.flags import Flag
 from serkit.protocols.splits import Split
 
@@ -167,12 +168,12 @@ class Classes(Task[Predictions]):
         return {"calibration": calibration(predictions, {key: note["temperature"] for key, note in notes.items()})}
 
     def final(self, predictions: Predictions, utterances: Sequence[Utterance]) -> dict[str, Any]:
-        """Return temperature and threshold, fitted on the folds' predictions for held-out recordings."""
+        """Return temperature, threshold and spreads, from the folds' predictions for held-out recordings."""
         logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
         scale = temperature(logarithms, predictions.truth)
         confidence = sharpened(predictions.probabilities, scale).max(axis=1)
         below = unsure.threshold(confidence, predictions.predicted == predictions.truth)
-        return {"temperature": scale, "unsure_below": below}
+        return {"temperature": scale, "unsure_below": below, "spreads": spreads(predictions, scale)}
 
 
 @dataclass(frozen=True)
