@@ -62,6 +62,7 @@ class PredictionAnswer(BaseModel):
 class WindowAnswer(BaseModel):
     """Result of one window."""
 
+    channel: int | None = Field(None, description="Only with `channel=each`: its channel.")
     start: float = Field(description="In seconds.")
     end: float
     speech: float = Field(description="Share of speech, from 0 to 1.")
@@ -71,6 +72,7 @@ class WindowAnswer(BaseModel):
 class SegmentAnswer(BaseModel):
     """A stretch of speech in one emotion."""
 
+    channel: int | None = Field(None, description="Only with `channel=each`: its channel.")
     start: float = Field(description="In seconds.")
     end: float
     label: str
@@ -86,8 +88,9 @@ class TimelineAnswer(BaseModel):
     model: str
     duration: float = Field(description="Of the recording, in seconds.")
     labels: list[str]
+    channels: list[int] | None = Field(None, description="Only with `channel=each`: the channels.")
     windows: list[WindowAnswer] = Field(description="One window per hop.")
-    segments: list[SegmentAnswer] = Field(description="Segments of speech, in order, without overlap.")
+    segments: list[SegmentAnswer] = Field(description="Segments of speech, in order, without overlap within a channel.")
     warnings: list[str] = Field(description="Defects of the recording, e.g. silence or no speech.")
 
 

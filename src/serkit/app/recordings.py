@@ -22,7 +22,8 @@ ChannelText = Annotated[
     Query(
         alias="channel",
         max_length=8,
-        description="Channel to read, counted from 0, or `egg`; default: the channel the model was trained on.",
+        description="Channel to read, counted from 0, or `egg`; for a timeline also `each`; default: the channel the "
+        "model was trained on.",
     ),
 ]
 

@@ -61,6 +61,8 @@ class Task:
             duration = check(self.recording, limits)
             if self.adapt is not None:
                 duration += check(self.adapt, limits)
+                if self.channel == "each":
+                    raise UserError("a voice to adapt to cannot be combined with channel 'each', whose voices differ")
                 recognizer = recognizer.adapt(self.adapt, self.channel)
             if self.format is None:
                 prediction = recognizer.predict_file(self.recording, self.channel)
@@ -70,7 +72,7 @@ class Task:
         except MemoryError:
             raise UserError(f"{self.recording}: requires more than {limits.memory / 1e6:g} MB of memory") from None
         if self.format == "json":
-            text = TimelineAnswer(model=self.model, **timeline_as_dict(timeline)).model_dump_json()
+            text = TimelineAnswer(model=self.model, **timeline_as_dict(timeline)).model_dump_json(exclude_unset=True)
         else:
             text = render(timeline, self.format, csv_safe=True)
         return Recognized(text, duration)

@@ -41,9 +41,10 @@ Model = Annotated[
 ChannelText = Annotated[
     str | None,
     typer.Option(
-        metavar="N|egg",
-        help="Channel to read, counted from 0; `egg` is the electroglottograph, channel 1 of two or a separate "
-        "file. Default: the channel the recognizer was trained on; for speech, the mean of all channels.",
+        metavar="N|egg|each",
+        help="Channel to read, counted from 0; `each` answers for each channel, e.g. for both parties of a call; `egg` "
+        "is the electroglottograph, channel 1 of two or a separate file. Default: the channel the recognizer was "
+        "trained on; for speech, the mean of all channels.",
         show_default=False,
     ),
 ]
@@ -143,7 +144,8 @@ def predict(
     if adapt_running:
         given["adapt"] = True
     if speaker is not None:
-        _refuse_with_speaker({"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1})
+        others = {"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1}
+        _refuse_with_speaker({"--channel each": channel == "each", **others})
     if timeline:
         request = timelines.Request(TimelineOptions(**given), format, out, plot, resume, csv_safe)
         read = parse_channel(channel)
@@ -156,6 +158,9 @@ def predict(
             raise UserError("--resume requires --out FILE and --format jsonl or csv")
         if csv_safe and chosen is not Format.csv:
             raise UserError("--csv-safe requires --format csv")
+        if resume and channel == "each":
+            # A line of a recording would hide that its other channels are missing.
+            raise UserError("--resume cannot be combined with --channel each; use --timeline, or start again")
         with output.reserved(out, resume, chosen.by_line):
             if speaker is not None:
                 _predict_speakers(paths, speaker, model, parse_channel(channel), chosen, out, csv_safe)
@@ -172,6 +177,8 @@ def load_adapted(model: str, adapt: Sequence[str], channel: Channel) -> Recogniz
     recognizer = load(model)
     if not adapt:
         return recognizer
+    if channel == "each":
+        raise UserError("--adapt cannot be combined with --channel each, whose voices differ; use --adapt-running")
     files, failures = find_recordings(adapt)
     if failures:
         raise UserError(failures[0].error)
@@ -243,6 +250,7 @@ def _predict(
     files, failures = find_recordings(paths)
     recognizer = load_adapted(model, adapt, channel)
     names, numbers = recognizer.bundle.outputs, bool(recognizer.bundle.numbers)
+    each = channel == "each"
     answers = formats.resume(out, format, names, numbers) if out and resume else {}
     begun = bool(out and resume and out.exists() and out.stat().st_size)
     files = [file for file in files if not formats.is_answered(file, answers)]
@@ -250,9 +258,9 @@ def _predict(
     results = itertools.chain(failures, recognizer.predict_files(files, channel, jobs))
     with output.destination(out, format.by_line, csv_safe) as stream:
         # Lines on a terminal already show the progress, and would break the bar.
-        quiet = len(files) + len(failures) == 1 or (format.by_line and stream.isatty())
+        quiet = len(files) + len(failures) == 1 or each or (format.by_line and stream.isatty())
         total = len(files) + len(failures) + len(answers)
-        writer = formats.writer(format, stream, names, begun, numbers)
+        writer = formats.writer(format, stream, names, begun, numbers, each)
         output.write(results, writer, total, quiet, list(answers.values()).count(False))
 
 
@@ -287,8 +295,8 @@ def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
 
 def parse_channel(text: str | None) -> Channel:
     """Parse --channel."""
-    if text is None or text == "egg":
+    if text is None or text in ("egg", "each"):
         return text  # type: ignore[return-value]  # mypy does not narrow str to a literal
     if not text.isdecimal():
-        raise UserError(f"--channel must be a number from 0, or 'egg', got '{text}'")
+        raise UserError(f"--channel must be a number from 0, 'egg' or 'each', got '{text}'")
     return int(text)

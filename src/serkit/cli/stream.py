@@ -85,6 +85,8 @@ def stream(
         ),
         adapt=adapt_running,
     )
+    if channel == "each":
+        raise UserError("a stream reads one channel; use serkit predict --timeline --channel each for a recording")
     is_file = source not in ("mic", "-")
     if is_file and (rate or channels > 1 or device):
         raise UserError("--rate, --channels and --device require a microphone or standard input, not a recording")

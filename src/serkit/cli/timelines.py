@@ -82,7 +82,7 @@ def _predict(
     several = len(files) + len(failures) > 1
     out, format = request.out, request.format
     assert format is not None
-    recognizer = load()
+    recognizer, each = load(), channel == "each"
     labels = recognizer.bundle.labels
     answers = formats.resume(out, formats.Format.jsonl, labels, timelines=True) if out and request.resume else {}
     files = [file for file in files if not formats.is_answered(file, answers)]
@@ -94,14 +94,19 @@ def _predict(
         from serkit.recognition.timeline_picture import draw
 
         with timeline_writers.naming(timeline.file):
-            draw(timeline, pictures[timeline.file], channel)
+            if timeline.channels is None:
+                draw(timeline, pictures[timeline.file], channel)
+                return
+            for number in timeline.channels:
+                place = pictures[timeline.file]
+                draw(timeline.of_channel(number), place.with_stem(f"{place.stem}-channel-{number}"), number)
 
     with nullcontext(None) if folder else output.destination(out, format.by_line, request.csv_safe) as stream:
         writer: output.Writer
         if folder is not None:
             writer = timeline_writers.Folder(folder, format, files)
         elif stream is not None:
-            writer = timeline_writers.writer(stream, format, labels, bool(answers), files)
+            writer = timeline_writers.writer(stream, format, labels, bool(answers), files, each)
         quiet = len(files) + len(failures) == 1 or bool(stream and format.by_line and stream.isatty())
         total = len(files) + len(failures) + len(answers)
         output.write(results, writer, total, quiet, list(answers.values()).count(False), draw if pictures else None)

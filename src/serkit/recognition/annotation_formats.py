@@ -38,7 +38,7 @@ def webvtt(timeline: Timeline) -> str:
 
 def audacity(timeline: Timeline) -> str:
     """A label track of Audacity: start, end and text between tabs."""
-    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_one_line(one.label)}\n" for one in timeline.segments)
+    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_named(one)}\n" for one in timeline.segments)
 
 
 def rttm(timeline: Timeline, file: str | None = None) -> str:
@@ -53,8 +53,9 @@ def rttm(timeline: Timeline, file: str | None = None) -> str:
     file = file or _joined(Path(timeline.file).stem)
     return "".join(
         # From the rounded ends; a separately rounded duration could overlap the next segment.
-        f"SPEAKER {file} 1 {one.start:.3f} {round(one.end, 3) - round(one.start, 3):.3f} <NA> <NA> "
-        f"{_joined(one.label)} {one.confidence:.3f} <NA>\n"
+        # Channels are counted from 1.
+        f"SPEAKER {file} {(one.channel or 0) + 1} {one.start:.3f} {round(one.end, 3) - round(one.start, 3):.3f} "
+        f"<NA> <NA> {_joined(one.label)} {one.confidence:.3f} <NA>\n"
         for one in timeline.segments
     )
 
@@ -81,9 +82,9 @@ def rttm_names(files: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def audformat_head(labels: Sequence[str]) -> str:
+def audformat_head(labels: Sequence[str], each: bool = False) -> str:
     """Return the names of the columns of `audformat`."""
-    return "file,start,end,emotion,confidence\n"
+    return f"file,start,end,emotion,confidence{',channel' if each else ''}\n"
 
 
 def audformat(timeline: Timeline) -> str:
@@ -92,23 +93,33 @@ def audformat(timeline: Timeline) -> str:
     rows = csv.writer(text, lineterminator="\n")
     for one in timeline.segments:
         times = (f"0 days {_clock(time)}" for time in (one.start, one.end))
-        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}"])
+        channel = [] if one.channel is None else [one.channel]
+        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}", *channel])
     return text.getvalue()
 
 
+#: Tiers of a TextGrid.
+_TIERS = ("emotion", "confidence")
+
+
 def textgrid(timeline: Timeline) -> str:
-    """A TextGrid of Praat (long form) with a tier of labels and one of confidences."""
+    """A TextGrid of Praat (long form) with a tier of labels and one of confidences, or these of each channel."""
     end = f"{timeline.duration:.3f}"
-    intervals = list(_filled(timeline))
+    if timeline.channels is None:
+        tiers = dict.fromkeys(_TIERS, timeline)
+    else:
+        parts = {number: timeline.of_channel(number) for number in timeline.channels}
+        tiers = {f"{name} {number}": part for number, part in parts.items() for name in _TIERS}
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
-    lines += ["tiers? <exists>", "size = 2", "item []:"]
-    for number, tier in enumerate(("emotion", "confidence"), 1):
+    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    for number, (tier, part) in enumerate(tiers.items(), 1):
+        intervals = list(_filled(part))
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{tier}"']
         lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
         for place, (start, stop, segment) in enumerate(intervals, 1):
             text = ""
             if segment is not None:
-                text = _one_line(segment.label) if tier == "emotion" else f"{segment.confidence:.3f}"
+                text = _one_line(segment.label) if tier.startswith("emotion") else f"{segment.confidence:.3f}"
             lines += [f"        intervals [{place}]:", f"            xmin = {start}", f"            xmax = {stop}"]
             lines += ['            text = "' + text.replace('"', '""') + '"']
     return "\n".join(lines) + "\n"
@@ -127,8 +138,14 @@ def _filled(timeline: Timeline) -> Iterator[tuple[str, str, Segment | None]]:
         yield at, end, None
 
 
+def _named(segment: Segment) -> str:
+    """Return the label, after the channel if each has segments."""
+    label = _one_line(segment.label)
+    return label if segment.channel is None else f"channel {segment.channel}: {label}"
+
+
 def _caption(segment: Segment) -> str:
-    return f"{_one_line(segment.label)}{'' if segment.sure else '?'} {segment.confidence:.0%}"
+    return f"{_named(segment)}{'' if segment.sure else '?'} {segment.confidence:.0%}"
 
 
 def _clock(seconds: float, point: str = ".") -> str:

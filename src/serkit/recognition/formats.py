@@ -62,27 +62,32 @@ class Csv:
         names: names of the bundle's labels, or of its numbers.
         numbers: whether the bundle predicts numbers.
         header: whether to start with the names of the columns.
+        each: whether each channel has a row.
     """
 
-    def __init__(self, stream: TextIO, names: Sequence[str], numbers: bool = False, header: bool = True) -> None:
+    def __init__(
+        self, stream: TextIO, names: Sequence[str], numbers: bool = False, header: bool = True, each: bool = False
+    ) -> None:
         self._stream = stream
         self._names = names
         self._numbers = numbers
-        self._columns = csv_columns(names, numbers)
+        self._each = each
+        self._columns = csv_columns(names, numbers, each)
         self._rows = csv.writer(stream, lineterminator="\n")
         if header:
             self._rows.writerow(self._columns)
 
     def write(self, result: Result) -> None:
         if isinstance(result, Failure):
-            cells = [*[""] * (len(self._columns) - 2), result.error]
+            cells = [*[""] * (len(self._columns) - 2 - self._each), result.error]
         elif self._numbers:
             cells = [*map(_rounded, [result.duration, *(result.values[name] for name in self._names)]), ""]
         else:
             probabilities = (result.probabilities[name] for name in self._names)
             values = map(_rounded, [result.confidence, result.duration, *probabilities])
             cells = [result.label, str(result.sure).lower(), *values, ""]
-        self._rows.writerow([result.file, *cells])
+        channel = [] if not self._each else [""] if isinstance(result, Failure) else [result.channel]
+        self._rows.writerow([result.file, *channel, *cells])
         self._stream.flush()
 
     def finish(self) -> None:
@@ -107,26 +112,32 @@ class Json:
 class LabelTable(Table):
     """Table for people: a row for each recording."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream, {"label": False, "confidence": True, "seconds": True})
+    def __init__(self, stream: TextIO, each: bool = False) -> None:
+        channel = {"channel": True} if each else {}
+        super().__init__(stream, {**channel, "label": False, "confidence": True, "seconds": True})
 
     def rows(self, result: Prediction) -> Iterator[Sequence[str]]:
         label = result.label if result.sure else f"{result.label} (unsure)"
-        yield label, f"{result.confidence:.2f}", f"{result.duration:.2f}"
+        yield *_channel(result, str), label, f"{result.confidence:.2f}", f"{result.duration:.2f}"
 
 
 class NumberTable(Table):
     """Table for people: a row for each recording, a column for each number."""
 
-    def __init__(self, stream: TextIO, numbers: Sequence[str]) -> None:
-        super().__init__(stream, dict.fromkeys([*numbers, "seconds"], True))
+    def __init__(self, stream: TextIO, numbers: Sequence[str], each: bool = False) -> None:
+        super().__init__(stream, dict.fromkeys([*(["channel"] if each else []), *numbers, "seconds"], True))
 
     def rows(self, result: Prediction) -> Iterator[Sequence[str]]:
-        yield *(f"{value:.3f}" for value in result.values.values()), f"{result.duration:.2f}"
+        yield *_channel(result, str), *(f"{value:.3f}" for value in result.values.values()), f"{result.duration:.2f}"
 
 
 def writer(
-    format: Format, stream: TextIO, names: Sequence[str], begun: bool = False, numbers: bool = False
+    format: Format,
+    stream: TextIO,
+    names: Sequence[str],
+    begun: bool = False,
+    numbers: bool = False,
+    each: bool = False,
 ) -> JsonLines | Csv | Json | Table:
     """Build the writer of a format.
 
@@ -136,29 +147,33 @@ def writer(
         names: names of the bundle's labels, or of its numbers.
         begun: whether the stream already has its first lines.
         numbers: whether the bundle predicts numbers.
+        each: whether each channel has an answer.
     """
     if format is Format.csv:
-        return Csv(stream, names, numbers, header=not begun)
+        return Csv(stream, names, numbers, not begun, each)
     if format is Format.jsonl:
         return JsonLines(stream)
     if format is Format.json:
         return Json(stream, as_dict)
-    return NumberTable(stream, names) if numbers else LabelTable(stream)
+    return NumberTable(stream, names, each) if numbers else LabelTable(stream, each)
 
 
 def as_dict(result: Result) -> dict[str, Any]:
     """Return a result in its JSON form."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}
+    channel = dict(zip(("channel",), _channel(result), strict=False))
     if result.values:
         return {
             "file": result.file,
+            **channel,
             "values": {name: round(value, DIGITS) for name, value in result.values.items()},
             "duration": round(result.duration, DIGITS),
             "warnings": list(result.warnings),
         }
     return {
         "file": result.file,
+        **channel,
         "label": result.label,
         "sure": result.sure,
         "confidence": round(result.confidence, DIGITS),
@@ -168,11 +183,17 @@ def as_dict(result: Result) -> dict[str, Any]:
     }
 
 
-def csv_columns(names: Iterable[str], numbers: bool = False) -> list[str]:
+def _channel(result: Prediction, form: Callable[[int], Any] = int) -> list[Any]:
+    """Return the channel of a result in a list, which is empty if there is none."""
+    return [] if result.channel is None else [form(result.channel)]
+
+
+def csv_columns(names: Iterable[str], numbers: bool = False, each: bool = False) -> list[str]:
     """Return the columns of CSV: one for each number, or one `p_LABEL` for the probability of each label."""
+    file = ["file", *(["channel"] if each else [])]
     if numbers:
-        return ["file", "duration", *names, "error"]
-    return ["file", "label", "sure", "confidence", "duration", *(f"p_{name}" for name in names), "error"]
+        return [*file, "duration", *names, "error"]
+    return [*file, "label", "sure", "confidence", "duration", *(f"p_{name}" for name in names), "error"]
 
 
 def _rounded(number: float) -> str:

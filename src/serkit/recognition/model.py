@@ -18,7 +18,7 @@ from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check
 from serkit.recognition.session import open_session, reason
 from serkit.recognition.windows import cut, windows
 
-Channel = int | Literal["egg"] | None
+Channel = int | Literal["egg", "each"] | None
 
 #: The sound that an input of the network reads: rate in Hz, and channel index (None: the mean of all).
 Source = tuple[int, int | None]
@@ -51,6 +51,7 @@ class Prediction:
             silent nor shorter than `audio.SHORTEST`; the training material has no such recordings.
         values: name -> number, in the bundle's order and the units of the training labels; empty if the bundle predicts
             probabilities.
+        channel: its channel, if each channel has an answer; otherwise None.
     """
 
     file: str
@@ -61,6 +62,7 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     sure: bool = True
     values: dict[str, float] = field(default_factory=dict)
+    channel: int | None = None
 
 
 def _reopen(kind: type[Model], folder: Path, sha256: str, threads: int, voice: Voice | None) -> Model:
@@ -184,6 +186,8 @@ class Model:
     def check_channel(self, channel: Channel) -> None:
         """Raise UserError if this channel is wrong for every recording."""
         if isinstance(channel, str):
+            if channel == "each":
+                raise UserError("channel 'each' is for timelines, predict_files and predict_channels")
             if channel != "egg":
                 raise UserError(f"channel must be a number from 0, or 'egg', got '{channel}'")
         elif channel is not None:

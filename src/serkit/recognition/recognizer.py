@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from serkit.recognition.adaptation import Voice
 from serkit.recognition.bundle import Bundle, find
 from serkit.recognition.jobs import Failure, each
 from serkit.recognition.model import Channel, Model, Prediction
+from serkit.recognition.samples import check_recording
 from serkit.recognition.stream import Stream, TimelineOptions
 from serkit.recognition.timeline import Timeline
 
@@ -88,7 +90,7 @@ class Recognizer(Model):
 
         Args:
             paths: recordings.
-            channel: channel of every recording.
+            channel: channel of every recording; `"each"` for a prediction of each channel, channel by channel.
             jobs: number of processes; results keep the order of the paths.
 
         Returns:
@@ -98,8 +100,16 @@ class Recognizer(Model):
             UserError: raised at once if the bundle does not read such a channel.
             BundleError: the network's output is not probabilities, or a process has ended.
         """
+        if channel == "each":
+            return _flat(each(self.predict_channels, paths, jobs))
         self.check_channel(channel)
         return each(partial(self.predict_file, channel=channel), paths, jobs)
+
+    def predict_channels(self, path: audio.Recording) -> list[Prediction]:
+        """Recognize each channel of a recording, e.g. the two voices of a call; errors as in `predict_file`."""
+        check_recording(path)
+        count = audio.info(path).channels
+        return [replace(self.predict_file(path, number), channel=number) for number in range(count)]
 
     def predict_speakers(
         self, speakers: Iterable[Sequence[str | Path]], channel: Channel = None
@@ -140,7 +150,7 @@ class Recognizer(Model):
 
         Args:
             path: the recording.
-            channel: as in `predict_file`.
+            channel: as in `predict_file`; `"each"` for a timeline of each channel (see `Timeline.channels`).
             options: windows, voice activity, smoothing; None: the defaults of `TimelineOptions`.
 
         Raises:
@@ -164,7 +174,8 @@ class Recognizer(Model):
         jobs: int = 1,
     ) -> Iterator[Timeline | Failure]:
         """Recognize many recordings over time; arguments and errors as in `predict_files` and `timeline`."""
-        self.check_channel(channel)
+        if channel != "each":
+            self.check_channel(channel)
         (options or TimelineOptions()).check(self.bundle)
         return each(partial(self.timeline, channel=channel, options=options), paths, jobs)
 
@@ -185,3 +196,9 @@ class Recognizer(Model):
             UserError: the bundle does not support the options or the channel.
         """
         return Stream(self, rate, options, channel)
+
+
+def _flat(results: Iterable[list[Prediction] | Failure]) -> Iterator[Prediction | Failure]:
+    """Yield the predictions of all channels."""
+    for result in results:
+        yield from [result] if isinstance(result, Failure) else result

@@ -26,6 +26,7 @@ class Window:
         speech: share of speech, from 0 to 1.
         probabilities: label -> probability; None without new speech.
         latency: time from the arrival of its last sample to its result, in s.
+        channel: its channel, if the timeline has one of each channel; otherwise None.
     """
 
     start: float
@@ -33,6 +34,7 @@ class Window:
     speech: float
     probabilities: dict[str, float] | None
     latency: float = field(default=0.0, compare=False)
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Segment:
         probabilities: label -> probability, averaged over the segment.
         final: False while the segment continues and may still change.
         sure: whether the confidence reaches the bundle's threshold, which was chosen for whole recordings.
+        channel: as for a window.
     """
 
     start: float
@@ -56,6 +59,7 @@ class Segment:
     probabilities: dict[str, float]
     final: bool = True
     sure: bool = True
+    channel: int | None = None
 
 
 @dataclass(frozen=True)

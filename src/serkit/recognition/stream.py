@@ -204,7 +204,7 @@ class Stream:
         self.labels = model.bundle.labels
         self.window = self.options.window_for(model.bundle)
         self.statistics = Statistics()
-        #: Peak so far; full scale is 1.0.
+        #: Peak of the channels that are read, so far; full scale is 1.0.
         self.peak = 0.0
         self._model = model
         self._voice = (model.new_voice() if model.voice is None else model.voice.copy()) if self.options.adapt else None
@@ -215,6 +215,8 @@ class Stream:
         self._end = 0.0  # of the last window
         self._windows = 0
         self._sources = model.sources(name, channels, channel)
+        read = [index for _, index in self._sources.values() if index is not None]
+        self._read = sorted(set(read)) if len(read) == len(self._sources) else list(range(channels))
         speech = [self._sources[entry.name] for entry in model.bundle.inputs if entry.channel is None]
         self._spoken = (activity.RATE, speech[0][1] if speech else next(iter(self._sources.values()))[1])
         self._heard = {source: _Heard(rate, *source) for source in {*self._sources.values(), self._spoken}}
@@ -242,7 +244,8 @@ class Stream:
         frames = full_scale(self._name, self._as_frames(as_array(self._name, samples)))
         if not len(frames):
             return []
-        before, self.peak = self.peak, max(self.peak, float(frames.max()), -float(frames.min()))
+        read = frames[:, self._read]
+        before, self.peak = self.peak, max(self.peak, float(read.max()), -float(read.min()))
         if before <= INTEGERS < self.peak:
             warn_of_integers(self._name)
         self._received += len(frames)

@@ -31,23 +31,23 @@ class TextFormat:
         suffix: suffix of a file.
         content_type: content type in HTTP.
         body: returns the text of a recording.
-        head: returns the text before the first recording, from the labels.
-        failure: returns the text of a failed recording; empty if the format cannot hold it.
+        head: returns the text before the first recording, from the labels and whether each channel has a timeline.
+        failure: returns the text of a failed recording, from the same; empty if the format cannot hold it.
         joined: whether one file can hold several recordings.
     """
 
     suffix: str
     content_type: str
     body: Callable[[Timeline], str]
-    head: Callable[[Sequence[str]], str] = lambda labels: ""
-    failure: Callable[[Failure, Sequence[str]], str] = lambda failure, labels: ""
+    head: Callable[[Sequence[str], bool], str] = lambda labels, each: ""
+    failure: Callable[[Failure, Sequence[str], bool], str] = lambda failure, labels, each: ""
     joined: bool = False
 
 
 def render(timeline: Timeline, format: str, csv_safe: bool = False) -> str:
     """Return a timeline as the text of a file in one of `FORMATS`; `csv_safe` makes CSV safe for spreadsheets."""
     chosen = FORMATS[format]
-    text = chosen.head(timeline.labels) + chosen.body(timeline)
+    text = chosen.head(timeline.labels, timeline.channels is not None) + chosen.body(timeline)
     return harmless_rows(text) if csv_safe and chosen.suffix == ".csv" else text
 
 
@@ -59,6 +59,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "file": result.file,
         "duration": round(result.duration, TIME_DIGITS),
         "labels": list(result.labels),
+        **({} if result.channels is None else {"channels": list(result.channels)}),
         "windows": [_window(window) for window in result.windows],
         "segments": [_segment(segment) for segment in result.segments],
         "warnings": list(result.warnings),
@@ -86,6 +87,7 @@ def statistics_as_dict(statistics: Statistics) -> dict[str, Any]:
 
 def _window(window: Window) -> dict[str, Any]:
     return {
+        **_channel(window),
         "start": round(window.start, TIME_DIGITS),
         "end": round(window.end, TIME_DIGITS),
         "speech": round(window.speech, TIME_DIGITS),
@@ -95,6 +97,7 @@ def _window(window: Window) -> dict[str, Any]:
 
 def _segment(segment: Segment) -> dict[str, Any]:
     return {
+        **_channel(segment),
         "start": round(segment.start, TIME_DIGITS),
         "end": round(segment.end, TIME_DIGITS),
         "label": segment.label,
@@ -102,6 +105,10 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "confidence": round(segment.confidence, DIGITS),
         "probabilities": _rounded(segment.probabilities),
     }
+
+
+def _channel(one: Window | Segment) -> dict[str, int]:
+    return {} if one.channel is None else {"channel": one.channel}
 
 
 def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
@@ -116,16 +123,18 @@ def _json_line(result: Result) -> str:
     return json.dumps(as_dict(result), ensure_ascii=False) + "\n"
 
 
-def segment_columns(labels: Sequence[str]) -> str:
-    """Return the names of the CSV columns; CSV has one row per segment."""
-    return _row(["file", "start", "end", "label", "sure", "confidence", *(f"p_{label}" for label in labels), "error"])
+def segment_columns(labels: Sequence[str], each: bool = False) -> str:
+    """Return the names of the CSV columns, with the channel if `each` has segments; CSV has one row per segment."""
+    place = ["file", *(["channel"] if each else []), "start", "end"]
+    return _row([*place, "label", "sure", "confidence", *(f"p_{label}" for label in labels), "error"])
 
 
 def segment_row(file: str, segment: Segment) -> str:
     """Return a segment as a row of CSV."""
     entry = _segment(segment)
     numbers = [entry["confidence"], *entry["probabilities"].values()]
-    return _row([file, entry["start"], entry["end"], entry["label"], str(segment.sure).lower(), *numbers, ""])
+    place = [file, *_channel(segment).values(), entry["start"], entry["end"]]
+    return _row([*place, entry["label"], str(segment.sure).lower(), *numbers, ""])
 
 
 def _row(values: Sequence[Any]) -> str:
@@ -135,19 +144,21 @@ def _row(values: Sequence[Any]) -> str:
     return text.getvalue()
 
 
+def _json_failure(failure: Failure, labels: Sequence[str], each: bool) -> str:
+    return _json_line(failure)
+
+
 def _csv(timeline: Timeline) -> str:
     return "".join(segment_row(timeline.file, segment) for segment in timeline.segments)
 
 
-def _csv_failure(failure: Failure, labels: Sequence[str]) -> str:
-    return _row([failure.file, "", "", "", "", "", *("" for _ in labels), failure.error])
+def _csv_failure(failure: Failure, labels: Sequence[str], each: bool) -> str:
+    return _row([failure.file, *([""] if each else []), *[""] * (5 + len(labels)), failure.error])
 
 
 FORMATS = {
     "json": TextFormat(".json", "application/json", _json),
-    "jsonl": TextFormat(
-        ".jsonl", "application/x-ndjson", _json_line, failure=lambda failure, labels: _json_line(failure), joined=True
-    ),
+    "jsonl": TextFormat(".jsonl", "application/x-ndjson", _json_line, failure=_json_failure, joined=True),
     "csv": TextFormat(".csv", "text/csv", _csv, segment_columns, _csv_failure, joined=True),
     "srt": TextFormat(".srt", "application/x-subrip", tools.subrip),
     "vtt": TextFormat(".vtt", "text/vtt", tools.webvtt),

@@ -65,21 +65,29 @@ class Text:
         labels: labels of the bundle.
         begun: whether the stream already has its first lines.
         files: the recordings to come, for unique names in RTTM.
+        each: whether each channel has a timeline.
     """
 
     def __init__(
-        self, stream: TextIO, format: str, labels: Sequence[str], begun: bool = False, files: Sequence[str] = ()
+        self,
+        stream: TextIO,
+        format: str,
+        labels: Sequence[str],
+        begun: bool = False,
+        files: Sequence[str] = (),
+        each: bool = False,
     ) -> None:
         self._names = rttm_names(files) if format == TimelineFormat.rttm else {}
         self._stream = stream
         self._format = FORMATS[format]
         self._labels = labels
+        self._each = each
         if not begun:
-            stream.write(self._format.head(labels))
+            stream.write(self._format.head(labels, each))
 
     def write(self, result: Result) -> None:
         if isinstance(result, Failure):
-            self._stream.write(self._format.failure(result, self._labels))
+            self._stream.write(self._format.failure(result, self._labels, self._each))
         elif result.file in self._names:
             self._stream.write(rttm(result, self._names[result.file]))
         else:
@@ -93,13 +101,15 @@ class Text:
 class SegmentTable(Table):
     """Table for people: a row for each segment."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream, {"start": True, "end": True, "label": False, "confidence": True})
+    def __init__(self, stream: TextIO, each: bool = False) -> None:
+        channel = {"channel": True} if each else {}
+        super().__init__(stream, {**channel, "start": True, "end": True, "label": False, "confidence": True})
 
     def rows(self, result: Timeline) -> Iterator[Sequence[str]]:
         for one in result.segments:
             label = one.label if one.sure else f"{one.label}? (unsure)"
-            yield clock(one.start), clock(one.end), label, f"{one.confidence:.2f}"
+            channel = [] if one.channel is None else [str(one.channel)]
+            yield *channel, clock(one.start), clock(one.end), label, f"{one.confidence:.2f}"
 
 
 class Folder:
@@ -120,7 +130,7 @@ class Folder:
 
     def write(self, result: Result) -> None:
         if not isinstance(result, Failure):
-            text = self._format.head(result.labels) + self._format.body(result)
+            text = self._format.head(result.labels, result.channels is not None) + self._format.body(result)
             with naming(result.file):
                 write_text(self._places[result.file], text)
 
@@ -129,12 +139,17 @@ class Folder:
 
 
 def writer(
-    stream: TextIO, format: TimelineFormat, labels: Sequence[str], begun: bool = False, files: Sequence[str] = ()
+    stream: TextIO,
+    format: TimelineFormat,
+    labels: Sequence[str],
+    begun: bool = False,
+    files: Sequence[str] = (),
+    each: bool = False,
 ) -> Text | Json | Table:
     """Build the writer of a format for one file; the arguments are those of `Text`."""
     if format is TimelineFormat.table:
-        return SegmentTable(stream)
-    return Json(stream, as_dict) if format is TimelineFormat.json else Text(stream, format, labels, begun, files)
+        return SegmentTable(stream, each)
+    return Json(stream, as_dict) if format is TimelineFormat.json else Text(stream, format, labels, begun, files, each)
 
 
 def places(folder: Path, files: Sequence[str], suffix: str) -> dict[str, Path]:
