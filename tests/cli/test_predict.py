@@ -120,7 +120,7 @@ def test_a_missing_file_among_others_is_a_failure(run, folder, capsys):
         (["*.none"], "*.none: no recording matches"),
         (["empty"], "empty: contains no recording; looked for .3gp"),
         (["calls", "--model", "tpy"], "unknown bundle 'tpy'. Did you mean 'toy'?"),
-        (["calls", "--channel", "left"], "--channel must be a number from 0, or 'egg', got 'left'"),
+        (["calls", "--channel", "left"], "--channel must be a number from 0, 'egg' or 'each', got 'left'"),
         (["calls", "--channel", "egg"], "bundle 'toy' reads speech only"),
         (["calls", "--resume"], "--resume requires --out FILE and --format jsonl or csv"),
         (

@@ -199,5 +199,5 @@ def test_the_server_s_task_answers_for_each_channel(recognizer, call):
     assert (found["channels"], found["windows"]) == ([0, 1], expected["windows"])
     plain = json.loads(Task("toy", recording, None, "json")({"toy": recognizer}, Limits()).text)
     assert "channels" not in plain and "channel" not in plain["windows"][0]
-    with pytest.raises(UserError, match="channel 'each' is for timelines"):
+    with pytest.raises(UserError, match="channel 'each' is for a timeline"):
         Task("toy", recording, "each")({"toy": recognizer}, Limits())

@@ -14,7 +14,7 @@ from serkit.app.query import check_query
 from serkit.app.service import ModelName, Service, Shared, require_token
 from serkit.app.tasks import Recognized, Task
 from serkit.errors import UserError
-from serkit.recognition.model import Channel
+from serkit.recognition.model import Channels
 from serkit.recognition.timeline_formats import FORMATS
 
 ChannelText = Annotated[
@@ -65,7 +65,7 @@ async def timeline(
     return Response(found.text, media_type=FORMATS[format].content_type)
 
 
-def _channel(text: str | None) -> Channel:
+def _channel(text: str | None) -> Channels:
     # The recognizer rejects a value that is neither a number nor a known name.
     return int(text) if text and text.isdecimal() else text  # type: ignore[return-value]
 

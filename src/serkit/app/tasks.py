@@ -14,7 +14,7 @@ from serkit.app.limits import Limits
 from serkit.errors import UserError
 from serkit.recognition import Recognizer
 from serkit.recognition.formats import as_dict
-from serkit.recognition.model import Channel
+from serkit.recognition.model import Channels
 from serkit.recognition.timeline_formats import as_dict as timeline_as_dict
 from serkit.recognition.timeline_formats import render
 
@@ -45,7 +45,7 @@ class Task:
 
     model: str
     recording: audio.InMemory
-    channel: Channel
+    channel: Channels
     format: str | None = None
     adapt: audio.InMemory | None = None
 
@@ -65,6 +65,8 @@ class Task:
                     raise UserError("a voice to adapt to cannot be combined with channel 'each', whose voices differ")
                 recognizer = recognizer.adapt(self.adapt, self.channel)
             if self.format is None:
+                if self.channel == "each":
+                    raise UserError("channel 'each' is for a timeline; for answers, ask for channel 0, then 1")
                 prediction = recognizer.predict_file(self.recording, self.channel)
                 text = PredictionAnswer(model=self.model, **as_dict(prediction)).model_dump_json()
                 return Recognized(text, duration)

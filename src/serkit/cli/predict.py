@@ -16,7 +16,7 @@ from serkit.cli.options import CsvSafe
 from serkit.errors import UserError, unknown
 from serkit.recognition import Failure, Recognizer, TimelineOptions, available, formats, load
 from serkit.recognition.formats import Format
-from serkit.recognition.model import Channel
+from serkit.recognition.model import Channel, Channels
 from serkit.recognition.timeline_writers import ENDINGS, TimelineFormat
 
 Paths = Annotated[
@@ -148,7 +148,7 @@ def predict(
         _refuse_with_speaker({"--channel each": channel == "each", **others})
     if timeline:
         request = timelines.Request(TimelineOptions(**given), format, out, plot, resume, csv_safe)
-        read = parse_channel(channel)
+        read = parse_channels(channel)
         open_recognizer = partial(load_adapted, model, adapt or (), read)
         timelines.predict(find_recordings(paths), open_recognizer, read, jobs, request)
     else:
@@ -165,10 +165,10 @@ def predict(
             if speaker is not None:
                 _predict_speakers(paths, speaker, model, parse_channel(channel), chosen, out, csv_safe)
             else:
-                _predict(paths, model, adapt or (), parse_channel(channel), chosen, out, resume, csv_safe, jobs)
+                _predict(paths, model, adapt or (), parse_channels(channel), chosen, out, resume, csv_safe, jobs)
 
 
-def load_adapted(model: str, adapt: Sequence[str], channel: Channel) -> Recognizer:
+def load_adapted(model: str, adapt: Sequence[str], channel: Channels) -> Recognizer:
     """Load a recognizer, and adapt it to the recordings of --adapt.
 
     Raises:
@@ -239,7 +239,7 @@ def _predict(
     paths: list[str],
     model: str,
     adapt: Sequence[str],
-    channel: Channel,
+    channel: Channels,
     format: Format,
     out: Path | None,
     resume: bool,
@@ -294,9 +294,24 @@ def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
 
 
 def parse_channel(text: str | None) -> Channel:
-    """Parse --channel."""
-    if text is None or text in ("egg", "each"):
+    """Parse --channel of a command that reads one channel."""
+    if text is None or text == "egg":
         return text  # type: ignore[return-value]  # mypy does not narrow str to a literal
+    return _parse_number(text, "a number from 0, or 'egg'")
+
+
+def parse_channels(text: str | None) -> Channels:
+    """Parse --channel of a command that can also answer for each channel."""
+    if text == "each":
+        return "each"
+    return (
+        parse_channel(text)
+        if text is None or text == "egg"
+        else _parse_number(text, "a number from 0, 'egg' or 'each'")
+    )
+
+
+def _parse_number(text: str, known: str) -> int:
     if not text.isdecimal():
-        raise UserError(f"--channel must be a number from 0, 'egg' or 'each', got '{text}'")
+        raise UserError(f"--channel must be {known}, got '{text}'")
     return int(text)

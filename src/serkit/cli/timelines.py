@@ -12,7 +12,7 @@ from serkit.cli import output
 from serkit.errors import UserError
 from serkit.locks import alone
 from serkit.recognition import Failure, Recognizer, Timeline, TimelineOptions, formats, timeline_writers
-from serkit.recognition.model import Channel
+from serkit.recognition.model import Channels
 from serkit.recognition.timeline_writers import TimelineFormat
 
 
@@ -40,7 +40,7 @@ class Request:
 def predict(
     found: tuple[list[str], list[Failure]],
     load: Callable[[], Recognizer],
-    channel: Channel,
+    channel: Channels,
     jobs: int,
     request: Request,
 ) -> None:
@@ -72,7 +72,7 @@ def predict(
 def _predict(
     found: tuple[list[str], list[Failure]],
     load: Callable[[], Recognizer],
-    channel: Channel,
+    channel: Channels,
     jobs: int,
     request: Request,
     folder: Path | None,
@@ -94,11 +94,11 @@ def _predict(
         from serkit.recognition.timeline_picture import draw
 
         with timeline_writers.naming(timeline.file):
-            if timeline.channels is None:
-                draw(timeline, pictures[timeline.file], channel)
+            place = pictures[timeline.file]
+            if channel != "each":
+                draw(timeline, place, channel)
                 return
-            for number in timeline.channels:
-                place = pictures[timeline.file]
+            for number in timeline.channels or ():
                 draw(timeline.of_channel(number), place.with_stem(f"{place.stem}-channel-{number}"), number)
 
     with nullcontext(None) if folder else output.destination(out, format.by_line, request.csv_safe) as stream:

@@ -18,7 +18,10 @@ from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check
 from serkit.recognition.session import open_session, reason
 from serkit.recognition.windows import cut, windows
 
-Channel = int | Literal["egg", "each"] | None
+Channel = int | Literal["egg"] | None
+
+#: A channel, or each channel separately.
+Channels = Channel | Literal["each"]
 
 #: The sound that an input of the network reads: rate in Hz, and channel index (None: the mean of all).
 Source = tuple[int, int | None]
@@ -183,7 +186,7 @@ class Model:
             prediction = self._predict("signal", len(samples) / rate, sources, self._cutter(samples, rate))
         return replace(prediction, warnings=tuple(texts))
 
-    def check_channel(self, channel: Channel) -> None:
+    def check_channel(self, channel: Channels) -> None:
         """Raise UserError if this channel is wrong for every recording."""
         if isinstance(channel, str):
             if channel == "each":

@@ -17,7 +17,7 @@ from serkit.recognition import timeline
 from serkit.recognition.adaptation import Voice
 from serkit.recognition.bundle import Bundle, find
 from serkit.recognition.jobs import Failure, each
-from serkit.recognition.model import Channel, Model, Prediction
+from serkit.recognition.model import Channel, Channels, Model, Prediction
 from serkit.recognition.samples import check_recording
 from serkit.recognition.stream import Stream, TimelineOptions
 from serkit.recognition.timeline import Timeline
@@ -66,7 +66,12 @@ class Recognizer(Model):
         """
         if isinstance(recordings, (str, os.PathLike, audio.InMemory)):
             recordings = [recordings]
-        return self._adapt(lambda voice: [self.hear(recording, voice, channel) for recording in recordings])
+
+        def hear(voice: Voice) -> None:
+            for recording in recordings:
+                self.hear(recording, voice, channel)
+
+        return self._adapt(hear)
 
     def adapt_signal(self, signal: np.ndarray, rate: int, channel: Channel = None) -> Recognizer:
         """Return a recognizer that is adapted to samples of a voice, as by `adapt`.
@@ -75,7 +80,7 @@ class Recognizer(Model):
         """
         return self._adapt(lambda voice: self.hear_signal(signal, rate, voice, channel))
 
-    def _adapt(self, hear: Callable[[Voice], object]) -> Recognizer:
+    def _adapt(self, hear: Callable[[Voice], None]) -> Recognizer:
         voice = self.new_voice() if self.voice is None else self.voice.copy()
         before = voice.seconds
         hear(voice)
@@ -84,7 +89,7 @@ class Recognizer(Model):
         return self.adapted(voice)
 
     def predict_files(
-        self, paths: Iterable[str | Path], channel: Channel = None, jobs: int = 1
+        self, paths: Iterable[str | Path], channel: Channels = None, jobs: int = 1
     ) -> Iterator[Prediction | Failure]:
         """Recognize many recordings in constant memory.
 
@@ -141,7 +146,7 @@ class Recognizer(Model):
         return self.adapted(voice).predict_files(paths, channel)
 
     def timeline(
-        self, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
+        self, path: audio.Recording, channel: Channels = None, options: TimelineOptions | None = None
     ) -> Timeline:
         """Recognize a recording over time, block by block.
 
@@ -161,7 +166,7 @@ class Recognizer(Model):
         return timeline.of_file(self, path, channel, options)
 
     def timeline_signal(
-        self, signal: np.ndarray, rate: int, channel: Channel = None, options: TimelineOptions | None = None
+        self, signal: np.ndarray, rate: int, channel: Channels = None, options: TimelineOptions | None = None
     ) -> Timeline:
         """Recognize samples over time; arguments and errors as in `predict_signal` and `timeline`."""
         return timeline.of_signal(self, signal, rate, channel, options)
@@ -169,7 +174,7 @@ class Recognizer(Model):
     def timelines(
         self,
         paths: Iterable[str | Path],
-        channel: Channel = None,
+        channel: Channels = None,
         options: TimelineOptions | None = None,
         jobs: int = 1,
     ) -> Iterator[Timeline | Failure]:

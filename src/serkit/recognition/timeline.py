@@ -9,7 +9,7 @@ import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError
-from serkit.recognition.model import Channel, Model
+from serkit.recognition.model import Channels, Model
 from serkit.recognition.samples import as_samples, check_recording
 from serkit.recognition.segments import Segment, Window
 from serkit.recognition.stream import Stream, TimelineOptions
@@ -78,7 +78,7 @@ def _order(one: Window | Segment) -> tuple[float, int]:
 
 
 def of_file(
-    model: Model, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None
+    model: Model, path: audio.Recording, channel: Channels = None, options: TimelineOptions | None = None
 ) -> Timeline:
     """Make the timeline of a recording, block by block; see `Recognizer.timeline`."""
     check_recording(path)
@@ -95,7 +95,7 @@ def of_signal(
     model: Model,
     signal: np.ndarray,
     rate: int,
-    channel: Channel = None,
+    channel: Channels = None,
     options: TimelineOptions | None = None,
 ) -> Timeline:
     """Make the timeline of samples; see `Recognizer.timeline_signal`."""

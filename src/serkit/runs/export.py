@@ -347,7 +347,8 @@ def _means(model: Model) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for upstream in model.upstream.values():
         found |= _means(cast(Model, upstream))
-    for view, normalisation in model.normalisations.items():
+    for view in model.normalisations:
+        normalisation = model.normalisation(view)
         if normalisation.kind == "band" and normalisation.mean.numel() == normalisation.mean.shape[0]:
             found[view] = normalisation.mean.flatten().tolist()
     return found
