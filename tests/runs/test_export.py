@@ -12,6 +12,7 @@ import torch
 
 from serkit import audio, systems
 from serkit.corpora.corpus import Corpus
+from serkit.data.items import Item
 from serkit.errors import UserError
 from serkit.evaluation.calibration import sharpened
 from serkit.evaluation.evaluate import evaluate
@@ -85,6 +86,34 @@ def test_the_bundle_says_which_answers_are_unsure(bundle, finished, synthetic):
     assert "is marked as unsure" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
     answers = list(Recognizer(bundle).predict_files(utterance.path for utterance in synthetic.utterances[:10]))
     assert [answer.sure for answer in answers] == [a.confidence >= final["unsure_below"] for a in answers]
+
+
+def exported_with(spreads, finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    final = {**json.loads((run / "final.json").read_text()), "spreads": spreads}
+    del final["checksum"]
+    (run / "final.json").write_text(json.dumps(final))
+    return export(run, tmp_path / "adaptable", recordings=2)
+
+
+def test_the_bundle_can_adapt_to_a_voice(finished, synthetic, tmp_path):
+    """The means are those of the features of the training material, the spreads those of the run's answers."""
+    bundle = exported_with([0.25, 0.75], finished, tmp_path)
+    adaptation = bundle.adaptation
+    assert (adaptation.narrow, adaptation.wide, adaptation.strength) == (0.25, 0.75, 1.0)
+    [(name, feature)] = bundle.features().items()
+    signals = (Item(utterance).signal(feature.rate, bundle.windowing) for utterance in synthetic.utterances)
+    means = [feature(signal).reshape(len(adaptation.means[name]), -1).mean(axis=1) for signal in signals]
+    assert np.corrcoef(adaptation.means[name], np.mean(means, axis=0))[0, 1] > 0.99
+    paths = [utterance.path for utterance in synthetic.utterances[:8]]
+    recognizer = Recognizer(bundle)
+    assert recognizer.adapt(paths)(paths[0]).probabilities != recognizer(paths[0]).probabilities
+
+
+def test_unknown_spreads_give_a_bundle_that_cannot_adapt(bundle, finished):
+    # A speaker of the synthetic corpus says only two sentences in each emotion.
+    assert json.loads((finished / "final.json").read_text())["spreads"] is None and bundle.adaptation is None
 
 
 def test_a_run_of_before_has_no_threshold(finished, tmp_path):
