@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -12,6 +12,8 @@ from serkit.atomic import write_json
 from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.flags import Flag
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def _flags(entries: Any) -> Any:
@@ -59,6 +61,11 @@ class Record(BaseModel):
     def save(self, path: Path) -> None:
         """Write the JSON file completely or not at all."""
         write_json(path, self.to_dict())
+
+
+def whole(model: M) -> M:
+    """Return a model whose defaults count as given, so that a record that holds it is written with them."""
+    return type(model).model_validate(model.model_dump())
 
 
 def first_problem(error: ValidationError) -> str:

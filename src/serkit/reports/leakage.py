@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from serkit import corpora, emotions
 from serkit.audit import normalization
@@ -44,7 +43,7 @@ class Leakage:
         """The split and the finding of each leak."""
         return [(name, finding) for name, finding in self._named() if finding.severity == "leak"]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the result as JSON."""
         named = [{"split": name, "severity": finding.severity, **asdict(finding)} for name, finding in self._named()]
         return {

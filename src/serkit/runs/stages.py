@@ -24,6 +24,7 @@ from serkit.errors import Damaged, UserError
 from serkit.methods.method import Context, Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
+from serkit.records import whole
 from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
 from serkit.runs.files import StageNote
@@ -360,7 +361,7 @@ class Stages:
         note = StageNote(
             **dict(used),
             key=finished.key,
-            stage=finished.stage,
+            stage=whole(finished.stage),
             classes={target: list(names) for target, names in finished.classes.items()},
             shapes=dict(finished.shapes),
             sources={
