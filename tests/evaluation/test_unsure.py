@@ -48,7 +48,7 @@ def drawn(n=4000, scale=3.0):
 
 def test_what_is_fitted_on_other_folds_mends_the_error():
     probabilities, truth, folds = drawn()
-    found = unsure.held_out(probabilities, truth, folds)
+    found = unsure.held_out(probabilities, truth, folds).to_dict()
     assert found["ece_before"] == pytest.approx(ece(probabilities, truth))
     assert found["ece_before"] > 0.15
     assert found["ece_after"] < 0.04
@@ -65,7 +65,7 @@ def test_what_is_fitted_on_other_folds_mends_the_error():
 def test_a_fold_is_not_measured_with_what_was_fitted_on_it():
     # Fold 0 is all wrong and learns from fold 1 that every answer is sure; fold 1 learns that none is.
     probabilities = np.tile([0.9, 0.1], (6, 1))
-    found = unsure.held_out(probabilities, np.array([1, 1, 0, 0, 0, 0]), np.array([0, 0, 1, 1, 1, 1]))
+    found = unsure.held_out(probabilities, np.array([1, 1, 0, 0, 0, 0]), np.array([0, 0, 1, 1, 1, 1])).to_dict()
     assert found["coverage"] == pytest.approx(1 / 3)
     assert found["accuracy"] == {"all": pytest.approx(2 / 3), "sure": 0.0, "unsure": 1.0}
 

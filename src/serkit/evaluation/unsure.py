@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from serkit.evaluation.calibration import ece, sharpened, temperature
+from serkit.records import Record
 
 #: Shares of the answers, in order of confidence, whose accuracy is reported.
 COVERAGES = tuple(tenths / 10 for tenths in range(10, 0, -1))
+
+
+class Accuracy(Record):
+    """Share of right answers: of all, of the sure and of the unsure ones; None if there are none."""
+
+    all: float
+    sure: float | None
+    unsure: float | None
+
+
+class Sure(Record):
+    """Calibration and sure answers, measured on held-out folds.
+
+    Args:
+        ece_before: calibration error before the temperature.
+        ece_after: calibration error after the temperature.
+        coverage: share of sure answers.
+        accuracy: share of right answers.
+        curve: pairs of a share of the answers, in order of confidence, and their accuracy.
+    """
+
+    ece_before: float
+    ece_after: float
+    coverage: float
+    accuracy: Accuracy
+    curve: list[tuple[float, float | None]]
 
 
 def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
@@ -39,7 +64,7 @@ def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     return float(sorted_confidence[best - 1 : best + 1].mean())
 
 
-def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> dict[str, Any] | None:
+def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> Sure | None:
     """Measure calibration and sure answers on each fold, with temperature and threshold fitted on the other folds.
 
     Args:
@@ -48,9 +73,7 @@ def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) ->
         folds: number of each answer's fold, shape (n,).
 
     Returns:
-        `ece_before` and `ece_after` the temperature; `coverage`, the share of sure answers; `accuracy` of all, the
-        `sure` and the `unsure` answers (None if there are none); `curve`, pairs of a share of the answers, in order of
-        confidence, and their accuracy. None if there is only one fold.
+        The measurements; None if there is only one fold.
     """
     if len(set(folds.tolist())) < 2:
         return None
@@ -68,10 +91,11 @@ def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) ->
     def share_right(chosen: np.ndarray) -> float | None:
         return float(right[chosen].mean()) if len(right[chosen]) else None
 
-    return {
-        "ece_before": ece(probabilities, truth),
-        "ece_after": ece(after, truth),
-        "coverage": float(sure.mean()),
-        "accuracy": {"all": float(right.mean()), "sure": share_right(sure), "unsure": share_right(~sure)},
-        "curve": [[share, share_right(order[: max(1, round(share * len(order)))])] for share in COVERAGES],
-    }
+    accuracy = Accuracy(all=float(right.mean()), sure=share_right(sure), unsure=share_right(~sure))
+    return Sure(
+        ece_before=ece(probabilities, truth),
+        ece_after=ece(after, truth),
+        coverage=float(sure.mean()),
+        accuracy=accuracy,
+        curve=[(share, share_right(order[: max(1, round(share * len(order)))])) for share in COVERAGES],
+    )

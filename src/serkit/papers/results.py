@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from serkit.atomic import write_json
 from serkit.documents import read_json
 from serkit.errors import UserError
+from serkit.evaluation.scores import Scores
 from serkit.papers.reproduced import Cell, ReproducedTable
 from serkit.runs.card import Card, is_card, placeless
+from serkit.runs.files import Heading, NamedProtocol, Recorded, SystemRow
 
 #: Keys that `scores.json` and the JSON file of a reproduced table always have.
 _OF_SCORES = frozenset({"system", "protocol", "content", "folds", "uar", "confusion"})
@@ -55,7 +57,7 @@ class Results:
                     elif not place.is_dir():
                         raise UserError(f"{path}: a card of predicted numbers, which have no UAR to rank by")
                 elif isinstance(document, dict) and document.keys() >= _OF_SCORES:
-                    cards[path] = _of_scores(document)
+                    cards[path] = _of_scores(Scores.parse(document, path))
                 elif not place.is_dir():
                     raise UserError(f"{path}: must be a card, scores or a reproduced table")
         if not cards and not tables:
@@ -89,9 +91,9 @@ def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> 
         return _add_table(_read_table(source, document), folder, note, name)
     card = Card.of(source) if source.is_dir() else Card.load(source)
     # The hash of each corpus shows whether recordings are the same; only the run's own card shows which differ.
-    card = replace(card, note=note or card.note, recordings={})
+    card = card.model_copy(update={"note": note or card.note, "recordings": {}})
     scores = card.scores
-    path = folder / f"{name or '-'.join([scores['system'], *card.run['content'], scores['protocol']])}.json"
+    path = folder / f"{name or '-'.join([scores.system, *card.run.content, scores.protocol])}.json"
     if path.exists() and (not is_card(read_json(path)) or _identity(Card.load(path)) != _identity(card)):
         raise UserError(f"{path}: holds another result (settings, folds or recordings differ); give a --name")
     card.save(path)
@@ -131,17 +133,15 @@ def _is_same(document: Any, table: ReproducedTable) -> bool:
 
 def _identity(card: Card) -> Sequence[Any]:
     """Return everything that makes a card the same result when it is run again."""
-    return [card.run["system"], card.run["protocol"], card.run["content"], card.run["seed"]]
+    return [card.run.system, card.run.protocol, card.run.content, card.run.seed]
 
 
-def _of_scores(scores: Mapping[str, Any]) -> Card:
+def _of_scores(scores: Scores) -> Card:
     """Make a card from scores alone; everything else they depend on is unknown."""
-    unknown: dict[str, Any] = {"splits": None, "command": None, "machine": None, "versions": {}, "also": []}
-    run = {
-        "system": [{"system": {"name": scores["system"]}}],
-        "protocol": {"name": scores["protocol"]},
-        "content": scores["content"],
-        "classes": scores["classes"],
-        **unknown,
-    }
-    return Card(run, scores)
+    run = Recorded(
+        system=[SystemRow(system=Heading(name=scores.system))],
+        protocol=NamedProtocol(name=scores.protocol),
+        content=scores.content,
+        classes=scores.classes,
+    )
+    return Card(run=run, scores=scores)

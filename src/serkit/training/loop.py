@@ -36,8 +36,8 @@ from serkit.training.checkpoint import (
     precision_of,
     resume,
     save_checkpoint,
-    write_history,
 )
+from serkit.training.history import write_history
 from serkit.training.normalization import refit
 from serkit.training.precision import make_fabric, resolve
 
