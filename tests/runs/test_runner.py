@@ -499,7 +499,11 @@ def only(corpus, **wanted):
             {"sets": ("stages.main.network=cnn",)},
             "network 'cnn': view 'functionals' must have shape (bands, None), got (200,)",
         ),
-        (lambda c: c, {"sets": ("stages.main.trainer.select=uar",)}, "trainer.select = 'uar' needs a validation part"),
+        (
+            lambda c: c,
+            {"sets": ("stages.main.trainer.select=uar",)},
+            "trainer.select = 'uar' requires a validation part",
+        ),
         (lambda c: c, {"sets": ("stages.main.trainer.learning_rate=1e38",)}, "the loss 'cross_entropy' is"),
         (lambda c: c, {"accelerator": "qpu"}, "accelerator 'qpu'"),
     ],

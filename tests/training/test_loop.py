@@ -640,7 +640,7 @@ def test_weights_can_be_read_by_whom_other_files_can_be_read(tmp_path):
 
 @pytest.mark.parametrize("select", ["loss", "uar"])
 def test_selection_needs_a_validation_part(tmp_path, select):
-    with pytest.raises(UserError, match=f"trainer.select = '{select}' needs a validation part"):
+    with pytest.raises(UserError, match=f"trainer.select = '{select}' requires a validation part"):
         train(tmp_path, split=26, select=select)
 
 

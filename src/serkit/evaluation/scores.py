@@ -182,7 +182,7 @@ class Scores(Table):
     def _named_task(cls, document: Any) -> Any:
         """Add the task to older files, in which only scores of numbers have targets."""
         if isinstance(document, Mapping) and "task" not in document:
-            return {**document, "task": "numbers" if "targets" in document else "classes"}
+            return {"targets": {}, **document, "task": "numbers" if "targets" in document else "classes"}
         return document
 
 

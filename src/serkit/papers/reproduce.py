@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serkit import systems
-from serkit.atomic import write_json, write_text
+from serkit.atomic import write_text
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError, unknown
 from serkit.evaluation.scores import Scores
@@ -96,7 +96,7 @@ def reproduce(
         result = _figure(artefact, chosen, groups, protocols, frame, heading)
     else:
         result = _table(artefact, chosen, groups, protocols or artefact.protocols, frame, heading)
-    write_json(folder / f"{artefact.name}.json", result.to_dict())
+    result.save(folder / f"{artefact.name}.json")
     write_text(folder / f"{artefact.name}.md", page(paper, result))
     return result
 

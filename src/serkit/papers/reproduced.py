@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from serkit.evaluation.intervals import Interval
-from serkit.records import Flags
+from serkit.records import Flags, Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Record(Record):
+    model_config = ConfigDict(extra="forbid")
 
 
 class Cell(_Record):
@@ -90,19 +90,6 @@ class Heading(_Record):
     seed: int
     not_run: dict[str, str]
     note: str = ""
-
-    @classmethod
-    def read(cls, document: Any) -> Self:
-        """Read the content of a JSON file.
-
-        Raises:
-            pydantic.ValidationError: the content is invalid.
-        """
-        return cls.model_validate(document)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of the JSON file."""
-        return self.model_dump(mode="json")
 
 
 class ReproducedTable(Heading):

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from serkit.atomic import write_json
 from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.evaluation.scores import Scores
@@ -49,7 +46,7 @@ class Results:
             for path in sorted(place.glob("*.json")) if place.is_dir() else [place]:
                 document = read_json(path)
                 if is_table(document):
-                    tables[path] = _read_table(path, document)
+                    tables[path] = ReproducedTable.parse(document, path)
                 elif is_card(document):
                     # Numeric targets have no UAR to rank by.
                     if document["scores"].get("classes"):
@@ -88,7 +85,7 @@ def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> 
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder (--results)")
     if source.is_file() and is_table(document := read_json(source)):
-        return _add_table(_read_table(source, document), folder, note, name)
+        return _add_table(ReproducedTable.parse(document, source), folder, note, name)
     card = Card.of(source) if source.is_dir() else Card.load(source)
     # The hash of each corpus shows whether recordings are the same; only the run's own card shows which differ.
     card = card.model_copy(update={"note": note or card.note, "recordings": {}})
@@ -100,14 +97,6 @@ def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> 
     return path
 
 
-def _read_table(path: Path, document: Any) -> ReproducedTable:
-    try:
-        return ReproducedTable.read(document)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-
-
 def _add_table(table: ReproducedTable, folder: Path, note: str, name: str | None) -> Path:
     corpora = dict.fromkeys(row.corpus for row in table.rows)
     path = folder / f"{name or '-'.join([table.paper, table.artefact, *corpora])}.json"
@@ -117,7 +106,7 @@ def _add_table(table: ReproducedTable, folder: Path, note: str, name: str | None
         row.model_copy(update={"measured": {key: _without_places(cell) for key, cell in row.measured.items()}})
         for row in table.rows
     ]
-    write_json(path, table.model_copy(update={"rows": rows, "note": note or table.note}).to_dict())
+    table.model_copy(update={"rows": rows, "note": note or table.note}).save(path)
     return path
 
 

@@ -207,7 +207,8 @@ def _charts(run: RunFolder) -> Mapping[str, Any]:
     from markupsafe import Markup
 
     scored, predictions, main = run.scores, run.predictions, run.task.metric()
-    charts = {"speakers": plots.speakers(scored.speakers, scored.metrics[main.key], main)}
+    of_speaker = {name: speaker.metrics[main.key] for name, speaker in scored.speakers.items()}
+    charts = {"speakers": plots.speakers(of_speaker, scored.metrics[main.key], main)}
     if run.numbers:
         columns = zip(predictions.targets, predictions.truth.T, predictions.values.T, strict=True)
         scatter = {name: Markup(plots.scatter(name, truth, values)) for name, truth, values in columns}

@@ -129,7 +129,7 @@ def compose(run: RunFolder, grid: Sequence[SystemRow], recordings: Mapping[str, 
         "system": [row.model_copy(update={"protocols": {}}) for row in grid],
         "protocol": protocol.model_copy(update={"lists": Path(protocol.lists).name if protocol.lists else None}),
         "also": sorted(description.also),
-        "skipped": len(description.skipped),
+        "skipped": len(description.skipped or ()),
         "machine": machine and machine.model_copy(update={"system": machine.system.partition("-")[0]}),
         "command": placeless(command(description).text),
     }

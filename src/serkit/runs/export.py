@@ -281,10 +281,11 @@ def _read(run: Path, name: str, kind: type[R]) -> R:
 def _sample(run: Path, described: Description, count: int) -> list[Utterance]:
     """Select some of the scored recordings of a run, spread evenly over each corpus."""
     found: list[Utterance] = []
+    left_out = set(described.skipped or ())
     scored = {row[0] for _, row in read_table(run / "predictions.csv")[1]}
     for name, folder in described.folders.items():
         everyone = corpora.load(name, folder).utterances
-        readable = [u for u in everyone if not {u.id, str(u.path)} & described.skipped.keys()]
+        readable = [u for u in everyone if not {u.id, str(u.path)} & left_out]
         # A protocol that splits items scores pieces and copies, whose names differ from those of the utterances.
         utterances = [utterance for utterance in readable if utterance.id in scored] or readable
         share = max(1, count // len(described.folders))

@@ -146,13 +146,13 @@ class Description(Conditions):
     Args:
         folders: folder of each scored corpus.
         also: folder of each corpus used for training only.
-        skipped: reason for each recording left out, by path or id.
+        skipped: reason for each recording left out, by path or id; None: the run is older.
         stages: folder of the stages, relative to the run's.
     """
 
     folders: dict[str, str]
     also: dict[str, str] = Field({})
-    skipped: dict[str, str] = Field({})
+    skipped: dict[str, str] | None = None
     stages: str = "stages"
 
     @property

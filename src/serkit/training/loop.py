@@ -82,7 +82,7 @@ def fit(
     """
     if trainer.select != "last" and not validation:
         raise UserError(
-            f"trainer.select = '{trainer.select}' needs a validation part; set the protocol's validation share"
+            f"trainer.select = '{trainer.select}' requires a validation part; set the protocol's validation share"
         )
     folder.mkdir(parents=True, exist_ok=True)
     loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator, continues)

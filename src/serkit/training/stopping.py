@@ -68,7 +68,7 @@ class Patience(Stopping):
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
-            raise ValueError(f"epochs = {self.epochs} must be 0 or more")
+            raise ValueError(f"epochs must be 0 or more, got {self.epochs}")
 
     @property
     def watched(self) -> list[str]:
@@ -132,7 +132,7 @@ class Stalled(Stopping):
 
     def __post_init__(self) -> None:
         if min(self.every, self.times) < 1:
-            raise ValueError(f"every = {self.every} and times = {self.times} must be 1 or more")
+            raise ValueError(f"every and times must be 1 or more, got {self.every} and {self.times}")
 
     @property
     def watched(self) -> list[str]:
