@@ -78,7 +78,7 @@ def audit_run(run: Path, store: Store | None = None, features: Path | None = Non
                 f"{run}: corpus '{name}' is no longer in {folder}; put it back, or write its new place into "
                 f"'folders' of {run / 'run.json'}"
             )
-        utterances += corpora.load(name, folder).utterances
+        utterances += corpora.load(name, folder, corpora.Reading.of(description, name)).utterances
     options = {key: value for key, value in description["protocol"].items() if key != "name"}
     protocol = Protocol.model_validate(options)
     if protocol.unit == "item":

@@ -27,7 +27,7 @@ from serkit.systems.schema import System
 FORMAT = 1
 
 #: Keys of `run.json` with local paths or content of the run's folder.
-_PLACES = ("folders", "skipped", "stages")
+_PLACES = ("folders", "readings", "skipped", "stages")
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ import torch
 from serkit import systems
 from serkit.atomic import write_json
 from serkit.audit.audit import audit, summary
+from serkit.corpora.columns import readings
 from serkit.corpora.corpus import Utterance
 from serkit.data.store import digest
 from serkit.documents import read_json
@@ -55,7 +56,9 @@ from serkit.training.precision import FLOAT32, automatic
 _LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
 
 #: Keys that may differ when a run is resumed: paths and machine.
-_MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
+_MAY_DIFFER = frozenset(
+    {"command", "skipped", "stages", "created", "folders", "also", "readings", "machine", "versions"}
+)
 
 
 def run(
@@ -299,6 +302,7 @@ def _begin(
         "threads": threads,
         "folders": {corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
         "also": {corpus.name: str(corpus.folder.absolute()) for corpus in request.also},
+        "readings": readings({corpus.name: corpus.reading for corpus in (*request.corpora, *request.also)}),
         "skipped": dict(experiment.skipped),
         "stages": os.path.relpath(stages, folder),
         "command": request.command,

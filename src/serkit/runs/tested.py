@@ -199,7 +199,11 @@ def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
     protocol: dict[str, Any] = dict(run.description["protocol"])
     name = protocol.pop("name")
     found, also = (
-        [corpora.load(corpus, places[corpus]) for corpus in run.description.get(key, {})] for key in ("folders", "also")
+        [
+            corpora.load(corpus, places[corpus], corpora.Reading.of(run.description, corpus))
+            for corpus in run.description.get(key, {})
+        ]
+        for key in ("folders", "also")
     )
     request = Request([system], found, name, protocols={name: Protocol(**protocol)}, also=also)
     experiment = request.prepare(system)
