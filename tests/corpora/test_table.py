@@ -150,7 +150,10 @@ def test_without_pandas_the_error_says_what_to_install(table, monkeypatch):
         ("path,emotion\na.wav,sad\nclips/b.wav,nan\n", "row 3: emotion 'nan' is a missing value"),
         ("path,emotion,channel\na.wav,sad,0.5\n", "row 2: channel must be the number of a channel, from 0, got '0.5'"),
         ("path,emotion\na.wav,sad,3\n", "row 2: 3 values for 2 columns"),
-        ("path,emotion\na.wav,sad\na.wav,angry\n", "2 of 2 rows are bad: row 2: has the same id as row 3, 'table/a@0.000'; distinguish them in a column 'id'"),
+        (
+            "path,emotion\na.wav,sad\na.wav,angry\n",
+            "2 of 2 rows are bad: row 2: has the same id as row 3, 'table/a@0.000'; distinguish them in a column 'id'",
+        ),
         ("path,emotion\n", "contains no recording of corpus 'table'"),
         ("", "has no column 'path'. Columns: none"),
     ],

@@ -37,11 +37,16 @@ READERS = Registry(
     "corpus",
     {
         "aesdd": "serkit.corpora.aesdd",
+        "audformat": "serkit.corpora.audformat",
         "casia": "serkit.corpora.casia",
         "cremad": "serkit.corpora.cremad",
+        "emobox": "serkit.corpora.emobox",
         "emodb": "serkit.corpora.emodb",
         "folder": "serkit.corpora.folder",
+        "huggingface": "serkit.corpora.huggingface",
         "iemocap": "serkit.corpora.iemocap",
+        "kaldi": "serkit.corpora.kaldi",
+        "lhotse": "serkit.corpora.lhotse",
         "librispeech": "serkit.corpora.librispeech",
         "librispeech-words": "serkit.corpora.librispeech_words",
         "nemo": "serkit.corpora.nemo",
@@ -56,7 +61,7 @@ READERS = Registry(
 
 
 #: Readers of a user's own data.
-OWN = frozenset({"table"})
+OWN = frozenset({"audformat", "emobox", "huggingface", "kaldi", "lhotse", "table"})
 
 
 def facts(name: str) -> Facts:

@@ -179,6 +179,15 @@ def named(sheet: Sheet, columns: Mapping[str, str] | None = None) -> Named:
     return Named(replace(sheet, columns=[name for _, name in renamed], rows=rows), headers, units)
 
 
+def meaning(header: str) -> str | None:
+    """Return serkit's name for a header of another table, or None.
+
+    >>> meaning("Speaker ID"), meaning("mood")
+    ('speaker', None)
+    """
+    return _BY_ALIAS.get(_letters(header))
+
+
 def _meaning(header: str, emobox: bool) -> tuple[str, Unit | None] | None:
     """Return serkit's name for a header, and the unit in it; None for other columns."""
     if emobox and header in _EMOBOX_NAMES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 #: serkit's name by the names that people give to parts, in lower case.
 PARTS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
@@ -9,6 +11,11 @@ PARTS = {
     **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation"), "test"),
     "unused": "unused",
 }
+
+
+def part_in(names: Iterable[str]) -> str | None:
+    """Return serkit's name of the first part among names of folders or words of a file's name."""
+    return next((part for name in names if (part := part_of(name))), None)
 
 
 def part_of(name: str) -> str | None:

@@ -20,7 +20,7 @@ from serkit.corpora.parts import part_of
 from serkit.emotions import canonical, is_known
 from serkit.errors import UserError
 from serkit.finding import count
-from serkit.sheets import Place, Row, bad_rows, listed
+from serkit.sheets import Place, Row, bad_rows, listed, text_of
 from serkit.text import composed, is_missing, is_missing_label
 
 _LOG = logging.getLogger("serkit.corpora")
@@ -60,6 +60,21 @@ class Rows:
     units: Mapping[str, Unit] = field(default_factory=dict)
     decimal_comma: bool = False
     prefix: str = "table"
+
+
+def of_entries(
+    path: Path,
+    folder: Path,
+    entries: Mapping[Any, Mapping[str, object]],
+    prefix: str,
+    faults: Mapping[Any, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Rows:
+    """Return rows from entries of a format whose times are in s; an entry may lack columns."""
+    columns = list(dict.fromkeys(["path", *(name for entry in entries.values() for name in entry)]))
+    cells = {place: {name: text_of(entry.get(name)).strip() for name in columns} for place, entry in entries.items()}
+    units: dict[str, Unit] = dict.fromkeys(TIMES, "s")
+    return Rows(path, folder, columns, cells, faults or {}, headers=headers or {}, units=units, prefix=prefix)
 
 
 def of_sheet(found: Named, folder: Path | None = None) -> Rows:
@@ -111,7 +126,8 @@ def corpus(facts: Facts, rows: Rows, reading: Reading) -> Corpus:
             the id of another row, or with a file that does not exist. All bad rows are listed.
     """
     further = _further(rows)
-    _check_columns(rows, further)
+    if rows.cells or not rows.faults:
+        _check_columns(rows, further)
     faults = dict(rows.faults)
     numeric = {name for name in further if _is_numeric((row[name] for row in rows.cells.values()), rows.decimal_comma)}
     targets: dict[Place, dict[str, Target]] = {}
@@ -130,7 +146,7 @@ def corpus(facts: Facts, rows: Rows, reading: Reading) -> Corpus:
     texts = [target for name, target in further.items() if name not in numeric]
     target = "emotion" if "emotion" in rows.columns else next(iter(texts), next(iter(further.values()), "emotion"))
     spelled = (row["emotion"] for place, row in rows.cells.items() if place in there and "emotion" in row)
-    cautions = [*rows.cautions, *_skipped(faults), *_labels(rows.path, Counter(spelled))]
+    cautions = [*rows.cautions, *_skipped(faults), *label_cautions(rows.path, Counter(spelled))]
     utterances = sorted(there.values(), key=lambda utterance: utterance.id)
     skipped = {f"row {place}" if isinstance(place, int) else place: why for place, why in _sorted(faults).items()}
     named = replace(facts, target=target)
@@ -248,7 +264,7 @@ def _interval(row: Row, units: Mapping[str, Unit | None]) -> tuple[float | None,
         end = (start or 0.0) + duration
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"the end is not after the start: {row.get('end') or row['duration']}")
-    return start, end
+    return (None, None) if end is None and not start else (start, end)  # from 0 on is the whole file
 
 
 def _targets(row: Row, further: Mapping[str, str], numeric: set[str], decimal_comma: bool) -> dict[str, Target]:
@@ -439,7 +455,7 @@ def _skipped(faults: Mapping[Place, str]) -> list[str]:
     return [f"{count(faults, 'bad row')} left out: {listed(_sorted(faults))}"] if faults else []
 
 
-def _labels(path: Path, spelled: Mapping[str, int]) -> list[str]:
+def label_cautions(path: Path, spelled: Mapping[str, int]) -> list[str]:
     """Log which labels were mapped to which emotions, and return a caution about those that serkit does not know."""
     mapped: dict[str, list[str]] = {}
     for label in sorted(spelled):

@@ -17,9 +17,9 @@ Names, labels and columns are cleaned (see `serkit.text`); blank rows are skippe
 | corpus | prefix of id, speaker and sentence; default: table |
 | any other | further target: numbers if all values are numbers, otherwise text; empty if unknown |
 
-Columns may have their usual other names (`serkit.corpora.columns`), in any case. Empty cells and the words that programs
-write for them (`NA`, `nan`, ...) are missing values: such a row has no speaker, no start, or no value of a further
-target. In a column of labels, a word such as `none` is a class.
+Columns may have their usual other names (`serkit.corpora.columns`), in any case. Empty cells and the words that
+programs write for them (`NA`, `nan`, ...) are missing values: such a row has no speaker, no start, or no value of a
+further target. In a column of labels, a word such as `none` is a class.
 """
 
 from __future__ import annotations
