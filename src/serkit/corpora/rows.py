@@ -312,10 +312,11 @@ def _channel(row: Row, column: str) -> int | None:
 def _check_unit(rows: Rows, reading: Reading, found: Mapping[Place, Utterance]) -> None:
     """Ask for the unit of bare numbers that may be milliseconds.
 
-    They may if all are whole and one is large, or if one in seconds is not in its recording, but in milliseconds is.
+    They may if all are whole and one is large, or if the largest is far beyond its recording in seconds, but not in
+    milliseconds.
     """
-    said = [name for name in TIMES if name in rows.columns and name not in rows.units and name != "egg_start"]
-    columns = [] if reading.times else said
+    unused = {*_further(rows), *rows.units, "egg_start"}
+    columns = [] if reading.times else [name for name in TIMES if name in rows.columns and name not in unused]
     bare: dict[Place, float] = {}
     for place in found if columns else ():
         numbers = [_number(rows.cells[place][name], rows.decimal_comma) for name in columns]
@@ -330,7 +331,8 @@ def _check_unit(rows: Rows, reading: Reading, found: Mapping[Place, Utterance]) 
             duration = audio.info(found[place].path).duration
         except audio.AudioError:
             return
-        if not largest / 1000 <= duration < largest:
+        # A row that is only a little too long is wrong in itself.
+        if not largest / 1000 <= duration < largest / 10:
             return
     raise UserError(
         f"{rows.path}: {' and '.join(rows.headers.get(name, name) for name in columns)} "
