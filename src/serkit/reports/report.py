@@ -141,8 +141,8 @@ def _rows(run: RunFolder) -> Iterator[Row]:
     everything = "all corpora" if scored.corpora and not run.numbers else "this system"
     always = "always {}" if run.numbers else "always “{}”"
     for row in scores.rows(scored):
-        name = everything if row.kind == "all" else always.format(row.name) if row.kind == "constant" else row.name
-        yield replace(row, name=name)
+        names = {"all": everything, "mean": "mean of the corpora", "constant": always.format(row.name)}
+        yield replace(row, name=names.get(row.kind, row.name))
     if (seeds := scored.seeds).mean:
         values = {key: Value(mean, sd=seeds.sd[key]) for key, mean in seeds.mean.items()}
         target = "mean of the targets" if run.numbers else ""
