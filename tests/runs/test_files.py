@@ -53,7 +53,7 @@ def test_a_wrong_value_is_named_by_its_key(folder, name, changes, message):
 
 def test_a_damaged_stage_is_named(folder):
     change(folder / "stages/main-0/stage.json", epochs="some")
-    with pytest.raises(UserError, match="stage.json: epochs: Input should be a valid integer"):
+    with pytest.raises(UserError, match=r"stage\.json: epochs: Input should be a valid integer"):
         list(RunFolder.load(folder).trained("main"))
 
 
