@@ -59,7 +59,7 @@ def test_tava_channels_that_miss_an_end_of_the_speech_are_named(recordings):
     assert channels["tava/s07_confident_audio egg"] == "ends 0.128 s before the speech"
 
 
-@pytest.mark.parametrize("name", ["emodb", "ravdess", "savee", "tava", "casia"])
+@pytest.mark.parametrize("name", ["emodb", "ravdess", "savee", "tava", "casia", "nemo"])
 def test_links_to_a_corpus_find_each_recording_once(recordings, tmp_path, name):
     for link in ("first", "second"):
         (tmp_path / link).symlink_to(recordings / name)

@@ -8,7 +8,7 @@ from serkit import corpora
 from serkit.emotions import canonical
 from serkit.errors import UserError
 
-NAMES = ["aesdd", "casia", "cremad", "emodb", "iemocap", "librispeech", "ravdess", "savee", "tava", "tess"]
+NAMES = ["aesdd", "casia", "cremad", "emodb", "iemocap", "librispeech", "nemo", "ravdess", "savee", "tava", "tess"]
 
 # Utterances and speakers as published.
 OFFICIAL = {
@@ -18,6 +18,7 @@ OFFICIAL = {
     "emodb": (535, 10),
     "iemocap": (10039, 10),
     "librispeech": (0, 2484),
+    "nemo": (4481, 9),
     "ravdess": (1440, 24),
     "savee": (480, 4),
     "tava": (352, 22),

@@ -27,6 +27,9 @@ def cross(
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     accelerator: options.Accelerator = "auto",
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Train a system on each corpus and test it on every other one, with the classes that both have.
@@ -44,7 +47,7 @@ def cross(
     folder = out or Path("runs") / f"cross-{Path(system).stem}"
     request = Request(
         system,
-        corpora.load_all(corpus),
+        corpora.load_all(corpus, options.reading(columns, times, on_error)),
         sets=tuple(set_ or ()),
         seed=seed,
         jobs=jobs,

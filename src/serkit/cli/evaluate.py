@@ -38,6 +38,9 @@ def evaluate(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="For a card: folds trained in parallel; 0: one per core.")] = 0,
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Score a finished recognizer on labeled recordings. Recordings that it was trained on are flagged.
@@ -49,6 +52,7 @@ def evaluate(
 
     Example: serkit evaluate runs/calls/card.json --corpus table=calls.csv
     """
+    reading = options.reading(columns, times, on_error)
     if Path(model).is_file():
         from serkit.cli.repeat_card import repeat_card
 
@@ -56,6 +60,7 @@ def evaluate(
             Path(model),
             corpus,
             also or [],
+            reading,
             run,
             jobs,
             format,
@@ -79,7 +84,7 @@ def evaluate(
     if csv_safe and not out:
         raise UserError("--csv-safe requires --out FILE.csv")
     mapping = parse_map(map_ or [])
-    found = corpora.load_all(corpus)
+    found = corpora.load_all(corpus, reading)
     if (Path(model) / "run.json").exists():
         from serkit.runs.export import export
 

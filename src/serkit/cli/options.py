@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from serkit.corpora import Reading
 
 
 class Format(StrEnum):
@@ -28,6 +32,55 @@ CsvSafe = Annotated[
 _CORPORA = typer.Option(help="NAME=FOLDER; for your own data, table=my.csv or folder=my_folder. Repeatable.")
 Corpora = Annotated[list[str], _CORPORA]
 AnyCorpora = Annotated[list[str] | None, _CORPORA]
+
+
+class Unit(StrEnum):
+    """Unit of a time that is a bare number."""
+
+    s = "s"
+    ms = "ms"
+
+
+class OnError(StrEnum):
+    """What happens with bad rows of a user's own data."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns", help="NAME=COLUMN,...: columns of your own table, e.g. path=Datei,emotion=Label. Repeatable."
+    ),
+]
+Times = Annotated[Unit | None, typer.Option("--times", help="Unit of start and end in your own table.")]
+SkipBadRows = Annotated[OnError, typer.Option("--on-error", help="Bad rows of your own table: stop, or skip and list.")]
+
+
+def reading(columns: Sequence[str] | None, times: Unit | None, on_error: OnError) -> Reading:
+    """Return how to read a user's own data; from now on, notes about them are printed on stderr.
+
+    Raises:
+        UserError: `columns` is malformed.
+    """
+    import logging
+
+    from serkit.corpora import Reading
+    from serkit.corpora.columns import parse
+    from serkit.terminal import note
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(f"serkit: note: {record.getMessage()}")
+
+    log = logging.getLogger("serkit.corpora")
+    if not log.handlers:
+        log.addHandler(Notes())
+        log.setLevel(logging.INFO)
+    return Reading(parse(columns or ()), times.value if times else None, on_error is OnError.skip)
+
+
 Also = Annotated[
     list[str] | None,
     typer.Option(help="NAME=FOLDER: corpus for stages that train on further corpora; not scored. Repeatable."),

@@ -46,6 +46,9 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option(help="Output folder for runs, tables and pictures. Default: runs/PAPER.")
     ] = None,
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     seed: options.Seed = 0,
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
@@ -79,10 +82,11 @@ def reproduce(
     from serkit.papers.pages import page
     from serkit.papers.reproduce import reproduce as run
 
+    reading = options.reading(columns, times, on_error)
     result = run(
         loaded,
         loaded.artefact(artefact),
-        corpora.load_all(corpus or []),
+        corpora.load_all(corpus or [], reading),
         out or Path("runs") / loaded.paper.name,
         set_ or (),
         protocol or (),
@@ -91,6 +95,6 @@ def reproduce(
         threads,
         report=note,
         rows=rows or (),
-        also=corpora.load_all(also) if also else (),
+        also=corpora.load_all(also, reading) if also else (),
     )
     print_json(result.to_dict()) if format is Format.json else show(page(loaded, result))

@@ -44,6 +44,9 @@ def robustness(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed of noise, voices and rooms.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Number of threads.")] = 1,
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Score a run or a bundle on recordings degraded more and more by noise, telephones, rooms, ...
@@ -69,7 +72,9 @@ def robustness(
     if is_run:
         measured = report.of_run(Path(model), corpus or (), curves, seed, jobs)
     else:
-        measured, failed = report.of_bundle(model, corpus or (), mapping, curves, seed, jobs)
+        measured, failed = report.of_bundle(
+            model, corpus or (), mapping, curves, seed, jobs, options.reading(columns, times, on_error)
+        )
     report.write(measured, folder)
     if format is options.Format.json:
         print_json(measured.to_dict())

@@ -38,6 +38,9 @@ def train(
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     accelerator: options.Accelerator = "auto",
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Train a system, score it honestly, and keep a model for export.
@@ -53,9 +56,10 @@ def train(
 
     sets = [*(set_ or ()), *([f"protocols.{protocol}.tested={json.dumps(test_on)}"] if test_on else ())]
     folder = out or Path("runs") / Path(system).stem
+    reading = options.reading(columns, times, on_error)
     request = Request(
         system,
-        corpora.load_all(corpus),
+        corpora.load_all(corpus, reading),
         protocol,
         sets,
         tuple(sweep or ()),
@@ -65,7 +69,7 @@ def train(
         threads,
         accelerator,
         baseline=baseline,
-        also=corpora.load_all(also) if also else (),
+        also=corpora.load_all(also, reading) if also else (),
         command=shlex.join(["serkit", *sys.argv[1:]]),
     )
     scores = run(request, folder, resume, report=note)

@@ -52,6 +52,9 @@ def tune(
         int, typer.Option(min=1, help="Interval in s; a trial silent for three intervals is repeated.")
     ] = 10,
     accelerator: options.Accelerator = "auto",
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Search hyperparameters inside the training part. The same command joins or resumes a search.
@@ -75,9 +78,8 @@ def tune(
         found = results.write(out, open_storage(url_of(out, storage), heartbeat))
     else:
         folder = out or Path("runs") / f"{Path(system).stem}-search"
-        task = Task(
-            system, corpora.load_all(corpus or []), tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator
-        )
+        material = corpora.load_all(corpus or [], options.reading(columns, times, on_error))
+        task = Task(system, material, tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator)
         recipe = _with_options(read(space, system), sampler, pruner, trials)
         request = Request(task, recipe, workers, threads, storage, study, heartbeat)
         found = run(request, folder, report=note)

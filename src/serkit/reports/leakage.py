@@ -77,7 +77,7 @@ def audit_run(run: Path, store: Store | None = None, features: Path | None = Non
                 f"{run}: corpus '{name}' is no longer in {folder}; put it back, or write its new place into "
                 f"'folders' of {run / 'run.json'}"
             )
-        utterances += corpora.load(name, folder).utterances
+        utterances += corpora.load(name, folder, description.reading(name)).utterances
     protocol = description.protocol.definition()
     if protocol.unit == "item":
         known = {utterance.id for utterance in utterances}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from serkit.atomic import writing
-from serkit.corpora import load_all
+from serkit.corpora import Reading, load_all
 from serkit.errors import UserError
 from serkit.evaluation import robustness
 from serkit.evaluation.evaluate import evaluate, hear
@@ -56,7 +56,13 @@ def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: in
 
 
 def of_bundle(
-    name: str, corpora: Sequence[str], mapping: Mapping[str, str], curves: Sequence[str], seed: int = 0, jobs: int = 1
+    name: str,
+    corpora: Sequence[str],
+    mapping: Mapping[str, str],
+    curves: Sequence[str],
+    seed: int = 0,
+    jobs: int = 1,
+    reading: Reading | None = None,
 ) -> tuple[Measured, Mapping[str, str]]:
     """Measure a bundle; recordings of its training material are flagged.
 
@@ -65,6 +71,7 @@ def of_bundle(
         corpora: `name=folder` of each corpus.
         mapping: label -> label, or `drop`.
         curves, seed, jobs: see `of_run`.
+        reading: how to read a user's own data.
 
     Returns:
         The measurement, with system, protocol and flags; and the reason by id for unreadable recordings.
@@ -78,7 +85,7 @@ def of_bundle(
     bundle.want_classes()
     if any(entry.channel for entry in bundle.inputs):
         raise UserError(f"{name}: reads the electroglottograph; robustness requires a bundle that reads only speech")
-    found = load_all(corpora)
+    found = load_all(corpora, reading)
     evaluation = evaluate(recognizer, found, mapping)
     by_id = {utterance.id: utterance for corpus in found for utterance in corpus.utterances}
 

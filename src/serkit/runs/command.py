@@ -29,6 +29,17 @@ class Command:
     exact: bool
 
 
+def _reading(description: Description) -> Iterator[tuple[str, str]]:
+    """Yield the options with which the user's own data were read."""
+    for reading in list(description.readings.values())[:1]:  # one command reads all corpora alike
+        if reading.columns:
+            yield "--columns", ",".join(f"{name}={column}" for name, column in reading.columns.items())
+        if reading.times:
+            yield "--times", reading.times
+        if reading.skip_bad_rows:
+            yield "--on-error", "skip"
+
+
 def command(description: Description, folders: Mapping[str, str] | None = None) -> Command:
     """Return the `serkit train` command that repeats a run.
 
@@ -56,6 +67,8 @@ def command(description: Description, folders: Mapping[str, str] | None = None) 
     if not exact:
         sets, sweeps = [], []
     words = ["serkit", "train", name if name in systems.available() else f"{name}.toml"]
+    for option, value in _reading(description):
+        words += [option, value]
     for option, corpora in given.items():
         for corpus in corpora:
             words += [option, f"{corpus}={folders.get(corpus, 'FOLDER')}"]

@@ -285,7 +285,7 @@ def _sample(run: Path, described: Description, count: int) -> list[Utterance]:
     left_out = set(described.skipped or ())
     scored = {row[0] for _, row in read_table(run / "predictions.csv")[1]}
     for name, folder in described.folders.items():
-        everyone = corpora.load(name, folder).utterances
+        everyone = corpora.load(name, folder, described.reading(name)).utterances
         readable = [u for u in everyone if not {u.id, str(u.path)} & left_out]
         # A protocol that splits items scores pieces and copies, whose names differ from those of the utterances.
         utterances = [utterance for utterance in readable if utterance.id in scored] or readable

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from serkit import systems
 from serkit.audit.provenance import Used
+from serkit.corpora import Reading
 from serkit.errors import UserError
 from serkit.evaluation.scores import Values
 from serkit.evaluation.task import Shipping
@@ -18,7 +19,7 @@ from serkit.records import Record, first_problem
 from serkit.systems.schema import Stage, System
 
 #: Fields that may differ when a run is resumed: paths and machine.
-_MAY_DIFFER = {"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"}
+_MAY_DIFFER = {"command", "skipped", "stages", "created", "folders", "also", "readings", "machine", "versions"}
 
 
 class _Whole(Record):
@@ -146,12 +147,14 @@ class Description(Conditions):
     Args:
         folders: folder of each scored corpus.
         also: folder of each corpus used for training only.
+        readings: how corpora were read, for those with options of the user.
         skipped: reason for each recording left out, by path or id; None: the run is older.
         stages: folder of the stages, relative to the run's.
     """
 
     folders: dict[str, str]
     also: dict[str, str] = Field({})
+    readings: dict[str, Reading] = Field({})
     skipped: dict[str, str] | None = None
     stages: str = "stages"
 
@@ -159,6 +162,10 @@ class Description(Conditions):
     def places(self) -> dict[str, str]:
         """The folders of all corpora."""
         return {**self.folders, **self.also}
+
+    def reading(self, corpus: str) -> Reading:
+        """Return how a corpus was read."""
+        return self.readings.get(corpus, Reading())
 
     def differences(self, other: Description) -> list[str]:
         """Return the fields in which a run that resumes another one must not differ, but does."""

@@ -30,6 +30,7 @@ import torch
 from serkit import systems
 from serkit.atomic import write_json
 from serkit.audit.audit import audit, summary
+from serkit.corpora.columns import readings
 from serkit.corpora.corpus import Utterance
 from serkit.data.store import digest
 from serkit.errors import UserError
@@ -302,6 +303,7 @@ def _begin(
         threads=old.threads if old and not request.threads else threads,
         folders={corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
         also={corpus.name: str(corpus.folder.absolute()) for corpus in request.also},
+        readings=readings({corpus.name: corpus.reading for corpus in (*request.corpora, *request.also)}),
         skipped=dict(experiment.skipped),
         stages=os.path.relpath(stages, folder),
         command=request.command,

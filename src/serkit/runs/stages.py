@@ -30,7 +30,7 @@ from serkit.runs.experiment import Experiment
 from serkit.runs.files import StageNote
 from serkit.runs.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
 from serkit.systems.schema import Data, Stage
-from serkit.training import checkpoint, loop
+from serkit.training import checkpoint, loop, optimizer_state
 from serkit.training.batches import ItemData, numbers
 from serkit.training.checkpoint import Progress
 from serkit.training.history import write_history
@@ -131,7 +131,7 @@ class Stages:
         model = self._build(stage, shapes, context.classes)
         finished = Finished(stage, key, folder, model, context.classes, shapes)
         with _alone(folder):
-            if not _take_up(finished):
+            if not _take_up(finished, self.experiment.system.continued(stage.name)):
                 self._fit(finished, method, context)
         return finished
 
@@ -172,10 +172,23 @@ class Stages:
         began = time.monotonic()
         held = range(len(learned), len(data))
         progress = Progress()
+        continued = self.experiment.system.continued(stage.name)
+        if continued and not method.by_epochs:
+            raise UserError(f"stage '{stage.name}': method '{stage.method.name}' has no optimizer to keep")
         if method.by_epochs:
             try:
                 progress = loop.fit(
-                    model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
+                    model,
+                    method,
+                    data,
+                    learned,
+                    held,
+                    stage.trainer,
+                    finished.folder,
+                    self.seed,
+                    self.accelerator,
+                    self.finished[stage.start_from or ""].folder if stage.keep_optimizer else None,
+                    continued,
                 )
             except UserError as error:
                 raise UserError(f"stage '{stage.name}': {error}") from error
@@ -383,12 +396,17 @@ class Stages:
             (folder / leftover).unlink(missing_ok=True)
 
 
-def _take_up(finished: Finished) -> bool:
-    """Load the weights of an earlier training into a stage's model; return whether an intact one exists."""
+def _take_up(finished: Finished, continued: bool) -> bool:
+    """Load the weights of an earlier training into a stage's model; return whether an intact one exists.
+
+    If a later stage continues with the optimizer, its state must exist, too; an earlier run may not have kept it.
+    """
     if not (finished.folder / "stage.json").exists():
         return False
     try:
         read_stage(finished.folder)
+        if continued:
+            optimizer_state.read(finished.folder)
         checkpoint.load_weights(finished.model, finished.folder / "weights.safetensors")
     except Damaged as error:
         warnings.warn(f"{error}; the stage is trained again", stacklevel=2)

@@ -196,7 +196,8 @@ def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
     described, system = run.description, run.description.system[row].resolved()
     name, protocol = described.protocol.name, described.protocol.definition()
     found, also = (
-        [corpora.load(name, places[name]) for name in names] for names in (described.folders, described.also)
+        [corpora.load(name, places[name], described.reading(name)) for name in names]
+        for names in (described.folders, described.also)
     )
     request = Request([system], found, name, protocols={name: protocol}, also=also)
     experiment = request.prepare(system)
