@@ -71,8 +71,15 @@ def reading(columns: Sequence[str] | None, times: Unit | None, on_error: OnError
     from serkit.terminal import note
 
     class Notes(logging.Handler):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: set[str] = set()
+
         def emit(self, record: logging.LogRecord) -> None:
-            note(f"serkit: note: {record.getMessage()}")
+            # Reports read the data a second time.
+            if (text := record.getMessage()) not in self.told:
+                self.told.add(text)
+                note(f"serkit: note: {text}")
 
     log = logging.getLogger("serkit.corpora")
     if not log.handlers:
