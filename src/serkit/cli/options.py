@@ -29,7 +29,9 @@ CsvSafe = Annotated[
     ),
 ]
 
-_CORPORA = typer.Option(help="NAME=FOLDER; for your own data, table=my.csv or folder=my_folder. Repeatable.")
+_CORPORA = typer.Option(
+    help="NAME=FOLDER; for your own data, table=my.csv, folder=my_folder, audformat=DIR, ... Repeatable."
+)
 Corpora = Annotated[list[str], _CORPORA]
 AnyCorpora = Annotated[list[str] | None, _CORPORA]
 

@@ -93,8 +93,8 @@ def _parts(folder: Path, found: Recordings) -> list[str]:
     if parts and others:
         raise UserError(
             f"{folder}: {', '.join(map(repr, parts))} are parts of a split, but {_some(others)} next to them "
-            f"{'looks like a class' if len(others) == 1 else 'look like classes'}; put all folders of classes into those "
-            "of parts, such as train/angry/x.wav, or list the recordings in a table"
+            f"{'looks like a class' if len(others) == 1 else 'look like classes'}; put the folders of classes "
+            "into those of parts, such as train/angry/x.wav, or list the recordings in a table"
         )
     return parts
 

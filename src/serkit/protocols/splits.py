@@ -118,7 +118,8 @@ class _Cutter:
             return
         if protocol.kind == "given":
             parts = self.needs.given_parts(self.utterances)
-            yield tuple(np.flatnonzero(parts == part) for part in lists.PARTS[:-1])
+            train, validation, test = (np.flatnonzero(parts == part) for part in lists.PARTS[:-1])
+            yield train, validation, test
             return
         if protocol.kind == "random":
             train, test = self._draw(everything, protocol.test, "test", seed)
