@@ -94,21 +94,21 @@ def evaluate(
             result = score(load(Path(folder) / "run"), found, mapping)
     else:
         result = score(load(model), found, mapping)
-    table = {
+    about = {
         "system": model,
         "protocol": "the finished recognizer",
         "folds": 1,
         "configurations": 1,
         "chosen_on": "nothing to choose",
-        **scores(result.predictions, result.flags),
     }
+    table = scores(result.predictions, result.flags).model_copy(update=about)
     if out:
         with alone(out), writing(out) as temporary:
             result.predictions.save(temporary)
             if csv_safe:
                 temporary.write_text(harmless_rows(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="")
     if format is options.Format.json:
-        print_json(table)
+        print_json(table.to_dict())
     else:
         print_scores(table)
     for reason in result.failed.values():

@@ -76,7 +76,7 @@ def train(
     page = write(folder)
     card = Card.of(folder)
     if format is options.Format.json:
-        print_json({**scores, "run": card.run})
+        print_json({**scores.to_dict(), "run": card.run.to_dict()})
         return
     print_scores(scores)
     show("\n".join(card.lines()))

@@ -110,7 +110,7 @@ def _with_options(recipe: Recipe, sampler: str | None, pruner: str | None, trial
         raise UserError(f"--{problem['loc'][0]} {problem['input']}: {problem['msg'].lower()}") from None
 
 
-def _as_json(found: Search) -> dict[str, Any]:
+def _as_json(found: Search) -> dict[str, object]:
     rows = [
         {
             "round": row.round,
@@ -124,7 +124,7 @@ def _as_json(found: Search) -> dict[str, Any]:
         }
         for row in found.rows
     ]
-    return {"metric": found.definition["metric"], "total": found.total, "trials": rows}
+    return {"metric": found.definition.metric, "total": found.total, "trials": rows}
 
 
 def _print(found: Search, folder: Path) -> None:
@@ -133,7 +133,7 @@ def _print(found: Search, folder: Path) -> None:
     from serkit.tuning.results import HELD_OUT, short_names
 
     console = screen()
-    metric = found.definition["metric"]
+    metric = found.definition.metric
     for name, total in reversed(list(found.total.items())):
         rows = [row for row in found.rows if row.round == name]
         states = [row.state for row in rows]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from serkit.errors import UserError, unknown
 from serkit.sheets import Sheet
@@ -72,15 +72,10 @@ class Reading:
     times: Unit | None = None
     skip_bad_rows: bool = False
 
-    @classmethod
-    def of(cls, description: Mapping[str, Any], corpus: str) -> Reading:
-        """Return how a corpus was read for a run, from the content of its `run.json`."""
-        return cls(**description.get("readings", {}).get(corpus, {}))
 
-
-def readings(read: Mapping[str, Reading]) -> dict[str, dict[str, Any]]:
-    """Return how corpora were read, for a run's `run.json`: those by name that needed the user's word."""
-    return {name: asdict(reading) for name, reading in read.items() if reading != Reading()}
+def readings(read: Mapping[str, Reading]) -> dict[str, Reading]:
+    """Return how corpora were read, by name: those for which the user gave options."""
+    return {name: reading for name, reading in read.items() if reading != Reading()}
 
 
 def parse(entries: Sequence[str]) -> dict[str, str]:

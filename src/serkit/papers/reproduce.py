@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from serkit import systems
-from serkit.atomic import write_json, write_text
+from serkit.atomic import write_text
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError, unknown
+from serkit.evaluation.scores import Scores
 from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Row
 from serkit.papers.figures import Ran, drawing
 from serkit.papers.pages import page
@@ -96,7 +96,7 @@ def reproduce(
         result = _figure(artefact, chosen, groups, protocols, frame, heading)
     else:
         result = _table(artefact, chosen, groups, protocols or artefact.protocols, frame, heading)
-    write_json(folder / f"{artefact.name}.json", result.to_dict())
+    result.save(folder / f"{artefact.name}.json")
     write_text(folder / f"{artefact.name}.md", page(paper, result))
     return result
 
@@ -146,9 +146,7 @@ class _Frame:
         """Return the folder of a row's run."""
         return self.folder / "runs" / f"{self.artefact.name}-{row.place}-{corpus}-{protocol}"
 
-    def before(
-        self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str
-    ) -> tuple[Path, dict[str, Any]] | None:
+    def before(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, Scores] | None:
         """Return what `run` does for a row that was run before with the same settings; otherwise None."""
         if not (self.place(row, corpus, protocol) / "scores.json").exists():
             return None
@@ -157,7 +155,7 @@ class _Frame:
         except UserError:  # the folder holds a run with other settings
             return None
 
-    def run(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, dict[str, Any]]:
+    def run(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, Scores]:
         """Run a row on corpora that are together called `corpus`; return the run's folder and its scores."""
         place = self.place(row, corpus, protocol)
         self.report(f"{row.label} on {corpus} under {protocol}")
@@ -218,8 +216,8 @@ def _table(
                 if found is None:
                     continue
                 place, scores = found
-                system = System.model_validate(RunFolder.load(place).system)
-                sizes = sizes or size(system, system.deployed.name, len(scores["classes"]), whole=True)
+                system = RunFolder.load(place).system.resolved()
+                sizes = sizes or size(system, system.deployed.name, len(scores.classes), whole=True)
                 measured[protocol] = _cell(scores, table, place, sizes)
             published = Published(label=row.label, corpus=corpus, published=table.published(row, corpus))
             rows.append(
@@ -237,19 +235,20 @@ def _table(
     return ReproducedTable(**dict(heading), metrics=metrics, protocols=list(protocols), rows=rows, elsewhere=elsewhere)
 
 
-def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path, sizes: Mapping[str, int]) -> Cell:
+def _cell(scores: Scores, table: PublishedTable, place: Path, sizes: Mapping[str, int]) -> Cell:
     """Return measured values with intervals, the command, the training time and the epochs of each fold."""
     folder = RunFolder.load(place)
-    stages = {stage["name"]: list(folder.trained(stage["name"])) for stage in folder.system["stages"]}
+    stages = {stage.name: list(folder.trained(stage.name)) for stage in folder.system.stages}
+    always = scores.constant.metrics if scores.constant else {}
     return Cell(
-        values={metric: scores[metric] for metric in table.metrics},
-        recalls=scores["recalls"] if table.recalls else {},
-        n=scores["n"],
-        flags=scores["flags"],
-        majority={metric: scores["constant"].get(metric) for metric in table.metrics},
+        values={metric: scores.metrics[metric] for metric in table.metrics},
+        recalls=scores.recalls if table.recalls else {},
+        n=scores.n,
+        flags=scores.flags,
+        majority={metric: always.get(metric) for metric in table.metrics},
         command=command(folder.description).text,
         seconds=folder.seconds,
-        epochs={name: [stage["epochs"] for _, stage, _ in folds] for name, folds in stages.items()},
+        epochs={name: [stage.epochs for _, stage, _ in folds] for name, folds in stages.items()},
         **sizes,
     )
 
@@ -275,7 +274,7 @@ def _figure(
             place, scores = frame.run(row, corpus, corpora, protocol)
             ran.append(Ran(row.label, corpus, place, scores, row.at))
             text = command(RunFolder.load(place).description).text
-            rows.append(DrawnRow(label=row.label, corpus=corpus, flags=scores["flags"], command=text))
+            rows.append(DrawnRow(label=row.label, corpus=corpus, flags=scores.flags, command=text))
         pictures[corpus] = f"{figure.name}-{corpus}.png"
         frame.report(f"drawing {pictures[corpus]}")
         numbers[corpus] = draw(ran, frame.folder / pictures[corpus])

@@ -40,8 +40,8 @@ class Protocol(BaseModel):
         repeats: number of repetitions, each with the next seed. The folds of `group_kfold` and
             `leave_one_group_out` do not depend on the seed; only their validation parts and the training do.
         unit: unit to cut. `item` (pieces and augmented copies) is for reproducing papers that did so.
-        classes: `all` that occur, or those of every scored corpus (`shared`), because classes to test on one corpus
-            should be learned from the others.
+        classes: `all` that occur; those of every scored corpus (`shared`); or those of at least two scored corpora
+            (`several`), so that whichever corpus is left out, the others teach each of its classes.
         lists: for `fixed`: CSV or JSON lines file with the columns `id` or `path`, `part` and
             optionally `fold` (see `lists.read`).
     """
@@ -59,7 +59,7 @@ class Protocol(BaseModel):
     validate_on_test: bool = False
     repeats: int = Field(default=1, ge=1)
     unit: Literal["utterance", "item"] = "utterance"
-    classes: Literal["all", "shared"] = "all"
+    classes: Literal["all", "shared", "several"] = "all"
     lists: Path | None = None
 
     @model_validator(mode="after")
@@ -100,6 +100,10 @@ STANDARD = {
     "leave-one-sentence-out": Protocol(kind="leave_one_group_out", group="sentence"),
     "given": Protocol(kind="given"),
     "cross-corpus": Protocol(kind="leave_one_group_out", group="corpus", validation_group="speaker", classes="shared"),
+    # What a recognizer is worth on a corpus it has never met: it keeps the classes that a tested corpus lacks.
+    "leave-one-corpus-out": Protocol(
+        kind="leave_one_group_out", group="corpus", validation_group="speaker", classes="several"
+    ),
 }
 
 

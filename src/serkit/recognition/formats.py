@@ -92,10 +92,10 @@ class Csv:
 class Json:
     """One document: the list of all results in the form of `as_dict`."""
 
-    def __init__(self, stream: TextIO, as_dict: Callable[[Any], dict[str, Any]]) -> None:
+    def __init__(self, stream: TextIO, as_dict: Callable[[Any], dict[str, object]]) -> None:
         self._stream = stream
         self._as_dict = as_dict
-        self._results: list[dict[str, Any]] = []
+        self._results: list[dict[str, object]] = []
 
     def write(self, result: Any) -> None:
         self._results.append(self._as_dict(result))
@@ -146,7 +146,7 @@ def writer(
     return NumberTable(stream, names) if numbers else LabelTable(stream)
 
 
-def as_dict(result: Result) -> dict[str, Any]:
+def as_dict(result: Result) -> dict[str, object]:
     """Return a result in its JSON form."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}

@@ -51,7 +51,7 @@ def render(timeline: Timeline, format: str, csv_safe: bool = False) -> str:
     return harmless_rows(text) if csv_safe and chosen.suffix == ".csv" else text
 
 
-def as_dict(result: Result) -> dict[str, Any]:
+def as_dict(result: Result) -> dict[str, object]:
     """Return a result in its JSON form."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}
@@ -65,14 +65,14 @@ def as_dict(result: Result) -> dict[str, Any]:
     }
 
 
-def event_as_dict(event: Event) -> dict[str, Any]:
+def event_as_dict(event: Event) -> dict[str, object]:
     """Return an event of a stream in its JSON form; `type` is `window` or `segment`."""
     if isinstance(event, Window):
         return {"type": "window", **_window(event), "latency_ms": round(1000 * event.latency, 1)}
     return {"type": "segment", **_segment(event), "final": event.final}
 
 
-def statistics_as_dict(statistics: Statistics) -> dict[str, Any]:
+def statistics_as_dict(statistics: Statistics) -> dict[str, object]:
     """Return the counters of a stream in their JSON form."""
     latency = {f"p{percent}": statistics.latency(percent) for percent in (50, 95)}
     return {
@@ -84,7 +84,7 @@ def statistics_as_dict(statistics: Statistics) -> dict[str, Any]:
     }
 
 
-def _window(window: Window) -> dict[str, Any]:
+def _window(window: Window) -> dict[str, object]:
     return {
         "start": round(window.start, TIME_DIGITS),
         "end": round(window.end, TIME_DIGITS),
@@ -93,7 +93,7 @@ def _window(window: Window) -> dict[str, Any]:
     }
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def _segment(segment: Segment) -> dict[str, object]:
     return {
         "start": round(segment.start, TIME_DIGITS),
         "end": round(segment.end, TIME_DIGITS),
@@ -124,7 +124,7 @@ def segment_columns(labels: Sequence[str]) -> str:
 def segment_row(file: str, segment: Segment) -> str:
     """Return a segment as a row of CSV."""
     entry = _segment(segment)
-    numbers = [entry["confidence"], *entry["probabilities"].values()]
+    numbers = [entry["confidence"], *_rounded(segment.probabilities).values()]
     return _row([file, entry["start"], entry["end"], entry["label"], str(segment.sure).lower(), *numbers, ""])
 
 

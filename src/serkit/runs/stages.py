@@ -16,21 +16,24 @@ import numpy as np
 import torch
 
 from serkit import features, methods, networks
+from serkit.audit.provenance import Used
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item, copies, label, replaced
 from serkit.data.store import Arrays, digest
-from serkit.documents import read_json
 from serkit.errors import Damaged, UserError
 from serkit.methods.method import Context, Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
+from serkit.records import whole
 from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
+from serkit.runs.files import StageNote
 from serkit.runs.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
 from serkit.systems.schema import Data, Stage
-from serkit.training import checkpoint, loop
+from serkit.training import checkpoint, loop, optimizer_state
 from serkit.training.batches import ItemData, numbers
 from serkit.training.checkpoint import Progress
+from serkit.training.history import write_history
 
 #: Settings that do not affect the weights.
 _NOT_IN_KEY = {"checkpoint_seconds"}
@@ -128,7 +131,7 @@ class Stages:
         model = self._build(stage, shapes, context.classes)
         finished = Finished(stage, key, folder, model, context.classes, shapes)
         with _alone(folder):
-            if not _take_up(finished):
+            if not _take_up(finished, self.experiment.system.continued(stage.name)):
                 self._fit(finished, method, context)
         return finished
 
@@ -154,7 +157,7 @@ class Stages:
         kept = self._start_from(stage, model)
         data = self.item_data(finished, context.items if method.learns else [])
         learned = range(len(context.training) if method.learns else 0)
-        normalised: dict[str, Sequence[str] | None] = {}
+        normalised: dict[str, list[str] | None] = {}
         for view in model.normalisations:
             if view in kept:
                 normalised[view] = self._normalised_before(stage, view)
@@ -169,26 +172,43 @@ class Stages:
         began = time.monotonic()
         held = range(len(learned), len(data))
         progress = Progress()
+        continued = self.experiment.system.continued(stage.name)
+        if continued and not method.by_epochs:
+            raise UserError(f"stage '{stage.name}': method '{stage.method.name}' has no optimizer to keep")
         if method.by_epochs:
             try:
                 progress = loop.fit(
-                    model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
+                    model,
+                    method,
+                    data,
+                    learned,
+                    held,
+                    stage.trainer,
+                    finished.folder,
+                    self.seed,
+                    self.accelerator,
+                    self.finished[stage.start_from or ""].folder if stage.keep_optimizer else None,
+                    continued,
                 )
             except UserError as error:
                 raise UserError(f"stage '{stage.name}': {error}") from error
         size = stage.trainer.batch_size
         finished.model = method.finish(model.eval(), data.batches(learned, size), data.batches(held, size)).eval()
-        seen = {"normalised_on": normalised, "selected_on": [context.items[row].id for row in held]}
-        self._save(finished, context.training, progress, seen, method.report(), time.monotonic() - began)
+        used = Used(
+            name=stage.name,
+            items=[item.id for item in context.training],
+            normalised_on=normalised,
+            selected_on=[context.items[row].id for row in held],
+        )
+        self._save(finished, used, progress, method.report(), time.monotonic() - began)
 
-    def _normalised_before(self, stage: Stage, view: str) -> Sequence[str] | None:
+    def _normalised_before(self, stage: Stage, view: str) -> list[str] | None:
         """Return the ids on which the normalization of a stage's first weights was fitted; None: unknown."""
         start = stage.start_from or ""
         folder = self.finished[start].folder if start in self.finished else weights_file(start).parent
         path = folder / "stage.json"
-        found = read_json(path) if path.exists() else {}
-        result: Sequence[str] | None = found.get("normalised_on", {}).get(view)
-        return result
+        used = sealed.read(path, Used) if path.exists() else None
+        return ((used and used.normalised_on) or {}).get(view)
 
     def _data(self, stage: Stage) -> Data:
         return self.experiment.system.stage_data(stage)
@@ -343,56 +363,50 @@ class Stages:
         )
 
     def _save(
-        self,
-        finished: Finished,
-        training: Sequence[Item],
-        progress: Progress,
-        seen: dict[str, Any],
-        report: dict[str, Any],
-        seconds: float,
+        self, finished: Finished, used: Used, progress: Progress, report: Mapping[str, Any], seconds: float
     ) -> None:
-        """Write weights and record, then `stage.json`, which marks the stage as finished.
-
-        `seen` holds the ids on which the stage was normalized and chosen, for the audit.
-        """
+        """Write weights and record, then `stage.json`, which marks the stage as finished."""
         folder = finished.folder
         checkpoint.save_weights(finished.model.state_dict(), folder / "weights.safetensors")
-        checkpoint.write_history(folder, progress.history)
+        write_history(folder, progress.history)
         if progress.right:
             checkpoint.save_weights({"right": torch.stack(progress.right)}, folder / "record.safetensors")
-        description = {
-            "name": finished.stage.name,
-            "key": finished.key,
-            "stage": finished.stage.model_dump(mode="json"),
-            "classes": finished.classes,
-            "shapes": finished.shapes,
-            "sources": {
+        note = StageNote(
+            **dict(used),
+            key=finished.key,
+            stage=whole(finished.stage),
+            classes={target: list(names) for target, names in finished.classes.items()},
+            shapes=dict(finished.shapes),
+            sources={
                 view: self.finished[source].folder.name
                 for view in finished.stage.inputs
                 if (source := self.experiment.system.views[view].stage)
             },
-            "parameters": sum(parameter.numel() for parameter in finished.model.parameters()),
-            "method": report,
-            "epochs": progress.epoch,
-            "seed": self.seed,
-            "threads": torch.get_num_threads(),
-            "precision": progress.precision,
-            "seconds": round(seconds, 2),
-            "content": finished.content,
-            "items": [item.id for item in training],
-            **seen,
-        }
-        sealed.write(folder / "stage.json", description)
+            parameters=sum(parameter.numel() for parameter in finished.model.parameters()),
+            method=dict(report),
+            epochs=progress.epoch,
+            seed=self.seed,
+            threads=torch.get_num_threads(),
+            precision=progress.precision,
+            seconds=round(seconds, 2),
+            content=finished.content,
+        )
+        sealed.write(folder / "stage.json", note)
         for leftover in ("checkpoint.safetensors", "best.safetensors"):
             (folder / leftover).unlink(missing_ok=True)
 
 
-def _take_up(finished: Finished) -> bool:
-    """Load the weights of an earlier training into a stage's model; return whether an intact one exists."""
+def _take_up(finished: Finished, continued: bool) -> bool:
+    """Load the weights of an earlier training into a stage's model; return whether an intact one exists.
+
+    If a later stage continues with the optimizer, its state must exist, too; an earlier run may not have kept it.
+    """
     if not (finished.folder / "stage.json").exists():
         return False
     try:
         read_stage(finished.folder)
+        if continued:
+            optimizer_state.read(finished.folder)
         checkpoint.load_weights(finished.model, finished.folder / "weights.safetensors")
     except Damaged as error:
         warnings.warn(f"{error}; the stage is trained again", stacklevel=2)

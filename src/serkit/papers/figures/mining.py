@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from serkit.errors import UserError, unknown
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import BALANCED, TRAINING, line, save
 from serkit.runs.folder import RunFolder
 
 
-def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str, Any]:
+def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> Numbers:
     """Draw, for each stage that mined, the easy and hard items of each class and the distribution of h.
 
     Numbers are means over the folds of one run.
@@ -34,11 +34,11 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str
     if len(ran) != 1:
         raise UserError(f"mining requires exactly one row, got {', '.join(one.label for one in ran)}")
     run = RunFolder.load(ran[0].folder)
-    mined: dict[str, list[Mapping[str, Any]]] = {}
-    for stage in run.system["stages"]:
-        reports = [described.get("method", {}) for _, described, _ in run.trained(stage["name"])]
+    mined: dict[str, Sequence[Mapping[str, Any]]] = {}
+    for stage in run.system.stages:
+        reports = [note.method for _, note, _ in run.trained(stage.name)]
         if reports and all("hard_fraction" in report for report in reports):
-            mined[stage["name"]] = reports
+            mined[stage.name] = reports
     for name in stages:
         if name not in mined:
             raise unknown("stage that mined", name, mined)
