@@ -396,7 +396,7 @@ def test_tables_that_are_refused(name, folder):
     if name == "no spreadsheet":
         pytest.importorskip("python_calamine")
     file, text, message = REFUSED[name]
-    (folder / file).write_text(text)
+    (folder / file).write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError) as error:
         load("table", folder / file)
     assert message in str(error.value) and file in str(error.value) and "\n" not in str(error.value)
