@@ -124,6 +124,7 @@ def describe(protocol: Protocol) -> str:
         "group_kfold": lambda: f"{protocol.folds or 'up to five'} folds of whole {groups}",
         "leave_one_group_out": lambda: f"each {protocol.group} tested by a model trained on the others",
         "fixed": lambda: "parts as listed in a file",
+        "given": lambda: "parts as the corpus names them",
     }
     text = texts[protocol.kind]()
     if protocol.unit == "item":
