@@ -254,6 +254,17 @@ def test_what_decides_nothing_does_not(keys, bench, tmp_path):
     assert keys(change=moved) == keys()
 
 
+def test_refitting_changes_the_key_only_where_something_is_refitted(keys):
+    def stage(network, refitted):
+        trainer = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "refit_normalization": refitted}
+        return {**MAIN, "view": "mel", "network": network, "trainer": trainer}
+
+    with_layers = {"name": "cnn", "channels": [4], "strides": [[4, 2]], "residual": [0]}
+    without = {"name": "bilstm", "layers": 1, "hidden": 4}
+    assert keys([stage(with_layers, True)]) != keys([stage(with_layers, False)])
+    assert keys([stage(without, True)]) == keys([stage(without, False)])
+
+
 def test_a_default_counts_like_an_option_that_is_written_out(keys):
     network = {"name": "cnn", "channels": [4], "strides": [[4, 2]], "residual": [0]}
     spelled = {**network, "dropout": inspect.signature(network_class("cnn")).parameters["dropout"].default}

@@ -30,13 +30,10 @@ from serkit.runs.experiment import Experiment
 from serkit.runs.files import StageNote
 from serkit.runs.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
 from serkit.systems.schema import Data, Stage
-from serkit.training import checkpoint, loop, optimizer_state
+from serkit.training import checkpoint, loop, normalization, optimizer_state
 from serkit.training.batches import ItemData, numbers
 from serkit.training.checkpoint import Progress
 from serkit.training.history import write_history
-
-#: Settings that do not affect the weights.
-_NOT_IN_KEY = {"checkpoint_seconds"}
 
 #: Time between two checks whether another process has trained a stage, in s. Ctrl-C could not interrupt SQLite's own
 #: waiting.
@@ -124,11 +121,11 @@ class Stages:
     def _train(self, stage: Stage) -> Finished:
         method, context = self.begin(stage.name)
         stage = context.stage
-        key = self._key(method, context)
-        folder = self.folder / f"{stage.name}-{key[:16]}"
         shapes = {view: self._shape(view) for view in stage.inputs}
         torch.manual_seed(self.seed)
         model = self._build(stage, shapes, context.classes)
+        key = self._key(method, context, model)
+        folder = self.folder / f"{stage.name}-{key[:16]}"
         finished = Finished(stage, key, folder, model, context.classes, shapes)
         with _alone(folder):
             if not _take_up(finished, self.experiment.system.continued(stage.name)):
@@ -319,9 +316,16 @@ class Stages:
         identity, windowing = self.experiment.store.identity, table.items.windowing
         return [identity(item, self.experiment.hashes, windowing, channel) for channel in channels]
 
-    def _key(self, method: Method, context: Context) -> str:
-        """Hash everything that decides a stage's weights."""
+    def _key(self, method: Method, context: Context, model: Model) -> str:
+        """Hash everything that decides a stage's weights.
+
+        Settings that are newer than the first keys take part only where they have an effect, so that older stages keep
+        their keys.
+        """
         system, stage = self.experiment.system, context.stage
+        ineffective = {"checkpoint_seconds"}
+        if not (stage.trainer.refit_normalization and normalization.layers(model)):
+            ineffective.add("refit_normalization")
         table = self._data(stage)
 
         def identify(item: Item) -> list[Any]:
@@ -342,6 +346,8 @@ class Stages:
                 self.finished[start].key if start in self.finished else digest(weights_file(start).read_bytes().hex())
             )
         own = stage.model_dump(exclude={"name", "view", "views", "network", "method", "data", "start_from", "trainer"})
+        if not stage.keep_optimizer:
+            del own["keep_optimizer"]
         network = stage.network and networks.config(stage.network.name, stage.network.options)
         # Any text that is a stage's name, in whatever option, so that a key does not rely on the method's author.
         teachers = sorted(_texts(stage.method.options) & set(self.finished))
@@ -351,7 +357,7 @@ class Stages:
                 "network": network,
                 "method": methods.config(stage.method.name, stage.method.options),
                 "identity": method.identity(context.training),
-                "trainer": stage.trainer.model_dump(exclude=_NOT_IN_KEY),
+                "trainer": stage.trainer.model_dump(exclude=ineffective),
                 "views": views,
                 "start": start,
                 "upstream": [self.finished[name].key for name in teachers],
