@@ -323,12 +323,17 @@ def _parquet(path: Path) -> Sheet:
 def read_json_rows(path: Path) -> Sheet:
     """Read JSON lines, or a JSON list of objects. Values that are lists or objects are left out.
 
+    An object with a list `segments`, such as a timeline, is a row per segment, with the values that they share.
+
     Raises:
         UserError: the file is not JSON, or holds something else than objects.
     """
     text, caution = decode(path, content(path))
     rows: dict[int, Row] = {}
-    for number, found in json_objects(path, text):
+    objects = list(json_objects(path, text))
+    if any("segments" in found for _, found in objects):
+        objects = list(enumerate((row for _, found in objects for row in _segments(found)), start=1))
+    for number, found in objects:
         values = {clean(name): value for name, value in found.items() if not isinstance(value, list | dict)}
         row = {name: text_of(value).strip() for name, value in values.items()}
         if not all(map(is_missing, row.values())):
@@ -336,6 +341,14 @@ def read_json_rows(path: Path) -> Sheet:
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     whole = {number: {name: row.get(name, "") for name in columns} for number, row in rows.items()}
     return Sheet(path, columns, whole, cautions=[caution] if caution else [])
+
+
+def _segments(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    segments = found.get("segments")
+    if not isinstance(segments, list):
+        yield dict(found)
+        return
+    yield from ({**found, "segments": None, **segment} for segment in segments if isinstance(segment, dict))
 
 
 def json_objects(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,5 +1,6 @@
 """The real recordings, in the folder named by SERKIT_CORPORA."""
 
+import csv
 from collections import Counter
 
 import pytest
@@ -59,7 +60,7 @@ def test_tava_channels_that_miss_an_end_of_the_speech_are_named(recordings):
     assert channels["tava/s07_confident_audio egg"] == "ends 0.128 s before the speech"
 
 
-@pytest.mark.parametrize("name", ["emodb", "ravdess", "savee", "tava", "casia", "nemo"])
+@pytest.mark.parametrize("name", ["emodb", "ravdess", "savee", "tava", "casia", "nemo", "emotiontts_ko"])
 def test_links_to_a_corpus_find_each_recording_once(recordings, tmp_path, name):
     for link in ("first", "second"):
         (tmp_path / link).symlink_to(recordings / name)
@@ -68,3 +69,10 @@ def test_links_to_a_corpus_find_each_recording_once(recordings, tmp_path, name):
     assert [utterance.id for utterance in linked.utterances] == [utterance.id for utterance in direct.utterances]
     assert all(utterance.path.is_relative_to(tmp_path / "first") for utterance in linked.utterances)
     assert not linked.skipped.keys() - {f"first/{path}" for path in direct.skipped}
+
+
+def test_the_korean_sample_agrees_with_the_corrected_list(recordings):
+    folder = recordings / "emotiontts_ko"
+    rows = list(csv.DictReader((folder / "labels.tsv").open(encoding="utf-8"), delimiter="\t"))
+    found = {str(u.path.relative_to(folder)): u.targets["emotion"] for u in load("emotiontts_ko", folder).utterances}
+    assert found == {row["file"]: row["emotion"] for row in rows} and len(found) == 300

@@ -8,7 +8,10 @@ from serkit import corpora
 from serkit.emotions import canonical
 from serkit.errors import UserError
 
-NAMES = ["aesdd", "casia", "cremad", "emodb", "iemocap", "librispeech", "nemo", "ravdess", "savee", "tava", "tess"]
+NAMES = [
+    *("aesdd", "casia", "cremad", "emodb", "emotiontts_ko", "iemocap", "librispeech", "nemo", "ravdess", "savee"),
+    *("tava", "tess"),
+]
 
 # Utterances and speakers as published.
 OFFICIAL = {
@@ -16,6 +19,7 @@ OFFICIAL = {
     "casia": (1200, 4),
     "cremad": (7442, 91),
     "emodb": (535, 10),
+    "emotiontts_ko": (300, 15),
     "iemocap": (10039, 10),
     "librispeech": (0, 2484),
     "nemo": (4481, 9),

@@ -62,6 +62,10 @@ READ = {
         "t.csv",
         "path,file,emotion,label,speaker\na.wav,x,anger,3,anna\nclips/b.wav,y,sadness,4,ben\n",
     ),
+    "columns that are not of interest": (
+        "t.csv",
+        ",Path,note,Emotion,Speaker\n0,a.wav,,anger,anna\n1,clips/b.wav,good,sadness,ben\n",
+    ),
     # Cells.
     "backslashes": ("t.csv", "path,emotion,speaker\n.\\a.wav,anger,anna\nclips\\b.wav,sadness,ben\n"),
     "labels in German": ("t.csv", "path,emotion,speaker\na.wav,Wut,anna\nclips/b.wav,Trauer,ben\n"),
@@ -84,11 +88,6 @@ READ = {
     "JSON lines in .json": (
         "t.json",
         '{"wav": "a.wav", "emo": "anger", "speaker": "anna"}\n{"wav": "clips/b.wav", "emo": "sad", "speaker": "ben"}\n',
-    ),
-    "serkit predict --format csv": (
-        "t.csv",
-        "file,label,sure,confidence,duration,anger,sadness,error,speaker\n"
-        "a.wav,anger,true,0.9,0.1,0.9,0.1,,anna\nclips/b.wav,sadness,true,0.9,0.1,0.1,0.9,,ben\n",
     ),
 }
 
@@ -245,6 +244,44 @@ def test_packed_tables(folder):
         load("table", folder / "t.csv.gz")
 
 
+def test_what_serkit_writes_can_be_read_back(folder):
+    header = "file,start,end,label,sure,confidence,p_anger,p_sadness,error\n"
+    (folder / "t.csv").write_text(
+        f"{header}call.wav,0.5,1.25,anger,true,0.9,0.9,0.1,\ncall.wav,1.25,2,sadness,false,0.6,0.4,0.6,\n"
+    )
+    segments = [
+        {"start": 0.5, "end": 1.25, "label": "anger", "sure": True, "confidence": 0.9, "probabilities": {"anger": 0.9}},
+        {
+            "start": 1.25,
+            "end": 2.0,
+            "label": "sadness",
+            "sure": False,
+            "confidence": 0.6,
+            "probabilities": {"anger": 0.4},
+        },
+    ]
+    timeline = {
+        "file": "call.wav",
+        "duration": 2.5,
+        "labels": ["anger"],
+        "windows": [{"start": 0.0}],
+        "segments": segments,
+    }
+    (folder / "t.json").write_text(json.dumps([timeline]))
+    (folder / "t.jsonl").write_text(json.dumps(timeline) + "\n")
+    for name in ("t.csv", "t.json", "t.jsonl"):
+        with pytest.warns(CorpusWarning, match="its labels are answers of a recognizer, not of people"):
+            found = load("table", folder / name).utterances
+        assert [(u.path.name, u.start, u.end) for u in found] == INTERVALS
+        assert [u.targets["emotion"] for u in found] == ["anger", "sadness"]
+
+
+def test_recordings_that_serkit_could_not_read_are_bad_rows(folder):
+    (folder / "t.csv").write_text("file,label,sure,confidence,error\na.wav,anger,true,0.9,\nclips/b.wav,,,,not audio\n")
+    with pytest.raises(UserError, match="row 3: emotion is empty"):
+        load("table", folder / "t.csv")
+
+
 # Times.
 
 
@@ -336,6 +373,10 @@ REFUSED = {
     "two files": ("t.csv", "file,audio,emotion\na.wav,a.wav,sad\n", "choose one with --columns path=file"),
     "a ZIP as CSV": ("t.csv", "PK\x03\x04...", "is a spreadsheet or ZIP file, not text; name it accordingly"),
     "a Parquet file as CSV": ("t.csv", "PAR1....", "is a Parquet file, not text"),
+    "old Excel as text": ("t.txt", "\xd0\xcf\x11\xe0", "t.txt: is "),
+    "an unclosed quote": ("t.csv", 'path;emotion\n"a.wav;sad\n', "quotes do not match"),
+    "a column twice": ("t.csv", "file;label;file\na.wav;sad;x\n", "column 'file' appears twice; rename or remove one"),
+    "an unknown kind": ("t.docx", "path,emotion\n", "is not a table; supported are .csv, .tsv"),
     "a recording": ("t.csv", "RIFF\x00\x00\x00\x00WAVE", "save the table as UTF-8"),
     "no spreadsheet": ("t.xlsx", "path,emotion\n", "is not a spreadsheet"),
     "JSON of something else": ("t.json", '{"path": "a.wav"', "is not in JSON lines format"),
@@ -355,7 +396,7 @@ def test_tables_that_are_refused(name, folder):
     if name == "no spreadsheet":
         pytest.importorskip("python_calamine")
     file, text, message = REFUSED[name]
-    (folder / file).write_text(text)
+    (folder / file).write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError) as error:
         load("table", folder / file)
     assert message in str(error.value) and file in str(error.value) and "\n" not in str(error.value)
@@ -419,7 +460,7 @@ def test_mapped_labels_are_logged_and_others_listed(folder, caplog):
     )
     with caplog.at_level(logging.INFO, "serkit.corpora"), pytest.warns(CorpusWarning) as warned:
         load("table", folder / "t.csv")
-    assert caplog.messages == [f"{folder / 't.csv'}: labels mapped: 'Wut', 'ang' to anger; 'joie' to happiness"]
+    assert caplog.messages == ["t.csv: labels mapped: 'Wut', 'ang' to anger; 'joie' to happiness"]
     assert [str(warning.message) for warning in warned] == [
         f"{folder / 't.csv'}: 1 label not known as emotions and kept as they are: 'genervt' (1)"
     ]

@@ -4,7 +4,7 @@ from scipy import stats
 
 from serkit.errors import UserError
 from serkit.evaluation import Predictions, metrics
-from serkit.evaluation.intervals import interval, jackknife
+from serkit.evaluation.intervals import interval, jackknife, mean_interval
 
 CLASSES = 4
 SHARES = np.array([0.5, 0.25, 0.15, 0.1])
@@ -43,6 +43,26 @@ def sample(generator, speakers):
         folds=np.ones(len(of), dtype=int),
         seeds=np.zeros(len(of), dtype=int),
     )
+
+
+def test_the_interval_of_a_mean_over_corpora_holds_the_truth_in_about_95_percent():
+    generator = np.random.default_rng(7)
+    expected, repetitions = population_scores(), 400
+    held = dict.fromkeys(expected, 0)
+    for _ in range(repetitions):
+        # As many speakers as savee, emodb and ravdess have.
+        parts = [sample(generator, speakers) for speakers in (4, 10, 24)]
+        for metric, value in expected.items():
+            found = mean_interval(parts, metric)
+            held[metric] += found.low <= value <= found.high
+    for metric, count in held.items():
+        assert 0.92 <= count / repetitions <= 0.985, (metric, count / repetitions)
+
+
+def test_the_mean_of_one_corpus_has_the_corpus_s_interval():
+    part = sample(np.random.default_rng(3), 8)
+    one, mean = interval(part, "uar"), mean_interval([part], "uar")
+    assert (mean.estimate, mean.low, mean.high) == pytest.approx((one.estimate, one.low, one.high))
 
 
 @pytest.mark.parametrize("speakers", [4, 10, 24])

@@ -67,6 +67,16 @@ def test_each_corpus_is_scored_where_there_are_several(predictions):
     assert "corpora" not in scores(predictions.select(np.arange(4))).to_dict()
 
 
+def test_the_mean_of_the_corpora_counts_each_the_same(predictions):
+    # x: recalls of a 2/3 and b 1, three answers; y: a 1/2, b 0, c 0.
+    found = scores(predictions).to_dict()["mean"]
+    assert found["n"] == 2
+    assert found["uar"]["estimate"] == pytest.approx(((2 / 3 + 1) / 2 + (1 / 2 + 0 + 0) / 3) / 2)
+    assert found["accuracy"]["estimate"] == pytest.approx((0.75 + 0.25) / 2)
+    assert found["uar"]["low"] < found["uar"]["estimate"] < found["uar"]["high"] and found["uar"]["clusters"] == 4
+    assert "mean" not in scores(predictions.select(np.arange(4))).to_dict()
+
+
 def test_the_majority_class_is_that_of_training_if_known(predictions):
     assert scores(predictions).to_dict()["constant"] == {
         "answer": "a",
@@ -120,11 +130,12 @@ def test_scores_of_an_older_file_are_read_as_those_of_today(predictions):
 def test_every_corpus_the_baseline_and_the_constant_have_a_row(predictions):
     found = scores(predictions)
     found = found.model_copy(update={"baseline": Baseline(system="simple", **found.metrics)})
-    of_all, x, y, baseline, constant = rows(found)
-    assert [(row.kind, row.name, row.n, row.target) for row in (of_all, x, y, baseline, constant)] == [
+    of_all, x, y, mean, baseline, constant = rows(found)
+    assert [(row.kind, row.name, row.n, row.target) for row in (of_all, x, y, mean, baseline, constant)] == [
         ("all", "", 8, ""),
         ("corpus", "x", 4, ""),
         ("corpus", "y", 4, ""),
+        ("mean", "", 2, ""),
         ("baseline", "simple", 8, ""),
         ("constant", "a", 8, ""),
     ]

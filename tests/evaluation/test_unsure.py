@@ -48,7 +48,7 @@ def drawn(n=4000, scale=3.0):
 
 def test_what_is_fitted_on_other_folds_mends_the_error():
     probabilities, truth, folds = drawn()
-    found = unsure.held_out(probabilities, truth, folds).to_dict()
+    found = unsure.held_out(probabilities, truth, folds, np.full(len(truth), "one")).to_dict()
     assert found["ece_before"] == pytest.approx(ece(probabilities, truth))
     assert found["ece_before"] > 0.15
     assert found["ece_after"] < 0.04
@@ -65,14 +65,26 @@ def test_what_is_fitted_on_other_folds_mends_the_error():
 def test_a_fold_is_not_measured_with_what_was_fitted_on_it():
     # Fold 0 is all wrong and learns from fold 1 that every answer is sure; fold 1 learns that none is.
     probabilities = np.tile([0.9, 0.1], (6, 1))
-    found = unsure.held_out(probabilities, np.array([1, 1, 0, 0, 0, 0]), np.array([0, 0, 1, 1, 1, 1])).to_dict()
+    folds = np.array([0, 0, 1, 1, 1, 1])
+    truth = np.array([1, 1, 0, 0, 0, 0])
+    found = unsure.held_out(probabilities, truth, folds, np.array(["a", "b"])[folds]).to_dict()
     assert found["coverage"] == pytest.approx(1 / 3)
     assert found["accuracy"] == {"all": pytest.approx(2 / 3), "sure": 0.0, "unsure": 1.0}
+    left, right = found["corpora"]["a"], found["corpora"]["b"]
+    assert (left["coverage"], left["accuracy"]) == (1.0, {"all": 0.0, "sure": 0.0, "unsure": None})
+    assert (right["coverage"], right["accuracy"]) == (0.0, {"all": 1.0, "sure": None, "unsure": 1.0})
+    # 0.9 is right on b; a's temperature, fitted on b, makes it nearly certain.
+    assert left["ece"] > 0.99
+
+
+def test_one_corpus_is_not_measured_twice():
+    probabilities, truth, folds = drawn(200)
+    assert "corpora" not in unsure.held_out(probabilities, truth, folds, np.full(200, "one")).to_dict()
 
 
 def test_a_single_fold_has_no_others():
     probabilities, truth, _ = drawn(20)
-    assert unsure.held_out(probabilities, truth, np.zeros(20)) is None
+    assert unsure.held_out(probabilities, truth, np.zeros(20), np.full(20, "one")) is None
 
 
 def test_sharpened_is_the_softmax_of_divided_logits():

@@ -59,6 +59,7 @@ def test_the_best_comes_first_and_what_leaks_stands_apart(results):
     # 3 of 7 are anger, and 3 classes.
     assert "| always anger |  | 33.3 | 42.9 |" in clean
     assert "| emodb of it (28) |" in both and "| savee of it (28) |" in both
+    assert "| mean of the 2 corpora |" in both and "| mean of the" not in emodb
     assert len({line.count(" | ") for line in text.splitlines() if line.startswith("|")}) == 1
 
 

@@ -321,6 +321,31 @@ def test_across_corpora_classes_are_those_that_all_have(synthetic):
             assert {u.corpus for u in learned} == {"other", "synthetic"} - {split.test[0].partition("/")[0]}
 
 
+def test_leaving_a_corpus_out_keeps_the_classes_that_two_corpora_have(synthetic):
+    second = renamed(synthetic, "second", labelled("fear", "calm"))
+    third = renamed(synthetic, "third", labelled("sadness", "boredom"))
+    experiment = make([synthetic, second, third], stage("main"), protocol="leave-one-corpus-out")
+    # Fear is unknown to the second corpus, sadness to the third; calm and boredom have one corpus each.
+    assert experiment.labels == ["anger", "fear", "neutral", "sadness"]
+    assert "classes left out, since fewer than 2 corpora have them: boredom (third), calm (second)" in [
+        flag.text for flag in experiment.flags
+    ]
+    folds = cut(experiment)
+    assert [{name.partition("/")[0] for name in fold.test} for fold in folds] == [{"second"}, {"synthetic"}, {"third"}]
+    labels = {u.id: u.targets["emotion"] for u in experiment.scored}
+    for fold in folds:
+        assert {labels[name] for name in fold.train} == set(experiment.labels)
+        assert not {name.partition("/")[0] for name in fold.train} & {name.partition("/")[0] for name in fold.test}
+
+
+def test_two_corpora_must_have_two_classes_in_common_to_leave_one_out(synthetic):
+    other = renamed(
+        synthetic, "other", lambda u: labelled("anger", "joy")(u) if u.targets["emotion"] == "anger" else None
+    )
+    with pytest.raises(UserError, match=r"classes of 'emotion' that every corpus has: none; two are required"):
+        make([synthetic, other], protocol="leave-one-corpus-out")
+
+
 def test_corpora_without_two_common_classes_are_refused(synthetic):
     def one(utterance):
         return utterance if utterance.targets["emotion"] == "fear" else labelled("anger", "joy")(utterance)

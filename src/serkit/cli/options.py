@@ -29,7 +29,9 @@ CsvSafe = Annotated[
     ),
 ]
 
-_CORPORA = typer.Option(help="NAME=FOLDER; for your own data, table=my.csv or folder=my_folder. Repeatable.")
+_CORPORA = typer.Option(
+    help="NAME=FOLDER; for your own data, table=my.csv, folder=my_folder, audformat=DIR, ... Repeatable."
+)
 Corpora = Annotated[list[str], _CORPORA]
 AnyCorpora = Annotated[list[str] | None, _CORPORA]
 
@@ -71,8 +73,15 @@ def reading(columns: Sequence[str] | None, times: Unit | None, on_error: OnError
     from serkit.terminal import note
 
     class Notes(logging.Handler):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: set[str] = set()
+
         def emit(self, record: logging.LogRecord) -> None:
-            note(f"serkit: note: {record.getMessage()}")
+            # Reports read the data a second time.
+            if (text := record.getMessage()) not in self.told:
+                self.told.add(text)
+                note(f"serkit: note: {text}")
 
     log = logging.getLogger("serkit.corpora")
     if not log.handlers:

@@ -55,7 +55,7 @@ def _table(scores: Scores) -> Table:
     table.add_column("target" if by_target else "", overflow="fold")
     for name in ("n", *(metric.heading for metric in metrics.values())):
         table.add_column(name, justify="right", no_wrap=True)
-    names = {"all": "{target}" if by_target else "all", "constant": "always {name}"}
+    names = {"all": "{target}" if by_target else "all", "constant": "always {name}", "mean": "mean of the corpora"}
     for row in rows(scores):
         name = names.get(row.kind, "{name}").format(target=row.target, name=row.name)
         cells = [_cell(metric, row.values.get(key), stacked=by_target) for key, metric in metrics.items()]

@@ -42,6 +42,7 @@ READERS = Registry(
         "cremad": "serkit.corpora.cremad",
         "emobox": "serkit.corpora.emobox",
         "emodb": "serkit.corpora.emodb",
+        "emotiontts_ko": "serkit.corpora.emotiontts_ko",
         "folder": "serkit.corpora.folder",
         "huggingface": "serkit.corpora.huggingface",
         "iemocap": "serkit.corpora.iemocap",

@@ -465,7 +465,7 @@ def label_cautions(path: Path, spelled: Mapping[str, int]) -> list[str]:
             mapped.setdefault(canonical(label), []).append(label)
     if mapped:
         told = "; ".join(f"{', '.join(map(repr, labels))} to {name}" for name, labels in sorted(mapped.items()))
-        _LOG.info("%s: labels mapped: %s", path, told)
+        _LOG.info("%s: labels mapped: %s", path.name, told)
     unknown = {label: number for label, number in sorted(spelled.items()) if not is_known(label)}
     if not unknown:
         return []

@@ -24,6 +24,7 @@ further target. In a column of labels, a word such as `none` is a class.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from serkit import sheets
@@ -41,6 +42,9 @@ FACTS = Facts(
 )
 LAYOUT = "It should be a CSV, Excel, Parquet or JSON lines file with columns path and emotion, and a row per recording."
 
+# Columns of `serkit predict`.
+_ANSWERED = frozenset({"label", "sure", "confidence"})
+
 
 def read(path: Path, reading: Reading) -> Corpus:
     """Read a table; the module docstring lists its columns.
@@ -48,4 +52,8 @@ def read(path: Path, reading: Reading) -> Corpus:
     Raises:
         UserError: the file is not a table, or has bad rows; see `serkit.sheets.read` and `serkit.corpora.rows.corpus`.
     """
-    return rows.corpus(FACTS, rows.of_sheet(named(sheets.read(path), reading.columns)), reading)
+    sheet = sheets.read(path)
+    corpus = rows.corpus(FACTS, rows.of_sheet(named(sheet, reading.columns)), reading)
+    if set(sheet.columns) >= _ANSWERED:
+        return replace(corpus, cautions=(*corpus.cautions, "its labels are answers of a recognizer, not of people"))
+    return corpus

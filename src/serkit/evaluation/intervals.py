@@ -18,7 +18,7 @@ Methodology 24:193 (1998); Efron and Stein, Annals of Statistics 9:586 (1981) fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +118,38 @@ def interval(predictions: Answers, metric: str | None = None, level: float = 0.9
     return Interval(estimate, low, high, method(clusters), clusters.count)
 
 
+def mean_interval(parts: Sequence[Answers], metric: str | None = None, level: float = 0.95) -> Interval:
+    """Return the unweighted mean of a metric over corpora, with its interval over the speakers of each corpus.
+
+    The corpora are fixed: the interval says nothing about other corpora. Their variances add up, and the degrees of
+    freedom of the sum are Satterthwaite's.
+
+    Source: Satterthwaite, Biometrics Bulletin 2:110 (1946).
+
+    Args:
+        parts: predictions of each corpus; a metric of shares, e.g. UAR.
+        metric: as in `interval`.
+        level: confidence level, 0 to 1.
+    """
+    measure = parts[0].metric(metric)
+    estimate = float(np.mean([part.value(metric) for part in parts]))
+    groups = [by_speaker(part) for part in parts]
+    if min(group.count for group in groups) < 2:
+        return Interval(estimate, 0.0, 1.0, "none: a corpus has one utterance", 1)
+    tables = [part.counts(group.numbers) for part, group in zip(parts, groups, strict=True)]
+    variances = np.array([jackknife(measure.of, counts) for counts in tables])
+    freedom = np.array([group.count - 1 for group in groups])
+    total = float(variances.sum())
+    degrees = total**2 / float((variances**2 / freedom).sum()) if total else float(freedom.sum())
+    floor = special.ndtri((1 + level) / 2) ** 2 / sum(len(set(part.ids)) for part in parts)
+    binomial = estimate * (1 - estimate)
+    ratio = max(student(degrees, level) ** 2 * total / len(parts) ** 2 / binomial, floor) if binomial > 0 else floor
+    clusters = sum(group.count for group in groups)
+    units = " and ".join(dict.fromkeys(f"{group.unit}s" for group in groups))
+    text = f"leave-one-out jackknife over the {units} of each corpus, Student t with {degrees:.1f} degrees of freedom"
+    return Interval(estimate, *_wilson(estimate, ratio), text, clusters)
+
+
 def by_speaker(predictions: Answers) -> Clusters:
     """Group the predictions by speaker, or by utterance if speakers are not usable."""
     unknown = sum(speaker is None for speaker in predictions.speakers)
@@ -155,7 +187,7 @@ def jackknife(statistic: Callable[[np.ndarray], np.ndarray], counts: np.ndarray)
     return float((count - 1) / count * np.square(left - left.mean()).sum())
 
 
-def student(degrees: int, level: float) -> float:
+def student(degrees: float, level: float) -> float:
     """Return the two-sided quantile of Student's t distribution."""
     return float(special.stdtrit(degrees, (1 + level) / 2))
 

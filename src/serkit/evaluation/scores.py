@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from serkit.errors import unknown
 from serkit.evaluation.calibration import ece
-from serkit.evaluation.intervals import Ends, Interval, interval
+from serkit.evaluation.intervals import Ends, Interval, interval, mean_interval
 from serkit.evaluation.metrics import CLASSES, METRICS, NUMBERS, confusion, recalls, sums
 from serkit.evaluation.nested import Calibration
 from serkit.evaluation.predictions import Answers, NumberPredictions, Predictions
@@ -151,6 +151,7 @@ class Scores(Table):
         classes: class names in the order of `confusion`; empty for numbers.
         speakers: metrics of each speaker.
         corpora: metrics of each corpus, if there are several.
+        mean: of classes, the mean of each metric over several corpora, each counting the same; `n` is their number.
         seeds: metrics of each seed.
         flags: leaks, and choices made on the test part.
         unsure: benefit of marking unsure answers.
@@ -171,6 +172,7 @@ class Scores(Table):
     classes: list[str] = Field([])
     speakers: dict[str, Speaker] = Field({})
     corpora: dict[str, Table] = Field({})
+    mean: Table | None = None
     seeds: Seeds
     flags: Flags
     unsure: Sure | None = None
@@ -204,7 +206,6 @@ def scores(
     """
     names = np.array(predictions.corpora)
     parts = {str(name): predictions.select(names == name) for name in np.unique(names)}
-    corpora = {name: table for name, part in parts.items() if (table := _corpus(part))} if len(parts) > 1 else None
     return Scores(
         task=predictions.task,
         n=len(predictions),
@@ -213,9 +214,21 @@ def scores(
         speakers=_speakers(predictions),
         seeds=_seeds(predictions),
         flags=list(flags),
-        **({"corpora": corpora} if corpora is not None else {}),
+        **_corpora(parts),
         **_table(predictions, learned),
     )
+
+
+def _corpora(parts: Mapping[str, Answers]) -> Mapping[str, Any]:
+    """Return the tables of several corpora, and for classes their mean."""
+    if len(parts) < 2:
+        return {}
+    tables = {name: table for name, part in parts.items() if (table := _corpus(part))}
+    of_classes = [part for part in parts.values() if isinstance(part, Predictions)]
+    if not of_classes:
+        return {"corpora": tables}
+    means = {metric: mean_interval(of_classes, metric) for metric in CLASSES}
+    return {"corpora": tables, "mean": Table(n=len(parts), **means)}
 
 
 def _table(predictions: Answers, learned: Any) -> Mapping[str, Any]:
@@ -339,8 +352,8 @@ class Row:
     Args:
         target: target of numbers; empty for classes.
         name: name of the scored corpus, system or constant answer; empty: all.
-        kind: `all`, `corpus`, `baseline`, `constant` or `seeds`.
-        n: number of predictions.
+        kind: `all`, `corpus`, `mean` (of the corpora), `baseline`, `constant` or `seeds`.
+        n: number of predictions; of a mean, the number of corpora.
         values: values by metric.
     """
 
@@ -352,13 +365,15 @@ class Row:
 
 
 def rows(scored: Scores) -> Iterator[Row]:
-    """Yield the rows of a table of scores: for each target all, each corpus, the baseline, and the constant."""
+    """Yield the rows of a table of scores: for each target all, the corpora, their mean, the baseline, the constant."""
     baseline = scored.baseline
     for target, table in scored.tables().items():
         yield Row(target, "", "all", table.n, _values(table))
         for corpus, part in scored.corpora.items():
             if of_corpus := part.tables().get(target):
                 yield Row(target, corpus, "corpus", of_corpus.n, _values(of_corpus))
+        if mean := scored.mean:
+            yield Row(target, "", "mean", mean.n, _values(mean))
         if baseline:
             yield Row(target, baseline.system, "baseline", table.n, _values(baseline.tables()[target]))
         if constant := table.constant:

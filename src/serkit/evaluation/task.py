@@ -156,7 +156,8 @@ class Classes(Task[Predictions]):
     ) -> Scores:
         by_id = {utterance.id: str(utterance.targets[self.target]) for utterance in utterances}
         learned = [by_id[name] for split in parts for name in split.train]
-        held_out = unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds)
+        corpora = np.array(predictions.corpora)
+        held_out = unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds, corpora)
         return scores.scores(predictions, flags, learned).model_copy(update={"unsure": held_out})
 
     def cautions(self, learned: Mapping[str, Sequence[Utterance]]) -> list[Flag]:

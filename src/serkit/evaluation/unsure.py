@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from pydantic import Field
 
 from serkit.evaluation.calibration import ece, sharpened, temperature
 from serkit.records import Record
@@ -14,9 +18,17 @@ COVERAGES = tuple(tenths / 10 for tenths in range(10, 0, -1))
 class Accuracy(Record):
     """Share of right answers: of all, of the sure and of the unsure ones; None if there are none."""
 
-    all: float
+    all: float | None
     sure: float | None
     unsure: float | None
+
+
+class SureOfCorpus(Record):
+    """Calibration error after the temperature, share of sure answers and share of right ones, of one corpus."""
+
+    ece: float
+    coverage: float
+    accuracy: Accuracy
 
 
 class Sure(Record):
@@ -28,6 +40,7 @@ class Sure(Record):
         coverage: share of sure answers.
         accuracy: share of right answers.
         curve: pairs of a share of the answers, in order of confidence, and their accuracy.
+        corpora: the same for each corpus, if there are several.
     """
 
     ece_before: float
@@ -35,6 +48,7 @@ class Sure(Record):
     coverage: float
     accuracy: Accuracy
     curve: list[tuple[float, float | None]]
+    corpora: dict[str, SureOfCorpus] = Field({})
 
 
 def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
@@ -64,13 +78,14 @@ def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     return float(sorted_confidence[best - 1 : best + 1].mean())
 
 
-def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> Sure | None:
+def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray) -> Sure | None:
     """Measure calibration and sure answers on each fold, with temperature and threshold fitted on the other folds.
 
     Args:
         probabilities: uncalibrated probabilities of the folds' test parts, shape (n, classes).
         truth: class indices, shape (n,).
         folds: number of each answer's fold, shape (n,).
+        corpora: name of each answer's corpus, shape (n,).
 
     Returns:
         The measurements; None if there is only one fold.
@@ -91,11 +106,17 @@ def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray) ->
     def share_right(chosen: np.ndarray) -> float | None:
         return float(right[chosen].mean()) if len(right[chosen]) else None
 
-    accuracy = Accuracy(all=float(right.mean()), sure=share_right(sure), unsure=share_right(~sure))
+    def measured(of: np.ndarray) -> Mapping[str, Any]:
+        accuracy = Accuracy(all=share_right(of), sure=share_right(of & sure), unsure=share_right(of & ~sure))
+        return {"coverage": float(sure[of].mean()), "accuracy": accuracy}
+
+    names = [str(name) for name in np.unique(corpora)]
+    parts = {name: corpora == name for name in names} if len(names) > 1 else {}
+    of_corpora = {name: SureOfCorpus(ece=ece(after[of], truth[of]), **measured(of)) for name, of in parts.items()}
     return Sure(
         ece_before=ece(probabilities, truth),
         ece_after=ece(after, truth),
-        coverage=float(sure.mean()),
-        accuracy=accuracy,
+        **measured(np.ones(len(truth), dtype=bool)),
         curve=[(share, share_right(order[: max(1, round(share * len(order)))])) for share in COVERAGES],
+        **({"corpora": of_corpora} if of_corpora else {}),
     )

@@ -140,6 +140,9 @@ def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
     for corpus, part in scores.corpora.items():
         values = [with_interval(part.metrics[metric]) for metric in ("uar", "accuracy")]
         yield [f"{corpus} of it ({part.n})", "", *values, *[""] * (len(COLUMNS) - 4)]
+    if mean := scores.mean:
+        values = [with_interval(mean.metrics[metric]) for metric in ("uar", "accuracy")]
+        yield [f"mean of the {mean.n} corpora", "", *values, *[""] * (len(COLUMNS) - 4)]
 
 
 def _made(path: Path, card: Card) -> list[str]:

@@ -124,6 +124,7 @@ def describe(protocol: Protocol) -> str:
         "group_kfold": lambda: f"{protocol.folds or 'up to five'} folds of whole {groups}",
         "leave_one_group_out": lambda: f"each {protocol.group} tested by a model trained on the others",
         "fixed": lambda: "parts as listed in a file",
+        "given": lambda: "parts as the corpus names them",
     }
     text = texts[protocol.kind]()
     if protocol.unit == "item":
@@ -141,8 +142,8 @@ def _rows(run: RunFolder) -> Iterator[Row]:
     everything = "all corpora" if scored.corpora and not run.numbers else "this system"
     always = "always {}" if run.numbers else "always “{}”"
     for row in scores.rows(scored):
-        name = everything if row.kind == "all" else always.format(row.name) if row.kind == "constant" else row.name
-        yield replace(row, name=name)
+        names = {"all": everything, "mean": "mean of the corpora", "constant": always.format(row.name)}
+        yield replace(row, name=names.get(row.kind, row.name))
     if (seeds := scored.seeds).mean:
         values = {key: Value(mean, sd=seeds.sd[key]) for key, mean in seeds.mean.items()}
         target = "mean of the targets" if run.numbers else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,9 +41,15 @@ def classes_of(
 
 
 def shared_classes(
-    system: System, utterances: Sequence[Utterance], corpora: Sequence[str]
+    system: System, utterances: Sequence[Utterance], corpora: Sequence[str], fewest: int
 ) -> tuple[set[str], list[Flag]]:
-    """Return the classes of the scored target that all given corpora have, and a flag if others are left out.
+    """Return the classes of the scored target that enough corpora have, and a flag if others are left out.
+
+    Args:
+        system: system with the data table.
+        utterances: readable utterances.
+        corpora: names of the scored corpora.
+        fewest: number of corpora that must have a class.
 
     Raises:
         UserError: fewer than two classes are left.
@@ -51,18 +58,21 @@ def shared_classes(
     found: dict[str, set[str]] = {name: set() for name in corpora}
     for utterance in selection.labelled([utterance for utterance in utterances if utterance.corpus in found], data):
         found[utterance.corpus].add(str(items.label(utterance, data.target[0])))
-    shared = set.intersection(*found.values())
+    counts = Counter(label for classes in found.values() for label in classes)
+    shared = {label for label, count in counts.items() if count >= fewest}
+    which = "every corpus has" if fewest == len(corpora) else f"at least {fewest} corpora have"
     if len(shared) < 2:
         lists = "; ".join(f"{name}: {', '.join(sorted(classes)) or 'none'}" for name, classes in found.items())
         raise UserError(
-            f"classes of '{data.target[0]}' that every corpus has: {', '.join(shared) or 'none'}; two are required. "
+            f"classes of '{data.target[0]}' that {which}: {', '.join(shared) or 'none'}; two are required. "
             f"Rename some with data.map, or leave a corpus out ({lists})"
         )
-    others = sorted(set.union(*found.values()) - shared)
+    others = sorted(counts.keys() - shared)
     if not others:
         return shared, []
     named = [f"{label} ({', '.join(name for name in found if label in found[name])})" for label in others]
-    text = f"classes left out, since not every corpus has them: {', '.join(named)}"
+    why = "not every corpus has them" if fewest == len(corpora) else f"fewer than {fewest} corpora have them"
+    text = f"classes left out, since {why}: {', '.join(named)}"
     return shared, [Flag("left out", "note", text)]
 
 

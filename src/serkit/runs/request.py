@@ -87,9 +87,10 @@ class Request:
         recordings = self._read(system, sources)
         shared: set[str] | None = None
         flags: list[Flag] = []
-        if protocol.classes == "shared":
+        if protocol.classes != "all":
             names = [corpus.name for corpus in self.corpora]
-            shared, flags = labels.shared_classes(system, recordings.utterances, names)
+            fewest = len(names) if protocol.classes == "shared" else 2
+            shared, flags = labels.shared_classes(system, recordings.utterances, names, fewest)
         utterances: dict[str, Sequence[Utterance]] = {}
         classes: dict[str, Mapping[str, Sequence[str]]] = {}
         pieces: dict[str, Item] = {}

@@ -89,7 +89,7 @@ def choose(
         stage: stage of the system.
         utterances: readable utterances.
         corpora: corpora that the stage learns from.
-        shared: the classes of the scored target that all scored corpora have; None: all classes.
+        shared: the classes of the scored target that enough scored corpora have; None: all classes.
     """
     data = system.stage_data(stage)
     scored = system.stage_data(system.deployed).target[0]
