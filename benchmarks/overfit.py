@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from serkit import corpora, systems
+from serkit import corpora, methods, systems
 from serkit.methods.method import Method
 from serkit.networks.network import Model
 from serkit.protocols.splits import Split
@@ -40,16 +40,19 @@ def prepared(name: str, sets: Sequence[str], stage: str | None, before: int) -> 
     """Return a system that ends with a stage, whose earlier stages are trained for a few epochs."""
     system = systems.load(name, sets)
     wanted = stage or system.deployed.name
-    place = [each.name for each in system.stages].index(wanted)
-    chosen = []
-    for each in system.stages[: place + 1]:
+    needed, chosen = {wanted}, []
+    for each in reversed(system.stages):
+        if each.name not in needed:
+            continue
+        needed |= {each.start_from or "", *methods.earlier(each.method.name, each.method.options)}
+        needed |= {system.views[view].stage or "" for view in each.inputs}
         changes: dict[str, Any] = {"stopping": None, "select": "last", "schedule": Trainer().schedule}
         if each.name != wanted:
             changes["epochs"] = before
         data = {key: value for key, value in each.data.items() if key != "validation"}
         chosen.append(each.model_copy(update={"trainer": each.trainer.model_copy(update=changes), "data": data}))
     about = system.system.model_copy(update={"deploy": wanted})
-    return system.model_copy(update={"system": about, "stages": chosen})
+    return system.model_copy(update={"system": about, "stages": chosen[::-1]})
 
 
 class Heart:
@@ -97,7 +100,7 @@ class Heart:
             optimizer.step()
             right += [_right(output, batch)]
             if step % self.every == 0 or step == self.steps:
-                self._measure(step, float(loss), right, model, data, training, trainer, seed)
+                self._measure(step, loss.item(), right, model, data, training, trainer, seed)
                 if step == self.steps or min(self.curve[-1][key] for key in ("evaluation", "refitted")) == 1:
                     break
         self.seconds = time.monotonic() - began
