@@ -47,6 +47,7 @@ def reproduce(
         Path | None, typer.Option(help="Output folder for runs, tables and pictures. Default: runs/PAPER.")
     ] = None,
     seed: options.Seed = 0,
+    dry_run: options.DryRun = False,
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.markdown,
@@ -79,6 +80,25 @@ def reproduce(
     from serkit.papers.pages import page
     from serkit.papers.reproduce import reproduce as run
 
+    if dry_run:
+        from serkit.cli.forecasts import forecast_json, print_forecast
+        from serkit.papers.reproduce import forecast
+
+        also_read = corpora.load_all(also) if also else ()
+        expected = forecast(
+            loaded.artefact(artefact),
+            corpora.load_all(corpus or []),
+            set_ or (),
+            protocol or (),
+            seed,
+            jobs,
+            threads,
+            note,
+            rows or (),
+            also_read,
+        )
+        print_json(forecast_json(expected)) if format is Format.json else print_forecast(expected)
+        return
     result = run(
         loaded,
         loaded.artefact(artefact),
