@@ -35,6 +35,7 @@ def train(
     seed: options.Seed = 0,
     final: Annotated[bool, typer.Option(help="Also train a final model on all data, for export.")] = True,
     baseline: Annotated[bool, typer.Option(help="Also score the linear baseline on the same folds.")] = True,
+    dry_run: options.DryRun = False,
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     accelerator: options.Accelerator = "auto",
@@ -48,9 +49,11 @@ def train(
     Example: serkit train linear-baseline --corpus table=calls.csv --out runs/calls
     """
     from serkit import corpora
+    from serkit.cli.forecasts import forecast_json, print_forecast
     from serkit.cli.tables import print_json, print_scores
     from serkit.reports.report import write
     from serkit.runs.card import Card
+    from serkit.runs.forecast import forecaster
     from serkit.runs.request import Request
     from serkit.runs.runner import run
 
@@ -72,6 +75,11 @@ def train(
         also=corpora.load_all(also, reading) if also else (),
         command=shlex.join(["serkit", *sys.argv[1:]]),
     )
+    if dry_run:
+        with forecaster(note) as trials:
+            found = {f"{request.system} under {protocol}": trials.forecast(request)}
+        print_json(forecast_json(found)) if format is options.Format.json else print_forecast(found)
+        return
     scores = run(request, folder, resume, report=note)
     page = write(folder)
     card = Card.of(folder)

@@ -101,6 +101,9 @@ class HardExamples(Supervised):
         }
         return hard
 
+    def kept(self, items: int) -> int:
+        return items if self.beta is not None else max(_FEWEST, round(self.hard_fraction * items))
+
     def prepare(self, model: Model, context: Context) -> None:
         held = len(context.items) - len(self.hard)
         self.hard = torch.cat([self.hard, torch.ones(held)])

@@ -27,6 +27,7 @@ from serkit.papers.reproduced import (
 from serkit.protocols import STANDARD, Protocol
 from serkit.runs.command import command
 from serkit.runs.folder import RunFolder
+from serkit.runs.forecast import RunForecast, forecaster
 from serkit.runs.request import Request
 from serkit.runs.runner import run
 from serkit.runs.sizes import size
@@ -75,10 +76,7 @@ def reproduce(
     Raises:
         UserError: unknown row, protocol or override; a figure under several protocols; a run that is not possible.
     """
-    chosen = artefact.chosen(list(rows))
-    changes = _by_row(artefact, sets, chosen)
-    loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
-    frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also)
+    chosen, groups, frame = _prepare(artefact, corpora, folder, sets, seed, jobs, threads, report, rows, also)
     heading = Heading(
         paper=paper.paper.name,
         artefact=artefact.name,
@@ -87,10 +85,6 @@ def reproduce(
         seed=seed,
         not_run={row.label: row.not_run for row in artefact.rows if row.not_run},
     )
-    ordered = sorted(corpora, key=lambda corpus: corpus.name)
-    groups = {"+".join(corpus.name for corpus in ordered): ordered}
-    if not artefact.together:
-        groups = {corpus.name: [corpus] for corpus in corpora}
     result: Reproduced
     if isinstance(artefact, Figure):
         result = _figure(artefact, chosen, groups, protocols, frame, heading)
@@ -99,6 +93,63 @@ def reproduce(
     result.save(folder / f"{artefact.name}.json")
     write_text(folder / f"{artefact.name}.md", page(paper, result))
     return result
+
+
+def forecast(
+    artefact: Artefact,
+    corpora: Sequence[Corpus],
+    sets: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    seed: int = 0,
+    jobs: int = 0,
+    threads: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+    rows: Sequence[str] = (),
+    also: Sequence[Corpus] = (),
+) -> dict[str, RunForecast]:
+    """Forecast the runs of a table or figure, without the baselines of a table; arguments are those of `reproduce`.
+
+    Returns:
+        The forecast of each run, by what `reproduce` reports of it.
+
+    Raises:
+        UserError: unknown row, protocol or override; a run that is not possible.
+    """
+    chosen, groups, frame = _prepare(artefact, corpora, Path(), sets, seed, jobs, threads, report, rows, also)
+    asked = protocols or ([artefact.protocol] if isinstance(artefact, Figure) else artefact.protocols)
+    found = {}
+    with forecaster(report) as trials:
+        for row in chosen:
+            for corpus, group in groups.items():
+                for protocol in asked:
+                    report(f"trying {row.label} on {corpus} under {protocol}")
+                    found[f"{row.label} on {corpus} under {protocol}"] = trials.forecast(
+                        frame.request(row, group, protocol)
+                    )
+    return found
+
+
+def _prepare(
+    artefact: Artefact,
+    corpora: Sequence[Corpus],
+    folder: Path,
+    sets: Sequence[str],
+    seed: int,
+    jobs: int,
+    threads: int,
+    report: Callable[[str], None],
+    rows: Sequence[str],
+    also: Sequence[Corpus],
+) -> tuple[Sequence[Row], dict[str, Sequence[Corpus]], _Frame]:
+    """Return the rows to run, the corpora that are run together by their common name, and how rows are run."""
+    chosen = artefact.chosen(list(rows))
+    changes = _by_row(artefact, sets, chosen)
+    loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
+    ordered = sorted(corpora, key=lambda corpus: corpus.name)
+    groups: dict[str, Sequence[Corpus]] = {"+".join(corpus.name for corpus in ordered): ordered}
+    if not artefact.together:
+        groups = {corpus.name: [corpus] for corpus in corpora}
+    return chosen, groups, _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also)
 
 
 def _by_row(artefact: Artefact, sets: Sequence[str], chosen: Sequence[Row]) -> dict[str, list[str]]:
@@ -159,7 +210,12 @@ class _Frame:
         """Run a row on corpora that are together called `corpus`; return the run's folder and its scores."""
         place = self.place(row, corpus, protocol)
         self.report(f"{row.label} on {corpus} under {protocol}")
-        request = Request(
+        request = self.request(row, corpora, protocol)
+        return place, run(request, place, True, self.folder / "stages", self.report)
+
+    def request(self, row: Row, corpora: Sequence[Corpus], protocol: str) -> Request:
+        """Return the request for a row's run."""
+        return Request(
             row.system or "",
             corpora,
             protocol,
@@ -170,7 +226,6 @@ class _Frame:
             threads=self.threads,
             also=() if row in BASELINES else self.also,
         )
-        return place, run(request, place, True, self.folder / "stages", self.report)
 
     def _changes(self, row: Row, protocol: str) -> list[str]:
         """Return a row's overrides, including the definition of a protocol that only other rows' systems have."""

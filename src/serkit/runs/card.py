@@ -37,6 +37,7 @@ class Card(Record):
         run: what the scores depend on.
         cost: `parameters` and `macs` of the scored stage and the networks it reads; `seconds` of training for all
             folds.
+        seconds: training time in s of each stage, summed over the folds; empty for older runs.
         scores: content of `scores.json`.
         recordings: fingerprint by id (see `Experiment.recordings`); empty for runs older than cards.
     """
@@ -47,6 +48,7 @@ class Card(Record):
     note: str = ""
     run: Recorded
     cost: dict[str, int | float] = Field({})
+    seconds: dict[str, float] = Field({})
     scores: Scores
     recordings: dict[str, str] = Field({})
 
@@ -139,6 +141,7 @@ def compose(run: RunFolder, grid: Sequence[SystemRow], recordings: Mapping[str, 
         note="",
         run=Recorded(**{key: value for key, value in description if key in Recorded.model_fields} | places),
         cost=cost,
+        seconds=run.stage_seconds,
         scores=run.scores,
         recordings=dict(recordings or {}),
     )

@@ -129,11 +129,20 @@ class RunFolder:
     @property
     def seconds(self) -> float:
         """Training time of the folds' stages in s, each stage once; in a sweep, only the chosen rows."""
+        return round(sum(self.stage_seconds.values()), 2)
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """The same by name of the stage, summed over the folds."""
         names = {name for note in self.notes.values() for name in [note.stage, *note.stages.values()]}
-        found = [self._read(name) for name in sorted(names) if (self.stages / name / "stage.json").exists()]
-        # An interrupted stage counts the time since it was resumed, but its history has every epoch.
-        passes = [sum(epoch.get("seconds", 0.0) for epoch in history) for _, history in found]
-        return round(sum(max(stage.seconds, total) for (stage, _), total in zip(found, passes, strict=True)), 2)
+        found: dict[str, float] = {}
+        for name in sorted(names):
+            if (self.stages / name / "stage.json").exists():
+                stage, history = self._read(name)
+                # An interrupted stage counts the time since it was resumed, but its history has every epoch.
+                seconds = max(stage.seconds, sum(epoch.get("seconds", 0.0) for epoch in history))
+                found[stage.name] = round(found.get(stage.name, 0.0) + seconds, 2)
+        return found
 
 
 def read_description(path: Path) -> Description:

@@ -81,13 +81,8 @@ def run(
     if (folder / "run.json").exists() and not resume:
         raise UserError(f"{folder}: already holds a run; continue it with --resume, or choose another --out")
     grid = request.systems()
-    experiments = _prepare_all(request, grid, report)
+    experiments, parts = plan(request, grid, report)
     first = experiments[0]
-    parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
-    if len(grid) > 1 and not all(split.validation for split in parts):
-        raise UserError("a sweep requires a validation part, but the protocol has none; set its validation share")
-    for experiment in experiments:
-        check(experiment.system, parts, len(experiment.labels), request.accelerator)
     if any(stage.trainer.precision == "auto" for experiment in experiments for stage in experiment.system.stages):
         choice = automatic(request.accelerator)
         if choice.precision == FLOAT32:
@@ -95,9 +90,8 @@ def run(
     for caution in task_of(first).cautions(_learned(first, parts)):
         report(caution.text)
     shared = (stages or folder / "stages").absolute()
-    cores = os.cpu_count() or 1
-    jobs = min(request.jobs or cores, len(parts))
-    threads = _begin(folder, shared, request, experiments, parts, request.threads or max(1, cores // jobs))
+    jobs, threads = shares(request, len(parts))
+    threads = _begin(folder, shared, request, experiments, parts, threads)
     write_json(folder / "splits.json", [asdict(split) for split in parts])
 
     folds = Folds(parts, shared, threads, jobs, request.accelerator)
@@ -117,6 +111,31 @@ def run(
     rows = [SystemRow.of(system) for system in grid]
     compose(RunFolder.load(folder), rows, first.recordings).save(folder / "card.json")
     return result
+
+
+def plan(
+    request: Request, grid: Sequence[System], report: Callable[[str], None]
+) -> tuple[list[Experiment], list[Split]]:
+    """Prepare each row of a request's grid, and split the scored utterances.
+
+    Raises:
+        UserError: the request cannot be fulfilled.
+    """
+    experiments = _prepare_all(request, grid, report)
+    first = experiments[0]
+    parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
+    if len(experiments) > 1 and not all(split.validation for split in parts):
+        raise UserError("a sweep requires a validation part, but the protocol has none; set its validation share")
+    for experiment in experiments:
+        check(experiment.system, parts, len(experiment.labels), request.accelerator)
+    return experiments, parts
+
+
+def shares(request: Request, folds: int) -> tuple[int, int]:
+    """Return how many folds are trained at the same time, and the number of threads of each."""
+    cores = os.cpu_count() or 1
+    jobs = min(request.jobs or cores, folds)
+    return jobs, request.threads or max(1, cores // jobs)
 
 
 def _prepare_all(request: Request, grid: Sequence[System], report: Callable[[str], None]) -> list[Experiment]:
