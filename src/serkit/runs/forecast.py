@@ -22,7 +22,7 @@ from serkit.runs.models import Finished, read_stage, resolve
 from serkit.runs.request import Request
 from serkit.runs.runner import plan, shares
 from serkit.runs.stages import Stages
-from serkit.systems.schema import Named, Stage
+from serkit.systems.schema import Named
 from serkit.training import loop
 from serkit.training.history import read_history
 
@@ -152,7 +152,8 @@ class _Trial(Stages):
         items, held = self._cut(stage, *self.experiment.parts(stage, self.split))
         method = methods.build(stage.method.name, **stage.method.options)
         context = Context(stage, [*items, *held], items, self.experiment.classes[name], self.seed, {}, self._outputs)
-        key = self._key(method, context)
+        model, shapes = self._new_model(context)
+        key = self._key(method, context, model)
         if key in tried:
             found, self.finished[name] = tried[key]
             return replace(found, stage=name, shared=True)
@@ -160,7 +161,9 @@ class _Trial(Stages):
         size = min(stage.trainer.batch_size, count)
         few, few_held = _draw(items, BATCHES * size), _draw(held, size)
         began = time.monotonic()
-        self.finished[name] = finished = self._try(stage, key, few, few_held)
+        self.finished[name] = finished = self._try(
+            Finished(stage, key, self.folder / key, model, context.classes, shapes), few, few_held
+        )
         took = time.monotonic() - began
         file, history = read_stage(finished.folder), read_history(finished.folder)
         scale = (count + len(held)) / (len(few) + len(few_held))
@@ -176,8 +179,9 @@ class _Trial(Stages):
         tried[key] = forecast, finished
         return forecast
 
-    def _try(self, stage: Stage, key: str, items: Sequence[Item], held: Sequence[Item]) -> Finished:
-        """Train a stage for two epochs on some items."""
+    def _try(self, finished: Finished, items: Sequence[Item], held: Sequence[Item]) -> Finished:
+        """Train the new model of a stage for two epochs on some items."""
+        stage = finished.stage
         method = methods.build(stage.method.name, **stage.method.options)
         if type(method).select is not Method.select:
             # Its choice needs the record of a whole training; cross-entropy takes as long as its loss.
@@ -185,12 +189,9 @@ class _Trial(Stages):
             method = methods.build("supervised")
         trainer = stage.trainer.model_copy(update={"epochs": 2, "stopping": None, "select": "last"})
         stage = stage.model_copy(update={"trainer": trainer})
-        classes = self.experiment.classes[stage.name]
-        context = Context(stage, [*items, *held], items, classes, self.seed, dict(self.finished), self._outputs)
-        shapes = {view: self._shape(view) for view in stage.inputs}
-        torch.manual_seed(self.seed)
-        model = self._build(stage, shapes, classes)
-        finished = Finished(stage, key, self.folder / key, model, classes, shapes)
+        finished = replace(finished, stage=stage)
+        earlier = dict(self.finished)
+        context = Context(stage, [*items, *held], items, finished.classes, self.seed, earlier, self._outputs)
         self._fit(finished, method, context)
         return finished
 

@@ -121,9 +121,7 @@ class Stages:
     def _train(self, stage: Stage) -> Finished:
         method, context = self.begin(stage.name)
         stage = context.stage
-        shapes = {view: self._shape(view) for view in stage.inputs}
-        torch.manual_seed(self.seed)
-        model = self._build(stage, shapes, context.classes)
+        model, shapes = self._new_model(context)
         key = self._key(method, context, model)
         folder = self.folder / f"{stage.name}-{key[:16]}"
         finished = Finished(stage, key, folder, model, context.classes, shapes)
@@ -227,14 +225,17 @@ class Stages:
             leaves += self._leaves(self.finished[table.stage].stage) if table.stage and table.trainable else [view]
         return list(dict.fromkeys(leaves))
 
-    def _build(self, stage: Stage, shapes: Mapping[str, Shape], classes: Mapping[str, Sequence[str]]) -> Model:
-        views = self.experiment.system.views
+    def _new_model(self, context: Context) -> tuple[Model, dict[str, Shape]]:
+        """Build the model of a stage with its initial weights, and the shapes of its own views."""
+        views, stage = self.experiment.system.views, context.stage
+        shapes = {view: self._shape(view) for view in stage.inputs}
         upstream = {
             view: self.finished[views[view].stage or ""].model.headless().thawed()
             for view in stage.inputs
             if views[view].trainable
         }
-        return build_model(self.experiment.system, stage, shapes, classes, upstream)
+        torch.manual_seed(self.seed)
+        return build_model(self.experiment.system, stage, shapes, context.classes, upstream), shapes
 
     def _start_from(self, stage: Stage, model: Model) -> set[str]:
         """Copy the weights of an earlier stage, or of a folder with weights, into a new model.
