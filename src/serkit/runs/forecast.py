@@ -191,6 +191,7 @@ class _Trial(Stages):
         torch.manual_seed(self.seed)
         model = self._build(stage, shapes, classes)
         finished = Finished(stage, key, self.folder / key, model, classes, shapes)
+        finished.folder.mkdir()
         self._fit(finished, method, context)
         return finished
 
