@@ -50,7 +50,7 @@ def print_forecast(runs: Mapping[str, RunForecast]) -> None:
     if len(runs) > 1:
         show(f"all {len(runs)} runs: {duration(_total(runs))}")
     show(
-        f"Steps: of one epoch. Times: {BATCHES} batches of each stage of the first fold, measured here and now.\n"
+        f"Measured now on this machine: {BATCHES} batches of each stage of the first fold.\n"
         "This assumes no early stopping, and leaves out scoring and baselines.\n"
         "Nothing was written."
     )

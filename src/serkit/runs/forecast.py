@@ -192,6 +192,7 @@ class _Trial(Stages):
         finished = replace(finished, stage=stage)
         earlier = dict(self.finished)
         context = Context(stage, [*items, *held], items, finished.classes, self.seed, earlier, self._outputs)
+        finished.folder.mkdir()
         self._fit(finished, method, context)
         return finished
 
