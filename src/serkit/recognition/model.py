@@ -6,16 +6,20 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError, whole_number
+from serkit.recognition import presentation
 from serkit.recognition.bundle import Bundle, BundleError
 from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check_recording, warn_of_integers
 from serkit.recognition.session import open_session, reason
 from serkit.recognition.windows import cut, windows
+
+if TYPE_CHECKING:
+    import pandas
 
 Channel = int | Literal["egg"] | None
 
@@ -58,6 +62,32 @@ class Prediction:
     sure: bool = True
     values: dict[str, float] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return presentation.line_of_prediction(self)
+
+    def _repr_html_(self) -> str:
+        return presentation.html_of_prediction(self)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the answer as `serkit predict --format json` writes it."""
+        from serkit.recognition.formats import as_dict
+
+        return as_dict(self)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the answer as a data frame of one row, with the columns of `serkit predict --format csv`.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        from serkit.recognition.formats import csv_columns
+
+        answers = self.values or {f"p_{name}": value for name, value in self.probabilities.items()}
+        columns = [
+            name for name in csv_columns(self.values or self.probabilities, bool(self.values)) if name != "error"
+        ]
+        return presentation.frame([{**vars(self), **answers}], columns)
+
 
 def _reopen(kind: type[Model], folder: Path, sha256: str, threads: int) -> Model:
     """Load a pickled model again."""
@@ -92,6 +122,9 @@ class Model:
         self._features = bundle.features()
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
         self._session = open_session(bundle, self._features, self.threads)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.bundle!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path of the bundle, because a session of onnxruntime cannot be pickled."""
