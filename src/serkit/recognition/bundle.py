@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from serkit import documents, features
 from serkit.atomic import writing_folder
 from serkit.errors import UserError, unknown
-from serkit.recognition.presentation import line_of_bundle
+from serkit.recognition.presentation import first_of
 from serkit.windowing import Windowing
 
 #: Newest supported format of `bundle.json`.
@@ -170,7 +170,7 @@ class Bundle(_Table):
     """
 
     def __repr__(self) -> str:
-        return line_of_bundle(self)
+        return f"Bundle({self.name!r}, {self.system}: {first_of(self.outputs, most=12)})"
 
     __str__ = __repr__
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError, whole_number
-from serkit.recognition import presentation
 from serkit.recognition.bundle import Bundle, BundleError
+from serkit.recognition.prediction import Prediction as Prediction
 from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check_recording, warn_of_integers
 from serkit.recognition.session import open_session, reason
 from serkit.recognition.windows import cut, windows
-
-if TYPE_CHECKING:
-    import pandas
 
 Channel = int | Literal["egg"] | None
 
@@ -34,59 +31,6 @@ MOST_THREADS = 1024
 
 #: Tolerance for probabilities outside 0 to 1, and for their sum: rounding of float32, or of 8-bit weights.
 _TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one recording.
-
-    Args:
-        file: its path as given; `signal` for samples.
-        label: the most probable label; empty if the bundle predicts numbers.
-        confidence: its probability; 0 if the bundle predicts numbers.
-        probabilities: label -> probability, in the bundle's order; empty if it predicts numbers.
-        duration: of the recording in s.
-        warnings: problems of the recording: silent, too short for a syllable, truncated.
-        sure: whether the confidence reaches the bundle's threshold, if there is one, and the recording is neither
-            silent nor shorter than `audio.SHORTEST`; the training material has no such recordings.
-        values: name -> number, in the bundle's order and the units of the training labels; empty if the bundle predicts
-            probabilities.
-    """
-
-    file: str
-    label: str
-    confidence: float
-    probabilities: dict[str, float]
-    duration: float
-    warnings: tuple[str, ...] = ()
-    sure: bool = True
-    values: dict[str, float] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return presentation.line_of_prediction(self)
-
-    def _repr_html_(self) -> str:
-        return presentation.html_of_prediction(self)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the answer as `serkit predict --format json` writes it."""
-        from serkit.recognition.formats import as_dict
-
-        return as_dict(self)
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Return the answer as a data frame of one row, with the columns of `serkit predict --format csv`.
-
-        Raises:
-            UserError: pandas is not installed.
-        """
-        from serkit.recognition.formats import csv_columns
-
-        answers = self.values or {f"p_{name}": value for name, value in self.probabilities.items()}
-        columns = [
-            name for name in csv_columns(self.values or self.probabilities, bool(self.values)) if name != "error"
-        ]
-        return presentation.frame([{**vars(self), **answers}], columns)
 
 
 def _reopen(kind: type[Model], folder: Path, sha256: str, threads: int) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,43 +15,34 @@ from serkit.errors import UserError, unknown
 from serkit.recognition import presentation
 from serkit.recognition.model import Channel, Model
 from serkit.recognition.samples import as_samples, check_recording
-from serkit.recognition.segments import Segment, Window
+from serkit.recognition.segments import Segment, TimelineContent, Window
 from serkit.recognition.stream import Stream, TimelineOptions
+from serkit.recognition.timeline_formats import FORMATS, as_dict, render
 
 if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """The answer for one recording over time.
-
-    Args:
-        file: its path as given; `signal` for samples.
-        duration: duration of the recording in s.
-        labels: labels of the recognizer.
-        windows: a window for each hop.
-        segments: segments of speech in order, without overlap.
-        warnings: problems of the recording: silent, truncated, without speech.
-    """
-
-    file: str
-    duration: float
-    labels: tuple[str, ...]
-    windows: tuple[Window, ...]
-    segments: tuple[Segment, ...]
-    warnings: tuple[str, ...] = ()
+class Timeline(TimelineContent):
+    """The answer for one recording over time; its attributes are those of `TimelineContent`."""
 
     def __repr__(self) -> str:
-        return presentation.line_of_timeline(self)
+        segments = [f"{one.start:.1f}-{one.end:.1f} {one.label}" for one in self.segments]
+        count = f"{len(segments)} segment{'' if len(segments) == 1 else 's'}"
+        told = f"{count}: {presentation.first_of(segments, most=4)}" if segments else "no speech"
+        return f"Timeline({self.file!r}, {self.duration:.4g} s, {told})"
 
     def _repr_html_(self) -> str:
-        return presentation.html_of_timeline(self)
+        """Return a table of the segments."""
+        rows = [
+            (f"{one.start:.2f}", f"{one.end:.2f}", one.label, f"{one.confidence:.2f}", "" if one.sure else "unsure")
+            for one in self.segments
+        ]
+        columns = ("start in s", "end in s", "label", "confidence", "")
+        return presentation.html_table(columns, rows, f"{self.file}, {self.duration:.4g} s")
 
     def to_dict(self) -> dict[str, object]:
         """Return the timeline as `serkit predict --timeline --format json` writes it."""
-        from serkit.recognition.timeline_formats import as_dict
-
         return as_dict(self)
 
     def to_frame(self) -> pandas.DataFrame:
@@ -78,8 +69,6 @@ class Timeline:
         Raises:
             UserError: the format is unknown, or the file cannot be written.
         """
-        from serkit.recognition.timeline_formats import FORMATS, render
-
         path = Path(path)
         endings = {known: one.suffix.lower() for known, one in FORMATS.items()}
         if format is not None and format not in FORMATS:
