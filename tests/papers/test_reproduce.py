@@ -122,7 +122,7 @@ def test_an_override_holds_for_the_rows_that_have_its_stage(synthetic, tmp_path)
         (('label = "Pretrained"', 'label = "LINEAR long"'), "'Linear, long' and 'LINEAR long'"),
         (
             ("[[tables.rows]]", '[[figures]]\nname = "table1"\ntitle = ""\nkind = "sweep"\nrows = []\n[[tables.rows]]'),
-            "names of artifacts must be unique; 'table1' occurs twice",
+            r"bad\.toml: names of artifacts must be unique; 'table1' occurs twice",
         ),
         (("uar =", "f1 ="), "unknown metric 'f1'"),
     ],

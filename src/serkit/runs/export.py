@@ -162,9 +162,10 @@ def export(
     if numbers:
         deployed: Shipped = DeployedNumbers(finished.model, names, [number.name for number in numbers]).eval()
     else:
-        scale = final.temperature or 1.0
-        deployed = Deployed(finished.model, names, target, scale).eval()
-        calibration = Calibration(temperature=scale, fitted_on="test parts of the run's folds")
+        if final.temperature is None:
+            raise UserError(f"{run / 'final.json'}: key 'temperature' is missing")
+        deployed = Deployed(finished.model, names, target, final.temperature).eval()
+        calibration = Calibration(temperature=final.temperature, fitted_on="test parts of the run's folds")
     model = to_onnx(deployed, names, shapes)
 
     learned_from = sorted(described.places)

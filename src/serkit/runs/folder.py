@@ -48,6 +48,8 @@ class RunFolder:
             UserError: the folder holds no run, an unfinished run, or a broken file.
         """
         description = read_description(path)
+        if not description.system or not description.system[0].stages:
+            raise UserError(f"{path / 'run.json'}: names no system with stages")
         parts = read_splits(path)
         notes = {part.name: note for part in parts if (note := read_note(path, part))}
         if not (path / "scores.json").exists():

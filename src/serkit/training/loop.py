@@ -25,7 +25,7 @@ from serkit.networks.network import Batch, Model, Output, output_of
 from serkit.options import first_line
 from serkit.progress import bar
 from serkit.systems.schema import Trainer
-from serkit.training import optimizer_state, perturb, schedules, stopping
+from serkit.training import memory, optimizer_state, perturb, schedules, stopping
 from serkit.training.batches import ItemData
 from serkit.training.checkpoint import (
     UNSEEN,
@@ -85,6 +85,7 @@ def fit(
             f"trainer.select = '{trainer.select}' requires a validation part; set the protocol's validation share"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    memory.keep_freed()
     loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator, continues)
     with bar(f"training {folder.name}", trainer.epochs) as advance:
         advance(loop.progress.epoch)
