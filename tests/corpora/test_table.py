@@ -181,6 +181,14 @@ def test_paths_may_have_backslashes(table):
     ]
 
 
+def test_names_may_lack_their_suffix_if_one_recording_has_it(table, tmp_path):
+    path = table("path,emotion\na,sad\nclips\\b,angry\n")
+    assert [(one.id, one.path.name) for one in read(path)] == [("table/a", "a.wav"), ("table/clips/b", "b.wav")]
+    shutil.copy(tmp_path / "a.wav", tmp_path / "a.flac")
+    with pytest.raises(UserError, match="row 2: its file does not exist: "):
+        read(path)
+
+
 @pytest.mark.skipif(os.sep != "/", reason="no file name on Windows has a backslash")
 def test_a_file_whose_name_has_a_backslash_is_itself(table, tmp_path):
     path = table("path,emotion\nclips\\b.wav,sad\n")

@@ -406,7 +406,8 @@ def _unique(found: Mapping[Place, Utterance], faults: dict[Place, str]) -> dict[
 def _on_disk(found: Mapping[Place, Utterance], faults: dict[Place, str]) -> dict[Place, Utterance]:
     """Return the utterances with file names as they are on disk; add rows without their files to the faults.
 
-    Names on disk may have another Unicode form, and tables written on Windows have backslashes between folders.
+    Names on disk may have another Unicode form, tables written on Windows have backslashes between folders, and some
+    tables leave out the suffixes.
     """
     listed = {
         file for one in found.values() for file in (one.path, *(channel.path for channel in one.channels.values()))
@@ -417,7 +418,7 @@ def _on_disk(found: Mapping[Place, Utterance], faults: dict[Place, str]) -> dict
     names: dict[Path, Path] = {}
     for file in missing:
         plain = str(file).replace("\\", "/") if os.sep == "/" else str(file)
-        name = finding.on_disk(str(file), listings) or finding.on_disk(plain, listings)
+        name = finding.on_disk(str(file), listings) or finding.on_disk(plain, listings) or _with_suffix(plain)
         if name and os.path.isfile(name):
             names[file] = Path(name)
     lost = {file: _reason(file) for file in missing if file not in names}
@@ -429,6 +430,12 @@ def _on_disk(found: Mapping[Place, Utterance], faults: dict[Place, str]) -> dict
         else:
             there[place] = _renamed(utterance, names) if names else utterance
     return there
+
+
+def _with_suffix(path: str) -> str | None:
+    """Return the only recording with this name and a suffix, if there is exactly one."""
+    there = [name for suffix in audio.SUFFIXES if os.path.isfile(name := f"{path}{suffix}")]
+    return there[0] if len(there) == 1 else None
 
 
 def _reason(file: Path) -> str:
