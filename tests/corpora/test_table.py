@@ -204,7 +204,7 @@ def test_a_missing_egg_is_missed_too(table):
 def test_other_files_are_no_tables(table, tmp_path):
     with pytest.raises(UserError, match=r"is not a table; supported are \.csv, \.tsv, .*\.xlsx, .*\.parquet"):
         load("table", table("path,emotion\n", "my.docx"))
-    with pytest.raises(UserError, match="not a table"):
+    with pytest.raises(UserError, match="is a folder, not a table; for a folder per class, use folder="):
         load("table", tmp_path)
     with pytest.raises(UserError, match="not a Parquet file"):
         load("table", table("path,emotion\n", "my.parquet"))

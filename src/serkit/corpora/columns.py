@@ -53,7 +53,7 @@ _UNITS: dict[str, Unit] = {
 _WITH_UNIT = re.compile(rf"(.+?)[\W_]*({'|'.join(sorted(_UNITS, key=len, reverse=True))})[\W_]*", re.IGNORECASE)
 _BY_ALIAS = {alias: name for name, aliases in NAMES.items() for alias in (name.replace("_", ""), *aliases)}
 # EmoBox's lists: `channel` is the number of channels, and these describe the file or the list.
-_EMOBOX = frozenset({"key", "wav"})
+_EMOBOX = frozenset({"key", "wav", "emo"})
 _EMOBOX_NAMES = {"dataset": "corpus"}
 _EMOBOX_OTHERS = frozenset({"channel", "type", "task", "sample_rate", "num_frame", "length"})
 

@@ -100,10 +100,11 @@ def upwards(folder: Path) -> Callable[[str], str]:
     that no folder has unchanged.
     """
     places = [folder, *folder.absolute().parents]
+    listings: dict[str, dict[str, str]] = {}
 
     def found(name: str) -> str:
         for place in places:
-            there = finding.on_disk(str((place / name).absolute()))
+            there = finding.on_disk(str((place / name).absolute()), listings)
             if there and os.path.isfile(there):
                 # The other files of a list start in the same folder.
                 places.sort(key=lambda other: other != place)
