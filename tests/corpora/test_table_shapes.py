@@ -466,6 +466,13 @@ def test_mapped_labels_are_logged_and_others_listed(folder, caplog):
     ]
 
 
+def test_columns_with_other_names_are_logged(folder, caplog):
+    (folder / "t.csv").write_text("File Name,emotion,spk,duration,set\na.wav,anger,anna,0.1,x\n")
+    with caplog.at_level(logging.INFO, "serkit.corpora"):
+        load("table", folder / "t.csv")
+    assert caplog.messages == ["t.csv: columns read: 'File Name' as path, 'spk' as speaker"]
+
+
 def test_a_table_of_other_targets_has_no_notes_on_emotions(folder, caplog):
     (folder / "t.csv").write_text("path,word\na.wav,Wut\nclips/b.wav,yes\n")
     with caplog.at_level(logging.INFO, "serkit.corpora"):

@@ -144,6 +144,8 @@ def corpus(facts: Facts, rows: Rows, reading: Reading) -> Corpus:
     _check_unit(rows, reading, there)
     if faults and not reading.skip_bad_rows:
         raise bad_rows(rows.path, _sorted(faults), len(rows.cells) + len(rows.faults), _remedy(faults))
+    if renamed := [f"'{header}' as {name}" for name, header in rows.headers.items() if name not in (header, *further)]:
+        _LOG.info("%s: columns read: %s", rows.path.name, ", ".join(renamed))
     texts = [target for name, target in further.items() if name not in numeric]
     target = "emotion" if "emotion" in rows.columns else next(iter(texts), next(iter(further.values()), "emotion"))
     spelled = (row["emotion"] for place, row in rows.cells.items() if place in there and "emotion" in row)
