@@ -345,6 +345,12 @@ def test_bare_numbers_that_may_be_milliseconds_are_asked_about(folder, rows):
     assert load("table", path, Reading(times="s")).utterances[-1].end >= 300
 
 
+def test_a_column_that_the_user_names_may_declare_its_unit(folder):
+    path = times(folder, ("Beginn (ms)", "Ende_ms"), ("500", "1250"), ("1250", "2000"))
+    found = load("table", path, Reading({"start": "Beginn (ms)", "end": "ende_MS"})).utterances
+    assert [(u.path.name, u.start, u.end) for u in found] == INTERVALS
+
+
 def test_a_declared_unit_does_not_change_times_with_one(folder):
     path = times(folder, ("start", "end_s"), ("500", "1.25"), ("0:01.25", "2"))
     found = load("table", path, Reading(times="ms")).utterances
