@@ -181,6 +181,14 @@ def test_paths_may_have_backslashes(table):
     ]
 
 
+def test_names_may_lack_their_suffix_if_one_recording_has_it(table, tmp_path):
+    path = table("path,emotion\na,sad\nclips\\b,angry\n")
+    assert [(one.id, one.path.name) for one in read(path)] == [("table/a", "a.wav"), ("table/clips/b", "b.wav")]
+    shutil.copy(tmp_path / "a.wav", tmp_path / "a.flac")
+    with pytest.raises(UserError, match="row 2: its file does not exist: "):
+        read(path)
+
+
 @pytest.mark.skipif(os.sep != "/", reason="no file name on Windows has a backslash")
 def test_a_file_whose_name_has_a_backslash_is_itself(table, tmp_path):
     path = table("path,emotion\nclips\\b.wav,sad\n")
@@ -196,7 +204,7 @@ def test_a_missing_egg_is_missed_too(table):
 def test_other_files_are_no_tables(table, tmp_path):
     with pytest.raises(UserError, match=r"is not a table; supported are \.csv, \.tsv, .*\.xlsx, .*\.parquet"):
         load("table", table("path,emotion\n", "my.docx"))
-    with pytest.raises(UserError, match="not a table"):
+    with pytest.raises(UserError, match="is a folder, not a table; for a folder per class, use folder="):
         load("table", tmp_path)
     with pytest.raises(UserError, match="not a Parquet file"):
         load("table", table("path,emotion\n", "my.parquet"))

@@ -345,6 +345,12 @@ def test_bare_numbers_that_may_be_milliseconds_are_asked_about(folder, rows):
     assert load("table", path, Reading(times="s")).utterances[-1].end >= 300
 
 
+def test_a_column_that_the_user_names_may_declare_its_unit(folder):
+    path = times(folder, ("Beginn (ms)", "Ende_ms"), ("500", "1250"), ("1250", "2000"))
+    found = load("table", path, Reading({"start": "Beginn (ms)", "end": "ende_MS"})).utterances
+    assert [(u.path.name, u.start, u.end) for u in found] == INTERVALS
+
+
 def test_a_declared_unit_does_not_change_times_with_one(folder):
     path = times(folder, ("start", "end_s"), ("500", "1.25"), ("0:01.25", "2"))
     found = load("table", path, Reading(times="ms")).utterances
@@ -464,6 +470,13 @@ def test_mapped_labels_are_logged_and_others_listed(folder, caplog):
     assert [str(warning.message) for warning in warned] == [
         f"{folder / 't.csv'}: 1 label not known as emotions and kept as they are: 'genervt' (1)"
     ]
+
+
+def test_columns_with_other_names_are_logged(folder, caplog):
+    (folder / "t.csv").write_text("File Name,emotion,spk,duration,set\na.wav,anger,anna,0.1,x\n")
+    with caplog.at_level(logging.INFO, "serkit.corpora"):
+        load("table", folder / "t.csv")
+    assert caplog.messages == ["t.csv: columns read: 'File Name' as path, 'spk' as speaker"]
 
 
 def test_a_table_of_other_targets_has_no_notes_on_emotions(folder, caplog):

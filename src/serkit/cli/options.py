@@ -53,7 +53,7 @@ class OnError(StrEnum):
 Columns = Annotated[
     list[str] | None,
     typer.Option(
-        "--columns", help="NAME=COLUMN,...: columns of your own table, e.g. path=Datei,emotion=Label. Repeatable."
+        "--columns", help="NAME=COLUMN: column of your own table, such as path=Datei. Several: commas, or repeat."
     ),
 ]
 Times = Annotated[Unit | None, typer.Option("--times", help="Unit of start and end in your own table.")]

@@ -50,10 +50,10 @@ _UNITS: dict[str, Unit] = {
     **dict.fromkeys(("ms", "msec", "msecs", "millis", "milliseconds"), "ms"),
     **dict.fromkeys(("s", "sec", "secs", "seconds"), "s"),
 }
-_WITH_UNIT = re.compile(rf"(.+?)[\W_]*({'|'.join(sorted(_UNITS, key=len, reverse=True))})[\W_]*", re.IGNORECASE)
+_WITH_UNIT = re.compile(rf"(.+?)([\W_]*)({'|'.join(sorted(_UNITS, key=len, reverse=True))})[\W_]*", re.IGNORECASE)
 _BY_ALIAS = {alias: name for name, aliases in NAMES.items() for alias in (name.replace("_", ""), *aliases)}
 # EmoBox's lists: `channel` is the number of channels, and these describe the file or the list.
-_EMOBOX = frozenset({"key", "wav"})
+_EMOBOX = frozenset({"key", "wav", "emo"})
 _EMOBOX_NAMES = {"dataset": "corpus"}
 _EMOBOX_OTHERS = frozenset({"channel", "type", "task", "sample_rate", "num_frame", "length"})
 
@@ -129,25 +129,43 @@ def named(sheet: Sheet, columns: Mapping[str, str] | None = None) -> Named:
     Raises:
         UserError: a column that the user names does not exist, or two columns could be the same one.
     """
-    headers: dict[str, str] = {}
-    units: dict[str, Unit] = {}
     emobox = set(sheet.columns) >= _EMOBOX
-    left = [name for name in sheet.columns if name and not (emobox and name in _EMOBOX_OTHERS)]
-    for name, column in (columns or {}).items():
-        chosen = [header for header in sheet.columns if header == column] or [
-            header for header in sheet.columns if header.lower() == column.lower()
-        ]
-        if not chosen:
+    others = _EMOBOX_OTHERS if emobox else frozenset()
+    headers = _chosen(sheet, columns or {})
+    left = [header for header in sheet.columns if header and header not in {*others, *headers.values()}]
+    headers |= _found(sheet, left, headers, _EMOBOX_NAMES if emobox else {})
+    units = {name: unit for name, header in headers.items() if name in TIMES and (unit := _unit(header))}
+    known = {header: name for name, header in headers.items()}
+    # A column that the user has not chosen must not pass for one of serkit's.
+    renamed = [(header, known.get(header, header)) for header in sheet.columns if header in known or header in left]
+    renamed = [(header, name) for header, name in renamed if header in known or name not in NAMES]
+    rows = {
+        number: {name: row[header] if name in FILES else clean(row[header]) for header, name in renamed}
+        for number, row in sheet.rows.items()
+    }
+    return Named(replace(sheet, columns=[name for _, name in renamed], rows=rows), headers, units)
+
+
+def _chosen(sheet: Sheet, columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that the user has named, by serkit's name."""
+    headers = {}
+    for name, column in columns.items():
+        exact = [header for header in sheet.columns if header == column]
+        alike = [header for header in sheet.columns if header.lower() == column.lower()]
+        if not alike:
             raise UserError(f"{sheet.path}: {unknown('column', column, filter(None, sheet.columns))} (--columns)")
-        headers[name] = chosen[0]
-        if (meaning := _meaning(chosen[0], emobox)) and meaning[1]:
-            units[name] = meaning[1]
-        left = [header for header in left if header != chosen[0]]
+        headers[name] = (exact or alike)[0]
+    return headers
+
+
+def _found(sheet: Sheet, left: Sequence[str], chosen: Mapping[str, str], further: Mapping[str, str]) -> dict[str, str]:
+    """Return the other headers that serkit knows, by its name."""
     candidates: dict[str, list[str]] = {}
     for header in left:
-        meaning = _meaning(header, emobox)
-        if meaning and meaning[0] not in headers:
-            candidates.setdefault(meaning[0], []).append(header)
+        name = further.get(header) or meaning(header)
+        if name is not None and name not in chosen:
+            candidates.setdefault(name, []).append(header)
+    headers = {}
     for name, found in candidates.items():
         own = [header for header in found if header == name] or [header for header in found if header.lower() == name]
         if len(own or found) > 1:
@@ -157,41 +175,32 @@ def named(sheet: Sheet, columns: Mapping[str, str] | None = None) -> Named:
                 f"choose one with --columns {name}={first}"
             )
         headers[name] = (own or found)[0]
-        if unit := (_meaning(headers[name], emobox) or ("", None))[1]:
-            units[name] = unit
-    known = {header: name for name, header in headers.items()}
-    # Another column that the user has not chosen must not pass for one of serkit's.
-    kept = [
-        header
-        for header in sheet.columns
-        if header in known or (header and header not in NAMES and not (emobox and header in _EMOBOX_OTHERS))
-    ]
-    renamed = [(header, known.get(header, header)) for header in kept]
-    rows = {
-        number: {name: row[header] if name in FILES else clean(row[header]) for header, name in renamed}
-        for number, row in sheet.rows.items()
-    }
-    return Named(replace(sheet, columns=[name for _, name in renamed], rows=rows), headers, units)
+    return headers
 
 
 def meaning(header: str) -> str | None:
     """Return serkit's name for a header of another table, or None.
 
-    >>> meaning("Speaker ID"), meaning("mood")
-    ('speaker', None)
+    >>> meaning("Speaker ID"), meaning("Start (ms)"), meaning("mood")
+    ('speaker', 'start', None)
     """
-    return _BY_ALIAS.get(_letters(header))
+    name = _BY_ALIAS.get(_letters(header))
+    if name is None and (match := _WITH_UNIT.fullmatch(header)):
+        name = _BY_ALIAS.get(_letters(match[1]))
+        return name if name in TIMES else None
+    return name
 
 
-def _meaning(header: str, emobox: bool) -> tuple[str, Unit | None] | None:
-    """Return serkit's name for a header, and the unit in it; None for other columns."""
-    if emobox and header in _EMOBOX_NAMES:
-        return _EMOBOX_NAMES[header], None
-    if (name := _BY_ALIAS.get(_letters(header))) is not None:
-        return name, None
-    if (match := _WITH_UNIT.fullmatch(header)) and (name := _BY_ALIAS.get(_letters(match[1]))) in TIMES:
-        return str(name), _UNITS[match[2].lower()]
-    return None
+def _unit(header: str) -> Unit | None:
+    """Return the unit that the header of a column of times declares, if it does.
+
+    >>> _unit("start_ms"), _unit("Beginn (ms)"), _unit("startms"), _unit("Programs")
+    ('ms', 'ms', 'ms', None)
+    """
+    match = _WITH_UNIT.fullmatch(header)
+    if match is None or not (match[2] or _letters(match[1]) in _BY_ALIAS):
+        return None
+    return _UNITS[match[3].lower()]
 
 
 def _letters(header: str) -> str:

@@ -100,10 +100,11 @@ def upwards(folder: Path) -> Callable[[str], str]:
     that no folder has unchanged.
     """
     places = [folder, *folder.absolute().parents]
+    listings: dict[str, dict[str, str]] = {}
 
     def found(name: str) -> str:
         for place in places:
-            there = finding.on_disk(str((place / name).absolute()))
+            there = finding.on_disk(str((place / name).absolute()), listings)
             if there and os.path.isfile(there):
                 # The other files of a list start in the same folder.
                 places.sort(key=lambda other: other != place)
@@ -143,6 +144,8 @@ def corpus(facts: Facts, rows: Rows, reading: Reading) -> Corpus:
     _check_unit(rows, reading, there)
     if faults and not reading.skip_bad_rows:
         raise bad_rows(rows.path, _sorted(faults), len(rows.cells) + len(rows.faults), _remedy(faults))
+    if renamed := [f"'{header}' as {name}" for name, header in rows.headers.items() if name not in (header, *further)]:
+        _LOG.info("%s: columns read: %s", rows.path.name, ", ".join(renamed))
     texts = [target for name, target in further.items() if name not in numeric]
     target = "emotion" if "emotion" in rows.columns else next(iter(texts), next(iter(further.values()), "emotion"))
     spelled = (row["emotion"] for place, row in rows.cells.items() if place in there and "emotion" in row)
@@ -406,7 +409,8 @@ def _unique(found: Mapping[Place, Utterance], faults: dict[Place, str]) -> dict[
 def _on_disk(found: Mapping[Place, Utterance], faults: dict[Place, str]) -> dict[Place, Utterance]:
     """Return the utterances with file names as they are on disk; add rows without their files to the faults.
 
-    Names on disk may have another Unicode form, and tables written on Windows have backslashes between folders.
+    Names on disk may have another Unicode form, tables written on Windows have backslashes between folders, and some
+    tables leave out the suffixes.
     """
     listed = {
         file for one in found.values() for file in (one.path, *(channel.path for channel in one.channels.values()))
@@ -417,7 +421,7 @@ def _on_disk(found: Mapping[Place, Utterance], faults: dict[Place, str]) -> dict
     names: dict[Path, Path] = {}
     for file in missing:
         plain = str(file).replace("\\", "/") if os.sep == "/" else str(file)
-        name = finding.on_disk(str(file), listings) or finding.on_disk(plain, listings)
+        name = finding.on_disk(str(file), listings) or finding.on_disk(plain, listings) or _with_suffix(plain)
         if name and os.path.isfile(name):
             names[file] = Path(name)
     lost = {file: _reason(file) for file in missing if file not in names}
@@ -429,6 +433,12 @@ def _on_disk(found: Mapping[Place, Utterance], faults: dict[Place, str]) -> dict
         else:
             there[place] = _renamed(utterance, names) if names else utterance
     return there
+
+
+def _with_suffix(path: str) -> str | None:
+    """Return the only recording with this name and a suffix, if there is exactly one."""
+    there = [name for suffix in audio.SUFFIXES if os.path.isfile(name := f"{path}{suffix}")]
+    return there[0] if len(there) == 1 else None
 
 
 def _reason(file: Path) -> str:

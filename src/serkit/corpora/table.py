@@ -31,6 +31,7 @@ from serkit import sheets
 from serkit.corpora import rows
 from serkit.corpora.columns import Reading, named
 from serkit.corpora.corpus import Corpus, Facts
+from serkit.errors import UserError
 
 FACTS = Facts(
     name="table",
@@ -52,6 +53,8 @@ def read(path: Path, reading: Reading) -> Corpus:
     Raises:
         UserError: the file is not a table, or has bad rows; see `serkit.sheets.read` and `serkit.corpora.rows.corpus`.
     """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, not a table; for a folder per class, use folder={path}")
     sheet = sheets.read(path)
     corpus = rows.corpus(FACTS, rows.of_sheet(named(sheet, reading.columns)), reading)
     if set(sheet.columns) >= _ANSWERED:

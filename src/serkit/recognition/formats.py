@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,14 +16,11 @@ from typing import Any, TextIO
 from serkit.documents import parse_json
 from serkit.errors import UserError
 from serkit.recognition.jobs import Failure
-from serkit.recognition.model import Prediction
+from serkit.recognition.prediction import DIGITS, Prediction, csv_columns
 from serkit.recognition.table import Table
 from serkit.spreadsheet import harmless
 
 Result = Prediction | Failure
-
-#: Decimal places: more than any model's precision, few enough to read.
-DIGITS = 6
 
 
 class Format(StrEnum):
@@ -150,29 +147,7 @@ def as_dict(result: Result) -> dict[str, object]:
     """Return a result in its JSON form."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}
-    if result.values:
-        return {
-            "file": result.file,
-            "values": {name: round(value, DIGITS) for name, value in result.values.items()},
-            "duration": round(result.duration, DIGITS),
-            "warnings": list(result.warnings),
-        }
-    return {
-        "file": result.file,
-        "label": result.label,
-        "sure": result.sure,
-        "confidence": round(result.confidence, DIGITS),
-        "probabilities": {label: round(value, DIGITS) for label, value in result.probabilities.items()},
-        "duration": round(result.duration, DIGITS),
-        "warnings": list(result.warnings),
-    }
-
-
-def csv_columns(names: Iterable[str], numbers: bool = False) -> list[str]:
-    """Return the columns of CSV: one for each number, or one `p_LABEL` for the probability of each label."""
-    if numbers:
-        return ["file", "duration", *names, "error"]
-    return ["file", "label", "sure", "confidence", "duration", *(f"p_{name}" for name in names), "error"]
+    return result.to_dict()
 
 
 def _rounded(number: float) -> str:

@@ -59,6 +59,27 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class TimelineContent:
+    """Content of a timeline, which is the answer for one recording over time.
+
+    Args:
+        file: its path as given; `signal` for samples.
+        duration: duration of the recording in s.
+        labels: labels of the recognizer.
+        windows: a window for each hop.
+        segments: segments of speech in order, without overlap.
+        warnings: problems of the recording: silent, truncated, without speech.
+    """
+
+    file: str
+    duration: float
+    labels: tuple[str, ...]
+    windows: tuple[Window, ...]
+    segments: tuple[Segment, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Cell:
     """Speech between the ends of two windows: `start` and `end` in s, probabilities (labels,)."""
 

@@ -11,12 +11,11 @@ from typing import Any
 
 from serkit.recognition import annotation_formats as tools
 from serkit.recognition.jobs import Failure
-from serkit.recognition.segments import Segment, Window
+from serkit.recognition.segments import Segment, TimelineContent, Window
 from serkit.recognition.stream import Event, Statistics
-from serkit.recognition.timeline import Timeline
 from serkit.spreadsheet import harmless_rows
 
-Result = Timeline | Failure
+Result = TimelineContent | Failure
 
 #: Decimal places of a time in s, and of a probability.
 TIME_DIGITS = 3
@@ -38,13 +37,13 @@ class TextFormat:
 
     suffix: str
     content_type: str
-    body: Callable[[Timeline], str]
+    body: Callable[[TimelineContent], str]
     head: Callable[[Sequence[str]], str] = lambda labels: ""
     failure: Callable[[Failure, Sequence[str]], str] = lambda failure, labels: ""
     joined: bool = False
 
 
-def render(timeline: Timeline, format: str, csv_safe: bool = False) -> str:
+def render(timeline: TimelineContent, format: str, csv_safe: bool = False) -> str:
     """Return a timeline as the text of a file in one of `FORMATS`; `csv_safe` makes CSV safe for spreadsheets."""
     chosen = FORMATS[format]
     text = chosen.head(timeline.labels) + chosen.body(timeline)
@@ -108,7 +107,7 @@ def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
     return {label: round(value, DIGITS) for label, value in probabilities.items()}
 
 
-def _json(timeline: Timeline) -> str:
+def _json(timeline: TimelineContent) -> str:
     return json.dumps(as_dict(timeline), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -135,7 +134,7 @@ def _row(values: Sequence[Any]) -> str:
     return text.getvalue()
 
 
-def _csv(timeline: Timeline) -> str:
+def _csv(timeline: TimelineContent) -> str:
     return "".join(segment_row(timeline.file, segment) for segment in timeline.segments)
 
 
