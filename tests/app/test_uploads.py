@@ -104,7 +104,7 @@ def piece(content, more=True):
 
 
 def test_pieces_are_joined():
-    recording = receive([piece(b"ab"), piece(b""), piece(b"c", more=False)])
+    recording = receive([piece(b"ab"), piece(b""), piece(b"c", more=False)]).recording
     assert (recording.content, recording.name, recording.whole) == (b"abc", "recording", True)
 
 
@@ -128,7 +128,7 @@ def test_a_slow_client_is_not_waited_for(size, limits):
 
 def test_a_client_that_is_fast_enough_has_more_than_the_grace():
     pieces = [piece(b"a" * 1000)] * 10 + [piece(b"", more=False)]
-    recording = receive(pieces, pause=0.05, grace=0.2, receive=30.0, slowest=5000.0)
+    recording = receive(pieces, pause=0.05, grace=0.2, receive=30.0, slowest=5000.0).recording
     assert len(recording.content) == 10_000
 
 

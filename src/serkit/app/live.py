@@ -1,9 +1,11 @@
 """The WebSocket `/v1/stream`, which receives sound and sends windows and segments at once.
 
 A client sends binary messages of little-endian 16-bit mono samples. The server answers in JSON; each message has a
-`type`: `ready`, `window`, `segment`, `statistics`, `error`. `{"type": "finish"}` ends the sound; `{"type": "skip",
-"samples": 800}` reports lost samples, which silence replaces. TCP slows down a client that sends faster than the server
-predicts, so the server drops nothing and keeps little.
+`type`: `ready`, `adapted`, `window`, `segment`, `statistics`, `error`. `{"type": "finish"}` ends the sound; `{"type":
+"skip", "samples": 800}` reports lost samples, which silence replaces. Before any sound, `{"type": "enroll"}` announces
+samples of the voice to adapt to, up to `{"type": "enrolled"}`; they are forgotten at once, and what was learned from
+them with the stream. TCP slows down a client that sends faster than the server predicts, so the server drops nothing
+and keeps little.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from serkit.app.query import check_parameters, whole_number
 from serkit.app.service import Service, Shared
 from serkit.documents import parse_json
 from serkit.errors import UserError
-from serkit.recognition import Stream
+from serkit.recognition import Stream, TimelineOptions
 from serkit.recognition.bundle import BundleError
 from serkit.recognition.stream import Event
 from serkit.recognition.timeline_formats import event_as_dict, statistics_as_dict
@@ -35,6 +37,12 @@ _DONE, _REFUSED, _FAILED, _BUSY = 1000, 1008, 1011, 1013
 _STATISTICS_EVERY = 5.0
 
 _SAMPLE = np.dtype("<i2")
+
+#: Longest enrolment in s; more would hardly change the adaptation.
+LONGEST_ENROLMENT = 120.0
+
+# Maximum number of a client's characters that an error repeats.
+_SHOWN = 40
 
 # Skipped samples cost a client nothing, but the server as much as sound.
 _MOST_LOST = 1_000_000
@@ -49,7 +57,10 @@ async def stream(
     websocket: WebSocket,
     service: Shared,
 ) -> None:
-    """Recognize live sound. Parameters: name of the `model`, and `rate` of the samples in Hz (16000)."""
+    """Recognize live sound.
+
+    Parameters: name of the `model`; `rate` of the samples in Hz (16000); `adapt=running` to adapt to all speech so far.
+    """
     if not access.is_allowed(websocket, service.token):
         await websocket.close(_REFUSED)  # before it is accepted: HTTP 403
         return
@@ -74,14 +85,24 @@ async def stream(
 async def _recognize(websocket: WebSocket, service: Service) -> None:
     limits, asked = service.limits, websocket.query_params
     # FastAPI would reject the request before the client can receive a message.
-    check_parameters(websocket, ("model", "rate"))
+    check_parameters(websocket, ("model", "rate", "adapt"))
     rate = whole_number("rate", asked.get("rate", "16000"), limits.lowest_rate, limits.highest_rate)
     name, recognizer = service.models.find(asked.get("model"))
-    live = recognizer.stream(rate)
+    if asked.get("adapt", "running") != "running":
+        raise UserError(f"adapt must be 'running', got {asked['adapt'][:_SHOWN]!r}")
+    options = TimelineOptions(adapt="adapt" in asked)
+    live = recognizer.stream(rate, options=options)
     ready = {"model": name, "labels": live.labels, "rate": rate, "window": live.window, "hop": live.options.hop}
     await websocket.send_json({"type": "ready", **ready})
     told = 0.0
-    while (step := _step(await _receive(websocket, limits.idle), live)) is not None:
+    message = await _receive(websocket, limits.idle)
+    if _asks(message, "enroll"):
+        samples = await _enrolment(websocket, limits.idle, rate)
+        adapted = await service.live.run(lambda: recognizer.adapt_signal(samples, rate), limits.answer)
+        live = adapted.stream(rate, options=options)
+        await websocket.send_json({"type": "adapted", "seconds": len(samples) / rate})
+        message = await _receive(websocket, limits.idle)
+    while (step := _step(message, live)) is not None:
         before = live.statistics.received
         for event in await service.live.run(step, limits.answer):
             await websocket.send_json(event_as_dict(event))
@@ -91,9 +112,48 @@ async def _recognize(websocket: WebSocket, service: Service) -> None:
         if live.statistics.received - told >= _STATISTICS_EVERY:
             told = live.statistics.received
             await websocket.send_json(statistics_as_dict(live.statistics))
+        message = await _receive(websocket, limits.idle)
     for event in await service.live.run(live.finish, limits.answer):
         await websocket.send_json(event_as_dict(event))
     await websocket.send_json(statistics_as_dict(live.statistics))
+
+
+async def _enrolment(websocket: WebSocket, idle: float, rate: int) -> np.ndarray:
+    """Receive the samples of an enrolment, int16 (samples,).
+
+    Raises:
+        WebSocketDisconnect: the client has gone.
+        UserError: the samples are too many or none, or another message arrives.
+    """
+    pieces: list[np.ndarray] = []
+    received = 0
+    while not _asks(message := await _receive(websocket, idle), "enrolled"):
+        if not isinstance(message, bytes):
+            raise UserError("an enrolment must hold samples up to {'type': 'enrolled'}")
+        pieces.append(_samples(message))
+        received += len(pieces[-1])
+        if received > LONGEST_ENROLMENT * rate:
+            raise UserError(f"an enrolment must last at most {LONGEST_ENROLMENT:g} s")
+    if not received:
+        raise UserError("an enrolment must hold samples")
+    return np.concatenate(pieces)
+
+
+def _asks(message: bytes | str, kind: str) -> bool:
+    """Return whether a message is the object `{"type": kind}`."""
+    if isinstance(message, bytes):
+        return False
+    try:
+        return bool(parse_json(message, "message") == {"type": kind})
+    except UserError:
+        return False
+
+
+def _samples(message: bytes) -> np.ndarray:
+    """Return the samples of a binary message, int16 (samples,)."""
+    if len(message) % _SAMPLE.itemsize:
+        raise UserError(f"a message must hold whole 16-bit samples, got {len(message)} bytes")
+    return np.frombuffer(message, _SAMPLE)
 
 
 async def _receive(websocket: WebSocket, idle: float) -> bytes | str:
@@ -121,9 +181,7 @@ def _step(message: bytes | str, live: Stream) -> Callable[[], list[Event]] | Non
         UserError: the message is unknown.
     """
     if isinstance(message, bytes):
-        if len(message) % _SAMPLE.itemsize:
-            raise UserError(f"a message must hold whole 16-bit samples, got {len(message)} bytes")
-        samples, arrived = np.frombuffer(message, _SAMPLE), time.perf_counter()
+        samples, arrived = _samples(message), time.perf_counter()
         return lambda: live.push(samples, arrived)
     try:
         asked = parse_json(message, "message")

@@ -78,10 +78,10 @@ async def _recognize(
     except UserError as error:
         raise HTTPException(404, str(error)) from None
     with service.bodies.share() as take:
-        recording = await uploads.receive(request, service.limits, take)
+        received = await uploads.receive(request, service.limits, take)
         # After the body is complete, so that a client that sends none does not block others.
         with service.workers.place():
-            task = Task(name, recording, _channel(channel), format)
+            task = Task(name, received.recording, _channel(channel), format, received.adapt)
             found = await service.workers.run(task, service.limits.answer)
     service.metrics.audio.labels(name).inc(found.duration)
     return found

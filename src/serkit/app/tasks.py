@@ -25,7 +25,7 @@ class TooLong(UserError):
 
 @dataclass(frozen=True)
 class Recognized:
-    """Result of a recording: the text of the answer, and the recording's `duration` in s."""
+    """Result of a recording: the text of the answer, and the `duration` of what was heard, in s."""
 
     text: str
     duration: float
@@ -40,12 +40,14 @@ class Task:
         recording: the received recording.
         channel: channel, as in `Recognizer`.
         format: format of the timeline; None: JSON prediction for the whole recording.
+        adapt: recording of the same voice, to which the recognizer is adapted for this task; None: no adaptation.
     """
 
     model: str
     recording: audio.InMemory
     channel: Channel
     format: str | None = None
+    adapt: audio.InMemory | None = None
 
     def __call__(self, recognizers: Mapping[str, Recognizer], limits: Limits) -> Recognized:
         """Recognize the recording.
@@ -57,6 +59,9 @@ class Task:
         recognizer = recognizers[self.model]
         try:
             duration = check(self.recording, limits)
+            if self.adapt is not None:
+                duration += check(self.adapt, limits)
+                recognizer = recognizer.adapt(self.adapt, self.channel)
             if self.format is None:
                 prediction = recognizer.predict_file(self.recording, self.channel)
                 text = PredictionAnswer(model=self.model, **as_dict(prediction)).model_dump_json()

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -21,6 +22,10 @@ from serkit.app.workers import busy
 #: Name of a body without a file name, in results and errors.
 NAME = "recording"
 
+#: Fields of a form: the recording, and a recording of the same voice.
+_FIELDS = ("file", "adapt")
+_NO_FORM = "not a form with one field 'file' and at most one field 'adapt'"
+
 _LONGEST_NAME = 255
 _MULTIPART = "multipart/form-data"
 
@@ -31,14 +36,19 @@ _CLOSE = {"Connection": "close"}
 OPENAPI_BODY = {
     "requestBody": {
         "required": True,
-        "description": "A recording (WAV, FLAC, OGG, MP3, WebM, ...) as the body or as the field `file` of a form.",
+        "description": "A recording (WAV, FLAC, OGG, MP3, WebM, ...) as the body or as the field `file` of a form. The "
+        "field `adapt` of a form may hold another recording of the same voice, to which the model is adapted for this "
+        "answer only.",
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             _MULTIPART: {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "adapt": {"type": "string", "format": "binary"},
+                    },
                 }
             },
         },
@@ -87,8 +97,16 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = sys.maxsize
 
 
-async def receive(request: Request, limits: Limits, take: Callable[[int], None]) -> audio.InMemory:
-    """Read the recording of a request: the body itself, or the file of a form.
+@dataclass(frozen=True)
+class Received:
+    """What a request holds: the recording, and the recording of the same voice to adapt to, if there is one."""
+
+    recording: audio.InMemory
+    adapt: audio.InMemory | None = None
+
+
+async def receive(request: Request, limits: Limits, take: Callable[[int], None]) -> Received:
+    """Read the recording of a request, the body itself or the file of a form, and the form's recording to adapt to.
 
     Args:
         request: the request, whose body has not been read.
@@ -96,22 +114,26 @@ async def receive(request: Request, limits: Limits, take: Callable[[int], None])
         take: called with the size of each piece; may raise.
 
     Raises:
-        HTTPException: 400 not a form with one file, or a path as file name; 408 too slow; 413 too large.
+        HTTPException: 400 not a form with a file, or a path as file name; 408 too slow; 413 too large.
     """
     try:
         async with asyncio.timeout(min(limits.grace, limits.receive)) as patience:
             pieces = _pieces(request, limits, take, patience)
             if request.headers.get("content-type", "").lower().startswith(_MULTIPART):
-                name, content = await _file_of_form(request, pieces)
+                files = await _files_of_form(request, pieces)
             else:
-                name, content = NAME, b"".join([piece async for piece in pieces])
+                files = {"file": (NAME, b"".join([piece async for piece in pieces]))}
     except TimeoutError:
         rate = f"{limits.slowest:g} bytes per second after the first {limits.grace:g} s"
         wanted = f"it must arrive within {limits.receive:g} s, at {rate}"
         raise HTTPException(408, f"the body arrives too slowly: {wanted}", _CLOSE) from None
     except ClientDisconnect:
         raise HTTPException(400, "the connection was closed before the complete body arrived", _CLOSE) from None
-    return audio.InMemory(content, name, whole=True, longest=limits.longest)
+    found = {
+        field: audio.InMemory(content, name, whole=True, longest=limits.longest)
+        for field, (name, content) in files.items()
+    }
+    return Received(found["file"], found.get("adapt"))
 
 
 async def _pieces(
@@ -132,17 +154,21 @@ async def _pieces(
         yield piece
 
 
-async def _file_of_form(request: Request, pieces: AsyncGenerator[bytes, None]) -> tuple[str, bytes]:
-    """Return name and content of the one file of a form."""
-    parser = _InMemoryParser(request.headers, pieces, max_files=1, max_fields=0)
+async def _files_of_form(request: Request, pieces: AsyncGenerator[bytes, None]) -> dict[str, tuple[str, bytes]]:
+    """Return name and content of the files of a form by field."""
+    parser = _InMemoryParser(request.headers, pieces, max_files=len(_FIELDS), max_fields=0)
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise HTTPException(400, f"not a form with one field 'file': {error.message}") from None
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise HTTPException(400, "not a form with one field 'file'")
-    return _checked_name(file.filename or NAME), await file.read()
+        raise HTTPException(400, f"{_NO_FORM}: {error.message}") from None
+    files = {}
+    for field, file in form.multi_items():
+        if field not in _FIELDS or field in files or not isinstance(file, UploadFile):
+            raise HTTPException(400, _NO_FORM)
+        files[field] = _checked_name(file.filename or (NAME if field == "file" else field)), await file.read()
+    if "file" not in files:
+        raise HTTPException(400, _NO_FORM)
+    return files
 
 
 def _checked_name(name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,8 @@ import typer
 from serkit import finding
 from serkit.cli import output, timeline_options, timelines, warn
 from serkit.cli.options import CsvSafe
-from serkit.errors import UserError
-from serkit.recognition import Failure, TimelineOptions, available, formats, load
+from serkit.errors import UserError, unknown
+from serkit.recognition import Failure, Recognizer, TimelineOptions, available, formats, load
 from serkit.recognition.formats import Format
 from serkit.recognition.model import Channel
 from serkit.recognition.timeline_writers import ENDINGS, TimelineFormat
@@ -65,6 +66,24 @@ Resume = Annotated[
 ]
 
 
+Adapt = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATH",
+        help="Recordings of the voice that is to be recognized, or of its line: the recognizer adapts to it without "
+        "labels. Some seconds help, a minute in several moods helps most. Repeatable.",
+        show_default=False,
+    ),
+]
+Speaker = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="PATH is a table (CSV, TSV, Parquet) with a column `path`, and this column names the speakers: each "
+        "recording is recognized with an adaptation to all of its speaker.",
+        show_default=False,
+    ),
+]
 ByTime = Annotated[
     bool,
     typer.Option("--timeline", help="Recognize each segment of speech.", rich_help_panel="Timeline"),
@@ -95,6 +114,8 @@ def predict(
     resume: Resume = False,
     csv_safe: CsvSafe = False,
     jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    adapt: Adapt = None,
+    speaker: Speaker = None,
     timeline: ByTime = False,
     plot: Plot = None,
     window: timeline_options.Window = None,
@@ -103,6 +124,7 @@ def predict(
     pause: timeline_options.Pause = None,
     lookahead: timeline_options.Lookahead = None,
     change: timeline_options.Change = None,
+    adapt_running: timeline_options.Running = False,
 ) -> None:
     """Recognize the emotion in recordings.
 
@@ -112,13 +134,21 @@ def predict(
     Example: serkit predict calls/ --format csv --out answers.csv
 
     Example: serkit predict call.wav --timeline --format srt --out call.srt --plot call.png
+
+    Example: serkit predict calls.csv --speaker agent --format csv
     """
     given = timeline_options.given(
         window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
     )
+    if adapt_running:
+        given["adapt"] = True
+    if speaker is not None:
+        _refuse_with_speaker({"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1})
     if timeline:
         request = timelines.Request(TimelineOptions(**given), format, out, plot, resume, csv_safe)
-        timelines.predict(find_recordings(paths), model, parse_channel(channel), jobs, request)
+        read = parse_channel(channel)
+        open_recognizer = partial(load_adapted, model, adapt or (), read)
+        timelines.predict(find_recordings(paths), open_recognizer, read, jobs, request)
     else:
         timeline_options.refuse(given | timeline_options.given(plot=plot))
         chosen = _whole(output.choose(format, out, ENDINGS, TimelineFormat.table))
@@ -127,12 +157,81 @@ def predict(
         if csv_safe and chosen is not Format.csv:
             raise UserError("--csv-safe requires --format csv")
         with output.reserved(out, resume, chosen.by_line):
-            _predict(paths, model, parse_channel(channel), chosen, out, resume, csv_safe, jobs)
+            if speaker is not None:
+                _predict_speakers(paths, speaker, model, parse_channel(channel), chosen, out, csv_safe)
+            else:
+                _predict(paths, model, adapt or (), parse_channel(channel), chosen, out, resume, csv_safe, jobs)
+
+
+def load_adapted(model: str, adapt: Sequence[str], channel: Channel) -> Recognizer:
+    """Load a recognizer, and adapt it to the recordings of --adapt.
+
+    Raises:
+        UserError: one of them cannot be used, or the recognizer cannot adapt.
+    """
+    recognizer = load(model)
+    if not adapt:
+        return recognizer
+    files, failures = find_recordings(adapt)
+    if failures:
+        raise UserError(failures[0].error)
+    return recognizer.adapt(files, channel)
+
+
+def _refuse_with_speaker(options: Mapping[str, object]) -> None:
+    for name, value in options.items():
+        if value:
+            raise UserError(f"--speaker cannot be combined with {name}")
+
+
+def _predict_speakers(
+    paths: list[str], column: str, model: str, channel: Channel, format: Format, out: Path | None, csv_safe: bool
+) -> None:
+    """Recognize the recordings of a table, adapted to their speakers."""
+    if len(paths) != 1:
+        raise UserError(f"--speaker requires one table as PATH, got {len(paths)} paths")
+    speakers = table_of_speakers(Path(paths[0]), column)
+    recognizer = load(model)
+    names, numbers = recognizer.bundle.outputs, bool(recognizer.bundle.numbers)
+    total = sum(map(len, speakers))
+    results = recognizer.predict_speakers(speakers, channel)
+    with output.destination(out, format.by_line, csv_safe) as stream:
+        quiet = total == 1 or (format.by_line and stream.isatty())
+        output.write(results, formats.writer(format, stream, names, False, numbers), total, quiet)
+
+
+def table_of_speakers(path: Path, column: str) -> list[list[str]]:
+    """Read the recordings of each speaker from a table; a recording without a speaker is its own.
+
+    Raises:
+        UserError: the file is not a table, or lacks a column or a path.
+    """
+    from serkit import sheets
+    from serkit.corpora.columns import named
+    from serkit.text import is_missing
+
+    sheet = named(sheets.read(path).sound(), {"speaker": column}).sheet
+    if "path" not in sheet.columns:
+        raise unknown("column", "path", sheet.columns)
+    for name in ("start", "end", "duration", "channel"):
+        if name in sheet.columns:
+            raise UserError(f"{path}: --speaker recognizes whole recordings, but the table has a column '{name}'")
+    found: dict[str, list[str]] = {}
+    for number, row in sheet.rows.items():
+        if is_missing(row["path"]):
+            raise UserError(f"{path}, row {number}: has no path")
+        speaker = row["speaker"]
+        key = f"row {number}" if is_missing(speaker) else f"speaker {speaker}"
+        found.setdefault(key, []).append(str(path.parent / row["path"]))
+    if not found:
+        raise UserError(f"{path}: has no rows")
+    return list(found.values())
 
 
 def _predict(
     paths: list[str],
     model: str,
+    adapt: Sequence[str],
     channel: Channel,
     format: Format,
     out: Path | None,
@@ -142,7 +241,7 @@ def _predict(
 ) -> None:
     """Recognize each recording as a whole."""
     files, failures = find_recordings(paths)
-    recognizer = load(model)
+    recognizer = load_adapted(model, adapt, channel)
     names, numbers = recognizer.bundle.outputs, bool(recognizer.bundle.numbers)
     answers = formats.resume(out, format, names, numbers) if out and resume else {}
     begun = bool(out and resume and out.exists() and out.stat().st_size)

@@ -14,9 +14,9 @@ import typer
 from serkit import audio
 from serkit.cli import timeline_options
 from serkit.cli.options import CsvSafe
-from serkit.cli.predict import ChannelText, Model, parse_channel
+from serkit.cli.predict import Adapt, ChannelText, Model, load_adapted, parse_channel
 from serkit.errors import UserError
-from serkit.recognition import Segment, Statistics, Stream, TimelineOptions, Window, live, load
+from serkit.recognition import Segment, Statistics, Stream, TimelineOptions, Window, live
 from serkit.recognition.stream import Chunk, Event
 from serkit.recognition.timeline_formats import event_as_dict, segment_columns, segment_row, statistics_as_dict
 from serkit.recognition.timeline_writers import clock
@@ -67,6 +67,8 @@ def stream(
     pause: timeline_options.Pause = None,
     lookahead: timeline_options.Lookahead = None,
     change: timeline_options.Change = None,
+    adapt: Adapt = None,
+    adapt_running: timeline_options.Running = False,
 ) -> None:
     """Recognize live sound.
 
@@ -80,7 +82,8 @@ def stream(
     options = TimelineOptions(
         **timeline_options.given(
             window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
-        )
+        ),
+        adapt=adapt_running,
     )
     is_file = source not in ("mic", "-")
     if is_file and (rate or channels > 1 or device):
@@ -89,7 +92,7 @@ def stream(
         raise UserError("--csv-safe requires --format csv")
     if fast and not is_file:
         raise UserError("--fast requires a recording")
-    recognizer = load(model)
+    recognizer = load_adapted(model, adapt or (), parse_channel(channel))
     if is_file:
         info = audio.info(source)
         rate, channels = info.rate, info.channels

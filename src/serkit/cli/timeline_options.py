@@ -29,6 +29,14 @@ Change = Annotated[
     float | None,
     _option(f"Cost of a change of emotion; a higher cost gives fewer segments. Default: {_DEFAULTS.change:g}.", "X"),
 ]
+Running = Annotated[
+    bool,
+    typer.Option(
+        "--adapt-running",
+        help="Adapt each window to all speech before it, without labels; for one voice.",
+        rich_help_panel="Timeline",
+    ),
+]
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -39,4 +47,4 @@ def given(**options: Any) -> dict[str, Any]:
 def refuse(options: dict[str, Any]) -> None:
     """Raise UserError if a timeline option is given without --timeline."""
     for name in options:
-        raise UserError(f"--{name} requires --timeline")
+        raise UserError(f"--{'adapt-running' if name == 'adapt' else name} requires --timeline")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from serkit.cli import output
 from serkit.errors import UserError
 from serkit.locks import alone
-from serkit.recognition import Failure, Timeline, TimelineOptions, formats, load, timeline_writers
+from serkit.recognition import Failure, Recognizer, Timeline, TimelineOptions, formats, timeline_writers
 from serkit.recognition.model import Channel
 from serkit.recognition.timeline_writers import TimelineFormat
 
@@ -36,8 +37,22 @@ class Request:
     csv_safe: bool = False
 
 
-def predict(found: tuple[list[str], list[Failure]], model: str, channel: Channel, jobs: int, request: Request) -> None:
-    """Recognize recordings over time; `found` holds the recordings and the failures of the search."""
+def predict(
+    found: tuple[list[str], list[Failure]],
+    load: Callable[[], Recognizer],
+    channel: Channel,
+    jobs: int,
+    request: Request,
+) -> None:
+    """Recognize recordings over time.
+
+    Args:
+        found: the recordings, and the failures of the search.
+        load: loads the recognizer, once the request has been checked.
+        channel: as in `Recognizer`.
+        jobs: number of processes.
+        request: output of the timelines.
+    """
     several = len(found[0]) + len(found[1]) > 1
     out, format = request.out, request.format
     folder = out if several and format is not None and format.by_recording else None
@@ -51,12 +66,12 @@ def predict(found: tuple[list[str], list[Failure]], model: str, channel: Channel
     if request.csv_safe and format not in (TimelineFormat.csv, TimelineFormat.audformat):
         raise UserError("--csv-safe requires --format csv or audformat")
     with alone(folder) if folder else output.reserved(out, request.resume, format is TimelineFormat.jsonl):
-        _predict(found, model, channel, jobs, replace(request, format=format), folder)
+        _predict(found, load, channel, jobs, replace(request, format=format), folder)
 
 
 def _predict(
     found: tuple[list[str], list[Failure]],
-    model: str,
+    load: Callable[[], Recognizer],
     channel: Channel,
     jobs: int,
     request: Request,
@@ -67,7 +82,7 @@ def _predict(
     several = len(files) + len(failures) > 1
     out, format = request.out, request.format
     assert format is not None
-    recognizer = load(model)
+    recognizer = load()
     labels = recognizer.bundle.labels
     answers = formats.resume(out, formats.Format.jsonl, labels, timelines=True) if out and request.resume else {}
     files = [file for file in files if not formats.is_answered(file, answers)]

@@ -20,6 +20,7 @@ from serkit.evaluation.metrics import Metric
 from serkit.evaluation.nested import Calibration, calibration, fit_temperature
 from serkit.evaluation.predictions import NumberPredictions, Predictions
 from serkit.evaluation.scores import Scores
+from serkit.evaluation.spreads import spreads
 from serkit.flags import Flag
 from serkit.protocols.splits import Split
 from serkit.records import Record
@@ -34,11 +35,13 @@ class Shipping(Record):
         temperature: divisor of the logits of classes.
         unsure_below: probability below which an answer is unsure; None: of numbers, or a run older than thresholds.
         ranges: lowest and highest label of each target of numbers.
+        spreads: of the answers to a speaker, see `serkit.evaluation.spreads`; None: not known.
     """
 
     temperature: float | None = None
     unsure_below: float | None = None
     ranges: dict[str, tuple[float, float]] = Field({})
+    spreads: tuple[float, float] | None = None
 
 
 class Task(ABC, Generic[P]):
@@ -185,12 +188,12 @@ class Classes(Task[Predictions]):
         return calibration(predictions, known) if len(known) == len(temperatures) else None
 
     def final(self, predictions: Predictions, utterances: Sequence[Utterance]) -> Shipping:
-        """Return temperature and threshold, fitted on the folds' predictions for held-out recordings."""
+        """Return temperature, threshold and spreads, from the folds' predictions for held-out recordings."""
         logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
         scale = temperature(logarithms, predictions.truth)
         confidence = sharpened(predictions.probabilities, scale).max(axis=1)
         below = unsure.threshold(confidence, predictions.predicted == predictions.truth)
-        return Shipping(temperature=scale, unsure_below=below)
+        return Shipping(temperature=scale, unsure_below=below, spreads=spreads(predictions, scale))
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,27 @@ class Unsure(_Table):
     accuracy_unsure: float | None = Field(None, ge=0, le=1)
 
 
+class Adaptation(_Table):
+    """Statistics of the training material, by which a recognizer adapts to a voice; see `recognition.adaptation`.
+
+    `means` holds the mean of each row of an input over the training material, by the input's name. `narrow` and `wide`
+    are the median spread of the answers to a held-out speaker in one emotion and in all emotions. `strength` is the
+    largest share of a voice's deviation that is removed: less than 1 for a network that was trained without.
+    """
+
+    means: dict[str, list[Finite]] = Field(min_length=1)
+    narrow: Finite = Field(ge=0)
+    wide: Finite
+    strength: float = Field(1.0, gt=0, le=1)
+
+    @field_validator("wide")
+    @classmethod
+    def _wider(cls, wide: float, info: ValidationInfo) -> float:
+        if wide <= info.data.get("narrow", 0.0):
+            raise ValueError("must be above 'narrow'")
+        return wide
+
+
 class TrainedOn(_Table):
     """Corpora, and the first 16 hexadecimal digits of `audio.content_hash` of each recording."""
 
@@ -165,6 +186,7 @@ class Bundle(_Table):
         inputs: inputs of the network.
         windowing: how a recording is cut into windows; its probabilities are the mean over the windows.
         unsure: threshold for unsure answers; None: all answers are sure.
+        adaptation: statistics for the adaptation to a voice; None: the recognizer cannot adapt.
         model: set by `save`.
         network: table for rebuilding the network, with `weights.safetensors`.
     """
@@ -186,6 +208,7 @@ class Bundle(_Table):
     windowing: Windowing
     calibration: Calibration | None = None
     unsure: Unsure | None = None
+    adaptation: Adaptation | None = None
     trained_on: TrainedOn
     scores: list[Score] = []
     licence: str
@@ -338,6 +361,14 @@ class Bundle(_Table):
                 raise BundleError(
                     f"{self.folder / DESCRIPTION}: input '{name}' has {numbers:.3g} numbers a window; at most "
                     f"{LARGEST_INPUT}"
+                )
+        for name, mean in (self.adaptation.means if self.adaptation else {}).items():
+            rows = self.features()[name].shape[0] if name in self.features() else None
+            if rows != len(mean):
+                known = f"has {rows} rows" if rows else "does not exist"
+                raise BundleError(
+                    f"{self.folder / DESCRIPTION}: key 'adaptation.means.{name}' has {len(mean)} numbers, but the "
+                    f"input {known}"
                 )
 
 

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError, whole_number
+from serkit.recognition.adaptation import Voice, shifted
 from serkit.recognition.bundle import Bundle, BundleError
 from serkit.recognition.prediction import Prediction as Prediction
 from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check_recording, warn_of_integers
@@ -23,6 +24,9 @@ Channel = int | Literal["egg"] | None
 #: The sound that an input of the network reads: rate in Hz, and channel index (None: the mean of all).
 Source = tuple[int, int | None]
 
+#: Yields the samples of each window, given the rate in Hz and the channel index (None: the mean of all).
+Reader = Callable[[int, int | None], Iterator[np.ndarray]]
+
 #: Windows in one call of the network: enough to keep the processor busy, few enough to limit memory.
 BATCH = 16
 
@@ -33,12 +37,13 @@ MOST_THREADS = 1024
 _TOLERANCE = 1e-3
 
 
-def _reopen(kind: type[Model], folder: Path, sha256: str, threads: int) -> Model:
+def _reopen(kind: type[Model], folder: Path, sha256: str, threads: int, voice: Voice | None) -> Model:
     """Load a pickled model again."""
     bundle = Bundle.load(folder)
     if bundle.model is None or bundle.model.sha256 != sha256:
         raise BundleError(f"{folder}: has changed since the recognizer was pickled; load the bundle again")
-    return kind(bundle, threads)
+    model = kind(bundle, threads)
+    return model if voice is None else model.adapted(voice)
 
 
 class Model:
@@ -66,6 +71,9 @@ class Model:
         self._features = bundle.features()
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
         self._session = open_session(bundle, self._features, self.threads)
+        #: The voice that the model is adapted to.
+        self.voice: Voice | None = None
+        self._shift: Mapping[str, np.ndarray] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.bundle!r})"
@@ -73,7 +81,47 @@ class Model:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path of the bundle, because a session of onnxruntime cannot be pickled."""
         assert self.bundle.model is not None
-        return _reopen, (type(self), self.bundle.folder.absolute(), self.bundle.model.sha256, self.threads)
+        return _reopen, (type(self), self.bundle.folder.absolute(), self.bundle.model.sha256, self.threads, self.voice)
+
+    def new_voice(self) -> Voice:
+        """Return a voice of which nothing was heard.
+
+        Raises:
+            UserError: the bundle holds no statistics for an adaptation.
+        """
+        if self.bundle.adaptation is None:
+            raise UserError(
+                f"bundle '{self.bundle.name}' cannot adapt to a voice: it holds no 'adaptation'; export it again from "
+                "its run with this serkit"
+            )
+        return Voice(self.bundle.adaptation)
+
+    def adapted(self, voice: Voice) -> Self:
+        """Return this model, adapted to a voice; the two share the network."""
+        twin = object.__new__(type(self))
+        twin.__dict__ = {**self.__dict__, "voice": voice, "_shift": voice.shift()}
+        return twin
+
+    def hear_signal(self, signal: np.ndarray, rate: int, voice: Voice, channel: Channel = None) -> None:
+        """Add samples to a voice; arguments and errors as in `predict_signal`."""
+        rate, samples = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE), as_samples(signal)
+        self._hear("signal", self.sources("signal", samples.shape[1], channel), self._cutter(samples, rate), voice)
+
+    def hear(self, path: audio.Recording, voice: Voice, channel: Channel = None) -> None:
+        """Add a recording to a voice, window by window; silent windows do not count.
+
+        Raises:
+            AudioError, UserError, BundleError: as in `predict_file`.
+        """
+        check_recording(path)
+        sources = self.sources(str(path), audio.info(path).channels, channel)
+        self._hear(str(path), sources, self._reader(path), voice)
+
+    def _hear(self, name: str, sources: dict[str, Source], read: Reader, voice: Voice) -> None:
+        """Add the windows that are not silent to a voice."""
+        for heard in self._windows(sources, read):
+            if _peak(heard) >= audio.SILENCE_PEAK:
+                self._hear_window(name, self._compute_features(sources, heard), voice, _seconds(heard))
 
     def predict_file(self, path: audio.Recording, channel: Channel = None) -> Prediction:
         """Recognize a recording (a file or its content), window by window.
@@ -83,15 +131,11 @@ class Model:
             UserError: the bundle does not read such a channel.
             BundleError: the network's output is not probabilities.
         """
-
-        def read(rate: int, index: int | None) -> Iterator[np.ndarray]:
-            return windows(path, self.bundle.windowing, rate, index)
-
         check_recording(path)
         with audio.collecting_warnings() as texts:
             info = audio.info(path)
             sources = self.sources(str(path), info.channels, channel)
-            prediction = self._predict(str(path), info.duration, sources, read)
+            prediction = self._predict(str(path), info.duration, sources, self._reader(path))
         return replace(prediction, warnings=tuple(texts))
 
     def predict_signal(self, signal: np.ndarray, rate: int, channel: Channel = None) -> Prediction:
@@ -109,15 +153,9 @@ class Model:
         """
         rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
         samples = as_samples(signal)
-        duration = len(samples) / rate
-
-        def read(wanted: int, index: int | None) -> Iterator[np.ndarray]:
-            mono = samples.mean(axis=1) if index is None else np.ascontiguousarray(samples[:, index])
-            return cut([audio.resample(mono, rate, wanted)], wanted, duration, self.bundle.windowing)
-
         with audio.collecting_warnings() as texts:
             sources = self.sources("signal", samples.shape[1], channel)
-            prediction = self._predict("signal", duration, sources, read)
+            prediction = self._predict("signal", len(samples) / rate, sources, self._cutter(samples, rate))
         return replace(prediction, warnings=tuple(texts))
 
     def check_channel(self, channel: Channel) -> None:
@@ -146,13 +184,22 @@ class Model:
         indices = self._choose_channels(name, count, channel)
         return {entry: (feature.rate, indices[entry]) for entry, feature in self._features.items()}
 
-    def recognize_window(self, name: str, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> np.ndarray:
+    def recognize_window(
+        self,
+        name: str,
+        sources: dict[str, Source],
+        heard: Mapping[Source, np.ndarray],
+        voice: Voice | None = None,
+        seconds: float | None = None,
+    ) -> np.ndarray:
         """Recognize one window.
 
         Args:
             name: of the recording, for messages.
             sources: the source of each input.
             heard: float32 (samples,) of each source.
+            voice: the voice that the window is added to and then adapted to; None: that of `adapted`.
+            seconds: duration of what the window adds to the voice; None: all of it.
 
         Returns:
             Probabilities (labels,), in the bundle's order.
@@ -161,9 +208,18 @@ class Model:
             AudioError: the network fails on it.
             BundleError: the network's output is not probabilities.
         """
-        [probabilities] = self._run(name, [array[None] for array in self._compute_features(sources, heard)])
+        features, shift = self._compute_features(sources, heard), self._shift
+        if voice is not None:
+            self._hear_window(name, features, voice, _seconds(heard) if seconds is None else seconds)
+            shift = voice.shift()
+        [probabilities] = self._run(name, [array[None] for array in shifted(features, list(self._features), shift)])
         values: np.ndarray = probabilities
         return values
+
+    def _hear_window(self, name: str, features: Sequence[np.ndarray], voice: Voice, seconds: float) -> None:
+        """Add the features of a window, which are not adapted, to a voice."""
+        [answer] = self._run(name, [array[None] for array in features])
+        voice.add(dict(zip(self._features, features, strict=True)), answer, seconds)
 
     def _compute_features(self, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> list[np.ndarray]:
         """Compute the features of each input, in the inputs' order."""
@@ -192,24 +248,42 @@ class Model:
             )
         return {entry: 1 if kind == "egg" else 0 for entry, kind in self._channels.items()}
 
+    def _reader(self, path: audio.Recording) -> Reader:
+        """Return the reader of a recording."""
+        return lambda rate, index: windows(path, self.bundle.windowing, rate, index)
+
+    def _cutter(self, samples: np.ndarray, rate: int) -> Reader:
+        """Return the reader of samples (samples, channels)."""
+
+        def read(wanted: int, index: int | None) -> Iterator[np.ndarray]:
+            mono = samples.mean(axis=1) if index is None else np.ascontiguousarray(samples[:, index])
+            return cut([audio.resample(mono, rate, wanted)], wanted, len(samples) / rate, self.bundle.windowing)
+
+        return read
+
+    def _windows(self, sources: dict[str, Source], read: Reader) -> Iterator[dict[Source, np.ndarray]]:
+        """Yield the samples of each window by source."""
+        # Inputs with the same source share one reading.
+        order = list(dict.fromkeys(sources.values()))
+        # Not strict: a truncated recording may have one window more at one rate than at another.
+        for heard in zip(*(read(*source) for source in order), strict=False):
+            yield dict(zip(order, heard, strict=True))
+
     def _predict(
         self,
         name: str,
         duration: float,
         sources: dict[str, Source],
-        read: Callable[[int, int | None], Iterator[np.ndarray]],
+        read: Reader,
     ) -> Prediction:
         """Average over the windows; `read(rate, channel index)` yields their samples."""
-        # Inputs with the same source share one reading.
-        order = list(dict.fromkeys(sources.values()))
         peak = 0.0
 
         def examples() -> Iterator[list[np.ndarray]]:
             nonlocal peak
-            # Not strict: a truncated recording may have one window more at one rate than at another.
-            for heard in zip(*(read(*source) for source in order), strict=False):
-                peak = max(peak, *(float(np.abs(window).max()) for window in heard))
-                yield self._compute_features(sources, dict(zip(order, heard, strict=True)))
+            for heard in self._windows(sources, read):
+                peak = max(peak, _peak(heard))
+                yield shifted(self._compute_features(sources, heard), list(self._features), self._shift)
 
         total = np.zeros(len(self.bundle.outputs))
         count = 0
@@ -256,6 +330,15 @@ class Model:
             )
         values: np.ndarray = np.clip(result, 0, 1)
         return values
+
+
+def _peak(heard: Mapping[Source, np.ndarray]) -> float:
+    return max(float(np.abs(samples).max()) for samples in heard.values())
+
+
+def _seconds(heard: Mapping[Source, np.ndarray]) -> float:
+    (rate, _), samples = next(iter(heard.items()))
+    return len(samples) / rate
 
 
 def _batches(examples: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
@@ -14,6 +15,7 @@ import numpy as np
 from serkit import audio
 from serkit.errors import UserError
 from serkit.recognition import timeline
+from serkit.recognition.adaptation import Voice
 from serkit.recognition.bundle import Bundle, available, find
 from serkit.recognition.jobs import Failure, each
 from serkit.recognition.model import Channel, Model, Prediction
@@ -105,6 +107,47 @@ class Recognizer(Model):
         except audio.AudioError as error:
             return Failure("signal" if isinstance(sound, tuple) else str(sound), str(error))
 
+    def adapt(self, recordings: audio.Recording | Iterable[audio.Recording], channel: Channel = None) -> Recognizer:
+        """Return a recognizer that is adapted to a voice or a recording channel; this one stays as it is.
+
+        No labels are used. Some seconds of the voice help, more help more, best in several moods. Little or one-sided
+        material changes little. An adapted recognizer hears the recordings in addition to earlier ones.
+
+        >>> recognizer = serkit.load().adapt(["agent-1.wav", "agent-2.wav"])    # doctest: +SKIP
+        >>> recognizer("call.wav").label                                        # doctest: +SKIP
+
+        Args:
+            recordings: recordings of one voice (paths or `audio.InMemory`).
+            channel: as in `predict_file`, for every recording.
+
+        Raises:
+            AudioError: a recording cannot be used.
+            UserError: the bundle cannot adapt, or there is no recording or only silence.
+        """
+        if isinstance(recordings, (str, os.PathLike, audio.InMemory)):
+            recordings = [recordings]
+
+        def hear(voice: Voice) -> None:
+            for recording in recordings:
+                self.hear(recording, voice, channel)
+
+        return self._adapt(hear)
+
+    def adapt_signal(self, signal: np.ndarray, rate: int, channel: Channel = None) -> Recognizer:
+        """Return a recognizer that is adapted to samples of a voice, as by `adapt`.
+
+        Arguments are those of `predict_signal`; errors are those of both.
+        """
+        return self._adapt(lambda voice: self.hear_signal(signal, rate, voice, channel))
+
+    def _adapt(self, hear: Callable[[Voice], None]) -> Recognizer:
+        voice = self.new_voice() if self.voice is None else self.voice.copy()
+        before = voice.seconds
+        hear(voice)
+        if voice.seconds == before:
+            raise UserError("nothing to adapt to: no recording was given, or all are silent")
+        return self.adapted(voice)
+
     def predict_files(
         self, paths: Iterable[str | Path], channel: Channel = None, jobs: int = 1
     ) -> Iterator[Prediction | Failure]:
@@ -124,6 +167,35 @@ class Recognizer(Model):
         """
         self.check_channel(channel)
         return each(partial(self.predict_file, channel=channel), paths, jobs)
+
+    def predict_speakers(
+        self, speakers: Iterable[Sequence[str | Path]], channel: Channel = None
+    ) -> Iterator[Prediction | Failure]:
+        """Recognize the recordings of several speakers, each adapted to all recordings of its speaker.
+
+        Every recording is read twice. An unusable one does not count.
+
+        Args:
+            speakers: the recordings of each speaker.
+            channel: channel of every recording.
+
+        Returns:
+            As `predict_files`, speaker by speaker.
+
+        Raises:
+            UserError: as `adapt` and `predict_files`.
+            BundleError: the network's output is not probabilities.
+        """
+        self.check_channel(channel)
+        self.new_voice()
+        return itertools.chain.from_iterable(self._predict_speaker(paths, channel) for paths in speakers)
+
+    def _predict_speaker(self, paths: Sequence[str | Path], channel: Channel) -> Iterator[Prediction | Failure]:
+        voice = self.new_voice()
+        # What cannot be heard is reported when it is recognized.
+        for _ in each(partial(self.hear, voice=voice, channel=channel), paths, jobs=1):
+            pass
+        return self.adapted(voice).predict_files(paths, channel)
 
     def timeline(
         self, path: audio.Recording, channel: Channel = None, options: TimelineOptions | None = None

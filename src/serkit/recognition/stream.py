@@ -34,6 +34,8 @@ class TimelineOptions:
         pause: time without speech that ends a segment, in s; not less than `hop`.
         lookahead: time after a moment that is read before its label is decided, in s.
         change: cost of a change of emotion, in nats times seconds; a higher cost yields fewer segments.
+        adapt: whether each window is adapted to all speech so far (see `recognition.adaptation`): for one voice, or one
+            channel of a call.
 
     Raises:
         UserError: a value is invalid.
@@ -45,6 +47,7 @@ class TimelineOptions:
     pause: float = 0.6
     lookahead: float = 1.0
     change: float = 1.0
+    adapt: bool = False
 
     def __post_init__(self) -> None:
         for name in ("window", "hop", "pause", "lookahead", "change"):
@@ -53,6 +56,8 @@ class TimelineOptions:
                 continue
             if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
                 raise UserError(f"{name} must be a number from 0, got {value!r}")
+        if not isinstance(self.adapt, bool):
+            raise UserError(f"adapt must be True or False, got {self.adapt!r}")
         if not isinstance(self.detector, str):
             raise UserError(f"detector must be a name, got {self.detector!r}")
         if self.hop < _SHORTEST_HOP:
@@ -202,6 +207,7 @@ class Stream:
         #: Peak so far; full scale is 1.0.
         self.peak = 0.0
         self._model = model
+        self._voice = (model.new_voice() if model.voice is None else model.voice.copy()) if self.options.adapt else None
         self._rate = rate
         self._channels = channels
         self._name = name
@@ -322,7 +328,9 @@ class Stream:
             source: windowing.fit(self._heard[source].between(start, end), source[0])
             for source in self._sources.values()
         }
-        return start, self._model.recognize_window(self._name, self._sources, heard)
+        # Only what earlier windows have not heard is new.
+        new = end - max(begin, start)
+        return start, self._model.recognize_window(self._name, self._sources, heard, self._voice, new)
 
     def _window(self, start: float, end: float, probabilities: np.ndarray | None, arrived: float) -> Window:
         latency = time.perf_counter() - arrived

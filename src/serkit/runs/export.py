@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Output, Shape
 from serkit.recognition.bundle import (
     WEIGHTS,
+    Adaptation,
     Bundle,
     Calibration,
     FeatureConfig,
@@ -182,6 +183,7 @@ def export(
         windowing=data.items.windowing,
         calibration=calibration,
         unsure=_unsure(final, scores),
+        adaptation=_adaptation(final, finished.model, names),
         trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final.recordings]),
         scores=_scores(scores, described),
         licence=licence or licence_of(corpora_facts),
@@ -337,6 +339,27 @@ def _unsure(final: Final, scores: Scores) -> Unsure | None:
         accuracy=measured and measured.accuracy.sure,
         accuracy_unsure=measured and measured.accuracy.unsure,
     )
+
+
+def _adaptation(final: Final, model: Model, views: Sequence[str]) -> Adaptation | None:
+    """Return the statistics for adaptation to a voice; None if no view is normalized by row, or spreads are unknown."""
+    means = {name: mean for name, mean in _means(model).items() if name in views}
+    if not means or not final.spreads:
+        return None
+    narrow, wide = final.spreads
+    return Adaptation(means=means, narrow=narrow, wide=wide)
+
+
+def _means(model: Model) -> dict[str, list[float]]:
+    """Return the training mean of each row, by view of a model and of the models that it reads."""
+    found: dict[str, list[float]] = {}
+    for upstream in model.upstream.values():
+        found |= _means(cast(Model, upstream))
+    for view in model.normalisations:
+        normalisation = model.normalisation(view)
+        if normalisation.kind == "band" and normalisation.mean.numel() == normalisation.mean.shape[0]:
+            found[view] = normalisation.mean.flatten().tolist()
+    return found
 
 
 def _scores(scores: Scores, described: Description) -> list[Score]:
