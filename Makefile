@@ -27,7 +27,7 @@ setup: .venv/lab.stamp  ## everything: train, test, export
 	command -v nvidia-smi > /dev/null \
 	  || $(LOCKED) "torch==$(TORCH)+cpu" 2> /dev/null \
 	  || true
-	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tune,app,dev]"
+	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tables,tune,app,dev]"
 	touch $@
 
 # For every Python from 3.11 on and every system; the names of no package index.

@@ -39,8 +39,8 @@ def trained(folder: Path) -> tuple[Tested, float]:
     run, first = RunFolder.load(folder), Tested.load(folder)
     if run.final is None:
         raise SystemExit(f"{folder}: no final model; train without --no-final")
-    finished = rebuild(folder / run.final["stage"], first.experiment.system)
-    return Tested(first.experiment, first.split, finished), run.final["temperature"]
+    finished = rebuild(folder / run.final.stage, first.experiment.system)
+    return Tested(first.experiment, first.split, finished), run.final.temperature or 1.0
 
 
 def by_torch(model: Tested, temperature: float) -> np.ndarray:

@@ -12,7 +12,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,12 +19,10 @@ from serkit import corpora, features
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item, copies, label
 from serkit.evaluation.metrics import accuracy, uar
-from serkit.protocols import Protocol
 from serkit.runs.experiment import Experiment
 from serkit.runs.folder import RunFolder
 from serkit.runs.models import Finished, leaves, rebuild
 from serkit.runs.request import Request
-from serkit.systems.schema import System
 from serkit.training import loop
 from serkit.training.batches import ItemData
 
@@ -36,18 +33,17 @@ SEED = 1_000_000
 def measure(folder: Path, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return UAR and accuracy of a run by name of the copies."""
     run = RunFolder.load(folder)
-    system = System.model_validate(run.system)
-    protocol: dict[str, Any] = dict(run.description["protocol"])
-    name = protocol.pop("name")
-    found = [corpora.load(corpus, place) for corpus, place in run.description["folders"].items()]
-    experiment = Request([system], found, name, protocols={name: Protocol(**protocol)}).prepare(system)
+    system, name = run.system.resolved(), run.description.protocol.name
+    protocols = {name: run.description.protocol.definition()}
+    found = [corpora.load(corpus, place) for corpus, place in run.description.folders.items()]
+    experiment = Request([system], found, name, protocols=protocols).prepare(system)
     by_id = {utterance.id: utterance for utterance in experiment.scored}
     labels = list(experiment.labels)
     scores = {}
     for copy in ("original", *names):
         truth, predicted = [], []
         for split in run.splits:
-            finished = rebuild(run.stages / run.notes[split.name]["stage"], system)
+            finished = rebuild(run.stages / run.notes[split.name].stage, system)
             tested = [by_id[id] for id in split.test]
             answers = _probabilities(experiment, finished, tested, None if copy == "original" else copy)
             predicted += answers.argmax(axis=1).tolist()

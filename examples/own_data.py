@@ -34,8 +34,9 @@ def main(folder: Path) -> None:
     mine = corpora.load("table", make_table(folder))
 
     scores = run(Request("linear-baseline", [mine], protocol="clean"), folder / "run", resume=True, report=print)
-    uar = scores["uar"]
-    print(f"UAR {uar['estimate']:.1%} ({uar['low']:.1%} to {uar['high']:.1%}), flags: {scores['flags']}")
+    uar = scores.metrics["uar"]
+    flags = "; ".join(flag.text for flag in scores.flags) or "none"
+    print(f"UAR {uar.estimate:.1%} ({uar.low:.1%} to {uar.high:.1%}), flags: {flags}")
     print(f"report: {write(folder / 'run')}")
 
     bundle = export(folder / "run", folder / "my-recogniser", recordings=10)

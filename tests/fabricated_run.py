@@ -50,7 +50,7 @@ def write_run(
     _write(folder / "splits.json", parts)
     _write(folder / "run.json", {**_description(grid, classes, corpora, seeds), **description})
     for number, part in enumerate(parts):
-        _write_stage(folder / "stages" / f"main-{number}", number)
+        _write_stage(folder / "stages" / f"main-{number}", number, grid[0]["stages"][0])
         validation = [0.5 + 0.01 * row + 0.002 * number for row in range(len(grid))]
         note = {"stage": f"main-{number}", "uar": 0.5, "chosen": len(grid) - 1, "validation": validation}
         _write(folder / "folds" / f"{part['name']}.json", note)
@@ -64,7 +64,7 @@ def write_run(
         "configurations": len(grid),
         "chosen_on": "validation part of each fold" if len(grid) > 1 else "nothing to choose",
         "precision": list(precision),
-        **scores(predictions, [Flag.read(text) for text in flags]),
+        **scores(predictions, [Flag.read(text) for text in flags]).to_dict(),
     }
     _write(folder / "scores.json", found)
     Card.of(folder).save(folder / "card.json")
@@ -114,9 +114,10 @@ def _description(grid, classes, corpora, seeds):
     }
 
 
-def _write_stage(folder, number):
+def _write_stage(folder, number, stage):
     folder.mkdir(parents=True)
-    _write(folder / "stage.json", {"name": "main", "parameters": 1407, "epochs": EPOCHS, "seconds": 2.0})
+    note = {"name": "main", "stage": stage, "parameters": 1407, "epochs": EPOCHS, "seconds": 2.0}
+    _write(folder / "stage.json", note)
     records = [
         {"epoch": epoch, "training_loss": 1 / (1 + epoch) + 0.01 * number, "training_accuracy": 0.3 * epoch}
         for epoch in range(EPOCHS)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 #: Where a package is imported by another name than it is installed by.
-INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "webrtcvad": "webrtcvad-wheels"}
+INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "webrtcvad": "webrtcvad-wheels", "yaml": "pyyaml"}
 #: Declared without being imported by serkit, and why.
 NOT_IMPORTED = {
     "onnx": "torch writes ONNX with it",
@@ -96,7 +96,7 @@ def imported(folder: Path) -> dict[str, set[str]]:
 
 def test_what_serkit_imports_is_declared_in_the_extra_that_needs_it():
     allowed = {"app": declared("app"), "tuning": declared("tune")}
-    others = declared("lab", "silero", "mic")
+    others = declared("lab", "silero", "mic", "tables")
     undeclared = [
         f"{file} imports {name}"
         for name, files in imported(ROOT / "src" / "serkit").items()
@@ -115,7 +115,7 @@ def test_what_is_run_beside_it_is_declared(folder):
 
 def test_nothing_is_declared_that_is_not_used():
     used = imported(ROOT / "src" / "serkit").keys()
-    assert declared("lab", "tune", "app", "silero", "mic").keys() - used == NOT_IMPORTED.keys()
+    assert declared("lab", "tune", "app", "silero", "mic", "tables").keys() - used == NOT_IMPORTED.keys()
 
 
 @pytest.mark.parametrize(("extra", "modules"), [("lab", cli.LAB), ("tune", cli.TUNE), ("app", cli.APP)])
@@ -206,7 +206,7 @@ def licences(name: str) -> list[set[str]]:
 
 
 def test_licences_of_all_that_is_installed_are_allowed():
-    names = installed("lab", "tune", "app", "silero", "mic")
+    names = installed("lab", "tune", "app", "silero", "mic", "tables")
     assert {"numpy", "soxr", "pydantic-core"} <= names
     refused = {
         name: licence for name in names for licence in licences(name) if not licence & (ALLOWED | LGPL.get(name, set()))

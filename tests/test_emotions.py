@@ -1,8 +1,7 @@
-from collections import Counter
-
 import pytest
 
-from serkit.emotions import ALIASES, canonical, choose, merge
+from serkit import emotions
+from serkit.emotions import aliases, canonical, choose, is_known, merge
 from serkit.errors import UserError
 
 
@@ -24,12 +23,64 @@ def test_labels_of_corpora(label, name):
     assert canonical(label) == name
 
 
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("anger", ["Wut", "Ärger", "aerger", "COLÈRE", "colere", "rabbia", "enojo", "raiva", "złość", "ZLOSC", "boos"]),
+        ("anger", ["гнев", "злость", "愤怒", "憤怒", "분노", "怒り"]),
+        (
+            "happiness",
+            ["Freude", "fröhlich", "joie", "felicità", "felicita", "alegría", "felicidade", "radość", "blij"],
+        ),
+        ("happiness", ["радость", "счастье", "高兴", "快樂", "기쁨", "喜び"]),
+        (
+            "sadness",
+            ["Trauer", "traurig", "Tristesse", "tristezza", "tristeza", "smutek", "verdriet", "грусть", "печаль"],
+        ),
+        ("sadness", ["triste", "悲伤", "悲傷", "슬픔", "悲しみ"]),
+        (
+            "fear",
+            ["Angst", "Furcht", "peur", "paura", "miedo", "medo", "strach", "lęk", "bang", "страх", "恐惧", "두려움"],
+        ),
+        (
+            "disgust",
+            ["Ekel", "dégoût", "degout", "disgusto", "asco", "nojo", "wstręt", "walging", "отвращение", "厌恶"],
+        ),
+        ("disgust", ["혐오", "嫌悪"]),
+        ("surprise", ["Überraschung", "UEBERRASCHUNG", "surpris", "sorpresa", "surpresa", "zaskoczenie", "verrassing"]),
+        ("surprise", ["удивление", "惊讶", "놀람", "驚き", "Pleasant-Surprise"]),
+        (
+            "neutral",
+            ["Neutral", "neutre", "neutro", "neutrale", "neutralny", "neutraal", "нейтральный", "中性", "중립"],
+        ),
+        ("boredom", ["Langeweile", "ennui", "noia", "aburrimiento", "tédio", "nuda", "verveling", "скука", "지루함"]),
+        ("calm", ["ruhig", "calme", "calma", "tranquilidad", "spokój", "rustig", "спокойствие", "平静", "차분함"]),
+    ],
+)
+def test_labels_in_twelve_languages(name, labels):
+    assert {label: canonical(label) for label in labels} == dict.fromkeys(labels, name)
+
+
+def test_every_emotion_has_a_word_in_every_language():
+    languages = {"en", "de", "fr", "it", "es", "pt", "pl", "nl", "ru", "zh", "ko", "ja"}
+    for name, by_language in aliases().items():
+        assert set(by_language) == languages and all(by_language.values()), name
+
+
+@pytest.mark.parametrize("label", ["annoyed", "genervt", "drop", "yes", "0", "", "grief"])
+def test_other_labels_stay_as_they_are(label):
+    assert canonical(label) == label and not is_known(label)
+
+
 def test_every_spelling_belongs_to_one_name():
-    spellings = Counter(alias for name, aliases in ALIASES.items() for alias in [name, *aliases])
-    assert max(spellings.values()) == 1
-    for name, aliases in ALIASES.items():
-        assert [canonical(spelling) for spelling in [name, *aliases]] == [name] * (1 + len(aliases))
-        assert all(alias == alias.strip().lower() for alias in aliases), "canonical() would never find it"
+    spellings: dict[str, set[str]] = {}
+    for name, by_language in aliases().items():
+        for spelling in [name, *(alias for words in by_language.values() for alias in words)]:
+            assert spelling == spelling.strip().lower(), "canonical() would never find it"
+            for written in (spelling, emotions._plain(spelling)):
+                spellings.setdefault(written, set()).add(name)
+            assert canonical(spelling) == canonical(spelling.upper()) == name
+    assert {spelling: names for spelling, names in spellings.items() if len(names) > 1} == {}
 
 
 def test_merging_renames_once_and_drops():

@@ -5,8 +5,14 @@ import json
 import pytest
 
 from serkit.audit.audit import KINDS, Finding, summary
-from serkit.flags import Flag, read, verdict
+from serkit.flags import Flag, verdict, worst_first
 from serkit.protocols import STANDARD, Protocol, flags
+from serkit.records import Flags, Record
+
+
+class One(Record):
+    flags: Flags
+
 
 OLD = {
     "sentences shared: all": ("sentence", "note"),
@@ -38,7 +44,7 @@ def test_a_text_of_an_older_file_is_rated_by_how_it_begins(text):
 def test_a_record_is_read_as_it_was_written():
     # Its text would be a leak if it were looked at.
     flag = Flag("mine", "note", "no speaker leak: all is well")
-    assert Flag.read(json.loads(json.dumps(flag.to_dict()))) == flag
+    assert One.parse({"flags": [json.loads(json.dumps(flag.to_dict()))]}, "scores.json").flags == [flag]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,8 @@ def test_what_a_protocol_leaks_is_rated_alike_as_record_and_as_text():
 
 def test_flags_of_both_forms_are_sorted_worst_first():
     leak, note = Flag("speaker", "leak", "speaker leak: x"), Flag("sentence", "note", "sentences shared: all")
-    assert read([note.text, {"kind": "k", "severity": "caution", "text": "t"}, leak.to_dict()]) == [
+    found = One.parse({"flags": [note.text, {"kind": "k", "severity": "caution", "text": "t"}, leak.to_dict()]}, "")
+    assert worst_first(found.flags) == [
         leak,
         Flag("k", "caution", "t"),
         note,

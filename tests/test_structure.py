@@ -30,7 +30,7 @@ FLOORS = [
     ["finding"],
     ["audio", "emotions", "windowing"],
     ["registry"],
-    ["locks", "options", "spreadsheet", "terminal"],
+    ["locks", "options", "records", "sheets", "spreadsheet", "terminal"],
     ["documents"],
     ["atomic", "flags", "processes", "progress", "text", "toml", "writing"],
     ["errors"],

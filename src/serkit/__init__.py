@@ -20,11 +20,12 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from serkit import audio, features
-    from serkit.recognition import Prediction, Recognizer, load
+    from serkit.errors import UserError
+    from serkit.recognition import Prediction, Recognizer, Timeline, load, models
 
     __version__: str
 
-__all__ = ["Prediction", "Recognizer", "__version__", "audio", "features", "load"]
+__all__ = ["Prediction", "Recognizer", "Timeline", "UserError", "__version__", "audio", "features", "load", "models"]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,7 +35,9 @@ def __getattr__(name: str) -> Any:
         value: Any = version("serkit")
     elif name in ("audio", "features"):
         value = importlib.import_module(f"serkit.{name}")
-    elif name in ("Prediction", "Recognizer", "load"):
+    elif name == "UserError":
+        value = importlib.import_module("serkit.errors").UserError
+    elif name in ("Prediction", "Recognizer", "Timeline", "load", "models"):
         value = getattr(importlib.import_module("serkit.recognition"), name)
     else:
         raise AttributeError(f"module 'serkit' has no attribute '{name}'")

@@ -21,6 +21,10 @@ DEEPEST = 64
 BITS = 64
 
 
+#: A table of TOML, or an object of JSON, before a schema checks it.
+RawTable = dict[str, Any]
+
+
 class Malformed(UserError):
     """Text that is not JSON, or not TOML."""
 
@@ -44,10 +48,10 @@ def parse_json(content: str | bytes, where: str | Path) -> Any:
         raise UserError(f"{where}: JSON that serkit does not accept ({_in_words(error)})") from None
 
 
-def parse_toml(content: str | bytes, where: str | Path) -> dict[str, Any]:
+def parse_toml(content: str | bytes, where: str | Path) -> RawTable:
     """Read a TOML document. Arguments and errors are those of `parse_json`."""
     try:
-        table: dict[str, Any] = _within_bounds(tomllib.loads(_text(content)))
+        table: RawTable = _within_bounds(tomllib.loads(_text(content)))
         return table
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"{where}: not TOML ({error})") from None
@@ -66,7 +70,7 @@ def read_json_lines(path: Path) -> list[Any]:
     return [parse_json(line, f"{path}, line {number}") for number, line in lines]
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> RawTable:
     """Read a TOML file. Errors are those of `parse_json`."""
     return parse_toml(path.read_bytes(), path)
 
@@ -80,7 +84,7 @@ class _Refused(ValueError):
     """The document has content that is not allowed; the message names it."""
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_doubles(pairs: list[tuple[str, Any]]) -> RawTable:
     table = dict(pairs)
     if len(table) < len(pairs):
         names = [name for name, _ in pairs]

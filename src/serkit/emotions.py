@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
+import functools
+import unicodedata
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from serkit.documents import read_toml
 from serkit.errors import unknown
 from serkit.text import clean
-
-#: serkit's name -> spellings in corpora, tables and folder names.
-ALIASES = {
-    "anger": ["angry", "ang", "wut", "mad"],
-    "boredom": ["bored", "bor", "langeweile"],
-    "calm": ["calmness", "relaxed"],
-    "contempt": ["contemptuous", "contemputeous"],
-    "disgust": ["disgusted", "dis", "ekel"],
-    "excitement": ["excited", "exc"],
-    "fear": ["fearful", "fea", "anxiety", "afraid", "angst"],
-    "frustration": ["frustrated", "fru"],
-    "happiness": ["happy", "hap", "joy", "freude"],
-    "neutral": ["neu", "neutrality"],
-    "sadness": ["sad", "trauer"],
-    "surprise": ["surprised", "sur", "ps", "pleasant surprise", "pleasant_surprise", "pleasant_surprised"],
-}
-_CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in [name, *aliases]}
 
 DROP = "drop"
 
 
-def canonical(label: str) -> str:
-    """Return serkit's name for an emotion label; an unknown label is returned in lower case.
+@functools.cache
+def aliases() -> dict[str, dict[str, list[str]]]:
+    """Return spellings of emotions in corpora, tables and folder names: by serkit's name, then by language."""
+    return read_toml(Path(__file__).with_name("emotions.toml"))
 
-    >>> canonical("Angry"), canonical("ps"), canonical("annoyed")
-    ('anger', 'surprise', 'annoyed')
+
+@functools.cache
+def _names() -> dict[str, str]:
+    """Return serkit's name by spelling, with and without accents."""
+    spellings = {name: name for name in aliases()}
+    spellings |= {alias: name for name, languages in aliases().items() for lst in languages.values() for alias in lst}
+    return {_plain(alias): name for alias, name in spellings.items()} | spellings
+
+
+def _plain(label: str) -> str:
+    """Return a label without accents and with blanks for underscores and hyphens.
+
+    >>> _plain("en_colère")
+    'en colere'
+    """
+    label = label.replace("_", " ").replace("-", " ")
+    if label.isascii():
+        return label
+    letters = unicodedata.normalize("NFKD", label.replace("ł", "l"))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+@functools.lru_cache(4096)
+def canonical(label: str) -> str:
+    """Return serkit's name for an emotion label in one of twelve languages; others are returned in lower case.
+
+    >>> canonical("Angry"), canonical("ps"), canonical("colere"), canonical("annoyed")
+    ('anger', 'surprise', 'anger', 'annoyed')
     """
     label = clean(label).lower()
-    return _CANONICAL.get(label, label)
+    return _names().get(label) or _names().get(_plain(label), label)
+
+
+def is_known(label: str) -> bool:
+    """Return whether a label means one of serkit's emotions."""
+    return canonical(label) in aliases()
 
 
 def merge(label: str, mapping: Mapping[str, str]) -> str | None:

@@ -39,14 +39,12 @@ class Flag:
         return asdict(self)
 
     @classmethod
-    def read(cls, entry: str | Mapping[str, str]) -> Flag:
-        """Return a flag of `scores.json`; older files hold only its text.
+    def read(cls, entry: str) -> Flag:
+        """Return a flag of an older file, which holds only its text.
 
         >>> Flag.read("speaker leak: 1 of 1 folds share speakers")
         Flag(kind='speaker', severity='leak', text='speaker leak: 1 of 1 folds share speakers')
         """
-        if not isinstance(entry, str):
-            return cls(entry["kind"], entry["severity"], entry["text"])  # type: ignore[arg-type]
         kind, leak, _ = entry.partition(" leak: ")
         if leak:
             return cls(kind, "leak", entry)
@@ -73,11 +71,6 @@ _TEXTS: Mapping[str, tuple[str, Severity]] = {
     "stage '.*' learns no": ("target", "caution"),
     "speakers (may|are)|the test part is|pieces and augmented": ("protocol", "caution"),
 }
-
-
-def read(entries: Iterable[str | Mapping[str, str]]) -> list[Flag]:
-    """Return the flags of `scores.json`, worst first."""
-    return worst_first([Flag.read(entry) for entry in entries])
 
 
 def worst_first(flags: Iterable[Flag]) -> list[Flag]:

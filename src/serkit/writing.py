@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 
 def percent(value: float | None, sign: str = "") -> str:
@@ -14,17 +15,25 @@ def percent(value: float | None, sign: str = "") -> str:
     return "" if value is None else f"{100 * value:{sign}.1f}"
 
 
-def with_interval(value: Mapping[str, float], sign: str = "") -> str:
-    """Write a share with its confidence interval, in percent.
+class Estimated(Protocol):
+    """A value with its confidence interval."""
+
+    @property
+    def estimate(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def with_interval(value: Estimated, sign: str = "") -> str:
+    """Write a share with its confidence interval, in percent: `50.0 [42.5, 60.0]`.
 
     Args:
-        value: `estimate`, `low` and `high`.
+        value: the share, 0 to 1.
         sign: `+` writes the sign of positive values too.
-
-    >>> with_interval({"estimate": 0.5, "low": 0.425, "high": 0.6})
-    '50.0 [42.5, 60.0]'
     """
-    return f"{percent(value['estimate'], sign)} [{percent(value['low'], sign)}, {percent(value['high'], sign)}]"
+    return f"{percent(value.estimate, sign)} [{percent(value.low, sign)}, {percent(value.high, sign)}]"
 
 
 def markdown_row(cells: Iterable[str]) -> str:

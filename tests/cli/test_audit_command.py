@@ -80,7 +80,7 @@ def test_lists_of_a_corpus_that_is_not_named(tmp_path):
     result = run("--train", str(tmp_path / "train.jsonl"), "--test", str(tmp_path / "test.jsonl"))
     assert isinstance(result.exception, UserError)
     message = str(result.exception)
-    assert "do not exist: " in message
+    assert "its file does not exist: " in message
     assert message.endswith("; if the rows name recordings of a corpus, add --corpus emodb=FOLDER")
 
 

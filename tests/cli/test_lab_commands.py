@@ -185,6 +185,11 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
         "random",
     ]
     arguments += ["--jobs", "1", "--threads", "1"]
+    assert run([*arguments, "--dry-run"]) == 0
+    found = capsys.readouterr().out
+    assert "L on synthetic under random" in found
+    assert max(map(len, found.splitlines())) <= 80
+    assert not (tmp_path / "out").exists()
     assert run([*arguments, "--rows", "M"]) == 2
     assert "unknown row of t1 'M'. Available: L" in capsys.readouterr().err
     assert run([*arguments, "--rows", "L"]) == 0

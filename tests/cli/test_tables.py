@@ -9,6 +9,6 @@ def test_names_with_brackets_are_kept(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     flags = ["labels 'x' does not know are left out: [/noise] (3)"]
     run = RunFolder.load(write_run(tmp_path / "run", classes=("[/red]", "b"), flags=flags))
-    print_scores({**run.scores, "system": "bundles/[/x]", "recipe": "[/y]"})
+    print_scores(run.scores.model_copy(update={"system": "bundles/[/x]", "recipe": "[/y]"}))
     printed = capsys.readouterr().out
     assert all(text in printed for text in ("bundles/[/x]", "always [/red]", "[/noise] (3)", "found: [/y]"))

@@ -17,6 +17,57 @@ def test_class_is_the_first_folder_at_any_depth(tree):
     assert all(utterance.speaker is None for utterance in utterances)
 
 
+def test_folders_of_parts_are_no_classes(tree, caplog):
+    root = tree("train/angry/1.wav", "train/sad/a/2.wav", "Dev/angry/3.wav", "test/angry/4.wav", "test/sad/5.wav")
+    with caplog.at_level("INFO", "serkit.corpora"):
+        corpus = load("folder", root)
+    assert [(u.id, u.targets["emotion"], u.attributes["part"]) for u in corpus.utterances] == [
+        ("folder/Dev/angry/3", "anger", "validation"),
+        ("folder/test/angry/4", "anger", "test"),
+        ("folder/test/sad/5", "sadness", "test"),
+        ("folder/train/angry/1", "anger", "train"),
+        ("folder/train/sad/a/2", "sadness", "train"),
+    ]
+    assert caplog.messages == [
+        f"{root.name}: 'Dev', 'test', 'train' are parts, not classes; --protocol given tests on them",
+        f"{root.name}: labels mapped: 'angry' to anger; 'sad' to sadness",
+    ]
+
+
+def test_parts_may_be_inside_the_classes(tree):
+    corpus = folder.read(tree("angry/train/1.wav", "angry/test/2.wav", "sad/train/3.wav", "sad/4.wav"))
+    assert {u.id: (u.targets["emotion"], u.attributes.get("part")) for u in corpus.utterances} == {
+        "folder/angry/train/1": ("anger", "train"),
+        "folder/angry/test/2": ("anger", "test"),
+        "folder/sad/train/3": ("sadness", "train"),
+        "folder/sad/4": ("sadness", None),
+    }
+
+
+def test_a_recording_of_a_part_without_a_class_is_skipped(tree):
+    corpus = folder.read(tree("train/angry/1.wav", "test/angry/2.wav", "test/3.wav"))
+    assert len(corpus) == 2
+    assert corpus.skipped == {"test/3.wav": "is directly in the folder, so its class is unknown"}
+
+
+def test_parts_next_to_classes_are_refused(tree):
+    with pytest.raises(
+        UserError, match=r"'test' are parts of a split, but 'angry', 'sad' next to them look like classes;"
+    ):
+        folder.read(tree("angry/1.wav", "sad/2.wav", "test/3.wav"))
+
+
+def test_parts_without_classes_are_refused(tree):
+    with pytest.raises(UserError, match="test, train are parts of a split, but have no folder per class in them"):
+        folder.read(tree("train/1.wav", "test/2.wav"))
+
+
+def test_labels_that_are_no_emotions_are_listed(tree):
+    assert folder.read(tree("angry/1.wav", "Actor_01/2.wav", "Actor_01/3.wav")).cautions == (
+        "1 label not known as emotions and kept as they are: 'Actor_01' (2)",
+    )
+
+
 def test_recordings_beside_the_classes_are_skipped(tree):
     corpus = folder.read(tree("angry/x.wav", "angry/x.flac", "y.wav"))
     assert len(corpus) == 1

@@ -27,7 +27,7 @@ def test_what_is_all_right_does_not_become_certain(make):
 
 
 def test_each_fold_is_judged_with_its_own_temperature(predictions):
-    found = calibration(predictions, {(0, 1): 2.0, (0, 2): 1.0})
+    found = calibration(predictions, {(0, 1): 2.0, (0, 2): 1.0}).to_dict()
     assert found["fitted_on"] == "validation part of each fold"
     first, second = found["folds"]["seed-0-fold-1"], found["folds"]["seed-0-fold-2"]
     assert first["temperature"] == 2 and second["temperature"] == 1

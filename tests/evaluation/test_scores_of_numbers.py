@@ -7,7 +7,7 @@ from serkit.errors import UserError
 from serkit.evaluation.intervals import interval
 from serkit.evaluation.metrics import ccc
 from serkit.evaluation.predictions import NumberPredictions
-from serkit.evaluation.scores import rows, scores, upgraded
+from serkit.evaluation.scores import Scores, rows, scores
 from serkit.flags import Flag
 
 FLAG = Flag("protocol", "caution", "speakers may be in both parts")
@@ -34,7 +34,7 @@ def made(speakers=6, each=8, seeds=(0,), corpora=("one",), seed=0):
 
 def test_scores_are_those_of_the_predictions():
     predictions = made()
-    found = scores(predictions, [FLAG])
+    found = scores(predictions, [FLAG]).to_dict()
     assert json.loads(json.dumps(found)) == found
     assert (found["n"], found["utterances"], found["flags"]) == (48, 48, [FLAG.to_dict()])
     for column, name in enumerate(predictions.targets):
@@ -58,13 +58,13 @@ def test_scores_are_those_of_the_predictions():
 def test_the_mean_of_the_training_part_is_what_has_learned_nothing():
     predictions = made()
     constants = np.broadcast_to([1.0, -1.0], predictions.truth.shape)
-    table = scores(predictions, learned=constants)["targets"]["valence"]["constant"]
+    table = scores(predictions, learned=constants).to_dict()["targets"]["valence"]["constant"]
     assert table["mae"] == pytest.approx(np.abs(predictions.truth[:, 0] - 1).mean())
 
 
 def test_speakers_corpora_and_seeds_are_scored_apart():
     predictions = made(seeds=(0, 1), corpora=("one", "two"))
-    found = scores(predictions)
+    found = scores(predictions).to_dict()
     assert (found["n"], found["utterances"]) == (96, 48)
     of_speaker = predictions.select(np.array(predictions.speakers) == "two/s1")
     assert found["speakers"]["two/s1"] == {"n": 16, "ccc": pytest.approx(of_speaker.value())}
@@ -80,7 +80,7 @@ def test_speakers_corpora_and_seeds_are_scored_apart():
 def test_labels_that_are_missing_do_not_count():
     predictions = made()
     predictions.truth[:20, 1] = np.nan
-    table = scores(predictions)["targets"]["arousal"]
+    table = scores(predictions).to_dict()["targets"]["arousal"]
     assert table["n"] == 28
     assert table["ccc"]["estimate"] == pytest.approx(ccc(predictions.truth[20:, 1], predictions.values[20:, 1]))
 
@@ -89,8 +89,8 @@ def test_speakers_without_a_label_count_for_nothing():
     """A target that four of ten speakers were rated for has the interval of those four alone."""
     predictions = made(speakers=10)
     predictions.truth[32:, 1] = np.nan
-    found = scores(predictions)
-    assert found["targets"]["arousal"] == scores(predictions.select(np.arange(32)))["targets"]["arousal"]
+    found = scores(predictions).to_dict()
+    assert found["targets"]["arousal"] == scores(predictions.select(np.arange(32))).to_dict()["targets"]["arousal"]
     assert found["targets"]["arousal"]["ccc"]["clusters"] == 4 and found["targets"]["valence"]["ccc"]["clusters"] == 10
     rated, unrated = (predictions.select(np.array(predictions.speakers) == name) for name in ("one/s3", "one/s4"))
     assert found["speakers"]["one/s3"]["ccc"] == pytest.approx(rated.value())
@@ -105,7 +105,7 @@ def test_a_corpus_is_scored_by_what_it_has_labels_of():
     corpora = np.array(predictions.corpora)
     predictions.truth[corpora == "two", 1] = np.nan
     predictions.truth[np.flatnonzero(corpora == "three")[1:]] = np.nan
-    found = scores(predictions)
+    found = scores(predictions).to_dict()
     assert {name: list(part["targets"]) for name, part in found["corpora"].items()} == {
         "one": ["valence", "arousal"],
         "two": ["valence"],
@@ -117,16 +117,16 @@ def test_a_corpus_is_scored_by_what_it_has_labels_of():
 def test_nothing_to_agree_with_is_refused():
     predictions = made()
     with pytest.raises(UserError, match="one utterance"):
-        scores(predictions.select(np.array([0])))
+        scores(predictions.select(np.array([0]))).to_dict()
     predictions.truth[:, 1] = np.nan
     with pytest.raises(UserError, match="fewer than two utterances have a label of 'arousal'"):
-        scores(predictions)
+        scores(predictions).to_dict()
 
 
 def test_perfect_numbers_have_an_interval_too():
     predictions = made()
     predictions.values[:] = predictions.truth
-    found = scores(predictions)
+    found = scores(predictions).to_dict()
     assert found["ccc"]["estimate"] == pytest.approx(1) and 0.999 < found["ccc"]["low"] <= found["ccc"]["high"] <= 1
 
 
@@ -162,13 +162,14 @@ def test_intervals_cover_the_truth(speakers):
 
 def test_scores_of_an_older_file_are_read_as_those_of_today():
     predictions = made(corpora=("one", "two"))
-    today = scores(predictions, [FLAG], predictions.truth - 1)
+    today = scores(predictions, [FLAG], predictions.truth - 1).to_dict()
     old = {key: value for key, value in today.items() if key != "task"} | {"flags": [FLAG.text], "targets": {}}
     for name, table in today["targets"].items():
         constant = {key: value for key, value in table["constant"].items() if key not in ("answer", "of")}
         rest = {key: value for key, value in table.items() if key != "constant"}
         old["targets"][name] = {**rest, "mean_predictor": constant}
-    assert upgraded(old) == today == upgraded(today)
+    read = Scores.parse(old, "scores.json")
+    assert read.to_dict() == today == Scores.parse(today, "scores.json").to_dict()
 
 
 def test_every_target_has_a_row_for_each_corpus_with_labels_and_the_constant():

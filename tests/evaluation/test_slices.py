@@ -34,7 +34,7 @@ def run(count=80, seeds=1):
 
 
 def by_value(rows):
-    return {row["value"]: row for row in rows}
+    return {row.value: row.to_dict() for row in rows}
 
 
 def test_slices_are_scored_by_themselves():
@@ -50,33 +50,33 @@ def test_slices_are_scored_by_themselves():
 
 def test_a_slice_for_each_speaker_and_language():
     found = slices(*run())
-    assert [row["n"] for row in found["speaker"]] == [10] * 8
-    assert [row["value"] for row in found["language"]] == ["de"]
-    assert found["speaker"][0]["warnings"] == ["only 10 utterances"]
+    assert [row.n for row in found["speaker"]] == [10] * 8
+    assert [row.value for row in found["language"]] == ["de"]
+    assert found["speaker"][0].warnings == ["only 10 utterances"]
 
 
 def test_numbers_are_cut_at_rounded_quartiles():
     predictions, utterances, measured = run()
     # 1.0 to 2.975 s: quartiles 1.49375, 1.9875, 2.48125.
     rows = slices(predictions, utterances, measured)["duration"]
-    assert [row["value"] for row in rows] == ["below 1.5", "1.5 to 2", "2 to 2.5", "2.5 and more"]
-    assert [row["n"] for row in rows] == [20, 20, 20, 20]
+    assert [row.value for row in rows] == ["below 1.5", "1.5 to 2", "2 to 2.5", "2.5 and more"]
+    assert [row.n for row in rows] == [20, 20, 20, 20]
 
 
 def test_what_is_the_same_everywhere_or_unknown_is_one_slice():
     predictions, utterances, measured = run()
     found = slices(predictions, utterances, measured)
-    assert [row["value"] for row in found["loudness"]] == ["all"]
-    assert [row["value"] for row in found["snr"]] == ["unknown"]
+    assert [row.value for row in found["loudness"]] == ["all"]
+    assert [row.value for row in found["snr"]] == ["unknown"]
     del measured["x/0"], utterances["x/1"]
     found = slices(predictions, utterances, measured)
-    assert found["duration"][-1]["value"] == "unknown" and found["duration"][-1]["n"] == 1
-    assert found["sex"][-1]["value"] == "unknown" and found["sex"][-1]["n"] == 1
+    assert found["duration"][-1].value == "unknown" and found["duration"][-1].n == 1
+    assert found["sex"][-1].value == "unknown" and found["sex"][-1].n == 1
 
 
 def test_seeds_are_predictions_but_no_further_utterances():
     [row] = slices(*run(seeds=3))["language"]
-    assert row["n"] == 240 and row["utterances"] == 80
+    assert row.n == 240 and row.utterances == 80
 
 
 def test_small_slices_carry_warnings():
@@ -84,7 +84,7 @@ def test_small_slices_carry_warnings():
     # Speakers 0 and 1, all calm but for two.
     few = predictions.select(np.array([id for id in range(80) if id % 8 < 2 and (id // 8 % 2 == 0 or id in (8, 9))]))
     [row] = slices(few, utterances, measured)["language"]
-    assert row["warnings"] == ["only 12 utterances", "only 2 speakers", "fewer than 5 of loud"]
+    assert row.warnings == ["only 12 utterances", "only 2 speakers", "fewer than 5 of loud"]
     calm = predictions.select(predictions.truth == 0)
     [row] = slices(calm, utterances, measured)["language"]
-    assert row["warnings"] == ["none of loud: UAR covers the other classes"]
+    assert row.warnings == ["none of loud: UAR covers the other classes"]

@@ -41,8 +41,8 @@ def test_a_metric_is_added_in_one_place(lowest, tmp_path, capsys):
     assert scores["lowest"]["low"] <= value <= scores["lowest"]["high"]
     parts = [scores["corpora"]["savee"], scores["constant"], scores["seeds"]["sd"], scores["speakers"]["emodb/s0"]]
     assert all("lowest" in part for part in parts)
-    assert Card.load(runs[0] / "card.json").scores["lowest"] == scores["lowest"]
-    print_scores(scores)
+    assert Card.load(runs[0] / "card.json").to_dict()["scores"]["lowest"] == scores["lowest"]
+    print_scores(RunFolder.load(runs[0]).scores)
     out = capsys.readouterr().out
     assert "lowest recall %" in out and f"{100 * value:.1f} [" in out
     page = write(runs[0]).read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def test_each_task_puts_answers_and_labels_together():
     numbers = Numbers(["valence"])
     found = numbers.predictions(said, np.array([[0.5], [0.0]]))
     assert found.truth[0, 0] == 1 and np.isnan(found.truth[1, 0]) and found.targets == ("valence",)
-    assert numbers.final(found, said) == {"ranges": {"valence": [1.0, 1.0]}}
+    assert numbers.final(found, said).to_dict() == {"ranges": {"valence": [1.0, 1.0]}}
     assert [list(task.targets) for task in (classes, numbers)] == [["emotion"], ["valence"]]
 
 

@@ -48,7 +48,7 @@ def drawn(n=4000, scale=3.0):
 
 def test_what_is_fitted_on_other_folds_mends_the_error():
     probabilities, truth, folds = drawn()
-    found = unsure.held_out(probabilities, truth, folds, np.full(len(truth), "one"))
+    found = unsure.held_out(probabilities, truth, folds, np.full(len(truth), "one")).to_dict()
     assert found["ece_before"] == pytest.approx(ece(probabilities, truth))
     assert found["ece_before"] > 0.15
     assert found["ece_after"] < 0.04
@@ -66,7 +66,8 @@ def test_a_fold_is_not_measured_with_what_was_fitted_on_it():
     # Fold 0 is all wrong and learns from fold 1 that every answer is sure; fold 1 learns that none is.
     probabilities = np.tile([0.9, 0.1], (6, 1))
     folds = np.array([0, 0, 1, 1, 1, 1])
-    found = unsure.held_out(probabilities, np.array([1, 1, 0, 0, 0, 0]), folds, np.array(["a", "b"])[folds])
+    truth = np.array([1, 1, 0, 0, 0, 0])
+    found = unsure.held_out(probabilities, truth, folds, np.array(["a", "b"])[folds]).to_dict()
     assert found["coverage"] == pytest.approx(1 / 3)
     assert found["accuracy"] == {"all": pytest.approx(2 / 3), "sure": 0.0, "unsure": 1.0}
     left, right = found["corpora"]["a"], found["corpora"]["b"]
@@ -78,7 +79,7 @@ def test_a_fold_is_not_measured_with_what_was_fitted_on_it():
 
 def test_one_corpus_is_not_measured_twice():
     probabilities, truth, folds = drawn(200)
-    assert "corpora" not in unsure.held_out(probabilities, truth, folds, np.full(200, "one"))
+    assert "corpora" not in unsure.held_out(probabilities, truth, folds, np.full(200, "one")).to_dict()
 
 
 def test_a_single_fold_has_no_others():

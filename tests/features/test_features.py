@@ -74,9 +74,9 @@ def test_a_value_that_a_feature_refuses_is_one_line(monkeypatch):
 
         def __post_init__(self):
             if self.hop < 1:
-                raise ValueError(f"hop must be 1 or more, not {self.hop}")
+                raise ValueError(f"hop must be 1 or more, got {self.hop}")
 
     monkeypatch.setitem(FEATURES, "picky", f"{__name__}:Picky")
     monkeypatch.setitem(globals(), "Picky", Picky)
-    with pytest.raises(UserError, match="feature 'picky': hop must be 1 or more, not 0"):
+    with pytest.raises(UserError, match="feature 'picky': hop must be 1 or more, got 0"):
         build("picky", hop=0)

@@ -12,7 +12,15 @@ from serkit import methods
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item
 from serkit.errors import UserError
-from serkit.methods.hard_examples import BINS, class_shares, hard_index, he_loss, threshold
+from serkit.methods.hard_examples import (
+    BINS,
+    ERRORS,
+    class_shares,
+    error_counts,
+    hard_index,
+    he_loss,
+    threshold,
+)
 from serkit.networks.network import Batch, Output
 
 # --- the index
@@ -162,6 +170,26 @@ def test_what_is_reported():
     counts = dict(zip(itertools.pairwise(BINS), report["histogram"]["counts"], strict=True))
     assert counts[0.0, 0.001] == 2 and counts[0.2, 0.5] == 2 and counts[0.5, 1.0] == 4
     assert sum(counts.values()) == 8 and report["histogram"]["edges"] == list(BINS)
+
+
+def test_errors_are_counted_by_item_and_by_time():
+    passes = [np.ones(20, dtype=bool) for _ in range(4)]
+    passes[1][0] = False  # in the first tenth: epochs 0 and 1
+    passes[2][[1, 2]] = False
+    passes[3][:12] = False
+    found = error_counts(passes)
+    counts = dict(zip(found["errors"]["edges"], found["errors"]["counts"], strict=True))
+    assert {edge: count for edge, count in counts.items() if count} == {0: 1, 1: 1, 2: 1, 10: 1}
+    assert found["median_errors"] == 1.5
+    assert found["early_errors"] == (0 + 1 + 1 + 2) / 15
+    # Nothing was ever wrong; more errors than the last edge; a single epoch.
+    assert error_counts(passes[:1]) == {
+        "errors": {"edges": list(ERRORS), "counts": [1] + [0] * 11},
+        "median_errors": 0.0,
+        "early_errors": 0.0,
+    }
+    assert error_counts([np.zeros(900, dtype=bool)])["errors"]["counts"][-1] == 1
+    assert error_counts([np.zeros(1, dtype=bool)])["early_errors"] == 1.0
 
 
 def test_the_loss_of_a_batch_is_a_plain_mean():

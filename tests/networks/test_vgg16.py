@@ -117,13 +117,27 @@ def test_one_channel_is_the_real_part():
 
 
 def test_init_decides_how_maps_shrink():
-    """Weights of glorot's scheme are those of "he" over sqrt(2) where channels do not change: 12 layers, 64 times."""
+    """Glorot's quaternions are He's over sqrt(2) where channels do not change: 12 layers, 64 times."""
     x, sizes = batch(2, 4, 64, 64), {}
-    for init in ("glorot", "he"):
+    for init in ("public", "he"):
         network = make((4, 64, 64), quaternion=True, channels=[16] * 5, hidden=8, init=init)
         maps = network.maps(x, ["conv1", "conv13"])
         sizes[init] = (maps["conv13"].norm() / maps["conv1"].norm()).item()
-    assert sizes["he"] / sizes["glorot"] == pytest.approx(64, rel=1e-3)
+    assert sizes["he"] / sizes["public"] == pytest.approx(64, rel=1e-3)
+
+
+def test_real_weights_are_those_of_the_library():
+    """The authors draw none themselves: all weights and biases are uniform within 1 / sqrt(inputs)."""
+    network = make((1, 64, 64), **TINY)
+    layers = [*(layer for block in network.blocks for layer in block), *network.hidden, network.head["emotion"]]
+    for layer in layers:
+        bound = layer.weight[0].numel() ** -0.5
+        assert 0.7 * bound < layer.weight.abs().max() <= bound
+        assert 0 < layer.bias.abs().max() <= bound
+    he = make((1, 64, 64), **TINY, init="he")
+    for layer in (layer for block in he.blocks for layer in block):
+        assert not layer.bias.any()
+        assert layer.weight.std().item() == pytest.approx((2 / (layer.out_channels * 9)) ** 0.5, rel=0.25)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +147,8 @@ def test_init_decides_how_maps_shrink():
         ((3, 64, 64), {"quaternion": True}, r"must have a fixed shape \(1 or 4, height, width\), got \(3, 64, 64\)"),
         ((1, 31, 64), {}, "must be at least 32 x 32 for five pools, got 31 x 64"),
         ((1, 64, 64), {"channels": [64]}, r"channels must have one number for each of 5 blocks, got \[64\]"),
-        ((1, 64, 64), {"quaternion": True, "init": "h"}, "unknown quaternion init 'h'"),
+        ((1, 64, 64), {"quaternion": True, "init": "h"}, "unknown init 'h'. Did you mean 'he'"),
+        ((1, 64, 64), {"init": "glorot"}, "unknown init 'glorot'"),
     ],
 )
 def test_what_cannot_be(shape, options, message):

@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, silhouette_
 
 from serkit import networks, papers
 from serkit.errors import UserError
+from serkit.evaluation.scores import Scores
 from serkit.features.log_mel_functionals import LogMelFunctionals
 from serkit.networks.network import Network, Output
 from serkit.papers.figures import FIGURES, Ran, drawing
@@ -72,7 +73,7 @@ def made(paper, synthetic, tmp_path_factory):
 def ran(made):
     def one(label, at):
         folder = made[0] / "runs" / f"errors-{label}-synthetic-held"
-        return Ran(label, "synthetic", folder, json.loads((folder / "scores.json").read_text()), at)
+        return Ran(label, "synthetic", folder, Scores.load(folder / "scores.json"), at)
 
     return [one("short", 2.0), one("long", 5.0)]
 
@@ -191,7 +192,7 @@ def test_a_sweep_of_test_scores_has_their_intervals(ran, tmp_path):
     numbers = drawing("sweep", {"setting": "epochs", "logarithmic": True})(ran, tmp_path / "x.png")
     assert is_picture(tmp_path / "x.png") and numbers["part"] == "test"
     for one in ran:
-        uar = one.scores["uar"]
+        uar = one.scores.to_dict()["uar"]
         assert numbers["points"][one.label] == {"at": one.at, **{key: uar[key] for key in ("estimate", "low", "high")}}
     with pytest.raises(UserError, match="row 'lost' has no place on the axis; give it `at"):
         drawing("sweep", {})([Ran("lost", "synthetic", ran[0].folder, ran[0].scores)], tmp_path / "x.png")
@@ -246,7 +247,7 @@ def test_an_embedding_shows_the_test_items_of_the_first_fold(ran, tmp_path):
         assert found["silhouette"] == pytest.approx(silhouette_score(_normalised(one, tested), labels), abs=1e-4)
     assert draw(ran, tmp_path / "y.png") == numbers
     assert (tmp_path / "y.png").read_bytes() == (tmp_path / "x.png").read_bytes()
-    recalls = ran[0].scores["recalls"]
+    recalls = ran[0].scores.recalls
     least = sorted(sorted(recalls, key=recalls.get)[:2])
     assert recalls[least[0]] < max(recalls.values())
     hardest = drawing("embedding", {"hardest": 2, "seed": 3})(ran, tmp_path / "z.png")
@@ -264,9 +265,9 @@ def _normalised(one, ids):
     from serkit import audio
 
     run = RunFolder.load(one.folder)
-    weights = load_file(run.stages / run.notes[run.splits[0].name]["stage"] / "weights.safetensors")
+    weights = load_file(run.stages / run.notes[run.splits[0].name].stage / "weights.safetensors")
     mean, deviation = (weights[f"normalisations.functionals.{part}"].ravel() for part in ("mean", "deviation"))
-    folder = run.description["folders"]["synthetic"]
+    folder = run.description.folders["synthetic"]
     feature = LogMelFunctionals()
     rows = [feature(audio.read(f"{folder}/{name.partition('/')[2]}.wav", feature.rate, 0)[0]) for name in ids]
     return (np.array(rows) - mean) / deviation

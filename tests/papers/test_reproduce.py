@@ -65,7 +65,7 @@ def test_a_table_is_run_beside_what_was_published(paper, synthetic, tmp_path, mo
     scores = json.loads((tmp_path / "out/runs/table1-linear-long-synthetic-clean/scores.json").read_text())
     assert own["measured"]["clean"]["values"]["uar"] == scores["uar"]
     text = (tmp_path / "out/table1.md").read_text(encoding="utf-8")
-    assert text == page(paper, ReproducedTable.read(json.loads((tmp_path / "out/table1.json").read_text())))
+    assert text == page(paper, ReproducedTable.load(tmp_path / "out/table1.json"))
     low, high = 100 * scores["accuracy"]["low"], 100 * scores["accuracy"]["high"]
     value = f"{100 * scores['accuracy']['estimate']:.1f} [{low:.1f}, {high:.1f}]"
     assert f"| Linear, long | synthetic | accuracy | 91.25 | {value} |" in text
@@ -122,7 +122,7 @@ def test_an_override_holds_for_the_rows_that_have_its_stage(synthetic, tmp_path)
         (('label = "Pretrained"', 'label = "LINEAR long"'), "'Linear, long' and 'LINEAR long'"),
         (
             ("[[tables.rows]]", '[[figures]]\nname = "table1"\ntitle = ""\nkind = "sweep"\nrows = []\n[[tables.rows]]'),
-            "names of artifacts must be unique; 'table1' occurs twice",
+            r"bad\.toml: names of artifacts must be unique; 'table1' occurs twice",
         ),
         (("uar =", "f1 ="), "unknown metric 'f1'"),
     ],

@@ -58,6 +58,8 @@ def test_mining_is_drawn(paper, synthetic, tmp_path):
     said, found = described["method"], numbers["acln-hard"]
     assert (found["items"], found["hard"], found["folds"]) == (said["items"], said["hard"], 1)
     assert found["hard_fraction"] == said["hard"] / said["items"] and sum(found["histogram"]["counts"]) == said["items"]
+    assert found["errors"] == said["errors"] and sum(said["errors"]["counts"]) == said["items"]
+    assert (found["median_errors"], found["early_errors"]) == (said["median_errors"], said["early_errors"])
     classes = found["classes"].values()
     assert sum(entry["hard"] for entry in classes) == pytest.approx(said["hard"])
     assert sum(entry["easy"] + entry["hard"] for entry in classes) == pytest.approx(said["items"])

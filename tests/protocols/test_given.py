@@ -138,7 +138,7 @@ def test_a_row_may_be_repeated(files):
         ),
         (["path,part", "a.wav,train"], "has no test part"),
         (["path,fold", "a.wav,1"], "fold '1' has no train part"),
-        (["path,part", "a.wav,train", "z.wav,test"], "1 of its files do not exist"),
+        (["path,part", "a.wav,train", "z.wav,test"], "row 3: its file does not exist: "),
         (["path,part"], "contains no row"),
         (["speaker,part", "1,train"], "no column 'path'"),
     ],

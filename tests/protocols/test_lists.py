@@ -95,13 +95,13 @@ def test_one_file_with_several_utterances_goes_as_a_whole(tmp_path):
         ),
         (
             parts_csv(["train"] * 7 + ["tset"]),
-            "line 9: part must be one of train, validation, test, unused, got 'tset'",
+            "row 9: part must be one of train, validation, test, unused, got 'tset'",
         ),
         (parts_csv(["train"] * 8), "none of the utterances is in the test part"),
         (parts_csv(["test"] * 8), "none of the utterances is in the train part"),
-        (parts_csv(["train"] * 8) + "table/0,test\n", "line 10: 'table/0' is listed twice in one fold"),
-        (parts_csv(["train"] * 8, "id,split\n"), "line 2: has no column 'part'. Columns: id, split"),
-        (parts_csv(["train"] * 8, "name,part\n"), "line 2: has neither 'id' nor 'path'"),
+        (parts_csv(["train"] * 8) + "table/0,test\n", "row 10: 'table/0' is listed twice in one fold"),
+        (parts_csv(["train"] * 8, "id,where\n"), "row 2: has no column 'part'. Columns: id, where"),
+        (parts_csv(["train"] * 8, "name,part\n"), "row 2: has neither 'id' nor 'path'"),
         ("id,part\n", "is empty; the columns id (or path) and part are required"),
         ("", "is empty; the columns"),
     ],
@@ -118,13 +118,13 @@ def test_unreadable_lists_are_refused(tmp_path, utterances):
         cut(tmp_path / "none.csv", utterances)
     with pytest.raises(UserError, match="is not in JSON lines format"):
         cut(listed(tmp_path, '{"id": "table/0"', "parts.json"), utterances)
-    with pytest.raises(UserError, match="line 1: is not a JSON object"):
+    with pytest.raises(UserError, match="entry 1: is not a JSON object"):
         cut(listed(tmp_path, '["table/0"]', "parts.json"), utterances)
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="is not in CSV format"):
+    with pytest.raises(UserError, match="is not text"):
         cut(binary, utterances)
-    with pytest.raises(UserError, match="is not in CSV format"):
+    with pytest.raises(UserError, match="is not a table"):
         cut(Path(tmp_path), utterances)
 
 

@@ -361,3 +361,54 @@ def test_a_random_draw_of_24_actors():
         assert [len(part) for part in parts] == [17, 5, 2]
     assert len({split.test for split in found}) == 3
     assert [split.name for split in found] == ["seed-0-fold-1", "seed-1-fold-1", "seed-2-fold-1"]
+
+
+def with_parts(*parts):
+    named = [{} if part is None else {"part": part} for part in parts]
+    return [utterance(n, emotion=EMOTIONS[n % 3], attributes=one) for n, one in enumerate(named)]
+
+
+def test_given_parts_are_taken_as_they_are():
+    parts = ("train", "train", "test", "validation", "unused", "train")
+    (split,) = splits(STANDARD["given"], with_parts(*parts), "emotion")
+    assert (split.train, split.validation, split.test) == (
+        ("table/000", "table/001", "table/005"),
+        ("table/003",),
+        ("table/002",),
+    )
+
+
+def test_a_validation_part_may_be_taken_from_the_given_training_part():
+    protocol = STANDARD["given"].model_copy(update={"validation": 0.5})
+    (split,) = splits(protocol, with_parts(*["train"] * 12, "test", "test"), "emotion")
+    assert len(split.train) == len(split.validation) == 6 and len(split.test) == 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            ("train", None, "test"),
+            "names none for 1 of 3 utterances (first: 'table/001'); add a column 'part' or folders",
+        ),
+        (("train", "train", "validation"), "table has no test part, only train, validation; choose another protocol"),
+        (("test", "test", "validation"), "table has no train part, only test, validation"),
+    ],
+)
+def test_given_parts_that_do_not_serve_are_refused(parts, message):
+    text = refusal(STANDARD["given"], with_parts(*parts), "given")
+    assert text.startswith("protocol 'given' takes the parts that the data name, but ") and message in text
+
+
+def test_a_second_validation_part_is_refused():
+    protocol = STANDARD["given"].model_copy(update={"validation": 0.5})
+    assert "have a validation part already; set validation = 0" in refusal(
+        protocol, with_parts("train", "test", "validation")
+    )
+
+
+def test_given_parts_are_suggested_where_speakers_are_missing():
+    utterances = [utterance(n, None, EMOTIONS[n % 3], attributes={"part": "train"}) for n in range(6)]
+    assert "choose --protocol given (the parts that the data name) or random (flagged)" in refusal(
+        STANDARD["clean"], utterances
+    )

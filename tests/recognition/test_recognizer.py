@@ -236,7 +236,7 @@ def test_whole_numbers_of_numpy_are_channels_and_rates(recognizer, tmp_path, noi
     ],
 )
 def test_what_is_no_recording(recognizer, recording, advice):
-    for recognize in (recognizer, recognizer.predict_file, recognizer.timeline):
+    for recognize in (recognizer.predict_file, recognizer.timeline):
         with pytest.raises(UserError, match=re.escape(f"a recording must be a path, {advice}")):
             recognize(recording)
     for recognize in (recognizer.predict_files, recognizer.timelines):

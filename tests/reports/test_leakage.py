@@ -176,7 +176,7 @@ def test_what_a_stage_was_normalised_by_is_read_from_the_run(tmp_path, store):
     table = write_table(tmp_path / "all.csv", [("a.wav", "1", "x"), ("b.wav", "2", "y")])
     run = write_run(tmp_path / "run", table, [{"train": ["a"], "validation": [], "test": ["b"]}])
     (run / "folds").mkdir()
-    (run / "folds" / "fold-1.json").write_text(json.dumps({"stages": {"main": "main-0"}}))
+    (run / "folds" / "fold-1.json").write_text(json.dumps({"stage": "main-0", "stages": {"main": "main-0"}}))
     (run / "stages" / "main-0").mkdir(parents=True)
 
     def leaks(normalised_on):

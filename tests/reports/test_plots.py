@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from serkit.evaluation.calibration import ece
+from serkit.evaluation.intervals import Ends
 from serkit.evaluation.metrics import CLASSES
 from serkit.reports import plots
 
@@ -15,11 +16,11 @@ HISTORIES = [
     [{"training_loss": 1.0 / (epoch + 1), "training_accuracy": 0.5, "validation_uar": 0.4} for epoch in range(length)]
     for length in (3, 5)
 ]
-POOLED = {"estimate": 0.5, "low": 0.4, "high": 0.6}
+POOLED = Ends(0.5, 0.4, 0.6)
 CHARTS = {
     "confusion": lambda: plots.confusion(COUNTS, ["anger", "joy"]),
     "recalls": lambda: plots.recalls({"anger": 0.75, "joy": None}, 0.75),
-    "speakers": lambda: plots.speakers({"a/1": {"uar": 0.4}, "a/2": {"uar": 0.6}}, POOLED, CLASSES["uar"]),
+    "speakers": lambda: plots.speakers({"a/1": 0.4, "a/2": 0.6}, POOLED, CLASSES["uar"]),
     "reliability": lambda: plots.reliability(PROBABILITIES, GENERATOR.integers(3, size=60)),
     "curves": lambda: plots.learning_curves("main", HISTORIES),
     "sweep": lambda: plots.sweep(["a=1", "a=2"], np.array([[0.4, 0.5], [0.6, 0.5]]), [1, 0], CLASSES["uar"]),
@@ -83,7 +84,7 @@ def test_recalls_show_a_class_without_utterances():
 
 def test_speakers_are_named_up_to_forty():
     few, many = (
-        texts(plots.speakers({f"a/{number}": {"uar": 0.5} for number in range(count)}, POOLED, CLASSES["uar"]))
+        texts(plots.speakers({f"a/{number}": 0.5 for number in range(count)}, POOLED, CLASSES["uar"]))
         for count in (40, 41)
     )
     assert "a/39" in few
@@ -157,5 +158,5 @@ def test_long_names_push_nothing_into_bars_or_out_of_the_picture():
     share = [place(plots.recalls({name: 0.4}, 0.75), "40%") for name in ("joy", long)]
     assert share[0] == pytest.approx(share[1], abs=1)
     label = "UAR of the speaker; line and band: all, with the 95% interval"
-    middle = [place(plots.speakers({name: {"uar": 0.4}}, POOLED, CLASSES["uar"]), label) for name in ("joy", long)]
+    middle = [place(plots.speakers({name: 0.4}, POOLED, CLASSES["uar"]), label) for name in ("joy", long)]
     assert middle[0] == pytest.approx(middle[1], abs=1)

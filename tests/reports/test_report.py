@@ -9,6 +9,7 @@ import pytest
 from fabricated_run import EPOCHS, write_run
 from serkit.errors import UserError
 from serkit.evaluation import Predictions
+from serkit.protocols import Protocol
 from serkit.reports.report import describe, write
 from serkit.runs.card import Card
 from serkit.runs.folder import RunFolder
@@ -288,19 +289,9 @@ def test_broken_files_are_named(tmp_path):
 
 
 def test_protocols_are_put_into_words():
-    protocol = {
-        "kind": "random",
-        "group": "speaker",
-        "test": 0.2,
-        "folds": 5,
-        "validation": 0,
-        "repeats": 3,
-        "unit": "item",
-    }
+    protocol = Protocol(kind="random", validation=0, repeats=3, unit="item")
     assert describe(protocol) == (
         "20% of the utterances tested, drawn at random; pieces and augmented copies are cut, not utterances; "
         "3 times, each with another seed"
     )
-    assert describe({**protocol, "kind": "group_kfold", "group": "corpus", "unit": "utterance", "repeats": 1}) == (
-        "5 folds of whole corpora"
-    )
+    assert describe(Protocol(kind="group_kfold", folds=5, group="corpus", validation=0)) == ("5 folds of whole corpora")

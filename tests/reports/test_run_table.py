@@ -7,7 +7,7 @@ from fabricated_run import write_run
 from serkit.errors import UserError
 from serkit.evaluation import Predictions
 from serkit.evaluation.comparison import compare
-from serkit.reports.comparison import cells, columns, markdown, table
+from serkit.reports.comparison import Compared, cells, columns, markdown, table
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def runs(tmp_path_factory):
 
 
 def test_every_run_is_a_row_and_the_majority_class_is_the_last(runs):
-    rows = table(runs)
+    rows = [row.to_dict() for row in table(runs)]
     assert [row["run"] for row in rows] == [*map(str, runs), "always 'anger'"]
     scores = json.loads((runs[1] / "scores.json").read_text())
     second = rows[1]
@@ -37,7 +37,7 @@ def test_every_run_is_a_row_and_the_majority_class_is_the_last(runs):
 
 
 def test_the_others_are_compared_with_the_first(runs):
-    rows = table(runs)
+    rows = [row.to_dict() for row in table(runs)]
     found = compare(*(Predictions.load(runs[index] / "predictions.csv") for index in (1, 0)))
     assert rows[0]["difference"] is None and rows[0]["p"] is None
     assert rows[1]["difference"] == rows[1]["uar"] - rows[0]["uar"] > 0
@@ -50,7 +50,7 @@ def test_the_others_are_compared_with_the_first(runs):
 
 def test_folds_are_compared_with_the_correction_for_their_overlap(runs):
     # Four folds of 7 utterances, trained on the other 21.
-    found = table(runs)[1]["folds"]
+    found = table(runs)[1].to_dict()["folds"]
     assert found["overlap"] == pytest.approx(7 / 21) and len(found["differences"]) == 4
     spread = np.std(found["differences"], ddof=1) * np.sqrt(1 / 4 + 1 / 3)
     assert found["high"] - found["mean"] == pytest.approx(3.182446 * spread)
@@ -59,7 +59,7 @@ def test_folds_are_compared_with_the_correction_for_their_overlap(runs):
 def test_seeds_are_compared_and_told(tmp_path):
     runs = [write_run(tmp_path / name, seeds=(0, 1, 2), right=right) for name, right in (("a", 0.5), ("b", 0.9))]
     rows = table(runs)
-    seeds = rows[1]["seeds"]
+    seeds = rows[1].to_dict()["seeds"]
     assert len(seeds["differences"]) == 3 and seeds["low"] <= seeds["mean"] <= seeds["high"]
     (line,) = [line for line in markdown(rows).splitlines() if "over seeds" in line]
     assert line.startswith(f"{runs[1]}, over seeds (on these speakers): {100 * seeds['mean']:+.1f} (")
@@ -67,29 +67,32 @@ def test_seeds_are_compared_and_told(tmp_path):
 
 
 def test_rows_are_json(runs):
-    assert json.loads(json.dumps(table(runs))) == table(runs)
+    rows = [row.to_dict() for row in table(runs)]
+    assert json.loads(json.dumps(rows)) == rows
 
 
 def test_cells_are_percent_with_signs_and_blanks():
-    row = {
-        "run": "r",
-        "system": None,
-        "protocol": "clean",
-        "n": 10,
-        "accuracy": 0.5,
-        "uar": 0.4567,
-        "macro_f1": 0.3,
-        "low": 0.4,
-        "high": 0.5,
-        "interval": "method",
-        "parameters": None,
-        "difference": -0.1,
-        "difference_low": -0.25,
-        "difference_high": 0.05,
-        "p": 0.0004,
-        "permutation": "swaps",
-        "p_holm": 0.0312,
-    }
+    row = Compared(
+        run="r",
+        system=None,
+        protocol="clean",
+        n=10,
+        accuracy=0.5,
+        uar=0.4567,
+        macro_f1=0.3,
+        low=0.4,
+        high=0.5,
+        interval="method",
+        parameters=None,
+        difference=-0.1,
+        difference_low=-0.25,
+        difference_high=0.05,
+        p=0.0004,
+        permutation="swaps",
+        p_holm=0.0312,
+        seeds=None,
+        folds=None,
+    )
     assert len(columns([row])) == len(cells(row))
     assert cells(row) == [
         "r",
@@ -106,7 +109,7 @@ def test_cells_are_percent_with_signs_and_blanks():
         "<0.001",
         "0.031",
     ]
-    assert cells({**row, "parameters": 1234567})[8] == "1,234,567"
+    assert cells(row.model_copy(update={"parameters": 1234567}))[8] == "1,234,567"
 
 
 def test_markdown_is_a_table_with_notes(runs):
@@ -119,7 +122,7 @@ def test_markdown_is_a_table_with_notes(runs):
 
 def test_a_bar_in_a_name_does_not_end_a_cell(runs):
     rows = table(runs)
-    assert "| a\\|b |" in markdown([{**rows[0], "run": "a|b"}, *rows[1:]])
+    assert "| a\\|b |" in markdown([rows[0].model_copy(update={"run": "a|b"}), *rows[1:]])
 
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path):

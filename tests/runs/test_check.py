@@ -27,10 +27,10 @@ def test_every_system_that_comes_along_passes(name):
         ("stages.student.trainer.schedule=cosin", "unknown schedule 'cosin'"),
         ('stages.student.trainer.stopping={ name = "patiense" }', "'patiense'"),
         ('stages.student.trainer.perturb=[{ name = "wrap" }]', "'wrap'"),
-        ("stages.student.trainer.select=uar", "stage 'student': trainer.select = 'uar' needs a validation part"),
+        ("stages.student.trainer.select=uar", "stage 'student': trainer.select = 'uar' requires a validation part"),
         (
             'stages.student.trainer.stopping={ name = "combined", rules = [{ name = "patience" }] }',
-            "stage 'student': trainer.stopping watches 'validation_loss', which needs a validation part",
+            "stage 'student': trainer.stopping watches 'validation_loss', which requires a validation part",
         ),
     ],
 )

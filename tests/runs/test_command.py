@@ -4,7 +4,8 @@ from itertools import pairwise, product
 import pytest
 
 from serkit import systems
-from serkit.runs.command import command, rows
+from serkit.runs import command as commands
+from serkit.runs.files import Description
 
 
 def described(sets=(), *row_sets, name="linear-baseline"):
@@ -17,6 +18,14 @@ def described(sets=(), *row_sets, name="linear-baseline"):
         "seed": 3,
         "threads": 2,
     }
+
+
+def command(description, *folders, **named):
+    return commands.command(Description.parse(description, "run.json"), *folders, **named)
+
+
+def rows(grid):
+    return commands.rows(Description.parse({**described(), "system": grid}, "run.json"))
 
 
 def options(text, name):

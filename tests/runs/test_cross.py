@@ -12,7 +12,7 @@ from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
 from serkit.evaluation.predictions import Predictions
 from serkit.reports.cross import draw
-from serkit.runs.cross import matrix, rows
+from serkit.runs.cross import Matrix, matrix
 from serkit.runs.request import Request
 
 SETS = ("stages.main.trainer.epochs=3", "stages.main.trainer.batch_size=8", "protocols.clean.folds=2")
@@ -49,13 +49,13 @@ def done(asked, tmp_path_factory):
 
 def test_a_cell_is_trained_on_the_row_and_tested_on_the_column(done):
     folder, found = done
-    assert json.loads((folder / "cross.json").read_text()) == found
-    assert (found["system"], found["corpora"], found["command"]) == ("linear-baseline", ["one", "two"], "serkit cross")
-    assert [[(cell["train"], cell["test"]) for cell in row] for row in rows(found)] == [
+    assert json.loads((folder / "cross.json").read_text()) == found.to_dict()
+    assert (found.system, found.corpora, found.command) == ("linear-baseline", ["one", "two"], "serkit cross")
+    assert [[(cell.train, cell.test) for cell in row] for row in found.rows] == [
         [("one", "one"), ("one", "two")],
         [("two", "one"), ("two", "two")],
     ]
-    for cell in found["cells"]:
+    for cell in found.to_dict()["cells"]:
         across = cell["train"] != cell["test"]
         [split, *more] = json.loads((folder / cell["run"] / "splits.json").read_text())
         assert cell["protocol"] == ("cross-corpus" if across else "clean") and len(more) == (0 if across else 1)
@@ -70,10 +70,10 @@ def test_a_cell_is_trained_on_the_row_and_tested_on_the_column(done):
 def test_a_pair_has_the_classes_of_both_and_their_chance(done):
     _, found = done
     four, three = ["anger", "fear", "neutral", "sadness"], ["anger", "neutral", "sadness"]
-    assert [cell["classes"] for cell in found["cells"]] == [four, three, three, three]
-    assert [cell["chance"] for cell in found["cells"]] == [1 / 4, 1 / 3, 1 / 3, 1 / 3]
+    assert [cell.classes for cell in found.cells] == [four, three, three, three]
+    assert [cell.chance for cell in found.cells] == [1 / 4, 1 / 3, 1 / 3, 1 / 3]
     said = "classes left out, since not every corpus has them: fear (one)"
-    assert [said in [flag["text"] for flag in cell["flags"]] for cell in found["cells"]] == [False, True, True, False]
+    assert [said in [flag.text for flag in cell.flags] for cell in found.cells] == [False, True, True, False]
 
 
 def test_a_matrix_is_taken_up_without_training_again(done, asked, fits):
@@ -94,10 +94,10 @@ def test_one_training_serves_all_corpora_with_the_same_classes(asked, corpora, s
 
 
 def test_the_picture_is_darker_where_more_is_right(done, tmp_path):
-    cells = [dict(cell) for cell in done[1]["cells"]]
-    for cell, value in zip(cells, (1.0, 1 / 3, 0.6, 0.2), strict=True):
-        cell["uar"] = {"estimate": value, "low": 0.0, "high": 1.0}
-    draw({**done[1], "cells": cells}, tmp_path / "cross.png")
+    document = done[1].to_dict()
+    for cell, value in zip(document["cells"], (1.0, 1 / 3, 0.6, 0.2), strict=True):
+        cell["uar"] |= {"estimate": value, "low": 0.0, "high": 1.0}
+    draw(Matrix.parse(document, "cross.json"), tmp_path / "cross.png")
     pixels = np.asarray(Image.open(tmp_path / "cross.png").convert("L"), dtype=float)
     height, width = pixels.shape
     # The corners of the cells, where no text is: dark, white, between, white.

@@ -177,7 +177,7 @@ def test_from_sound_to_bundle(synthetic, tmp_path, monkeypatch, capsys):
     sets = (*SMALL, "protocols.clean.folds=2")
     scores = run(
         Request("egg-distillation", [synthetic], sets=sets, jobs=1, threads=1, accelerator="cpu"), tmp_path / "run"
-    )
+    ).to_dict()
     assert scores["protocol"] == "clean" and 0 <= scores["uar"]["estimate"] <= 1
     bundle = export(tmp_path / "run", tmp_path / "student", recordings=5)
     assert bundle.parity.max_difference < 1e-4 and np.isfinite(bundle.parity.max_difference)

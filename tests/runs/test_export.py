@@ -250,7 +250,9 @@ def test_evaluating_without_a_known_label_names_those_found(bundle, synthetic):
 def test_training_goes_on_from_a_bundle(bundle, synthetic, tmp_path):
     sets = (*SETS, "stages.main.trainer.epochs=1", f"stages.main.start_from={bundle.folder}")
     sets += ('stages.main.reset=["head"]', 'data.classes=["anger","sadness"]', "protocols.clean.folds=2")
-    scores = run(Request("compact-cnn", [synthetic], sets=sets, jobs=1, threads=1, final=False), tmp_path / "run")
+    scores = run(
+        Request("compact-cnn", [synthetic], sets=sets, jobs=1, threads=1, final=False), tmp_path / "run"
+    ).to_dict()
     assert scores["classes"] == ["anger", "sadness"]
     with pytest.raises(UserError, match=r"reset = \[\"head.emotion\"\]"):
         run(Request("compact-cnn", [synthetic], sets=[s for s in sets if "reset" not in s], jobs=1), tmp_path / "other")

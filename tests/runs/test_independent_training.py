@@ -4,6 +4,7 @@ Front ends and networks are replaced by small ones; everything else is as in the
 """
 
 import json
+import math
 import subprocess
 import sys
 
@@ -27,6 +28,7 @@ from serkit.runs.models import assemble, rebuild
 from serkit.runs.request import Request
 from serkit.runs.runner import run
 from serkit.runs.stages import Stages
+from serkit.training import optimizer_state
 
 SMALL = (
     'views.mfcc.feature={ name = "log_mel", bands = 8, hop = 800, length = 512 }',
@@ -84,11 +86,49 @@ def test_a_channel_goes_on_with_what_it_got_wrong(bench):
 
 def test_retraining_goes_on_from_the_same_weights(bench):
     still = 'stages.acln-hard.trainer={ epochs = 1, batch_size = 8, learning_rate = 1e-30, optimizer = "sgd" }'
-    made = bench("independent-training", *CHANNELS, still)
+    made = bench("independent-training", *CHANNELS, still, "stages.acln-hard.keep_optimizer=false")
     before, after = (made.finished[name].model.state_dict() for name in ("acln", "acln-hard"))
     for name, value in before.items():
         if "running" not in name and "tracked" not in name:
             assert torch.equal(after[name], value), name
+
+
+@pytest.mark.parametrize("name", VARIANTS[:2])
+def test_the_optimizer_continues(bench, name):
+    """After 3 epochs of one stage and 3 of the next, Adam has counted the steps of both."""
+    made = bench(name, *CHANNELS)
+    later = {"independent-training": "acln-hard", "independent-training-ce": "acln-more"}[name]
+    steps = {}
+    for stage in ("acln", later):
+        trained = described(made, stage)
+        steps[stage] = trained["epochs"] * math.ceil(len(trained["items"]) / 8)
+    kept = optimizer_state.read(made.finished["acln"].folder)
+    assert {float(slots["step"]) for slots in kept.values()} == {steps["acln"]}
+    assert kept.keys() == dict(made.finished["acln"].model.named_parameters()).keys()
+    # Nothing continues from the last one.
+    assert not (made.finished[later].folder / "optimizer.safetensors").exists()
+
+
+def test_a_new_optimizer_is_another_stage(bench, fits):
+    made = bench("independent-training", *CHANNELS)
+    other = bench("independent-training", *CHANNELS, "stages.acln-hard.keep_optimizer=false")
+    assert fits[4:] == ["acln-hard"]
+    keys = [each.finished["acln-hard"].key for each in (made, other)]
+    first, second = (each.finished["acln-hard"].model.state_dict() for each in (made, other))
+    assert keys[0] != keys[1]
+    assert not all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_stage_whose_optimizer_is_gone_is_trained_again(bench, fits):
+    bench("independent-channels", *CHANNELS)
+    assert fits == ["acln", "fcn"]
+    with pytest.warns(UserWarning, match=r"optimizer\.safetensors: missing; the stage is trained again"):
+        made = bench("independent-training", *CHANNELS)
+    assert fits[2:] == ["acln", "fcn", "acln-hard", "fcn-hard"]
+    (made.finished["fcn"].folder / "optimizer.safetensors").write_bytes(b"half")
+    with pytest.warns(UserWarning, match=r"optimizer\.safetensors: damaged"):
+        bench("independent-training", *CHANNELS)
+    assert fits[6:] == ["fcn"]
 
 
 def test_the_machine_is_fitted_to_all_training_items(bench):

@@ -24,7 +24,7 @@ SETS = [
 def finished(synthetic, tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper") / "run"
     request = Request("linear-baseline", [synthetic], "paper", SETS, final=False, jobs=1, threads=1)
-    return run(request, folder), folder
+    return run(request, folder).to_dict(), folder
 
 
 def test_originals_and_copies_are_pooled_before_the_split(finished, synthetic):

@@ -1,18 +1,19 @@
 import pytest
 
 from serkit import corpora, systems
+from serkit.evaluation.scores import Scores
 from serkit.runs.model_card import card
 
 SYSTEM = systems.load(
     "linear-baseline",
     ["data.map.calm=drop", "data.map.excitement=happiness", 'data.classes=["anger", "joy", "neutral", "sadness"]'],
-).model_dump(mode="json")
+)
 
 
 @pytest.fixture
 def bundle(description):
-    """What bundle.json says of the toy bundle of the recognition tests, with `changes`."""
-    return lambda **changes: description(**changes).model_dump(mode="json")
+    """The toy bundle of the recognition tests, with `changes`."""
+    return description
 
 
 def section(text, title):
@@ -45,7 +46,7 @@ def test_it_says_what_it_is_not_for(bundle):
 
 
 def test_limits_follow_the_material_and_the_input(bundle):
-    inputs = [{**bundle()["inputs"][0], "channel": "egg"}]
+    inputs = [{**bundle().inputs[0].model_dump(), "channel": "egg"}]
     trained = {"corpora": ["table"], "recordings": ["0" * 16]}
     limits = section(card(bundle(inputs=inputs, trained_on=trained, languages=[]), SYSTEM), "Limits")
     assert "electroglottograph" in limits and "actors" not in limits
@@ -59,7 +60,7 @@ def test_labels_say_how_they_came_about(bundle):
     text = section(card(bundle(), SYSTEM), "Labels")
     assert "`anger`, `joy`, `neutral`, `sadness`" in text
     assert "- `calm` was left out\n- `excitement` was counted as `happiness`\n- only these labels were kept: " in text
-    plain = systems.load("linear-baseline").model_dump(mode="json")
+    plain = systems.load("linear-baseline")
     assert "They are the labels of the corpora." in section(card(bundle(), plain), "Labels")
 
 
@@ -86,20 +87,24 @@ def test_scores_have_interval_flags_and_command(bundle):
 
 
 def test_measured_scores_add_recalls_and_the_majority_class(bundle):
-    measured = {
+    ends = {"low": 0.4, "high": 0.7, "method": "a method", "clusters": 4}
+    document = {
         "task": "classes",
         "n": 10,
+        "utterances": 10,
+        "seeds": {"each": {}},
+        "flags": [],
         "targets": {},
         "constant": {"answer": "joy", "of": "truth", "accuracy": 0.3, "uar": 0.25, "macro_f1": 0.1},
-        "accuracy": {"estimate": 0.5},
-        "macro_f1": {"estimate": 0.55},
+        "accuracy": {"estimate": 0.5, **ends},
+        "macro_f1": {"estimate": 0.55, **ends},
         "precision": ["32-true"],
         "configurations": 4,
         "chosen_on": "validation part of each fold",
-        "uar": {"estimate": 0.6, "method": "a method"},
+        "uar": {"estimate": 0.6, **ends},
         "recalls": {"anger": 0.75, "joy": None},
     }
-    text = section(card(bundle(), SYSTEM, measured), "Scores")
+    text = section(card(bundle(), SYSTEM, Scores.parse(document, "scores.json")), "Scores")
     assert "| scored | UAR % | accuracy % | macro F1 % |" in text
     assert "| the folds' models | 60.0 | 50.0 | 55.0 |\n| always `joy` | 25.0 | 30.0 | 10.0 |" in text
     assert "Trained with precision `32-true` of Lightning Fabric." in text

@@ -49,7 +49,7 @@ def corpus(synthetic):
 @pytest.fixture(scope="module")
 def finished(corpus, tmp_path_factory):
     folder, lines = tmp_path_factory.mktemp("numbers") / "run", []
-    return folder, run(request(corpus), folder, report=lines.append), lines
+    return folder, run(request(corpus), folder, report=lines.append).to_dict(), lines
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_the_scale_of_the_labels_is_that_of_the_training_part(finished, corpus):
 
 def test_another_scale_gives_the_same_agreement(finished, synthetic, tmp_path):
     tiny = numbered(synthetic, scale=0.03, offset=-7, without={synthetic.utterances[3].id})
-    scores = run(request(tiny, final=False), tmp_path / "tiny")
+    scores = run(request(tiny, final=False), tmp_path / "tiny").to_dict()
     for target, table in scores["targets"].items():
         other = finished[1]["targets"][target]
         assert table["ccc"]["estimate"] == pytest.approx(other["ccc"]["estimate"], abs=1e-3)
@@ -112,7 +112,7 @@ def test_another_scale_gives_the_same_agreement(finished, synthetic, tmp_path):
 
 def test_a_run_is_taken_up_and_other_labels_are_refused(finished, corpus, synthetic, fits):
     folder, scores, _ = finished
-    assert run(request(corpus), folder, resume=True) == scores
+    assert run(request(corpus), folder, resume=True).to_dict() == scores
     assert fits == []
     with pytest.raises(UserError, match="differs in: content, material"):
         run(request(numbered(synthetic, scale=30, offset=51)), folder, resume=True)
@@ -121,7 +121,7 @@ def test_a_run_is_taken_up_and_other_labels_are_refused(finished, corpus, synthe
 def test_a_network_learns_numbers_and_keeps_the_best_epoch_by_concordance(corpus, tmp_path):
     sets = (TARGETS, "stages.main.trainer.epochs=3", "stages.main.trainer.select=ccc", "data.copies=[]")
     asked = request(corpus, "compact-cnn-dimensions", protocol="held", sets=sets, final=False, baseline=True)
-    scores = run(asked, tmp_path / "run")
+    scores = run(asked, tmp_path / "run").to_dict()
     history = tmp_path / "run/stages" / read(tmp_path / "run/folds/seed-0-fold-1.json")["stage"] / "history.jsonl"
     records = list(map(json.loads, history.read_text().splitlines()))
     assert len(records) == 3
@@ -140,7 +140,7 @@ def test_a_network_learns_numbers_and_keeps_the_best_epoch_by_concordance(corpus
 
 def test_a_sweep_is_chosen_by_concordance(corpus, tmp_path):
     asked = request(corpus, protocol="held", sweep=["stages.main.trainer.learning_rate=1e-6,0.02"], final=False)
-    scores = run(asked, tmp_path / "run")
+    scores = run(asked, tmp_path / "run").to_dict()
     note = read(tmp_path / "run/folds/seed-0-fold-1.json")
     assert scores["configurations"] == 2
     assert note["chosen"] == int(np.argmax(note["validation"])) == 1
@@ -159,7 +159,7 @@ def test_a_corpus_may_lack_a_target(corpus, synthetic, tmp_path, capsys):
         ),
     )
     asked = request(corpus, sets=(*SHORT, "data.labels=any", "stages.main.trainer.epochs=1"), final=False)
-    scores = run(dataclasses.replace(asked, corpora=[corpus, other]), tmp_path / "run")
+    scores = run(dataclasses.replace(asked, corpora=[corpus, other]), tmp_path / "run").to_dict()
     assert {name: list(part["targets"]) for name, part in scores["corpora"].items()} == {
         "other": ["arousal"],
         "synthetic": ["arousal", "dominance"],

@@ -257,7 +257,7 @@ def trained(synthetic, tmp_path_factory):
             also = [tava(synthetic)] if name.startswith("quat") else []
             settings = {"final": False, "jobs": 1, "threads": 1, "also": also, "store": Store(folder / "store")}
             request = Request(name, [synthetic], "actor", small(name), **settings)
-            scores = run(request, folder / name, stages=folder / "stages")
+            scores = run(request, folder / name, stages=folder / "stages").to_dict()
             runs[name] = (scores, json.loads((folder / name / "folds/seed-0-fold-1.json").read_text())["stages"])
     return folder, began, runs
 

@@ -57,17 +57,17 @@ def changed(corpus, change):
 
 def test_a_card_says_what_the_score_depends_on_and_nothing_of_this_machine(finished, corpus, tmp_path):
     card = Card.load(finished / "card.json")
-    assert card.run["classes"] == ["anger", "fear", "neutral", "sadness"]
-    assert card.run["splits"] == json.loads((finished / "run.json").read_text())["splits"]
-    assert card.run["protocol"]["folds"] == 3 and list(card.run["content"]) == ["synthetic"]
-    assert (card.run["seed"], list(card.scores["seeds"]["each"])) == (3, ["3"])
-    assert (card.scores["configurations"], card.scores["chosen_on"]) == (2, "validation part of each fold")
-    assert [system.stages[0].trainer.learning_rate for system in card.systems] == [1e-3, 1e-2]
+    assert card.run.classes == ["anger", "fear", "neutral", "sadness"]
+    assert card.run.splits == json.loads((finished / "run.json").read_text())["splits"]
+    assert card.run.protocol.definition().folds == 3 and list(card.run.content) == ["synthetic"]
+    assert (card.run.seed, list(card.scores.seeds.each)) == (3, ["3"])
+    assert (card.scores.configurations, card.scores.chosen_on) == (2, "validation part of each fold")
+    assert [system.stages[0].trainer.learning_rate for system in card.run.systems] == [1e-3, 1e-2]
     assert sorted(card.recordings) == sorted(utterance.id for utterance in corpus.utterances)
     assert card.cost["parameters"] == 804 and card.cost["macs"] == 800 and card.cost["seconds"] > 0
     text = (finished / "card.json").read_text()
     assert str(corpus.folder) not in text and str(finished.parent) not in text
-    assert "--corpus synthetic=CORPORA/synthetic" in card.run["command"]
+    assert "--corpus synthetic=CORPORA/synthetic" in card.run.command
 
 
 def test_it_is_read_as_it_was_written(finished, tmp_path):
@@ -81,7 +81,7 @@ def test_a_run_of_before_there_were_cards_has_one_without_fingerprints(finished,
     (copy / "card.json").unlink()
     found, whole = Card.of(copy), Card.of(finished)
     assert found.recordings == {}
-    assert dataclasses.replace(found, recordings=whole.recordings) == whole
+    assert found.model_copy(update={"recordings": whole.recordings}) == whole
 
 
 def test_cards_of_published_results_have_the_shape_of_today():
@@ -92,8 +92,7 @@ def test_cards_of_published_results_have_the_shape_of_today():
         scores = Card.load(path).scores
         found = list(rows(scores))
         assert {"all", "constant"} <= {row.kind for row in found} and all(row.values for row in found), path
-        assert all(set(flag) == {"kind", "severity", "text"} for flag in scores["flags"]), path
-        assert "other" not in [flag["kind"] for flag in scores["flags"]], path
+        assert "other" not in [flag.kind for flag in scores.flags], path
 
 
 def test_what_is_no_card_is_refused(finished, tmp_path):
@@ -137,7 +136,7 @@ def test_a_score_that_is_not_the_same_is_named(card, corpus, tmp_path):
     lines = []
     found = repeat(card, [corpus], tmp_path / "again", jobs=1, report=lines.append)
     ((name, before, now),) = found.differences
-    assert (name, before) == ("uar.estimate", 0.99) and now == found.scores["uar"]["estimate"] != 0.99
+    assert (name, before) == ("uar.estimate", 0.99) and now == found.scores.metrics["uar"].estimate != 0.99
     assert [line for line in lines if line.endswith(" here, 1.0 in the card")]
 
 
@@ -203,11 +202,11 @@ def test_other_corpora_and_other_folds_are_refused(card, corpus, tmp_path):
         (lambda run: run.pop("content"), r"sent.json: run\.content is missing"),
         (
             lambda run: run["system"][0].pop("stages"),
-            "sent.json: this serkit does not support its system or protocol: stages: Field required",
+            "sent.json: this serkit does not support system 'linear-baseline': stages: Field required",
         ),
         (
             lambda run: run["protocol"].update(kind="x"),
-            "sent.json: this serkit does not support its system or protocol: kind: Input should be",
+            "sent.json: this serkit does not support protocol 'three': kind: Input should be",
         ),
     ],
 )

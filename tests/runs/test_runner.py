@@ -46,7 +46,7 @@ def read(path):
 def finished(tmp_path_factory, synthetic):
     """The folder of a finished run, its scores, and what it reported."""
     folder, lines = tmp_path_factory.mktemp("run") / "linear", []
-    return folder, run(request(synthetic, command="serkit train"), folder, report=lines.append), lines
+    return folder, run(request(synthetic, command="serkit train"), folder, report=lines.append).to_dict(), lines
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_lost_fold_is_predicted_again_from_its_stage(copied, finished, synthet
     for kind in ("csv", "json"):
         (copied / "folds" / f"seed-0-fold-2.{kind}").unlink()
     lines = []
-    scores = run(request(synthetic), copied, resume=True, report=lines.append)
+    scores = run(request(synthetic), copied, resume=True, report=lines.append).to_dict()
     assert fits == []
     assert lines[0] == "2 of 3 folds are already done"
     assert lines[1].startswith("seed-0-fold-2: UAR")
@@ -261,7 +261,7 @@ def test_weights_that_know_the_test_part_are_flagged(finished, synthetic, tmp_pa
     unknown = "stage 'main' starts from stage: what that was trained on is not known"
     for place, expected in ((folder, leak.format("linear")), (bundle, leak.format("bundle")), (stage, unknown)):
         asked = request(synthetic, sets=[f"stages.main.start_from={place}", "stages.main.trainer.epochs=1"])
-        scores = run(asked, tmp_path / f"from-{place.name}")
+        scores = run(asked, tmp_path / f"from-{place.name}").to_dict()
         assert expected in [flag["text"] for flag in scores["flags"]]
     assert read(tmp_path / "from-linear/final.json")["recordings"] != []
 
@@ -281,7 +281,7 @@ def test_jobs_do_not_change_the_numbers(synthetic, other, tmp_path):
     path = tmp_path / "shared.toml"
     path.write_text(SHARED)
     asked = {"system": path, "sets": ()}
-    scores = [run(request(synthetic, other, **asked, jobs=jobs), tmp_path / str(jobs)) for jobs in (1, 2)]
+    scores = [run(request(synthetic, other, **asked, jobs=jobs), tmp_path / str(jobs)).to_dict() for jobs in (1, 2)]
     one, two = ((tmp_path / str(jobs) / "predictions.csv").read_bytes() for jobs in (1, 2))
     assert one == two
     assert scores[0] == scores[1]
@@ -333,12 +333,12 @@ def test_a_sweep_is_chosen_on_validation(synthetic, tmp_path):
     }
     sweep = ("stages.main.trainer.learning_rate=1e-9,1e-2",)
     corpus = changed(synthetic, swapped)
-    scores = run(request(corpus, **asked, sweep=sweep), tmp_path / "sweep")
+    scores = run(request(corpus, **asked, sweep=sweep), tmp_path / "sweep").to_dict()
     note = read(tmp_path / "sweep" / "folds" / "seed-0-fold-1.json")
     assert note["validation"][1] > note["validation"][0]
     assert note["chosen"] == 1
     idle = {**asked, "sets": (*asked["sets"], "stages.main.trainer.learning_rate=1e-9"), "final": False}
-    assert scores["uar"]["estimate"] < run(request(corpus, **idle), tmp_path / "idle")["uar"]["estimate"]
+    assert scores["uar"]["estimate"] < run(request(corpus, **idle), tmp_path / "idle").to_dict()["uar"]["estimate"]
     assert (scores["configurations"], scores["chosen_on"]) == (2, "validation part of each fold")
     final = read(tmp_path / "sweep" / "final.json")
     assert final["row"] == 1
@@ -356,7 +356,7 @@ def test_nothing_inside_a_fold_knows_the_test_speaker(synthetic, tmp_path):
         "sweep": ("stages.main.trainer.learning_rate=1e-4,1e-2",),
         "final": False,
     }
-    scores = run(request(synthetic, **asked), tmp_path / "true")
+    scores = run(request(synthetic, **asked), tmp_path / "true").to_dict()
     parts = read(tmp_path / "true" / "splits.json")
     speaker = {utterance.id: utterance.speaker for utterance in synthetic.utterances}
     speakers = [{speaker[name] for name in parts[0][part]} for part in ("train", "validation", "test")]
@@ -383,7 +383,7 @@ def test_nothing_inside_a_fold_knows_the_test_speaker(synthetic, tmp_path):
 
 def test_each_fold_is_calibrated_on_its_validation_part(synthetic, tmp_path):
     folder = tmp_path / "nested"
-    scores = run(request(synthetic, protocol=NESTED, final=False), folder)
+    scores = run(request(synthetic, protocol=NESTED, final=False), folder).to_dict()
     notes = {path.stem: read(path) for path in (folder / "folds").glob("*.json")}
     assert {name: fold["temperature"] for name, fold in scores["calibration"]["folds"].items()} == {
         name: note["temperature"] for name, note in notes.items()
@@ -395,7 +395,7 @@ def test_each_fold_is_calibrated_on_its_validation_part(synthetic, tmp_path):
 def test_a_temperature_is_not_fitted_on_the_test_part(finished, synthetic, tmp_path):
     assert "calibration" not in finished[1]
     both = {"both": Protocol(kind="random", validate_on_test=True)}
-    scores = run(request(synthetic, protocol="both", protocols=both, final=False), tmp_path / "both")
+    scores = run(request(synthetic, protocol="both", protocols=both, final=False), tmp_path / "both").to_dict()
     assert "calibration" not in scores
     assert "temperature" not in read(tmp_path / "both" / "folds" / "seed-0-fold-1.json")
 
@@ -442,7 +442,7 @@ def test_an_unreadable_recording_is_left_out_and_reported(synthetic, tmp_path):
         return dataclasses.replace(utterance, path=broken) if utterance.id.endswith("s03_t1_fear_1") else utterance
 
     lines = []
-    scores = run(request(changed(synthetic, spoiled), final=False), tmp_path / "run", report=lines.append)
+    scores = run(request(changed(synthetic, spoiled), final=False), tmp_path / "run", report=lines.append).to_dict()
     assert scores["n"] == 39
     assert lines[0].startswith(f"1 unreadable recordings are left out; the first: {broken}: not audio")
     assert not (tmp_path / "run" / "final.json").exists()
@@ -453,7 +453,7 @@ def test_a_row_whose_end_lies_past_its_file_is_left_out_and_reported(synthetic, 
         return dataclasses.replace(utterance, end=99.0) if utterance.id.endswith("s03_t1_fear_1") else utterance
 
     lines = []
-    scores = run(request(changed(synthetic, spoiled), final=False), tmp_path / "run", report=lines.append)
+    scores = run(request(changed(synthetic, spoiled), final=False), tmp_path / "run", report=lines.append).to_dict()
     assert scores["n"] == 39
     assert lines[0].startswith("1 unreadable recordings are left out; the first: synthetic/s03_t1_fear_1: ")
     assert "has no interval 0 to 99 s; it lasts" in lines[0]
@@ -462,7 +462,7 @@ def test_a_row_whose_end_lies_past_its_file_is_left_out_and_reported(synthetic, 
 
 def test_a_random_protocol_is_flagged(synthetic, tmp_path):
     asked = request(synthetic, protocol="random", final=False)
-    scores = run(asked, tmp_path / "run")
+    scores = run(asked, tmp_path / "run").to_dict()
     assert scores["n"] == 8
     assert scores["flags"][0]["text"] == "speakers may be in both parts"
     assert any(flag["text"].startswith("speaker leak: 1 of 1 folds share speakers") for flag in scores["flags"])
@@ -499,7 +499,11 @@ def only(corpus, **wanted):
             {"sets": ("stages.main.network=cnn",)},
             "network 'cnn': view 'functionals' must have shape (bands, None), got (200,)",
         ),
-        (lambda c: c, {"sets": ("stages.main.trainer.select=uar",)}, "trainer.select = 'uar' needs a validation part"),
+        (
+            lambda c: c,
+            {"sets": ("stages.main.trainer.select=uar",)},
+            "trainer.select = 'uar' requires a validation part",
+        ),
         (lambda c: c, {"sets": ("stages.main.trainer.learning_rate=1e38",)}, "the loss 'cross_entropy' is"),
         (lambda c: c, {"accelerator": "qpu"}, "accelerator 'qpu'"),
     ],
@@ -513,7 +517,7 @@ def test_requests_that_cannot_be(synthetic, tmp_path, make, options, message):
 
 def test_repeats_have_seeds_of_their_own(synthetic, tmp_path):
     repeated = {"twice": Protocol(kind="group_kfold", folds=2, repeats=2)}
-    scores = run(request(synthetic, protocol="twice", protocols=repeated, final=False), tmp_path / "run")
+    scores = run(request(synthetic, protocol="twice", protocols=repeated, final=False), tmp_path / "run").to_dict()
     assert (scores["n"], scores["utterances"], scores["folds"]) == (80, 40, 4)
     predictions = Predictions.load(tmp_path / "run" / "predictions.csv")
     first, second = (predictions.select(predictions.seeds == seed) for seed in (0, 1))
@@ -524,7 +528,7 @@ def test_repeats_have_seeds_of_their_own(synthetic, tmp_path):
 def test_the_linear_baseline_runs_on_the_same_folds_and_classes(synthetic, tmp_path):
     sets = ["stages.main.trainer.epochs=1", "data.map.fear=anger", "data.copies=[]", "protocols.clean.folds=2"]
     request = Request("compact-cnn", [synthetic], sets=sets, final=False, jobs=1, threads=1, baseline=True)
-    scores = run(request, tmp_path / "run")
+    scores = run(request, tmp_path / "run").to_dict()
     own = Predictions.load(tmp_path / "run" / "predictions.csv")
     parts = [Predictions.load(path) for path in sorted((tmp_path / "run" / "baseline" / "folds").glob("*.csv"))]
     other = Predictions.concatenate(parts)
@@ -534,19 +538,19 @@ def test_the_linear_baseline_runs_on_the_same_folds_and_classes(synthetic, tmp_p
     assert scores["baseline"]["accuracy"]["estimate"] == pytest.approx(float((other.truth == other.predicted).mean()))
     # Itself has no baseline.
     request = dataclasses.replace(request, system="linear-baseline", sets=sets[:2] + sets[3:])
-    assert "baseline" not in run(request, tmp_path / "itself")
+    assert "baseline" not in run(request, tmp_path / "itself").to_dict()
 
 
 def test_a_run_of_before_a_setting_existed_is_taken_up(synthetic, tmp_path):
     asked = request(synthetic, final=False)
-    scores = run(asked, tmp_path / "run")
+    scores = run(asked, tmp_path / "run").to_dict()
     described = read(tmp_path / "run/run.json")
     del described["also"], described["protocol"]["tested"]
     for row in described["system"]:
         for setting in ("corpora", "labels", "validation"):
             del row["data"][setting]
     (tmp_path / "run/run.json").write_text(json.dumps(described))
-    assert run(asked, tmp_path / "run", resume=True) == scores
+    assert run(asked, tmp_path / "run", resume=True).to_dict() == scores
     with pytest.raises(UserError, match="differs in: splits, seed;"):
         run(dataclasses.replace(asked, seed=1), tmp_path / "run", resume=True)
 
@@ -558,7 +562,7 @@ def test_a_class_absent_from_a_training_part_is_noted(synthetic, tmp_path):
 
     lines = []
     asked = request(changed(synthetic, change), final=False, sets=("stages.main.trainer.epochs=1",))
-    scores = run(asked, tmp_path / "run", report=lines.append)
+    scores = run(asked, tmp_path / "run", report=lines.append).to_dict()
     (split,) = (part for part in read(tmp_path / "run" / "splits.json") if any("s05" in id for id in part["test"]))
     flag = f"classes absent from the training part: fear in 1 of 3 folds ({split['name']})"
     assert {"kind": "absent", "severity": "caution", "text": flag} in scores["flags"]

@@ -170,7 +170,7 @@ def test_learning_rates_of_the_maps():
         assert len(rows) == 4 * len(expected) * (1 if name == "figure9" else 5)
 
 
-ENGLISH_SYSTEMS = {name for name in systems.available() if re.fullmatch("spectral-cnn(-[01]{3})?", name)}
+ENGLISH_SYSTEMS = {name for name in systems.available() if re.fullmatch("spectral-cnn(-[01]{3}|-logits)?", name)}
 
 
 def test_every_row_of_the_paper_is_a_system():

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from serkit import features, methods
-from serkit.audit.provenance import Record, trace
+from serkit.audit.provenance import Used, trace
 from serkit.corpora.corpus import Channel
 from serkit.data.items import cut
 from serkit.errors import UserError
@@ -22,6 +22,7 @@ from serkit.networks import network_class
 from serkit.protocols import Protocol
 from serkit.runs import sealed
 from serkit.runs import stages as stages_module
+from serkit.runs.files import StageNote
 from serkit.runs.models import leaves, rebuild
 from serkit.runs.stages import Stages
 from serkit.training import checkpoint, loop
@@ -119,7 +120,7 @@ def test_what_a_stage_was_normalised_and_chosen_by_is_written_down(bench):
     assert described["normalised_on"] == {"mel": described["items"]}
     assert len(described["items"]) == 2 * len(made.split.train)
     assert sorted(described["selected_on"]) == list(made.split.validation)
-    assert trace(made.split, [Record.of(described)]) == []
+    assert trace(made.split, [Used.model_validate(described)]) == []
 
 
 def test_a_normalisation_that_came_with_weights_trained_on_everything_is_found(bench):
@@ -129,10 +130,10 @@ def test_a_normalisation_that_came_with_weights_trained_on_everything_is_found(b
     network = {"view": "mel", "network": before.finished["front"].stage.network.model_dump(), "trainer": STILL}
     main = {"name": "main", "start_from": str(before.finished["front"].folder), **network}
     made = bench.train(main)
-    (finding,) = trace(made.split, [Record.of(seen(made, "main"))])
+    (finding,) = trace(made.split, [Used.model_validate(seen(made, "main"))])
     assert (finding.kind, finding.ids) == ("normalisation", made.split.test)
     refitted = bench.train({**main, "refit": True})
-    assert trace(refitted.split, [Record.of(seen(refitted, "main"))]) == []
+    assert trace(refitted.split, [Used.model_validate(seen(refitted, "main"))]) == []
 
 
 def seen(made, stage):
@@ -251,6 +252,17 @@ def test_what_decides_nothing_does_not(keys, bench, tmp_path):
         return dataclasses.replace(corpus, utterances=tuple(utterances))
 
     assert keys(change=moved) == keys()
+
+
+def test_refitting_changes_the_key_only_where_something_is_refitted(keys):
+    def stage(network, refitted):
+        trainer = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "refit_normalization": refitted}
+        return {**MAIN, "view": "mel", "network": network, "trainer": trainer}
+
+    with_layers = {"name": "cnn", "channels": [4], "strides": [[4, 2]], "residual": [0]}
+    without = {"name": "bilstm", "layers": 1, "hidden": 4}
+    assert keys([stage(with_layers, True)]) != keys([stage(with_layers, False)])
+    assert keys([stage(without, True)]) == keys([stage(without, False)])
 
 
 def test_a_default_counts_like_an_option_that_is_written_out(keys):
@@ -378,7 +390,7 @@ def test_starting_from_a_folder(bench, tmp_path):
     finished = bench.train(FRONT).finished["front"]
     run = tmp_path / "run"
     run.mkdir()
-    (run / "final.json").write_text(json.dumps({"stage": f"../stages/{finished.folder.name}"}))
+    (run / "final.json").write_text(json.dumps({"stage": f"../stages/{finished.folder.name}", "recordings": []}))
     network = {"view": "mel", "network": finished.stage.network.model_dump()}
     for place in (finished.folder, run):
         main = {"name": "main", "start_from": str(place), **network, "freeze": ["blocks", "norm"], "trainer": STILL}
@@ -459,7 +471,8 @@ def replace_weights(folder, tensors):
     """Put other weights into a stage's folder, as if they had been trained there."""
     checkpoint.save_weights(tensors, folder / "weights.safetensors")
     content = sealed.hash_of(folder / "weights.safetensors")
-    sealed.write(folder / "stage.json", {**sealed.read(folder / "stage.json"), "content": content})
+    note = sealed.read(folder / "stage.json", StageNote)
+    sealed.write(folder / "stage.json", note.model_copy(update={"content": content}))
 
 
 def test_outputs_are_those_of_the_weights_that_are_there(bench, computed):

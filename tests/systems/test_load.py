@@ -284,7 +284,8 @@ def test_an_option_of_a_part_that_is_given_by_its_name_alone():
         ("stages.second.views=['mel']", "stages.second: give either view (one view) or views (several)"),
         ("stages.second.start_from=second", "stage 'second' starts from 'second', which is no earlier stage"),
         ("stages.first.start_from=second", "stage 'first' starts from 'second', which is no earlier stage"),
-        ("stages.second.reset=['head']", "stages.second: reset and refit require start_from"),
+        ("stages.second.reset=['head']", "stages.second: reset, refit and keep_optimizer require start_from"),
+        ("stages.second.keep_optimizer=true", "reset, refit and keep_optimizer require start_from"),
         ("stages.second.name=first", "names of stages must be unique; 'first' occurs twice"),
         ("stages.second.name=a.b", "stages.a.b.name: the name of a stage must be one word of letters, digits, - and _"),
         ("stages.second.name='*'", "the name of a stage must be one word"),
@@ -356,6 +357,32 @@ def test_every_mistake_in_a_file_is_one_line(write, text, message):
         systems.load(write(text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], None),
+        (["start_from=elsewhere"], "stage 'second': keep_optimizer requires start_from = an earlier stage"),
+        (["trainer.optimizer=sgd"], "cannot keep the optimizer of 'first', which is 'adam' and not 'sgd'"),
+    ],
+)
+def test_an_optimizer_that_can_be_kept(plain, overrides, message):
+    sets = [f"stages.second.{key}" for key in ("start_from=first", "keep_optimizer=true", *overrides)]
+    if message is None:
+        system = systems.load(plain, sets)
+        assert system.continued("first") and not system.continued("second")
+        return
+    with pytest.raises(UserError) as caught:
+        systems.load(plain, sets)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["select=loss", "average=0.5"])
+def test_an_optimizer_of_other_weights_cannot_be_kept(plain, setting):
+    sets = ["stages.second.start_from=first", "stages.second.keep_optimizer=true"]
+    with pytest.raises(UserError, match="whose weights are not those of the last step"):
+        systems.load(plain, [*sets, f"stages.first.trainer.{setting}"])
 
 
 def test_an_editor_may_put_a_byte_order_mark_before_a_file(write):

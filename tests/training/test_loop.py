@@ -1,3 +1,4 @@
+import copy
 import json
 import math
 import os
@@ -15,15 +16,16 @@ from safetensors.torch import load_file, save_file
 
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item
-from serkit.errors import UserError
+from serkit.errors import Damaged, UserError
 from serkit.methods.method import Method
 from serkit.methods.supervised import Supervised
 from serkit.networks.cnn import Cnn
+from serkit.networks.fcn import Fcn
 from serkit.networks.layers.normalization import Normalisation
 from serkit.networks.linear import Linear
 from serkit.networks.network import Model, Network, Output
 from serkit.systems.schema import Trainer
-from serkit.training import checkpoint, loop, perturb
+from serkit.training import checkpoint, loop, normalization, optimizer_state, perturb
 from serkit.training.batches import ItemData
 
 #: All that has a state of its own, or draws chance.
@@ -76,14 +78,26 @@ def make_linear(dropout=0.0):
     return Model(Linear({"x": (2,)}, {"emotion": 2}, dropout))
 
 
-def train(folder, model=None, data=None, split=20, seed=0, method=None, accelerator="cpu", **settings):
+def train(
+    folder,
+    model=None,
+    data=None,
+    split=20,
+    seed=0,
+    method=None,
+    accelerator="cpu",
+    continues=None,
+    keep_optimizer=False,
+    **settings,
+):
     """Train on the first `split` items, validate on the others."""
     model, data = model or make_cnn(), data or make_data()
     trainer = Trainer.model_validate(settings)
     positions = range(len(data))
     method = method or Supervised()
     parts = positions[:split], positions[split:]
-    return model, loop.fit(model, method, data, *parts, trainer, folder, seed, accelerator)
+    rest = accelerator, continues, keep_optimizer
+    return model, loop.fit(model, method, data, *parts, trainer, folder, seed, *rest)
 
 
 def same(first, second):
@@ -247,11 +261,104 @@ class Hide:
         return loop.Batch({"x": torch.zeros_like(batch.views["x"])}, {}, batch.targets, batch.masks, batch.index)
 
 
+# --- batch normalization, estimated again
+
+
+def statistics(model):
+    return {name: value for name, value in model.state_dict().items() if "running" in name}
+
+
+def test_refitted_statistics_are_those_of_the_final_weights(tmp_path):
+    options = {"epochs": 3, "batch_size": 7, "select": "loss"}
+    refitted, progress = train(tmp_path / "on", **options)
+    kept, _ = train(tmp_path / "off", **options, refit_normalization=False)
+    expected = copy.deepcopy(kept)
+    batches = loop.order(range(20), 7, 0, progress.epoch)
+    normalization.refit(expected, (make_data().batch(batch) for batch in batches))
+    assert same(refitted, expected) and not same(refitted, kept)
+    changed = {name for name, value in refitted.state_dict().items() if not torch.equal(value, kept.state_dict()[name])}
+    assert statistics(refitted).keys() <= changed
+    assert all("running" in name or "num_batches" in name for name in changed)
+
+
+def test_after_few_steps_evaluation_mode_is_the_trained_network(tmp_path):
+    """The moving averages of three steps are mostly those that a network begins with: mean 0, deviation 1."""
+    data = make_vectors(20)
+    data.arrays["x"][:] = [10 + 5 * vector for vector in data.arrays["x"]]
+    batch, losses = data.batch(range(20)), {}
+    for refitted in (False, True):
+        torch.manual_seed(3)
+        network = Model(Fcn({"x": (2,)}, {"emotion": 2}))
+        options = {"epochs": 3, "batch_size": 20, "refit_normalization": refitted}
+        model, _ = train(tmp_path / str(refitted), network, data, **options)
+        losses[refitted] = Supervised().loss(model(batch), batch)["cross_entropy"].item()
+    for layer in normalization.layers(model):
+        layer.train()
+    trained = Supervised().loss(model(batch), batch)["cross_entropy"].item()
+    assert losses[True] == pytest.approx(trained, abs=0.02)
+    assert losses[False] > trained + 0.1
+
+
+# --- the optimizer of an earlier stage
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_one_training_in_two_stages(tmp_path, optimizer):
+    """With a single batch per epoch, two stages whose optimizer continues are one long training."""
+    data, options = make_vectors(20), {"batch_size": 20, "learning_rate": 0.05, "optimizer": optimizer}
+    whole, _ = train(tmp_path / "whole", make_linear(), data, epochs=7, **options)
+    found = {}
+    for kept in (True, False):
+        model, _ = train(tmp_path / "before", make_linear(), data, epochs=4, keep_optimizer=True, **options)
+        folder = tmp_path / "before" if kept else None
+        found[kept], _ = train(tmp_path / str(kept), model, data, epochs=3, continues=folder, **options)
+    close = {
+        kept: torch.allclose(model.network.head["emotion"].weight, whole.network.head["emotion"].weight, atol=1e-6)
+        for kept, model in found.items()
+    }
+    assert close == {True: True, False: optimizer == "sgd"}
+
+
+def test_an_interrupted_stage_that_continues(tmp_path, interrupt):
+    first = {"epochs": 2, "batch_size": 6, "learning_rate": 0.05}
+    second = {**EVERYTHING, "optimizer": "adam", "continues": tmp_path / "first"}
+    ends = []
+    for name in ("undisturbed", "interrupted"):
+        start, _ = train(tmp_path / "first", keep_optimizer=True, **first)
+        if name == "interrupted":
+            interrupt("seed_step", 7)
+            with pytest.raises(Interruption):
+                train(tmp_path / name, copy.deepcopy(start), **second)
+        ends.append(train(tmp_path / name, start, **second)[0])
+    assert same(*ends)
+
+
+def test_a_new_layer_has_no_earlier_state(tmp_path):
+    model, _ = train(tmp_path, make_linear(), make_vectors(20), epochs=2, batch_size=20, keep_optimizer=True)
+    other = Model(Linear({"x": (2,)}, {"emotion": 3}))
+    optimizer = loop.make_optimizer(other, Trainer(), "32-true")
+    optimizer_state.load(tmp_path, other, optimizer)
+    assert optimizer.state_dict()["state"] == {}
+    same_shape = loop.make_optimizer(model, Trainer(), "32-true")
+    optimizer_state.load(tmp_path, model, same_shape)
+    assert {float(slots["step"]) for slots in same_shape.state_dict()["state"].values()} == {2}
+    # Adam: two moments of each weight and its steps.
+    sizes = sum(value.numel() for slots in same_shape.state_dict()["state"].values() for value in slots.values())
+    assert sizes == 2 * 6 + 2
+
+
+def test_the_optimizer_is_kept_only_where_it_is_asked_for(tmp_path):
+    train(tmp_path, make_linear(), make_vectors(20), epochs=1)
+    assert not (tmp_path / "optimizer.safetensors").exists()
+    with pytest.raises(Damaged, match=r"optimizer\.safetensors: missing"):
+        train(tmp_path / "next", make_linear(), make_vectors(20), epochs=1, continues=tmp_path)
+
+
 # --- what is recorded
 
 
 def test_validation_is_scored_in_evaluation_mode(tmp_path):
-    model, progress = train(tmp_path, epochs=1, batch_size=4, average=0.3)
+    model, progress = train(tmp_path, epochs=1, batch_size=4, average=0.3, refit_normalization=False)
     batch = make_data().batch(range(20, 26))
     with torch.inference_mode():
         logits = model(batch).predictions["emotion"]
@@ -350,20 +457,20 @@ def test_the_seed_decides(tmp_path):
 
 
 def test_every_epoch_and_step_draws_anew():
-    order = [loop._order(range(12), 4, 0, epoch) for epoch in range(3)]
+    order = [loop.order(range(12), 4, 0, epoch) for epoch in range(3)]
     assert all(sorted(row for batch in batches for row in batch) == list(range(12)) for batches in order)
     assert order[0] != order[1] != order[2]
     drawn = set()
     for epoch in range(3):
         for step in range(3):
-            loop._seed_step(1, epoch, step)
+            loop.seed_step(1, epoch, step)
             drawn.add((torch.rand(1).item(), float(np.random.rand()), random.random()))  # noqa: NPY002
     assert len(drawn) == 9
 
 
 def test_each_step_of_the_loop_has_a_seed_of_its_own(tmp_path, monkeypatch):
     places = []
-    monkeypatch.setattr(loop, "_seed_step", lambda *place: places.append(place))
+    monkeypatch.setattr(loop, "seed_step", lambda *place: places.append(place))
     train(tmp_path, make_linear(), make_vectors(8), 8, seed=7, batch_size=4, epochs=3)
     assert places == [(7, epoch, step) for epoch in range(3) for step in range(2)]
 
@@ -403,11 +510,11 @@ SETTINGS = {
 @pytest.mark.parametrize(
     ("function", "calls"),
     [
-        ("_seed_step", [7]),  # in the middle of the second epoch (4 steps each)
-        ("_seed_step", [9]),  # between the second and the third
+        ("seed_step", [7]),  # in the middle of the second epoch (4 steps each)
+        ("seed_step", [9]),  # between the second and the third
         ("evaluate", [3]),  # when the third has no step left
         ("save_checkpoint", [1, 6]),  # before a checkpoint is written
-        ("_seed_step", [2, 3, 14]),
+        ("seed_step", [2, 3, 14]),
     ],
 )
 @pytest.mark.parametrize("settings", SETTINGS)
@@ -444,7 +551,7 @@ def undisturbed(tmp_path_factory):
 def test_resume_in_double_precision(tmp_path, interrupt):
     settings = {"epochs": 3, "batch_size": 5, "precision": "64-true", "checkpoint_seconds": 0}
     expected, _ = train(tmp_path / "undisturbed", make_linear(), make_vectors(26), **settings)
-    interrupt("_seed_step", 7)
+    interrupt("seed_step", 7)
     with pytest.raises(Interruption):
         train(tmp_path / "run", make_linear(), make_vectors(26), **settings)
     model, _ = train(tmp_path / "run", make_linear(), make_vectors(26), **settings)
@@ -491,13 +598,13 @@ def train_with_kills(folder, seed):
 
 def train_and_tell(folder, writing):
     """Train, tell of each step, keep the weights, and end the process."""
-    original = loop._seed_step
+    original = loop.seed_step
 
     def told(*place):
         os.write(writing, b".")
         original(*place)
 
-    loop._seed_step = told
+    loop.seed_step = told
     model, _ = train(folder, **LONGER)
     save_file(model.state_dict(), folder / "end.safetensors")
     os._exit(0)
@@ -533,13 +640,13 @@ def test_weights_can_be_read_by_whom_other_files_can_be_read(tmp_path):
 
 @pytest.mark.parametrize("select", ["loss", "uar"])
 def test_selection_needs_a_validation_part(tmp_path, select):
-    with pytest.raises(UserError, match=f"trainer.select = '{select}' needs a validation part"):
+    with pytest.raises(UserError, match=f"trainer.select = '{select}' requires a validation part"):
         train(tmp_path, split=26, select=select)
 
 
 @pytest.mark.parametrize("left", [0, 100, -10])
 def test_a_checkpoint_that_a_power_cut_has_left_broken(tmp_path, interrupt, left):
-    interrupt("_seed_step", 3)
+    interrupt("seed_step", 3)
     with pytest.raises(Interruption):
         train(tmp_path, make_linear(), make_vectors(26), batch_size=5, checkpoint_seconds=0)
     path = tmp_path / "checkpoint.safetensors"
@@ -560,7 +667,7 @@ def begins_again(folder, damaged, **options):
 
 @pytest.mark.parametrize("share", [0.0, 0.03, 0.3, 0.6, 0.9, 0.999])
 def test_a_flipped_byte_of_a_checkpoint_is_noticed(tmp_path, interrupt, share):
-    interrupt("_seed_step", 9)
+    interrupt("seed_step", 9)
     with pytest.raises(Interruption):
         train(tmp_path, make_linear(), make_vectors(26), batch_size=5, checkpoint_seconds=0)
     flip(path := tmp_path / "checkpoint.safetensors", share)
@@ -569,7 +676,7 @@ def test_a_flipped_byte_of_a_checkpoint_is_noticed(tmp_path, interrupt, share):
 
 def test_a_flipped_byte_of_the_best_weights_is_noticed(tmp_path, interrupt):
     options = {"batch_size": 5, "select": "loss", "epochs": 6}
-    interrupt("_seed_step", 14)
+    interrupt("seed_step", 14)
     with pytest.raises(Interruption):
         train(tmp_path, make_linear(), make_vectors(26), checkpoint_seconds=0, **options)
     flip(path := tmp_path / "best.safetensors", 0.9)

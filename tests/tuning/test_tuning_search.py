@@ -113,7 +113,7 @@ def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path):
     # What is tested there is what no trial has seen.
     asked = run_request.Request(file, [synthetic], "held-out", final=False)
     scores = runner.run(asked, tmp_path / "run")
-    assert scores["n"] == 8 and "Best of 4 trials" in scores["recipe"]
+    assert scores.n == 8 and "Best of 4 trials" in scores.recipe
 
 
 def test_best_toml_extends_the_system_where_that_will_do(synthetic, tmp_path):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from serkit import sheets
 from serkit.audit.audit import Finding
-from serkit.corpora import Utterance, table
+from serkit.corpora import Utterance
 from serkit.errors import UserError
 from serkit.protocols.splits import Split
 
@@ -44,7 +45,8 @@ def read(path: Path, utterances: Sequence[Utterance]) -> tuple[list[str], dict[s
     Raises:
         UserError: the file is not a table, has no such column, no numbers, or no rows of the utterances.
     """
-    columns, rows = table.read_rows(path)
+    sheet = sheets.read(path).sound()
+    columns, rows = sheet.columns, sheet.rows
     key = next((name for name in _KEYS if name in columns), None)
     if key is None:
         raise UserError(f"{path}: has no column that identifies the utterances; name one {' or '.join(_KEYS[:3])}")

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+
+from pydantic import Field
 
 from serkit.audit.audit import Finding
 from serkit.data.items import utterance_id
 from serkit.protocols.splits import Split
+from serkit.records import Record
 
 
-@dataclass(frozen=True)
-class Record:
+class Used(Record):
     """Ids of items (utterances, windows or augmented copies) that one trained stage of a fold has used.
 
     Args:
-        stage: name of the stage.
-        learned: items it was trained on.
-        normalised: items that mean and deviation were fitted on, by view; None: not recorded.
-        selected: items by which the epoch, and the method's other choices, were selected; None: not recorded.
+        name: name of the stage.
+        items: items it was trained on.
+        normalised_on: items that mean and deviation were fitted on, by view; None: not recorded.
+        selected_on: items by which the epoch, and the method's other choices, were selected; None: not recorded.
     """
 
-    stage: str
-    learned: Sequence[str]
-    normalised: Mapping[str, Sequence[str] | None] | None
-    selected: Sequence[str] | None
-
-    @classmethod
-    def of(cls, description: Mapping[str, Any]) -> Record:
-        """Build the record from the content of `stage.json`."""
-        return cls(
-            stage=description["name"],
-            learned=description.get("items", ()),
-            normalised=description.get("normalised_on"),
-            selected=description.get("selected_on"),
-        )
+    name: str
+    items: list[str] = Field([])
+    normalised_on: dict[str, list[str] | None] | None = None
+    selected_on: list[str] | None = None
 
 
-def trace(split: Split, records: Sequence[Record]) -> list[Finding]:
+def trace(split: Split, records: Sequence[Used]) -> list[Finding]:
     """Find what the stages of a fold fitted or chose on the fold's test part, in the order of `audit.KINDS`.
 
     Args:
@@ -49,13 +39,13 @@ def trace(split: Split, records: Sequence[Record]) -> list[Finding]:
     used: dict[str, list[tuple[str, Sequence[str]]]] = {"training": [], "normalisation": [], "selection": []}
     silent = []
     for record in records:
-        used["training"].append((f"stage '{record.stage}'", record.learned))
-        for view, ids in (record.normalised or {}).items():
+        used["training"].append((f"stage '{record.name}'", record.items))
+        for view, ids in (record.normalised_on or {}).items():
             if ids is not None:
-                used["normalisation"].append((f"view '{view}' of stage '{record.stage}'", ids))
-        used["selection"].append((f"stage '{record.stage}'", record.selected or ()))
-        if record.normalised is None or None in record.normalised.values() or record.selected is None:
-            silent.append(record.stage)
+                used["normalisation"].append((f"view '{view}' of stage '{record.name}'", ids))
+        used["selection"].append((f"stage '{record.name}'", record.selected_on or ()))
+        if record.normalised_on is None or None in record.normalised_on.values() or record.selected_on is None:
+            silent.append(record.name)
     findings = [finding for kind, places in used.items() if (finding := _on_test(kind, places, set(split.test), known))]
     if silent:
         message = f"what was used to normalize and choose is not recorded for stage {', '.join(silent)}"

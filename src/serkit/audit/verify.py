@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -88,7 +87,7 @@ class Report:
         """Whether recordings are unreadable, or a class or speakers are incomplete."""
         return bool(self.unreadable) or any(count.missing for count in [*self.classes.values(), self.speakers])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the report for JSON."""
         return {**asdict(self), "loses_data": self.loses_data}
 
@@ -119,7 +118,7 @@ class Stats:
     rates: dict[int, int]
     unreadable: dict[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the numbers for JSON."""
         return asdict(self)
 

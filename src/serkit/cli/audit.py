@@ -36,6 +36,9 @@ def audit(
         Path | None,
         typer.Option(help="Table of features (column `file`): check whether they were scaled with the test part."),
     ] = None,
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Find leaks between the training and the test part of a run or of given lists.
@@ -51,7 +54,7 @@ def audit(
     from serkit.cli.tables import print_json
     from serkit.reports import leakage
 
-    known = corpora.load_all(corpus) if corpus else []
+    known = corpora.load_all(corpus, options.reading(columns, times, on_error)) if corpus else []
     tables = train is not None or test is not None or validation is not None
     if split is not None and not tables and split.is_file():
         found = leakage.audit_table(split, known=known, features=features)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serkit.errors import UserError
 from serkit.terminal import screen, show
+
+if TYPE_CHECKING:
+    from serkit.reports.comparison import Compared
 
 
 class Format(StrEnum):
@@ -41,21 +45,21 @@ def compare(
     from serkit.reports import comparison
 
     rows = comparison.table(runs)
-    if plot and "target" in rows[0]:
+    if plot and rows[0].target:
         raise UserError("--plot draws differences in UAR; these runs predict numbers")
     if plot:
         from serkit.reports.forest import draw
 
         draw(rows, plot)
     if format is Format.json:
-        print_json(rows)
+        print_json([row.to_dict() for row in rows])
     elif format is Format.markdown:
         show(comparison.markdown(rows), end="")
     else:
         _print_table(rows)
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _print_table(rows: Sequence[Compared]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serkit.cli.options import Format, Output
+from serkit.cli.options import Columns, Format, OnError, Output, SkipBadRows, Times, reading
 from serkit.terminal import screen, show
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ def verify(
     output: Output = Format.table,
     jobs: Annotated[int, typer.Option(min=1, help="Number of threads.")] = 2,
     copies: Annotated[bool, typer.Option("--copies", help="Also find changed copies of recordings.")] = False,
+    columns: Columns = None,
+    times: Times = None,
+    on_error: SkipBadRows = OnError.stop,
 ) -> None:
     """Compare a copy of a corpus with the official numbers and find defects.
 
@@ -75,7 +78,7 @@ def verify(
     from serkit import corpora, progress
     from serkit.audit.verify import verify as check
 
-    corpus = corpora.load(name, folder)
+    corpus = corpora.load(name, folder, reading(columns, times, on_error))
     with progress.bar(f"verify {name}", len(corpus)) as advance:
         report = check(corpus, jobs, advance, copies)
     if output is Format.json:
@@ -86,7 +89,14 @@ def verify(
 
 
 @app.command()
-def stats(name: Name, folder: Folder, output: Output = Format.table) -> None:
+def stats(
+    name: Name,
+    folder: Folder,
+    output: Output = Format.table,
+    columns: Columns = None,
+    times: Times = None,
+    on_error: SkipBadRows = OnError.stop,
+) -> None:
     """Count utterances per class, speaker and sex, and show durations and sampling rates.
 
     Example: serkit corpora stats table my.csv
@@ -94,7 +104,7 @@ def stats(name: Name, folder: Folder, output: Output = Format.table) -> None:
     from serkit import corpora
     from serkit.audit.verify import stats as count
 
-    numbers = count(corpora.load(name, folder))
+    numbers = count(corpora.load(name, folder, reading(columns, times, on_error)))
     if output is Format.json:
         _print_json(numbers.to_dict())
     else:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serkit.cli import options
 from serkit.terminal import note, screen, show
 from serkit.writing import percent, with_interval
+
+if TYPE_CHECKING:
+    from serkit.runs.cross import Cell, Matrix
 
 
 def cross(
@@ -25,6 +27,9 @@ def cross(
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     accelerator: options.Accelerator = "auto",
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Train a system on each corpus and test it on every other one, with the classes that both have.
@@ -42,7 +47,7 @@ def cross(
     folder = out or Path("runs") / f"cross-{Path(system).stem}"
     request = Request(
         system,
-        corpora.load_all(corpus),
+        corpora.load_all(corpus, options.reading(columns, times, on_error)),
         sets=tuple(set_ or ()),
         seed=seed,
         jobs=jobs,
@@ -53,33 +58,32 @@ def cross(
     found = matrix(request, folder, resume, report=note)
     draw(found, folder / "cross.png")
     if format is options.Format.json:
-        print_json(found)
+        print_json(found.to_dict())
         return
     _print(found)
     show(f"\nmatrix: {folder / 'cross.json'}   picture: {folder / 'cross.png'}")
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print(found: Matrix) -> None:
     from rich import box
     from rich.table import Table
 
-    from serkit.flags import read
-    from serkit.runs.cross import rows
+    from serkit.flags import worst_first
 
-    table = Table(title=f"{found['system']}: UAR in %", box=box.SIMPLE_HEAD)
+    table = Table(title=f"{found.system}: UAR in %", box=box.SIMPLE_HEAD)
     table.add_column("trained on")
-    for name in found["corpora"]:
+    for name in found.corpora:
         table.add_column(f"tested on {name}", justify="right")
-    for name, cells in zip(found["corpora"], rows(found), strict=True):
+    for name, cells in zip(found.corpora, found.rows, strict=True):
         table.add_row(name, *map(_cell, cells))
     # Rich would read brackets in the name of a user's system as markup.
     console = screen(width=150)
     console.print(table)
-    for name, method in {cell["test"]: cell["uar"]["method"] for cell in found["cells"]}.items():
+    for name, method in {cell.test: cell.uar.method for cell in found.cells}.items():
         console.print(f"95 % intervals on {name}: {method}", highlight=False)
-    for flag in dict.fromkeys(read([flag for cell in found["cells"] for flag in cell["flags"]])):
+    for flag in dict.fromkeys(worst_first(flag for cell in found.cells for flag in cell.flags)):
         console.print(f"{flag.severity}: {flag.text}", highlight=False)
 
 
-def _cell(cell: Mapping[str, Any]) -> str:
-    return f"{with_interval(cell['uar'])}\n{len(cell['classes'])} classes, chance {percent(cell['chance'])}"
+def _cell(cell: Cell) -> str:
+    return f"{with_interval(cell.uar)}\n{len(cell.classes)} classes, chance {percent(cell.chance)}"

@@ -9,9 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -28,30 +28,65 @@ def doctor(format: Output = Format.table) -> None:
     """
     found = examine()
     if format is Format.json:
-        show(json.dumps(found, indent=1, ensure_ascii=False))
+        show(json.dumps(asdict(found), indent=1, ensure_ascii=False))
     else:
         for line in _lines(found):
             show(line)
-    if any(bundle["error"] for bundle in found["bundles"]):
+    if any(bundle.error for bundle in found.bundles):
         raise typer.Exit(1)
 
 
-def examine() -> dict[str, Any]:
+@dataclass(frozen=True)
+class StoreState:
+    """The store's folder (None: there is no home folder), and the number and size of its files."""
+
+    folder: str | None
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class BundleState:
+    """A recognizer's name and folder, and why it does not work (None: it works)."""
+
+    name: str
+    folder: str
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What is installed here; a version is None if the library is missing."""
+
+    serkit: str
+    python: str
+    system: str
+    cores: int
+    libraries: dict[str, str | None]
+    extras: dict[str, dict[str, str | None]]
+    store: StoreState
+    bundles: list[BundleState]
+    ffmpeg: str | None
+    precision: dict[str, str] | None
+    page: bool
+
+
+def examine() -> Examination:
     """Inspect versions, extras, the store, recognizers and processors, without importing the lab libraries here."""
     core, extras = _requirements()
-    return {
-        "serkit": metadata.version("serkit"),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": cores(),
-        "libraries": {name: _version(name) for name in core},
-        "extras": {extra: {name: _version(name) for name in names} for extra, names in extras.items()},
-        "store": _store(),
-        "bundles": _bundles(),
-        "ffmpeg": shutil.which("ffmpeg"),
-        "precision": _precision(),
-        "page": (PAGE / "index.html").is_file(),
-    }
+    return Examination(
+        serkit=metadata.version("serkit"),
+        python=platform.python_version(),
+        system=platform.platform(),
+        cores=cores(),
+        libraries={name: _version(name) for name in core},
+        extras={extra: {name: _version(name) for name in names} for extra, names in extras.items()},
+        store=_store(),
+        bundles=_bundles(),
+        ffmpeg=shutil.which("ffmpeg"),
+        precision=_precision(),
+        page=(PAGE / "index.html").is_file(),
+    )
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
@@ -96,18 +131,18 @@ def _precision() -> dict[str, str] | None:
         return {"precision": "unknown", "reason": "torch does not work: python -c 'import torch' shows why"}
 
 
-def _store() -> dict[str, Any]:
+def _store() -> StoreState:
     from serkit.data.store import StoreError, default_folder
 
     try:
         folder = default_folder()
     except StoreError:
-        return {"folder": None, "files": 0, "bytes": 0}
+        return StoreState(None, 0, 0)
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    return {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
+    return StoreState(str(folder), len(sizes), sum(sizes))
 
 
-def _bundles() -> list[dict[str, Any]]:
+def _bundles() -> list[BundleState]:
     """Load every recognizer as `predict` does."""
     from serkit.recognition import Bundle, Recognizer, available
 
@@ -118,32 +153,32 @@ def _bundles() -> list[dict[str, Any]]:
             return str(error)
         return None
 
-    return [{"name": folder.name, "folder": str(folder), "error": problem(folder)} for folder in available()]
+    return [BundleState(folder.name, str(folder), problem(folder)) for folder in available()]
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def _lines(found: Examination) -> list[str]:
     lines = [
-        f"serkit     {found['serkit']}",
-        f"python     {found['python']} on {found['system']}",
-        f"cores      {found['cores']}",
-        f"libraries  {_listed(found['libraries'])}",
+        f"serkit     {found.serkit}",
+        f"python     {found.python} on {found.system}",
+        f"cores      {found.cores}",
+        f"libraries  {_listed(found.libraries)}",
     ]
-    for extra, libraries in found["extras"].items():
+    for extra, libraries in found.extras.items():
         missing = [name for name, version in libraries.items() if version is None]
         state = f"lacks {', '.join(missing)}: pip install 'serkit[{extra}]'" if missing else "complete"
         lines.append(f"extra      {extra}: {state}")
-    if precision := found["precision"]:
+    if precision := found.precision:
         lines.append(f"precision  auto is {precision['precision']}: {precision['reason']}")
-    store = found["store"]
-    size = f"{store['folder']}: {store['files']} files, {store['bytes'] / 1e6:.1f} MB"
+    store = found.store
+    size = f"{store.folder}: {store.files} files, {store.bytes / 1e6:.1f} MB"
     no_home = "none, because there is no home folder; set SERKIT_CACHE to a folder"
-    lines.append(f"store      {size if store['folder'] else no_home}")
-    for bundle in found["bundles"]:
-        lines.append(f"bundle     {bundle['name']}: {bundle['error'] or 'works'} ({bundle['folder']})")
-    if not found["bundles"]:
+    lines.append(f"store      {size if store.folder else no_home}")
+    for bundle in found.bundles:
+        lines.append(f"bundle     {bundle.name}: {bundle.error or 'works'} ({bundle.folder})")
+    if not found.bundles:
         lines.append("bundle     none found")
-    lines.append(f"ffmpeg     {found['ffmpeg'] or 'not found; required for M4A, MP4, WebM, WMA, AMR and videos'}")
-    lines.append(f"page       of `serkit serve`: {'built' if found['page'] else 'not built: make page'}")
+    lines.append(f"ffmpeg     {found.ffmpeg or 'not found; required for M4A, MP4, WebM, WMA, AMR and videos'}")
+    lines.append(f"page       of `serkit serve`: {'built' if found.page else 'not built: make page'}")
     return lines
 
 

@@ -38,6 +38,9 @@ def evaluate(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="For a card: folds trained in parallel; 0: one per core.")] = 0,
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Score a finished recognizer on labeled recordings. Recordings that it was trained on are flagged.
@@ -49,6 +52,7 @@ def evaluate(
 
     Example: serkit evaluate runs/calls/card.json --corpus table=calls.csv
     """
+    reading = options.reading(columns, times, on_error)
     if Path(model).is_file():
         from serkit.cli.repeat_card import repeat_card
 
@@ -56,6 +60,7 @@ def evaluate(
             Path(model),
             corpus,
             also or [],
+            reading,
             run,
             jobs,
             format,
@@ -79,7 +84,7 @@ def evaluate(
     if csv_safe and not out:
         raise UserError("--csv-safe requires --out FILE.csv")
     mapping = parse_map(map_ or [])
-    found = corpora.load_all(corpus)
+    found = corpora.load_all(corpus, reading)
     if (Path(model) / "run.json").exists():
         from serkit.runs.export import export
 
@@ -89,21 +94,21 @@ def evaluate(
             result = score(load(Path(folder) / "run"), found, mapping)
     else:
         result = score(load(model), found, mapping)
-    table = {
+    about = {
         "system": model,
         "protocol": "the finished recognizer",
         "folds": 1,
         "configurations": 1,
         "chosen_on": "nothing to choose",
-        **scores(result.predictions, result.flags),
     }
+    table = scores(result.predictions, result.flags).model_copy(update=about)
     if out:
         with alone(out), writing(out) as temporary:
             result.predictions.save(temporary)
             if csv_safe:
                 temporary.write_text(harmless_rows(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="")
     if format is options.Format.json:
-        print_json(table)
+        print_json(table.to_dict())
     else:
         print_scores(table)
     for reason in result.failed.values():

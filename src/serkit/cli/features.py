@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serkit.cli.options import CsvSafe
+from serkit.cli.options import Columns, CsvSafe, OnError, SkipBadRows, Times, reading
 from serkit.terminal import Shown, note, show
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def features(
         Path | None,
         typer.Option(help="FILE.png: draw F0 below the waveform of one recording instead of writing a table."),
     ] = None,
+    columns: Columns = None,
+    times: Times = None,
+    on_error: SkipBadRows = OnError.stop,
     csv_safe: CsvSafe = False,
     jobs: Annotated[int, typer.Option(min=0, help="Number of threads; 0: one per core.")] = 0,
 ) -> None:
@@ -68,7 +71,11 @@ def features(
     if bool(paths) == bool(corpus):
         raise UserError("give either recordings or --corpus NAME=FOLDER")
     if corpus:
-        utterances = [utterance for one in corpora.load_all(corpus) for utterance in one.utterances]
+        utterances = [
+            utterance
+            for one in corpora.load_all(corpus, reading(columns, times, on_error))
+            for utterance in one.utterances
+        ]
     else:
         utterances, channel = _find(paths or [], channel), None
     if plot is not None:

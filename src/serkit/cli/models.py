@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import typer
 
@@ -34,7 +33,7 @@ def models(format: Output = Format.table) -> None:
         raise typer.Exit(1)
 
 
-def describe(bundle: Bundle) -> dict[str, Any]:
+def describe(bundle: Bundle) -> dict[str, object]:
     """Return the entry of one recognizer for the list."""
     return {
         "name": bundle.folder.name,

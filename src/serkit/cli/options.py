@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from serkit.corpora import Reading
 
 
 class Format(StrEnum):
@@ -25,9 +29,67 @@ CsvSafe = Annotated[
     ),
 ]
 
-_CORPORA = typer.Option(help="NAME=FOLDER; for your own data, table=my.csv or folder=my_folder. Repeatable.")
+_CORPORA = typer.Option(
+    help="NAME=FOLDER; for your own data, table=my.csv, folder=my_folder, audformat=DIR, ... Repeatable."
+)
 Corpora = Annotated[list[str], _CORPORA]
 AnyCorpora = Annotated[list[str] | None, _CORPORA]
+
+
+class Unit(StrEnum):
+    """Unit of a time that is a bare number."""
+
+    s = "s"
+    ms = "ms"
+
+
+class OnError(StrEnum):
+    """What happens with bad rows of a user's own data."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns", help="NAME=COLUMN: column of your own table, such as path=Datei. Several: commas, or repeat."
+    ),
+]
+Times = Annotated[Unit | None, typer.Option("--times", help="Unit of start and end in your own table.")]
+SkipBadRows = Annotated[OnError, typer.Option("--on-error", help="Bad rows of your own table: stop, or skip and list.")]
+
+
+def reading(columns: Sequence[str] | None, times: Unit | None, on_error: OnError) -> Reading:
+    """Return how to read a user's own data; from now on, notes about them are printed on stderr.
+
+    Raises:
+        UserError: `columns` is malformed.
+    """
+    import logging
+
+    from serkit.corpora import Reading
+    from serkit.corpora.columns import parse
+    from serkit.terminal import note
+
+    class Notes(logging.Handler):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: set[str] = set()
+
+        def emit(self, record: logging.LogRecord) -> None:
+            # Reports read the data a second time.
+            if (text := record.getMessage()) not in self.told:
+                self.told.add(text)
+                note(f"serkit: note: {text}")
+
+    log = logging.getLogger("serkit.corpora")
+    if not log.handlers:
+        log.addHandler(Notes())
+        log.setLevel(logging.INFO)
+    return Reading(parse(columns or ()), times.value if times else None, on_error is OnError.skip)
+
+
 Also = Annotated[
     list[str] | None,
     typer.Option(help="NAME=FOLDER: corpus for stages that train on further corpora; not scored. Repeatable."),
@@ -43,3 +105,4 @@ Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")]
 FoldJobs = Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")]
 FoldThreads = Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")]
 Accelerator = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained and how long it takes; stop.")]

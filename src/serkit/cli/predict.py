@@ -213,21 +213,21 @@ def table_of_speakers(path: Path, column: str) -> list[list[str]]:
     Raises:
         UserError: the file is not a table, or lacks a column or a path.
     """
-    from serkit.corpora import table
-    from serkit.text import clean, is_missing
+    from serkit import sheets
+    from serkit.corpora.columns import named
+    from serkit.text import is_missing
 
-    columns, rows = table.read_rows(path)
-    for name in ("path", clean(column)):
-        if name not in columns:
-            raise unknown("column", name, columns)
-    for name in ("start", "end", "channel"):
-        if name in columns:
+    sheet = named(sheets.read(path).sound(), {"speaker": column}).sheet
+    if "path" not in sheet.columns:
+        raise unknown("column", "path", sheet.columns)
+    for name in ("start", "end", "duration", "channel"):
+        if name in sheet.columns:
             raise UserError(f"{path}: --speaker recognizes whole recordings, but the table has a column '{name}'")
     found: dict[str, list[str]] = {}
-    for number, row in rows.items():
+    for number, row in sheet.rows.items():
         if is_missing(row["path"]):
             raise UserError(f"{path}, row {number}: has no path")
-        speaker = row[clean(column)]
+        speaker = row["speaker"]
         key = f"row {number}" if is_missing(speaker) else f"speaker {speaker}"
         found.setdefault(key, []).append(str(path.parent / row["path"]))
     if not found:

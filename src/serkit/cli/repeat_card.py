@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,11 +12,15 @@ from serkit.cli.options import Format
 from serkit.errors import UserError
 from serkit.terminal import note, show
 
+if TYPE_CHECKING:
+    from serkit.corpora import Reading
+
 
 def repeat_card(
     card: Path,
     corpus: Sequence[str],
     also: Sequence[str],
+    reading: Reading,
     folder: Path | None,
     jobs: int,
     format: Format,
@@ -28,6 +32,7 @@ def repeat_card(
         card: path of the card.
         corpus: NAME=FOLDER of each corpus that is scored.
         also: NAME=FOLDER of each corpus that is only used for training.
+        reading: how to read a user's own data.
         folder: folder of the new run; None: `runs/CARD-repeated`, named after the folder of a `card.json`.
         jobs: number of folds trained in parallel.
         format: of the output.
@@ -46,9 +51,9 @@ def repeat_card(
     folder = folder or Path("runs") / f"{name}-repeated"
     found = repeat(
         card,
-        corpora.load_all(corpus),
+        corpora.load_all(corpus, reading),
         folder,
-        corpora.load_all(also) if also else [],
+        corpora.load_all(also, reading) if also else [],
         jobs,
         report=note,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from serkit.cli import options, warn
 from serkit.errors import unknown
 from serkit.terminal import screen, show
 from serkit.writing import percent, with_interval
+
+if TYPE_CHECKING:
+    from serkit.evaluation.slices import Slice
 
 
 def report(
@@ -48,14 +51,14 @@ def report(
         warn(f"no slices and no errors: {failures.missing}")
     chosen = {name: rows for name, rows in failures.slices.items() if name in (by or TITLES)}
     if format is options.Format.json:
-        print_json(chosen)
+        print_json({name: [row.to_dict() for row in rows] for name, rows in chosen.items()})
         return
     for name, rows in chosen.items():
         _print(TITLES[name], rows)
     show(f"report: {page}")
 
 
-def _print(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _print(title: str, rows: Sequence[Slice]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -66,14 +69,14 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("commonest")
     for row in rows:
-        commonest = f"{row['commonest']['class']} {row['commonest']['share']:.0%}"
-        scores = [with_interval(row["uar"]), percent(row["accuracy"]["estimate"]), percent(row["ece"])]
-        cells = [row["value"], str(row["n"]), *scores]
+        commonest = f"{row.commonest.label} {row.commonest.share:.0%}"
+        scores = [with_interval(row.metrics["uar"]), percent(row.metrics["accuracy"].estimate), percent(row.ece)]
+        cells = [row.value, str(row.n), *scores]
         # As Text: rich would read brackets in a speaker's name as markup.
         table.add_row(*map(Text, [*cells, commonest]))
     console = screen()
     console.print(table)
     for row in rows:
-        if row["warnings"]:
-            console.print(f"{row['value']}: {'; '.join(row['warnings'])}", highlight=False)
+        if row.warnings:
+            console.print(f"{row.value}: {'; '.join(row.warnings)}", highlight=False)
     console.print()

@@ -46,7 +46,11 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option(help="Output folder for runs, tables and pictures. Default: runs/PAPER.")
     ] = None,
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     seed: options.Seed = 0,
+    dry_run: options.DryRun = False,
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.markdown,
@@ -79,10 +83,31 @@ def reproduce(
     from serkit.papers.pages import page
     from serkit.papers.reproduce import reproduce as run
 
+    reading = options.reading(columns, times, on_error)
+    read = corpora.load_all(corpus or [], reading)
+    also_read = corpora.load_all(also, reading) if also else ()
+    if dry_run:
+        from serkit.cli.forecasts import forecast_json, print_forecast
+        from serkit.papers.reproduce import forecast
+
+        expected = forecast(
+            loaded.artefact(artefact),
+            read,
+            set_ or (),
+            protocol or (),
+            seed,
+            jobs,
+            threads,
+            note,
+            rows or (),
+            also_read,
+        )
+        print_json(forecast_json(expected)) if format is Format.json else print_forecast(expected)
+        return
     result = run(
         loaded,
         loaded.artefact(artefact),
-        corpora.load_all(corpus or []),
+        read,
         out or Path("runs") / loaded.paper.name,
         set_ or (),
         protocol or (),
@@ -91,6 +116,6 @@ def reproduce(
         threads,
         report=note,
         rows=rows or (),
-        also=corpora.load_all(also) if also else (),
+        also=also_read,
     )
     print_json(result.to_dict()) if format is Format.json else show(page(loaded, result))

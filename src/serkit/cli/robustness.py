@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from serkit.cli.evaluate import parse_map
 from serkit.errors import UserError, unknown
 from serkit.terminal import note, screen, show
 from serkit.writing import percent, with_interval
+
+if TYPE_CHECKING:
+    from serkit.evaluation.robustness import Measured
+    from serkit.evaluation.scores import Summary
 
 
 def robustness(
@@ -40,6 +44,9 @@ def robustness(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed of noise, voices and rooms.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Number of threads.")] = 1,
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Score a run or a bundle on recordings degraded more and more by noise, telephones, rooms, ...
@@ -65,10 +72,12 @@ def robustness(
     if is_run:
         measured = report.of_run(Path(model), corpus or (), curves, seed, jobs)
     else:
-        measured, failed = report.of_bundle(model, corpus or (), mapping, curves, seed, jobs)
+        measured, failed = report.of_bundle(
+            model, corpus or (), mapping, curves, seed, jobs, options.reading(columns, times, on_error)
+        )
     report.write(measured, folder)
     if format is options.Format.json:
-        print_json(measured)
+        print_json(measured.to_dict())
     else:
         _print(measured)
         show(f"written: {folder / report.NAME}.json, .csv, .png")
@@ -78,31 +87,32 @@ def robustness(
         raise typer.Exit(1)
 
 
-def _print(measured: Mapping[str, Any]) -> None:
+def _print(measured: Measured) -> None:
     from rich import box
     from rich.table import Table
 
-    from serkit.flags import read
+    from serkit.evaluation.intervals import Ends
+    from serkit.flags import worst_first
 
     # Rich would read brackets in a folder's name as markup.
-    clean, console = measured["clean"], screen()
-    title = f"{measured['model']}: {measured['protocol']}, {measured['n']} predictions"
+    clean, console = measured.clean, screen()
+    title = f"{measured.model}: {measured.protocol}, {measured.n} predictions"
     table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("")
     for column in ("UAR %", "change in points", "accuracy %", "ECE %"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_row("as they are", with_interval(clean["uar"]), "", *_others(clean))
-    for curve in measured["curves"].values():
+    table.add_row("as they are", with_interval(clean.metrics["uar"]), "", *_others(clean))
+    for curve in measured.curves.values():
         table.add_section()
-        table.add_row(f"{curve['title']},\n{curve['axis']}")
-        for point in curve["points"]:
-            change = with_interval({**point["change"], "estimate": point["change"]["difference"]}, "+")
-            table.add_row(f"  {point['strength']}", with_interval(point["uar"]), change, *_others(point))
+        table.add_row(f"{curve.title},\n{curve.axis}")
+        for point in curve.points:
+            change = with_interval(Ends(point.change.difference, point.change.low, point.change.high), "+")
+            table.add_row(f"  {point.strength}", with_interval(point.metrics["uar"]), change, *_others(point))
     console.print(table)
-    console.print(f"95 % intervals: {measured['interval']}", highlight=False)
-    for flag in read(measured["flags"]):
+    console.print(f"95 % intervals: {measured.interval}", highlight=False)
+    for flag in worst_first(measured.flags):
         console.print(f"{flag.severity}: {flag.text}", highlight=False)
 
 
-def _others(point: Mapping[str, Any]) -> tuple[str, str]:
-    return percent(point["accuracy"]["estimate"]), percent(point["ece"])
+def _others(point: Summary) -> tuple[str, str]:
+    return percent(point.metrics["accuracy"].estimate), percent(point.ece)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from serkit.terminal import screen, show
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serkit.evaluation.metrics import Metric
+    from serkit.evaluation.scores import Scores, Value
 
 
 def print_json(content: Any) -> None:
@@ -19,34 +19,29 @@ def print_json(content: Any) -> None:
     show(json.dumps(content, indent=1, ensure_ascii=False))
 
 
-def print_scores(scores: Mapping[str, Any]) -> None:
+def print_scores(scores: Scores) -> None:
     """Print the scores of a run or an evaluation, those of the baselines, and the flags."""
 
     from serkit.evaluation.task import TASKS
-    from serkit.flags import read, verdict
+    from serkit.flags import verdict, worst_first
 
     # Rich would read brackets in names of classes, corpora and folders as markup.
     console = screen()
     console.print(_table(scores))
-    console.print(f"95 % intervals: {scores[TASKS[scores['task']].metric().key]['method']}", highlight=False)
-    console.print(
-        f"configurations tried: {scores['configurations']}; chosen on: {scores['chosen_on']}", highlight=False
-    )
-    if calibration := scores.get("calibration"):
-        before, after = calibration["ece"]["before"], calibration["ece"]["after"]
-        console.print(
-            f"calibration error: {before:.1%}; temperatures fitted on the {calibration['fitted_on']}: {after:.1%}",
-            highlight=False,
-        )
-    if scores.get("recipe"):
-        console.print(f"how the recipe was found: {scores['recipe']}", highlight=False)
-    flags = read(scores["flags"])
+    console.print(f"95 % intervals: {scores.metrics[TASKS[scores.task].metric().key].method}", highlight=False)
+    console.print(f"configurations tried: {scores.configurations}; chosen on: {scores.chosen_on}", highlight=False)
+    if found := scores.calibration:
+        text = f"calibration error: {found.ece.before:.1%}; temperatures fitted on the {found.fitted_on}:"
+        console.print(f"{text} {found.ece.after:.1%}", highlight=False)
+    if scores.recipe:
+        console.print(f"how the recipe was found: {scores.recipe}", highlight=False)
+    flags = worst_first(scores.flags)
     console.print(f"{verdict(flags)[1]}.", highlight=False)
     for flag in flags:
         console.print(f"{flag.severity}: {flag.text}", highlight=False)
 
 
-def _table(scores: Mapping[str, Any]) -> Table:
+def _table(scores: Scores) -> Table:
     """Make the table: of each target all, every corpus, the baseline, and what a constant answer scores."""
     from rich import box
     from rich.table import Table
@@ -54,8 +49,8 @@ def _table(scores: Mapping[str, Any]) -> Table:
     from serkit.evaluation.scores import rows
     from serkit.evaluation.task import TASKS
 
-    metrics, by_target = TASKS[scores["task"]].metrics, bool(scores["targets"])
-    title = f"{scores['system']}, {scores['protocol']}, {scores['folds']} folds"
+    metrics, by_target = TASKS[scores.task].metrics, bool(scores.targets)
+    title = f"{scores.system}, {scores.protocol}, {scores.folds} folds"
     table = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("target" if by_target else "", overflow="fold")
     for name in ("n", *(metric.heading for metric in metrics.values())):
@@ -69,13 +64,13 @@ def _table(scores: Mapping[str, Any]) -> Table:
     return table
 
 
-def _cell(metric: Metric, value: Mapping[str, Any] | None, stacked: bool) -> str:
+def _cell(metric: Metric, value: Value | None, stacked: bool) -> str:
     """Write a value with its interval, next to it or, in narrow columns, below it."""
     if value is None:
         return ""
-    text = metric.text(value["estimate"])
-    if value.get("low") is None:
+    text = metric.text(value.estimate)
+    if value.low is None:
         return text
     if stacked:
-        return f"{text}\n{value['low']:.2g} to {value['high']:.2g}"
-    return f"{text} [{metric.text(value['low'])}, {metric.text(value['high'])}]"
+        return f"{text}\n{value.low:.2g} to {value.high:.2g}"
+    return f"{text} [{metric.text(value.low)}, {metric.text(value.high)}]"

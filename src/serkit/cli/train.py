@@ -35,9 +35,13 @@ def train(
     seed: options.Seed = 0,
     final: Annotated[bool, typer.Option(help="Also train a final model on all data, for export.")] = True,
     baseline: Annotated[bool, typer.Option(help="Also score the linear baseline on the same folds.")] = True,
+    dry_run: options.DryRun = False,
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     accelerator: options.Accelerator = "auto",
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Train a system, score it honestly, and keep a model for export.
@@ -45,17 +49,20 @@ def train(
     Example: serkit train linear-baseline --corpus table=calls.csv --out runs/calls
     """
     from serkit import corpora
+    from serkit.cli.forecasts import forecast_json, print_forecast
     from serkit.cli.tables import print_json, print_scores
     from serkit.reports.report import write
     from serkit.runs.card import Card
+    from serkit.runs.forecast import forecaster
     from serkit.runs.request import Request
     from serkit.runs.runner import run
 
     sets = [*(set_ or ()), *([f"protocols.{protocol}.tested={json.dumps(test_on)}"] if test_on else ())]
     folder = out or Path("runs") / Path(system).stem
+    reading = options.reading(columns, times, on_error)
     request = Request(
         system,
-        corpora.load_all(corpus),
+        corpora.load_all(corpus, reading),
         protocol,
         sets,
         tuple(sweep or ()),
@@ -65,14 +72,19 @@ def train(
         threads,
         accelerator,
         baseline=baseline,
-        also=corpora.load_all(also) if also else (),
+        also=corpora.load_all(also, reading) if also else (),
         command=shlex.join(["serkit", *sys.argv[1:]]),
     )
+    if dry_run:
+        with forecaster(note) as trials:
+            found = {f"{request.system} under {protocol}": trials.forecast(request)}
+        print_json(forecast_json(found)) if format is options.Format.json else print_forecast(found)
+        return
     scores = run(request, folder, resume, report=note)
     page = write(folder)
     card = Card.of(folder)
     if format is options.Format.json:
-        print_json({**scores, "run": card.run})
+        print_json({**scores.to_dict(), "run": card.run.to_dict()})
         return
     print_scores(scores)
     show("\n".join(card.lines()))

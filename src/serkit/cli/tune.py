@@ -52,6 +52,9 @@ def tune(
         int, typer.Option(min=1, help="Interval in s; a trial silent for three intervals is repeated.")
     ] = 10,
     accelerator: options.Accelerator = "auto",
+    columns: options.Columns = None,
+    times: options.Times = None,
+    on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
 ) -> None:
     """Search hyperparameters inside the training part. The same command joins or resumes a search.
@@ -75,9 +78,8 @@ def tune(
         found = results.write(out, open_storage(url_of(out, storage), heartbeat))
     else:
         folder = out or Path("runs") / f"{Path(system).stem}-search"
-        task = Task(
-            system, corpora.load_all(corpus or []), tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator
-        )
+        material = corpora.load_all(corpus or [], options.reading(columns, times, on_error))
+        task = Task(system, material, tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator)
         recipe = _with_options(read(space, system), sampler, pruner, trials)
         request = Request(task, recipe, workers, threads, storage, study, heartbeat)
         found = run(request, folder, report=note)
@@ -108,7 +110,7 @@ def _with_options(recipe: Recipe, sampler: str | None, pruner: str | None, trial
         raise UserError(f"--{problem['loc'][0]} {problem['input']}: {problem['msg'].lower()}") from None
 
 
-def _as_json(found: Search) -> dict[str, Any]:
+def _as_json(found: Search) -> dict[str, object]:
     rows = [
         {
             "round": row.round,
@@ -122,7 +124,7 @@ def _as_json(found: Search) -> dict[str, Any]:
         }
         for row in found.rows
     ]
-    return {"metric": found.definition["metric"], "total": found.total, "trials": rows}
+    return {"metric": found.definition.metric, "total": found.total, "trials": rows}
 
 
 def _print(found: Search, folder: Path) -> None:
@@ -131,7 +133,7 @@ def _print(found: Search, folder: Path) -> None:
     from serkit.tuning.results import HELD_OUT, short_names
 
     console = screen()
-    metric = found.definition["metric"]
+    metric = found.definition.metric
     for name, total in reversed(list(found.total.items())):
         rows = [row for row in found.rows if row.round == name]
         states = [row.state for row in rows]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from serkit.corpora.columns import Reading
 from serkit.finding import PassedOver
 
 Target = str | float
@@ -108,6 +109,7 @@ class Corpus:
         skipped: files that look like recordings but do not fit the naming scheme, with the reason.
         passed_over: files and folders that are not recordings, with the reason.
         cautions: warnings for every user, one line each, e.g. about lost classes.
+        reading: how a user's own data were read.
     """
 
     facts: Facts
@@ -116,6 +118,7 @@ class Corpus:
     skipped: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def name(self) -> str:

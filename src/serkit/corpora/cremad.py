@@ -6,10 +6,10 @@ Names: `1001_DFA_ANG_XX` holds actor, sentence, emotion and level. Sex and age c
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
+from serkit import sheets
 from serkit.corpora.corpus import Corpus, Facts, Utterance
 from serkit.corpora.search import collect, companion, recordings
 from serkit.emotions import canonical
@@ -76,8 +76,9 @@ def _actors(path: Path | None) -> dict[str, tuple[str, int]]:
     """Read sex and age of each actor."""
     if path is None:
         return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            return {row["ActorID"]: (row["Sex"].lower(), int(row["Age"])) for row in csv.DictReader(file)}
-        except (KeyError, ValueError, AttributeError) as error:
-            raise UserError(f"{path}: not the list of actors with ActorID, Age and Sex ({error})") from None
+    try:
+        return {
+            row["ActorID"]: (row["Sex"].lower(), int(row["Age"])) for row in sheets.read(path).sound().rows.values()
+        }
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: not the list of actors with ActorID, Age and Sex ({error})") from None

@@ -16,12 +16,13 @@ _ISO = re.compile(
 )
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, unit: str = "s") -> float:
     """Read a time in s.
 
     Args:
         text: `1.5`; `0 days 00:00:01.5` (the format of pandas and audformat), `00:00:01.5`, `0:01,5`; `1.5 s`,
             `1500ms`; `PT1.5S`.
+        unit: unit of a number without one, `s` or `ms`.
 
     Raises:
         ValueError: the text has none of these formats, or is not finite.
@@ -44,7 +45,7 @@ def seconds(text: str) -> float:
     # Python reads 1_2 as 12, but in a table it is a name.
     if days or "_" in text or not math.isfinite(value := float(text)):
         raise ValueError(f"'{text}' is not a time")
-    return value
+    return value * _UNITS[unit]
 
 
 def _sum(parts: list[str | None], factors: tuple[int, ...]) -> float:

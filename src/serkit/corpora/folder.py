@@ -1,4 +1,4 @@
-"""A user's own recordings in one folder per class: `my_folder/angry/x.wav`.
+"""A user's own recordings in one folder per class: `my_folder/angry/x.wav`, or `my_folder/train/angry/x.wav`.
 
 Speakers are unknown: folders inside the folder of a class may mean anything, so serkit does not guess. A
 speaker-disjoint protocol requires speakers; use a table to name them.
@@ -6,13 +6,17 @@ speaker-disjoint protocol requires speakers; use a table to name them.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from serkit import finding
 from serkit.corpora.corpus import Corpus, Facts, Utterance
+from serkit.corpora.parts import part_in, part_of
+from serkit.corpora.rows import label_cautions
 from serkit.corpora.search import Recordings, collect, recordings
 from serkit.emotions import canonical
 from serkit.errors import UserError
@@ -25,6 +29,7 @@ FACTS = Facts(
     citation="",
     url="",
 )
+_LOG = logging.getLogger("serkit.corpora")
 _NAMED = 3
 LAYOUT = "It should hold one folder per class with the recordings in it, such as angry/x.wav and happy/y.wav."
 
@@ -32,8 +37,11 @@ LAYOUT = "It should hold one folder per class with the recordings in it, such as
 def read(folder: Path) -> Corpus:
     """Read one class per folder, with recordings at any depth; the folder's name is the emotion.
 
+    The folders of classes may be inside those of parts (`train`, `test`, ...), or those of parts inside them.
+
     Raises:
-        UserError: the recordings are directly in `folder`, so that their class is unknown.
+        UserError: the recordings are directly in `folder` or in a part, so that their class is unknown; or folders of
+            parts are next to folders of classes.
     """
     found = recordings(folder)
     if found.paths and all(path.parent == folder for path in found):
@@ -42,18 +50,53 @@ def read(folder: Path) -> Corpus:
             "To list the classes in a table instead, use table=FILE.csv"
         )
 
+    parts = _parts(folder, found)
+    # Where the name of the class is in a path relative to the folder.
+    level = 1 if parts else 0
+
+    def class_of(name: PurePath) -> str | None:
+        return name.parts[level] if len(name.parts) > level + 1 else None
+
     def parse(path: Path) -> Utterance | str:
         name = path.relative_to(folder)
-        if len(name.parts) == 1:
+        label = class_of(name)
+        if label is None:
             return "is directly in the folder, so its class is unknown"
+        part = part_in(name.parts[:level] or name.parts[1:-1])
         return Utterance(
             id=f"folder/{name.with_suffix('').as_posix()}",
             path=path,
-            targets={"emotion": canonical(name.parts[0])},
+            targets={"emotion": canonical(label)},
+            attributes={"part": part} if part else {},
         )
 
     corpus = collect(FACTS, folder, found, parse)
-    return replace(corpus, cautions=(*corpus.cautions, *_lost(corpus, found), *_contradictions(corpus)))
+    if found.paths and not corpus.utterances:
+        raise UserError(
+            f"{folder}: {', '.join(parts)} are parts of a split, but have no folder per class in them. " + LAYOUT
+        )
+    if parts:
+        _LOG.info(
+            "%s: %s are parts, not classes; --protocol given tests on them", folder.name, ", ".join(map(repr, parts))
+        )
+    spelled = Counter(class_of(utterance.path.relative_to(folder)) or "" for utterance in corpus.utterances)
+    lost = [] if parts else _lost(corpus, found)
+    cautions = (*corpus.cautions, *lost, *_contradictions(corpus, class_of), *label_cautions(folder, spelled))
+    return replace(corpus, cautions=cautions)
+
+
+def _parts(folder: Path, found: Recordings) -> list[str]:
+    """Return the folders of parts that hold the folders of classes; empty without parts."""
+    tops = {path.relative_to(folder).parts[0] for path in found.paths if path.parent != folder}
+    parts = sorted(top for top in tops if part_of(top) not in (None, "unused"))
+    others = sorted(top for top in tops if part_of(top) is None)
+    if parts and others:
+        raise UserError(
+            f"{folder}: {', '.join(map(repr, parts))} are parts of a split, but {_some(others)} next to them "
+            f"{'looks like a class' if len(others) == 1 else 'look like classes'}; put the folders of classes "
+            "into those of parts, such as train/angry/x.wav, or list the recordings in a table"
+        )
+    return parts
 
 
 def _lost(corpus: Corpus, found: Recordings) -> Iterator[str]:
@@ -74,7 +117,11 @@ def _content(corpus: Corpus, name: str) -> str:
     return finding.formats(path for path in corpus.passed_over if path.startswith(f"{name}/")) or "empty"
 
 
-def _contradictions(corpus: Corpus) -> Iterator[str]:
+def _some(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")
+
+
+def _contradictions(corpus: Corpus, class_of: Callable[[PurePath], str | None]) -> Iterator[str]:
     """Yield a caution if a link puts a recording into a second class."""
     links = [name for name, reason in corpus.passed_over.items() if reason == finding.PassedOver.second_name]
     if not links:
@@ -83,7 +130,7 @@ def _contradictions(corpus: Corpus) -> Iterator[str]:
     wrong = []
     for name in links:
         label = labels.get(os.path.realpath(corpus.folder / name))
-        if label is not None and label != canonical(name.partition("/")[0]):
+        if label is not None and label != canonical(class_of(PurePath(name)) or ""):
             wrong.append(f"{name} ({label})")
     if wrong:
         listed = ", ".join(wrong[:_NAMED]) + (", ..." if len(wrong) > _NAMED else "")

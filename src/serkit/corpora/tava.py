@@ -7,11 +7,11 @@ Names: `recordings/s01_annoyed_audio` and `egg/s01_annoyed_EGG`; EGG names missp
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from serkit import sheets
 from serkit.corpora.corpus import Channel, Corpus, Facts, Target, Utterance
 from serkit.corpora.search import collect, companion, recordings
 from serkit.emotions import canonical
@@ -106,21 +106,18 @@ def _ratings(path: Path | None) -> dict[_Key, tuple[str, Mapping[str, Target], f
         return {}
     found: dict[_Key, tuple[str, Mapping[str, Target], float]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file):
-                if row["Variant"] != "speech":
-                    continue
-                valence, arousal, dominance = (
-                    float(row[f"mean{name}"]) for name in ("Valence", "Arousal", "Dominance")
-                )
-                targets: dict[str, Target] = {
-                    "quadrant": _quadrant(valence, arousal),
-                    "valence": valence,
-                    "arousal": arousal,
-                    "dominance": dominance,
-                }
-                key = f"s{int(row['Speaker Number']):02}", canonical(row["Affect Name"])
-                found[key] = row["Sex"].lower(), targets, min(abs(valence), abs(arousal))
+        for row in sheets.read(path).sound().rows.values():
+            if row["Variant"] != "speech":
+                continue
+            valence, arousal, dominance = (float(row[f"mean{name}"]) for name in ("Valence", "Arousal", "Dominance"))
+            targets: dict[str, Target] = {
+                "quadrant": _quadrant(valence, arousal),
+                "valence": valence,
+                "arousal": arousal,
+                "dominance": dominance,
+            }
+            key = f"s{int(row['Speaker Number']):02}", canonical(row["Affect Name"])
+            found[key] = row["Sex"].lower(), targets, min(abs(valence), abs(arousal))
     except (KeyError, ValueError) as error:
         raise UserError(f"{path}: is not TAVA's list of ratings, or is damaged ({error})") from None
     return found

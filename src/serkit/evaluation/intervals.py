@@ -30,22 +30,36 @@ from serkit.evaluation.predictions import Answers
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A metric with its confidence interval.
+class Ends:
+    """A metric with the ends of its confidence interval.
 
     Args:
         estimate: the metric over all predictions.
         low: lower end, not below the metric's minimum (0 for a share).
         high: upper end, not above the metric's maximum (1 for a share).
-        method: method of the interval, and its independent units.
-        clusters: number of independent units: speakers, or utterances if speakers are unknown.
     """
 
     estimate: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Interval(Ends):
+    """A metric with its confidence interval.
+
+    Args:
+        method: method of the interval, and its independent units.
+        clusters: number of independent units: speakers, or utterances if speakers are unknown.
+    """
+
     method: str
     clusters: int
+
+    @property
+    def ends(self) -> Ends:
+        """The metric and the ends alone."""
+        return Ends(self.estimate, self.low, self.high)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from serkit.evaluation.calibration import ece, log_loss, sharpened, temperature
 from serkit.evaluation.predictions import Predictions
+from serkit.records import Record
+
+
+class Change(Record):
+    """A measure before and after division by a temperature."""
+
+    before: float
+    after: float
+
+
+class Calibrated(Record):
+    """Expected calibration error and log loss before and after division by a temperature."""
+
+    ece: Change
+    log_loss: Change
+
+
+class Fold(Calibrated):
+    """The same of one fold, with its temperature."""
+
+    temperature: float
+
+
+class Calibration(Calibrated):
+    """The same over all folds, and by name of the fold (`seed-0-fold-1`)."""
+
+    fitted_on: str
+    folds: dict[str, Fold]
 
 
 def fit_temperature(held: Predictions) -> float:
@@ -22,31 +49,27 @@ def fit_temperature(held: Predictions) -> float:
     return temperature(logarithms, held.truth, smoothing=classes / (len(held) + classes))
 
 
-def calibration(predictions: Predictions, temperatures: Mapping[tuple[int, int], float]) -> dict[str, Any]:
+def calibration(predictions: Predictions, temperatures: Mapping[tuple[int, int], float]) -> Calibration:
     """Measure the test parts' probabilities before and after division by their fold's temperature.
 
     Args:
         predictions: uncalibrated predictions of all folds.
         temperatures: temperature of each seed and fold.
-
-    Returns:
-        A JSON object: `ece` and `log_loss` over all folds, each `before` and `after`; and for each of `folds`
-        (`seed-0-fold-1`) the `temperature`, `ece` and `log_loss`.
     """
     after = predictions.probabilities.copy()
     folds = {}
     for (seed, fold), value in temperatures.items():
         rows = (predictions.seeds == seed) & (predictions.folds == fold)
         after[rows] = sharpened(predictions.probabilities[rows], value)
-        folds[f"seed-{seed}-fold-{fold}"] = {"temperature": value, **_judge(predictions, after, rows)}
+        folds[f"seed-{seed}-fold-{fold}"] = Fold(temperature=value, **_judge(predictions, after, rows))
     everything = np.ones(len(predictions), dtype=bool)
-    return {"fitted_on": "validation part of each fold", **_judge(predictions, after, everything), "folds": folds}
+    judged = _judge(predictions, after, everything)
+    return Calibration(fitted_on="validation part of each fold", folds=folds, **judged)
 
 
-def _judge(predictions: Predictions, after: np.ndarray, rows: np.ndarray) -> dict[str, dict[str, float]]:
-    truth = predictions.truth[rows]
-    versions = {"before": predictions.probabilities[rows], "after": after[rows]}
+def _judge(predictions: Predictions, after: np.ndarray, rows: np.ndarray) -> dict[str, Change]:
+    truth, before = predictions.truth[rows], predictions.probabilities[rows]
     return {
-        measure.__name__: {name: measure(probabilities, truth) for name, probabilities in versions.items()}
+        measure.__name__: Change(before=measure(before, truth), after=measure(after[rows], truth))
         for measure in (ece, log_loss)
     }

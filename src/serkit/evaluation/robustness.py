@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+from pydantic import Field
 
 from serkit.augment import Noise, Pitch, Stretch, Telephone
 from serkit.data.store import digest
 from serkit.degrade import Babble, Band, Gain, Reverberation, codec
 from serkit.errors import unknown
-from serkit.evaluation.calibration import ece
 from serkit.evaluation.comparison import compare
 from serkit.evaluation.intervals import interval
 from serkit.evaluation.metrics import CLASSES
 from serkit.evaluation.predictions import Predictions
+from serkit.evaluation.scores import Summary
 from serkit.progress import bar
+from serkit.records import Flags, Record
 
 #: float32 (samples,), rate in Hz, number of samples with speech, random generator -> float32 samples.
 Degradation = Callable[[np.ndarray, int, int, np.random.Generator], np.ndarray]
@@ -92,9 +93,61 @@ class Part:
     recognise: Callable[[np.ndarray, int], np.ndarray]
 
 
-def measure(
-    parts: Iterable[Part], curves: Sequence[str] = tuple(CURVES), seed: int = 0, jobs: int = 1
-) -> dict[str, Any]:
+class Difference(Record):
+    """A difference in UAR, with the interval of a paired comparison."""
+
+    difference: float
+    low: float
+    high: float
+
+
+class Point(Summary):
+    """Scores at one strength of a degradation, and their change from the original recordings."""
+
+    strength: int | float | str
+    change: Difference
+
+
+class MeasuredCurve(Record):
+    """The points of a `Curve`."""
+
+    title: str
+    axis: str
+    neutral: float | None
+    points: list[Point]
+
+
+class Measured(Record):
+    """The content of `robustness.json`.
+
+    Args:
+        model: name of the run or bundle.
+        system: name of the system.
+        protocol: name of the protocol.
+        content: hash of a run's scored recordings by corpus.
+        flags: flags of the scores.
+        n: number of predictions.
+        classes: class names.
+        seed: seed of all random numbers.
+        interval: method of the intervals.
+        clean: scores of the original recordings.
+        curves: curves by name.
+    """
+
+    model: str = ""
+    system: str = ""
+    protocol: str = ""
+    content: dict[str, str] = Field({})
+    flags: Flags = Field([])
+    n: int
+    classes: list[str]
+    seed: int
+    interval: str
+    clean: Summary
+    curves: dict[str, MeasuredCurve]
+
+
+def measure(parts: Iterable[Part], curves: Sequence[str] = tuple(CURVES), seed: int = 0, jobs: int = 1) -> Measured:
     """Score degraded recordings.
 
     Every strength of a curve uses the same noise, voices or room for an utterance.
@@ -104,12 +157,6 @@ def measure(
         curves: names of `CURVES`.
         seed: seed of all random numbers.
         jobs: number of threads.
-
-    Returns:
-        A JSON object: `n`; `clean`, the scores of the original recordings; and by name of a curve `curves` with its
-        `title`, `axis`, `neutral` and `points`. A point has its `strength`, the metrics of classes with their 95 %
-        intervals, `ece`, and the `change` of UAR from the original recordings, with the interval of a paired
-        comparison.
 
     Raises:
         UserError: a curve is unknown, there is no part, or a recording is unreadable.
@@ -123,39 +170,39 @@ def measure(
     found = [_predict(part, conditions, seed, jobs) for part in parts]
     clean, *degraded = [Predictions.concatenate(versions) for versions in zip(*found, strict=True)]
     scored = iter(degraded)
-    return {
-        "n": len(clean),
-        "classes": list(clean.classes),
-        "seed": seed,
-        "interval": interval(clean, "uar").method,
-        "clean": _scores(clean),
-        "curves": {
-            name: {
-                "title": curve.title,
-                "axis": curve.axis,
-                "neutral": curve.neutral,
-                "points": [
-                    {"strength": strength, **_scores(version), "change": _change(version, clean)}
-                    for strength, version in zip(curve.points, scored, strict=False)
-                ],
-            }
-            for name, curve in chosen.items()
-        },
+    measured = {
+        name: MeasuredCurve(
+            title=curve.title,
+            axis=curve.axis,
+            neutral=curve.neutral,
+            points=[
+                Point.of(version, strength=strength, change=_change(version, clean))
+                for strength, version in zip(curve.points, scored, strict=False)
+            ],
+        )
+        for name, curve in chosen.items()
     }
+    return Measured(
+        n=len(clean),
+        classes=list(clean.classes),
+        seed=seed,
+        interval=interval(clean, "uar").method,
+        clean=Summary.of(clean),
+        curves=measured,
+    )
 
 
-def rows(measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def rows(measured: Measured) -> Iterator[Mapping[str, float | str]]:
     """Yield the rows of a table of the measurement; the original recordings come first."""
-    points = [
-        (name, point["strength"], point) for name, curve in measured["curves"].items() for point in curve["points"]
-    ]
-    for name, strength, point in [("clean", "", measured["clean"]), *points]:
-        row = {"curve": name, "strength": strength}
+    points = [(name, point) for name, curve in measured.curves.items() for point in curve.points]
+    for name, point in [("clean", measured.clean), *points]:
+        change = point.change if isinstance(point, Point) else Difference(difference=0.0, low=0.0, high=0.0)
+        row: dict[str, float | str] = {"curve": name, "strength": point.strength if isinstance(point, Point) else ""}
         for metric in CLASSES:
-            row |= {metric: point[metric]["estimate"], f"{metric}_low": point[metric]["low"]}
-            row[f"{metric}_high"] = point[metric]["high"]
-        change = point.get("change", {"difference": 0.0, "low": 0.0, "high": 0.0})
-        yield row | {"ece": point["ece"], **{f"change_{end}": value for end, value in change.items()}}
+            value = point.metrics[metric]
+            row |= {metric: value.estimate, f"{metric}_low": value.low, f"{metric}_high": value.high}
+        row |= {"ece": point.ece, "change_difference": change.difference}
+        yield row | {"change_low": change.low, "change_high": change.high}
 
 
 def _predict(part: Part, conditions: Sequence[tuple[str, float | str]], seed: int, jobs: int) -> list[Predictions]:
@@ -184,14 +231,6 @@ def _degrade(signal: np.ndarray, rate: int, id: str, curve: str, strength: float
     return CURVES[curve].points[strength](signal, rate, len(signal), generator)
 
 
-def _scores(predictions: Predictions) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for metric in CLASSES:
-        of_metric = asdict(interval(predictions, metric))
-        found[metric] = {end: of_metric[end] for end in ("estimate", "low", "high")}
-    return found | {"ece": ece(predictions.probabilities, predictions.truth)}
-
-
-def _change(degraded: Predictions, clean: Predictions) -> dict[str, float]:
-    compared = asdict(compare(degraded, clean))
-    return {end: compared[end] for end in ("difference", "low", "high")}
+def _change(degraded: Predictions, clean: Predictions) -> Difference:
+    compared = compare(degraded, clean)
+    return Difference(difference=compared.difference, low=compared.low, high=compared.high)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from serkit.corpora.corpus import Utterance
-from serkit.evaluation.calibration import ece
-from serkit.evaluation.intervals import interval
-from serkit.evaluation.metrics import CLASSES
 from serkit.evaluation.predictions import Predictions
 from serkit.evaluation.properties import Properties
+from serkit.evaluation.scores import Summary
+from serkit.records import Record
 
 #: Properties of slices, with title and unit.
 TITLES = {
@@ -36,9 +34,36 @@ FEWEST_UTTERANCES, FEWEST_SPEAKERS, FEWEST_OF_CLASS = 30, 4, 5
 UNKNOWN = "unknown"
 
 
+class Share(Record):
+    """A class and its share of the predictions."""
+
+    label: str = Field(alias="class")
+    share: float
+
+
+class Slice(Summary):
+    """Scores of a slice.
+
+    Args:
+        value: value of the property.
+        n: number of predictions.
+        utterances: number of utterances.
+        speakers: number of known speakers.
+        commonest: the most common class.
+        warnings: reasons not to trust the scores.
+    """
+
+    value: str
+    n: int
+    utterances: int
+    speakers: int
+    commonest: Share
+    warnings: list[str]
+
+
 def slices(
     predictions: Predictions, utterances: Mapping[str, Utterance], measured: Mapping[str, Properties]
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Slice]]:
     """Score each slice of the predictions.
 
     Slices by one property differ in others too: loud recordings are often angry ones. The scores of a slice therefore
@@ -50,9 +75,7 @@ def slices(
         measured: measured properties by id.
 
     Returns:
-        The slices by key of `TITLES`, each a JSON object: `value`, number of predictions `n`, of `utterances` and of
-        `speakers`, the metrics of classes with their 95 % intervals, `ece`, the `commonest` class with its `share`, and
-        `warnings`: reasons not to trust the scores.
+        The slices by key of `TITLES`.
     """
     return {
         name: [_score(predictions.select(values == value), value, name) for value in order if (values == value).any()]
@@ -96,22 +119,18 @@ def _binned(values: np.ndarray, step: float) -> tuple[np.ndarray, Sequence[str]]
     return labels[places], [*order, UNKNOWN]
 
 
-def _score(part: Predictions, value: str, name: str) -> dict[str, Any]:
+def _score(part: Predictions, value: str, name: str) -> Slice:
     """Score one slice."""
     sizes = np.bincount(part.truth, minlength=len(part.classes))
-    found: dict[str, Any] = {
-        "value": str(value),
-        "n": len(part),
-        "utterances": len(set(part.ids)),
-        "speakers": len(set(part.speakers) - {None}),
-    }
-    for metric in CLASSES:
-        of_metric = asdict(interval(part, metric))
-        found[metric] = {key: of_metric[key] for key in ("estimate", "low", "high")}
-    found["ece"] = ece(part.probabilities, part.truth)
-    found["commonest"] = {"class": part.classes[int(sizes.argmax())], "share": float(sizes.max() / sizes.sum())}
-    found["warnings"] = _warnings(part, name)
-    return found
+    return Slice.of(
+        part,
+        value=str(value),
+        n=len(part),
+        utterances=len(set(part.ids)),
+        speakers=len(set(part.speakers) - {None}),
+        commonest={"class": part.classes[int(sizes.argmax())], "share": float(sizes.max() / sizes.sum())},
+        warnings=_warnings(part, name),
+    )
 
 
 def _warnings(part: Predictions, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from serkit.recognition.adaptation import spread
 _FEWEST = 3
 
 
-def spreads(predictions: Predictions, temperature: float) -> list[float] | None:
+def spreads(predictions: Predictions, temperature: float) -> tuple[float, float] | None:
     """Return the median spread of the answers to a speaker in one class, and in all classes.
 
     Args:
@@ -35,4 +35,4 @@ def spreads(predictions: Predictions, temperature: float) -> list[float] | None:
     if not one or not several:
         return None
     narrow, wide = float(np.median(one)), float(np.median(several))
-    return [narrow, wide] if narrow < wide else None
+    return (narrow, wide) if narrow < wide else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from serkit.audit import doubts
 from serkit.corpora.corpus import Utterance
@@ -16,13 +17,31 @@ from serkit.data.items import label
 from serkit.evaluation import metrics, scores, unsure
 from serkit.evaluation.calibration import sharpened, temperature
 from serkit.evaluation.metrics import Metric
-from serkit.evaluation.nested import calibration, fit_temperature
+from serkit.evaluation.nested import Calibration, calibration, fit_temperature
 from serkit.evaluation.predictions import NumberPredictions, Predictions
+from serkit.evaluation.scores import Scores
 from serkit.evaluation.spreads import spreads
 from serkit.flags import Flag
 from serkit.protocols.splits import Split
+from serkit.records import Record
 
 P = TypeVar("P", Predictions, NumberPredictions)
+
+
+class Shipping(Record):
+    """Settings of a final model for export.
+
+    Args:
+        temperature: divisor of the logits of classes.
+        unsure_below: probability below which an answer is unsure; None: of numbers, or a run older than thresholds.
+        ranges: lowest and highest label of each target of numbers.
+        spreads: of the answers to a speaker, see `serkit.evaluation.spreads`; None: not known.
+    """
+
+    temperature: float | None = None
+    unsure_below: float | None = None
+    ranges: dict[str, tuple[float, float]] = Field({})
+    spreads: tuple[float, float] | None = None
 
 
 class Task(ABC, Generic[P]):
@@ -73,7 +92,7 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def scores(
         self, predictions: P, flags: Sequence[Flag], utterances: Sequence[Utterance], parts: Sequence[Split]
-    ) -> dict[str, Any]:
+    ) -> Scores:
         """Score the predictions of all folds, and a constant answer learned from the labels of the training parts.
 
         Args:
@@ -87,16 +106,16 @@ class Task(ABC, Generic[P]):
         """Return flags of the scores, given the training utterances of each fold by its name."""
         return []
 
-    def calibrate(self, held: P) -> dict[str, Any]:
-        """Return the entries of a fold's note from its validation part: the fitted temperature, if there is one."""
-        return {}
+    def calibrate(self, held: P) -> float | None:
+        """Return the temperature fitted on the validation part of a fold; None: the answers have none."""
+        return None
 
-    def judge(self, predictions: P, notes: Mapping[tuple[int, int], Mapping[str, Any]]) -> dict[str, Any]:
-        """Score the result of `calibrate`, from the notes of all seeds and folds."""
-        return {}
+    def judge(self, predictions: P, temperatures: Mapping[tuple[int, int], float | None]) -> Calibration | None:
+        """Score the results of `calibrate` of all seeds and folds; None: not all folds have one."""
+        return None
 
     @abstractmethod
-    def final(self, predictions: P, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    def final(self, predictions: P, utterances: Sequence[Utterance]) -> Shipping:
         """Return the settings of the final model for export, from the folds' predictions for their test parts."""
 
 
@@ -137,12 +156,12 @@ class Classes(Task[Predictions]):
 
     def scores(
         self, predictions: Predictions, flags: Sequence[Flag], utterances: Sequence[Utterance], parts: Sequence[Split]
-    ) -> dict[str, Any]:
+    ) -> Scores:
         by_id = {utterance.id: str(utterance.targets[self.target]) for utterance in utterances}
         learned = [by_id[name] for split in parts for name in split.train]
         corpora = np.array(predictions.corpora)
         held_out = unsure.held_out(predictions.probabilities, predictions.truth, predictions.folds, corpora)
-        return {**scores.scores(predictions, flags, learned), "unsure": held_out}
+        return scores.scores(predictions, flags, learned).model_copy(update={"unsure": held_out})
 
     def cautions(self, learned: Mapping[str, Sequence[Utterance]]) -> list[Flag]:
         """Return a flag if a fold's training part lacks a class, which is then never predicted."""
@@ -159,21 +178,22 @@ class Classes(Task[Predictions]):
         )
         return [Flag("absent", "caution", f"classes absent from the training part: {'; '.join(where)}")]
 
-    def calibrate(self, held: Predictions) -> dict[str, Any]:
-        return {"temperature": fit_temperature(held)}
+    def calibrate(self, held: Predictions) -> float:
+        return fit_temperature(held)
 
-    def judge(self, predictions: Predictions, notes: Mapping[tuple[int, int], Mapping[str, Any]]) -> dict[str, Any]:
-        if not all("temperature" in note for note in notes.values()):
-            return {}
-        return {"calibration": calibration(predictions, {key: note["temperature"] for key, note in notes.items()})}
+    def judge(
+        self, predictions: Predictions, temperatures: Mapping[tuple[int, int], float | None]
+    ) -> Calibration | None:
+        known = {place: value for place, value in temperatures.items() if value is not None}
+        return calibration(predictions, known) if len(known) == len(temperatures) else None
 
-    def final(self, predictions: Predictions, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    def final(self, predictions: Predictions, utterances: Sequence[Utterance]) -> Shipping:
         """Return temperature, threshold and spreads, from the folds' predictions for held-out recordings."""
         logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
         scale = temperature(logarithms, predictions.truth)
         confidence = sharpened(predictions.probabilities, scale).max(axis=1)
         below = unsure.threshold(confidence, predictions.predicted == predictions.truth)
-        return {"temperature": scale, "unsure_below": below, "spreads": spreads(predictions, scale)}
+        return Shipping(temperature=scale, unsure_below=below, spreads=spreads(predictions, scale))
 
 
 @dataclass(frozen=True)
@@ -216,7 +236,7 @@ class Numbers(Task[NumberPredictions]):
         flags: Sequence[Flag],
         utterances: Sequence[Utterance],
         parts: Sequence[Split],
-    ) -> dict[str, Any]:
+    ) -> Scores:
         by_id = {utterance.id: utterance for utterance in utterances}
         means = {
             (split.fold, split.seed): np.nanmean(self.truth([by_id[name] for name in split.train]), 0)
@@ -225,18 +245,18 @@ class Numbers(Task[NumberPredictions]):
         places = zip(predictions.folds.tolist(), predictions.seeds.tolist(), strict=True)
         return scores.scores(predictions, flags, np.stack([means[place] for place in places]))
 
-    def final(self, predictions: NumberPredictions, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    def final(self, predictions: NumberPredictions, utterances: Sequence[Utterance]) -> Shipping:
         """Return the lowest and highest label of each target."""
         labels = self.truth(utterances)
         ranges = zip(np.nanmin(labels, axis=0).tolist(), np.nanmax(labels, axis=0).tolist(), strict=True)
-        return {"ranges": dict(zip(self.targets, map(list, ranges), strict=True))}
+        return Shipping(ranges=dict(zip(self.targets, ranges, strict=True)))
 
 
 #: By their name in `scores.json`.
 TASKS: Mapping[str, type[Task[Any]]] = {task.name: task for task in (Classes, Numbers)}
 
 
-def _about(utterances: Sequence[Utterance], fold: int, seed: int) -> dict[str, Any]:
+def _about(utterances: Sequence[Utterance], fold: int, seed: int) -> Mapping[str, Any]:
     return {
         "ids": tuple(utterance.id for utterance in utterances),
         "speakers": tuple(utterance.speaker for utterance in utterances),

@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from serkit.evaluation.calibration import ece, sharpened, temperature
+from serkit.records import Record
 
 #: Shares of the answers, in order of confidence, whose accuracy is reported.
 COVERAGES = tuple(tenths / 10 for tenths in range(10, 0, -1))
+
+
+class Accuracy(Record):
+    """Share of right answers: of all, of the sure and of the unsure ones; None if there are none."""
+
+    all: float | None
+    sure: float | None
+    unsure: float | None
+
+
+class SureOfCorpus(Record):
+    """Calibration error after the temperature, share of sure answers and share of right ones, of one corpus."""
+
+    ece: float
+    coverage: float
+    accuracy: Accuracy
+
+
+class Sure(Record):
+    """Calibration and sure answers, measured on held-out folds.
+
+    Args:
+        ece_before: calibration error before the temperature.
+        ece_after: calibration error after the temperature.
+        coverage: share of sure answers.
+        accuracy: share of right answers.
+        curve: pairs of a share of the answers, in order of confidence, and their accuracy.
+        corpora: the same for each corpus, if there are several.
+    """
+
+    ece_before: float
+    ece_after: float
+    coverage: float
+    accuracy: Accuracy
+    curve: list[tuple[float, float | None]]
+    corpora: dict[str, SureOfCorpus] = Field({})
 
 
 def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
@@ -39,9 +78,7 @@ def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     return float(sorted_confidence[best - 1 : best + 1].mean())
 
 
-def held_out(
-    probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray
-) -> dict[str, Any] | None:
+def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray) -> Sure | None:
     """Measure calibration and sure answers on each fold, with temperature and threshold fitted on the other folds.
 
     Args:
@@ -51,10 +88,7 @@ def held_out(
         corpora: name of each answer's corpus, shape (n,).
 
     Returns:
-        `ece_before` and `ece_after` the temperature; `coverage`, the share of sure answers; `accuracy` of all, the
-        `sure` and the `unsure` answers (None if there are none); `curve`, pairs of a share of the answers, in order of
-        confidence, and their accuracy; `corpora`, if there are several, each with its `ece`, `coverage` and
-        `accuracy`. None if there is only one fold.
+        The measurements; None if there is only one fold.
     """
     if len(set(folds.tolist())) < 2:
         return None
@@ -72,17 +106,17 @@ def held_out(
     def share_right(chosen: np.ndarray) -> float | None:
         return float(right[chosen].mean()) if len(right[chosen]) else None
 
-    def measured(of: np.ndarray) -> dict[str, Any]:
-        accuracy = {"all": share_right(of), "sure": share_right(of & sure), "unsure": share_right(of & ~sure)}
+    def measured(of: np.ndarray) -> Mapping[str, Any]:
+        accuracy = Accuracy(all=share_right(of), sure=share_right(of & sure), unsure=share_right(of & ~sure))
         return {"coverage": float(sure[of].mean()), "accuracy": accuracy}
 
-    found = {
-        "ece_before": ece(probabilities, truth),
-        "ece_after": ece(after, truth),
+    names = [str(name) for name in np.unique(corpora)]
+    parts = {name: corpora == name for name in names} if len(names) > 1 else {}
+    of_corpora = {name: SureOfCorpus(ece=ece(after[of], truth[of]), **measured(of)) for name, of in parts.items()}
+    return Sure(
+        ece_before=ece(probabilities, truth),
+        ece_after=ece(after, truth),
         **measured(np.ones(len(truth), dtype=bool)),
-        "curve": [[share, share_right(order[: max(1, round(share * len(order)))])] for share in COVERAGES],
-    }
-    if len(names := np.unique(corpora)) > 1:
-        parts = {str(name): corpora == name for name in names}
-        found["corpora"] = {name: {"ece": ece(after[of], truth[of]), **measured(of)} for name, of in parts.items()}
-    return found
+        curve=[(share, share_right(order[: max(1, round(share * len(order)))])) for share in COVERAGES],
+        **({"corpora": of_corpora} if of_corpora else {}),
+    )

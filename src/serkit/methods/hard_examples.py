@@ -21,6 +21,9 @@ from serkit.networks.network import Batch, Model
 #: hardest is wrong in all but one.
 BINS = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
+#: Bins of the reported numbers of errors; the last is open.
+ERRORS = (0, 1, 2, 3, 4, 5, 10, 20, 50, 100, 200, 400)
+
 # Batch norm cannot train on one item, which has no variance.
 _FEWEST = 2
 
@@ -94,8 +97,12 @@ class HardExamples(Supervised):
             "shares_before": _named(items, context),
             "shares_after": _named(hard, context),
             "histogram": {"edges": list(BINS), "counts": np.histogram(index, BINS)[0].tolist()},
+            **error_counts(passes),
         }
         return hard
+
+    def kept(self, items: int) -> int:
+        return items if self.beta is not None else max(_FEWEST, round(self.hard_fraction * items))
 
     def prepare(self, model: Model, context: Context) -> None:
         held = len(context.items) - len(self.hard)
@@ -165,6 +172,26 @@ def threshold(index: np.ndarray, fraction: float) -> float:
     count = max(1, round(fraction * len(index)))
     last = float(np.sort(index)[len(index) - count])
     return last if last > 0 or not index.any() else float(index[index > 0].min())
+
+
+def error_counts(passes: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Count the items by their number of errors, and say when the errors were made.
+
+    Args:
+        passes: for each item, whether each of its training passes was right.
+
+    Returns:
+        `errors`: lower `edges` of bins (the last is open) and `counts` of items; `median_errors` of an item;
+        `early_errors`: share of all errors in the first tenth of the epochs.
+    """
+    wrong = np.array([np.count_nonzero(~right) for right in passes])
+    early = sum(np.count_nonzero(~right[: max(1, len(right) // 10)]) for right in passes)
+    counts = np.histogram(wrong, [*ERRORS, np.inf])[0].tolist()
+    return {
+        "errors": {"edges": list(ERRORS), "counts": counts},
+        "median_errors": float(np.median(wrong)),
+        "early_errors": early / max(1, int(wrong.sum())),
+    }
 
 
 def class_shares(items: Sequence[Item], target: str, classes: Sequence[str]) -> np.ndarray:

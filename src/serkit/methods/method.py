@@ -105,6 +105,10 @@ class Method:
         """Select the training items of this stage, e.g. by an earlier stage's record."""
         return items
 
+    def kept(self, items: int) -> int:
+        """Return about how many of a number of items `select` keeps, for a forecast."""
+        return items
+
     def prepare(self, model: Model, context: Context) -> None:
         """Prepare the loss from finished stages: teachers, extractors, records."""
 

@@ -8,11 +8,14 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from serkit.errors import unknown
 from serkit.networks.layers.quaternion import QuaternionConv2d, QuaternionLinear
 from serkit.networks.network import Batch, Network, Output, Shape, maps_of
 
 #: Convolutions of each block; a 2x2 max pool follows each block.
 _CONVOLUTIONS = (2, 2, 3, 3, 3)
+
+_INITS = ("public", "he")
 
 #: Rows and columns of the adaptive pool's output.
 _POOLED = 7
@@ -35,9 +38,13 @@ class Vgg16(Network):
         channels: of each block.
         hidden: size of the linear layers.
         dropout: after each of them.
-        init: scheme of the quaternion convolutions (see `serkit.networks.layers.quaternion`). `glorot` is that of
-            the public code; each ReLU then halves the map's mean square, whereas `he` keeps it.
+        init: initial weights of the convolutions. `public`: as in the authors' code, which leaves them to its
+            libraries: Glorot's scheme for quaternions (see `serkit.networks.layers.quaternion`), PyTorch's for real
+            weights. Each ReLU then makes the map's mean square 2 or 6 times smaller. `he` keeps it (He et al. 2015).
+            The linear layers are those of the authors' code in both cases.
     """
+
+    version = 2
 
     def __init__(
         self,
@@ -48,11 +55,13 @@ class Vgg16(Network):
         channels: Sequence[int] = (64, 128, 256, 512, 512),
         hidden: int = 4096,
         dropout: float = 0.5,
-        init: str = "glorot",
+        init: str = "public",
     ) -> None:
         super().__init__(inputs, outputs)
         if len(channels) != len(_CONVOLUTIONS):
             raise TypeError(f"channels must have one number for each of 5 blocks, got {list(channels)}")
+        if init not in _INITS:
+            raise unknown("init", str(init), _INITS)
         depth, height, width = _image(self.only, self.inputs[self.only], quaternion)
         self.quaternion = quaternion
         self.blocks = nn.ModuleList()
@@ -60,7 +69,7 @@ class Vgg16(Network):
             block = nn.ModuleList()
             for _ in range(count):
                 block.append(
-                    QuaternionConv2d(depth, out, 3, padding=1, scheme=init)
+                    QuaternionConv2d(depth, out, 3, padding=1, scheme="he" if init == "he" else "glorot")
                     if quaternion
                     else nn.Conv2d(depth, out, 3, padding=1)
                 )
@@ -73,7 +82,8 @@ class Vgg16(Network):
         self.dropout = nn.Dropout(dropout)
         self.head = self.heads(hidden)
         self.map_names = [name for number in range(1, 1 + sum(_CONVOLUTIONS)) for name in maps_of(number)]
-        self.apply(_initialise)
+        if init == "he":
+            self.apply(_initialise)
 
     def compute(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         x = batch.views[self.only]
@@ -112,10 +122,7 @@ def _image(view: str, shape: Shape, quaternion: bool) -> tuple[int, int, int]:
 
 
 def _initialise(layer: nn.Module) -> None:
-    """Draw a real layer's weights as VGG16's public implementations do (He et al. 2015; 0.01)."""
+    """Draw a real convolution's weights by He's scheme."""
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    elif isinstance(layer, nn.Linear):
-        nn.init.normal_(layer.weight, 0, 0.01)
-        nn.init.zeros_(layer.bias)

@@ -15,6 +15,7 @@ from serkit import documents
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import CLASSES
 from serkit.papers.figures import FIGURES
+from serkit.records import first_problem
 
 _FOLDER = Path(__file__).parent
 
@@ -247,6 +248,4 @@ def load(paper: str | Path) -> Paper:
     try:
         return Paper.model_validate(documents.read_toml(path))
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise UserError(f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')}") from None
+        raise UserError(f"{path}: {first_problem(error)}") from None

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from serkit import papers
-from serkit.flags import read, verdict
+from serkit.flags import verdict, worst_first
 from serkit.papers.pages import duration
 from serkit.papers.pages import page as paper_page
 from serkit.papers.reproduced import ReproducedTable
@@ -80,32 +80,32 @@ def page(results: Results, folder: Path, preface: str = "") -> str:
 def _groups(cards: Mapping[Path, Card]) -> list[dict[Path, Card]]:
     """Group cards that score the same recordings with the same labels, best UAR first, single corpora first."""
     found: dict[str, dict[Path, Card]] = {}
-    for path, card in sorted(cards.items(), key=lambda item: (-item[1].scores["uar"]["estimate"], item[0].name)):
-        found.setdefault(str(sorted(card.run["content"].items())), {})[path] = card
+    for path, card in sorted(cards.items(), key=lambda item: (-item[1].scores.metrics["uar"].estimate, item[0].name)):
+        found.setdefault(str(sorted(card.run.content.items())), {})[path] = card
     return sorted(found.values(), key=_order)
 
 
 def _order(group: Mapping[Path, Card]) -> tuple[int, str, int]:
     card = next(iter(group.values()))
-    content = card.run["content"]
-    return len(content), "+".join(sorted(content)), -card.scores["utterances"]
+    content = card.run.content
+    return len(content), "+".join(sorted(content)), -card.scores.utterances
 
 
 def _group(group: Mapping[Path, Card], folder: Path) -> list[str]:
     """Lay out results on the same recordings: a table, a table of results with leaks, and the origin of each row."""
     first = next(iter(group.values()))
-    scores, content = first.scores, first.run["content"]
-    lines = [f"### {' + '.join(sorted(content))}, {len(scores['classes'])} classes", ""]
+    scores, content = first.scores, first.run.content
+    lines = [f"### {' + '.join(sorted(content))}, {len(scores.classes)} classes", ""]
     hashes = ", ".join(f"{corpus} `{content[corpus]}`" for corpus in sorted(content))
-    lines += [f"{scores['utterances']} utterances: {', '.join(scores['classes'])}. Content: {hashes}.", ""]
-    leaky = {path: card for path, card in group.items() if verdict(read(card.scores["flags"]))[0] == "leak"}
+    lines += [f"{scores.utterances} utterances: {', '.join(scores.classes)}. Content: {hashes}.", ""]
+    leaky = {path: card for path, card in group.items() if verdict(card.scores.flags)[0] == "leak"}
     clean = {path: card for path, card in group.items() if path not in leaky}
     if clean:
-        constant = {f"always {card.scores['constant']['answer']}": card.scores["constant"] for card in clean.values()}
+        constants = [constant for card in clean.values() if (constant := card.scores.constant)]
         lines += _rows(clean, folder)
         lines += [
-            markdown_row([name, "", percent(value["uar"]), percent(value["accuracy"]), *[""] * (len(COLUMNS) - 4)])
-            for name, value in constant.items()
+            markdown_row([name, "", percent(values["uar"]), percent(values["accuracy"]), *[""] * (len(COLUMNS) - 4)])
+            for name, values in {f"always {constant.answer}": constant.metrics for constant in constants}.items()
         ]
         lines.append("")
     if leaky:
@@ -123,40 +123,39 @@ def _rows(cards: Mapping[Path, Card], folder: Path) -> list[str]:
 def _of_card(card: Card, path: Path, folder: Path) -> Iterator[list[str]]:
     """Yield the row of a card and, if it covers several corpora, one row for each of them."""
     scores, cost = card.scores, card.cost
-    seeds = [percent(values["uar"]) for values in scores["seeds"]["each"].values()]
+    seeds = [percent(values["uar"]) for values in scores.seeds.each.values()]
     yield [
-        scores["system"],
-        scores["protocol"],
-        *(with_interval(scores[metric]) for metric in ("uar", "accuracy")),
+        scores.system,
+        scores.protocol,
+        *(with_interval(scores.metrics[metric]) for metric in ("uar", "accuracy")),
         ", ".join(seeds) if len(seeds) > 1 else "",
         f"{cost['parameters']:,}" if "parameters" in cost else "",
         _operations(cost["macs"]) if "macs" in cost else "",
         duration(cost["seconds"]) if "seconds" in cost else "",
-        f"{scores['folds']}, `{card.run['splits'][:8]}`" if card.run["splits"] else str(scores["folds"]),
-        str(scores["configurations"]),
-        "; ".join(flag.text for flag in read(scores["flags"])) or "none",
+        f"{scores.folds}, `{card.run.splits[:8]}`" if card.run.splits else str(scores.folds),
+        str(scores.configurations),
+        "; ".join(flag.text for flag in worst_first(scores.flags)) or "none",
         f"[{path.stem}]({os.path.relpath(path, folder)})",
     ]
-    for corpus, part in scores.get("corpora", {}).items():
-        values = [with_interval(part[metric]) for metric in ("uar", "accuracy")]
-        yield [f"{corpus} of it ({part['n']})", "", *values, *[""] * (len(COLUMNS) - 4)]
-    if mean := scores.get("mean"):
-        values = [with_interval(mean[metric]) for metric in ("uar", "accuracy")]
-        yield [f"mean of the {mean['n']} corpora", "", *values, *[""] * (len(COLUMNS) - 4)]
+    for corpus, part in scores.corpora.items():
+        values = [with_interval(part.metrics[metric]) for metric in ("uar", "accuracy")]
+        yield [f"{corpus} of it ({part.n})", "", *values, *[""] * (len(COLUMNS) - 4)]
+    if mean := scores.mean:
+        values = [with_interval(mean.metrics[metric]) for metric in ("uar", "accuracy")]
+        yield [f"mean of the {mean.n} corpora", "", *values, *[""] * (len(COLUMNS) - 4)]
 
 
 def _made(path: Path, card: Card) -> list[str]:
     """Return the origin of a row."""
     parts = [card.note]
-    calibration = card.scores.get("calibration")
-    if calibration:
-        before, after = (percent(calibration["ece"][when]) for when in ("before", "after"))
+    if calibration := card.scores.calibration:
+        before, after = percent(calibration.ece.before), percent(calibration.ece.after)
         parts.append(f"Calibration error {before} %, with temperatures fitted inside the folds {after} %.")
-    if machine := card.run["machine"]:
-        where = f"{machine['cores']} cores ({machine['processor']}), threads per fold: {card.run['threads']}"
-        libraries = [f"{name} {card.run['versions'][name]}" for name in _LIBRARIES if name in card.run["versions"]]
+    if machine := card.run.machine:
+        where = f"{machine.cores} cores ({machine.processor}), threads per fold: {card.run.threads}"
+        libraries = [f"{name} {card.run.versions[name]}" for name in _LIBRARIES if name in card.run.versions]
         parts.append(f"{', '.join([where, *libraries])}.")
-    command = card.run["command"]
+    command = card.run.command
     parts += [] if command else ["The command was not recorded."]
     text = " ".join(part.strip() for part in parts if part)
     lines = [f"**{path.stem}**: {text}", ""]
@@ -167,7 +166,7 @@ def _recipes(cards: Mapping[Path, Card]) -> list[str]:
     """Describe how settings missing from the paper were found, once for all rows of a recipe."""
     found: dict[str, list[str]] = {}
     for path, card in cards.items():
-        if recipe := card.scores.get("recipe"):
+        if recipe := card.scores.recipe:
             found.setdefault(recipe, []).append(path.stem)
     if not found:
         return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 
 from serkit.flags import Flag
 from serkit.papers import Paper
@@ -85,7 +84,7 @@ def _cell(measured: Cell | None, name: str) -> str:
     if measured is None:
         return "not run"
     if name in measured.values:
-        return with_interval(asdict(measured.values[name]))
+        return with_interval(measured.values[name])
     return percent(measured.recalls.get(name))
 
 

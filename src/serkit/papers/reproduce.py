@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from serkit import systems
-from serkit.atomic import write_json, write_text
+from serkit.atomic import write_text
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError, unknown
+from serkit.evaluation.scores import Scores
 from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Row
 from serkit.papers.figures import Ran, drawing
 from serkit.papers.pages import page
@@ -27,6 +27,7 @@ from serkit.papers.reproduced import (
 from serkit.protocols import STANDARD, Protocol
 from serkit.runs.command import command
 from serkit.runs.folder import RunFolder
+from serkit.runs.forecast import RunForecast, forecaster
 from serkit.runs.request import Request
 from serkit.runs.runner import run
 from serkit.runs.sizes import size
@@ -75,10 +76,7 @@ def reproduce(
     Raises:
         UserError: unknown row, protocol or override; a figure under several protocols; a run that is not possible.
     """
-    chosen = artefact.chosen(list(rows))
-    changes = _by_row(artefact, sets, chosen)
-    loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
-    frame = _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also)
+    chosen, groups, frame = _prepare(artefact, corpora, folder, sets, seed, jobs, threads, report, rows, also)
     heading = Heading(
         paper=paper.paper.name,
         artefact=artefact.name,
@@ -87,18 +85,71 @@ def reproduce(
         seed=seed,
         not_run={row.label: row.not_run for row in artefact.rows if row.not_run},
     )
-    ordered = sorted(corpora, key=lambda corpus: corpus.name)
-    groups = {"+".join(corpus.name for corpus in ordered): ordered}
-    if not artefact.together:
-        groups = {corpus.name: [corpus] for corpus in corpora}
     result: Reproduced
     if isinstance(artefact, Figure):
         result = _figure(artefact, chosen, groups, protocols, frame, heading)
     else:
         result = _table(artefact, chosen, groups, protocols or artefact.protocols, frame, heading)
-    write_json(folder / f"{artefact.name}.json", result.to_dict())
+    result.save(folder / f"{artefact.name}.json")
     write_text(folder / f"{artefact.name}.md", page(paper, result))
     return result
+
+
+def forecast(
+    artefact: Artefact,
+    corpora: Sequence[Corpus],
+    sets: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    seed: int = 0,
+    jobs: int = 0,
+    threads: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+    rows: Sequence[str] = (),
+    also: Sequence[Corpus] = (),
+) -> dict[str, RunForecast]:
+    """Forecast the runs of a table or figure, without the baselines of a table; arguments are those of `reproduce`.
+
+    Returns:
+        The forecast of each run, by what `reproduce` reports of it.
+
+    Raises:
+        UserError: unknown row, protocol or override; a run that is not possible.
+    """
+    chosen, groups, frame = _prepare(artefact, corpora, Path(), sets, seed, jobs, threads, report, rows, also)
+    asked = protocols or ([artefact.protocol] if isinstance(artefact, Figure) else artefact.protocols)
+    found = {}
+    with forecaster(report) as trials:
+        for row in chosen:
+            for corpus, group in groups.items():
+                for protocol in asked:
+                    report(f"trying {row.label} on {corpus} under {protocol}")
+                    found[f"{row.label} on {corpus} under {protocol}"] = trials.forecast(
+                        frame.request(row, group, protocol)
+                    )
+    return found
+
+
+def _prepare(
+    artefact: Artefact,
+    corpora: Sequence[Corpus],
+    folder: Path,
+    sets: Sequence[str],
+    seed: int,
+    jobs: int,
+    threads: int,
+    report: Callable[[str], None],
+    rows: Sequence[str],
+    also: Sequence[Corpus],
+) -> tuple[Sequence[Row], dict[str, Sequence[Corpus]], _Frame]:
+    """Return the rows to run, the corpora that are run together by their common name, and how rows are run."""
+    chosen = artefact.chosen(list(rows))
+    changes = _by_row(artefact, sets, chosen)
+    loaded = {row.label: systems.load(row.system or "", changes[row.label]) for row in artefact.rows if row.system}
+    ordered = sorted(corpora, key=lambda corpus: corpus.name)
+    groups: dict[str, Sequence[Corpus]] = {"+".join(corpus.name for corpus in ordered): ordered}
+    if not artefact.together:
+        groups = {corpus.name: [corpus] for corpus in corpora}
+    return chosen, groups, _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also)
 
 
 def _by_row(artefact: Artefact, sets: Sequence[str], chosen: Sequence[Row]) -> dict[str, list[str]]:
@@ -146,9 +197,7 @@ class _Frame:
         """Return the folder of a row's run."""
         return self.folder / "runs" / f"{self.artefact.name}-{row.place}-{corpus}-{protocol}"
 
-    def before(
-        self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str
-    ) -> tuple[Path, dict[str, Any]] | None:
+    def before(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, Scores] | None:
         """Return what `run` does for a row that was run before with the same settings; otherwise None."""
         if not (self.place(row, corpus, protocol) / "scores.json").exists():
             return None
@@ -157,11 +206,16 @@ class _Frame:
         except UserError:  # the folder holds a run with other settings
             return None
 
-    def run(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, dict[str, Any]]:
+    def run(self, row: Row, corpus: str, corpora: Sequence[Corpus], protocol: str) -> tuple[Path, Scores]:
         """Run a row on corpora that are together called `corpus`; return the run's folder and its scores."""
         place = self.place(row, corpus, protocol)
         self.report(f"{row.label} on {corpus} under {protocol}")
-        request = Request(
+        request = self.request(row, corpora, protocol)
+        return place, run(request, place, True, self.folder / "stages", self.report)
+
+    def request(self, row: Row, corpora: Sequence[Corpus], protocol: str) -> Request:
+        """Return the request for a row's run."""
+        return Request(
             row.system or "",
             corpora,
             protocol,
@@ -172,7 +226,6 @@ class _Frame:
             threads=self.threads,
             also=() if row in BASELINES else self.also,
         )
-        return place, run(request, place, True, self.folder / "stages", self.report)
 
     def _changes(self, row: Row, protocol: str) -> list[str]:
         """Return a row's overrides, including the definition of a protocol that only other rows' systems have."""
@@ -218,8 +271,8 @@ def _table(
                 if found is None:
                     continue
                 place, scores = found
-                system = System.model_validate(RunFolder.load(place).system)
-                sizes = sizes or size(system, system.deployed.name, len(scores["classes"]), whole=True)
+                system = RunFolder.load(place).system.resolved()
+                sizes = sizes or size(system, system.deployed.name, len(scores.classes), whole=True)
                 measured[protocol] = _cell(scores, table, place, sizes)
             published = Published(label=row.label, corpus=corpus, published=table.published(row, corpus))
             rows.append(
@@ -237,19 +290,20 @@ def _table(
     return ReproducedTable(**dict(heading), metrics=metrics, protocols=list(protocols), rows=rows, elsewhere=elsewhere)
 
 
-def _cell(scores: Mapping[str, Any], table: PublishedTable, place: Path, sizes: Mapping[str, int]) -> Cell:
+def _cell(scores: Scores, table: PublishedTable, place: Path, sizes: Mapping[str, int]) -> Cell:
     """Return measured values with intervals, the command, the training time and the epochs of each fold."""
     folder = RunFolder.load(place)
-    stages = {stage["name"]: list(folder.trained(stage["name"])) for stage in folder.system["stages"]}
+    stages = {stage.name: list(folder.trained(stage.name)) for stage in folder.system.stages}
+    always = scores.constant.metrics if scores.constant else {}
     return Cell(
-        values={metric: scores[metric] for metric in table.metrics},
-        recalls=scores["recalls"] if table.recalls else {},
-        n=scores["n"],
-        flags=scores["flags"],
-        majority={metric: scores["constant"].get(metric) for metric in table.metrics},
+        values={metric: scores.metrics[metric] for metric in table.metrics},
+        recalls=scores.recalls if table.recalls else {},
+        n=scores.n,
+        flags=scores.flags,
+        majority={metric: always.get(metric) for metric in table.metrics},
         command=command(folder.description).text,
         seconds=folder.seconds,
-        epochs={name: [stage["epochs"] for _, stage, _ in folds] for name, folds in stages.items()},
+        epochs={name: [stage.epochs for _, stage, _ in folds] for name, folds in stages.items()},
         **sizes,
     )
 
@@ -275,7 +329,7 @@ def _figure(
             place, scores = frame.run(row, corpus, corpora, protocol)
             ran.append(Ran(row.label, corpus, place, scores, row.at))
             text = command(RunFolder.load(place).description).text
-            rows.append(DrawnRow(label=row.label, corpus=corpus, flags=scores["flags"], command=text))
+            rows.append(DrawnRow(label=row.label, corpus=corpus, flags=scores.flags, command=text))
         pictures[corpus] = f"{figure.name}-{corpus}.png"
         frame.report(f"drawing {pictures[corpus]}")
         numbers[corpus] = draw(ran, frame.folder / pictures[corpus])

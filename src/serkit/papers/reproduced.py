@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from serkit.evaluation.intervals import Interval
-from serkit.flags import Flag
+from serkit.records import Flags, Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Record(Record):
+    model_config = ConfigDict(extra="forbid")
 
 
-class _Flagged(_Record):
-    flags: list[Flag]
-
-    @field_validator("flags", mode="before")
-    @classmethod
-    def _read_flags(cls, entries: list[Any]) -> list[Flag]:
-        return [entry if isinstance(entry, Flag) else Flag.read(entry) for entry in entries]
-
-
-class Cell(_Flagged):
+class Cell(_Record):
     """Measurements of one row on one corpus under one protocol.
 
     Args:
@@ -42,6 +33,7 @@ class Cell(_Flagged):
     values: dict[str, Interval]
     recalls: dict[str, float]
     n: int
+    flags: Flags
     majority: dict[str, float | None]
     command: str
     seconds: float
@@ -99,19 +91,6 @@ class Heading(_Record):
     not_run: dict[str, str]
     note: str = ""
 
-    @classmethod
-    def read(cls, document: Any) -> Self:
-        """Read the content of a JSON file.
-
-        Raises:
-            pydantic.ValidationError: the content is invalid.
-        """
-        return cls.model_validate(document)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of the JSON file."""
-        return self.model_dump(mode="json")
-
 
 class ReproducedTable(Heading):
     """A table.
@@ -129,11 +108,12 @@ class ReproducedTable(Heading):
     elsewhere: list[Published]
 
 
-class DrawnRow(_Flagged):
+class DrawnRow(_Record):
     """One run that a figure shows: its row, corpus and command."""
 
     label: str
     corpus: str
+    flags: Flags
     command: str
 
 

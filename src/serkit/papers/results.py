@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from serkit.atomic import write_json
 from serkit.documents import read_json
 from serkit.errors import UserError
+from serkit.evaluation.scores import Scores
 from serkit.papers.reproduced import Cell, ReproducedTable
 from serkit.runs.card import Card, is_card, placeless
+from serkit.runs.files import Heading, NamedProtocol, Recorded, SystemRow
 
 #: Keys that `scores.json` and the JSON file of a reproduced table always have.
 _OF_SCORES = frozenset({"system", "protocol", "content", "folds", "uar", "confusion"})
@@ -47,7 +46,7 @@ class Results:
             for path in sorted(place.glob("*.json")) if place.is_dir() else [place]:
                 document = read_json(path)
                 if is_table(document):
-                    tables[path] = _read_table(path, document)
+                    tables[path] = ReproducedTable.parse(document, path)
                 elif is_card(document):
                     # Numeric targets have no UAR to rank by.
                     if document["scores"].get("classes"):
@@ -55,7 +54,7 @@ class Results:
                     elif not place.is_dir():
                         raise UserError(f"{path}: a card of predicted numbers, which have no UAR to rank by")
                 elif isinstance(document, dict) and document.keys() >= _OF_SCORES:
-                    cards[path] = _of_scores(document)
+                    cards[path] = _of_scores(Scores.parse(document, path))
                 elif not place.is_dir():
                     raise UserError(f"{path}: must be a card, scores or a reproduced table")
         if not cards and not tables:
@@ -86,24 +85,16 @@ def add(source: Path, folder: Path, note: str = "", name: str | None = None) -> 
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder (--results)")
     if source.is_file() and is_table(document := read_json(source)):
-        return _add_table(_read_table(source, document), folder, note, name)
+        return _add_table(ReproducedTable.parse(document, source), folder, note, name)
     card = Card.of(source) if source.is_dir() else Card.load(source)
     # The hash of each corpus shows whether recordings are the same; only the run's own card shows which differ.
-    card = replace(card, note=note or card.note, recordings={})
+    card = card.model_copy(update={"note": note or card.note, "recordings": {}})
     scores = card.scores
-    path = folder / f"{name or '-'.join([scores['system'], *card.run['content'], scores['protocol']])}.json"
+    path = folder / f"{name or '-'.join([scores.system, *card.run.content, scores.protocol])}.json"
     if path.exists() and (not is_card(read_json(path)) or _identity(Card.load(path)) != _identity(card)):
         raise UserError(f"{path}: holds another result (settings, folds or recordings differ); give a --name")
     card.save(path)
     return path
-
-
-def _read_table(path: Path, document: Any) -> ReproducedTable:
-    try:
-        return ReproducedTable.read(document)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
 
 
 def _add_table(table: ReproducedTable, folder: Path, note: str, name: str | None) -> Path:
@@ -115,7 +106,7 @@ def _add_table(table: ReproducedTable, folder: Path, note: str, name: str | None
         row.model_copy(update={"measured": {key: _without_places(cell) for key, cell in row.measured.items()}})
         for row in table.rows
     ]
-    write_json(path, table.model_copy(update={"rows": rows, "note": note or table.note}).to_dict())
+    table.model_copy(update={"rows": rows, "note": note or table.note}).save(path)
     return path
 
 
@@ -131,17 +122,15 @@ def _is_same(document: Any, table: ReproducedTable) -> bool:
 
 def _identity(card: Card) -> Sequence[Any]:
     """Return everything that makes a card the same result when it is run again."""
-    return [card.run["system"], card.run["protocol"], card.run["content"], card.run["seed"]]
+    return [card.run.system, card.run.protocol, card.run.content, card.run.seed]
 
 
-def _of_scores(scores: Mapping[str, Any]) -> Card:
+def _of_scores(scores: Scores) -> Card:
     """Make a card from scores alone; everything else they depend on is unknown."""
-    unknown: dict[str, Any] = {"splits": None, "command": None, "machine": None, "versions": {}, "also": []}
-    run = {
-        "system": [{"system": {"name": scores["system"]}}],
-        "protocol": {"name": scores["protocol"]},
-        "content": scores["content"],
-        "classes": scores["classes"],
-        **unknown,
-    }
-    return Card(run, scores)
+    run = Recorded(
+        system=[SystemRow(system=Heading(name=scores.system))],
+        protocol=NamedProtocol(name=scores.protocol),
+        content=scores.content,
+        classes=scores.classes,
+    )
+    return Card(run=run, scores=scores)

@@ -1,44 +1,30 @@
 """Splits given as files: one table per part, or one table with the part or fold of each row.
 
-The formats are CSV, TSV and Parquet as in `serkit.corpora.table`, but labels are optional; or JSON lines (`.jsonl`),
-with the same names or with those of EmoBox's lists (`key`, `wav`, `dataset`, `start_time`, `end_time`), whose paths
-start in a folder above the list. Rows may also refer to utterances of given corpora. Then their files may be elsewhere,
-and speakers and sentences come from the corpus.
+The formats and columns are those of `serkit.corpora.table`, but labels are optional. Paths in JSON, such as those of
+EmoBox's lists, may start in a folder above the list. Rows may also refer to utterances of given corpora. Then their
+files may be elsewhere, and speakers and sentences come from the corpus.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from serkit import finding
-from serkit.corpora import Corpus, Utterance, table
-from serkit.corpora.table import Row, Rows
+from serkit import finding, sheets
+from serkit.corpora import Corpus, Utterance
+from serkit.corpora.columns import named
+from serkit.corpora.parts import part_of
+from serkit.corpora.rows import Rows, upwards, utterances
 from serkit.emotions import canonical
 from serkit.errors import UserError
-from serkit.protocols import lists
 from serkit.protocols.splits import Split
-from serkit.text import clean, is_missing, is_missing_label
+from serkit.sheets import Row
+from serkit.text import clean, is_missing_label
 
-#: Names of parts in other people's tables.
-PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
-    **dict.fromkeys(("test", "testing", "evaluation"), "test"),
-    "unused": "unused",
-}
+#: Rows by number.
+Table = Mapping[int, Row]
 
-# Column names of EmoBox's lists. Their `channel` is the number of channels; serkit's is the channel of the speech.
-_EMOBOX = {
-    "key": "id",
-    "wav": "path",
-    "dataset": "corpus",
-    "start_time": "start",
-    "end_time": "end",
-    "emo": "emotion",
-}
 _PLACE = ("id", "path", "corpus", "start", "end", "channel")
 _READ = frozenset({*_PLACE, "speaker", "sentence", "session", "emotion", "part", "fold"})
 # Columns in which rows of one utterance may differ.
@@ -121,7 +107,7 @@ def read_table(path: Path, corpora: Sequence[Corpus] = ()) -> Given:
     return Given(splits, list(utterances.values()), _or_known(labels, utterances.values()))
 
 
-def _said(rows: Rows, leader: Mapping[int, int]) -> dict[int, set[str]]:
+def _said(rows: Table, leader: Mapping[int, int]) -> dict[int, set[str]]:
     """Return the emotions in the rows of each utterance, by its first row."""
     said: dict[int, set[str]] = {number: set() for number in leader.values()}
     for number, row in rows.items():
@@ -138,7 +124,7 @@ def _or_known(said: Mapping[str, set[str]], utterances: Iterable[Utterance]) -> 
     return {id: {label} for id, label in known.items() if isinstance(label, str)}
 
 
-def _leaders(rows: Rows) -> dict[int, int]:
+def _leaders(rows: Table) -> dict[int, int]:
     """Return for each row the first row that is equal except for part, fold and label."""
     first: dict[tuple[str, ...], int] = {}
     return {number: first.setdefault(_identity(row), number) for number, row in rows.items()}
@@ -148,7 +134,7 @@ def _identity(row: Row) -> tuple[str, ...]:
     return tuple(value for name, value in row.items() if name not in _VARYING)
 
 
-def _folds(path: Path, rows: Rows) -> dict[str, dict[str, list[int]]]:
+def _folds(path: Path, rows: Table) -> dict[str, dict[str, list[int]]]:
     """Return the rows of each part of each fold; without a fold column, the name of the fold is empty."""
     folds: dict[str, dict[str, list[int]]] = {row.get("fold", ""): {} for row in rows.values()}
     for number, row in rows.items():
@@ -161,9 +147,10 @@ def _folds(path: Path, rows: Rows) -> dict[str, dict[str, list[int]]]:
 
 
 def _part(path: Path, number: int, text: str) -> str:
-    if text.lower() not in PARTS:
+    part = part_of(text)
+    if part is None:
         raise UserError(f"{path}, row {number}: part must be train, validation, test or unused, got '{text}'")
-    return PARTS[text.lower()]
+    return part
 
 
 def _split(path: Path, fold: str, parts: Mapping[str, Sequence[str]]) -> Split:
@@ -175,41 +162,28 @@ def _split(path: Path, fold: str, parts: Mapping[str, Sequence[str]]) -> Split:
     return Split(f"fold {fold}" if fold else path.name, train, validation, test)
 
 
-def _rows(path: Path) -> tuple[list[str], Rows]:
+def _rows(path: Path) -> tuple[list[str], Table]:
     """Read the columns for the audit, under serkit's names."""
     path = Path(finding.on_disk(str(path)) or path)
     if (reason := finding.problem(str(path))) is not None:
         raise UserError(f"{path}: {reason}")
-    columns, rows = _json_rows(path) if path.suffix.lower() in lists.JSON_SUFFIXES else table.read_rows(path)
-    known = [name for name in columns if name in _READ]
-    if not rows:
+    sheet = named(sheets.read(path).sound()).sheet
+    known = [name for name in sheet.columns if name in _READ]
+    if not sheet.rows:
         raise UserError(f"{path}: contains no row")
-    return known, {number: {name: row.get(name, "") for name in known} for number, row in rows.items()}
+    found = upwards(path.parent) if path.suffix.lower() in sheets.JSON_SUFFIXES else str
+    return known, {
+        number: {name: found(row[name]) if name == "path" else row[name] for name in known}
+        for number, row in sheet.rows.items()
+    }
 
 
-def _json_rows(path: Path) -> tuple[list[str], Rows]:
-    rows: dict[int, Row] = {}
-    for number, found in lists.rows(path):
-        if "wav" in found:
-            found = {_EMOBOX.get(name, name): value for name, value in found.items() if name != "channel"}
-        row = {clean(name): table.cell(clean(name), table.text_of(value)) for name, value in found.items()}
-        if all(map(is_missing, row.values())):
-            continue
-        rows[number] = {**row, "path": _upwards(path.parent, row["path"])} if row.get("path") else row
-    return list(dict.fromkeys(name for row in rows.values() for name in row)), rows
-
-
-def _upwards(folder: Path, name: str) -> str:
-    """Look for a file relative to a folder and to those above it; return the name unchanged if none has it."""
-    places = (above / name for above in (folder, *folder.absolute().parents))
-    found = (finding.on_disk(str(place.absolute())) for place in places)
-    return next((place for place in found if place and os.path.isfile(place)), name)
-
-
-def _utterances(path: Path, columns: Sequence[str], rows: Rows, corpora: Sequence[Corpus]) -> dict[int, Utterance]:
+def _utterances(path: Path, columns: Sequence[str], rows: Table, corpora: Sequence[Corpus]) -> dict[int, Utterance]:
     if not corpora:
         try:
-            return table.utterances(path, columns, rows)
+            named_only = [name for name in columns if name not in _VARYING]
+            cells = {number: {name: row[name] for name in named_only} for number, row in rows.items()}
+            return utterances(Rows(path, path.parent, named_only, cells))
         except UserError as error:
             # Paths in lists of a corpus, such as EmoBox's, start in a folder that exists only on the author's machine.
             name = next((row["corpus"] for row in rows.values() if row.get("corpus")), "NAME")

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from serkit import sheets
 from serkit.corpora import Utterance
-from serkit.corpora.table import text_of
-from serkit.documents import parse_json
+from serkit.corpora.columns import named
+from serkit.corpora.parts import part_of
 from serkit.errors import UserError
 from serkit.text import clean
 
 #: `unused` marks utterances that are left out on purpose.
 PARTS = ("train", "validation", "test", "unused")
-
-#: Suffixes of files with one JSON object per line.
-JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 
 
 def folds(
@@ -39,11 +36,11 @@ def folds(
         UserError: the list is broken, utterances are missing or in two parts, or a fold lacks a training or test part.
     """
     files = [clean(str(utterance.path.resolve())) for utterance in utterances]
-    for fold, part_of in read(path).items():
+    for fold, listed in read(path).items():
         where = f"{path}: fold '{fold}'" if fold else str(path)
         found = []
         for utterance, file in zip(utterances, files, strict=True):
-            said = [part_of[name] for name in (clean(utterance.id), file) if name in part_of]
+            said = [listed[name] for name in (clean(utterance.id), file) if name in listed]
             if len(set(said)) > 1:
                 raise UserError(f"{where}: '{utterance.id}' is in {said[0]} by its id but in {said[1]} by its path")
             found.append(said[0] if said else None)
@@ -63,10 +60,10 @@ def folds(
 
 
 def read(path: Path) -> dict[str, dict[str, str]]:
-    """Read a list: CSV with a header, or one JSON object per line (`.json`, `.jsonl`, `.ndjson`).
+    """Read a list: a table (see `serkit.sheets`), e.g. CSV with a header or one JSON object per line.
 
     Columns: `id` of an utterance or `path` of its sound file, relative to the list's folder; `part` (train,
-    validation, test or unused); and `fold` if there are several.
+    validation, test or unused); and `fold` if there are several. Their usual other names are found, too.
 
     Returns:
         For each fold (`""` without that column), in file order: id or absolute path -> part.
@@ -75,19 +72,18 @@ def read(path: Path) -> dict[str, dict[str, str]]:
         UserError: the file is missing or broken, a column is missing, a part is unknown, or an utterance is listed
         twice.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such file (list of a fixed protocol)")
+    sheet = named(sheets.read(path).sound()).sheet
     found: dict[str, dict[str, str]] = {}
-    for number, row in rows(path):
-        where = f"{path}, line {number}"
-        # CSV values after the last column have no name and are not text.
-        row = {clean(name): clean(text_of(value)) for name, value in row.items() if name is not None}
-        if not any(row.values()):
-            continue
+    for number, row in sheet.rows.items():
+        where = f"{path}, row {number}"
         if "part" not in row:
-            raise UserError(f"{where}: has no column 'part'. Columns: {', '.join(str(name) for name in row)}")
-        part = row["part"].lower()
-        if part not in PARTS:
-            raise UserError(f"{where}: part must be one of {', '.join(PARTS)}, got '{part}'")
-        name = row.get("id") or (row.get("path") and clean(str((path.parent / row["path"]).resolve())))
+            raise UserError(f"{where}: has no column 'part'. Columns: {', '.join(row)}")
+        part = part_of(row["part"])
+        if part is None:
+            raise UserError(f"{where}: part must be one of {', '.join(PARTS)}, got '{row['part']}'")
+        name = clean(row.get("id", "")) or (row.get("path") and clean(str((path.parent / row["path"]).resolve())))
         if not name:
             raise UserError(f"{where}: has neither 'id' nor 'path'")
         fold = found.setdefault(row.get("fold", ""), {})
@@ -97,29 +93,3 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     if not found:
         raise UserError(f"{path}: is empty; the columns id (or path) and part are required")
     return found
-
-
-def rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and content of each row.
-
-    Raises:
-        UserError: the file is missing or broken.
-    """
-    is_json = path.suffix.lower() in JSON_SUFFIXES
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if is_json:
-                for number, line in enumerate(file, start=1):
-                    if line.strip():
-                        row = parse_json(line, f"{path}, line {number}: is not in JSON lines format")
-                        if not isinstance(row, dict):
-                            raise UserError(f"{path}, line {number}: is not a JSON object")
-                        yield number, row
-            else:
-                reader = csv.DictReader(file)
-                for row in reader:
-                    yield reader.line_num, row
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file (list of a fixed protocol)") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: is not in {'JSON lines' if is_json else 'CSV'} format ({error})") from None

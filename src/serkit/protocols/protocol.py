@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from serkit.flags import Flag
 from serkit.text import clean
 
-Kind = Literal["random", "group_random", "kfold", "group_kfold", "leave_one_group_out", "fixed"]
+Kind = Literal["random", "group_random", "kfold", "group_kfold", "leave_one_group_out", "fixed", "given"]
 #: Default number of folds.
 DEFAULT_FOLDS = 5
 
@@ -22,7 +22,8 @@ class Protocol(BaseModel):
 
     Args:
         kind: `random` (one test part of share `test`), `group_random` (the same with whole groups), `kfold`,
-            `group_kfold` (as scikit-learn's GroupKFold), `leave_one_group_out`, or `fixed` (parts listed in a file).
+            `group_kfold` (as scikit-learn's GroupKFold), `leave_one_group_out`, `fixed` (parts listed in a file), or
+            `given` (parts that the user's own data name, such as folders `train` and `test`).
         group: property that grouped kinds keep apart: `speaker`, `sentence`, `corpus`, `language`, `sex`, or an
             attribute of the utterances such as `session`.
         folds: number of folds of `kfold` and `group_kfold`; None: 5, or the number of groups if that is
@@ -97,6 +98,7 @@ STANDARD = {
     "kfold": Protocol(kind="kfold"),
     "leave-one-session-out": Protocol(kind="leave_one_group_out", group="session"),
     "leave-one-sentence-out": Protocol(kind="leave_one_group_out", group="sentence"),
+    "given": Protocol(kind="given"),
     "cross-corpus": Protocol(kind="leave_one_group_out", group="corpus", validation_group="speaker", classes="shared"),
     # What a recognizer is worth on a corpus it has never met: it keeps the classes that a tested corpus lacks.
     "leave-one-corpus-out": Protocol(
@@ -112,8 +114,8 @@ def flags(protocol: Protocol) -> list[Flag]:
     ([], ['speakers may be in both parts'])
     """
     found = []
-    if protocol.kind == "fixed":
-        pass  # A list may divide in any way; the audit reports shared or unknown speakers.
+    if protocol.kind in ("fixed", "given"):
+        pass  # They may divide in any way; the audit reports shared or unknown speakers.
     elif not protocol.grouped or protocol.group == "sentence":
         found.append("speakers may be in both parts")
     elif protocol.group not in ("speaker", "corpus"):  # a speaker's name starts with the corpus

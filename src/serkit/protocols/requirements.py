@@ -13,7 +13,6 @@ from serkit.protocols.protocol import DEFAULT_FOLDS, Protocol
 
 _FIELDS = frozenset({"speaker", "sentence", "sex", "language", "corpus"})
 _PLURALS = {"corpus": "corpora", "sex": "sexes"}
-_INSTEAD = "choose --protocol random (flagged)"
 
 
 def group_key(utterance: Utterance, group: str) -> str | None:
@@ -83,9 +82,29 @@ class Requirements:
         if without:
             raise UserError(
                 f"{apart} {_corpora(without)} has no {group} for {len(without)} of {len(utterances)} "
-                f"utterances (first: '{without[0].id}'); give one, or {_INSTEAD}"
+                f"utterances (first: '{without[0].id}'); give one, or {_instead(utterances)}"
             )
         return np.array(keys)
+
+    def given_parts(self, utterances: Sequence[Utterance]) -> np.ndarray:
+        """Return the part of every utterance, and check that all have one, and that some are to train and to test."""
+        takes = f"{self.who} takes the parts that the data name, but"
+        parts = [utterance.attributes.get("part") for utterance in utterances]
+        without = [utterance for utterance, part in zip(utterances, parts, strict=True) if part is None]
+        if without:
+            raise UserError(
+                f"{takes} {_corpora(without)} names none for {len(without)} of {len(utterances)} utterances "
+                f"(first: '{without[0].id}'); add a column 'part' or folders train and test, or choose another protocol"
+            )
+        for part in ("train", "test"):
+            if part not in parts:
+                there = ", ".join(sorted({str(part) for part in parts}))
+                raise UserError(
+                    f"{takes} {_corpora(utterances)} has no {part} part, only {there}; choose another protocol"
+                )
+        if self.protocol.validation and "validation" in parts:
+            raise UserError(f"{takes} these have a validation part already; set validation = 0")
+        return np.array(parts)
 
     def check_groups(self, utterances: Sequence[Utterance], groups: np.ndarray) -> None:
         """Check for enough groups, and that the groups to test exist."""
@@ -94,7 +113,7 @@ class Requirements:
         names = sorted(set(groups.tolist()))
         count = len(names)
         if count < 2:
-            raise UserError(f"{apart} {where} has only one, '{names[0]}'; give more, or {_INSTEAD}")
+            raise UserError(f"{apart} {where} has only one, '{names[0]}'; give more, or {_instead(utterances)}")
         for name in self.protocol.tested or ():
             if name not in names:
                 raise UserError(f"{self.who}: {unknown(f'{group} to test', name, names)}")
@@ -153,6 +172,12 @@ def _smallest(labels: np.ndarray) -> tuple[str, int]:
 
 def _corpora(utterances: Sequence[Utterance]) -> str:
     return ", ".join(sorted({utterance.corpus for utterance in utterances}))
+
+
+def _instead(utterances: Sequence[Utterance]) -> str:
+    """Suggest a protocol that keeps no groups apart."""
+    given = all("part" in utterance.attributes for utterance in utterances)
+    return f"choose --protocol {'given (the parts that the data name) or ' if given else ''}random (flagged)"
 
 
 def _plural(group: str) -> str:

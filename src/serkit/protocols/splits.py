@@ -116,6 +116,11 @@ class _Cutter:
         if protocol.lists is not None:
             yield from lists.folds(protocol.lists, self.utterances, carved=protocol.validation > 0)
             return
+        if protocol.kind == "given":
+            parts = self.needs.given_parts(self.utterances)
+            train, validation, test = (np.flatnonzero(parts == part) for part in lists.PARTS[:-1])
+            yield train, validation, test
+            return
         if protocol.kind == "random":
             train, test = self._draw(everything, protocol.test, "test", seed)
             yield train, none, test

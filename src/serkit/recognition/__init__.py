@@ -3,7 +3,7 @@
 from serkit.recognition.bundle import Bundle, available, find
 from serkit.recognition.jobs import Failure
 from serkit.recognition.model import Prediction
-from serkit.recognition.recognizer import Recognizer, load
+from serkit.recognition.recognizer import Recognizer, load, models
 from serkit.recognition.segments import Segment, Window
 from serkit.recognition.stream import Statistics, Stream, TimelineOptions
 from serkit.recognition.timeline import Timeline
@@ -22,4 +22,5 @@ __all__ = [
     "available",
     "find",
     "load",
+    "models",
 ]

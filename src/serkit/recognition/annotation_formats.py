@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from serkit.recognition.segments import Segment
-from serkit.recognition.timeline import Timeline
+from serkit.recognition.segments import Segment, TimelineContent
 
 
-def subrip(timeline: Timeline) -> str:
+def subrip(timeline: TimelineContent) -> str:
     """SubRip subtitles (.srt): numbered, a comma before the milliseconds."""
     return "".join(
         f"{number}\n{_clock(one.start, ',')} --> {_clock(one.end, ',')}\n{_caption(one)}\n\n"
@@ -26,7 +25,7 @@ def subrip(timeline: Timeline) -> str:
     )
 
 
-def webvtt(timeline: Timeline) -> str:
+def webvtt(timeline: TimelineContent) -> str:
     """WebVTT captions: https://www.w3.org/TR/webvtt1/."""
     cues = [
         # `<` begins a tag, `&` an entity, and `-->` a new cue.
@@ -36,12 +35,12 @@ def webvtt(timeline: Timeline) -> str:
     return "WEBVTT\n\n" + "".join(cues)
 
 
-def audacity(timeline: Timeline) -> str:
+def audacity(timeline: TimelineContent) -> str:
     """A label track of Audacity: start, end and text between tabs."""
     return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_named(one)}\n" for one in timeline.segments)
 
 
-def rttm(timeline: Timeline, file: str | None = None) -> str:
+def rttm(timeline: TimelineContent, file: str | None = None) -> str:
     """Rich Transcription Time Marked, with the label as the speaker's name.
 
     Source: NIST, RT-09 evaluation plan, appendix A. Spaces separate fields, so names have none.
@@ -87,7 +86,7 @@ def audformat_head(labels: Sequence[str], each: bool = False) -> str:
     return f"file,start,end,emotion,confidence{',channel' if each else ''}\n"
 
 
-def audformat(timeline: Timeline) -> str:
+def audformat(timeline: TimelineContent) -> str:
     """Return rows of a table with segmented index: https://audeering.github.io/audformat/data-tables.html."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
@@ -102,7 +101,7 @@ def audformat(timeline: Timeline) -> str:
 _TIERS = ("emotion", "confidence")
 
 
-def textgrid(timeline: Timeline) -> str:
+def textgrid(timeline: TimelineContent) -> str:
     """A TextGrid of Praat (long form) with a tier of labels and one of confidences, or these of each channel."""
     end = f"{timeline.duration:.3f}"
     if timeline.channels is None:
@@ -125,7 +124,7 @@ def textgrid(timeline: Timeline) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _filled(timeline: Timeline) -> Iterator[tuple[str, str, Segment | None]]:
+def _filled(timeline: TimelineContent) -> Iterator[tuple[str, str, Segment | None]]:
     """Yield start, end and segment of contiguous intervals; the segment is None without speech."""
     at, end = "0.000", f"{timeline.duration:.3f}"
     for segment in timeline.segments:

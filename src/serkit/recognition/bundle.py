@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from serkit import documents, features
 from serkit.atomic import writing_folder
 from serkit.errors import UserError, unknown
+from serkit.recognition.presentation import first_of
 from serkit.windowing import Windowing
 
 #: Newest supported format of `bundle.json`.
@@ -189,6 +190,11 @@ class Bundle(_Table):
         model: set by `save`.
         network: table for rebuilding the network, with `weights.safetensors`.
     """
+
+    def __repr__(self) -> str:
+        return f"Bundle({self.name!r}, {self.system}: {first_of(self.outputs, most=12)})"
+
+    __str__ = __repr__
 
     format: Literal[1] = FORMAT
     name: str

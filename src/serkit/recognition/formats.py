@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,14 +16,11 @@ from typing import Any, TextIO
 from serkit.documents import parse_json
 from serkit.errors import UserError
 from serkit.recognition.jobs import Failure
-from serkit.recognition.model import Prediction
+from serkit.recognition.prediction import DIGITS, Prediction, csv_columns
 from serkit.recognition.table import Table
 from serkit.spreadsheet import harmless
 
 Result = Prediction | Failure
-
-#: Decimal places: more than any model's precision, few enough to read.
-DIGITS = 6
 
 
 class Format(StrEnum):
@@ -97,10 +94,10 @@ class Csv:
 class Json:
     """One document: the list of all results in the form of `as_dict`."""
 
-    def __init__(self, stream: TextIO, as_dict: Callable[[Any], dict[str, Any]]) -> None:
+    def __init__(self, stream: TextIO, as_dict: Callable[[Any], dict[str, object]]) -> None:
         self._stream = stream
         self._as_dict = as_dict
-        self._results: list[dict[str, Any]] = []
+        self._results: list[dict[str, object]] = []
 
     def write(self, result: Any) -> None:
         self._results.append(self._as_dict(result))
@@ -158,42 +155,16 @@ def writer(
     return NumberTable(stream, names, each) if numbers else LabelTable(stream, each)
 
 
-def as_dict(result: Result) -> dict[str, Any]:
+def as_dict(result: Result) -> dict[str, object]:
     """Return a result in its JSON form."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}
-    channel = dict(zip(("channel",), _channel(result), strict=False))
-    if result.values:
-        return {
-            "file": result.file,
-            **channel,
-            "values": {name: round(value, DIGITS) for name, value in result.values.items()},
-            "duration": round(result.duration, DIGITS),
-            "warnings": list(result.warnings),
-        }
-    return {
-        "file": result.file,
-        **channel,
-        "label": result.label,
-        "sure": result.sure,
-        "confidence": round(result.confidence, DIGITS),
-        "probabilities": {label: round(value, DIGITS) for label, value in result.probabilities.items()},
-        "duration": round(result.duration, DIGITS),
-        "warnings": list(result.warnings),
-    }
+    return result.to_dict()
 
 
 def _channel(result: Prediction, form: Callable[[int], Any] = int) -> list[Any]:
     """Return the channel of a result in a list, which is empty if there is none."""
     return [] if result.channel is None else [form(result.channel)]
-
-
-def csv_columns(names: Iterable[str], numbers: bool = False, each: bool = False) -> list[str]:
-    """Return the columns of CSV: one for each number, or one `p_LABEL` for the probability of each label."""
-    file = ["file", *(["channel"] if each else [])]
-    if numbers:
-        return [*file, "duration", *names, "error"]
-    return [*file, "label", "sure", "confidence", "duration", *(f"p_{name}" for name in names), "error"]
 
 
 def _rounded(number: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,6 +14,7 @@ from serkit import audio
 from serkit.errors import UserError, whole_number
 from serkit.recognition.adaptation import Voice, shifted
 from serkit.recognition.bundle import Bundle, BundleError
+from serkit.recognition.prediction import Prediction as Prediction
 from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check_recording, warn_of_integers
 from serkit.recognition.session import open_session, reason
 from serkit.recognition.windows import cut, windows
@@ -37,35 +38,6 @@ MOST_THREADS = 1024
 
 #: Tolerance for probabilities outside 0 to 1, and for their sum: rounding of float32, or of 8-bit weights.
 _TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one recording.
-
-    Args:
-        file: its path as given; `signal` for samples.
-        label: the most probable label; empty if the bundle predicts numbers.
-        confidence: its probability; 0 if the bundle predicts numbers.
-        probabilities: label -> probability, in the bundle's order; empty if it predicts numbers.
-        duration: of the recording in s.
-        warnings: problems of the recording: silent, too short for a syllable, truncated.
-        sure: whether the confidence reaches the bundle's threshold, if there is one, and the recording is neither
-            silent nor shorter than `audio.SHORTEST`; the training material has no such recordings.
-        values: name -> number, in the bundle's order and the units of the training labels; empty if the bundle predicts
-            probabilities.
-        channel: its channel, if each channel has an answer; otherwise None.
-    """
-
-    file: str
-    label: str
-    confidence: float
-    probabilities: dict[str, float]
-    duration: float
-    warnings: tuple[str, ...] = ()
-    sure: bool = True
-    values: dict[str, float] = field(default_factory=dict)
-    channel: int | None = None
 
 
 def _reopen(kind: type[Model], folder: Path, sha256: str, threads: int, voice: Voice | None) -> Model:
@@ -105,6 +77,9 @@ class Model:
         #: The voice that the model is adapted to.
         self.voice: Voice | None = None
         self._shift: Mapping[str, np.ndarray] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.bundle!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path of the bundle, because a session of onnxruntime cannot be pickled."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 
@@ -15,10 +17,11 @@ from serkit import audio
 from serkit.errors import UserError
 from serkit.recognition import timeline
 from serkit.recognition.adaptation import Voice
-from serkit.recognition.bundle import Bundle, find
+from serkit.recognition.bundle import Bundle, available, find
 from serkit.recognition.jobs import Failure, each
 from serkit.recognition.model import Channel, Channels, Model, Prediction
 from serkit.recognition.samples import check_recording
+from serkit.recognition.sounds import Samples, resolve
 from serkit.recognition.stream import Stream, TimelineOptions
 from serkit.recognition.timeline import Timeline
 
@@ -38,14 +41,73 @@ def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
     return Recognizer(Bundle.load(find(name)), threads)
 
 
+def models() -> list[Bundle]:
+    """Return the bundles that `load` finds by name, sorted by name.
+
+    >>> [bundle.name for bundle in serkit.models()]                        # doctest: +SKIP
+    ['default', 'emodb']
+
+    Warns:
+        UserWarning: a bundle is broken; it is left out.
+    """
+    found = []
+    for folder in available():
+        try:
+            found.append(Bundle.load(folder))
+        except UserError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
+
+
 class Recognizer(Model):
     """A `Model` that also recognizes many recordings, timelines and streams.
 
     Arguments and errors are those of `Model`.
     """
 
-    def __call__(self, path: audio.Recording, channel: Channel = None) -> Prediction:
-        return self.predict_file(path, channel)
+    @overload
+    def __call__(
+        self, sound: list[Any], channel: Channel = None, *, rate: int | None = None
+    ) -> list[Prediction | Failure]: ...
+
+    @overload
+    def __call__(self, sound: Any, channel: Channel = None, *, rate: int | None = None) -> Prediction: ...
+
+    def __call__(self, sound: Any, channel: Channel = None, *, rate: int | None = None) -> Any:
+        """Recognize a sound in any form, or a list of sounds.
+
+        >>> recognizer = serkit.load()                                     # doctest: +SKIP
+        >>> recognizer("call.wav")                                         # doctest: +SKIP
+        Prediction('call.wav', 2.31 s: anger 0.91)
+        >>> recognizer(samples, rate=16000).label                          # doctest: +SKIP
+        'anger'
+
+        Args:
+            sound: path of a file, open binary file, content of a file as bytes, samples with `rate` or as
+                `(samples, rate)`, entry of a Hugging Face data set, or a list of these; see
+                `serkit.recognition.sounds.resolve`.
+            channel: as in `predict_file`.
+            rate: rate of samples in Hz.
+
+        Returns:
+            A `Prediction`; for a list, a list with a `Prediction` for each sound, or a `Failure` if it is unusable.
+
+        Raises:
+            AudioError, UserError, BundleError: as in `predict_file` and `predict_signal`.
+        """
+        if isinstance(sound, list):
+            self.check_channel(channel)
+            return [self._predict_or_fail(resolve(one, rate), channel) for one in sound]
+        return self._predict_resolved(resolve(sound, rate), channel)
+
+    def _predict_resolved(self, sound: audio.Recording | Samples, channel: Channel) -> Prediction:
+        return self.predict_signal(*sound, channel) if isinstance(sound, tuple) else self.predict_file(sound, channel)
+
+    def _predict_or_fail(self, sound: audio.Recording | Samples, channel: Channel) -> Prediction | Failure:
+        try:
+            return self._predict_resolved(sound, channel)
+        except audio.AudioError as error:
+            return Failure("signal" if isinstance(sound, tuple) else str(sound), str(error))
 
     def adapt(self, recordings: audio.Recording | Iterable[audio.Recording], channel: Channel = None) -> Recognizer:
         """Return a recognizer that is adapted to a voice or a recording channel; this one stays as it is.

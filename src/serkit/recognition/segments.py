@@ -6,8 +6,11 @@ import copy
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
+
+from serkit.errors import UserError
 
 # Floor of probabilities, so that one confident window does not outvote all others.
 _FLOOR = 1e-3
@@ -60,6 +63,44 @@ class Segment:
     final: bool = True
     sure: bool = True
     channel: int | None = None
+
+
+@dataclass(frozen=True)
+class TimelineContent:
+    """Content of a timeline, which is the answer for one recording over time.
+
+    Args:
+        file: its path as given; `signal` for samples.
+        duration: duration of the recording in s.
+        labels: labels of the recognizer.
+        windows: a window for each hop, and for each channel if `channels` are given.
+        segments: segments of speech in order, without overlap within a channel.
+        warnings: problems of the recording: silent, truncated, without speech.
+        channels: the channels that have a timeline of their own; None: the timeline is of the recording.
+    """
+
+    file: str
+    duration: float
+    labels: tuple[str, ...]
+    windows: tuple[Window, ...]
+    segments: tuple[Segment, ...]
+    warnings: tuple[str, ...] = ()
+    channels: tuple[int, ...] | None = None
+
+    def of_channel(self, channel: int) -> Self:
+        """Return the timeline of one of the `channels`.
+
+        Raises:
+            UserError: there is none of this channel.
+        """
+        if channel not in (self.channels or ()):
+            raise UserError(f"{self.file}: there is no timeline of channel {channel!r}; make it with channel='each'")
+        return replace(
+            self,
+            windows=tuple(replace(one, channel=None) for one in self.windows if one.channel == channel),
+            segments=tuple(replace(one, channel=None) for one in self.segments if one.channel == channel),
+            channels=None,
+        )
 
 
 @dataclass(frozen=True)

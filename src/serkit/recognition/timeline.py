@@ -3,54 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serkit import audio
-from serkit.errors import UserError
+from serkit.atomic import write_text
+from serkit.errors import UserError, unknown
+from serkit.recognition import presentation
 from serkit.recognition.model import Channels, Model
 from serkit.recognition.samples import as_samples, check_recording
-from serkit.recognition.segments import Segment, Window
+from serkit.recognition.segments import Segment, TimelineContent, Window
 from serkit.recognition.stream import Stream, TimelineOptions
+from serkit.recognition.timeline_formats import FORMATS, as_dict, render
+
+if TYPE_CHECKING:
+    import pandas
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """The answer for one recording over time.
+class Timeline(TimelineContent):
+    """The answer for one recording over time; its attributes are those of `TimelineContent`."""
 
-    Args:
-        file: its path as given; `signal` for samples.
-        duration: duration of the recording in s.
-        labels: labels of the recognizer.
-        windows: a window for each hop, and for each channel if `channels` are given.
-        segments: segments of speech in order, without overlap within a channel.
-        warnings: problems of the recording: silent, truncated, without speech.
-        channels: the channels that have a timeline of their own; None: the timeline is of the recording.
-    """
+    def __repr__(self) -> str:
+        segments = [f"{one.start:.1f}-{one.end:.1f} {one.label}" for one in self.segments]
+        count = f"{len(segments)} segment{'' if len(segments) == 1 else 's'}"
+        told = f"{count}: {presentation.first_of(segments, most=4)}" if segments else "no speech"
+        return f"Timeline({self.file!r}, {self.duration:.4g} s, {told})"
 
-    file: str
-    duration: float
-    labels: tuple[str, ...]
-    windows: tuple[Window, ...]
-    segments: tuple[Segment, ...]
-    warnings: tuple[str, ...] = ()
-    channels: tuple[int, ...] | None = None
+    def _repr_html_(self) -> str:
+        """Return a table of the segments."""
+        rows = [
+            (f"{one.start:.2f}", f"{one.end:.2f}", one.label, f"{one.confidence:.2f}", "" if one.sure else "unsure")
+            for one in self.segments
+        ]
+        columns = ("start in s", "end in s", "label", "confidence", "")
+        return presentation.html_table(columns, rows, f"{self.file}, {self.duration:.4g} s")
 
-    def of_channel(self, channel: int) -> Timeline:
-        """Return the timeline of one of the `channels`.
+    def to_dict(self) -> dict[str, object]:
+        """Return the timeline as `serkit predict --timeline --format json` writes it."""
+        return as_dict(self)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a data frame with a row per segment, with the columns of `serkit predict --timeline --format csv`.
 
         Raises:
-            UserError: there is none of this channel.
+            UserError: pandas is not installed.
         """
-        if channel not in (self.channels or ()):
-            raise UserError(f"{self.file}: there is no timeline of channel {channel!r}; make it with channel='each'")
-        return replace(
-            self,
-            windows=tuple(replace(one, channel=None) for one in self.windows if one.channel == channel),
-            segments=tuple(replace(one, channel=None) for one in self.segments if one.channel == channel),
-            channels=None,
-        )
+        names = [f"p_{label}" for label in self.labels]
+        rows = [
+            {**vars(one), "file": self.file, **{f"p_{label}": value for label, value in one.probabilities.items()}}
+            for one in self.segments
+        ]
+        return presentation.frame(rows, ["file", "start", "end", "label", "sure", "confidence", *names])
+
+    def write(self, path: str | Path, format: str | None = None) -> None:
+        """Write the timeline to a file, e.g. `timeline.write("call.srt")`.
+
+        Args:
+            path: file to write, or to replace.
+            format: `json`, `jsonl`, `csv`, `srt`, `vtt`, `textgrid`, `audacity`, `rttm` or `audformat`; None: the
+                first of them with the ending of `path`.
+
+        Raises:
+            UserError: the format is unknown, or the file cannot be written.
+        """
+        path = Path(path)
+        endings = {known: one.suffix.lower() for known, one in FORMATS.items()}
+        if format is not None and format not in FORMATS:
+            raise unknown("format", format, FORMATS)
+        chosen = format or next((known for known, ending in endings.items() if ending == path.suffix.lower()), None)
+        if chosen is None:
+            raise UserError(
+                f"{path}: no format has this ending; give one of {', '.join(sorted(set(endings.values())))}"
+            )
+        try:
+            write_text(path, render(self, chosen))
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def of_channels(parts: Mapping[int, Timeline]) -> Timeline:

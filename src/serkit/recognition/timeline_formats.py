@@ -11,12 +11,11 @@ from typing import Any
 
 from serkit.recognition import annotation_formats as tools
 from serkit.recognition.jobs import Failure
-from serkit.recognition.segments import Segment, Window
+from serkit.recognition.segments import Segment, TimelineContent, Window
 from serkit.recognition.stream import Event, Statistics
-from serkit.recognition.timeline import Timeline
 from serkit.spreadsheet import harmless_rows
 
-Result = Timeline | Failure
+Result = TimelineContent | Failure
 
 #: Decimal places of a time in s, and of a probability.
 TIME_DIGITS = 3
@@ -38,20 +37,20 @@ class TextFormat:
 
     suffix: str
     content_type: str
-    body: Callable[[Timeline], str]
+    body: Callable[[TimelineContent], str]
     head: Callable[[Sequence[str], bool], str] = lambda labels, each: ""
     failure: Callable[[Failure, Sequence[str], bool], str] = lambda failure, labels, each: ""
     joined: bool = False
 
 
-def render(timeline: Timeline, format: str, csv_safe: bool = False) -> str:
+def render(timeline: TimelineContent, format: str, csv_safe: bool = False) -> str:
     """Return a timeline as the text of a file in one of `FORMATS`; `csv_safe` makes CSV safe for spreadsheets."""
     chosen = FORMATS[format]
     text = chosen.head(timeline.labels, timeline.channels is not None) + chosen.body(timeline)
     return harmless_rows(text) if csv_safe and chosen.suffix == ".csv" else text
 
 
-def as_dict(result: Result) -> dict[str, Any]:
+def as_dict(result: Result) -> dict[str, object]:
     """Return a result in its JSON form."""
     if isinstance(result, Failure):
         return {"file": result.file, "error": result.error}
@@ -66,14 +65,14 @@ def as_dict(result: Result) -> dict[str, Any]:
     }
 
 
-def event_as_dict(event: Event) -> dict[str, Any]:
+def event_as_dict(event: Event) -> dict[str, object]:
     """Return an event of a stream in its JSON form; `type` is `window` or `segment`."""
     if isinstance(event, Window):
         return {"type": "window", **_window(event), "latency_ms": round(1000 * event.latency, 1)}
     return {"type": "segment", **_segment(event), "final": event.final}
 
 
-def statistics_as_dict(statistics: Statistics) -> dict[str, Any]:
+def statistics_as_dict(statistics: Statistics) -> dict[str, object]:
     """Return the counters of a stream in their JSON form."""
     latency = {f"p{percent}": statistics.latency(percent) for percent in (50, 95)}
     return {
@@ -85,7 +84,7 @@ def statistics_as_dict(statistics: Statistics) -> dict[str, Any]:
     }
 
 
-def _window(window: Window) -> dict[str, Any]:
+def _window(window: Window) -> dict[str, object]:
     return {
         **_channel(window),
         "start": round(window.start, TIME_DIGITS),
@@ -95,7 +94,7 @@ def _window(window: Window) -> dict[str, Any]:
     }
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def _segment(segment: Segment) -> dict[str, object]:
     return {
         **_channel(segment),
         "start": round(segment.start, TIME_DIGITS),
@@ -115,7 +114,7 @@ def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
     return {label: round(value, DIGITS) for label, value in probabilities.items()}
 
 
-def _json(timeline: Timeline) -> str:
+def _json(timeline: TimelineContent) -> str:
     return json.dumps(as_dict(timeline), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -132,7 +131,7 @@ def segment_columns(labels: Sequence[str], each: bool = False) -> str:
 def segment_row(file: str, segment: Segment) -> str:
     """Return a segment as a row of CSV."""
     entry = _segment(segment)
-    numbers = [entry["confidence"], *entry["probabilities"].values()]
+    numbers = [entry["confidence"], *_rounded(segment.probabilities).values()]
     place = [file, *_channel(segment).values(), entry["start"], entry["end"]]
     return _row([*place, entry["label"], str(segment.sure).lower(), *numbers, ""])
 
@@ -148,7 +147,7 @@ def _json_failure(failure: Failure, labels: Sequence[str], each: bool) -> str:
     return _json_line(failure)
 
 
-def _csv(timeline: Timeline) -> str:
+def _csv(timeline: TimelineContent) -> str:
     return "".join(segment_row(timeline.file, segment) for segment in timeline.segments)
 
 

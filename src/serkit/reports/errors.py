@@ -67,7 +67,7 @@ def collect(run: RunFolder, places: Mapping[str, str], count: int) -> list[Error
         own = (predictions.folds == split.fold) & (predictions.seeds == split.seed)
         chosen = [position for position in positions if own[position]]
         by_id = {utterance.id: utterance for utterance in experiment.scored}
-        stage, tested = run.stages / run.notes[split.name]["stage"], None
+        stage, tested = run.stages / run.notes[split.name].stage, None
         if chosen and (stage / "stage.json").exists():
             tested = Tested(experiment, split, rebuild(stage, experiment.system))
         for position in chosen:

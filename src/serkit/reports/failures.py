@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.evaluation.properties import measure
-from serkit.evaluation.slices import slices
+from serkit.evaluation.slices import Slice, slices
 from serkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Failures:
         missing: reason why the recordings are missing; otherwise empty.
     """
 
-    slices: Mapping[str, Sequence[Mapping[str, Any]]]
+    slices: Mapping[str, Sequence[Slice]]
     errors: Sequence[Error] = ()
     missing: str = ""
 

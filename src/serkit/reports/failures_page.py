@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from serkit.documents import read_json
-from serkit.evaluation.slices import TITLES
+from serkit.evaluation.intervals import Ends
+from serkit.evaluation.robustness import Measured
+from serkit.evaluation.slices import TITLES, Slice
 from serkit.reports import recordings, robustness
 from serkit.reports.errors import Error
 from serkit.reports.failures import Failures
@@ -31,7 +32,7 @@ _LOWEST_TOP = 2.0
 _MOST_ROWS = 12
 
 
-def content(run: RunFolder, failures: Failures, sound: bool) -> dict[str, Any]:
+def content(run: RunFolder, failures: Failures, sound: bool) -> Mapping[str, Any]:
     """Return the data of the template: slices, robustness, errors, and the script that filters them."""
     from markupsafe import Markup
 
@@ -42,8 +43,8 @@ def content(run: RunFolder, failures: Failures, sound: bool) -> dict[str, Any]:
     return {
         "missing": failures.missing,
         "slices": {TITLES[name]: rows for name, rows in failures.slices.items() if len(rows) > 1},
-        "slices_chart": Markup(slices_chart(charted, run.scores["uar"])) if charted else None,
-        "robustness_chart": Markup(robustness.chart(read_json(measured))) if measured.exists() else None,
+        "slices_chart": Markup(slices_chart(charted, run.scores.metrics["uar"])) if charted else None,
+        "robustness_chart": Markup(robustness.chart(Measured.load(measured))) if measured.exists() else None,
         "errors": errors,
         "wrong": int((run.predictions.predicted != run.predictions.truth).sum()),
         "heard": sum(error["sound"] is not None for error in errors),
@@ -53,12 +54,12 @@ def content(run: RunFolder, failures: Failures, sound: bool) -> dict[str, Any]:
     }
 
 
-def slices_chart(slices: Mapping[str, Sequence[Mapping[str, Any]]], uar: Mapping[str, float]) -> str:
+def slices_chart(slices: Mapping[str, Sequence[Slice]], uar: Ends) -> str:
     """Draw the UAR of slices with their intervals, and the UAR of all predictions.
 
     Args:
         slices: slices by property.
-        uar: UAR of all predictions, with `estimate`, `low` and `high`.
+        uar: UAR of all predictions.
     """
     places, place = [], 0.0
     for rows in slices.values():
@@ -67,17 +68,17 @@ def slices_chart(slices: Mapping[str, Sequence[Mapping[str, Any]]], uar: Mapping
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot(xlim=(-0.02, 1.02), ylim=(place - 1.2, -1.2))
-        axes.axvspan(uar["low"], uar["high"], color=TRAINING, alpha=0.22, linewidth=0)
-        axes.axvline(uar["estimate"], color=TRAINING, linewidth=1.5)
+        axes.axvspan(uar.low, uar.high, color=TRAINING, alpha=0.22, linewidth=0)
+        axes.axvline(uar.estimate, color=TRAINING, linewidth=1.5)
         for (name, rows), rows_at in zip(slices.items(), places, strict=True):
             axes.text(0, rows_at[0] - 0.75, TITLES[name], va="center", fontweight="bold", fontsize=8.5)
             for row, at in zip(rows, rows_at, strict=True):
-                score = row["uar"]
-                axes.plot([score["low"], score["high"]], [at, at], color=INK, linewidth=1.2)
+                score = row.metrics["uar"]
+                axes.plot([score.low, score.high], [at, at], color=INK, linewidth=1.2)
                 # Open if the slice is too small.
-                fill = "none" if row["warnings"] else "full"
-                axes.plot(score["estimate"], at, "o", color=INK, markersize=5, fillstyle=fill)
-        names = [f"{row['value']} ({row['utterances']})" for rows in slices.values() for row in rows]
+                fill = "none" if row.warnings else "full"
+                axes.plot(score.estimate, at, "o", color=INK, markersize=5, fillstyle=fill)
+        names = [f"{row.value} ({row.utterances})" for rows in slices.values() for row in rows]
         axes.set_yticks(np.concatenate(places), names)
         axes.tick_params(axis="y", length=0)
         percent_axis(axes.xaxis, 0.25)
@@ -87,11 +88,11 @@ def slices_chart(slices: Mapping[str, Sequence[Mapping[str, Any]]], uar: Mapping
     return draw("slices", title, 6.2, 0.9 + 0.25 * place, paint)
 
 
-def _is_charted(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+def _is_charted(name: str, rows: Sequence[Slice]) -> bool:
     return name != "speaker" and 1 < len(rows) <= _MOST_ROWS
 
 
-def _errors(errors: Sequence[Error], sound: bool) -> Iterator[dict[str, Any]]:
+def _errors(errors: Sequence[Error], sound: bool) -> Iterator[Mapping[str, Any]]:
     """Yield the data of the template for each error."""
     room = MOST_SOUND if sound else 0
     for error in errors:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from serkit.errors import UserError
-from serkit.reports.comparison import cells
+from serkit.reports.comparison import Compared, cells
 from serkit.reports.plots import INK, TRAINING, VALIDATION, save
 
 #: Height of a row, and of the rest of the picture, in inches.
 _ROW, _MARGIN = 0.55, 1.3
 
 
-def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def draw(rows: Sequence[Compared], path: Path) -> None:
     """Draw the differences in UAR to the first run.
 
     A square is a difference with its 95 % interval; the dots below it are those of each seed.
@@ -30,18 +30,20 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         raise UserError(f"{path}: --plot requires a file that ends in .png")
     if not path.parent.is_dir():
         raise UserError(f"{path.parent}: no such folder (--plot)")
-    compared = [row for row in rows if row["difference"] is not None]
-    has_seeds = any(row["seeds"] for row in compared)
+    compared = [row for row in rows if row.difference is not None]
+    has_seeds = any(row.seeds for row in compared)
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot()
         axes.axvline(0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         for place, row in enumerate(compared):
-            middle, low, high = (100 * row[key] for key in ("difference", "difference_low", "difference_high"))
+            middle, low, high = (
+                100 * (end or 0.0) for end in (row.difference, row.difference_low, row.difference_high)
+            )
             axes.plot([low, high], [place, place], color=TRAINING, linewidth=1.6, solid_capstyle="butt")
             axes.plot([middle], [place], "s", color=TRAINING, markersize=6)
-            if row["seeds"]:
-                each = [100 * value for value in row["seeds"]["differences"]]
+            if row.seeds:
+                each = [100 * value for value in row.seeds.differences]
                 axes.plot(each, [place + 0.22] * len(each), "o", color=VALIDATION, markersize=3.5, alpha=0.8)
             *_, difference, interval, _, p = cells(row)
             text = f"{difference} ({interval})   p {p}"
@@ -57,5 +59,5 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     save(path, 7.6, _MARGIN + _ROW * len(compared), paint)
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    return Path(row["run"]).name
+def _name(row: Compared) -> str:
+    return Path(row.run).name

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from serkit import corpora, emotions
 from serkit.audit import normalization
 from serkit.audit.audit import KINDS, Finding, audit, summary
 from serkit.audit.copies import copies
-from serkit.audit.provenance import Record, trace
+from serkit.audit.provenance import Used, trace
 from serkit.corpora import Corpus, Utterance
 from serkit.data import items
 from serkit.data.items import utterance_id
 from serkit.data.store import Store
-from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.flags import Flag
-from serkit.protocols import Protocol, flags, given
+from serkit.protocols import flags, given
 from serkit.protocols.splits import Split
-from serkit.runs.folder import read_description, read_splits
+from serkit.runs import sealed
+from serkit.runs.folder import read_description, read_note, read_splits
 from serkit.systems.schema import System
 
 
@@ -44,7 +43,7 @@ class Leakage:
         """The split and the finding of each leak."""
         return [(name, finding) for name, finding in self._named() if finding.severity == "leak"]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the result as JSON."""
         named = [{"split": name, "severity": finding.severity, **asdict(finding)} for name, finding in self._named()]
         return {
@@ -72,21 +71,20 @@ def audit_run(run: Path, store: Store | None = None, features: Path | None = Non
     """
     description, parts = read_description(run), read_splits(run)
     utterances: list[Utterance] = []
-    for name, folder in {**description["folders"], **description.get("also", {})}.items():
+    for name, folder in description.places.items():
         if not Path(folder).exists():
             raise UserError(
                 f"{run}: corpus '{name}' is no longer in {folder}; put it back, or write its new place into "
                 f"'folders' of {run / 'run.json'}"
             )
-        utterances += corpora.load(name, folder).utterances
-    options = {key: value for key, value in description["protocol"].items() if key != "name"}
-    protocol = Protocol.model_validate(options)
+        utterances += corpora.load(name, folder, description.reading(name)).utterances
+    protocol = description.protocol.definition()
     if protocol.unit == "item":
         known = {utterance.id for utterance in utterances}
         parts = [_of_utterances(part, known) for part in parts]
-    stages = run / description.get("stages", "stages")
+    stages = run / description.stages
     traced = {part.name: trace(part, _records(run, stages, part)) for part in parts}
-    labels = _labels(utterances, description["system"][0]) if "system" in description else {}
+    labels = _labels(utterances, description.system[0].resolved()) if description.system else {}
     return _leakage(parts, utterances, labels, store, flags(protocol), traced, features)
 
 
@@ -125,9 +123,8 @@ def audit_table(
     return _leakage(found.splits, found.utterances, found.labels, store, [], {}, features)
 
 
-def _labels(utterances: Iterable[Utterance], described: Mapping[str, Any]) -> dict[str, list[str]]:
+def _labels(utterances: Iterable[Utterance], system: System) -> dict[str, list[str]]:
     """Return the classes of a run's scored utterances, as merged by its system."""
-    system = System.model_validate(described)
     data = system.stage_data(system.deployed)
     values = {utterance.id: items.label(utterance, data.target[0]) for utterance in utterances}
     return {id: [emotions.merge(value, data.map) or value] for id, value in values.items() if isinstance(value, str)}
@@ -142,11 +139,11 @@ def _of_utterances(part: Split, known: set[str]) -> Split:
     return replace(part, train=whose(part.train), validation=whose(part.validation), test=whose(part.test))
 
 
-def _records(run: Path, stages: Path, part: Split) -> list[Record]:
+def _records(run: Path, stages: Path, part: Split) -> list[Used]:
     """Read the records of a finished fold's stages; empty if the fold or a stage's folder is missing."""
-    note = run / "folds" / f"{part.name}.json"
-    names = read_json(note).get("stages", {}).values() if note.exists() else ()
-    return [Record.of(read_json(path)) for name in names if (path := stages / name / "stage.json").exists()]
+    note = read_note(run, part)
+    places = [stages / name / "stage.json" for name in (note.stages.values() if note else ())]
+    return [sealed.read(path, Used) for path in places if path.exists()]
 
 
 def _leakage(

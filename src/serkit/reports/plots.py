@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from serkit.atomic import writing
+from serkit.evaluation.intervals import Ends
 from serkit.evaluation.metrics import Metric
 
 # All have a contrast above 3 to both white and #16191d, and differ in lightness or line too.
@@ -125,25 +126,24 @@ def recalls(values: Mapping[str, float | None], uar: float) -> str:
     return draw("recalls", "Recall of each class", WIDTH, 1.1 + 0.29 * len(values), paint)
 
 
-def speakers(values: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float], metric: Metric) -> str:
+def speakers(values: Mapping[str, float], pooled: Ends, metric: Metric) -> str:
     """Draw a metric of each speaker as a dot, and the pooled metric with its interval.
 
     Args:
-        values: values by speaker, as in `scores.json`.
-        pooled: `estimate`, `low` and `high` of the pooled metric.
+        values: the metric by speaker.
+        pooled: the pooled metric.
         metric: the metric.
     """
-    of_speaker = {name: row[metric.key] for name, row in values.items()}
-    ordered = sorted(of_speaker, key=lambda name: (of_speaker[name], name))
+    ordered = sorted(values, key=lambda name: (values[name], name))
     # More names would make the chart longer than a page.
     named = len(ordered) <= 40
-    lowest = min(0.0, pooled["low"], *of_speaker.values())
+    lowest = min(0.0, pooled.low, *values.values())
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot(xlim=(lowest - 0.02, 1.02), ylim=(-0.7, len(ordered) - 0.3))
-        axes.axvspan(pooled["low"], pooled["high"], color=TRAINING, alpha=0.22, linewidth=0)
-        axes.axvline(pooled["estimate"], color=TRAINING, linewidth=1.5)
-        axes.plot([of_speaker[name] for name in ordered], range(len(ordered)), "o", color=INK, markersize=5)
+        axes.axvspan(pooled.low, pooled.high, color=TRAINING, alpha=0.22, linewidth=0)
+        axes.axvline(pooled.estimate, color=TRAINING, linewidth=1.5)
+        axes.plot([values[name] for name in ordered], range(len(ordered)), "o", color=INK, markersize=5)
         axes.set_yticks(range(len(ordered)) if named else [], ordered if named else [])
         axes.set_ylabel("" if named else f"{len(ordered)} speakers, ordered by {metric.name}")
         axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from serkit.atomic import write_json, writing
-from serkit.corpora import load_all
-from serkit.documents import read_json
+from serkit.atomic import writing
+from serkit.corpora import Reading, load_all
 from serkit.errors import UserError
 from serkit.evaluation import robustness
 from serkit.evaluation.evaluate import evaluate, hear
-from serkit.flags import Flag
+from serkit.evaluation.intervals import Ends
+from serkit.evaluation.robustness import Measured, MeasuredCurve
 from serkit.recognition.recognizer import load
 from serkit.reports.plots import INK, TRAINING, VALIDATION, draw, percent_axis, save
 from serkit.runs.folder import RunFolder
@@ -28,7 +28,7 @@ NAME = "robustness"
 _WIDTH, _HEIGHT = 2.9, 2.25
 
 
-def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: int = 0, jobs: int = 1) -> dict[str, Any]:
+def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: int = 0, jobs: int = 1) -> Measured:
     """Measure a run, with the model and the test part of each fold, so that no model is tested on its training
     material.
 
@@ -40,7 +40,7 @@ def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: in
         jobs: number of threads.
 
     Returns:
-        The result of `measure`, with `model`, `system`, `protocol`, `content` and `flags` of the run.
+        The measurement, with system, protocol, content and flags of the run.
 
     Raises:
         UserError: the folder does not hold a finished run, trained stages or corpora are missing, or the model reads a
@@ -50,17 +50,20 @@ def of_run(folder: Path, corpora: Sequence[str], curves: Sequence[str], seed: in
 
     run = RunFolder.load(folder)
     run.want_classes()
-    about = {key: run.scores[key] for key in ("system", "protocol", "content", "flags")}
-    return {
-        "model": folder.resolve().name,
-        **about,
-        **robustness.measure(parts(run, run.places(corpora)), curves, seed, jobs),
-    }
+    about = {key: getattr(run.scores, key) for key in ("system", "protocol", "content", "flags")}
+    measured = robustness.measure(parts(run, run.places(corpora)), curves, seed, jobs)
+    return measured.model_copy(update={"model": folder.resolve().name, **about})
 
 
 def of_bundle(
-    name: str, corpora: Sequence[str], mapping: Mapping[str, str], curves: Sequence[str], seed: int = 0, jobs: int = 1
-) -> tuple[dict[str, Any], Mapping[str, str]]:
+    name: str,
+    corpora: Sequence[str],
+    mapping: Mapping[str, str],
+    curves: Sequence[str],
+    seed: int = 0,
+    jobs: int = 1,
+    reading: Reading | None = None,
+) -> tuple[Measured, Mapping[str, str]]:
     """Measure a bundle; recordings of its training material are flagged.
 
     Args:
@@ -68,10 +71,10 @@ def of_bundle(
         corpora: `name=folder` of each corpus.
         mapping: label -> label, or `drop`.
         curves, seed, jobs: see `of_run`.
+        reading: how to read a user's own data.
 
     Returns:
-        The result of `measure`, with `model`, `system`, `protocol` and `flags`; and the reason by id for unreadable
-        recordings.
+        The measurement, with system, protocol and flags; and the reason by id for unreadable recordings.
 
     Raises:
         UserError: the bundle or a corpus does not exist, the bundle reads a channel other than speech, or no label
@@ -82,7 +85,7 @@ def of_bundle(
     bundle.want_classes()
     if any(entry.channel for entry in bundle.inputs):
         raise UserError(f"{name}: reads the electroglottograph; robustness requires a bundle that reads only speech")
-    found = load_all(corpora)
+    found = load_all(corpora, reading)
     evaluation = evaluate(recognizer, found, mapping)
     by_id = {utterance.id: utterance for corpus in found for utterance in corpus.utterances}
 
@@ -91,12 +94,12 @@ def of_bundle(
         return np.array([probabilities[label] for label in bundle.labels])
 
     part = robustness.Part(evaluation.predictions, lambda id: hear(bundle, by_id[id]), recognise)
-    about: dict[str, Any] = {"model": bundle.name, "system": bundle.system, "protocol": "the finished recogniser"}
-    about["flags"] = [flag.to_dict() for flag in evaluation.flags]
-    return {**about, **robustness.measure([part], curves, seed, jobs)}, evaluation.failed
+    about = {"model": bundle.name, "system": bundle.system, "protocol": "the finished recogniser"}
+    measured = robustness.measure([part], curves, seed, jobs)
+    return measured.model_copy(update={**about, "flags": list(evaluation.flags)}), evaluation.failed
 
 
-def write(measured: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def write(measured: Measured, folder: Path) -> Measured:
     """Write `robustness.json`, `.csv` and `.png`, and keep earlier curves of the same measurement.
 
     Args:
@@ -105,10 +108,14 @@ def write(measured: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
     Returns:
         The content of the files.
+
+    Raises:
+        UserError: the folder's `robustness.json` is broken.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    curves = {**_before(measured, folder / f"{NAME}.json"), **measured["curves"]}
-    measured = {**measured, "curves": {name: curves[name] for name in robustness.CURVES if name in curves}}
+    curves = {**_before(measured, folder / f"{NAME}.json"), **measured.curves}
+    ordered = {name: curves[name] for name in robustness.CURVES if name in curves}
+    measured = measured.model_copy(update={"curves": ordered})
     lines = list(robustness.rows(measured))
     # `open` is the inner block, so that the file is closed before the outer block renames it.
     with writing(folder / f"{NAME}.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -117,38 +124,37 @@ def write(measured: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         table.writerows(lines)
     columns, height = _grid(measured, 3)
     save(folder / f"{NAME}.png", columns * _WIDTH, height, lambda figure: _paint(figure, measured, columns))
-    write_json(folder / f"{NAME}.json", measured)
+    measured.save(folder / f"{NAME}.json")
     return measured
 
 
-def _before(measured: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+def _before(measured: Measured, path: Path) -> Mapping[str, MeasuredCurve]:
     """Return the curves of a file if it has the same model, recordings and seed; otherwise none."""
-    found = read_json(path) if path.exists() else {"curves": {}}
-    # Older files hold only the texts of flags.
-    found |= {"flags": [flag.to_dict() for flag in map(Flag.read, found.get("flags", ()))]}
-    same = all(found.get(key) == value for key, value in measured.items() if key != "curves")
-    return found["curves"] if same else {}
+    if not path.exists():
+        return {}
+    found = Measured.load(path)
+    return found.curves if found.model_copy(update={"curves": measured.curves}) == measured else {}
 
 
-def chart(measured: Mapping[str, Any]) -> str:
+def chart(measured: Measured) -> str:
     """Draw the curves as an `<svg>` element."""
     columns, height = _grid(measured, 3)
-    title = f"UAR under {len(measured['curves'])} kinds of degradation"
+    title = f"UAR under {len(measured.curves)} kinds of degradation"
     return draw(NAME, title, columns * _WIDTH, height, lambda figure: _paint(figure, measured, columns))
 
 
-def _grid(measured: Mapping[str, Any], most: int) -> tuple[int, float]:
+def _grid(measured: Measured, most: int) -> tuple[int, float]:
     """Return number of columns, and height in inches, of the panels."""
-    count = len(measured["curves"])
+    count = len(measured.curves)
     columns = min(most, count)
     return columns, _HEIGHT * math.ceil(count / columns) + 0.3
 
 
-def _paint(figure: Any, measured: Mapping[str, Any], columns: int) -> None:
-    curves = list(measured["curves"].values())
+def _paint(figure: Any, measured: Measured, columns: int) -> None:
+    curves = list(measured.curves.values())
     panels = figure.subplots(math.ceil(len(curves) / columns), columns, sharey=True, squeeze=False)
     for axes, curve in zip(panels.flat, curves, strict=False):
-        _paint_curve(axes, curve, measured["clean"]["uar"], 1 / len(measured["classes"]))
+        _paint_curve(axes, curve, measured.clean.metrics["uar"], 1 / len(measured.classes))
     for axes in panels.flat[len(curves) :]:
         axes.set_visible(False)
     for row in panels:
@@ -159,34 +165,34 @@ def _paint(figure: Any, measured: Mapping[str, Any], columns: int) -> None:
     )
 
 
-def _paint_curve(axes: Any, curve: Mapping[str, Any], clean: Mapping[str, float], chance: float) -> None:
+def _paint_curve(axes: Any, curve: MeasuredCurve, clean: Ends, chance: float) -> None:
     """Draw a curve from the original recordings to the strongest degradation, or through the neutral strength."""
     places, labels, scores, start = _points(curve, clean)
-    axes.axhline(clean["estimate"], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.axhline(clean.estimate, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.axhline(chance, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
-    low, estimate, high = ([score[end] for score in scores] for end in ("low", "estimate", "high"))
+    estimate = [score.estimate for score in scores]
+    low, high = [score.low for score in scores], [score.high for score in scores]
     axes.fill_between(places, low, high, color=TRAINING, alpha=0.22, linewidth=0)
     axes.plot(places, estimate, color=TRAINING, marker="o", markersize=3.5, linewidth=1.4)
     axes.plot(places[start], estimate[start], "o", color=VALIDATION, fillstyle="none", markersize=6)
     axes.set_xticks(places, labels, fontsize=7.5)
     axes.margins(x=0.07)
-    axes.set_title(curve["title"])
-    axes.set_xlabel(curve["axis"], fontsize=8)
+    axes.set_title(curve.title)
+    axes.set_xlabel(curve.axis, fontsize=8)
     axes.set_ylim(0, 1.02)
     percent_axis(axes.yaxis, 0.25)
 
 
-def _points(
-    curve: Mapping[str, Any], clean: Mapping[str, float]
-) -> tuple[Sequence[float], Sequence[str], Sequence[Mapping[str, float]], int]:
+def _points(curve: MeasuredCurve, clean: Ends) -> tuple[Sequence[float], Sequence[str], Sequence[Ends], int]:
     """Return positions, labels and scores of a curve's points, and the index of the original recordings."""
-    strengths = [point["strength"] for point in curve["points"]]
-    scores = [point["uar"] for point in curve["points"]]
-    if curve["neutral"] is None:
+    scores = [point.metrics["uar"] for point in curve.points]
+    if curve.neutral is None:
         # Bands have long names.
-        names = [text.replace(" Hz", "\nHz") if isinstance(text, str) else f"{text:g}" for text in strengths]
-        return range(len(strengths) + 1), ["as is", *names], [clean, *scores], 0
-    start = sum(strength < curve["neutral"] for strength in strengths)
-    strengths.insert(start, curve["neutral"])
+        found = [point.strength for point in curve.points]
+        names = [text.replace(" Hz", "\nHz") if isinstance(text, str) else f"{text:g}" for text in found]
+        return range(len(names) + 1), ["as is", *names], [clean, *scores], 0
+    strengths = [float(point.strength) for point in curve.points]
+    start = sum(strength < curve.neutral for strength in strengths)
+    strengths.insert(start, curve.neutral)
     scores.insert(start, clean)
     return strengths, [f"{strength:g}" for strength in strengths], scores, start

@@ -10,51 +10,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from serkit.atomic import write_json
+from pydantic import ConfigDict, Field
+
 from serkit.documents import read_json
 from serkit.errors import UserError, unknown
-from serkit.evaluation.scores import upgraded
+from serkit.evaluation.scores import Scores
 from serkit.protocols import Protocol
+from serkit.records import Record
 from serkit.runs.command import command
+from serkit.runs.files import Recorded, SystemRow
 from serkit.runs.folder import RunFolder
-from serkit.systems.schema import System
 
 #: Increased when older cards can no longer be read.
-FORMAT = 1
-
-#: Keys of `run.json` with local paths or content of the run's folder.
-_PLACES = ("folders", "skipped", "stages")
+FORMAT: Literal[1] = 1
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(Record):
     """Description and scores of a run.
 
     Args:
-        run: description of the run: `system` (each row of a sweep's grid, resolved), `protocol`, `content` (hash of the
-            scored material, by corpus), `material` (hash of all training material), `also` (names of corpora used for
-            training only), `splits` (hash of the folds), `classes`, `seed`, `threads`, `command`, `created`, `machine`,
-            `versions`.
-        scores: content of `scores.json`, with classes, flags, the number of configurations tried, and the rule by which
-            one was chosen; scores of older cards are converted to this shape.
-        recordings: fingerprint by id (see `Experiment.recordings`); empty for runs older than cards.
+        card: format of the card.
+        note: remark for readers, e.g. that the schedule is shorter than the paper's.
+        run: what the scores depend on.
         cost: `parameters` and `macs` of the scored stage and the networks it reads; `seconds` of training for all
             folds.
-        note: remark for readers, e.g. that the schedule is shorter than the paper's.
+        seconds: training time in s of each stage, summed over the folds; empty for older runs.
+        scores: content of `scores.json`.
+        recordings: fingerprint by id (see `Experiment.recordings`); empty for runs older than cards.
     """
 
-    run: Mapping[str, Any]
-    scores: Mapping[str, Any]
-    recordings: Mapping[str, str] = field(default_factory=dict)
-    cost: Mapping[str, float] = field(default_factory=dict)
+    model_config = ConfigDict(extra="forbid")
+
+    card: Literal[1] = FORMAT
     note: str = ""
+    run: Recorded
+    cost: dict[str, int | float] = Field({})
+    seconds: dict[str, float] = Field({})
+    scores: Scores
+    recordings: dict[str, str] = Field({})
 
     @classmethod
-    def load(cls, path: Path) -> Card:
+    def load(cls, path: Path) -> Self:
         """Read a card.
 
         Raises:
@@ -68,10 +67,9 @@ class Card:
         if found["card"] != FORMAT:
             raise UserError(f"{path}: has format {found['card']}, but this serkit reads format {FORMAT}")
         for key in found:
-            if key != "card" and key not in cls.__dataclass_fields__:
-                raise UserError(f"{path}: {unknown('field', key, cls.__dataclass_fields__)}")
-        fields = {key: value for key, value in found.items() if key != "card"}
-        return cls(**{**fields, "scores": upgraded(found["scores"])})
+            if key not in cls.model_fields:
+                raise UserError(f"{path}: {unknown('field', key, cls.model_fields)}")
+        return cls.parse(found, path)
 
     @classmethod
     def of(cls, folder: Path) -> Card:
@@ -83,38 +81,18 @@ class Card:
         if (folder / "card.json").exists():
             return cls.load(folder / "card.json")
         run = RunFolder.load(folder)
-        return compose(run, [System.model_validate(row) for row in run.description["system"]])
-
-    def save(self, path: Path) -> None:
-        """Write the card as JSON."""
-        write_json(path, {"card": FORMAT, **self.to_dict()})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields of the card."""
-        return {
-            "note": self.note,
-            "run": self.run,
-            "cost": self.cost,
-            "scores": self.scores,
-            "recordings": self.recordings,
-        }
-
-    @property
-    def systems(self) -> list[System]:
-        """The rows of the sweep's grid; one row without a sweep."""
-        return [System.model_validate(row) for row in self.run["system"]]
+        return compose(run, run.description.system)
 
     def lines(self) -> list[str]:
         """Return lines on what the scores depend on, besides what is printed with them."""
         run, scores = self.run, self.scores
-        folds = f"{scores['folds']}, hash {run['splits']}"
-        content = ", ".join(f"{corpus} {content}" for corpus, content in run["content"].items())
-        libraries = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+        content = ", ".join(f"{corpus} {content}" for corpus, content in run.content.items())
+        libraries = ", ".join(f"{name} {version}" for name, version in run.versions.items())
         return [
-            f"classes: {', '.join(run['classes'])}",
+            f"classes: {', '.join(run.classes)}",
             f"content: {content}",
-            f"folds: {folds}; seeds: {', '.join(scores['seeds']['each'])}; threads: {run['threads']}",
-            *([f"precision: {', '.join(scores['precision'])}"] if "precision" in scores else []),
+            f"folds: {scores.folds}, hash {run.splits}; seeds: {', '.join(scores.seeds.each)}; threads: {run.threads}",
+            *([f"precision: {', '.join(scores.precision)}"] if scores.precision else []),
             f"versions: {libraries}",
         ]
 
@@ -124,12 +102,11 @@ class Card:
         Raises:
             UserError: the list is missing.
         """
-        table = {key: value for key, value in self.run["protocol"].items() if key != "name"}
-        if table.get("lists"):
-            table["lists"] = folder / table["lists"]
-            if not table["lists"].exists():
-                raise UserError(f"{table['lists']}: missing; this file lists the card's folds; put it next to the card")
-        return Protocol.model_validate(table)
+        name = self.run.protocol.lists
+        lists = folder / name if name else None
+        if lists and not lists.exists():
+            raise UserError(f"{lists}: missing; this file lists the card's folds; put it next to the card")
+        return self.run.protocol.definition(lists)
 
 
 def is_card(document: Any) -> bool:
@@ -137,7 +114,7 @@ def is_card(document: Any) -> bool:
     return isinstance(document, dict) and {"card", "run", "scores"} <= document.keys()
 
 
-def compose(run: RunFolder, grid: Sequence[System], recordings: Mapping[str, str] | None = None) -> Card:
+def compose(run: RunFolder, grid: Sequence[SystemRow], recordings: Mapping[str, str] | None = None) -> Card:
     """Compose the card of a finished run.
 
     Args:
@@ -147,19 +124,27 @@ def compose(run: RunFolder, grid: Sequence[System], recordings: Mapping[str, str
     """
     from serkit.runs.sizes import size
 
-    description = {key: value for key, value in run.description.items() if key not in _PLACES}
-    # The used protocol has its own key; other definitions, and their lists, have no effect.
-    description["system"] = [{**row.model_dump(mode="json"), "protocols": {}} for row in grid]
-    protocol = run.description["protocol"]
-    description["protocol"] = {**protocol, "lists": protocol.get("lists") and Path(protocol["lists"]).name}
-    description["also"] = sorted(run.description.get("also", {}))
-    description["skipped"] = len(run.description.get("skipped", {}))
-    machine = run.description["machine"]
-    description["machine"] = {**machine, "system": machine["system"].partition("-")[0]}
-    description["command"] = placeless(command(run.description).text)
-    first = System.model_validate(run.system)
-    cost = {**size(first, first.deployed.name, len(run.scores["classes"]), whole=True), "seconds": run.seconds}
-    return Card(description, run.scores, recordings or {}, cost)
+    description, first = run.description, run.system.resolved()
+    protocol, machine = description.protocol, description.machine
+    # Without local paths. The used protocol has its own field; other definitions, and their lists, have no effect.
+    places = {
+        "system": [row.model_copy(update={"protocols": {}}) for row in grid],
+        "protocol": protocol.model_copy(update={"lists": Path(protocol.lists).name if protocol.lists else None}),
+        "also": sorted(description.also),
+        "skipped": len(description.skipped or ()),
+        "machine": machine and machine.model_copy(update={"system": machine.system.partition("-")[0]}),
+        "command": placeless(command(description).text),
+    }
+    cost = {**size(first, first.deployed.name, len(run.scores.classes), whole=True), "seconds": run.seconds}
+    return Card(
+        card=FORMAT,
+        note="",
+        run=Recorded(**{key: value for key, value in description if key in Recorded.model_fields} | places),
+        cost=cost,
+        seconds=run.stage_seconds,
+        scores=run.scores,
+        recordings=dict(recordings or {}),
+    )
 
 
 def placeless(command: str) -> str:

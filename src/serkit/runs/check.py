@@ -28,8 +28,8 @@ def check(system: System, splits: Sequence[Split], classes: int, accelerator: st
 
     Raises:
         UserError: a method, network, schedule or rule cannot be built; an earlier stage or a layer does not exist;
-            `trainer.select` or a stopping rule needs a validation part that the protocol does not have; or the machine
-            does not support the precision.
+            `trainer.select` or a stopping rule requires a validation part that the protocol does not have; or the
+            machine does not support the precision.
     """
     for place, named in enumerate(system.stages):
         stage = resolve(system, named.name)
@@ -74,13 +74,13 @@ def _check_trainer(stage: Stage, validated: bool) -> None:
         blind = [key for key in rule.watched if key.startswith("validation_") and not validated]
         if blind:
             raise UserError(
-                f"stage '{stage.name}': trainer.stopping watches '{blind[0]}', which needs a validation part; set the "
-                "protocol's validation share"
+                f"stage '{stage.name}': trainer.stopping watches '{blind[0]}', which requires a validation part; set "
+                "the protocol's validation share"
             )
     for change in trainer.perturb:
         perturb.build(change.name, **change.options)
     if trainer.select != "last" and not validated:
         raise UserError(
-            f"stage '{stage.name}': trainer.select = '{trainer.select}' needs a validation part; set the protocol's "
+            f"stage '{stage.name}': trainer.select = '{trainer.select}' requires a validation part; set the protocol's "
             "validation share"
         )

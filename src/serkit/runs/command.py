@@ -11,6 +11,7 @@ from typing import Any
 from serkit import systems
 from serkit.errors import UserError
 from serkit.protocols.protocol import Protocol
+from serkit.runs.files import Description
 from serkit.toml import write_value
 
 
@@ -28,24 +29,35 @@ class Command:
     exact: bool
 
 
-def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = None) -> Command:
+def _reading(description: Description) -> Iterator[tuple[str, str]]:
+    """Yield the options with which the user's own data were read."""
+    for reading in list(description.readings.values())[:1]:  # one command reads all corpora alike
+        if reading.columns:
+            yield "--columns", ",".join(f"{name}={column}" for name, column in reading.columns.items())
+        if reading.times:
+            yield "--times", reading.times
+        if reading.skip_bad_rows:
+            yield "--on-error", "skip"
+
+
+def command(description: Description, folders: Mapping[str, str] | None = None) -> Command:
     """Return the `serkit train` command that repeats a run.
 
     Args:
-        description: content of the run's `run.json`.
+        description: the run.
         folders: folder of each corpus; None: the folders of the run. `{}` writes the word FOLDER, for publication.
     """
-    given = {"--corpus": description["folders"], "--also": description.get("also", {})}
+    given = {"--corpus": description.folders, "--also": description.also}
     if folders is None:
         folders = {**given["--corpus"], **given["--also"]}
-    name = description["system"][0]["system"]["name"]
+    name = description.system[0].name
     sets: list[str] = []
     sweeps: list[tuple[str, list[str]]] = []
     exact = False
     try:
         base = systems.load(name).model_dump(mode="json")
         # Through the schema, which fills in settings that are newer than the run.
-        grid = [_unsettled(systems.parse(row, name).model_dump(mode="json"), base) for row in description["system"]]
+        grid = [_unsettled(row.model_dump(mode="json"), base) for row in description.systems]
         sweeps = _sweeps(grid)
         swept = {key for key, _ in sweeps}
         sets = [f"{key}={_text(value)}" for key, value in _changes(base, grid[0]) if key not in swept]
@@ -55,13 +67,15 @@ def command(description: Mapping[str, Any], folders: Mapping[str, str] | None = 
     if not exact:
         sets, sweeps = [], []
     words = ["serkit", "train", name if name in systems.available() else f"{name}.toml"]
+    for option, value in _reading(description):
+        words += [option, value]
     for option, corpora in given.items():
         for corpus in corpora:
             words += [option, f"{corpus}={folders.get(corpus, 'FOLDER')}"]
-    words += ["--protocol", description["protocol"]["name"]]
+    words += ["--protocol", description.protocol.name]
     words += [word for text in sets for word in ("--set", text)]
     words += [word for key, values in sweeps for word in ("--sweep", f"{key}={','.join(values)}")]
-    words += ["--seed", str(description["seed"]), "--threads", str(description["threads"])]
+    words += ["--seed", str(description.seed), "--threads", str(description.threads)]
     return Command(shlex.join(words), exact)
 
 
@@ -77,8 +91,9 @@ def _unsettled(row: dict[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def rows(grid: Sequence[Mapping[str, Any]]) -> list[str]:
+def rows(description: Description) -> list[str]:
     """Name each row of a sweep's grid by its own settings: `learning_rate=0.001, weight_decay=0.1`."""
+    grid = [row.to_dict() for row in description.system]
     keys = [key for key, _ in _sweeps(grid)]
     short = [key.rpartition(".")[2] for key in keys]
     if len(set(short)) < len(keys):

@@ -8,16 +8,17 @@ cross.png     the matrix as a heat map
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from serkit import methods
-from serkit.atomic import write_json
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
+from serkit.evaluation.intervals import Interval
+from serkit.evaluation.scores import Scores
+from serkit.records import Flags, Record
 from serkit.runs import runner
 from serkit.runs.card import placeless
 from serkit.runs.request import Request
@@ -26,12 +27,56 @@ from serkit.runs.request import Request
 WITHIN, ACROSS = "clean", "cross-corpus"
 
 
+class Cell(Record):
+    """One pair of corpora.
+
+    Args:
+        train: training corpus.
+        test: test corpus.
+        protocol: name of the protocol.
+        classes: the common classes.
+        n: number of predictions.
+        uar: UAR with its interval.
+        accuracy: accuracy with its interval.
+        chance: UAR by chance.
+        flags: flags of the scores.
+        run: folder of the run, relative to the matrix.
+    """
+
+    train: str
+    test: str
+    protocol: str
+    classes: list[str]
+    n: int
+    uar: Interval
+    accuracy: Interval
+    chance: float
+    flags: Flags
+    run: str
+
+
+class Matrix(Record):
+    """The content of `cross.json`; `command` is without local paths."""
+
+    system: str
+    seed: int
+    command: str | None
+    corpora: list[str]
+    cells: list[Cell]
+
+    @property
+    def rows(self) -> list[Sequence[Cell]]:
+        """The cells row by row; rows are training corpora, columns are test corpora."""
+        size = len(self.corpora)
+        return [self.cells[begin : begin + size] for begin in range(0, size**2, size)]
+
+
 def matrix(
     request: Request,
     folder: Path,
     resume: bool = False,
     report: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
+) -> Matrix:
     """Train and score a system on every pair of corpora, or resume an interrupted matrix.
 
     The classes of a pair are those that both corpora have. A cell on the diagonal, where models are tested on other
@@ -45,9 +90,7 @@ def matrix(
         report: called with a line after each step.
 
     Returns:
-        The content of `cross.json`: `system`, `seed`, `command` (without local paths), `corpora`, and for each of the
-        `cells` the corpora of `train` and `test`, `protocol`, `classes`, `n`, `uar` and `accuracy` with their
-        intervals, the UAR by `chance`, `flags`, and the folder of its `run`.
+        The content of `cross.json`.
 
     Raises:
         UserError: there are fewer than two corpora, the system learns numbers, or a cell cannot be run or its folder
@@ -65,14 +108,14 @@ def matrix(
         report(f"{train.name} -> {test.name}")
         scores = runner.run(_request(request, train, test), place, resume, folder / "stages", report)
         cells.append(_cell(train.name, test.name, scores, place.relative_to(folder)))
-    found = {
-        "system": system.system.name,
-        "seed": request.seed,
-        "command": request.command and placeless(request.command),
-        "corpora": names,
-        "cells": cells,
-    }
-    write_json(folder / "cross.json", found)
+    found = Matrix(
+        system=system.system.name,
+        seed=request.seed,
+        command=request.command and placeless(request.command),
+        corpora=names,
+        cells=cells,
+    )
+    found.save(folder / "cross.json")
     return found
 
 
@@ -84,22 +127,16 @@ def _request(request: Request, train: Corpus, test: Corpus) -> Request:
     return replace(request, corpora=[train, test], protocol=ACROSS, sets=[*request.sets, tested], final=False)
 
 
-def _cell(train: str, test: str, scores: Mapping[str, Any], run: Path) -> dict[str, Any]:
-    return {
-        "train": train,
-        "test": test,
-        "protocol": scores["protocol"],
-        "classes": scores["classes"],
-        "n": scores["n"],
-        "uar": scores["uar"],
-        "accuracy": scores["accuracy"],
-        "chance": 1 / len(scores["classes"]),
-        "flags": scores["flags"],
-        "run": run.as_posix(),
-    }
-
-
-def rows(found: Mapping[str, Any]) -> list[Sequence[Mapping[str, Any]]]:
-    """Return the cells of a matrix row by row; rows are training corpora, columns are test corpora."""
-    size = len(found["corpora"])
-    return [found["cells"][begin : begin + size] for begin in range(0, size**2, size)]
+def _cell(train: str, test: str, scores: Scores, run: Path) -> Cell:
+    return Cell(
+        train=train,
+        test=test,
+        protocol=scores.protocol,
+        classes=scores.classes,
+        n=scores.n,
+        uar=scores.metrics["uar"],
+        accuracy=scores.metrics["accuracy"],
+        chance=1 / len(scores.classes),
+        flags=scores.flags,
+        run=run.as_posix(),
+    )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from serkit import audio, corpora, features
 from serkit.corpora.corpus import Utterance
 from serkit.errors import UserError
 from serkit.evaluation.evaluate import hear
+from serkit.evaluation.intervals import Interval
 from serkit.evaluation.predictions import read_table
-from serkit.flags import read
+from serkit.evaluation.scores import Scores, Table
+from serkit.flags import worst_first
 from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Output, Shape
 from serkit.recognition.bundle import (
@@ -39,12 +41,15 @@ from serkit.recognition.bundle import (
     Unsure,
 )
 from serkit.recognition.recognizer import Recognizer
+from serkit.records import Record
 from serkit.runs import sealed
 from serkit.runs.command import command
+from serkit.runs.files import Description, Final
 from serkit.runs.model_card import card
 from serkit.runs.models import leaves, rebuild
-from serkit.systems.schema import System
 from serkit.windowing import Windowing
+
+R = TypeVar("R", bound=Record)
 
 #: Maximum difference between a bundle and torch, of a probability, or of a number as a share of its range.
 TOLERANCE = 1e-4
@@ -138,9 +143,10 @@ def export(
     """
     if out.exists():
         raise UserError(f"{out}: already exists; remove it or choose another folder")
-    described, final, scores = (_read(run, name) for name in ("run.json", "final.json", "scores.json"))
-    system = System.model_validate(described["system"][final["row"]])
-    finished = rebuild(run / final["stage"], system)
+    described = _read(run, "run.json", Description)
+    final, scores = _read(run, "final.json", Final), _read(run, "scores.json", Scores)
+    system = described.system[final.row].resolved()
+    finished = rebuild(run / final.stage, system)
     data = system.stage_data(finished.stage)
     target = data.target[0]
     names = leaves(system, finished.stage)
@@ -152,16 +158,18 @@ def export(
         feature = features.build(view.feature.name, **view.feature.options)
         inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))
         shapes.append(feature.shape)
-    numbers = [Number(name=name, low=low, high=high) for name, (low, high) in final.get("ranges", {}).items()]
+    numbers = [Number(name=name, low=low, high=high) for name, (low, high) in final.ranges.items()]
     calibration = None
     if numbers:
         deployed: Shipped = DeployedNumbers(finished.model, names, [number.name for number in numbers]).eval()
     else:
-        deployed = Deployed(finished.model, names, target, final["temperature"]).eval()
-        calibration = Calibration(temperature=final["temperature"], fitted_on="test parts of the run's folds")
+        if final.temperature is None:
+            raise UserError(f"{run / 'final.json'}: key 'temperature' is missing")
+        deployed = Deployed(finished.model, names, target, final.temperature).eval()
+        calibration = Calibration(temperature=final.temperature, fitted_on="test parts of the run's folds")
     model = to_onnx(deployed, names, shapes)
 
-    learned_from = sorted({**described["folders"], **described.get("also", {})})
+    learned_from = sorted(described.places)
     corpora_facts = [corpora.facts(name) for name in learned_from]
     bundle = Bundle(
         name=out.name,
@@ -176,7 +184,7 @@ def export(
         calibration=calibration,
         unsure=_unsure(final, scores),
         adaptation=_adaptation(final, finished.model, names),
-        trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final["recordings"]]),
+        trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final.recordings]),
         scores=_scores(scores, described),
         licence=licence or licence_of(corpora_facts),
         languages=sorted({facts.language for facts in corpora_facts if facts.language}),
@@ -193,7 +201,7 @@ def export(
     # The weights of a stage that reads frozen stages are its own layers only; training cannot continue from them.
     frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
     tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
-    page = card(bundle.model_dump(mode="json"), system.model_dump(mode="json"), scores, len(model))
+    page = card(bundle, system, scores, len(model))
     return bundle.save(out, model, page, tensors)
 
 
@@ -266,23 +274,24 @@ def _example(shapes: Sequence[Shape], items: int) -> tuple[Tensor, ...]:
     return tuple(torch.randn(items, *[length or FRAMES for length in shape], generator=generator) for shape in shapes)
 
 
-def _read(run: Path, name: str) -> dict[str, Any]:
+def _read(run: Path, name: str, kind: type[R]) -> R:
     path = run / name
     if not path.exists():
         raise UserError(f"{run}: holds no finished run with a final model ({name} is missing)")
-    return sealed.read(path)
+    return sealed.read(path, kind)
 
 
-def _sample(run: Path, described: dict[str, Any], count: int) -> list[Utterance]:
+def _sample(run: Path, described: Description, count: int) -> list[Utterance]:
     """Select some of the scored recordings of a run, spread evenly over each corpus."""
     found: list[Utterance] = []
+    left_out = set(described.skipped or ())
     scored = {row[0] for _, row in read_table(run / "predictions.csv")[1]}
-    for name, folder in described["folders"].items():
-        everyone = corpora.load(name, folder).utterances
-        readable = [u for u in everyone if not {u.id, str(u.path)} & described["skipped"].keys()]
+    for name, folder in described.folders.items():
+        everyone = corpora.load(name, folder, described.reading(name)).utterances
+        readable = [u for u in everyone if not {u.id, str(u.path)} & left_out]
         # A protocol that splits items scores pieces and copies, whose names differ from those of the utterances.
         utterances = [utterance for utterance in readable if utterance.id in scored] or readable
-        share = max(1, count // len(described["folders"]))
+        share = max(1, count // len(described.folders))
         found += utterances[:: max(1, len(utterances) // share)][:share]
     return found
 
@@ -318,27 +327,26 @@ def _parity(recognizer: Recognizer, deployed: Shipped, windowing: Windowing, utt
     return Parity(recordings=compared, max_difference=worst)
 
 
-def _unsure(final: dict[str, Any], scores: dict[str, Any]) -> Unsure | None:
+def _unsure(final: Final, scores: Scores) -> Unsure | None:
     """Return the threshold of unsure answers from a run; None for a run older than thresholds."""
-    if "unsure_below" not in final:
+    if final.unsure_below is None:
         return None
-    measured = scores.get("unsure") or {}
-    accuracy = measured.get("accuracy", {})
+    measured = scores.unsure
     return Unsure(
-        threshold=final["unsure_below"],
+        threshold=final.unsure_below,
         rule=UNSURE_RULE,
-        coverage=measured.get("coverage"),
-        accuracy=accuracy.get("sure"),
-        accuracy_unsure=accuracy.get("unsure"),
+        coverage=measured and measured.coverage,
+        accuracy=measured and measured.accuracy.sure,
+        accuracy_unsure=measured and measured.accuracy.unsure,
     )
 
 
-def _adaptation(final: dict[str, Any], model: Model, views: Sequence[str]) -> Adaptation | None:
+def _adaptation(final: Final, model: Model, views: Sequence[str]) -> Adaptation | None:
     """Return the statistics for adaptation to a voice; None if no view is normalized by row, or spreads are unknown."""
     means = {name: mean for name, mean in _means(model).items() if name in views}
-    if not means or not final.get("spreads"):
+    if not means or not final.spreads:
         return None
-    narrow, wide = final["spreads"]
+    narrow, wide = final.spreads
     return Adaptation(means=means, narrow=narrow, wide=wide)
 
 
@@ -354,25 +362,25 @@ def _means(model: Model) -> dict[str, list[float]]:
     return found
 
 
-def _scores(scores: dict[str, Any], described: dict[str, Any]) -> list[Score]:
+def _scores(scores: Scores, described: Description) -> list[Score]:
     """Return accuracy and UAR, or the CCC of each number, from a run's scores, for all corpora and for each of
     several."""
-    flags = [flag.text for flag in read(scores["flags"])]
-    tables = {"+".join(sorted(described["folders"])): scores, **scores.get("corpora", {})}
+    flags = [flag.text for flag in worst_first(scores.flags)]
+    tables: dict[str, Table] = {"+".join(sorted(described.folders)): scores, **scores.corpora}
 
-    def found(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        if table.get("targets"):
-            return {f"ccc of {name}": part["ccc"] for name, part in table["targets"].items()}
-        return {metric: table[metric] for metric in ("uar", "accuracy")}
+    def found(table: Table) -> dict[str, Interval]:
+        if table.targets:
+            return {f"ccc of {name}": part.metrics["ccc"] for name, part in table.targets.items()}
+        return {metric: table.metrics[metric] for metric in ("uar", "accuracy")}
 
     return [
         Score(
             corpus=name,
-            protocol=scores["protocol"],
+            protocol=scores.protocol,
             metric=metric,
-            value=value["estimate"],
-            low=value["low"],
-            high=value["high"],
+            value=value.estimate,
+            low=value.low,
+            high=value.high,
             # Without local folders.
             command=command(described, folders={}).text,
             flags=flags,

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from serkit import corpora
-from serkit.documents import read_json, read_json_lines
+from serkit.documents import read_json
 from serkit.errors import UserError
-from serkit.evaluation.scores import upgraded
+from serkit.evaluation.scores import Scores
 from serkit.evaluation.task import TASKS, Task
 from serkit.protocols.splits import Split
+from serkit.runs import sealed
+from serkit.runs.files import Description, Final, FoldNote, StageNote, SystemRow
+from serkit.training.history import Epoch, read_history
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +25,7 @@ class RunFolder:
     Args:
         path: the run's folder.
         description: content of `run.json`.
-        scores: content of `scores.json`, in the shape of `serkit.evaluation.scores.scores`.
+        scores: content of `scores.json`.
         splits: splits in the order of the folds.
         predictions: predictions of all folds, `NumberPredictions` if the run scores numbers.
         notes: content of `folds/NAME.json` by fold name.
@@ -30,12 +33,12 @@ class RunFolder:
     """
 
     path: Path
-    description: Mapping[str, Any]
-    scores: Mapping[str, Any]
+    description: Description
+    scores: Scores
     splits: Sequence[Split]
     predictions: Any
-    notes: Mapping[str, Mapping[str, Any]]
-    final: Mapping[str, Any] | None
+    notes: Mapping[str, FoldNote]
+    final: Final | None
 
     @classmethod
     def load(cls, path: Path) -> RunFolder:
@@ -45,52 +48,45 @@ class RunFolder:
             UserError: the folder holds no run, an unfinished run, or a broken file.
         """
         description = read_description(path)
+        if not description.system or not description.system[0].stages:
+            raise UserError(f"{path / 'run.json'}: names no system with stages")
         parts = read_splits(path)
-        notes = {
-            part.name: read_json(note) for part in parts if (note := path / "folds" / f"{part.name}.json").exists()
-        }
+        notes = {part.name: note for part in parts if (note := read_note(path, part))}
         if not (path / "scores.json").exists():
             raise UserError(
                 f"{path}: the run is unfinished ({len(notes)} of {len(parts)} folds are done); "
                 "continue with `serkit train ... --resume`"
             )
-        final, scores = path / "final.json", upgraded(read_json(path / "scores.json"))
+        final, scores = path / "final.json", Scores.load(path / "scores.json")
         return cls(
             path,
             description,
             scores,
             parts,
-            TASKS[scores["task"]].kind.load(path / "predictions.csv"),
+            TASKS[scores.task].kind.load(path / "predictions.csv"),
             notes,
-            read_json(final) if final.exists() else None,
+            sealed.read(final, Final) if final.exists() else None,
         )
 
     @property
     def numbers(self) -> bool:
         """Whether the run scores numbers instead of classes."""
-        return bool(self.scores["targets"])
+        return bool(self.scores.targets)
 
     @property
     def task(self) -> type[Task[Any]]:
         """The scored task."""
-        return TASKS[self.scores["task"]]
+        return TASKS[self.scores.task]
 
     def want_classes(self) -> None:
         """Raise UserError if the run scores numbers, for functions that require classes."""
         if self.numbers:
-            raise UserError(f"{self.path}: scores numbers ({', '.join(self.scores['targets'])}); classes are required")
+            raise UserError(f"{self.path}: scores numbers ({', '.join(self.scores.targets)}); classes are required")
 
     @property
-    def system(self) -> Mapping[str, Any]:
-        """The resolved system, or the first row of a sweep's grid."""
-        result: Mapping[str, Any] = self.description["system"][0]
-        return result
-
-    @property
-    def deployed(self) -> str:
-        """Name of the scored stage."""
-        text: str = self.system["system"]["deploy"] or self.system["stages"][-1]["name"]
-        return text
+    def system(self) -> SystemRow:
+        """The system, or the first row of a sweep's grid."""
+        return self.description.system[0]
 
     @property
     def parameters(self) -> int | None:
@@ -104,48 +100,52 @@ class RunFolder:
         Raises:
             UserError: the run did not use a given corpus.
         """
-        places = {**self.description["folders"], **self.description.get("also", {})}
+        places = self.description.places
         for name, folder in map(corpora.split, specifications):
             if name not in places:
                 raise UserError(f"--corpus {name}={folder}: {self.path} learned from {', '.join(places)} only")
             places[name] = folder
         return places
 
-    def trained(self, stage: str) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
+    def trained(self, stage: str) -> Iterator[tuple[str, StageNote, Sequence[Epoch]]]:
         """Yield fold, `stage.json` and history of a stage in each fold's chosen configuration, if they exist."""
         for fold, note in self.notes.items():
-            name = {self.deployed: note["stage"], **note.get("stages", {})}.get(stage)
+            name = {self.system.deployed: note.stage, **note.stages}.get(stage)
             if name and (self.stages / name / "stage.json").exists():
                 yield fold, *self._read(name)
 
-    def _read(self, name: str) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    def _read(self, name: str) -> tuple[StageNote, Sequence[Epoch]]:
         """Return `stage.json` and history of a trained stage, by its folder."""
-        return read_json(self.stages / name / "stage.json"), read_json_lines(self.stages / name / "history.jsonl")
+        folder = self.stages / name
+        return sealed.read(folder / "stage.json", StageNote), read_history(folder)
 
     @property
     def stages(self) -> Path:
         """Folder of trained stages. Runs may share a folder, which the final model's path and `run.json` name."""
         if self.final:
-            return Path(self.path / self.final["stage"]).parent
-        path: Path = self.path / self.description.get("stages", "stages")
-        return path
+            return Path(self.path / self.final.stage).parent
+        return self.path / self.description.stages
 
     @property
     def seconds(self) -> float:
         """Training time of the folds' stages in s, each stage once; in a sweep, only the chosen rows."""
-        names = {name for note in self.notes.values() for name in [note["stage"], *note.get("stages", {}).values()]}
-        found = [self._read(name) for name in sorted(names) if (self.stages / name / "stage.json").exists()]
-        # An interrupted stage counts the time since it was resumed, but its history has every epoch.
-        number: float = round(
-            sum(
-                max(stage["seconds"], sum(record.get("seconds", 0.0) for record in history)) for stage, history in found
-            ),
-            2,
-        )
-        return number
+        return round(sum(self.stage_seconds.values()), 2)
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """The same by name of the stage, summed over the folds."""
+        names = {name for note in self.notes.values() for name in [note.stage, *note.stages.values()]}
+        found: dict[str, float] = {}
+        for name in sorted(names):
+            if (self.stages / name / "stage.json").exists():
+                stage, history = self._read(name)
+                # An interrupted stage counts the time since it was resumed, but its history has every epoch.
+                seconds = max(stage.seconds, sum(epoch.get("seconds", 0.0) for epoch in history))
+                found[stage.name] = round(found.get(stage.name, 0.0) + seconds, 2)
+        return found
 
 
-def read_description(path: Path) -> Mapping[str, Any]:
+def read_description(path: Path) -> Description:
     """Return the content of `run.json`.
 
     Raises:
@@ -155,8 +155,13 @@ def read_description(path: Path) -> Mapping[str, Any]:
         raise UserError(f"{path}: no such folder; give the folder of a run written by `serkit train --out`")
     if not (path / "run.json").exists():
         raise UserError(f"{path}: holds no run (run.json is missing); `serkit train --out` writes one")
-    result: Mapping[str, Any] = read_json(path / "run.json")
-    return result
+    return Description.load(path / "run.json")
+
+
+def read_note(path: Path, part: Split) -> FoldNote | None:
+    """Return the note of a fold of a run; None: the fold is not finished."""
+    note = path / "folds" / f"{part.name}.json"
+    return sealed.read(note, FoldNote) if note.exists() else None
 
 
 def read_splits(path: Path) -> list[Split]:

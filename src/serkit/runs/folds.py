@@ -20,6 +20,7 @@ from serkit.progress import Advance, bar
 from serkit.protocols.splits import Split
 from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
+from serkit.runs.files import FoldNote
 from serkit.runs.predict import predict, task_of
 from serkit.runs.stages import Stages
 
@@ -76,7 +77,7 @@ def _is_done(folds: Path, name: str) -> bool:
     if not (folds / f"{name}.json").exists():
         return False
     try:
-        sealed.check(folds / f"{name}.csv", sealed.read(folds / f"{name}.json").get("table"))
+        sealed.check(folds / f"{name}.csv", sealed.read(folds / f"{name}.json", FoldNote).table)
     except Damaged as error:
         warnings.warn(f"{error}; the fold is trained again", stacklevel=2)
         return False
@@ -153,16 +154,16 @@ def _fold(task: _Task) -> tuple[str, float]:
     folds.mkdir(parents=True, exist_ok=True)
     predictions.save(folds / f"{split.name}.csv")
     value = predictions.value()
-    note = {
-        "table": sealed.hash_of(folds / f"{split.name}.csv"),
-        "stage": finished.folder.name,
-        "stages": {name: stage.folder.name for name, stage in stages.finished.items()},
-        kind.metric().key: value,
-        "chosen": chosen,
-        "validation": validation,
-    }
     # If a protocol validates on its test part, a temperature would be fitted on the data that measures it.
-    if held and not set(held.ids) & set(split.test):
-        note |= kind.calibrate(held)
+    fitted = kind.calibrate(held) if held and not set(held.ids) & set(split.test) else None
+    note = FoldNote(
+        table=sealed.hash_of(folds / f"{split.name}.csv"),
+        stage=finished.folder.name,
+        stages={name: stage.folder.name for name, stage in stages.finished.items()},
+        chosen=chosen,
+        validation=validation,
+        **{kind.metric().key: value},
+        **({} if fitted is None else {"temperature": fitted}),
+    )
     sealed.write(folds / f"{split.name}.json", note)
     return split.name, value

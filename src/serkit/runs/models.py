@@ -14,13 +14,13 @@ import torch
 from torch import nn
 
 from serkit import features, methods, networks
-from serkit.documents import read_json
 from serkit.errors import Damaged, UserError
 from serkit.networks.layers.normalization import Normalisation
 from serkit.networks.layers.scale import Scale
 from serkit.networks.network import Batch, Model, Shape, output_of
 from serkit.recognition.bundle import Bundle
 from serkit.runs import sealed
+from serkit.runs.files import Final, StageNote
 from serkit.systems.schema import Stage, System
 from serkit.training.checkpoint import UNSEEN, read_weights
 
@@ -62,7 +62,7 @@ class Finished:
         if not path.exists():
             raise UserError(f"stage '{self.stage.name}' has no training record, because it is not trained by epochs")
         right = read_weights(path)["right"].numpy()
-        ids = read_stage(self.folder)["items"]
+        ids = read_stage(self.folder).items
         return {name: passes[passes != UNSEEN] == 1 for name, passes in zip(ids, right.T, strict=True)}
 
 
@@ -144,33 +144,32 @@ def rebuild(folder: Path, system: System) -> Finished:
     if not (folder / "stage.json").exists():
         raise UserError(f"{folder}: holds no finished stage (stage.json is missing)")
     try:
-        described, own = read_stage(folder), read_weights(folder / "weights.safetensors")
+        note, own = read_stage(folder), read_weights(folder / "weights.safetensors")
     except Damaged as error:
         raise Damaged(f"{error}; continue the run with --resume to train the stage again") from None
-    stage = Stage.model_validate(described["stage"])
-    shapes = {view: tuple(shape) for view, shape in described["shapes"].items()}
-    before = {view: rebuild(folder.parent / name, system).model for view, name in described["sources"].items()}
+    stage = note.stage
+    before = {view: rebuild(folder.parent / name, system).model for view, name in note.sources.items()}
     before = {
         view: model.headless() if system.views[view].output == "features" else model for view, model in before.items()
     }
-    model = build_model(system, stage, shapes, described["classes"], before)
+    model = build_model(system, stage, note.shapes, note.classes, before)
     # The file holds the networks that were trained together; frozen networks have their own weights.
     missing, unexpected = model.load_state_dict(own, strict=False)
     if unexpected or [name for name in missing if not name.startswith(_frozen(system, stage))]:
         raise UserError(f"{folder / 'weights.safetensors'}: does not fit the stage's network")
     model.eval()
-    return Finished(stage, described["key"], folder, model, described["classes"], shapes)
+    return Finished(stage, note.key, folder, model, note.classes, note.shapes)
 
 
-def read_stage(folder: Path) -> dict[str, Any]:
+def read_stage(folder: Path) -> StageNote:
     """Return the content of a finished stage's `stage.json`, and check that the weights belong to it.
 
     Raises:
         Damaged: the file or the weights are damaged.
     """
-    described = sealed.read(folder / "stage.json")
-    sealed.check(folder / "weights.safetensors", described.get("content"))
-    return described
+    note = sealed.read(folder / "stage.json", StageNote)
+    sealed.check(folder / "weights.safetensors", note.content)
+    return note
 
 
 def _frozen(system: System, stage: Stage) -> tuple[str, ...]:
@@ -209,16 +208,14 @@ def resolve(system: System, name: str) -> Stage:
 
 def learned_from(place: str) -> set[str] | None:
     """Return the hashes of the training material of a run's or bundle's weights, cut to 16 digits; None: unknown."""
-    for name, read in (("final.json", lambda found: found["recordings"]), ("bundle.json", _of_bundle)):
-        path = Path(place) / name
-        if path.exists():
-            return {digest[:16] for digest in read(read_json(path))}
-    return None
-
-
-def _of_bundle(described: Mapping[str, Any]) -> Sequence[str]:
-    result: Sequence[str] = described["trained_on"]["recordings"]
-    return result
+    folder = Path(place)
+    if (folder / "final.json").exists():
+        recordings = sealed.read(folder / "final.json", Final).recordings
+    elif (folder / "bundle.json").exists():
+        recordings = Bundle.load(folder).trained_on.recordings
+    else:
+        return None
+    return {digest[:16] for digest in recordings}
 
 
 def weights_file(place: str) -> Path:
@@ -230,7 +227,7 @@ def weights_file(place: str) -> Path:
     folder = Path(place)
     final = folder / "final.json"
     if final.exists():
-        folder = folder / sealed.read(final)["stage"]
+        folder = folder / sealed.read(final, Final).stage
     path = folder / "weights.safetensors"
     if not path.exists():
         raise UserError(f"start_from = '{place}' is neither an earlier stage nor a folder with weights.safetensors")

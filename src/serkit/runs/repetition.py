@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError
+from serkit.evaluation.scores import Scores
 from serkit.protocols.splits import splits
+from serkit.runs import runner
 from serkit.runs.card import Card
 from serkit.runs.experiment import Experiment
 from serkit.runs.request import Request
-from serkit.runs.runner import folds_hash, run, versions
+from serkit.runs.runner import folds_hash, versions
 
 #: Keys of a run that its repetition requires.
 _NEEDED = ("system", "protocol", "content", "material", "also", "splits", "seed", "threads", "versions")
@@ -30,12 +29,12 @@ class Repetition:
     """The result of a repetition.
 
     Args:
-        scores: scores of the repetition, as in `scores.json`.
+        scores: scores of the repetition.
         compared: number of compared values.
         differences: for each differing value its name, the card's value, and the repetition's value.
     """
 
-    scores: Mapping[str, Any]
+    scores: Scores
     compared: int
     differences: Sequence[tuple[str, Any, Any]]
 
@@ -63,10 +62,10 @@ def repeat(
             finished run, which would be compared without training.
     """
     card = Card.load(path)
-    if missing := [key for key in _NEEDED if not isinstance(card.run, dict) or key not in card.run]:
+    run = card.run
+    if missing := [key for key in _NEEDED if key not in run.model_fields_set]:
         raise UserError(f"{path}: run.{missing[0]} is missing; the card cannot be repeated without it")
-    name = card.run["protocol"]["name"]
-    for option, given, wanted in (("--corpus", corpora, card.run["content"]), ("--also", also, card.run["also"])):
+    for option, given, wanted in (("--corpus", corpora, list(run.content)), ("--also", also, run.also)):
         if {corpus.name for corpus in given} != set(wanted):
             received = ", ".join(corpus.name for corpus in given) or "none"
             raise UserError(
@@ -75,45 +74,41 @@ def repeat(
     if (folder / "scores.json").exists():
         raise UserError(f"{folder}: holds a finished run; choose a new folder for the repetition")
     try:
-        protocol, systems = card.protocol(path.parent), card.systems
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise UserError(
-            f"{path}: this serkit does not support its system or protocol: {where}: {problem['msg']}"
-        ) from None
+        protocol, systems = card.protocol(path.parent), run.systems
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     request = Request(
         systems,
         corpora,
-        name,
-        seed=card.run["seed"],
+        run.protocol.name,
+        seed=run.seed,
         final=False,
         jobs=jobs,
-        threads=card.run["threads"],
-        protocols={name: protocol},
-        baseline="baseline" in card.scores,
+        threads=run.threads,
+        protocols={run.protocol.name: protocol},
+        baseline=card.scores.baseline is not None,
         also=also,
     )
     experiment = request.prepare(systems[0])
     _check_content(path, card, experiment)
-    parts = splits(protocol, experiment.scored, experiment.target, request.seed, name)
-    if folds_hash(parts) != card.run["splits"]:
+    parts = splits(protocol, experiment.scored, experiment.target, request.seed, run.protocol.name)
+    if folds_hash(parts) != run.splits:
         raise UserError(f"{path}: its protocol yields other folds here; compare the versions in the card")
     for library, here in versions().items():
-        if card.run["versions"].get(library, here) != here:
-            report(f"{library} {here} here, {card.run['versions'][library]} in the card")
-    scores = json.loads(json.dumps(run(request, folder, True, report=report)))
-    pairs = list(_pairs(card.scores, scores))
+        if run.versions.get(library, here) != here:
+            report(f"{library} {here} here, {run.versions[library]} in the card")
+    scores = runner.run(request, folder, True, report=report)
+    pairs = list(_pairs(card.scores.to_dict(), scores.to_dict()))
     return Repetition(scores, len(pairs), [pair for pair in pairs if pair[1] != pair[2]])
 
 
 def _check_content(path: Path, card: Card, experiment: Experiment) -> None:
     """Raise UserError if recordings differ from the card's, with their names."""
-    content = {corpus: experiment.content(corpus) for corpus in card.run["content"]}
-    if content == card.run["content"] and experiment.material == card.run["material"]:
+    content = {corpus: experiment.content(corpus) for corpus in card.run.content}
+    if content == card.run.content and experiment.material == card.run.material:
         return
     if not card.recordings:
-        changed = ", ".join(name for name in content if content[name] != card.run["content"][name])
+        changed = ", ".join(name for name in content if content[name] != card.run.content[name])
         raise UserError(
             f"{path}: recordings or labels differ from the card's ({changed or 'only those that are not scored'})"
         )

@@ -15,10 +15,9 @@ report.html       the results as a page
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,17 +30,19 @@ import torch
 from serkit import systems
 from serkit.atomic import write_json
 from serkit.audit.audit import audit, summary
+from serkit.corpora.columns import readings
 from serkit.corpora.corpus import Utterance
 from serkit.data.store import digest
-from serkit.documents import read_json
 from serkit.errors import UserError
+from serkit.evaluation.scores import Baseline, Scores
 from serkit.flags import Flag
-from serkit.protocols import Protocol, flags
+from serkit.protocols import flags
 from serkit.protocols.splits import Split, everything, splits
 from serkit.runs import sealed
 from serkit.runs.card import compose
 from serkit.runs.check import check
 from serkit.runs.experiment import Experiment
+from serkit.runs.files import Description, Final, FoldNote, Machine, NamedProtocol, StageNote, SystemRow
 from serkit.runs.folder import RunFolder
 from serkit.runs.folds import Folds
 from serkit.runs.models import learned_from
@@ -54,9 +55,6 @@ from serkit.training.precision import FLOAT32, automatic
 #: Libraries whose versions may change the numbers.
 _LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
 
-#: Keys that may differ when a run is resumed: paths and machine.
-_MAY_DIFFER = frozenset({"command", "skipped", "stages", "created", "folders", "also", "machine", "versions"})
-
 
 def run(
     request: Request,
@@ -64,7 +62,7 @@ def run(
     resume: bool = False,
     stages: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
+) -> Scores:
     """Train and score a system, or resume an interrupted run.
 
     Args:
@@ -75,7 +73,7 @@ def run(
         report: called with a line after each step.
 
     Returns:
-        The scores, as in `scores.json`.
+        The content of `scores.json`.
 
     Raises:
         UserError: the folder holds another run, or the request cannot be fulfilled.
@@ -83,13 +81,8 @@ def run(
     if (folder / "run.json").exists() and not resume:
         raise UserError(f"{folder}: already holds a run; continue it with --resume, or choose another --out")
     grid = request.systems()
-    experiments = _prepare_all(request, grid, report)
+    experiments, parts = plan(request, grid, report)
     first = experiments[0]
-    parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
-    if len(grid) > 1 and not all(split.validation for split in parts):
-        raise UserError("a sweep requires a validation part, but the protocol has none; set its validation share")
-    for experiment in experiments:
-        check(experiment.system, parts, len(experiment.labels), request.accelerator)
     if any(stage.trainer.precision == "auto" for experiment in experiments for stage in experiment.system.stages):
         choice = automatic(request.accelerator)
         if choice.precision == FLOAT32:
@@ -97,9 +90,8 @@ def run(
     for caution in task_of(first).cautions(_learned(first, parts)):
         report(caution.text)
     shared = (stages or folder / "stages").absolute()
-    cores = os.cpu_count() or 1
-    jobs = min(request.jobs or cores, len(parts))
-    threads = _begin(folder, shared, request, experiments, parts, request.threads or max(1, cores // jobs))
+    jobs, threads = shares(request, len(parts))
+    threads = _begin(folder, shared, request, experiments, parts, threads)
     write_json(folder / "splits.json", [asdict(split) for split in parts])
 
     folds = Folds(parts, shared, threads, jobs, request.accelerator)
@@ -108,15 +100,42 @@ def run(
     result = _score(folder, shared, request, first, parts, predictions, len(grid))
     task = task_of(first)
     if request.baseline and first.system.system.name != task.baseline:
-        result["baseline"] = _score_baseline(request, first, folds, folder / "baseline")
-        value = result["baseline"][task.metric().key]["estimate"]
+        baseline = _score_baseline(request, first, folds, folder / "baseline")
+        result = result.model_copy(update={"baseline": baseline})
+        value = baseline.metrics[task.metric().key].estimate
         report(f"linear baseline on the same folds: {task.metric().in_words(value)}")
     if request.final:
         _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
-    write_json(folder / "scores.json", result)
-    compose(RunFolder.load(folder), grid, first.recordings).save(folder / "card.json")
+    result.save(folder / "scores.json")
+    rows = [SystemRow.of(system) for system in grid]
+    compose(RunFolder.load(folder), rows, first.recordings).save(folder / "card.json")
     return result
+
+
+def plan(
+    request: Request, grid: Sequence[System], report: Callable[[str], None]
+) -> tuple[list[Experiment], list[Split]]:
+    """Prepare each row of a request's grid, and split the scored utterances.
+
+    Raises:
+        UserError: the request cannot be fulfilled.
+    """
+    experiments = _prepare_all(request, grid, report)
+    first = experiments[0]
+    parts = splits(first.protocol, first.scored, first.target, request.seed, request.protocol)
+    if len(experiments) > 1 and not all(split.validation for split in parts):
+        raise UserError("a sweep requires a validation part, but the protocol has none; set its validation share")
+    for experiment in experiments:
+        check(experiment.system, parts, len(experiment.labels), request.accelerator)
+    return experiments, parts
+
+
+def shares(request: Request, folds: int) -> tuple[int, int]:
+    """Return how many folds are trained at the same time, and the number of threads of each."""
+    cores = os.cpu_count() or 1
+    jobs = min(request.jobs or cores, folds)
+    return jobs, request.threads or max(1, cores // jobs)
 
 
 def _prepare_all(request: Request, grid: Sequence[System], report: Callable[[str], None]) -> list[Experiment]:
@@ -133,14 +152,14 @@ def _prepare_all(request: Request, grid: Sequence[System], report: Callable[[str
     return experiments
 
 
-def _score_baseline(request: Request, experiment: Experiment, folds: Folds, folder: Path) -> dict[str, Any]:
+def _score_baseline(request: Request, experiment: Experiment, folds: Folds, folder: Path) -> Baseline:
     """Train the linear baseline on the same folds and return its metrics with their intervals."""
     protocols = {**request.protocols, request.protocol: experiment.protocol}
     baseline = dataclasses.replace(request, protocols=protocols, also=()).prepare(_baseline(experiment))
     task = task_of(experiment)
     predictions = folds.predict([baseline], folder, lambda line: None)
     found = task.scores(predictions, (), baseline.scored, folds.parts)
-    return {"system": task.baseline, **{key: found[key] for key in (*task.metrics, "targets") if key in found}}
+    return Baseline(system=task.baseline, targets=found.targets, **found.metrics)
 
 
 def _baseline(experiment: Experiment) -> System:
@@ -164,22 +183,22 @@ def _train_final(
 ) -> None:
     """Train on everything with the configuration that scored best on the folds' validation parts."""
     torch.set_num_threads(threads)
-    notes = [read_json(path) for path in sorted((folder / "folds").glob("*.json"))]
-    row = int(np.mean([note["validation"] for note in notes], axis=0).argmax())
+    notes = [sealed.read(path, FoldNote) for path in sorted((folder / "folds").glob("*.json"))]
+    row = int(np.mean([note.validation for note in notes], axis=0).argmax())
     experiment = experiments[row]
     split = everything(experiment.protocol, experiment.scored, experiment.target, request.seed, request.protocol)
     stages = Stages(experiment, split, shared, split.seed, threads, request.accelerator)
     finished = stages.train()
     recordings = {experiment.hash_of(u) for chosen in experiment.utterances.values() for u in chosen}
     before = [learned_from(place) or set() for place in _origins(experiment.system).values()]
-    description = {
-        "stage": os.path.relpath(finished.folder, folder),
-        "key": finished.key,
-        "row": row,
-        **task_of(experiment).final(predictions, experiment.scored),
-        "recordings": sorted(recordings.union(*before)),
-    }
-    sealed.write(folder / "final.json", description)
+    final = Final(
+        stage=os.path.relpath(finished.folder, folder),
+        key=finished.key,
+        row=row,
+        **task_of(experiment).final(predictions, experiment.scored).to_dict(),
+        recordings=sorted(recordings.union(*before)),
+    )
+    sealed.write(folder / "final.json", final)
 
 
 def _score(
@@ -190,17 +209,18 @@ def _score(
     parts: Sequence[Split],
     predictions: Any,
     configurations: int,
-) -> dict[str, Any]:
+) -> Scores:
     everyone = {utterance.id: utterance for chosen in experiment.utterances.values() for utterance in chosen}
     hashes = {name: experiment.hash_of(utterance) for name, utterance in everyone.items()}
     findings = [audit(_of_all_stages(experiment, split), everyone.values(), hashes) for split in parts]
-    task, notes = task_of(experiment), {}
+    task = task_of(experiment)
     cautions = [*experiment.flags, *task.cautions(_learned(experiment, parts))]
     found = [*flags(experiment.protocol), *cautions, *_inherited(experiment), *summary(findings)]
-    for part in parts:
-        notes[part.seed, part.fold] = read_json(folder / "folds" / f"{part.name}.json")
-    result = {**task.scores(predictions, found, experiment.scored, parts), **task.judge(predictions, notes)}
-    return {
+    notes = [sealed.read(folder / "folds" / f"{part.name}.json", FoldNote) for part in parts]
+    calibration = task.judge(
+        predictions, {(part.seed, part.fold): note.temperature for part, note in zip(parts, notes, strict=True)}
+    )
+    about = {
         "system": experiment.system.system.name,
         "protocol": request.protocol,
         "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
@@ -208,9 +228,10 @@ def _score(
         "configurations": configurations,
         "chosen_on": _chosen_on(experiment.system, configurations),
         "recipe": experiment.system.system.chosen,
-        "precision": _precisions(shared, notes.values()),
-        **result,
+        "precision": _precisions(shared, notes),
+        **({"calibration": calibration} if calibration else {}),
     }
+    return task.scores(predictions, found, experiment.scored, parts).model_copy(update=about)
 
 
 def _learned(experiment: Experiment, parts: Sequence[Split]) -> dict[str, Sequence[Utterance]]:
@@ -218,12 +239,12 @@ def _learned(experiment: Experiment, parts: Sequence[Split]) -> dict[str, Sequen
     return {split.name: experiment.parts(experiment.system.deployed, split)[0] for split in parts}
 
 
-def _precisions(shared: Path, notes: Iterable[Mapping[str, Any]]) -> list[str]:
+def _precisions(shared: Path, notes: Sequence[FoldNote]) -> list[str]:
     """Return the precisions of the folds' stages; several if a run was resumed on another machine."""
-    names = {name for note in notes for name in note["stages"].values()}
-    described = [read_json(shared / name / "stage.json") for name in sorted(names)]
+    names = {name for note in notes for name in note.stages.values()}
+    stages = [sealed.read(shared / name / "stage.json", StageNote) for name in sorted(names)]
     # Stages of older runs have no entry; their trainer names the precision.
-    return sorted({stage.get("precision", stage["stage"]["trainer"]["precision"]) for stage in described})
+    return sorted({stage.precision or stage.stage.trainer.precision for stage in stages})
 
 
 def _chosen_on(system: System, configurations: int) -> str:
@@ -288,38 +309,30 @@ def _begin(
         Number of threads of each fold. A resumed run keeps its number, which affects the last bits of the results.
     """
     experiment = experiments[0]
-    description = {
-        "system": [row.system.model_dump(mode="json") for row in experiments],
-        "protocol": {"name": request.protocol, **experiment.protocol.model_dump(mode="json")},
-        "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
-        "material": experiment.material,
-        "splits": folds_hash(parts),
-        "classes": list(experiment.labels),
-        "seed": request.seed,
-        "threads": threads,
-        "folders": {corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
-        "also": {corpus.name: str(corpus.folder.absolute()) for corpus in request.also},
-        "skipped": dict(experiment.skipped),
-        "stages": os.path.relpath(stages, folder),
-        "command": request.command,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "versions": versions(),
-    }
     path = folder / "run.json"
-    if path.exists():
-        old = read_json(path)
-        # Through the schema, which fills in settings that are newer than the run.
-        old["system"] = [System.model_validate(row).model_dump(mode="json") for row in old["system"]]
-        name = old["protocol"].pop("name")
-        old["protocol"] = {"name": name, **Protocol.model_validate(old["protocol"]).model_dump(mode="json")}
-        wanted = json.loads(json.dumps(description))
-        if not request.threads:
-            wanted["threads"] = old.get("threads")
-        differing = [key for key in wanted if key not in _MAY_DIFFER and wanted[key] != old.get(key)]
-        if differing:
-            raise UserError(f"{folder}: holds a run that differs in: {', '.join(differing)}; choose another --out")
-        return int(old["threads"])
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, description)
-    return threads
+    old = Description.load(path) if path.exists() else None
+    description = Description(
+        system=[SystemRow.of(row.system) for row in experiments],
+        protocol=NamedProtocol.of(request.protocol, experiment.protocol),
+        content={corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        material=experiment.material,
+        splits=folds_hash(parts),
+        classes=list(experiment.labels),
+        seed=request.seed,
+        threads=old.threads if old and not request.threads else threads,
+        folders={corpus.name: str(corpus.folder.absolute()) for corpus in request.corpora},
+        also={corpus.name: str(corpus.folder.absolute()) for corpus in request.also},
+        readings=readings({corpus.name: corpus.reading for corpus in (*request.corpora, *request.also)}),
+        skipped=dict(experiment.skipped),
+        stages=os.path.relpath(stages, folder),
+        command=request.command,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=Machine(system=platform.platform(), processor=platform.machine(), cores=os.cpu_count()),
+        versions=versions(),
+    )
+    if old is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        description.save(path)
+    elif differing := description.differences(old):
+        raise UserError(f"{folder}: holds a run that differs in: {', '.join(differing)}; choose another --out")
+    return description.threads

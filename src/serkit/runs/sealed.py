@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from serkit.atomic import write_json
 from serkit.data.store import digest
 from serkit.documents import read_json
 from serkit.errors import Damaged, UserError
+from serkit.records import Record
+
+R = TypeVar("R", bound=Record)
 
 _KEY = "checksum"
 
 
-def write(path: Path, content: Mapping[str, Any]) -> None:
+def write(path: Path, record: Record) -> None:
     """Write a record completely or not at all."""
-    written = json.loads(json.dumps(content))
-    write_json(path, {**written, _KEY: digest(written)})
+    content = record.to_dict()
+    write_json(path, {**content, _KEY: digest(content)})
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read a record; records older than checksums are not compared.
+def read(path: Path, kind: type[R]) -> R:
+    """Read a record of a kind; files older than checksums are not compared.
 
     Raises:
-        Damaged: the file is missing, is not JSON, or has changed.
+        Damaged: the file is missing, is not such a record, or has changed.
     """
     try:
         content = read_json(path)
+        if isinstance(content, dict) and content.pop(_KEY, None) not in (None, digest(content)):
+            raise Damaged(f"{path}: damaged; it is not as it was written")
+        return kind.parse(content, path)
     except FileNotFoundError:
         raise Damaged(f"{path}: missing") from None
     except UserError as error:
         raise Damaged(str(error)) from None
-    if not isinstance(content, dict) or content.pop(_KEY, None) not in (None, digest(content)):
-        raise Damaged(f"{path}: damaged; it is not as it was written")
-    return content
 
 
 def hash_of(path: Path) -> str:

@@ -16,24 +16,24 @@ import numpy as np
 import torch
 
 from serkit import features, methods, networks
+from serkit.audit.provenance import Used
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item, copies, label, replaced
 from serkit.data.store import Arrays, digest
-from serkit.documents import read_json
 from serkit.errors import Damaged, UserError
 from serkit.methods.method import Context, Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
+from serkit.records import whole
 from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
+from serkit.runs.files import StageNote
 from serkit.runs.models import Finished, build_model, leaves, output_shape, read_stage, resolve, weights_file
 from serkit.systems.schema import Data, Stage
-from serkit.training import checkpoint, loop
+from serkit.training import checkpoint, loop, normalization, optimizer_state
 from serkit.training.batches import ItemData, numbers
 from serkit.training.checkpoint import Progress
-
-#: Settings that do not affect the weights.
-_NOT_IN_KEY = {"checkpoint_seconds"}
+from serkit.training.history import write_history
 
 #: Time between two checks whether another process has trained a stage, in s. Ctrl-C could not interrupt SQLite's own
 #: waiting.
@@ -121,14 +121,12 @@ class Stages:
     def _train(self, stage: Stage) -> Finished:
         method, context = self.begin(stage.name)
         stage = context.stage
-        key = self._key(method, context)
+        model, shapes = self._new_model(context)
+        key = self._key(method, context, model)
         folder = self.folder / f"{stage.name}-{key[:16]}"
-        shapes = {view: self._shape(view) for view in stage.inputs}
-        torch.manual_seed(self.seed)
-        model = self._build(stage, shapes, context.classes)
         finished = Finished(stage, key, folder, model, context.classes, shapes)
         with _alone(folder):
-            if not _take_up(finished):
+            if not _take_up(finished, self.experiment.system.continued(stage.name)):
                 self._fit(finished, method, context)
         return finished
 
@@ -154,7 +152,7 @@ class Stages:
         kept = self._start_from(stage, model)
         data = self.item_data(finished, context.items if method.learns else [])
         learned = range(len(context.training) if method.learns else 0)
-        normalised: dict[str, Sequence[str] | None] = {}
+        normalised: dict[str, list[str] | None] = {}
         for view in model.normalisations:
             if view in kept:
                 normalised[view] = self._normalised_before(stage, view)
@@ -169,26 +167,43 @@ class Stages:
         began = time.monotonic()
         held = range(len(learned), len(data))
         progress = Progress()
+        continued = self.experiment.system.continued(stage.name)
+        if continued and not method.by_epochs:
+            raise UserError(f"stage '{stage.name}': method '{stage.method.name}' has no optimizer to keep")
         if method.by_epochs:
             try:
                 progress = loop.fit(
-                    model, method, data, learned, held, stage.trainer, finished.folder, self.seed, self.accelerator
+                    model,
+                    method,
+                    data,
+                    learned,
+                    held,
+                    stage.trainer,
+                    finished.folder,
+                    self.seed,
+                    self.accelerator,
+                    self.finished[stage.start_from or ""].folder if stage.keep_optimizer else None,
+                    continued,
                 )
             except UserError as error:
                 raise UserError(f"stage '{stage.name}': {error}") from error
         size = stage.trainer.batch_size
         finished.model = method.finish(model.eval(), data.batches(learned, size), data.batches(held, size)).eval()
-        seen = {"normalised_on": normalised, "selected_on": [context.items[row].id for row in held]}
-        self._save(finished, context.training, progress, seen, method.report(), time.monotonic() - began)
+        used = Used(
+            name=stage.name,
+            items=[item.id for item in context.training],
+            normalised_on=normalised,
+            selected_on=[context.items[row].id for row in held],
+        )
+        self._save(finished, used, progress, method.report(), time.monotonic() - began)
 
-    def _normalised_before(self, stage: Stage, view: str) -> Sequence[str] | None:
+    def _normalised_before(self, stage: Stage, view: str) -> list[str] | None:
         """Return the ids on which the normalization of a stage's first weights was fitted; None: unknown."""
         start = stage.start_from or ""
         folder = self.finished[start].folder if start in self.finished else weights_file(start).parent
         path = folder / "stage.json"
-        found = read_json(path) if path.exists() else {}
-        result: Sequence[str] | None = found.get("normalised_on", {}).get(view)
-        return result
+        used = sealed.read(path, Used) if path.exists() else None
+        return ((used and used.normalised_on) or {}).get(view)
 
     def _data(self, stage: Stage) -> Data:
         return self.experiment.system.stage_data(stage)
@@ -210,14 +225,17 @@ class Stages:
             leaves += self._leaves(self.finished[table.stage].stage) if table.stage and table.trainable else [view]
         return list(dict.fromkeys(leaves))
 
-    def _build(self, stage: Stage, shapes: Mapping[str, Shape], classes: Mapping[str, Sequence[str]]) -> Model:
-        views = self.experiment.system.views
+    def _new_model(self, context: Context) -> tuple[Model, dict[str, Shape]]:
+        """Build the model of a stage with its initial weights, and the shapes of its own views."""
+        views, stage = self.experiment.system.views, context.stage
+        shapes = {view: self._shape(view) for view in stage.inputs}
         upstream = {
             view: self.finished[views[view].stage or ""].model.headless().thawed()
             for view in stage.inputs
             if views[view].trainable
         }
-        return build_model(self.experiment.system, stage, shapes, classes, upstream)
+        torch.manual_seed(self.seed)
+        return build_model(self.experiment.system, stage, shapes, context.classes, upstream), shapes
 
     def _start_from(self, stage: Stage, model: Model) -> set[str]:
         """Copy the weights of an earlier stage, or of a folder with weights, into a new model.
@@ -299,9 +317,16 @@ class Stages:
         identity, windowing = self.experiment.store.identity, table.items.windowing
         return [identity(item, self.experiment.hashes, windowing, channel) for channel in channels]
 
-    def _key(self, method: Method, context: Context) -> str:
-        """Hash everything that decides a stage's weights."""
+    def _key(self, method: Method, context: Context, model: Model) -> str:
+        """Hash everything that decides a stage's weights.
+
+        Settings that are newer than the first keys take part only where they have an effect, so that older stages keep
+        their keys.
+        """
         system, stage = self.experiment.system, context.stage
+        ineffective = {"checkpoint_seconds"}
+        if not (stage.trainer.refit_normalization and normalization.layers(model)):
+            ineffective.add("refit_normalization")
         table = self._data(stage)
 
         def identify(item: Item) -> list[Any]:
@@ -322,6 +347,8 @@ class Stages:
                 self.finished[start].key if start in self.finished else digest(weights_file(start).read_bytes().hex())
             )
         own = stage.model_dump(exclude={"name", "view", "views", "network", "method", "data", "start_from", "trainer"})
+        if not stage.keep_optimizer:
+            del own["keep_optimizer"]
         network = stage.network and networks.config(stage.network.name, stage.network.options)
         # Any text that is a stage's name, in whatever option, so that a key does not rely on the method's author.
         teachers = sorted(_texts(stage.method.options) & set(self.finished))
@@ -331,7 +358,7 @@ class Stages:
                 "network": network,
                 "method": methods.config(stage.method.name, stage.method.options),
                 "identity": method.identity(context.training),
-                "trainer": stage.trainer.model_dump(exclude=_NOT_IN_KEY),
+                "trainer": stage.trainer.model_dump(exclude=ineffective),
                 "views": views,
                 "start": start,
                 "upstream": [self.finished[name].key for name in teachers],
@@ -343,56 +370,50 @@ class Stages:
         )
 
     def _save(
-        self,
-        finished: Finished,
-        training: Sequence[Item],
-        progress: Progress,
-        seen: dict[str, Any],
-        report: dict[str, Any],
-        seconds: float,
+        self, finished: Finished, used: Used, progress: Progress, report: Mapping[str, Any], seconds: float
     ) -> None:
-        """Write weights and record, then `stage.json`, which marks the stage as finished.
-
-        `seen` holds the ids on which the stage was normalized and chosen, for the audit.
-        """
+        """Write weights and record, then `stage.json`, which marks the stage as finished."""
         folder = finished.folder
         checkpoint.save_weights(finished.model.state_dict(), folder / "weights.safetensors")
-        checkpoint.write_history(folder, progress.history)
+        write_history(folder, progress.history)
         if progress.right:
             checkpoint.save_weights({"right": torch.stack(progress.right)}, folder / "record.safetensors")
-        description = {
-            "name": finished.stage.name,
-            "key": finished.key,
-            "stage": finished.stage.model_dump(mode="json"),
-            "classes": finished.classes,
-            "shapes": finished.shapes,
-            "sources": {
+        note = StageNote(
+            **dict(used),
+            key=finished.key,
+            stage=whole(finished.stage),
+            classes={target: list(names) for target, names in finished.classes.items()},
+            shapes=dict(finished.shapes),
+            sources={
                 view: self.finished[source].folder.name
                 for view in finished.stage.inputs
                 if (source := self.experiment.system.views[view].stage)
             },
-            "parameters": sum(parameter.numel() for parameter in finished.model.parameters()),
-            "method": report,
-            "epochs": progress.epoch,
-            "seed": self.seed,
-            "threads": torch.get_num_threads(),
-            "precision": progress.precision,
-            "seconds": round(seconds, 2),
-            "content": finished.content,
-            "items": [item.id for item in training],
-            **seen,
-        }
-        sealed.write(folder / "stage.json", description)
+            parameters=sum(parameter.numel() for parameter in finished.model.parameters()),
+            method=dict(report),
+            epochs=progress.epoch,
+            seed=self.seed,
+            threads=torch.get_num_threads(),
+            precision=progress.precision,
+            seconds=round(seconds, 2),
+            content=finished.content,
+        )
+        sealed.write(folder / "stage.json", note)
         for leftover in ("checkpoint.safetensors", "best.safetensors"):
             (folder / leftover).unlink(missing_ok=True)
 
 
-def _take_up(finished: Finished) -> bool:
-    """Load the weights of an earlier training into a stage's model; return whether an intact one exists."""
+def _take_up(finished: Finished, continued: bool) -> bool:
+    """Load the weights of an earlier training into a stage's model; return whether an intact one exists.
+
+    If a later stage continues with the optimizer, its state must exist, too; an earlier run may not have kept it.
+    """
     if not (finished.folder / "stage.json").exists():
         return False
     try:
         read_stage(finished.folder)
+        if continued:
+            optimizer_state.read(finished.folder)
         checkpoint.load_weights(finished.model, finished.folder / "weights.safetensors")
     except Damaged as error:
         warnings.warn(f"{error}; the stage is trained again", stacklevel=2)

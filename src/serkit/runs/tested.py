@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +16,12 @@ from serkit.data.items import Item
 from serkit.errors import UserError
 from serkit.evaluation.robustness import Part
 from serkit.features import Feature, interval
-from serkit.protocols import Protocol
 from serkit.protocols.splits import Split
 from serkit.runs.experiment import Experiment
 from serkit.runs.folder import RunFolder
 from serkit.runs.models import Finished, leaves, rebuild
 from serkit.runs.request import Request
-from serkit.systems.schema import System, View
+from serkit.systems.schema import View
 from serkit.training.batches import ItemData
 from serkit.windowing import Windowing
 
@@ -59,7 +57,7 @@ class Tested:
             UserError: a corpus has moved or changed, or trained stages are missing.
         """
         for split, experiment in experiments(run, places or run.places()):
-            yield cls(experiment, split, rebuild(run.stages / run.notes[split.name]["stage"], experiment.system))
+            yield cls(experiment, split, rebuild(run.stages / run.notes[split.name].stage, experiment.system))
 
     @property
     def target(self) -> str:
@@ -176,7 +174,7 @@ def experiments(run: RunFolder, places: Mapping[str, str]) -> Iterator[tuple[Spl
     """
     made: dict[int, Experiment] = {}
     for split in run.splits:
-        row = run.notes[split.name]["chosen"]
+        row = run.notes[split.name].chosen
         if row not in made:
             made[row] = _prepare(run, row, places)
         yield split, made[row]
@@ -195,16 +193,16 @@ def hear(experiment: Experiment, utterance: Utterance) -> tuple[np.ndarray, int]
 
 def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
     """Prepare the experiment of a configuration of a run again."""
-    system = System.model_validate(run.description["system"][row])
-    protocol: dict[str, Any] = dict(run.description["protocol"])
-    name = protocol.pop("name")
+    described, system = run.description, run.description.system[row].resolved()
+    name, protocol = described.protocol.name, described.protocol.definition()
     found, also = (
-        [corpora.load(corpus, places[corpus]) for corpus in run.description.get(key, {})] for key in ("folders", "also")
+        [corpora.load(name, places[name], described.reading(name)) for name in names]
+        for names in (described.folders, described.also)
     )
-    request = Request([system], found, name, protocols={name: Protocol(**protocol)}, also=also)
+    request = Request([system], found, name, protocols={name: protocol}, also=also)
     experiment = request.prepare(system)
     for corpus in found:
-        if experiment.content(corpus.name) != run.description["content"][corpus.name]:
+        if experiment.content(corpus.name) != described.content[corpus.name]:
             raise UserError(
                 f"{corpus.folder}: differs from corpus '{corpus.name}' of run '{run.path.name}' "
                 "(other recordings, intervals or labels)"

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from serkit import documents
+from serkit.documents import RawTable
 from serkit.errors import UserError, unknown
 from serkit.protocols import STANDARD
 from serkit.systems.schema import System
@@ -51,13 +52,13 @@ def load(system: str | Path, sets: Iterable[str] = ()) -> System:
     return parse({key: value for key, value in table.items() if key not in SEARCH_TABLES}, str(system))
 
 
-def search_tables(system: str | Path) -> dict[str, Any]:
+def search_tables(system: str | Path) -> RawTable:
     """Return the tables of a system's file, and of those it extends, that define how it may be searched."""
     table = _resolve(system, ())
     return {key: table[key] for key in SEARCH_TABLES if key in table}
 
 
-def parse(table: dict[str, Any], where: str) -> System:
+def parse(table: RawTable, where: str) -> System:
     """Check a resolved table against the schema; `where` begins the error message.
 
     A protocol with a standard name lists only the differences from the standard one.
@@ -84,7 +85,7 @@ def parse_value(text: str) -> Any:
         return text.strip()
 
 
-def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
+def _resolve(system: str | Path, below: Sequence[str]) -> RawTable:
     path = Path(os.path.expanduser(system))
     if path.suffix != ".toml":
         path = _FOLDER / f"{system}.toml"
@@ -95,7 +96,7 @@ def _resolve(system: str | Path, below: Sequence[str]) -> dict[str, Any]:
     if str(path.resolve()) in below:
         raise UserError(f"{path}: extends itself")
     table = documents.read_toml(path)
-    merged: dict[str, Any] = {}
+    merged: RawTable = {}
     for base in _bases(path, table.pop("extends", [])):
         merged = _merge(merged, _resolve(base, (*below, str(path.resolve()))))
     return _merge(merged, table)
@@ -109,7 +110,7 @@ def _bases(path: Path, extends: Any) -> list[str | Path]:
     return [path.parent / name if name.endswith(".toml") else name for name in names]
 
 
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: RawTable, changes: RawTable) -> RawTable:
     """Apply changes to a table. A part with another name replaces the old part and its options."""
     if "name" in base and base["name"] != changes.get("name", base["name"]):
         return changes
@@ -125,7 +126,7 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _merge_stages(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merge_stages(base: list[RawTable], changes: list[RawTable]) -> list[RawTable]:
     """Merge stages by name. A new stage goes before the base's stage that is listed after it, or to the end."""
     if not all(isinstance(stage, dict) for stage in [*base, *changes]):
         return changes  # the schema reports the error
@@ -133,8 +134,8 @@ def _merge_stages(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> 
     if any(names.count(name) > 1 or isinstance(name, list | dict) for name in names):
         return changes
     changed = {stage.get("name"): stage for stage in changes}
-    before: dict[Any, list[dict[str, Any]]] = {}
-    new: list[dict[str, Any]] = []
+    before: dict[Any, list[RawTable]] = {}
+    new: list[RawTable] = []
     for stage in changes:
         if any(stage.get("name") == other.get("name") for other in base):
             before[stage.get("name")], new = new, []
@@ -169,7 +170,7 @@ def _set(table: Any, key: str, path: list[str], value: Any) -> None:
     _set(table.setdefault(path[0], {}), key, path[1:], value)
 
 
-def _first(error: ValidationError, table: dict[str, Any]) -> str:
+def _first(error: ValidationError, table: RawTable) -> str:
     """Return one line about the first error, with the key as users write it."""
     problem = error.errors()[0]
     key = ".".join(_written(problem["loc"], table))

@@ -165,7 +165,9 @@ class Trainer(Table):
     `select` sets which weights are kept: those of the `last` epoch, or of the one with the best value on
     the validation part. `decay` sets what weight decay applies to: all parameters, or matrices and filters
     only (not biases and batch norms). `perturb` lists random changes of each training batch. `average` is the factor
-    of an exponential moving average of the weights (0: none). `precision` is one of Lightning Fabric's, or `auto`:
+    of an exponential moving average of the weights (0: none). `refit_normalization` estimates the statistics of batch
+    normalization again when the weights are final: over all training items, as they are evaluated
+    (see `serkit.training.normalization`). `precision` is one of Lightning Fabric's, or `auto`:
     bfloat16 if the machine computes it faster than float32, otherwise float32 (see `serkit.training.precision`).
     `checkpoint_seconds` is the most training time that a kill can cost.
     """
@@ -182,12 +184,18 @@ class Trainer(Table):
     clip: float | None = Field(None, gt=0)
     perturb: list[Named] = []
     average: float = Field(0.0, ge=0, lt=1)
+    refit_normalization: bool = True
     precision: str = "32-true"
     checkpoint_seconds: float = Field(30.0, ge=0)
 
 
 class Stage(Table):
-    """One step of training: data, views, network, method and trainer."""
+    """One step of training: data, views, network, method and trainer.
+
+    `start_from` names an earlier stage, or a folder with weights, whose weights the stage starts from; `reset` lists
+    layers that do not take part. `keep_optimizer` continues with the earlier stage's optimizer, too: its moments and
+    its number of steps. Otherwise the optimizer starts anew, and its first steps may undo what was learned.
+    """
 
     name: str
     view: str | None = None
@@ -200,6 +208,7 @@ class Stage(Table):
     freeze: list[str] = []
     reset: list[str] = []
     refit: bool = False
+    keep_optimizer: bool = False
 
     @field_validator("name")
     @classmethod
@@ -226,8 +235,8 @@ class Stage(Table):
     def _options_agree(self) -> Stage:
         if self.view is not None and self.views:
             raise ValueError("give either view (one view) or views (several)")
-        if self.start_from is None and (self.reset or self.refit):
-            raise ValueError("reset and refit require start_from")
+        if self.start_from is None and (self.reset or self.refit or self.keep_optimizer):
+            raise ValueError("reset, refit and keep_optimizer require start_from")
         return self
 
     @property
@@ -278,6 +287,8 @@ class System(Table):
                 raise ValueError(f"stage '{stage.name}' names no view")
             if stage.network is None and stage.start_from is None:
                 raise ValueError(f"stage '{stage.name}' names no network and starts from none")
+            if stage.keep_optimizer:
+                self._check_optimizer(stage)
             data = self.stage_data(stage)
             for view in stage.inputs:
                 if view not in self.views:
@@ -292,6 +303,26 @@ class System(Table):
         if self.system.deploy is not None and self.system.deploy not in seen:
             raise ValueError(f"deploy = '{self.system.deploy}' names no stage. Stages: {', '.join(seen)}")
         return self
+
+    def _check_optimizer(self, stage: Stage) -> None:
+        """Raise ValueError if a stage cannot continue with the optimizer of the stage it starts from."""
+        if stage.start_from not in [other.name for other in self.stages]:
+            raise ValueError(f"stage '{stage.name}': keep_optimizer requires start_from = an earlier stage")
+        before, own = _named(self.stages, stage.start_from).trainer, stage.trainer
+        if before.optimizer != own.optimizer:
+            raise ValueError(
+                f"stage '{stage.name}' cannot keep the optimizer of '{stage.start_from}', which is "
+                f"'{before.optimizer}' and not '{own.optimizer}'"
+            )
+        if before.select != "last" or before.average:
+            raise ValueError(
+                f"stage '{stage.name}' cannot keep the optimizer of '{stage.start_from}', whose weights are not those "
+                "of the last step; it requires select = 'last' and average = 0"
+            )
+
+    def continued(self, name: str) -> bool:
+        """Return whether a later stage continues with the optimizer of the named stage."""
+        return any(stage.start_from == name and stage.keep_optimizer for stage in self.stages)
 
     @property
     def deployed(self) -> Stage:

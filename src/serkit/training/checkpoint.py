@@ -6,7 +6,7 @@ import json
 import math
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from serkit.atomic import write_bytes, write_text
+from serkit.atomic import write_bytes
 from serkit.errors import Damaged, UserError
 from serkit.networks.network import Batch, Model
+from serkit.training.history import Epoch, write_history
 
 #: Value in `Progress.right` for an item that an epoch left out, or that has no label.
 UNSEEN = 2
@@ -47,7 +48,7 @@ class Progress:
 
     epoch: int = 0
     step: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
     right: list[Tensor] = field(default_factory=list)
     running: Tensor | None = None
     seen: int = 0
@@ -76,13 +77,13 @@ class Progress:
                 right = right.masked_fill(~batch.masks[target], UNSEEN)
             self.running[list(rows)] = right.cpu()
 
-    def close_epoch(self, rate: float, seconds: float) -> dict[str, Any]:
+    def close_epoch(self, rate: float, seconds: float) -> Epoch:
         """Move the running epoch into the history, and return its record, to which validation is added."""
         if self.running is None:
             raise ValueError("no epoch is running")
         judged = bool((self.running != UNSEEN).any())
         terms = {f"training_{name}": value / self.seen for name, value in self.sums.items()}
-        record = {
+        record: Epoch = {
             "epoch": self.epoch,
             "training_loss": sum(terms.values()),
             **(terms if len(terms) > 1 else {}),
@@ -121,16 +122,11 @@ class Average:
         model.load_state_dict(self.state)
 
 
-def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
-    """Write the history as JSON lines, completely or not at all."""
-    write_text(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
-
-
-def save_weights(tensors: dict[str, Tensor], path: Path, note: dict[str, Any] | None = None) -> None:
+def save_weights(tensors: dict[str, Tensor], path: Path, note: Mapping[str, Any] | None = None) -> None:
     """Write tensors, a JSON note and the checksum of both as safetensors, completely or not at all."""
-    note = json.loads(json.dumps(note or {}))
+    plain = json.loads(json.dumps(note or {}))
     # A single entry: safetensors writes several entries in an order that changes from file to file.
-    metadata = {"note": json.dumps({**note, _CHECKSUM: _checksum(tensors, note)})}
+    metadata = {"note": json.dumps({**plain, _CHECKSUM: _checksum(tensors, plain)})}
     # Written as bytes: `save_file` creates a file that only its owner can read.
     write_bytes(path, save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata))
 

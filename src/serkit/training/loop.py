@@ -25,7 +25,7 @@ from serkit.networks.network import Batch, Model, Output, output_of
 from serkit.options import first_line
 from serkit.progress import bar
 from serkit.systems.schema import Trainer
-from serkit.training import perturb, schedules, stopping
+from serkit.training import memory, optimizer_state, perturb, schedules, stopping
 from serkit.training.batches import ItemData
 from serkit.training.checkpoint import (
     UNSEEN,
@@ -36,8 +36,9 @@ from serkit.training.checkpoint import (
     precision_of,
     resume,
     save_checkpoint,
-    write_history,
 )
+from serkit.training.history import write_history
+from serkit.training.normalization import refit
 from serkit.training.precision import make_fabric, resolve
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -53,11 +54,14 @@ def fit(
     folder: Path,
     seed: int,
     accelerator: str = "auto",
+    continues: Path | None = None,
+    keep_optimizer: bool = False,
 ) -> Progress:
     """Train a model, resuming from the folder's checkpoint if there is one.
 
-    The model ends with the selected weights. The folder receives `history.jsonl` and, during training,
-    `checkpoint.safetensors` (and `best.safetensors`).
+    The model ends with the selected weights. The folder receives `history.jsonl`, during training
+    `checkpoint.safetensors` (and `best.safetensors`), and after it `optimizer.safetensors` if a later stage continues
+    with the optimizer.
 
     Args:
         model: trained in place.
@@ -69,6 +73,8 @@ def fit(
         folder: location of the checkpoint.
         seed: source of all random numbers.
         accelerator: `auto`, `cpu`, `cuda`, ...: passed to Lightning Fabric.
+        continues: folder of an earlier stage whose optimizer continues; None: the optimizer starts anew.
+        keep_optimizer: whether to save the optimizer's state after the last epoch.
 
     Raises:
         UserError: selection on validation without a validation part; an unsupported precision or accelerator; a
@@ -76,15 +82,18 @@ def fit(
     """
     if trainer.select != "last" and not validation:
         raise UserError(
-            f"trainer.select = '{trainer.select}' needs a validation part; set the protocol's validation share"
+            f"trainer.select = '{trainer.select}' requires a validation part; set the protocol's validation share"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator)
+    memory.keep_freed()
+    loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator, continues)
     with bar(f"training {folder.name}", trainer.epochs) as advance:
         advance(loop.progress.epoch)
         while loop.progress.epoch < trainer.epochs and not loop.progress.stopped:
             loop.train_epoch()
             advance(1)
+    if keep_optimizer:
+        optimizer_state.save(folder, model, loop.optimizer)
     loop.finish()
     return loop.progress
 
@@ -103,6 +112,7 @@ class _Loop:
         folder: Path,
         seed: int,
         accelerator: str,
+        continues: Path | None,
     ) -> None:
         self.model, self.method, self.data, self.trainer = model, method, data, trainer
         self.training, self.validation = training, validation
@@ -115,7 +125,9 @@ class _Loop:
         self.rule = stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
         self.perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
         self.average = Average(model, trainer.average) if trainer.average else None
-        self.wrapped, self.optimizer = self.fabric.setup(model, _optimizer(model, trainer, precision))
+        self.wrapped, self.optimizer = self.fabric.setup(model, make_optimizer(model, trainer, precision))
+        if continues:
+            optimizer_state.load(continues, model, self.optimizer)
         # Set up last: the optimizer's state follows the device and precision of the weights.
         self.progress = resume(folder, model, self.optimizer, self.average, self.fabric.strategy.precision)
         self.progress.precision = precision
@@ -125,11 +137,11 @@ class _Loop:
         """Train the rest of the running epoch, validate, and decide whether to continue."""
         began, progress = time.monotonic(), self.progress
         self.wrapped.train()
-        batches = _order(self.training, self.trainer.batch_size, self.seed, progress.epoch)
+        batches = order(self.training, self.trainer.batch_size, self.seed, progress.epoch)
         if progress.running is None:
             progress.running = torch.full((len(self.training),), UNSEEN, dtype=torch.uint8)
         while progress.step < len(batches):
-            _seed_step(self.seed, progress.epoch, progress.step)
+            seed_step(self.seed, progress.epoch, progress.step)
             with _computing(len(batches[progress.step])):
                 self._train_step(batches[progress.step], self._rate(progress.step / len(batches)))
             progress.step += 1
@@ -171,12 +183,17 @@ class _Loop:
         self.progress.count(terms, output.predictions, batch, [self.rows[position] for position in positions])
 
     def finish(self) -> None:
-        """Write the history and load the selected weights into the model."""
+        """Write the history, load the selected weights into the model, and refit its batch normalization."""
         write_history(self.folder, self.progress.history)
         if self.average:
             self.average.apply(self.model)
         if self.trainer.select != "last":
             load_weights(self.model, self.folder / "best.safetensors")
+        if self.trainer.refit_normalization:
+            # In the order of the epoch that does not follow: a resumed training has the same one.
+            batches = order(self.training, self.trainer.batch_size, self.seed, self.progress.epoch)
+            with _computing(self.trainer.batch_size):
+                refit(self.model, (_to(self.fabric, self.data.batch(batch)) for batch in batches), self.wrapped)
         self.model.to("cpu", torch.float32).eval()
 
 
@@ -320,7 +337,8 @@ class _averaged:
             self.model.load_state_dict(self.kept)
 
 
-def _optimizer(model: Model, trainer: Trainer, precision: str) -> torch.optim.Optimizer:
+def make_optimizer(model: Model, trainer: Trainer, precision: str) -> torch.optim.Optimizer:
+    """Make the optimizer of a model's trainable weights."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise UserError("every layer is frozen: there is nothing to train")
@@ -339,7 +357,7 @@ def _optimizer(model: Model, trainer: Trainer, precision: str) -> torch.optim.Op
     return optimizer
 
 
-def _order(training: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
+def order(training: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
     """Shuffle the training items into batches; a single item left over at the end is dropped.
 
     Batch norm cannot train on one item, which has no variance.
@@ -355,7 +373,8 @@ def _mix(seed: int, epoch: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _seed_step(seed: int, epoch: int, step: int) -> None:
+def seed_step(seed: int, epoch: int, step: int) -> None:
+    """Seed all random generators for a step."""
     mixed = _mix(seed, epoch, step)
     torch.manual_seed(mixed)
     np.random.seed(mixed % 2**32)  # noqa: NPY002 (libraries that know only the global generator)

@@ -25,7 +25,7 @@ def constant(epoch: float, epochs: int) -> float:
 def step(epoch: float, epochs: int, every: int = 10, factor: float = 0.5) -> float:
     """Multiply by `factor` after every `every` whole epochs."""
     if every < 1:
-        raise ArithmeticError(f"every = {every} must be 1 or more")
+        raise ArithmeticError(f"every must be 1 or more, got {every}")
     return factor ** (int(epoch) // every)
 
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from serkit.errors import UserError, unknown
 from serkit.registry import Registry
+from serkit.training.history import Epoch
 
 Verdict = Literal["go", "stop", "abandon"]
 
@@ -31,11 +32,11 @@ class Stopping:
         """Keys of the history that the rule reads."""
         return []
 
-    def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
+    def after_epoch(self, history: Sequence[Epoch]) -> Verdict:
         """Judge after an epoch; `history` has one record per finished epoch, the latest last."""
         return "go"
 
-    def after_fold(self, scores: Sequence[dict[str, float]]) -> Verdict:
+    def after_fold(self, scores: Sequence[Mapping[str, float]]) -> Verdict:
         """Judge after a fold of a cross-validation.
 
         Args:
@@ -47,7 +48,7 @@ class Stopping:
         """
         return "go"
 
-    def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
+    def later_epochs(self, history: Sequence[Epoch]) -> int | None:
         """Return the epoch limit of later folds, given a history that `after_epoch` stopped; None: no limit."""
         return None
 
@@ -67,13 +68,13 @@ class Patience(Stopping):
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
-            raise ValueError(f"epochs = {self.epochs} must be 0 or more")
+            raise ValueError(f"epochs must be 0 or more, got {self.epochs}")
 
     @property
     def watched(self) -> list[str]:
         return [self.monitor]
 
-    def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
+    def after_epoch(self, history: Sequence[Epoch]) -> Verdict:
         values = [-_goodness(record, self.monitor) for record in history]
         best = values.index(min(values))
         return "stop" if len(values) - 1 - best >= self.epochs else "go"
@@ -103,7 +104,7 @@ class Floor(Stopping):
     def watched(self) -> list[str]:
         return [self.monitor]
 
-    def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
+    def after_epoch(self, history: Sequence[Epoch]) -> Verdict:
         sign = _sign(self.monitor)
         for epoch, least in self.at:
             if history[-1]["epoch"] == epoch and _goodness(history[-1], self.monitor) < sign * least:
@@ -131,13 +132,13 @@ class Stalled(Stopping):
 
     def __post_init__(self) -> None:
         if min(self.every, self.times) < 1:
-            raise ValueError(f"every = {self.every} and times = {self.times} must be 1 or more")
+            raise ValueError(f"every and times must be 1 or more, got {self.every} and {self.times}")
 
     @property
     def watched(self) -> list[str]:
         return [self.monitor]
 
-    def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
+    def after_epoch(self, history: Sequence[Epoch]) -> Verdict:
         epoch = history[-1]["epoch"]
         if epoch <= self.after or epoch % self.every or epoch < self.times * self.every:
             return "go"
@@ -145,10 +146,9 @@ class Stalled(Stopping):
         gains = [later - earlier for later, earlier in itertools.pairwise(steps)]
         return "stop" if all(gain < self.gain for gain in gains) else "go"
 
-    def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
+    def later_epochs(self, history: Sequence[Epoch]) -> int | None:
         # The window begins at the last gain; its length is a number of passes, including epoch 0.
-        result: int | None = history[-1]["epoch"] - self.times * self.every + 1
-        return result
+        return int(history[-1]["epoch"]) - self.times * self.every + 1
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class FoldFloor(Stopping):
         if self.need not in ("all", "any"):
             raise unknown("need", self.need, ["all", "any"])
 
-    def after_fold(self, scores: Sequence[dict[str, float]]) -> Verdict:
+    def after_fold(self, scores: Sequence[Mapping[str, float]]) -> Verdict:
         missed = [scores[-1][name] < least for name, least in self.below.items()]
         return "abandon" if (all if self.need == "all" else any)(missed) else "go"
 
@@ -186,13 +186,13 @@ class Combined(Stopping):
     def watched(self) -> list[str]:
         return [key for rule in self.rules for key in rule.watched]
 
-    def after_epoch(self, history: Sequence[dict[str, Any]]) -> Verdict:
+    def after_epoch(self, history: Sequence[Epoch]) -> Verdict:
         return _gravest(rule.after_epoch(history) for rule in self.rules)
 
-    def after_fold(self, scores: Sequence[dict[str, float]]) -> Verdict:
+    def after_fold(self, scores: Sequence[Mapping[str, float]]) -> Verdict:
         return _gravest(rule.after_fold(scores) for rule in self.rules)
 
-    def later_epochs(self, history: Sequence[dict[str, Any]]) -> int | None:
+    def later_epochs(self, history: Sequence[Epoch]) -> int | None:
         limits = [rule.later_epochs(history) for rule in self.rules if rule.after_epoch(history) == "stop"]
         return min((limit for limit in limits if limit is not None), default=None)
 
@@ -235,7 +235,7 @@ class Qualification(Combined):
             raise TypeError(f"a must have {len(_CLASS_A_EPOCHS)} thresholds, got {len(a)}")
         f1 = "validation_macro_f1"
         points = [(epoch, least) for epochs, least in zip(_CLASS_A_EPOCHS, a, strict=True) for epoch in epochs]
-        conditions: dict[str, list[dict[str, Any]]] = {
+        conditions: dict[str, list[Mapping[str, Any]]] = {
             "A": [{"name": "floor", "at": points, "monitor": f1}],
             "B": [
                 {"name": "stalled", "after": 50, "every": 4, "times": 4, "monitor": "validation_loss"},
@@ -293,7 +293,7 @@ def _sign(monitor: str) -> int:
     return -1 if monitor.endswith("loss") else 1
 
 
-def _goodness(record: Mapping[str, Any], monitor: str) -> float:
+def _goodness(record: Epoch, monitor: str) -> float:
     """Return a value of the history, oriented so that more is better."""
     if monitor not in record:
         raise UserError(f"stopping rule watches '{monitor}'; the history has: {', '.join(record)}")

@@ -15,16 +15,22 @@ import numpy as np
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from pydantic import Field
 
 from serkit import systems
 from serkit.atomic import write_text
-from serkit.documents import read_json
+from serkit.data.store import digest
+from serkit.documents import RawTable
 from serkit.errors import UserError
 from serkit.evaluation.metrics import CLASSES, named
+from serkit.protocols.splits import Split
+from serkit.records import Record
 from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH, save
+from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import Point, overrides
 from serkit.systems.schema import System
 from serkit.toml import write_entries, write_value
+from serkit.tuning.rounds import Round
 from serkit.tuning.study import current
 from serkit.tuning.trial import Task
 
@@ -67,6 +73,45 @@ class Row:
         return self.state not in _STATES.values()
 
 
+class Definition(Record):
+    """The content of `search.json`: everything that decides what a trial is and how it is scored.
+
+    Args:
+        system: name or file of the system.
+        study: name of the search in the database.
+        resolved: the resolved system.
+        sets: overrides of the system.
+        search: the space.
+        rounds: the rounds; their number of trials may grow.
+        protocol: the protocol of the held-out test.
+        folds: the folds inside the training part.
+        whole: whether the folds cover all recordings.
+        metric: key of the metric.
+        seed: seed of the search.
+        material: hash of all training material.
+    """
+
+    system: str = ""
+    study: str
+    resolved: SystemRow | None = None
+    sets: list[str] = Field([])
+    search: RawTable = Field({})
+    rounds: list[Round]
+    protocol: NamedProtocol | None = None
+    folds: list[Split]
+    whole: bool = False
+    metric: str
+    seed: int = 0
+    material: str = ""
+
+    def marks(self) -> dict[str, str]:
+        """Hash each part that must not change."""
+        content = self.to_dict()
+        rounds = [{key: value for key, value in entry.items() if key != "trials"} for entry in content["rounds"]]
+        fixed = {**content, "rounds": rounds, "folds": [fold["validation"] for fold in content["folds"]]}
+        return {key: digest(value) for key, value in fixed.items() if key not in ("system", "study")}
+
+
 @dataclass(frozen=True)
 class Search:
     """A search, as read from its folder and its database.
@@ -78,7 +123,7 @@ class Search:
         total: number of trials of each round begun.
     """
 
-    definition: Mapping[str, Any]
+    definition: Definition
     studies: Mapping[str, optuna.Study]
     rows: Sequence[Row]
     total: Mapping[str, int]
@@ -115,16 +160,16 @@ def load(folder: Path, storage: RDBStorage) -> Search:
     path = folder / "search.json"
     if not path.exists():
         raise UserError(f"{folder}: no search in it (search.json is missing)")
-    definition = read_json(path)
+    definition = Definition.load(path)
     known = set(optuna.get_all_study_names(storage))
     studies, total, found = {}, {}, []
-    for entry in reversed(definition["rounds"]):
-        name = f"{definition['study']}/{entry['name']}"
+    for entry in reversed(definition.rounds):
+        name = f"{definition.study}/{entry.name}"
         if name in known:
             study = optuna.load_study(study_name=name, storage=storage)
-            total[entry["name"]] = study.user_attrs.get("total", 0)
-            studies[entry["name"]] = study
-            found += rows(study, entry["name"], total[entry["name"]])
+            total[entry.name] = study.user_attrs.get("total", 0)
+            studies[entry.name] = study
+            found += rows(study, entry.name, total[entry.name])
     return Search(definition, studies, found, total)
 
 
@@ -177,8 +222,8 @@ def _line(cells: Sequence[Any]) -> str:
 
 def _write_table(path: Path, search: Search) -> None:
     keys = list(dict.fromkeys(key for row in search.rows for key in row.point))
-    metric = search.definition["metric"]
-    count = len(search.definition["folds"])
+    metric = search.definition.metric
+    count = len(search.definition.folds)
     header = ["round", "trial", "state", metric, *[f"{metric}_fold_{n + 1}" for n in range(count)], "seconds", "reason"]
     lines = [_line([*header, *keys])]
     for row in search.rows:
@@ -197,10 +242,11 @@ def _cell(value: Any) -> str:
 
 
 def _write_best(folder: Path, search: Search, best: Row) -> None:
-    definition = search.definition
-    entry = next(entry for entry in definition["rounds"] if entry["name"] == best.round)
-    sets = [*definition["sets"], *entry["set"], *overrides(best.point)]
-    source = definition["system"]
+    definition, protocol = search.definition, search.definition.protocol
+    assert protocol is not None
+    entry = next(entry for entry in definition.rounds if entry.name == best.round)
+    sets = [*definition.sets, *entry.set, *overrides(best.point)]
+    source = definition.system
     # Without the folder's lists, the system's own protocols apply.
     wanted = systems.load(source, sets)
     changes = _changes(wanted, sets)
@@ -210,17 +256,17 @@ def _write_best(folder: Path, search: Search, best: Row) -> None:
     done = sum(row.finished for row in search.rows)
     about = {
         "name": f"{wanted.system.name}-tuned",
-        "chosen": f"{_sentence(wanted.system.chosen)}Best of {done} trials of a search ({entry['sampler']}): "
-        f"{definition['metric']} {best.value:.1%} over {len(best.folds)} folds inside the training part of fold 1 of "
-        f"protocol '{definition['protocol']['name']}'. Only protocol '{HELD_OUT}' tests on recordings the search has "
+        "chosen": f"{_sentence(wanted.system.chosen)}Best of {done} trials of a search ({entry.sampler}): "
+        f"{definition.metric} {best.value:.1%} over {len(best.folds)} folds inside the training part of fold 1 of "
+        f"protocol '{protocol.name}'. Only protocol '{HELD_OUT}' tests on recordings the search has "
         "not seen."
-        if not definition["whole"]
-        else f"{_sentence(wanted.system.chosen)}Best of {done} trials of a search ({entry['sampler']}) that saw all "
-        f"recordings: {definition['metric']} {best.value:.1%} over {len(best.folds)} folds.",
+        if not definition.whole
+        else f"{_sentence(wanted.system.chosen)}Best of {done} trials of a search ({entry.sampler}) that saw all "
+        f"recordings: {definition.metric} {best.value:.1%} over {len(best.folds)} folds.",
     }
     held_out = {}
     # Items have their own ids, which a list of recordings does not contain.
-    if (folder / "held-out.csv").exists() and definition["protocol"]["unit"] == "utterance":
+    if (folder / "held-out.csv").exists() and protocol.definition().unit == "utterance":
         held_out = {HELD_OUT: {"kind": "fixed", "lists": str((folder / "held-out.csv").absolute())}}
     path = folder / "best.toml"
     write_text(path, _document({"extends": base}, about, changes, held_out))
@@ -243,9 +289,9 @@ def _same(one: System, other: System) -> bool:
     )
 
 
-def _changes(system: System, sets: Sequence[str]) -> dict[str, Any]:
+def _changes(system: System, sets: Sequence[str]) -> RawTable:
     """Return overrides as nested tables; stages by name."""
-    table: dict[str, Any] = {}
+    table: RawTable = {}
     for override in sets:
         key, _, text = override.partition("=")
         first, *path = key.strip().split(".")
@@ -258,7 +304,7 @@ def _changes(system: System, sets: Sequence[str]) -> dict[str, Any]:
     return table
 
 
-def _place(table: dict[str, Any], path: Sequence[str], value: Any) -> None:
+def _place(table: RawTable, path: Sequence[str], value: Any) -> None:
     for part in path[:-1]:
         inner = table.get(part, {})
         # A part chosen by name alone that now gets options.
@@ -322,7 +368,7 @@ def best_over_time(search: Search) -> dict[str, list[tuple[int, float, float, st
 
 def _draw_history(path: Path, search: Search) -> None:
     history = best_over_time(search)
-    metric = named(search.definition["metric"], CLASSES).name
+    metric = named(search.definition.metric, CLASSES).name
 
     def paint(figure: Any) -> None:
         several = figure.subplots(1, len(history), sharey=True, squeeze=False)[0]

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from serkit import documents, systems
 from serkit.data.store import digest
+from serkit.documents import RawTable
 from serkit.errors import UserError, unknown
 from serkit.systems.grid import Point, grid
 from serkit.systems.schema import Table
@@ -57,8 +58,8 @@ class Round(Table):
     sampler: Sampler = "random"
     pruner: Pruner = "none"
     trials: int | None = Field(None, ge=1)
-    search: dict[str, Any] = Field(default_factory=dict)
-    primary: list[dict[str, Any]] = Field(default_factory=list)
+    search: RawTable = Field(default_factory=dict)
+    primary: list[RawTable] = Field(default_factory=list)
     best_primary: int | None = Field(None, ge=1)
     shared: int = Field(0, ge=0)
     from_best: int | None = Field(None, ge=1)
@@ -190,7 +191,7 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
     return recipe
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> RawTable:
     try:
         return documents.read_toml(path)
     except FileNotFoundError:

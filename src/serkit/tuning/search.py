@@ -9,11 +9,10 @@ trials.csv, best.toml, history.png, importance.png: see `results`
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,14 @@ import optuna
 import torch
 from optuna.trial import TrialState
 
-from serkit.atomic import write_json
-from serkit.data.store import digest
-from serkit.documents import read_json
 from serkit.errors import UserError
 from serkit.evaluation.metrics import CLASSES, named
 from serkit.processes import end_with_parent
+from serkit.records import whole
+from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import overrides
 from serkit.tuning import results, trial
+from serkit.tuning.results import Definition
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan
 from serkit.tuning.study import Queue, current, draw, encoded, open_storage, sampler
 from serkit.tuning.trial import Pruned, Task
@@ -109,7 +108,7 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
     url = url_of(folder, request.storage)
     storage = open_storage(url, request.heartbeat)
     _check_study(Queue(storage, request.study, _empty(request), request.heartbeat).study(), definition)
-    write_json(folder / "search.json", definition)
+    definition.save(folder / "search.json")
     results.write_held_out(folder, task)
     found: list[Scored] = []
     for entry in request.recipe.rounds:
@@ -142,46 +141,38 @@ def _empty(request: Request) -> Plan:
     return Plan(request.recipe.rounds[0], {}, [{}], [{}], 0, request.task.seed)
 
 
-def _definition(request: Request) -> dict[str, Any]:
-    """Describe everything that decides what a trial is and how it is scored; the number of trials may grow."""
+def _definition(request: Request) -> Definition:
     task, experiment = request.task, request.task.base
-    return {
-        "system": str(task.system),
-        "study": request.study,
-        "resolved": experiment.system.model_dump(mode="json"),
-        "sets": list(task.sets),
-        "search": request.recipe.search,
-        "rounds": [entry.model_dump(mode="json") for entry in request.recipe.rounds],
-        "protocol": {"name": task.protocol, **experiment.protocol.model_dump(mode="json")},
-        "folds": [asdict(split) for split in task.inner],
-        "whole": task.whole,
-        "metric": task.metric,
-        "seed": task.seed,
-        "material": experiment.material,
-    }
+    return Definition(
+        system=str(task.system),
+        study=request.study,
+        resolved=SystemRow.of(experiment.system),
+        sets=list(task.sets),
+        search=request.recipe.search,
+        rounds=[whole(entry) for entry in request.recipe.rounds],
+        protocol=NamedProtocol.of(task.protocol, experiment.protocol),
+        folds=list(task.inner),
+        whole=task.whole,
+        metric=task.metric,
+        seed=task.seed,
+        material=experiment.material,
+    )
 
 
-def _marks(definition: dict[str, Any]) -> dict[str, str]:
-    """Hash each part of a definition that must not change."""
-    rounds = [{key: value for key, value in entry.items() if key != "trials"} for entry in definition["rounds"]]
-    fixed = {**definition, "rounds": rounds, "folds": [fold["validation"] for fold in definition["folds"]]}
-    return {key: digest(value) for key, value in fixed.items() if key not in ("system", "study")}
-
-
-def _check_file(path: Path, definition: dict[str, Any]) -> None:
+def _check_file(path: Path, definition: Definition) -> None:
     if path.exists():
-        _compare(_marks(read_json(path)), definition, f"{path.parent}: holds")
+        _compare(Definition.load(path).marks(), definition, f"{path.parent}: holds")
 
 
-def _check_study(study: optuna.Study, definition: dict[str, Any]) -> None:
+def _check_study(study: optuna.Study, definition: Definition) -> None:
     """Refuse to extend the study of another search; the first worker defines it."""
     if "marks" in study.user_attrs:
         _compare(study.user_attrs["marks"], definition, f"study '{study.study_name}' is")
-    study.set_user_attr("marks", _marks(definition))
+    study.set_user_attr("marks", definition.marks())
 
 
-def _compare(old: dict[str, str], definition: dict[str, Any], what: str) -> None:
-    new = _marks(json.loads(json.dumps(definition)))
+def _compare(old: Mapping[str, str], definition: Definition, what: str) -> None:
+    new = definition.marks()
     differing = [key for key in new if new[key] != old.get(key)]
     if differing:
         raise UserError(f"{what} a search that differs in: {', '.join(differing)}; choose another --out or --study")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from serkit import audio, systems
 from serkit.corpora.corpus import Corpus
 from serkit.data.store import Store, StoreError
-from serkit.documents import read_json_lines
 from serkit.errors import UserError
 from serkit.evaluation.metrics import CLASSES
 from serkit.options import first_line
@@ -28,6 +27,7 @@ from serkit.runs.request import Request
 from serkit.runs.stages import Stages
 from serkit.systems.schema import Stage, System
 from serkit.training import stopping
+from serkit.training.history import read_history
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -207,11 +207,10 @@ def _shortened(experiment: Experiment, stages: Stages, number: int) -> Experimen
     limits: dict[str, int] = {}
     for name, finished in stages.finished.items():
         rule = _rule(finished.stage)
-        path = finished.folder / "history.jsonl"
-        if rule is None or not path.exists():
+        history = read_history(finished.folder)
+        if rule is None or not history:
             continue
-        history = read_json_lines(path)
-        verdict = rule.after_epoch(history) if history else "go"
+        verdict = rule.after_epoch(history)
         if verdict == "abandon":
             raise Pruned("abandoned", f"stage '{name}', epoch {history[-1]['epoch']} of fold {number}")
         if verdict == "stop" and (limit := rule.later_epochs(history)) is not None:

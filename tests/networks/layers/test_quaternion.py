@@ -83,15 +83,22 @@ def convolved(weight, x, stride, padding):
 
 
 @pytest.mark.parametrize(
-    ("height", "channels", "stride", "padding", "whole"),
-    [(4, 8, 1, 1, False), (4, 8, 2, 0, False), (6, 8, 1, 1, True), (7, 4, 2, 1, True)],
+    ("items", "height", "channels", "stride", "padding", "whole"),
+    # The real way needs 72 places for 8 channels, 36 for 4.
+    [
+        (1, 4, 8, 1, 1, False),
+        (4, 4, 8, 1, 1, False),
+        (2, 4, 8, 2, 0, False),
+        (5, 4, 8, 1, 1, True),
+        (5, 7, 4, 2, 1, True),
+    ],
 )
-def test_convolution(height, channels, stride, padding, whole, monkeypatch):
-    """Both ways of computing it; `whole` says that the weight is put together."""
+def test_convolution(items, height, channels, stride, padding, whole, monkeypatch):
+    """Both ways of computing it; `whole` means that the weight is assembled."""
     asked = []
     monkeypatch.setattr(quaternion, "assemble", lambda weight: asked.append(0) or assemble(weight))
     layer = doubled(QuaternionConv2d(channels, 12, 3, stride, padding))
-    x = numbers(2 if whole else 1, channels, height, 4)
+    x = numbers(items, channels, height, 4)
     found = layer(x)
     expected = convolved(
         layer.weight.detach().numpy(), x.numpy().reshape(len(x), 4, -1, height, 4), stride, padding
@@ -101,10 +108,36 @@ def test_convolution(height, channels, stride, padding, whole, monkeypatch):
     torch.testing.assert_close(layer.fold()(x), found)
 
 
-def test_a_small_map_takes_less_room_than_the_weight():
+@pytest.mark.parametrize("items", [4, 5])
+def test_gradients_of_a_convolution(items):
+    """By both ways: the eight products, and the assembled weight."""
+    layer = doubled(QuaternionConv2d(8, 4, 3, padding=1))
+    x = numbers(items, 8, 4, 4).requires_grad_()
+    assert layer._sums_are_faster(x) == (items == 4)
+    layer(x).sin().sum().backward()
+    found = [x.grad, layer.weight.grad, layer.bias.grad]
+    again = x.detach().clone().requires_grad_()
+    weight, bias = (parameter.detach().clone().requires_grad_() for parameter in (layer.weight, layer.bias))
+    torch.nn.functional.conv2d(again, assemble(weight), bias, padding=1).sin().sum().backward()
+    torch.testing.assert_close(found, [again.grad, weight.grad, bias.grad])
+
+
+def test_many_channels_are_multiplied_half_as_often(monkeypatch):
+    """In float32; in bfloat16, multiplications are cheap."""
+    layer, x = QuaternionConv2d(256, 4, 1), torch.randn(1, 256, 32, 32)
+    expected = layer.fold()(x)
+    monkeypatch.setattr(quaternion, "assemble", None)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
+    monkeypatch.undo()
+    monkeypatch.setattr(quaternion, "weight_sums", None)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(layer(x).float(), expected, rtol=0.05, atol=0.05)
+
+
+def test_maps_of_one_item_do_not_depend_on_the_way():
     layer, map_ = QuaternionConv2d(8, 4, 3, padding=1), torch.randn(1, 8, 4, 4)
-    both = layer(map_), layer(map_.repeat(2, 1, 1, 1))  # 16 places < 18 inputs <= 32 places
-    torch.testing.assert_close(both[1], both[0].repeat(2, 1, 1, 1))
+    one, many = layer(map_), layer(map_.repeat(5, 1, 1, 1))  # 16 places < 4 * 18 inputs <= 80 places
+    torch.testing.assert_close(many[4], one[0])
 
 
 @pytest.mark.parametrize("conjugate", [False, True])

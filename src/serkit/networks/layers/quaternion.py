@@ -3,21 +3,23 @@
 A map of 4 n channels holds n quaternions: n real parts, then n times i, j and k. Each layer multiplies its input by its
 weights from the left (Hamilton product), computed as one real convolution or matrix product in one of two ways:
 
-* on a real weight, assembled from the four components at each call, or
-* on the components as they are, each component of the input with each of the weight: 16 products whose signed sums
-  are the four components of the output. This takes the same number of multiplications.
+* on a real weight, assembled from the four components at each call: 16 products of components, or
+* on eight sums of two components each, of the input and of the weight: 8 products, whose signed sums are the four
+  components of the output. This takes half the multiplications and half the memory for weights, but reads and writes
+  twice as many maps, so that a convolution uses it where multiplications or weights cost more than maps do.
 
-The first needs memory for a weight four times as large, the second for an output four times as large; the layer
-chooses the smaller. A linear layer always has fewer items than inputs.
+The two differ by rounding only. A linear layer has fewer items than inputs and spends its time reading weights: it
+multiplies each component of its input by each of its weight, without assembling them.
 
-Source: Parcollet et al. 2019, "Quaternion recurrent neural networks", sections 3.1 to 3.3.
+Sources: Parcollet et al. 2019, "Quaternion recurrent neural networks", sections 3.1 to 3.3; Howell & Lafon 1975, "The
+complexity of the quaternion product", for the eight products.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +32,13 @@ from serkit.errors import unknown
 _PRODUCT = ((1, -2, -3, -4), (2, 1, -4, 3), (3, 4, 1, -2), (4, -3, 2, 1))
 
 _SCHEMES = ("glorot", "he")
+
+#: Input channels from which half the multiplications in float32 save more time than the additions take. In bfloat16,
+#: which processors multiply many times as fast, they never do.
+_MANY = 256
+
+#: Output places for each input of a quaternion kernel below which the weights cost more time than the maps.
+_FEW = 4
 
 _Pair = tuple[int, int]
 _Layer = TypeVar("_Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -56,6 +65,71 @@ def add_up(products: Tensor) -> Tensor:
             signs[output, source, abs(place) - 1] = math.copysign(1, place)
     result: Tensor = (signs.flatten(1) @ products.flatten(2)).unflatten(2, products.shape[2:])
     return result
+
+
+def weight_sums(weight: Tensor) -> Tensor:
+    """Return the eight sums of a weight's components: (4, ...) to (8, ...)."""
+    r, i, j, k = weight
+    return torch.stack([r + i, k - j, i - r, j + k, (i + k) / 2, (i - k) / 2, (r + j) / 2, (r - j) / 2])
+
+
+class _InputSums(torch.autograd.Function):
+    """The eight sums of an input's components that belong to `weight_sums`: (batch, 4, ...) to (batch, 8, ...)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        r, i, j, k = x.unbind(1)
+        sums = x.new_empty(x.shape[0], 8, *x.shape[2:])
+        out = sums.unbind(1)
+        for first, second, plus in ((r, i, 0), (j, k, 2), (i, j, 4), (r, k, 7)):
+            torch.add(first, second, out=out[plus])
+        for first, second, minus in ((j, k, 1), (i, r, 3), (i, j, 5), (r, k, 6)):
+            torch.sub(first, second, out=out[minus])
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        g = gradient.unbind(1)
+        result = gradient.new_empty(gradient.shape[0], 4, *gradient.shape[2:])
+        r, i, j, k = result.unbind(1)
+        torch.sub(g[0], g[3], out=r).add_(g[6]).add_(g[7])
+        torch.add(g[0], g[3], out=i).add_(g[4]).add_(g[5])
+        torch.add(g[1], g[2], out=j).add_(g[4]).sub_(g[5])
+        torch.sub(g[2], g[1], out=k).sub_(g[6]).add_(g[7])
+        return result
+
+
+class _Components(torch.autograd.Function):
+    """The components of a Hamilton product from the eight products: (batch, 8, ...) to (batch, 4, ...)."""
+
+    @staticmethod
+    def forward(ctx: Any, products: Tensor) -> Tensor:
+        p = products.unbind(1)
+        result = products.new_empty(products.shape[0], 4, *products.shape[2:])
+        r, i, j, k = result.unbind(1)
+        plus, minus, sums, differences = p[4] + p[5], p[4] - p[5], p[6] + p[7], p[6] - p[7]
+        torch.sub(sums, plus, out=r).add_(p[1])
+        torch.sub(p[0], plus, out=i).sub_(sums)
+        torch.add(minus, differences, out=j).sub_(p[2])
+        torch.sub(minus, differences, out=k).sub_(p[3])
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        r, i, j, k = gradient.unbind(1)
+        result = gradient.new_empty(gradient.shape[0], 8, *gradient.shape[2:])
+        out = result.unbind(1)
+        out[0].copy_(i)
+        out[1].copy_(r)
+        torch.neg(j, out=out[2])
+        torch.neg(k, out=out[3])
+        first, second = (r + i, r - i)
+        third, fourth = (j + k, j - k)
+        torch.sub(third, first, out=out[4])
+        torch.add(third, first, out=out[5]).neg_()
+        torch.add(second, fourth, out=out[6])
+        torch.sub(second, fourth, out=out[7])
+        return result
 
 
 def quaternion_init(weight: Tensor, fan_in: int, fan_out: int, scheme: str = "glorot") -> None:
@@ -103,14 +177,22 @@ class QuaternionConv2d(nn.Module):
         quaternion_init(self.weight, channels // 4 * kernel**2, out // 4 * kernel**2, scheme)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self._sums_are_faster(x):
+            sums = _InputSums.apply(x.unflatten(1, (4, -1))).flatten(1, 2)  # type: ignore[no-untyped-call]
+            weight = weight_sums(self.weight).flatten(0, 1)
+            products = F.conv2d(sums, weight, None, self.stride, self.padding, groups=8)
+            components: Tensor = _Components.apply(products.unflatten(1, (8, -1)))  # type: ignore[no-untyped-call]
+            return components.flatten(1, 2) + self.bias[:, None, None]
+        # Channels last in memory, which the output then keeps: less time for large maps.
+        weight = assemble(self.weight).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def _sums_are_faster(self, x: Tensor) -> bool:
+        """Return whether eight products of sums take less time than a real convolution."""
         size, inputs = self.weight.shape[3], self.weight[0, 0].numel()
         height, width = ((length + 2 * self.padding - size) // self.stride + 1 for length in x.shape[2:])
-        if x.shape[0] * height * width >= inputs:
-            return F.conv2d(x, assemble(self.weight), self.bias, self.stride, self.padding)
-        quaternions = x.unflatten(1, (4, -1)).flatten(0, 1)
-        products = F.conv2d(quaternions, self.weight.flatten(0, 1), None, self.stride, self.padding)
-        summed = add_up(products.unflatten(0, (-1, 4)).unflatten(2, (4, -1)).flatten(1, 2))
-        return summed.flatten(1, 2) + self.bias[:, None, None]
+        rounded = x.dtype is torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
+        return x.shape[0] * height * width < _FEW * inputs or (x.shape[1] >= _MANY and not rounded)
 
     def fold(self) -> nn.Conv2d:
         """Return the equivalent real layer."""

@@ -1,6 +1,6 @@
 """Kinds of published figures: each draws finished runs of one corpus as a PNG file and returns the numbers drawn.
 
-A kind is a function `draw(ran, path, **options) -> dict` that needs only the folders of the runs and the
+A kind is a function `draw(ran, path, **options) -> Numbers` that needs only the folders of the runs and the
 corpora they name. To add one, write its file and add its line to `FIGURES`.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from serkit.errors import unknown
+from serkit.evaluation.scores import Scores
 
 FIGURES = {
     "attention": "serkit.papers.figures.attention:draw",
@@ -29,6 +30,10 @@ FIGURES = {
 }
 
 
+#: The numbers of a figure, as JSON; the kind defines their form.
+Numbers = Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class Ran:
     """A finished run that a figure shows.
@@ -37,18 +42,18 @@ class Ran:
         label: of the figure's row.
         corpus: corpus of the run.
         folder: folder of the run.
-        scores: content of its `scores.json`.
+        scores: its scores.
         at: the row's value on the axis of a sweep, or its two values on the axes of a grid.
     """
 
     label: str
     corpus: str
     folder: Path
-    scores: Mapping[str, Any]
+    scores: Scores
     at: float | Sequence[float] | None = None
 
 
-def drawing(kind: str, options: Mapping[str, Any]) -> Callable[[Sequence[Ran], Path], dict[str, Any]]:
+def drawing(kind: str, options: Mapping[str, Any]) -> Callable[[Sequence[Ran], Path], Numbers]:
     """Return the function that draws a kind of figure, with its options filled in.
 
     Args:

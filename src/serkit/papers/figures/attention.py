@@ -12,7 +12,7 @@ import numpy as np
 from serkit.augment import Noise, Shift, Speed
 from serkit.data.items import Item
 from serkit.errors import UserError, unknown
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import VALIDATION, save
 from serkit.runs.tested import Tested
 from serkit.windowing import Windowing
@@ -81,7 +81,7 @@ def draw(
     smoothing: float = 3.0,
     over: int = 20,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Numbers:
     """Draw an utterance's image in four versions and, for each run, the attention over them.
 
     Attention is that of the last layer's class token, averaged over heads, in the deployed model of the first fold.

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from serkit.errors import UserError, unknown
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import confusion_side, paint_confusion, save, shares_of
 
 
-def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> dict[str, Any]:
+def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> Numbers:
     """Draw one matrix for each run: rows true, columns predicted, with the same order of classes in all.
 
     Args:
@@ -27,10 +27,10 @@ def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> dict[st
     Raises:
         UserError: the runs have different classes, or not the named ones.
     """
-    order = list(classes) or list(ran[0].scores["classes"])
+    order = list(classes) or list(ran[0].scores.classes)
     counts = {}
     for one in ran:
-        found = list(one.scores["classes"])
+        found = list(one.scores.classes)
         for name in order:
             if name not in found:
                 raise unknown(f"class of row '{one.label}'", name, found)
@@ -38,7 +38,7 @@ def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> dict[st
             left_out = ", ".join(sorted(set(found) - set(order)))
             raise UserError(f"a confusion matrix requires all classes; missing from row '{one.label}': {left_out}")
         places = [found.index(name) for name in order]
-        counts[one.label] = np.array(one.scores["confusion"])[np.ix_(places, places)]
+        counts[one.label] = np.array(one.scores.confusion)[np.ix_(places, places)]
 
     side = confusion_side(len(order))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from serkit.errors import UserError, unknown
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import line, save
 from serkit.runs.tested import Tested
 from serkit.training import loop
@@ -22,7 +22,7 @@ def draw(
     hardest: int = 0,
     perplexity: float = 30.0,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Numbers:
     """Draw a panel for each run: a dot for each item, with color and shape by true class.
 
     Positions in the plane have no scale, and their distances little meaning. The silhouette is computed from the
@@ -45,7 +45,7 @@ def draw(
         UserError: an unknown class, or fewer than two classes with enough items.
     """
     if hardest:
-        recalls = {name: recall for name, recall in ran[0].scores["recalls"].items() if recall is not None}
+        recalls = {name: recall for name, recall in ran[0].scores.recalls.items() if recall is not None}
         classes = sorted(sorted(recalls, key=lambda name: recalls[name])[:hardest])
     numbers = {one.label: _lay_out(one, classes, perplexity, seed) for one in ran}
     shown = list(classes) or sorted({point["class"] for row in numbers.values() for point in row["points"]})

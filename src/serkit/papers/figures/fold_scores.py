@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from serkit.evaluation import metrics
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import line, save
 from serkit.runs.folder import RunFolder
 
 _PANELS = {"accuracy": "accuracy", "uar": "UAR"}
 
 
-def draw(ran: Sequence[Ran], path: Path) -> dict[str, Any]:
+def draw(ran: Sequence[Ran], path: Path) -> Numbers:
     """Draw a line for each run over the folds, in the order of the protocol.
 
     Args:

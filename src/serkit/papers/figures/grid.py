@@ -10,13 +10,13 @@ import numpy as np
 
 from serkit.errors import UserError
 from serkit.evaluation.metrics import CLASSES, named
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import save
 
 
 def draw(
     ran: Sequence[Ran], path: Path, settings: Sequence[str] = ("first", "second"), metric: str = "accuracy"
-) -> dict[str, Any]:
+) -> Numbers:
     """Draw a map for each group of runs, with a cell for each run at its row's `at`.
 
     Args:
@@ -38,7 +38,7 @@ def draw(
         if not isinstance(one.at, Sequence) or len(one.at) != 2:
             raise UserError(f"row '{one.label}' has no place in the map; give it a grid of two settings")
         place = (one.at[0], one.at[1])
-        cells.setdefault(one.label.partition(",")[0], {})[place] = one.scores[metric]["estimate"]
+        cells.setdefault(one.label.partition(",")[0], {})[place] = one.scores.metrics[metric].estimate
     axes = [sorted({place[axis] for found in cells.values() for place in found}) for axis in range(2)]
     maps = {
         name: np.array([[found.get((x, y), np.nan) for y in axes[1]] for x in axes[0]]) for name, found in cells.items()

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from serkit.errors import UserError, unknown
 from serkit.evaluation.metrics import CLASSES
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import by_epoch, line, percent_axis, save
 from serkit.runs.folder import RunFolder
 
 _METRICS = ("loss", *CLASSES)
+
+
+class Curve(TypedDict):
+    """Mean and standard deviation over the folds by epoch, and the number of folds."""
+
+    mean: list[float]
+    sd: list[float]
+    folds: int
+
+
+#: Curves of one stage by part: `training`, `validation`.
+Parts = dict[str, Curve]
 
 
 def draw(
@@ -23,7 +35,7 @@ def draw(
     stages: Sequence[str] = (),
     metric: str = "loss",
     published: Mapping[str, Sequence[tuple[int, float]]] | None = None,
-) -> dict[str, Any]:
+) -> Numbers:
     """Draw a panel for each stage and a line for each run; the line of the validation part is thin.
 
     The lines are means over the folds, up to the epoch that half of the folds reach; the bands are one standard
@@ -45,14 +57,12 @@ def draw(
     if metric not in _METRICS:
         raise unknown("metric", metric, _METRICS)
     runs = {one.label: RunFolder.load(one.folder) for one in ran}
-    known = dict.fromkeys(stage["name"] for run in runs.values() for stage in run.system["stages"])
-    numbers: dict[str, dict[str, Any]] = {}
+    known = dict.fromkeys(stage.name for run in runs.values() for stage in run.system.stages)
+    numbers: dict[str, dict[str, Parts]] = {}
     for stage in stages or known:
         if stage not in known:
             raise unknown("stage", stage, known)
-        numbers[stage] = {
-            label: curves for label, run in runs.items() if (curves := _curves(run, stage, metric)) is not None
-        }
+        numbers[stage] = {label: curves for label, run in runs.items() if (curves := _curves(run, stage, metric))}
     numbers = {stage: rows for stage, rows in numbers.items() if any(rows.values())}
     if not numbers:
         raise UserError(f"no stage of {ran[0].corpus} has recorded {metric}; some require a protocol with validation")
@@ -73,9 +83,9 @@ def draw(
     return numbers
 
 
-def _curves(run: RunFolder, stage: str, metric: str) -> dict[str, Any] | None:
+def _curves(run: RunFolder, stage: str, metric: str) -> Parts:
     histories = [history for _, _, history in run.trained(stage)]
-    found = {}
+    found: Parts = {}
     for part in ("training", "validation"):
         key = f"{part}_{metric}"
         curves = [[record[key] for record in history if key in record] for history in histories]
@@ -87,10 +97,10 @@ def _curves(run: RunFolder, stage: str, metric: str) -> dict[str, Any] | None:
                 "sd": [float(np.std(epoch, ddof=1)) if len(epoch) > 1 else 0.0 for epoch in values],
                 "folds": len(curves),
             }
-    return found or None
+    return found
 
 
-def _panel(axes: Any, rows: dict[str, Any], labels: Sequence[str], metric: str) -> None:
+def _panel(axes: Any, rows: Mapping[str, Parts], labels: Sequence[str], metric: str) -> None:
     for label, parts in rows.items():
         look = line(labels.index(label))
         for part, curve in parts.items():

@@ -1,4 +1,4 @@
-"""The outcome of hard-example mining: numbers of easy and hard items of each class, and how hard all items are."""
+"""The outcome of hard-example mining: easy and hard items of each class, how hard all items are, and their errors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from serkit.errors import UserError, unknown
-from serkit.papers.figures import Ran
+from serkit.methods.hard_examples import BINS, ERRORS
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import BALANCED, TRAINING, line, save
 from serkit.runs.folder import RunFolder
 
 
-def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str, Any]:
-    """Draw, for each stage that mined, the easy and hard items of each class and the distribution of h.
+def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> Numbers:
+    """Draw, for each stage that mined, the easy and hard items of each class, and the distributions of h and errors.
 
     Numbers are means over the folds of one run.
 
@@ -26,7 +27,8 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str
 
     Returns:
         By stage: `items`, `hard`, `hard_fraction` (and the least and greatest of a fold), `beta`, `never_right`,
-        `classes` with `before` and `after` (shares in %), `easy` and `hard` (counts), and `histogram` of h.
+        `classes` with `before` and `after` (shares in %), `easy` and `hard` (counts), `histogram` of h, `errors` of
+        an item and their `median_errors` and `early_errors` (see `serkit.methods.hard_examples.error_counts`).
 
     Raises:
         UserError: several runs, no stage that mined, or a stage that did not.
@@ -34,11 +36,11 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str
     if len(ran) != 1:
         raise UserError(f"mining requires exactly one row, got {', '.join(one.label for one in ran)}")
     run = RunFolder.load(ran[0].folder)
-    mined: dict[str, list[Mapping[str, Any]]] = {}
-    for stage in run.system["stages"]:
-        reports = [described.get("method", {}) for _, described, _ in run.trained(stage["name"])]
+    mined: dict[str, Sequence[Mapping[str, Any]]] = {}
+    for stage in run.system.stages:
+        reports = [note.method for _, note, _ in run.trained(stage.name)]
         if reports and all("hard_fraction" in report for report in reports):
-            mined[stage["name"]] = reports
+            mined[stage.name] = reports
     for name in stages:
         if name not in mined:
             raise unknown("stage that mined", name, mined)
@@ -46,25 +48,37 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> dict[str
         raise UserError(f"no stage of row '{ran[0].label}' mined hard examples")
     numbers = {name: _average(mined[name]) for name in stages or mined}
 
+    # Stages of older runs do not report them.
+    errors = {name: found["errors"] for name, found in numbers.items() if "errors" in found}
+    panel_count = len(numbers) + 1 + bool(errors)
+
     def paint(figure: Any) -> None:
-        panels = figure.subplots(1, len(numbers) + 1, squeeze=False)[0]
+        panels = figure.subplots(1, panel_count, squeeze=False)[0]
         for axes, (name, found) in zip(panels, numbers.items(), strict=False):
             _bars(axes, found)
             axes.set_title(f"stage {name}: {100 * found['hard_fraction']:.1f} % hard")
         panels[0].set_ylabel("items")
         panels[0].legend(fontsize=8.5, frameon=False)
-        for row, (name, found) in enumerate(numbers.items()):
-            edges, counts = found["histogram"]["edges"], np.array(found["histogram"]["counts"])
-            share = 100 * np.cumsum(counts) / counts.sum()
-            panels[-1].plot(range(len(counts)), share, **line(row), markersize=4.5, label=name)
-            panels[-1].set_xticks(range(len(counts)), [f"{edge:g}" for edge in edges[1:]], rotation=45, ha="right")
-        panels[-1].set_xlabel("h up to")
-        panels[-1].set_ylabel("% of items")
-        panels[-1].set_ylim(0, 102)
-        panels[-1].legend(fontsize=8.5, frameon=False)
+        hardness = {name: found["histogram"] for name, found in numbers.items()}
+        _curves(panels[len(numbers)], hardness, [f"{edge:g}" for edge in BINS[1:]], "h up to")
+        if errors:
+            _curves(panels[-1], errors, [*(f"{edge - 1:g}" for edge in ERRORS[1:]), "all"], "errors up to")
 
-    save(path, 3.6 * (len(numbers) + 1), 3.6, paint)
+    save(path, 3.6 * panel_count, 3.6, paint)
     return numbers
+
+
+def _curves(axes: Any, found: Mapping[str, Any], ticks: Sequence[str], label: str) -> None:
+    """Draw, for each stage, the share of items up to each bin of a histogram."""
+    for row, (name, histogram) in enumerate(found.items()):
+        counts = np.array(histogram["counts"])
+        share = 100 * np.cumsum(counts) / counts.sum()
+        axes.plot(range(len(counts)), share, **line(row), markersize=4.5, label=name)
+    axes.set_xticks(range(len(ticks)), ticks, rotation=45, ha="right")
+    axes.set_xlabel(label)
+    axes.set_ylabel("% of items")
+    axes.set_ylim(0, 102)
+    axes.legend(fontsize=8.5, frameon=False)
 
 
 def _bars(axes: Any, found: Mapping[str, Any]) -> None:
@@ -82,6 +96,10 @@ def _average(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     def mean(key: str) -> float:
         return float(np.mean([report[key] for report in reports]))
 
+    def average(histogram: str) -> dict[str, Any]:
+        counts = np.mean([report[histogram]["counts"] for report in reports], axis=0).tolist()
+        return {"edges": reports[0][histogram]["edges"], "counts": counts}
+
     target = next(iter(reports[0]["shares_before"]))
     classes: dict[str, Any] = {}
     for name in dict.fromkeys(name for report in reports for name in report["shares_before"][target]):
@@ -96,6 +114,9 @@ def _average(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "easy": float(np.mean(there) - np.mean(kept)),
         }
     fractions = [report["hard_fraction"] for report in reports]
+    made = {}
+    if all("errors" in report for report in reports):
+        made = {key: mean(key) for key in ("median_errors", "early_errors")} | {"errors": average("errors")}
     return {
         "folds": len(reports),
         "items": mean("items"),
@@ -105,8 +126,6 @@ def _average(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "beta": mean("beta"),
         "never_right": mean("never_right"),
         "classes": classes,
-        "histogram": {
-            "edges": reports[0]["histogram"]["edges"],
-            "counts": np.mean([report["histogram"]["counts"] for report in reports], axis=0).tolist(),
-        },
+        "histogram": average("histogram"),
+        **made,
     }

@@ -16,7 +16,7 @@ from serkit.errors import UserError, unknown
 from serkit.evaluation.comparison import compare
 from serkit.evaluation.intervals import interval
 from serkit.evaluation.predictions import Predictions
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import line, save
 from serkit.runs.tested import Tested
 from serkit.training import loop
@@ -28,9 +28,7 @@ FOLDS = 5
 STRENGTHS = (1e-4, 1e-2, 1.0)
 
 
-def draw(
-    ran: Sequence[Ran], path: Path, target: str = "speaker", learn: str = "train", seed: int = 0
-) -> dict[str, Any]:
+def draw(ran: Sequence[Ran], path: Path, target: str = "speaker", learn: str = "train", seed: int = 0) -> Numbers:
     """Draw a bar for each run: the probe's accuracy on utterances that it was not fitted on.
 
     The network of a run's first fold stays unchanged. The probe is logistic regression on its features, averaged over

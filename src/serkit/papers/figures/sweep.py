@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serkit.errors import UserError, unknown
+from serkit.evaluation.intervals import Ends
 from serkit.evaluation.metrics import CLASSES, named
-from serkit.papers.figures import Ran
+from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import TRAINING, save
 from serkit.runs.folder import RunFolder
+from serkit.training.history import Epoch
 
 _PARTS = ("test", "validation")
 
@@ -24,7 +27,7 @@ def draw(
     metric: str = "uar",
     part: str = "test",
     logarithmic: bool = False,
-) -> dict[str, Any]:
+) -> Numbers:
     """Draw one point for each run at its row's `at`.
 
     Args:
@@ -50,8 +53,8 @@ def draw(
     for one in ran:
         if not isinstance(one.at, (int, float)):
             raise UserError(f"row '{one.label}' has no place on the axis; give it `at = ...`")
-        found = one.scores[metric] if part == "test" else _validation(one, metric)
-        points[one.label] = {"at": one.at, **{key: found[key] for key in ("estimate", "low", "high")}}
+        found = one.scores.metrics[metric].ends if part == "test" else _validation(one, metric)
+        points[one.label] = {"at": one.at, **asdict(found)}
     ordered = sorted(points.values(), key=lambda point: point["at"])
     at, estimate, low, high = (np.array([point[key] for point in ordered]) for key in ("at", "estimate", "low", "high"))
     bar = "95 % interval" if part == "test" else "worst to best fold" if (high > low).any() else None
@@ -74,19 +77,19 @@ def draw(
     return {"metric": metric, "part": part, "bar": bar, "points": points}
 
 
-def _validation(one: Ran, metric: str) -> dict[str, float]:
+def _validation(one: Ran, metric: str) -> Ends:
     """Return mean, minimum and maximum over the folds at the epoch whose weights were kept."""
     key, run, values = f"validation_{metric}", RunFolder.load(one.folder), []
-    for _, stage, history in run.trained(run.deployed):
+    for _, stage, history in run.trained(run.system.deployed):
         records = [record for record in history if key in record]
         if records:
-            values.append(_kept(records, stage["stage"]["trainer"]["select"])[key])
+            values.append(_kept(records, stage.stage.trainer.select)[key])
     if not values:
         raise UserError(f"row '{one.label}': nothing recorded {key}; set the protocol's validation share")
-    return {"estimate": float(np.mean(values)), "low": min(values), "high": max(values)}
+    return Ends(float(np.mean(values)), min(values), max(values))
 
 
-def _kept(records: Sequence[Mapping[str, float]], select: str) -> Mapping[str, float]:
+def _kept(records: Sequence[Epoch], select: str) -> Epoch:
     if select == "last":
         return records[-1]
     if select == "loss":

@@ -1,0 +1,42 @@
+"""Answers for people at a Python prompt or in a notebook: short lists, a table in HTML, a data frame."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from serkit.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Join names; of many, the first.
+
+    >>> first_of(["a", "b", "c"], 2)
+    'a, b, ...'
+    """
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> str:
+    """Return a table in HTML; everything is escaped."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    told = f"<caption>{html.escape(caption)}</caption>"
+    return f"<table>{told}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pandas.DataFrame:
+    """Return rows as a data frame.
+
+    Raises:
+        UserError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise UserError("to_frame requires pandas: pip install 'serkit[lab]'") from None
+    return pandas.DataFrame(list(rows), columns=list(columns))
