@@ -38,8 +38,8 @@ class TextFormat:
     suffix: str
     content_type: str
     body: Callable[[TimelineContent], str]
-    head: Callable[[Sequence[str], bool], str] = lambda labels, each: ""
-    failure: Callable[[Failure, Sequence[str], bool], str] = lambda failure, labels, each: ""
+    head: Callable[[Sequence[str], bool], str] = lambda labels, each=False: ""
+    failure: Callable[[Failure, Sequence[str], bool], str] = lambda failure, labels, each=False: ""
     joined: bool = False
 
 
@@ -143,7 +143,7 @@ def _row(values: Sequence[Any]) -> str:
     return text.getvalue()
 
 
-def _json_failure(failure: Failure, labels: Sequence[str], each: bool) -> str:
+def _json_failure(failure: Failure, labels: Sequence[str], each: bool = False) -> str:
     return _json_line(failure)
 
 
@@ -151,7 +151,7 @@ def _csv(timeline: TimelineContent) -> str:
     return "".join(segment_row(timeline.file, segment) for segment in timeline.segments)
 
 
-def _csv_failure(failure: Failure, labels: Sequence[str], each: bool) -> str:
+def _csv_failure(failure: Failure, labels: Sequence[str], each: bool = False) -> str:
     return _row([failure.file, *([""] if each else []), *[""] * (5 + len(labels)), failure.error])
 
 
