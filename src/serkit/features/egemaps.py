@@ -111,7 +111,9 @@ def _functionals(signal: np.ndarray, rate: int) -> dict[str, float]:
     # The reference leaves out the last two frames of the voice, and one of its segments.
     used = slice(0, max(1, frames - 2))
     voiced = voice[0] > 0
-    smoothed = smooth(np.where(voiced, voice, 0), voiced=True)[:, used]
+    # The formants' levels are low, not 0, in unvoiced frames, and count there.
+    counted = np.where(voiced | np.array(["amplitude" in name for name in VOICE])[:, None], voice, 0)
+    smoothed = smooth(counted, voiced=True)[:, used]
     values: dict[str, float] = {}
 
     def add(contour: str, row: np.ndarray, functionals: tuple[str, ...]) -> None:

@@ -21,56 +21,56 @@ def jitter_and_shimmer(signal: np.ndarray, pitch: np.ndarray, rate: int, hop: in
 
     Returns:
         float64 (2, frames): mean difference of the lengths of consecutive periods, as a share of their mean length;
-        mean difference of their amplitudes, in dB. Both are 0 in unvoiced frames.
+        mean difference of their amplitudes, in dB. A voiced frame without a period has the values of the one before.
     """
     values = np.zeros((2, len(pitch)))
-    length = amplitude = 0.0
-    start = 0.0
+    start = length = 0.0
     for frame in np.flatnonzero(pitch):
         if frame == 0 or not pitch[frame - 1]:
-            length = amplitude = 0.0
-        if not length:
-            start = float(max(start, frame * hop))
+            start = length = 0.0
+        expected = rate / pitch[frame]
+        width = round(expected)
+        start = max(start, float((frame - 1) * hop), 0.0)
         lengths, jumps, steps = [], [], []
-        while start < (frame + 1) * hop:
-            period, alike = _period(signal, int(start + 0.5), rate / pitch[frame])
-            if not period:
-                break
-            if alike < _ALIKE:
-                length = amplitude = 0.0
-                start += rate / pitch[frame]
+        # Both periods end within the frame's first hop.
+        while start + 2 * expected < (frame + 1) * hop:
+            first = int(start + 0.5)
+            period, alike = _period(signal, first, expected)
+            if not period or alike < _ALIKE:
+                start += expected
                 continue
-            part = signal[int(start + 0.5) : int(start + 0.5) + round(period)]
-            size = float(np.ptp(part))
-            lengths.append(period)
+            second = int(start + period + 0.5)
+            sizes = float(np.ptp(signal[first : first + width])), float(np.ptp(signal[second : second + width]))
+            if min(sizes) > 0:
+                steps.append(abs(20 * np.log10(sizes[1] / sizes[0])))
             if length:
                 jumps.append(abs(period - length))
-            if amplitude and size:
-                steps.append(abs(20 * np.log10(size / amplitude)))
-            length, amplitude = period, size
+            lengths.append(period)
+            length = period
             start += period
-        # A frame without a complete period keeps the values of the one before.
-        values[0, frame] = np.mean(jumps) / np.mean(lengths) if jumps else values[0, frame - 1]
-        values[1, frame] = np.mean(steps) if steps else values[1, frame - 1]
+        before = values[:, frame - 1] if frame else values[:, frame]
+        values[0, frame] = sum(jumps) / len(jumps) * len(lengths) / sum(lengths) if jumps else before[0]
+        values[1, frame] = sum(steps) / len(steps) if steps else before[1]
     return values
 
 
 def _period(signal: np.ndarray, start: int, expected: float) -> tuple[float, float]:
-    """Return the length of the period at `start` and its correlation with the next; 0, 0 at the signal's end."""
+    """Return the length of the period at `start` and its correlation with the next; 0, 0 without a peak."""
     width = round(expected)
-    shortest, longest = int(expected * (1 - _RANGE)) - 1, int(np.ceil(expected * (1 + _RANGE))) + 1
-    following = signal[start + shortest : start + longest + width]
+    shortest, longest = int(expected * (1 - _RANGE)), int(np.ceil(expected * (1 + _RANGE)))
+    following = signal[start + shortest : start + longest + width].astype(np.float64)
     if len(following) < longest - shortest + width:
         return 0.0, 0.0
-    first = signal[start : start + width] - signal[start : start + width].mean()
+    first = signal[start : start + width].astype(np.float64)
+    first -= first.mean()
     products = np.correlate(following, first)
-    sums = np.concatenate(([0.0], np.cumsum(following, dtype=np.float64)))
-    squares = np.concatenate(([0.0], np.cumsum(following.astype(np.float64) ** 2)))
+    sums = np.cumsum(np.concatenate(([0.0], following)))
+    squares = np.cumsum(np.concatenate(([0.0], following**2)))
     energy = squares[width:] - squares[:-width] - (sums[width:] - sums[:-width]) ** 2 / width
-    scale = np.sqrt(np.maximum(energy, 0) * float(first @ first))
-    alike = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 0)
-    best = 1 + int(alike[1:-1].argmax())
+    alike = products / np.sqrt(np.maximum(energy, 1e-20) * max(float(first @ first), 1e-20))
+    peaks = np.flatnonzero((alike[1:-1] > alike[:-2]) & (alike[1:-1] > alike[2:])) + 1
+    if not len(peaks):
+        return 0.0, 0.0
+    best = int(peaks[alike[peaks].argmax()])
     before, top, after = alike[best - 1 : best + 2]
-    bend = before - 2 * top + after
-    offset = (before - after) / (2 * bend) if bend < 0 and top >= max(before, after) else 0.0
-    return shortest + best + offset, float(top)
+    return shortest + best + (before - after) / (2 * (before - 2 * top + after)), float(top)

@@ -32,9 +32,9 @@ _BLOCK = 32
 # Bins beyond which a bin has no influence on a cubic spline: each bin weakens it by 0.27.
 _REACH = 12
 
-# Costs of a path: of missing voicing, of a candidate below VOICED, of leaving a voiced frame, of an octave, of the end
-# and of the start of voicing.
-_UNCERTAIN, _WEAK, _LOST, _OCTAVE, _STOP, _START = 2.0, 15.7, 14.6, 17.9, 9.9, 26.1
+# Costs of a path: of missing voicing, of a candidate below VOICED, of no candidate where one is at least VOICED, of an
+# octave, of another rank among the candidates, and of the end and the start of voicing.
+_UNCERTAIN, _WEAK, _LOST, _OCTAVE, _RANK, _STOP, _START = 2.0, 4.0, 4.0, 5.2, 5.2, 9.6, 0.3
 # Usual range of a voice in Hz, and the cost outside it.
 _USUAL = 100.0, 350.0
 
@@ -108,12 +108,14 @@ def contour(frequency: np.ndarray, voicing: np.ndarray) -> np.ndarray:
     cost = np.column_stack((np.where(there, local, np.inf), none))
     step = np.empty((count + 1, count + 1))
     step[:count, count], step[count, :count], step[count, count] = _STOP, _START, 0
+    rank = _RANK * (1 - np.eye(count))
     came = np.empty((frames, count + 1), dtype=np.int64)
     total = cost[0]
     states = np.arange(count + 1)
     for frame in range(1, frames):
         np.abs(np.subtract.outer(log[frame - 1], log[frame]), out=step[:count, :count])
         step[:count, :count] *= _OCTAVE
+        step[:count, :count] += rank
         sums = total[:, None] + step
         best = came[frame] = sums.argmin(axis=0)
         total = sums[best, states] + cost[frame]
