@@ -6,6 +6,8 @@ import numpy as np
 
 # Periods are searched for within this share of the mean period.
 _RANGE = 0.1
+# Frames before the voice's first frame where the search begins.
+_BACK = 7
 # Least correlation of two periods.
 _ALIKE = 0.5
 
@@ -30,7 +32,7 @@ def jitter_and_shimmer(signal: np.ndarray, pitch: np.ndarray, rate: int, hop: in
             start = length = 0.0
         expected = rate / pitch[frame]
         width = round(expected)
-        start = max(start, float((frame - 1) * hop), 0.0)
+        start = max(start, float((frame - _BACK) * hop), 0.0)
         lengths, jumps, steps = [], [], []
         # Both periods end within the frame's first hop.
         while start + 2 * expected < (frame + 1) * hop:
