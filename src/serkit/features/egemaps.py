@@ -217,15 +217,20 @@ def _slopes(contour: np.ndarray) -> tuple[float, float, float, float]:
 
 def _segments(voiced: np.ndarray) -> dict[str, float]:
     """Return rate and lengths of the voiced and unvoiced segments by name; a length is from first to last frame."""
-    edges = np.flatnonzero(np.diff(voiced, prepend=~voiced[:1], append=~voiced[-1:]))
-    lengths = np.diff(edges)
-    kinds = voiced[edges[:-1]]
-    long = lengths >= _LEAST_SEGMENT
-    values = {"VoicedSegmentsPerSec": _FRAMES * float(np.sum(kinds & long)) / len(voiced)}
-    for names, chosen in ((_TEMPORAL[2:4], kinds & long), (_TEMPORAL[4:6], ~kinds & long)):
-        seconds = (lengths[chosen] - 1) / _FRAMES
-        values |= dict(zip(names, (seconds.mean(), seconds.std()) if len(seconds) else (0.0, 0.0), strict=True))
+    seconds = {kind: (_lengths(part) - 1) / _FRAMES for kind, part in (("V", voiced), ("UV", ~voiced))}
+    values = {"VoicedSegmentsPerSec": _FRAMES * len(seconds["V"]) / len(voiced)}
+    for names, lengths in ((_TEMPORAL[2:4], seconds["V"]), (_TEMPORAL[4:6], seconds["UV"])):
+        values |= dict(zip(names, (lengths.mean(), lengths.std()) if len(lengths) else (0.0, 0.0), strict=True))
     return values
+
+
+def _lengths(chosen: np.ndarray) -> np.ndarray:
+    """Return the lengths in frames of the runs of chosen frames; one frame may be missing within a run."""
+    filled = chosen.copy()
+    filled[1:-1] |= chosen[:-2] & chosen[2:]
+    edges = np.flatnonzero(np.diff(filled, prepend=False, append=False))
+    lengths = edges[1::2] - edges[::2]
+    return lengths[lengths >= _LEAST_SEGMENT]
 
 
 def _sound_level(signal: np.ndarray, rate: int) -> float:
