@@ -25,6 +25,8 @@ VOICE = (
 
 # Frames in s: Hamming windows for the spectral descriptors and the formants, Gaussian ones for the voice.
 _SHORT, _LONG, _HOP = 0.02, 0.06, 0.01
+# Frames that are computed together.
+_CHUNK = 64
 # Standard deviation of the Gaussian window, as a share of half the frame.
 _SIGMA = 0.4
 
@@ -105,12 +107,13 @@ def check_rate(name: str, rate: int) -> None:
         raise UserError(f"{name}: rate must be at least {2 * _HIGHEST_BAND:g} Hz, got {rate}")
 
 
-def describe(signal: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
+def describe(signal: np.ndarray, rate: int, formants_everywhere: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Compute the descriptors before smoothing.
 
     Args:
         signal: float32 (samples,).
         rate: sampling rate in Hz.
+        formants_everywhere: whether to compute the formants' frequencies and bandwidths in unvoiced frames as well.
 
     Returns:
         The `SPECTRAL` descriptors float32 (10, short frames), and those of the `VOICE` float32 (15, long frames), 0 in
@@ -118,19 +121,34 @@ def describe(signal: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
     """
     short, long, hop = (round(rate * seconds) for seconds in (_SHORT, _LONG, _HOP))
     signal = np.pad(signal, (0, max(0, long - len(signal)))).astype(np.float32) * np.float32(_FULL_SCALE)
-    spectral = np.empty((len(SPECTRAL), 1 + (len(signal) - short) // hop), dtype=np.float32)
-    voice = np.zeros((len(VOICE), 1 + (len(signal) - long) // hop), dtype=np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(signal, long)[::hop]
+    pitch = _pitch(frames, rate)
+    voice = np.zeros((len(VOICE), len(frames)), dtype=np.float32)
+    voice[8::3] = harmonics.SILENT
+    voiced = np.flatnonzero(pitch)
+    voice[0, voiced] = np.maximum(12 * np.log2(pitch[voiced] / _PITCH_REFERENCE), _LEAST_PITCH)
+    voice[1:3] = periods.jitter_and_shimmer(signal, pitch, rate, hop)
+
+    cut = np.lib.stride_tricks.sliding_window_view(signal, short)[::hop]
+    spectral = np.empty((len(SPECTRAL), len(cut)), dtype=np.float32)
     before = None
-    for part, spectra in _spectra(signal, _hamming(short), hop):
-        magnitude = np.sqrt(spectra.real**2 + spectra.imag**2)
+    for part in _parts(len(cut)):
+        spectra = _spectra(cut[part], _hamming(short))
+        magnitude = _magnitude(spectra)
         _describe_spectrum(magnitude, before, rate, spectral[:, part])
         before = magnitude[-1]
-        part = slice(part.start, min(part.stop, voice.shape[1]))
-        if part.start < part.stop:
-            frequency, bandwidth = formants.formants(spectra[: part.stop - part.start], short, rate)
-            voice[6::3, part], voice[7::3, part] = frequency.T, bandwidth.T
-    voice[8::3] = harmonics.SILENT
-    _describe_voice(signal, rate, hop, voice)
+        places = np.arange(part.start, min(part.stop, len(frames)))
+        if not formants_everywhere:
+            places = places[pitch[places] > 0]
+        if len(places):
+            frequency, bandwidth = formants.formants(spectra[places - part.start], short, rate)
+            voice[6::3, places], voice[7::3, places] = frequency.T, bandwidth.T
+    for part in _parts(len(voiced)):
+        places = voiced[part]
+        magnitude = _magnitude(_spectra(frames[places], _gaussian(long)))
+        voice[3, places] = _harmonicity(magnitude**2, pitch[places], rate)
+        compared = harmonics.levels(magnitude, pitch[places], voice[6::3, places].T, rate)
+        voice[[4, 5, 8, 11, 14], places[:, None]] = compared.T
     return spectral, voice
 
 
@@ -148,13 +166,22 @@ def smooth(contours: np.ndarray, voiced: bool = False) -> np.ndarray:
     return np.where(there[:, 1:-1], total / np.maximum(count, 1), 0)
 
 
-def _spectra(signal: np.ndarray, window: np.ndarray, hop: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield the frames' places and complex spectra, `spectrum.CHUNK` frames at a time."""
-    fft = 1 << (len(window) - 1).bit_length()
-    frames = np.lib.stride_tricks.sliding_window_view(signal, len(window))[::hop]
-    for begin in range(0, len(frames), spectrum.CHUNK):
-        part = frames[begin : begin + spectrum.CHUNK]
-        yield slice(begin, begin + len(part)), np.fft.rfft(part * window, fft)
+def _parts(frames: int) -> Iterator[slice]:
+    """Yield the places of the frames that are computed together."""
+    for begin in range(0, frames, _CHUNK):
+        yield slice(begin, min(begin + _CHUNK, frames))
+
+
+def _spectra(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Return the complex spectra of frames, zero-padded to a power of 2: (frames, bins)."""
+    values: np.ndarray = np.fft.rfft(frames * window, 1 << (len(window) - 1).bit_length())
+    return values
+
+
+def _magnitude(spectra: np.ndarray) -> np.ndarray:
+    # Half the time of abs().
+    values: np.ndarray = np.sqrt(spectra.real**2 + spectra.imag**2)
+    return values
 
 
 def _describe_spectrum(magnitude: np.ndarray, before: np.ndarray | None, rate: int, out: np.ndarray) -> None:
@@ -182,33 +209,19 @@ def _describe_spectrum(magnitude: np.ndarray, before: np.ndarray | None, rate: i
     out[5] = np.sqrt(np.mean(change**2, axis=1))
 
 
-def _describe_voice(signal: np.ndarray, rate: int, hop: int, out: np.ndarray) -> None:
-    """Fill `out` (15, frames) with the descriptors of the voice; the formants are there already."""
-    window = _gaussian(round(rate * _LONG))
-    frames = out.shape[1]
-    frequency = np.zeros((frames, subharmonic_pitch.CANDIDATES))
+def _pitch(frames: np.ndarray, rate: int) -> np.ndarray:
+    """Return the fundamental frequency of long frames in Hz (frames,); 0 if unvoiced."""
+    window = _gaussian(frames.shape[1])
+    frequency = np.zeros((len(frames), subharmonic_pitch.CANDIDATES))
     voicing = np.zeros_like(frequency)
-    loud = np.empty(frames, dtype=bool)
-    for part, spectra in _spectra(signal, window, hop):
-        magnitude = np.sqrt(spectra.real**2 + spectra.imag**2)
+    loud = np.empty(len(frames), dtype=bool)
+    for part in _parts(len(frames)):
+        magnitude = _magnitude(_spectra(frames[part], window))
         frequency[part], voicing[part] = subharmonic_pitch.candidates(magnitude, rate)
         # The energy of the windowed frame, by Parseval's theorem: inner bins stand for two.
         energy = 2 * np.einsum("tf,tf->t", magnitude, magnitude) - magnitude[:, 0] ** 2 - magnitude[:, -1] ** 2
         loud[part] = energy > 2 * (magnitude.shape[1] - 1) * len(window) * _QUIET**2
-    path = subharmonic_pitch.contour(frequency, voicing)
-    pitch = np.where(loud, path, 0)
-    voiced = np.flatnonzero(pitch)
-    out[0, voiced] = np.maximum(12 * np.log2(pitch[voiced] / _PITCH_REFERENCE), _LEAST_PITCH)
-    out[1:3] = periods.jitter_and_shimmer(signal, pitch, rate, hop)
-    for part, spectra in _spectra(signal, window, hop):
-        places = np.flatnonzero(pitch[part]) + part.start
-        if len(places):
-            chosen = spectra[places - part.start]
-            power = chosen.real**2 + chosen.imag**2
-            out[3, places] = _harmonicity(power, pitch[places], rate)
-            out[[4, 5, 8, 11, 14], places[:, None]] = harmonics.levels(
-                np.sqrt(power), pitch[places], out[6::3, places].T, rate
-            ).T
+    return np.where(loud, subharmonic_pitch.contour(frequency, voicing), 0)
 
 
 def _harmonicity(power: np.ndarray, pitch: np.ndarray, rate: int) -> np.ndarray:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 # Periods are searched for within this share of the mean period.
 _RANGE = 0.1
+# Weights of sums over a period.
+_ONES = np.ones(1024)
 # Frames before the voice's first frame where the search begins.
 _BACK = 7
 # Least correlation of two periods.
@@ -42,9 +46,9 @@ def jitter_and_shimmer(signal: np.ndarray, pitch: np.ndarray, rate: int, hop: in
                 start += expected
                 continue
             second = int(start + period + 0.5)
-            sizes = float(np.ptp(signal[first : first + width])), float(np.ptp(signal[second : second + width]))
+            sizes = _size(signal[first : first + width]), _size(signal[second : second + width])
             if min(sizes) > 0:
-                steps.append(abs(20 * np.log10(sizes[1] / sizes[0])))
+                steps.append(abs(20 * math.log10(sizes[1] / sizes[0])))
             if length:
                 jumps.append(abs(period - length))
             lengths.append(period)
@@ -59,20 +63,25 @@ def jitter_and_shimmer(signal: np.ndarray, pitch: np.ndarray, rate: int, hop: in
 def _period(signal: np.ndarray, start: int, expected: float) -> tuple[float, float]:
     """Return the length of the period at `start` and its correlation with the next; 0, 0 without a peak."""
     width = round(expected)
-    shortest, longest = int(expected * (1 - _RANGE)), int(np.ceil(expected * (1 + _RANGE)))
+    shortest, longest = int(expected * (1 - _RANGE)), math.ceil(expected * (1 + _RANGE))
     following = signal[start + shortest : start + longest + width].astype(np.float64)
     if len(following) < longest - shortest + width:
         return 0.0, 0.0
     first = signal[start : start + width].astype(np.float64)
-    first -= first.mean()
-    products = np.correlate(following, first)
-    sums = np.cumsum(np.concatenate(([0.0], following)))
-    squares = np.cumsum(np.concatenate(([0.0], following**2)))
-    energy = squares[width:] - squares[:-width] - (sums[width:] - sums[:-width]) ** 2 / width
-    alike = products / np.sqrt(np.maximum(energy, 1e-20) * max(float(first @ first), 1e-20))
-    peaks = np.flatnonzero((alike[1:-1] > alike[:-2]) & (alike[1:-1] > alike[2:])) + 1
-    if not len(peaks):
-        return 0.0, 0.0
-    best = int(peaks[alike[peaks].argmax()])
-    before, top, after = alike[best - 1 : best + 2]
-    return shortest + best + (before - after) / (2 * (before - 2 * top + after)), float(top)
+    first -= first.sum() / width
+    ones = _ONES[:width] if width <= len(_ONES) else np.ones(width)
+    energy = np.correlate(following**2, ones) - np.correlate(following, ones) ** 2 / width
+    # The mean of what follows does not matter, because that of the first period is 0.
+    alike = np.correlate(following, first) / np.sqrt(np.maximum(energy, 1e-20) * max(float(first @ first), 1e-20))
+    best = int(alike[1:-1].argmax()) + 1
+    if not alike[best - 1] < alike[best] > alike[best + 1]:
+        peaks = np.flatnonzero((alike[1:-1] > alike[:-2]) & (alike[1:-1] > alike[2:])) + 1
+        if not len(peaks):
+            return 0.0, 0.0
+        best = int(peaks[alike[peaks].argmax()])
+    before, top, after = alike[best - 1 : best + 2].tolist()
+    return shortest + best + (before - after) / (2 * (before - 2 * top + after)), top
+
+
+def _size(part: np.ndarray) -> float:
+    return float(part.max()) - float(part.min())
