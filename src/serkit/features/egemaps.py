@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -176,7 +177,7 @@ def _extremes(contour: np.ndarray) -> list[tuple[int, bool]]:
     return found
 
 
-def _slopes(contour: np.ndarray) -> tuple[float, float, float, float]:
+def _slopes(contour: np.ndarray) -> tuple[float, ...]:
     """Return mean and deviation of the slopes of rising and of falling parts, per second.
 
     Parts go from the first frame over the `_extremes` to the last frame. As in the reference, the last part is in the
@@ -186,7 +187,7 @@ def _slopes(contour: np.ndarray) -> tuple[float, float, float, float]:
     if found and (not found[0][1] or found[0][0] == 0):
         found = found[1:]
     if not found:
-        return (0.0,) * 4  # type: ignore[return-value]
+        return (0.0,) * 4
     slopes: dict[bool, list[float]] = {True: [], False: []}
     last = len(contour) - 1
     begin = 0
@@ -212,7 +213,7 @@ def _slopes(contour: np.ndarray) -> tuple[float, float, float, float]:
         count = len(slopes[rises]) + len(tail[rises])
         mean = sum(slopes[rises] + tail[rises]) / max(count, 1)
         result += [mean, (sum((value - mean) ** 2 for value in slopes[rises]) / max(count, 1)) ** 0.5]
-    return tuple(result)  # type: ignore[return-value]
+    return tuple(result)
 
 
 def _segments(voiced: np.ndarray) -> dict[str, float]:
@@ -239,4 +240,4 @@ def _sound_level(signal: np.ndarray, rate: int) -> float:
     padded = np.pad(signal, (0, max(0, length - len(signal)))).astype(np.float64) * (32768 / 32767)
     power = np.concatenate(([0.0], np.cumsum(padded**2)))
     mean = float(np.mean(power[length::hop] - power[: len(power) - length : hop])) / length
-    return 10 * np.log10(max(mean, 1e-12))
+    return 10 * math.log10(max(mean, 1e-12))

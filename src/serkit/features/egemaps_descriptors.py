@@ -194,7 +194,7 @@ def _describe_spectrum(magnitude: np.ndarray, before: np.ndarray | None, rate: i
     out[6:] = _cosines() @ np.log(mel).T
 
     def edge(frequency: float) -> int:
-        return round(frequency * 2 * (power.shape[1] - 1) / rate)
+        return int(frequency * 2 * (power.shape[1] - 1) / rate + 0.5)
 
     middle, top = edge(1000), edge(5000) + 1
     low, high = power[:, :middle].sum(axis=1), power[:, middle:top].sum(axis=1)
@@ -232,19 +232,22 @@ def _harmonicity(power: np.ndarray, pitch: np.ndarray, rate: int) -> np.ndarray:
     highest = np.take_along_axis(correlation, near, axis=1).max(axis=1)
     noise = correlation[:, 0] - highest
     ratio = np.divide(highest, noise, out=np.zeros_like(noise), where=(noise > 0) & (highest > 0))
-    return np.maximum(10 * np.log10(np.maximum(ratio, 1e-10)), _LEAST_HNR)
+    values: np.ndarray = np.maximum(10 * np.log10(np.maximum(ratio, 1e-10)), _LEAST_HNR)
+    return values
 
 
 def _decibels(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Return a ratio in dB; 0 for silence."""
     there = (above > 0) & (below > 0)
-    ratio: np.ndarray = np.divide(above, below, out=np.ones_like(above), where=there)
-    return 10 * np.log10(ratio)
+    ratio = np.divide(above, below, out=np.ones_like(above), where=there)
+    values: np.ndarray = 10 * np.log10(ratio)
+    return values
 
 
 @functools.lru_cache(maxsize=8)
 def _hamming(length: int) -> np.ndarray:
-    return np.hamming(length).astype(np.float32)
+    values: np.ndarray = np.hamming(length).astype(np.float32)
+    return values
 
 
 @functools.lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ import numpy as np
 # Periods are searched for within this share of the mean period.
 _RANGE = 0.1
 # Weights of sums over a period.
-_ONES = np.ones(1024)
+_ONES = np.ones(1024, dtype=np.float32)
 # Frames before the voice's first frame where the search begins.
 _BACK = 7
 # Least correlation of two periods.
@@ -31,10 +31,10 @@ def jitter_and_shimmer(signal: np.ndarray, pitch: np.ndarray, rate: int, hop: in
     """
     values = np.zeros((2, len(pitch)))
     start = length = 0.0
-    for frame in np.flatnonzero(pitch):
+    for frame in np.flatnonzero(pitch).tolist():
         if frame == 0 or not pitch[frame - 1]:
             start = length = 0.0
-        expected = rate / pitch[frame]
+        expected = rate / float(pitch[frame])
         width = round(expected)
         start = max(start, float((frame - _BACK) * hop), 0.0)
         lengths, jumps, steps = [], [], []
@@ -64,12 +64,12 @@ def _period(signal: np.ndarray, start: int, expected: float) -> tuple[float, flo
     """Return the length of the period at `start` and its correlation with the next; 0, 0 without a peak."""
     width = round(expected)
     shortest, longest = int(expected * (1 - _RANGE)), math.ceil(expected * (1 + _RANGE))
-    following = signal[start + shortest : start + longest + width].astype(np.float64)
+    following = signal[start + shortest : start + longest + width]
     if len(following) < longest - shortest + width:
         return 0.0, 0.0
-    first = signal[start : start + width].astype(np.float64)
-    first -= first.sum() / width
-    ones = _ONES[:width] if width <= len(_ONES) else np.ones(width)
+    first = signal[start : start + width]
+    first = first - first.sum() / np.float32(width)
+    ones = _ONES[:width] if width <= len(_ONES) else np.ones(width, dtype=np.float32)
     energy = np.correlate(following**2, ones) - np.correlate(following, ones) ** 2 / width
     # The mean of what follows does not matter, because that of the first period is 0.
     alike = np.correlate(following, first) / np.sqrt(np.maximum(energy, 1e-20) * max(float(first @ first), 1e-20))

@@ -68,9 +68,7 @@ def candidates(magnitude: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray
     order = np.argsort(-np.take_along_axis(height, place, axis=1), axis=1, kind="stable")
     place = np.take_along_axis(place, order, axis=1)
     found = np.take_along_axis(height, place, axis=1) > 0
-    before, top, after = (
-        np.take_along_axis(total, place + step, axis=1).astype(np.float64) for step in range(3)
-    )
+    before, top, after = (np.take_along_axis(total, place + step, axis=1).astype(np.float64) for step in range(3))
     bend = np.where(found, before - 2 * top + after, -1)
     offset = (before - after) / (2 * bend)
     top = top - (before - after) * offset / 4
