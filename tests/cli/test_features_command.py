@@ -125,7 +125,7 @@ def test_the_picture(take, tmp_path, capsys):
         (["log_mel", "TAKE", "--plot", "x.png"], "--plot draws F0, but 'log_mel' has no F0"),
         (["f0_egg", "TAKE", "--plot", "x.svg"], "x.svg: --plot requires a file that ends in .png"),
         (["f0_egg", "TAKE", "COPY", "--plot", "x.png"], "--plot draws one recording, not 2"),
-        (["f0_egg", "TAKE", "--out", "x.txt"], "must end in .csv or .parquet"),
+        (["f0_egg", "TAKE", "--out", "x.txt"], "must end in .csv, .parquet or .arff"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(take, tmp_path, capsys, monkeypatch, arguments, message):

@@ -19,7 +19,7 @@ def features(
     feature: Annotated[str, typer.Argument(help="Name of a feature, e.g. log_mel_functionals.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Recordings, folders or globs.")] = None,
     corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER instead of paths. Repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="FILE.csv or FILE.parquet. Default: stdout.")] = None,
+    out: Annotated[Path | None, typer.Option(help="FILE.csv, FILE.parquet or FILE.arff. Default: stdout.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE: option of the feature, e.g. bands=80.")
     ] = None,

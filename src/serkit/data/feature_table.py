@@ -60,7 +60,7 @@ def write(
     Args:
         feature: the front end.
         utterances: the utterances to compute it for.
-        out: `.csv` or `.parquet`. First column `file`: the path, or the id if the utterance is an interval;
+        out: `.csv`, `.parquet` or `.arff`. First column `file`: the path, or the id if the utterance is an interval;
             features over time have a column `time` in s.
         channel: name of an additional channel; None: the speech.
         jobs: number of threads.
@@ -72,14 +72,17 @@ def write(
     """
     names = ["file", *_names(feature)]
     ending = out.suffix.lower()
-    if ending not in (".csv", ".parquet"):
-        raise UserError(f"{out}: must end in .csv or .parquet")
+    if ending not in (".csv", ".parquet", ".arff"):
+        raise UserError(f"{out}: must end in .csv, .parquet or .arff")
     failed: dict[str, str] = {}
     out.parent.mkdir(parents=True, exist_ok=True)
     blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
     with writing(out) as temporary:
         if ending == ".parquet":
             _write_parquet(temporary, names, blocks)
+        elif ending == ".arff":
+            with open(temporary, "w", newline="", encoding="utf-8") as file:
+                _write_arff(file, feature.name, names, blocks)
         else:
             with open(temporary, "w", newline="", encoding="utf-8") as file:
                 _write_csv(csv.writer(Harmless(file) if csv_safe else file), names, blocks)
@@ -175,6 +178,29 @@ def _write_parquet(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> N
             times = [] if chunk[0][1] is None else [np.concatenate([block[1] for block in chunk]).astype(np.float32)]
             values = np.concatenate([block[2] for block in chunk])
             writer.write_table(pa.table([files, *times, *np.ascontiguousarray(values.T)], schema=schema))
+
+
+def _write_arff(file: TextIO, relation: str, names: Sequence[str], blocks: Iterator[Any]) -> None:
+    """Write a table as Weka and openSMILE do: a line for each column, then the rows."""
+    file.write(f"@relation {relation}\n\n")
+    for name in names:
+        kind = "string" if name == "file" else "numeric"
+        file.write(f"@attribute {_quoted(name)} {kind}\n")
+    file.write("\n@data\n")
+    for name, times, values in blocks:
+        for row, vector in enumerate(values):
+            time = [] if times is None else [f"{times[row]:.6g}"]
+            # A question mark is ARFF's missing value.
+            numbers = [f"{value:.9g}" if np.isfinite(value) else "?" for value in vector]
+            file.write(",".join([_quoted(name), *time, *numbers]) + "\n")
+
+
+def _quoted(text: str) -> str:
+    """Quote a name or text for ARFF, unless it consists of plain characters."""
+    if text and all(letter.isascii() and (letter.isalnum() or letter in "_.-") for letter in text):
+        return text
+    escapes = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "%": "\\%"}
+    return "'" + "".join(escapes.get(letter, letter) for letter in text) + "'"
 
 
 def _batched(values: Iterable[Any]) -> Iterator[list[Any]]:

@@ -18,8 +18,11 @@ FEATURES = Registry(
     "feature",
     {
         "chroma_square": "serkit.features.square:ChromaSquare",
+        "egemaps": "serkit.features.egemaps:Egemaps",
+        "egemaps_descriptors": "serkit.features.egemaps_descriptors:EgemapsDescriptors",
         "f0_egg": "serkit.features.f0_egg:F0Egg",
         "f0_robust": "serkit.features.f0_robust:F0Robust",
+        "gemaps": "serkit.features.egemaps:Gemaps",
         "is09": "serkit.features.is09:Is09",
         "is09_descriptors": "serkit.features.is09_descriptors:Is09Descriptors",
         "log_mel": "serkit.features.log_mel:LogMel",
