@@ -152,6 +152,7 @@ FORMATS = {
     "srt": TextFormat(".srt", "application/x-subrip", tools.subrip),
     "vtt": TextFormat(".vtt", "text/vtt", tools.webvtt),
     "textgrid": TextFormat(".TextGrid", "text/plain", tools.textgrid),
+    "eaf": TextFormat(".eaf", "application/xml", tools.elan),
     "audacity": TextFormat(".txt", "text/plain", tools.audacity),
     "rttm": TextFormat(".rttm", "text/plain", tools.rttm, joined=True),
     "audformat": TextFormat(".csv", "text/csv", tools.audformat, tools.audformat_head, joined=True),
