@@ -9,6 +9,7 @@ FORMATS = {
     "SRT": ("srt", "speech.default.srt"),
     "WebVTT": ("vtt", "speech.default.vtt"),
     "Praat TextGrid": ("textgrid", "speech.default.TextGrid"),
+    "ELAN document": ("eaf", "speech.default.eaf"),
     "Audacity labels": ("audacity", "speech.default.txt"),
     "RTTM": ("rttm", "speech.default.rttm"),
     "audformat": ("audformat", "speech.default.audformat.csv"),

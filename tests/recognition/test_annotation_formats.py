@@ -3,6 +3,7 @@
 import datetime
 import html
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from serkit.recognition.annotation_formats import (
     audacity,
     audformat,
     audformat_head,
+    elan,
     rttm,
     rttm_names,
     subrip,
@@ -293,3 +295,50 @@ def test_rttm_calls_no_two_recordings_the_same(names):
 
 def test_rttm_under_another_name(timeline):
     assert rttm(timeline, "calls/x").split()[1] == "calls/x"
+
+
+def test_elan(timeline, silent):
+    assert elan(silent).count("<ANNOTATION>") == 0
+    expected = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="serkit" DATE="1970-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0" \
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
+xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
+  <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
+    <MEDIA_DESCRIPTOR MEDIA_URL="./my%20call.wav" RELATIVE_MEDIA_URL="./my%20call.wav" MIME_TYPE="audio/x-wav" />
+  </HEADER>
+  <TIME_ORDER>
+    <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="560" />
+    <TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="3180" />
+    <TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="560" />
+    <TIME_SLOT TIME_SLOT_ID="ts4" TIME_VALUE="3180" />
+  </TIME_ORDER>
+  <TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID="emotion">
+    <ANNOTATION>
+      <ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+        <ANNOTATION_VALUE>anger</ANNOTATION_VALUE>
+      </ALIGNABLE_ANNOTATION>
+    </ANNOTATION>
+  </TIER>
+  <TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID="confidence">
+    <ANNOTATION>
+      <ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4">
+        <ANNOTATION_VALUE>0.724</ANNOTATION_VALUE>
+      </ALIGNABLE_ANNOTATION>
+    </ANNOTATION>
+  </TIER>
+  <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="default-lt" TIME_ALIGNABLE="true" />
+</ANNOTATION_DOCUMENT>
+"""
+    assert elan(replace(timeline, segments=timeline.segments[:1])) == expected
+
+
+def test_elan_is_read_by_another_library(timeline, tmp_path):
+    pympi = pytest.importorskip("pympi")
+    (tmp_path / "a.eaf").write_text(elan(timeline), encoding="utf-8")
+    document = pympi.Eaf(str(tmp_path / "a.eaf"))
+    assert document.get_annotation_data_for_tier("emotion") == [
+        (560, 3180, "anger"),
+        (3180, 4000, "no joy"),
+        (3661500, 3662000, "anger"),
+    ]

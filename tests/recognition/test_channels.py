@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -131,12 +132,20 @@ def test_a_textgrid_has_tiers_for_each_channel(timeline):
     assert timeline.segments[0].label in text
 
 
+def test_an_elan_document_has_tiers_for_each_channel(timeline):
+    root = ElementTree.fromstring(render(timeline, "eaf"))
+    tiers = {tier.get("TIER_ID"): len(tier) for tier in root.iterfind("TIER")}
+    counts = [len(timeline.of_channel(number).segments) for number in (0, 1)]
+    names = ["emotion 0", "confidence 0", "emotion 1", "confidence 1"]
+    assert tiers == dict(zip(names, [counts[0], counts[0], counts[1], counts[1]], strict=True))
+
+
 @pytest.mark.parametrize("format", ["table", *FORMATS])
 def test_every_format_is_written(call, format, capsys, tmp_path):
     out = tmp_path / f"out{'.txt' if format in ('table', 'audacity') else FORMATS[format].suffix}"
     arguments = ("predict", call, "--model", "toy", "--timeline", "--detector", "none", "--channel", "each")
     assert run(*arguments, "--format", format, "--out", out) == 0
-    expected = {"rttm": "SPEAKER call 2 ", "textgrid": "emotion 1"}.get(format, "channel")
+    expected = {"rttm": "SPEAKER call 2 ", "textgrid": "emotion 1", "eaf": "emotion 1"}.get(format, "channel")
     assert expected in out.read_text()
 
 

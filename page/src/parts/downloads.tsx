@@ -11,6 +11,7 @@ const FORMATS = [
   ["srt", "SRT", "srt"],
   ["vtt", "WebVTT", "vtt"],
   ["textgrid", "Praat TextGrid", "TextGrid"],
+  ["eaf", "ELAN document", "eaf"],
   ["audacity", "Audacity labels", "txt"],
   ["rttm", "RTTM", "rttm"],
   ["audformat", "audformat", "audformat.csv"],

@@ -28,7 +28,7 @@ ChannelText = Annotated[
 ]
 
 #: Formats of a timeline.
-AnswerFormat = Literal["json", "csv", "srt", "vtt", "textgrid", "audacity", "rttm", "audformat"]
+AnswerFormat = Literal["json", "csv", "srt", "vtt", "textgrid", "eaf", "audacity", "rttm", "audformat"]
 
 _TEXTS: dict[str, Any] = {FORMATS[name].content_type: {} for name in get_args(AnswerFormat) if name != "json"}
 

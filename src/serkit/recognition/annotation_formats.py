@@ -8,9 +8,11 @@ from __future__ import annotations
 import csv
 import html
 import io
+import itertools
+import mimetypes
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -97,18 +99,14 @@ def audformat(timeline: TimelineContent) -> str:
     return text.getvalue()
 
 
-#: Tiers of a TextGrid.
+#: Tiers of a timeline in annotation tools.
 _TIERS = ("emotion", "confidence")
 
 
 def textgrid(timeline: TimelineContent) -> str:
     """A TextGrid of Praat (long form) with a tier of labels and one of confidences, or these of each channel."""
     end = f"{timeline.duration:.3f}"
-    if timeline.channels is None:
-        tiers = dict.fromkeys(_TIERS, timeline)
-    else:
-        parts = {number: timeline.of_channel(number) for number in timeline.channels}
-        tiers = {f"{name} {number}": part for number, part in parts.items() for name in _TIERS}
+    tiers = _tiers(timeline)
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for number, (tier, part) in enumerate(tiers.items(), 1):
@@ -116,12 +114,68 @@ def textgrid(timeline: TimelineContent) -> str:
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{tier}"']
         lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
         for place, (start, stop, segment) in enumerate(intervals, 1):
-            text = ""
-            if segment is not None:
-                text = _one_line(segment.label) if tier.startswith("emotion") else f"{segment.confidence:.3f}"
+            text = "" if segment is None else _content(tier, segment)
             lines += [f"        intervals [{place}]:", f"            xmin = {start}", f"            xmax = {stop}"]
             lines += ['            text = "' + text.replace('"', '""') + '"']
     return "\n".join(lines) + "\n"
+
+
+def elan(timeline: TimelineContent) -> str:
+    """Return a document of ELAN (.eaf) with a tier of labels and one of confidences, or these of each channel.
+
+    Source: The Language Archive, EAF annotation format 3.0.
+    """
+    from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+    document = Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "serkit",
+            # The format requires a date; a fixed one keeps the output reproducible.
+            "DATE": "1970-01-01T00:00:00+00:00",
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
+        },
+    )
+    header = SubElement(document, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
+    name = quote(Path(timeline.file).name, errors="surrogateescape")
+    kind = mimetypes.guess_type(name)[0] or "audio/x-wav"
+    SubElement(
+        header, "MEDIA_DESCRIPTOR", {"MEDIA_URL": f"./{name}", "RELATIVE_MEDIA_URL": f"./{name}", "MIME_TYPE": kind}
+    )
+    order = SubElement(document, "TIME_ORDER")
+    number = itertools.count(1)
+    for tier, part in _tiers(timeline).items():
+        annotations = SubElement(document, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": tier})
+        for one in part.segments:
+            place = next(number)
+            slots = {f"TIME_SLOT_REF{end}": f"ts{2 * place - 2 + end}" for end in (1, 2)}
+            for slot, time in zip(slots.values(), (one.start, one.end), strict=True):
+                SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(round(1000 * time))})
+            annotation = SubElement(annotations, "ANNOTATION")
+            aligned = SubElement(annotation, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{place}", **slots})
+            SubElement(aligned, "ANNOTATION_VALUE").text = _content(tier, one)
+    SubElement(
+        document,
+        "LINGUISTIC_TYPE",
+        {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "default-lt", "TIME_ALIGNABLE": "true"},
+    )
+    indent(document)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(document, encoding="unicode")}\n'
+
+
+def _tiers(timeline: TimelineContent) -> Mapping[str, TimelineContent]:
+    """Return the tiers of a timeline by name, with the segments of each."""
+    if timeline.channels is None:
+        return dict.fromkeys(_TIERS, timeline)
+    parts = {number: timeline.of_channel(number) for number in timeline.channels}
+    return {f"{name} {number}": part for number, part in parts.items() for name in _TIERS}
+
+
+def _content(tier: str, segment: Segment) -> str:
+    return _one_line(segment.label) if tier.startswith("emotion") else f"{segment.confidence:.3f}"
 
 
 def _filled(timeline: TimelineContent) -> Iterator[tuple[str, str, Segment | None]]:

@@ -38,8 +38,8 @@ class TextFormat:
     suffix: str
     content_type: str
     body: Callable[[TimelineContent], str]
-    head: Callable[[Sequence[str], bool], str] = lambda labels, each=False: ""
-    failure: Callable[[Failure, Sequence[str], bool], str] = lambda failure, labels, each=False: ""
+    head: Callable[[Sequence[str], bool], str] = lambda labels, each: ""
+    failure: Callable[[Failure, Sequence[str], bool], str] = lambda failure, labels, each: ""
     joined: bool = False
 
 
@@ -162,6 +162,7 @@ FORMATS = {
     "srt": TextFormat(".srt", "application/x-subrip", tools.subrip),
     "vtt": TextFormat(".vtt", "text/vtt", tools.webvtt),
     "textgrid": TextFormat(".TextGrid", "text/plain", tools.textgrid),
+    "eaf": TextFormat(".eaf", "application/xml", tools.elan),
     "audacity": TextFormat(".txt", "text/plain", tools.audacity),
     "rttm": TextFormat(".rttm", "text/plain", tools.rttm, joined=True),
     "audformat": TextFormat(".csv", "text/csv", tools.audformat, tools.audformat_head, joined=True),

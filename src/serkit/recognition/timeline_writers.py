@@ -31,6 +31,7 @@ class TimelineFormat(StrEnum):
     srt = "srt"
     vtt = "vtt"
     textgrid = "textgrid"
+    eaf = "eaf"
     audacity = "audacity"
     rttm = "rttm"
     audformat = "audformat"
