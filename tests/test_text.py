@@ -66,4 +66,5 @@ def test_emotions_are_known_however_they_are_written(label):
 
 def test_emotions_of_several_words_and_with_accents():
     assert canonical("Pleasant\u00a0 Surprise") == "surprise"
-    assert canonical("Ma\u0301goa") == canonical("m\u00e1goa") == "m\u00e1goa"
+    assert canonical("Ma\u0301goa") == canonical("m\u00e1goa") == "sadness"
+    assert canonical("E\u0301tat") == canonical("\u00e9tat") == "\u00e9tat"

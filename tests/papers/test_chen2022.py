@@ -99,7 +99,7 @@ def test_figures_can_be_drawn(name):
 
 def stages_of(folder, name):
     """By fold, the folders of a run's stages."""
-    return {fold: note["stages"] for fold, note in RunFolder.load(folder / "runs" / name).notes.items()}
+    return {fold: note.stages for fold, note in RunFolder.load(folder / "runs" / name).notes.items()}
 
 
 def test_table_4_trains_its_teacher_once(synthetic, tmp_path):

@@ -9,8 +9,8 @@ import soundfile
 
 from preparation import prepare
 from serkit import features, systems
+from serkit.corpora import load as load_corpus
 from serkit.corpora.corpus import Channel
-from serkit.corpora.table import read as read_table
 from serkit.data.items import Item
 from serkit.data.store import Store
 from serkit.errors import UserError
@@ -134,7 +134,7 @@ def test_evaluation_hears_the_egg_wherever_it_lies(listening, synthetic, tmp_pat
         soundfile.write(tmp_path / f"{name}_egg.wav", late, rate, subtype="FLOAT")
         lines.append(f"{name}.wav,{utterance.targets['emotion']},s,{name}_egg.wav,0.25")
     (tmp_path / "takes.csv").write_text("\n".join(lines), encoding="utf-8")
-    apart = evaluate(recognizer, [read_table(tmp_path / "takes.csv")], store=Store(tmp_path / "store"))
+    apart = evaluate(recognizer, [load_corpus("table", tmp_path / "takes.csv")], store=Store(tmp_path / "store"))
     np.testing.assert_allclose(apart.predictions.probabilities, expected, atol=1e-6)
     eight = dataclasses.replace(synthetic, utterances=synthetic.utterances[:8])
     together = evaluate(recognizer, [eight], store=Store(tmp_path / "store"))
@@ -166,7 +166,7 @@ def test_f0_of_a_parallel_egg_lies_beside_the_speech(tmp_path):
     (tmp_path / "t.csv").write_text(
         f"path,emotion,egg,egg_start,start,end\nspeech.wav,anger,egg.wav,{start},0.1,1.5\n", encoding="utf-8"
     )
-    [utterance] = read_table(tmp_path / "t.csv").utterances
+    [utterance] = load_corpus("table", tmp_path / "t.csv").utterances
     assert utterance.channels == {"egg": Channel(tmp_path / "egg.wav", 0, start)}
     feature = features.build("f0_robust")
     item = Item(utterance)

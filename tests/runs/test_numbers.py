@@ -56,7 +56,7 @@ def finished(corpus, tmp_path_factory):
 def bundle(finished, corpus, tmp_path_factory):
     """Exported with the corpus given as it is: no reader gives generated speech numbers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("serkit.corpora.load", lambda name, folder: corpus)
+        patch.setattr("serkit.corpora.load", lambda name, folder, reading: corpus)
         return export(finished[0], tmp_path_factory.mktemp("bundle") / "levels", recordings=6)
 
 
@@ -159,7 +159,8 @@ def test_a_corpus_may_lack_a_target(corpus, synthetic, tmp_path, capsys):
         ),
     )
     asked = request(corpus, sets=(*SHORT, "data.labels=any", "stages.main.trainer.epochs=1"), final=False)
-    scores = run(dataclasses.replace(asked, corpora=[corpus, other]), tmp_path / "run").to_dict()
+    scored = run(dataclasses.replace(asked, corpora=[corpus, other]), tmp_path / "run")
+    scores = scored.to_dict()
     assert {name: list(part["targets"]) for name, part in scores["corpora"].items()} == {
         "other": ["arousal"],
         "synthetic": ["arousal", "dominance"],
@@ -167,7 +168,7 @@ def test_a_corpus_may_lack_a_target(corpus, synthetic, tmp_path, capsys):
     assert (scores["targets"]["arousal"]["n"], scores["targets"]["dominance"]["n"]) == (80, 39)
     page = write(tmp_path / "run").read_text(encoding="utf-8")
     assert page.count('<td class="text">other</td>') == 1 and page.count('<td class="text">synthetic</td>') == 2
-    print_scores(scores)
+    print_scores(scored)
     assert capsys.readouterr().out.count(" other ") == 1
 
 

@@ -11,6 +11,7 @@ from serkit import features, systems
 from serkit.data.store import Store
 from serkit.protocols.splits import splits
 from serkit.runs.export import export
+from serkit.runs.models import build_model
 from serkit.runs.request import Request
 from serkit.runs.runner import run
 from serkit.runs.sizes import sizes
@@ -99,7 +100,7 @@ def test_three_stages_are_trained(synthetic, tmp_path):
     # The student's head is first trained in the last stage: until then it is what the seed made of it.
     torch.manual_seed(0)
     stage = made.finished["match"]
-    new = made._build(stage.stage, stage.shapes, stage.classes).network
+    new = build_model(made.experiment.system, stage.stage, stage.shapes, stage.classes, {}).network
     head = match.network.head["emotion"].weight
     torch.testing.assert_close(head, new.head["emotion"].weight, rtol=0, atol=0)
     assert not torch.equal(head, student.network.head["emotion"].weight)

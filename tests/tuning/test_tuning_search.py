@@ -333,7 +333,7 @@ def test_importances_name_what_decides(tmp_path):
         taken[0].set_user_attr("outcome", "done")
         queue.study().tell(taken[0], point["x"][1] / 10)
     queue.study().set_user_attr("total", 24)
-    definition = {"study": "search", "rounds": [{"name": "search"}], "metric": "uar", "folds": []}
+    definition = {"study": "search", "rounds": [{"name": "search", "trials": 24}], "metric": "uar", "folds": []}
     (tmp_path / "search.json").write_text(json.dumps(definition))
     found = results.load(tmp_path, storage)
     importances = results.importances(found)

@@ -234,10 +234,11 @@ def _corpora(parts: Mapping[str, Answers]) -> Mapping[str, Any]:
 def _table(predictions: Answers, learned: Any) -> Mapping[str, Any]:
     """Return the fields of the table of all predictions."""
     if isinstance(predictions, NumberPredictions):
+        mean = _mean(predictions)
         labels = dict(zip(predictions.targets, predictions.truth.T, strict=True))
         means = dict.fromkeys(labels) if learned is None else dict(zip(labels, learned.T, strict=True))
         targets = {name: _target(part, labels[name], means[name]) for name, part in predictions.parts()}
-        return {**_mean(predictions), "targets": targets}
+        return {**mean, "targets": targets}
     assert isinstance(predictions, Predictions)
     truth, count = predictions.truth, len(predictions.classes)
     of_class = zip(predictions.classes, recalls(truth, predictions.predicted, count), strict=True)

@@ -189,6 +189,8 @@ class QuaternionConv2d(nn.Module):
 
     def _sums_are_faster(self, x: Tensor) -> bool:
         """Return whether eight products of sums take less time than a real convolution."""
+        if x.is_meta:  # only sizes are computed: those of a real convolution
+            return False
         size, inputs = self.weight.shape[3], self.weight[0, 0].numel()
         height, width = ((length + 2 * self.padding - size) // self.stride + 1 for length in x.shape[2:])
         rounded = x.dtype is torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
