@@ -1,7 +1,7 @@
 """Adaptation to a voice or a channel without labels.
 
-The mean of a voice's features is moved towards the mean of the training material, so that the network hears the voice's
-own deviations. How far depends on the material:
+The mean of a voice's features is moved towards the mean of the training material, so that the network receives the
+voice's own deviations. How far depends on the material:
 
 - Little material says little about a voice: the share grows with the square of its duration, and is a half at `ENOUGH`
   seconds.

@@ -231,7 +231,7 @@ class Model:
         return [feature(heard[sources[entry]]) for entry, feature in self._features.items()]
 
     @property
-    def _hears_egg_only(self) -> bool:
+    def _reads_egg_only(self) -> bool:
         return set(self._channels.values()) == {"egg"}
 
     def _choose_channels(self, name: str, count: int, channel: Channel) -> dict[str, int | None]:
@@ -243,10 +243,10 @@ class Model:
             return dict.fromkeys(self._channels, channel)
         if "egg" not in self._channels.values():
             return dict.fromkeys(self._channels, None)
-        if channel == "egg" and count == 1 and self._hears_egg_only:
+        if channel == "egg" and count == 1 and self._reads_egg_only:
             return dict.fromkeys(self._channels, 0)
         if count != 2:
-            alone = " If the file has only that signal, set the channel to 'egg'." if self._hears_egg_only else ""
+            alone = " If the file has only that signal, set the channel to 'egg'." if self._reads_egg_only else ""
             raise audio.AudioError(
                 f"{name}: has {count} channel(s); bundle '{self.bundle.name}' reads the electroglottograph "
                 f"from channel 1 of two.{alone} If it is in another channel, give the number of that channel"

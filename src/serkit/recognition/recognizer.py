@@ -113,7 +113,7 @@ class Recognizer(Model):
         """Return a recognizer that is adapted to a voice or a recording channel; this one stays as it is.
 
         No labels are used. Some seconds of the voice help, more help more, best in several moods. Little or one-sided
-        material changes little. An adapted recognizer hears the recordings in addition to earlier ones.
+        material changes little. An adapted recognizer adds the recordings to earlier ones.
 
         >>> recognizer = serkit.load().adapt(["agent-1.wav", "agent-2.wav"])    # doctest: +SKIP
         >>> recognizer("call.wav").label                                        # doctest: +SKIP
