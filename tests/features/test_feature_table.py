@@ -105,7 +105,7 @@ def test_a_recording_that_is_no_sound_inside_is_left_out_and_named(tmp_path, noi
 
 def test_what_cannot_be_a_table_is_refused(tmp_path, noise):
     found = utterances(tmp_path, noise, 1)
-    with pytest.raises(UserError, match=r"out\.txt: must end in \.csv or \.parquet"):
+    with pytest.raises(UserError, match=r"out\.txt: must end in \.csv, \.parquet or \.arff"):
         write(features.build("log_mel"), found, tmp_path / "out.txt")
 
     class Image:

@@ -208,7 +208,7 @@ def test_a_timeline_is_written_in_the_format_of_its_ending(timeline, tmp_path, n
 @pytest.mark.parametrize(
     ("name", "format", "message"),
     [
-        ("a.doc", None, r"a\.doc: no format has this ending; give one of \.csv, \.json"),
+        ("a.doc", None, r"a\.doc: no format has this ending; give one of \.csv, \.eaf, \.json"),
         ("a", None, "no format has this ending"),
         ("a.srt", "sr", "unknown format 'sr'. Did you mean 'srt'?"),
         ("no/folder/a.srt", None, r"a\.srt: cannot be written \(No such file or directory\)"),

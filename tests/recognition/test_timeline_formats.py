@@ -67,7 +67,7 @@ file,start,end,label,sure,confidence,p_anger,p_joy,error
 
 @pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("json", "jsonl", "csv")])
 def test_the_others_have_no_place_for_a_failure(format):
-    assert FORMATS[format].failure(Failure("x.wav", "x.wav: broken"), TIMELINE.labels) == ""
+    assert FORMATS[format].failure(Failure("x.wav", "x.wav: broken"), TIMELINE.labels, False) == ""
     assert "anger" in render(TIMELINE, format)
 
 

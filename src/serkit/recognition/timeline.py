@@ -63,8 +63,8 @@ class Timeline(TimelineContent):
 
         Args:
             path: file to write, or to replace.
-            format: `json`, `jsonl`, `csv`, `srt`, `vtt`, `textgrid`, `audacity`, `rttm` or `audformat`; None: the
-                first of them with the ending of `path`.
+            format: `json`, `jsonl`, `csv`, `srt`, `vtt`, `textgrid`, `eaf`, `audacity`, `rttm` or `audformat`; None:
+                the first of them with the ending of `path`.
 
         Raises:
             UserError: the format is unknown, or the file cannot be written.
