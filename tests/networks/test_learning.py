@@ -117,17 +117,25 @@ CASES = {
         {"image": patterns(4, 32, 32, high=6)},
         1e-3,
         16,
-        500,
+        300,
     ),
-    "real VGG16": ("vgg16", VGG, {"image": patterns(1, 32, 32, low=-1, high=1)}, 1e-3, 16, 1000),
+    # Wider than the others: PyTorch's weights shrink the signal, and rounding decides when a narrow network learns.
+    "real VGG16": (
+        "vgg16",
+        {"channels": [16] * 5, "hidden": 64},
+        {"image": patterns(1, 32, 32, low=-1, high=1)},
+        1e-3,
+        16,
+        400,
+    ),
     "real VGG16, He": ("vgg16", {**VGG, "init": "he"}, {"image": patterns(1, 32, 32, low=-1, high=1)}, 1e-3, 16, 300),
     "rh_emo": ("rh_emo", {"hidden": 64}, {"image": patterns(1, 32, 16)}, 1e-3, 16, 200),
     "acln": ("acln", {"frames": 24}, {"mfcc": patterns(39, 24, low=-1)}, 1e-3, 16, 60),
     "fcn": ("fcn", {}, {"is09": patterns(40, low=-1)}, 1e-3, 16, 60),
     "fused": ("fused", {"frames": 24}, {"mfcc": patterns(39, 24, low=-1), "is09": patterns(40, low=-1)}, 1e-3, 16, 60),
-    "squirtle": ("squirtle", SQUARE, {"image": patterns(1, 40, 40)}, 1e-3, 16, 200),
-    "charma": ("charma", SQUARE, {"image": patterns(1, 40, 40)}, 1e-3, 16, 200),
-    "bulba": ("bulba", SQUARE, {"image": patterns(1, 40, 40)}, 1e-3, 16, 200),
+    "squirtle": ("squirtle", SQUARE, {"image": patterns(1, 40, 40)}, 1e-3, 16, 100),
+    "charma": ("charma", SQUARE, {"image": patterns(1, 40, 40)}, 1e-3, 16, 100),
+    "bulba": ("bulba", SQUARE, {"image": patterns(1, 40, 40)}, 1e-3, 16, 100),
 }
 
 

@@ -59,7 +59,7 @@ def test_each_channel_has_the_timeline_that_it_has_alone(recognizer, call):
         part = both.of_channel(number)
         assert (part.windows, part.segments, part.channels) == (alone.windows, alone.segments, None)
     assert [one.start for one in both.segments] == sorted(one.start for one in both.segments)
-    with pytest.raises(UserError, match="no timeline of channel 2"):
+    with pytest.raises(UserError, match="channel 2 has no timeline"):
         both.of_channel(2)
 
 

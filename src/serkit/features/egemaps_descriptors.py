@@ -11,6 +11,7 @@ import numpy as np
 
 from serkit.errors import UserError
 from serkit.features import formants, harmonics, periods, spectrum, subharmonic_pitch
+from serkit.features.mfcc import cosines
 from serkit.features.spectrum import Rate
 
 #: Descriptors of every frame, and those of the voice.
@@ -191,7 +192,7 @@ def _describe_spectrum(magnitude: np.ndarray, before: np.ndarray | None, rate: i
     spectrum.apply_filters(power, _filters(rate, power.shape[1]), out=mel)
     np.maximum(mel, _LEAST_BAND, out=mel)
     out[0] = mel**_LOUDNESS_POWER @ _loudness()
-    out[6:] = _cosines() @ np.log(mel).T
+    out[6:] = cosines(_BANDS, _COEFFICIENTS + 1, _LIFTER)[:, 1:].T @ np.log(mel).T
 
     def edge(frequency: float) -> int:
         return int(frequency * 2 * (power.shape[1] - 1) / rate + 0.5)
@@ -283,16 +284,6 @@ def _loudness() -> np.ndarray:
     square = speed**2
     curve = (square + 56.8e6) * square**2 / ((square + 6.3e6) ** 2 * (square + 0.38e9) * (1 + speed**7 / 1.7e31))
     values: np.ndarray = (curve**_LOUDNESS_POWER / _LOUDNESS_SCALE).astype(np.float32)
-    return values
-
-
-@functools.lru_cache(maxsize=1)
-def _cosines() -> np.ndarray:
-    """Return the DCT-II with HTK's factor and lifter, coefficients 1 to 4: float32 (4, bands)."""
-    number = np.arange(1, _COEFFICIENTS + 1)[:, None]
-    cosines = np.cos(np.pi * number * (np.arange(_BANDS) + 0.5) / _BANDS)
-    lifter = 1 + _LIFTER / 2 * np.sin(np.pi * number / _LIFTER)
-    values: np.ndarray = (np.sqrt(2 / _BANDS) * lifter * cosines).astype(np.float32)
     return values
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from serkit.errors import UserError
 from serkit.features import cepstral_pitch, spectrum
+from serkit.features.mfcc import cosines
 from serkit.features.spectrum import Rate
 
 _PREEMPHASIS = 0.97
@@ -105,7 +106,7 @@ def _describe(signal: np.ndarray, rate: int, hop: int, out: np.ndarray) -> None:
     np.sqrt(np.einsum("ts,ts->t", windowed, windowed) / np.float32(_frame_length(rate)), out=out[0])
     mel = np.empty((len(power), _BANDS), dtype=np.float32)
     spectrum.apply_filters(np.sqrt(power), _filters(rate, windowed.shape[1]), out=mel)
-    out[1:13] = _cosines() @ np.log(np.maximum(mel, 1, out=mel)).T
+    out[1:13] = cosines(_BANDS, _COEFFICIENTS + 1, _LIFTER)[:, 1:].T @ np.log(np.maximum(mel, 1, out=mel)).T
     out[13] = _zero_crossing_rate(signal, _frame_length(rate), hop)
     out[14], out[15] = cepstral_pitch.voicing_and_pitch(power, rate)
 
@@ -164,14 +165,4 @@ def _filters(rate: int, fft: int) -> np.ndarray:
     edges = np.linspace(0, np.log1p(min(_HIGHEST_BAND, rate / 2) / 700), _BANDS + 2)
     place = mel[:, None] / edges[1]
     values: np.ndarray = (np.maximum(0, 1 - np.abs(place - np.arange(1, _BANDS + 1))) / _STEP).astype(np.float32)
-    return values
-
-
-@functools.lru_cache(maxsize=1)
-def _cosines() -> np.ndarray:
-    """Return the DCT-II with HTK's factor and lifter, coefficients 1 to 12: float32 (12, bands)."""
-    number = np.arange(1, _COEFFICIENTS + 1)[:, None]
-    cosines = np.cos(np.pi * number * (np.arange(_BANDS) + 0.5) / _BANDS)
-    lifter = 1 + _LIFTER / 2 * np.sin(np.pi * number / _LIFTER)
-    values: np.ndarray = (np.sqrt(2 / _BANDS) * lifter * cosines).astype(np.float32)
     return values

@@ -163,7 +163,7 @@ def as_dict(result: Result) -> dict[str, object]:
 
 
 def _channel(result: Prediction, form: Callable[[int], Any] = int) -> list[Any]:
-    """Return the channel of a result in a list, which is empty if there is none."""
+    """Return the cell with the channel of a result, or no cell if the result is of the whole recording."""
     return [] if result.channel is None else [form(result.channel)]
 
 

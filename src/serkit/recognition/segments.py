@@ -91,10 +91,12 @@ class TimelineContent:
         """Return the timeline of one of the `channels`.
 
         Raises:
-            UserError: there is none of this channel.
+            UserError: the channel has no timeline.
         """
         if channel not in (self.channels or ()):
-            raise UserError(f"{self.file}: there is no timeline of channel {channel!r}; make it with channel='each'")
+            raise UserError(
+                f"{self.file}: channel {channel!r} has no timeline; recognize the recording with channel='each'"
+            )
         return replace(
             self,
             windows=tuple(replace(one, channel=None) for one in self.windows if one.channel == channel),
