@@ -81,7 +81,8 @@ Speaker = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="PATH is a table (CSV, TSV, Parquet) with a column `path`, and this column names the speakers: each "
-        "recording is recognized with an adaptation to all of its speaker.",
+        "recording is recognized with an adaptation to all of its speaker. Helps if each speaker has several moods, "
+        "and harms if all recordings of a speaker are of one mood.",
         show_default=False,
     ),
 ]
