@@ -113,7 +113,8 @@ class Recognizer(Model):
         """Return a recognizer that is adapted to a voice or a recording channel; this one stays as it is.
 
         No labels are used. Some seconds of the voice help, more help more, best in several moods. Do not adapt to the
-        recordings in question if they are all of one mood: part of it would be taken for the voice. An adapted recognizer adds the recordings to earlier ones.
+        recordings in question if they are all of one mood: part of it would be taken for the voice. An adapted
+        recognizer adds the recordings to earlier ones.
 
         >>> recognizer = serkit.load().adapt(["agent-1.wav", "agent-2.wav"])    # doctest: +SKIP
         >>> recognizer("call.wav").label                                        # doctest: +SKIP
