@@ -21,7 +21,7 @@ FLOORS = [
     ["methods"],
     ["networks"],
     ["evaluation"],
-    ["audit", "systems"],
+    ["auditing", "systems"],
     ["recognition", "protocols"],
     ["data"],
     ["corpora", "features"],

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from serkit import corpora, emotions
-from serkit.audit import normalization
-from serkit.audit.audit import KINDS, Finding, audit, summary
-from serkit.audit.copies import copies
-from serkit.audit.provenance import Used, trace
+from serkit.auditing import normalization
+from serkit.auditing.audit import KINDS, Finding, audit, summary
+from serkit.auditing.copies import copies
+from serkit.auditing.provenance import Used, trace
 from serkit.corpora import Corpus, Utterance
 from serkit.data import items
 from serkit.data.items import utterance_id
@@ -64,7 +64,7 @@ def audit_run(run: Path, store: Store | None = None, features: Path | None = Non
     Args:
         run: the run's folder.
         store: store of content hashes and fingerprints; None: the default store.
-        features: table of features whose scaling is checked (see `serkit.audit.normalization`).
+        features: table of features whose scaling is checked (see `serkit.auditing.normalization`).
 
     Raises:
         UserError: the folder holds no run, or a corpus has moved or lost utterances.

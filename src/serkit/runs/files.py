@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, ValidationError
 
 from serkit import systems
-from serkit.audit.provenance import Used
+from serkit.auditing.provenance import Used
 from serkit.corpora import Reading
 from serkit.errors import UserError
 from serkit.evaluation.scores import Values
