@@ -14,7 +14,7 @@ FLOORS = [
     ["__main__"],
     ["cli"],
     ["app", "papers"],
-    ["tuning"],
+    ["lab", "sklearn", "tuning"],
     ["reports"],
     ["runs"],
     ["training"],
@@ -32,7 +32,7 @@ FLOORS = [
     ["registry"],
     ["locks", "options", "records", "sheets", "spreadsheet", "terminal"],
     ["documents"],
-    ["atomic", "flags", "processes", "progress", "text", "toml", "writing"],
+    ["atomic", "colours", "flags", "processes", "progress", "text", "toml", "writing"],
     ["errors"],
 ]
 #: What only the laboratory needs. Rooms below `networks` do not import it, except inside the functions that need it.

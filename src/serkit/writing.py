@@ -56,3 +56,10 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: It
     left = set(words)
     rules = [":--" if name in left else "--:" for name in head]
     return [markdown_row(row) for row in (head, rules, *rows)]
+
+
+def clock(seconds: float) -> str:
+    """Return a time for people: `1:02:03.45`, `2:03.45`."""
+    minutes, rest = divmod(round(100 * seconds), 6000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest / 100:05.2f}" if hours else f"{minutes}:{rest / 100:05.2f}"

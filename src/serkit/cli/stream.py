@@ -19,9 +19,9 @@ from serkit.errors import UserError
 from serkit.recognition import Segment, Statistics, Stream, TimelineOptions, Window, live
 from serkit.recognition.stream import Chunk, Event
 from serkit.recognition.timeline_formats import event_as_dict, segment_columns, segment_row, statistics_as_dict
-from serkit.recognition.timeline_writers import clock
 from serkit.spreadsheet import harmless_rows
 from serkit.terminal import note, show, visible
+from serkit.writing import clock
 
 
 class Format(StrEnum):
