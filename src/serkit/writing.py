@@ -63,3 +63,14 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(100 * seconds), 6000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest / 100:05.2f}" if hours else f"{minutes}:{rest / 100:05.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration for readers.
+
+    >>> duration(48.2), duration(600), duration(20000)
+    ('48 s', '10 min', '5.6 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

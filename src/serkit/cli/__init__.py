@@ -11,15 +11,14 @@ import inspect
 import os
 import re
 import sys
-import warnings
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import serkit
 from serkit.errors import UserError
-from serkit.terminal import note
+from serkit.terminal import note, show_own_warnings
 
 #: Name -> where the command is (a function, or a typer app of several), and its line in `serkit --help`.
 COMMANDS = {
@@ -89,6 +88,15 @@ class _Commands(TyperGroup):
                 return name, command, rest
             raise
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            # The notes say what is kept; typer turns the exception into an exit code.
+            for text in getattr(stop, "__notes__", []):
+                note(f"serkit: {text}")
+            raise
+
 
 app = typer.Typer(
     cls=_Commands,
@@ -126,7 +134,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     _set_streams()
-    warnings.showwarning = _show_warning
+    show_own_warnings()
     try:
         # Without standalone mode, typer returns the code of typer.Exit and raises a user's mistakes.
         code = app(arguments, prog_name="serkit", standalone_mode=False)
@@ -197,17 +205,6 @@ def _set_streams() -> None:
         if hasattr(stream, "reconfigure"):
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    warn(str(message))
 
 
 def _fail(text: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from serkit.flags import Flag
 from serkit.papers import Paper
 from serkit.papers.reproduced import Cell, Reproduced, ReproducedFigure, ReproducedRow, ReproducedTable
-from serkit.writing import markdown_row, percent, with_interval
+from serkit.writing import duration, markdown_row, percent, with_interval
 
 
 def page(paper: Paper, result: Reproduced) -> str:
@@ -122,14 +122,3 @@ def _cost(row: ReproducedRow) -> list[str]:
         return [published, "", "", ""]
     sizes = [f"{cells[0].parameters:,}", f"{cells[0].macs / 1e9:.4g} G"]
     return [published, *sizes, duration(sum(cell.seconds for cell in cells))]
-
-
-def duration(seconds: float) -> str:
-    """Format a duration for readers.
-
-    >>> duration(48.2), duration(600), duration(20000)
-    ('48 s', '10 min', '5.6 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
