@@ -34,7 +34,7 @@ class Run:
     >>> run                                                                  # doctest: +SKIP
     Run('runs/linear-baseline', linear-baseline, clean, 535 utterances: UAR 62.4% [54.3–69.8], 1 flags)
     >>> run.conclusion                                                       # doctest: +SKIP
-    'Above chance: UAR 62.4%, a constant answer 14.3%; no baseline was scored.'
+    'Above chance: UAR 62.4%, a constant answer 14.3%; this is the baseline.'
 
     Args:
         folder: folder of the run.

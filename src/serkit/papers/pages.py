@@ -63,7 +63,8 @@ def figure(paper: Paper, result: ReproducedFigure) -> str:
 
 
 def _head(paper: Paper, result: Reproduced) -> list[str]:
-    return [f"# {paper.paper.name} {result.artefact}: {result.title}", "", paper.paper.citation, ""]
+    told = [f"**{result.conclusion}**", ""] if result.conclusion else []
+    return [f"# {paper.paper.name} {result.artefact}: {result.title}", "", *told, paper.paper.citation, ""]
 
 
 def _changes(result: Reproduced) -> list[str]:

@@ -6,20 +6,30 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import onnxruntime
+from typing import TYPE_CHECKING, Any
 
 from serkit.features import Feature
 from serkit.recognition import onnx_file
 from serkit.recognition.bundle import Bundle, BundleError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 #: Maximum memory in bytes of all networks of a process, for weights and computation.
 MEMORY = 8 << 30
 
 # Operators that may never end. serkit's networks do not use them.
 _ENDLESS = frozenset({"Loop"})
-# On Windows, the variable set in `serkit/__init__.py` has no effect: events go to the system's own tracing.
-onnxruntime.disable_telemetry_events()
+
+
+@functools.cache
+def _runtime() -> Any:
+    """Import onnxruntime when the first network is opened; most commands and all help texts open none."""
+    import onnxruntime
+
+    # On Windows, the variable set in `serkit/__init__.py` has no effect: events go to the system's own tracing.
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
 
 
 def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> onnxruntime.InferenceSession:
@@ -66,6 +76,7 @@ def _bound_memory() -> None:
 
     A few bytes of a network can request more memory than exists, which would end the process.
     """
+    onnxruntime = _runtime()
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
@@ -74,7 +85,7 @@ def _bound_memory() -> None:
 
 
 def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
+    options = _runtime().SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
@@ -85,9 +96,12 @@ def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
     _bound_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session: onnxruntime.InferenceSession = _runtime().InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime's errors have no common base class
         raise BundleError(f"{path}: onnxruntime cannot load it ({reason(error)})") from None
+    return session
 
 
 def _check_inputs(path: Path, features: dict[str, Feature], session: onnxruntime.InferenceSession) -> None:
