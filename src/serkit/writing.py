@@ -74,3 +74,16 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def multiply_adds(number: float) -> str:
+    """Format a number of multiply-adds with a sensible unit.
+
+    >>> multiply_adds(1407), multiply_adds(7_230_000), multiply_adds(1.4e9)
+    ('1.41 k', '7.23 M', '1.40 G')
+    """
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * size:
+            value = number / size
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    return f"{number:.0f}"

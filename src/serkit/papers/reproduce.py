@@ -339,7 +339,7 @@ def _figure(
         ran = []
         for row in chosen:
             place, scores = frame.run(row, corpus, corpora, protocol)
-            ran.append(Ran(row.label, corpus, place, scores, row.at))
+            ran.append(Ran(row.label, corpus, place, scores, row.at, _printed(figure, row, corpus)))
             text = command(RunFolder.load(place).description).text
             rows.append(DrawnRow(label=row.label, corpus=corpus, flags=scores.flags, command=text))
         everything += ran
@@ -356,3 +356,9 @@ def _figure(
         pictures=pictures,
         numbers=numbers,
     )
+
+
+def _printed(figure: Figure, row: Row, corpus: str) -> dict[str, float]:
+    """Return a figure's printed values of a row; a bare number is of the metric that the figure draws."""
+    values = row.published.get(corpus, {})
+    return values if isinstance(values, dict) else {str(figure.options.get("metric", "uar")): values}
