@@ -17,7 +17,7 @@ from serkit.recognition.model import Channel
 from serkit.recognition.segments import Layout
 from serkit.recognition.span_readers import SUFFIXES, read
 from serkit.recognition.spans import Span, Spans
-from serkit.recognition.timeline_writers import TimelineFormat
+from serkit.recognition.timeline_writers import FormatName, TimelineFormat
 from serkit.text import composed
 
 
@@ -40,7 +40,7 @@ class Request:
     adapt: bool
     tiers: Sequence[str]
     times: Unit | None
-    format: TimelineFormat | None
+    format: FormatName | None
     out: Path | None
     csv_safe: bool
     jobs: int
@@ -60,13 +60,13 @@ def predict(
     files, failures = found
     out, format = request.out, request.format
     several = len(files) + len(failures) > 1
-    folder = out if several and format is not None and format.by_recording else None
+    folder = out if several and format is not None and timeline_writers.by_recording(format) else None
     if format is TimelineFormat.audformat_db:
         folder = timelines.database(out)
     if folder is None:
-        format = output.choose(format, out, timeline_writers.ENDINGS, TimelineFormat.table)
+        format = output.choose(format, out, timeline_writers.endings(format), TimelineFormat.table)
     assert format is not None
-    if several and format.by_recording and folder is None:
+    if several and timeline_writers.by_recording(format) and folder is None:
         raise UserError(f"--format {format} holds one recording; give --out FOLDER for {len(files)} recordings")
     if request.csv_safe and format not in (TimelineFormat.csv, TimelineFormat.audformat):
         raise UserError("--csv-safe requires --format csv or audformat")
@@ -117,7 +117,7 @@ def _write(
     recognizer: Recognizer,
     channel: Channel,
     request: Request,
-    format: TimelineFormat,
+    format: FormatName,
     folder: Path | None,
 ) -> None:
     """Recognize the segments, and write to a folder or to the requested output."""
@@ -130,7 +130,11 @@ def _write(
     )
     answers = recognizer.predict_segments_of(given, channel, request.jobs, adapt_speakers=request.adapt)
     results = itertools.chain(failures, answers)
-    with nullcontext(None) if folder else output.destination(request.out, format.by_line, request.csv_safe) as stream:
+    with (
+        nullcontext(None)
+        if folder
+        else output.destination(request.out, timeline_writers.by_line(format), request.csv_safe) as stream
+    ):
         writer: output.Writer
         if folder is not None and format is TimelineFormat.audformat_db:
             writer = timeline_writers.Database(folder, layout, recognizer.bundle.name)
@@ -139,5 +143,5 @@ def _write(
         elif stream is not None:
             writer = timeline_writers.writer(stream, format, layout, False, list(given))
         total = len(given) + len(failures)
-        quiet = total == 1 or bool(stream and format.by_line and stream.isatty())
+        quiet = total == 1 or bool(stream and timeline_writers.by_line(format) and stream.isatty())
         output.write(results, writer, total, quiet)

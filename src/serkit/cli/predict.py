@@ -17,7 +17,7 @@ from serkit.errors import UserError, unknown
 from serkit.recognition import Failure, Recognizer, TimelineOptions, available, formats, load
 from serkit.recognition.formats import Format
 from serkit.recognition.model import Channel, Channels
-from serkit.recognition.timeline_writers import ENDINGS, TimelineFormat
+from serkit.recognition.timeline_writers import FormatName, TimelineFormat, endings, parse_format
 
 Paths = Annotated[
     list[str],
@@ -38,6 +38,13 @@ Model = Annotated[
     str,
     typer.Option(help="Name of a recognizer (see `serkit models`), or its folder.", autocompletion=complete_model),
 ]
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Return the names of formats that start with the text, for shell completion."""
+    return [str(name) for name in TimelineFormat if name.startswith(incomplete)]
+
+
 ChannelText = Annotated[
     str | None,
     typer.Option(
@@ -140,10 +147,12 @@ def predict(
     model: Model = "default",
     channel: ChannelText = None,
     format: Annotated[
-        TimelineFormat | None,
+        str | None,
         typer.Option(
+            metavar=f"[{'|'.join(TimelineFormat)}]",
             help="Output format; srt and the following are for timelines. Default: from the ending of --out, or table.",
             show_default=False,
+            autocompletion=complete_format,
         ),
     ] = None,
     out: Out = None,
@@ -179,6 +188,7 @@ def predict(
 
     Example: serkit predict call.wav --segments call.rttm --adapt-speakers --format csv
     """
+    named = None if format is None else parse_format(format)
     given = timeline_options.given(
         window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
     )
@@ -197,19 +207,19 @@ def predict(
         others |= {"--channel each": channel == "each", "--adapt with --adapt-speakers": adapt and adapt_speakers}
         refuse_with("--segments", others)
         unit = unit_of(times)
-        wanted = given_segments.Request(segments, adapt_speakers, tier or (), unit, format, out, csv_safe, jobs)
+        wanted = given_segments.Request(segments, adapt_speakers, tier or (), unit, named, out, csv_safe, jobs)
         read_one = parse_channel(channel)
         given_segments.predict(
             find_recordings(paths), partial(load_adapted, model, adapt or (), read_one), read_one, wanted
         )
     elif timeline:
-        request = timelines.Request(TimelineOptions(**given), format, out, plot, resume, csv_safe)
+        request = timelines.Request(TimelineOptions(**given), named, out, plot, resume, csv_safe)
         read = parse_channels(channel)
         open_recognizer = partial(load_adapted, model, adapt or (), read)
         timelines.predict(find_recordings(paths), open_recognizer, read, jobs, request)
     else:
         timeline_options.refuse(given | timeline_options.given(plot=plot))
-        chosen = _whole(output.choose(format, out, ENDINGS, TimelineFormat.table))
+        chosen = _whole(output.choose(named, out, endings(named), TimelineFormat.table))
         if resume and not (out and chosen.by_line):
             raise UserError("--resume requires --out FILE and --format jsonl or csv")
         if csv_safe and chosen is not Format.csv:
@@ -321,9 +331,9 @@ def _predict(
         output.write(results, writer, total, quiet, list(answers.values()).count(False))
 
 
-def _whole(format: TimelineFormat) -> Format:
+def _whole(format: FormatName) -> Format:
     """Return the format of answers about whole recordings."""
-    if format.value not in {known.value for known in Format}:
+    if format not in [known.value for known in Format]:
         raise UserError(f"--format {format} requires --timeline or --segments")
     return Format(format)
 

@@ -14,6 +14,7 @@ from serkit.recognition import annotation_formats as tools
 from serkit.recognition.jobs import Failure
 from serkit.recognition.segments import Layout, Segment, TimelineContent, Window
 from serkit.recognition.stream import Event, Statistics
+from serkit.registry import Registry
 from serkit.spreadsheet import harmless_rows
 
 Result = TimelineContent | Failure
@@ -46,7 +47,7 @@ class TextFormat:
 
 def render(timeline: TimelineContent, format: str, csv_safe: bool = False) -> str:
     """Return a timeline as the text of a file in one of `FORMATS`; `csv_safe` makes CSV safe for spreadsheets."""
-    chosen = FORMATS[format]
+    chosen: TextFormat = FORMATS.find(format)
     text = chosen.head(timeline.layout) + chosen.body(timeline)
     return harmless_rows(text) if csv_safe and chosen.suffix == ".csv" else text
 
@@ -182,15 +183,19 @@ def _csv_failure(failure: Failure, layout: Layout) -> str:
     return _row([failure.file, *[""] * (len(_own_columns(layout)) - 2 + len(layout.columns)), failure.error])
 
 
-FORMATS = {
-    "json": TextFormat(".json", "application/json", _json),
-    "jsonl": TextFormat(".jsonl", "application/x-ndjson", _json_line, failure=_json_failure, joined=True),
-    "csv": TextFormat(".csv", "text/csv", _csv, segment_columns, _csv_failure, joined=True),
-    "srt": TextFormat(".srt", "application/x-subrip", tools.subrip),
-    "vtt": TextFormat(".vtt", "text/vtt", tools.webvtt),
-    "textgrid": TextFormat(".TextGrid", "text/plain", tools.textgrid),
-    "eaf": TextFormat(".eaf", "application/xml", tools.elan),
-    "audacity": TextFormat(".txt", "text/plain", tools.audacity),
-    "rttm": TextFormat(".rttm", "text/plain", tools.rttm, joined=True),
-    "audformat": TextFormat(".csv", "text/csv", tools.audformat, tools.audformat_head, joined=True),
-}
+FORMATS = Registry(
+    "format",
+    {
+        "json": TextFormat(".json", "application/json", _json),
+        "jsonl": TextFormat(".jsonl", "application/x-ndjson", _json_line, failure=_json_failure, joined=True),
+        "csv": TextFormat(".csv", "text/csv", _csv, segment_columns, _csv_failure, joined=True),
+        "srt": TextFormat(".srt", "application/x-subrip", tools.subrip),
+        "vtt": TextFormat(".vtt", "text/vtt", tools.webvtt),
+        "textgrid": TextFormat(".TextGrid", "text/plain", tools.textgrid),
+        "eaf": TextFormat(".eaf", "application/xml", tools.elan),
+        "audacity": TextFormat(".txt", "text/plain", tools.audacity),
+        "rttm": TextFormat(".rttm", "text/plain", tools.rttm, joined=True),
+        "audformat": TextFormat(".csv", "text/csv", tools.audformat, tools.audformat_head, joined=True),
+    },
+    "serkit.formats",
+)

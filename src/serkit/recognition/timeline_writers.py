@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from serkit.atomic import write_text, writing_folder
-from serkit.errors import UserError
+from serkit.errors import UserError, unknown
 from serkit.recognition.annotation_formats import clock as caption_clock
 from serkit.recognition.annotation_formats import rttm, rttm_names
 from serkit.recognition.formats import Json
@@ -43,23 +43,50 @@ class TimelineFormat(StrEnum):
     audformat = "audformat"
     audformat_db = "audformat-db"
 
-    @property
-    def by_recording(self) -> bool:
-        """Whether each recording requires a separate file."""
-        return self in FORMATS and self is not TimelineFormat.json and not FORMATS[self].joined
 
-    @property
-    def by_line(self) -> bool:
-        """Whether each recording is written at once."""
-        return self in FORMATS and FORMATS[self].joined
+class PluggedFormat(str):
+    """Name of a format that a plugin adds."""
 
 
-#: File endings of each format, in lower case.
-ENDINGS: dict[TimelineFormat, str] = {
-    format: FORMATS[format].suffix.lower() if format in FORMATS else ".txt"
-    for format in TimelineFormat
-    if format is not TimelineFormat.audformat_db
-}
+#: Name of a format of timelines.
+FormatName = TimelineFormat | PluggedFormat
+
+
+def parse_format(name: str) -> FormatName:
+    """Return a format of timelines by its name.
+
+    Raises:
+        UserError: no format has this name.
+    """
+    try:
+        return TimelineFormat(name)
+    except ValueError:
+        pass
+    if not FORMATS.knows(name):
+        raise unknown("format", name, [*TimelineFormat, *FORMATS.names()])
+    return PluggedFormat(name)
+
+
+def by_recording(format: FormatName) -> bool:
+    """Return whether each recording requires a separate file."""
+    return _has_text(format) and format is not TimelineFormat.json and not FORMATS.find(format).joined
+
+
+def by_line(format: FormatName) -> bool:
+    """Return whether each recording is written at once."""
+    return _has_text(format) and bool(FORMATS.find(format).joined)
+
+
+def _has_text(format: FormatName) -> bool:
+    return format not in (TimelineFormat.table, TimelineFormat.audformat_db)
+
+
+def endings(format: FormatName | None = None) -> dict[FormatName, str]:
+    """Return the file ending of each format of serkit, in lower case, and of one further format."""
+    known: list[FormatName] = [one for one in TimelineFormat if one is not TimelineFormat.audformat_db]
+    if format is not None and format not in known:
+        known.append(format)
+    return {one: FORMATS.find(one).suffix.lower() if _has_text(one) else ".txt" for one in known}
 
 
 class UnwritableError(UserError):
@@ -87,7 +114,7 @@ class Text:
     ) -> None:
         self._names = rttm_names(files) if format == TimelineFormat.rttm else {}
         self._stream = stream
-        self._format = FORMATS[format]
+        self._format = FORMATS.find(format)
         self._layout = layout
         if not begun:
             stream.write(self._format.head(layout))
@@ -136,7 +163,7 @@ class Folder:
     """
 
     def __init__(self, folder: Path, format: str, files: Sequence[str]) -> None:
-        self._format = FORMATS[format]
+        self._format = FORMATS.find(format)
         self._places = places(folder, files, self._format.suffix)
 
     def write(self, result: Result) -> None:
@@ -218,7 +245,7 @@ class Database:
 
 def writer(
     stream: TextIO,
-    format: TimelineFormat,
+    format: FormatName,
     layout: Layout,
     begun: bool = False,
     files: Sequence[str] = (),
