@@ -1,8 +1,8 @@
 """Tables of parts that a file or a command line chooses by name, and the plugins that add to them.
 
-An installed distribution adds a part by an entry point in the group of the table, such as `serkit.features`. A table
-looks for entry points only when a name is not its own. So plugins cost nothing until they are used, and none can replace
-a part of serkit.
+An installed distribution adds a part by an entry point in the group of the table, e.g. `serkit.features`. A table looks
+for entry points only when a name is not its own. So plugins cost nothing until they are used, and none can replace a
+part of serkit.
 """
 
 from __future__ import annotations

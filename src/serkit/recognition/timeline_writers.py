@@ -63,7 +63,7 @@ def parse_format(name: str) -> FormatName:
     except ValueError:
         pass
     if not FORMATS.knows(name):
-        raise unknown("format", name, [*TimelineFormat, *FORMATS.names()])
+        raise unknown("format", name, {*map(str, TimelineFormat), *FORMATS.names()})
     return PluggedFormat(name)
 
 
