@@ -1,9 +1,7 @@
 """One file from samples to answers: what it says is what Python says."""
 
 import json
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -124,8 +122,8 @@ def test_export_of_a_bundle(tmp_path, capsys):
 
 
 @pytest.mark.corpora
-def test_parity_on_real_recordings(recognizer, session):
-    found = sorted(Path(os.environ["SERKIT_CORPORA"]).rglob("*.wav"))
+def test_parity_on_real_recordings(recognizer, session, recordings):
+    found = sorted(path for path in recordings.rglob("*") if path.suffix in (".flac", ".wav"))
     for path in found[:: max(1, len(found) // 20)]:
         samples, rate = audio.read(path)
         signal = audio.resample(audio.mix(samples.reshape(len(samples), -1), None), rate, 16000)
