@@ -111,3 +111,7 @@ FoldJobs = Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0
 FoldThreads = Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")]
 Accelerator = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained and how long it takes; stop.")]
+Quick = Annotated[
+    bool,
+    typer.Option("--quick", help="Two folds, few recordings, two epochs: see in minutes whether all runs. No result."),
+]
