@@ -68,6 +68,7 @@ LAB = frozenset(
         "markupsafe",
         "matplotlib",
         "onnx",
+        "onnx_ir",
         "onnxscript",
         "pandas",
         "pyarrow",

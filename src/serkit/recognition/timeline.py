@@ -11,7 +11,7 @@ import numpy as np
 
 from serkit import audio
 from serkit.atomic import write_text
-from serkit.errors import UserError, unknown
+from serkit.errors import UserError
 from serkit.recognition import presentation
 from serkit.recognition.model import Channels, Model
 from serkit.recognition.samples import as_samples, check_recording
@@ -89,8 +89,6 @@ class Timeline(TimelineContent):
         """
         path = Path(path)
         endings = {known: one.suffix.lower() for known, one in FORMATS.items()}
-        if format is not None and format not in FORMATS:
-            raise unknown("format", format, FORMATS)
         chosen = format or next((known for known, ending in endings.items() if ending == path.suffix.lower()), None)
         if chosen is None:
             raise UserError(
