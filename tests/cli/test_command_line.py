@@ -114,7 +114,7 @@ def test_wrong_requests(run, capsys, arguments, text):
         (["audit"], "'table', 'json'"),
         (["robustness", "default"], "'table', 'json'"),
         (["compare", "a", "b"], "'table', 'json', 'markdown'"),
-        (["reproduce"], "'markdown', 'json'"),
+        (["reproduce"], "'table', 'markdown', 'json'"),
     ],
 )
 def test_a_format_that_a_command_does_not_have(run, capsys, command, formats):

@@ -248,7 +248,7 @@ def _draw_frame(pen: ImageDraw.ImageDraw, timeline: TimelineContent, colours: di
         pen.text((_LEFT - 10, panel.top + 8), ends[0], _INK, _font(13), anchor="rm")
         pen.text((_LEFT - 10, panel.bottom - 8), ends[1], _INK, _font(13), anchor="rm")
     bottom = _PANELS["segments"].bottom
-    pen.text((_LEFT - 18, bottom + 12), "time", _INK, _font(15), anchor="rt")
+    pen.text((_LEFT - 36, bottom + 12), "time", _INK, _font(15), anchor="rt")
     step = _tick_step(timeline.duration)
     for number in range(int(timeline.duration / step + 1e-6) + 1):
         x = _LEFT + number * step / timeline.duration * _COLUMNS
