@@ -35,6 +35,8 @@ FEATURES = Registry(
         "onnx": "serkit.features.onnx:Onnx",
         "speech_functionals": "serkit.features.speech_functionals:SpeechFunctionals",
         "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
+        "transformers": "serkit.features.transformers:Transformers",
+        "waveform": "serkit.features.waveform:Waveform",
         "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
     },
     "serkit.features",

@@ -19,20 +19,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 
 from serkit.errors import UserError, unknown
+from serkit.features.pooling import POOLINGS, pieces, pool
 from serkit.features.spectrum import Rate
 from serkit.options import Between
 
 if TYPE_CHECKING:
     import onnxruntime
 
-#: How frames become a vector; `none` keeps them.
-POOLINGS = ("mean", "mean_std", "max", "none")
-
 #: Variable with the folders of encoders, whose files are named `NAME.onnx`, or by their SHA-256.
 FOLDERS = "SERKIT_ENCODERS"
-
-# A shorter signal is padded with zeros to this many s: convolutions at the start of encoders need some samples.
-_SHORTEST = 0.1
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -149,35 +144,16 @@ class Onnx:
         Raises:
             UserError: the encoder is missing or fails.
         """
-        if self.standardize:
-            signal = ((signal - signal.mean()) / np.sqrt(signal.var() + 1e-7)).astype(np.float32)
-        pieces = self._pieces(signal)
-        if self.pooling == "none":
-            return np.concatenate([frames.T for frames in pieces], axis=1)
-        count, total, squares = 0, np.zeros(self.size), np.zeros(self.size)
-        highest = np.full(self.size, -np.inf)
-        for frames in pieces:
-            count += len(frames)
-            total += frames.sum(axis=0, dtype=np.float64)
-            squares += np.square(frames, dtype=np.float64).sum(axis=0)
-            highest = np.maximum(highest, frames.max(axis=0))
-        if self.pooling == "max":
-            return highest.astype(np.float32)
-        mean = total / count
-        if self.pooling == "mean":
-            return mean.astype(np.float32)
-        return np.concatenate([mean, np.sqrt(np.maximum(squares / count - mean**2, 0))]).astype(np.float32)
+        found = pool(self._frames(signal), self.pooling)
+        return found.T if self.pooling == "none" else found.reshape(-1)
 
     _place: ClassVar[Path | None]
 
-    def _pieces(self, signal: np.ndarray) -> Iterator[np.ndarray]:
+    def _frames(self, signal: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the frames (frames, size) of each piece of a signal."""
         session, output = self._session(), self._output()
-        shortest = round(_SHORTEST * self.rate)
-        if len(signal) < shortest:
-            signal = np.pad(signal, (0, shortest - len(signal)))
         samples, *mask = [entry.name for entry in session.get_inputs()]
-        for piece in np.array_split(signal, -(-len(signal) // round(self.chunk * self.rate))):
+        for piece in pieces(signal, self.rate, self.chunk, self.standardize):
             given = {samples: piece[None].astype(np.float32, copy=False)}
             given |= {name: np.ones((1, len(piece)), dtype=np.int64) for name in mask}
             try:

@@ -159,6 +159,11 @@ def export(
         if view.feature is None:
             raise UserError(f"view '{name}' has no feature")
         feature = features.build(view.feature.name, **view.feature.options)
+        if feature.name == "transformers":
+            raise UserError(
+                f"view '{name}' needs torch, so no bundle can hold it; export its encoder with "
+                "examples/export_encoder.py and train with the feature onnx, or ship a student (ssl-distilled)"
+            )
         inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))
         shapes.append(feature.shape)
         if isinstance(feature, Onnx):
