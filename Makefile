@@ -93,7 +93,7 @@ ifeq ($(shell command -v npm 2> /dev/null),)
 else ifeq ($(CHROMIUM),)
 	@echo "e2e: left out, there is no chromium"
 else
-	$(MAKE) page
+	$(MAKE) page page-static
 	cd page && npm run --silent check && npm test --silent
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "playwright>=1.55"
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest page/e2e

@@ -149,7 +149,9 @@ def test_it_says_that_the_sound_stays_here(page):
     expect(page.get_by_text("The sound stays in this browser. It is sent nowhere.")).to_be_visible()
 
 
-def test_the_browser_is_told_to_refuse_other_origins(page):
+def test_the_browser_is_told_to_refuse_other_origins(cut_off):
+    page = cut_off.new_page()
+    page.goto(cut_off.address)
     refused = page.evaluate(
         """() => new Promise((resolve) => {
             document.addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));

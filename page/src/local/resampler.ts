@@ -1,10 +1,10 @@
 /** Changes the sampling rate of a stream with a windowed sinc, one filter for each phase between two samples. */
 
-/** Zero crossings of the sinc on each side: a transition of about 6 % of the band, and below -90 dB beyond it. */
-const CROSSINGS = 48;
+/** Zero crossings of the sinc on each side: a transition of about 5 % of the band, and below -90 dB beyond it. */
+const CROSSINGS = 64;
 const KAISER_BETA = 9;
 /** Corner as a share of the lower half rate. */
-const CORNER = 0.945;
+const CORNER = 0.957;
 /** With more phases, the table would be large: then positions are rounded down to a phase. */
 const MOST_PHASES = 1024;
 
@@ -68,7 +68,7 @@ export class Resampler {
       const filter = this.filters[Math.floor((past * this.phases) / this.to)]!;
       const first = (numerator - past) / this.to - this.half + 1 - this.begin;
       let sum = 0;
-      for (let tap = 0; tap < filter.length; tap++) sum += filter[tap]! * (this.kept[first + tap] ?? 0);
+      for (let tap = 0; tap < filter.length; tap++) sum += filter[tap]! * this.kept[first + tap]!;
       values[index] = sum;
     }
     return values;

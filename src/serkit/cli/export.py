@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.graph import Precision
 from serkit.terminal import show
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ def export(
     waveform: Annotated[
         Path | None, typer.Option(help="Write one ONNX file from samples to answers, for programs without Python.")
     ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the weights in --waveform; less makes the file smaller, not faster.")
+    ] = Precision.FLOAT32,
     licence: Annotated[
         str | None, typer.Option(help="License of the weights. Default: the terms of the recordings.")
     ] = None,
@@ -27,6 +31,9 @@ def export(
         int, typer.Option(min=1, help="Number of recordings on which ONNX is compared with torch.")
     ] = 50,
     weights: Annotated[bool, typer.Option(help="Include the weights, so that training can start from them.")] = True,
+    encoder: Annotated[
+        bool, typer.Option(help="Include the ONNX file of the feature onnx; otherwise the bundle names its hash.")
+    ] = True,
 ) -> None:
     """Export a run's final model as a bundle that needs no torch, or the card that repeats the run.
 
@@ -44,7 +51,7 @@ def export(
             "for one ONNX file from samples to answers"
         )
     if waveform is not None and out is None:
-        _write_waveform(run, waveform, recordings)
+        _write_waveform(run, waveform, recordings, precision)
     if card is not None:
         from serkit.runs.card import Card
 
@@ -54,34 +61,35 @@ def export(
         return
     from serkit.lab import Run
 
-    bundle = Run(run).export(out, licence, recordings, weights)
+    bundle = Run(run).export(out, licence, recordings, weights, encoder)
     size = sum(path.stat().st_size for path in out.iterdir())
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:
         show(f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings")
     if waveform is not None:
-        _show_waveform(bundle, waveform)
+        _show_waveform(bundle, waveform, precision)
     show(f"next: serkit predict --model {out} call.wav")
 
 
-def _write_waveform(source: Path, path: Path, recordings: int) -> None:
+def _write_waveform(source: Path, path: Path, recordings: int, precision: Precision) -> None:
     """Write the waveform graph of a bundle, or of a run."""
     from serkit.recognition.bundle import DESCRIPTION, Bundle, find
 
     if not (source / "run.json").exists() or (source / DESCRIPTION).exists():
-        _show_waveform(Bundle.load(find(source)), path)
+        _show_waveform(Bundle.load(find(source)), path, precision)
         return
     import tempfile
 
     from serkit.runs.export import export as write
 
     with tempfile.TemporaryDirectory() as folder:
-        _show_waveform(write(source, Path(folder) / source.resolve().name, None, recordings, weights=False), path)
+        bundle = write(source, Path(folder) / source.resolve().name, None, recordings, weights=False)
+        _show_waveform(bundle, path, precision)
 
 
-def _show_waveform(bundle: Bundle, path: Path) -> None:
+def _show_waveform(bundle: Bundle, path: Path, precision: Precision) -> None:
     from serkit.graph.waveform import write
 
-    written = write(bundle, path)
+    written = write(bundle, path, precision)
     size, difference = f"{written.size / 1e6:.2f} MB", f"{written.difference:.1e}"
     show(f"{path}: {size}, from samples to {bundle.output}; differs from Python by {difference} at most")

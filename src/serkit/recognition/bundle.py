@@ -11,8 +11,9 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -21,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from serkit import documents, features
 from serkit.atomic import writing_folder
 from serkit.errors import UserError, unknown
+from serkit.features import Feature
+from serkit.features.onnx import Onnx
 from serkit.recognition.presentation import first_of
 from serkit.windowing import Windowing
 
@@ -34,6 +37,12 @@ WEIGHTS = "weights.safetensors"
 
 #: Files of a bundle with their maximum size in bytes. 2 GiB is the limit of ONNX's format.
 SIZES: Final = {DESCRIPTION: 16 << 20, CARD: 1 << 20, MODEL: 2 << 30, WEIGHTS: 8 << 30}
+
+
+def encoder_name(sha256: str) -> str:
+    """Return the name of the file of an encoder in a bundle (`serkit.features.onnx`)."""
+    return f"encoder-{sha256[:16]}.onnx"
+
 
 #: Maximum size of a network input for one window; 16 windows fit into memory.
 LARGEST_INPUT: Final = 1 << 24
@@ -315,11 +324,27 @@ class Bundle(_Table):
                     "which is not installed here"
                 )
         try:
-            return {entry.name: features.build(**entry.feature.model_dump()) for entry in self.inputs}
+            return {entry.name: self._feature(entry.feature) for entry in self.inputs}
         except UserError as error:
             raise BundleError(f"{self.folder / DESCRIPTION}: {error}") from None
 
-    def save(self, folder: str | Path, model: bytes, card: str, weights: bytes | None = None) -> Bundle:
+    def _feature(self, config: FeatureConfig) -> Feature:
+        """Build a feature, and give an encoder its file if the bundle holds it; otherwise it is found by its hash."""
+        feature = features.rebuild(**config.model_dump())
+        if isinstance(feature, Onnx) and self._folder is not None:
+            place = self._folder / encoder_name(feature.sha256)
+            if _check_file(place):
+                feature.attach(place)
+        return feature
+
+    def save(
+        self,
+        folder: str | Path,
+        model: bytes,
+        card: str,
+        weights: bytes | None = None,
+        encoders: Iterable[Onnx] = (),
+    ) -> Bundle:
         """Write the bundle completely or not at all.
 
         Args:
@@ -327,6 +352,7 @@ class Bundle(_Table):
             model: content of `model.onnx`.
             card: model card (Markdown).
             weights: content of `weights.safetensors`.
+            encoders: features whose encoders the bundle holds; others are found by their hash.
 
         Returns:
             The saved bundle.
@@ -341,6 +367,8 @@ class Bundle(_Table):
         with writing_folder(folder) as temporary:
             (temporary / MODEL).write_bytes(model)
             (temporary / CARD).write_text(card, encoding="utf-8")
+            for encoder in encoders:
+                shutil.copyfile(encoder.file(), temporary / encoder_name(encoder.sha256))
             if weights is not None:
                 (temporary / WEIGHTS).write_bytes(weights)
             text = json.dumps(described.model_dump(mode="json"), indent=1, ensure_ascii=False)
@@ -453,8 +481,9 @@ def _check_file(path: Path) -> bool:
         return False
     if not stat.S_ISREG(found.st_mode):
         raise BundleError(f"{path}: must be a regular file, is {_KINDS.get(stat.S_IFMT(found.st_mode), 'none')}")
-    if found.st_size > SIZES[path.name]:
-        raise BundleError(f"{path}: is too large: {found.st_size} bytes; the maximum is {SIZES[path.name]}")
+    most = SIZES.get(path.name, SIZES[MODEL])
+    if found.st_size > most:
+        raise BundleError(f"{path}: is too large: {found.st_size} bytes; the maximum is {most}")
     return True
 
 

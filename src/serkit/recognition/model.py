@@ -12,11 +12,12 @@ import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError, whole_number
+from serkit.onnx_session import reason
 from serkit.recognition.adaptation import Voice, shifted
 from serkit.recognition.bundle import Bundle, BundleError
 from serkit.recognition.prediction import Prediction as Prediction
 from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check_recording, warn_of_integers
-from serkit.recognition.session import open_session, reason
+from serkit.recognition.session import open_session
 from serkit.recognition.windows import cut, windows
 
 Channel = int | Literal["egg"] | None

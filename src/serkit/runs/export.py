@@ -23,6 +23,7 @@ from serkit.evaluation.evaluate import hear
 from serkit.evaluation.intervals import Interval
 from serkit.evaluation.predictions import read_table
 from serkit.evaluation.scores import Scores, Table
+from serkit.features.onnx import Onnx
 from serkit.flags import worst_first
 from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Output, Shape
@@ -127,6 +128,7 @@ def export(
     licence: str | None = None,
     recordings: int = 50,
     weights: bool = True,
+    encoder: bool = True,
 ) -> Bundle:
     """Write the bundle of a finished run's final model.
 
@@ -137,6 +139,7 @@ def export(
         recordings: number of the run's recordings on which torch and ONNX are compared.
         weights: whether the bundle holds the weights, so that training can continue from it; ignored for a stage that
             reads the output of frozen stages.
+        encoder: whether the bundle holds the ONNX file of its feature `onnx`; otherwise it names only the hash.
 
     Raises:
         UserError: the run is unfinished or has no final model, `out` exists, or the exported network and torch differ.
@@ -150,14 +153,21 @@ def export(
     data = system.stage_data(finished.stage)
     target = data.target[0]
     names = leaves(system, finished.stage)
-    inputs, shapes = [], []
+    inputs, shapes, encoders = [], [], []
     for name in names:
         view = system.views[name]
         if view.feature is None:
             raise UserError(f"view '{name}' has no feature")
         feature = features.build(view.feature.name, **view.feature.options)
+        if feature.name == "transformers":
+            raise UserError(
+                f"view '{name}' needs torch, so no bundle can hold it; export its encoder with "
+                "examples/export_encoder.py and train with the feature onnx, or ship a student (ssl-distilled)"
+            )
         inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))
         shapes.append(feature.shape)
+        if isinstance(feature, Onnx):
+            encoders.append(feature)
     numbers = [Number(name=name, low=low, high=high) for name, (low, high) in final.ranges.items()]
     calibration = None
     if numbers:
@@ -200,14 +210,14 @@ def export(
         },
     )
     with tempfile.TemporaryDirectory() as trial:
-        recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card=""))
+        recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card="", encoders=encoders))
         parity = _parity(recognizer, deployed, data.items.windowing, _sample(run, described, recordings))
     bundle = bundle.model_copy(update={"parity": parity})
     # The weights of a stage that reads frozen stages are its own layers only; training cannot continue from them.
     frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
     tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
     page = card(bundle, system, scores, len(model))
-    return bundle.save(out, model, page, tensors)
+    return bundle.save(out, model, page, tensors, encoders if encoder else ())
 
 
 def to_onnx(deployed: Shipped, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
