@@ -1,4 +1,4 @@
-import type { Model, Prediction, Timeline } from "./types";
+import type { Channel, Model, Timeline } from "./types";
 
 export interface Sound {
   blob: Blob;
@@ -28,18 +28,14 @@ export class Client {
     return this.send("v1/models").then((response) => response.json());
   }
 
-  predict(sound: Sound, model: string, channel: number | null, signal: AbortSignal): Promise<Prediction> {
-    return this.post("v1/predict", sound, { model, channel }, signal).then((response) => response.json());
-  }
-
-  timeline(sound: Sound, model: string, channel: number | null, signal: AbortSignal): Promise<Timeline> {
+  timeline(sound: Sound, model: string, channel: Channel, signal: AbortSignal): Promise<Timeline> {
     return this.post("v1/timeline", sound, { model, channel, format: "json" }, signal).then((response) =>
       response.json(),
     );
   }
 
   /** The timeline as a file of one of the server's formats. */
-  timelineFile(sound: Sound, model: string, channel: number | null, format: string): Promise<Blob> {
+  timelineFile(sound: Sound, model: string, channel: Channel, format: string): Promise<Blob> {
     return this.post("v1/timeline", sound, { model, channel, format }).then((response) => response.blob());
   }
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from serkit.recognition.prediction import Doubt
 from serkit.recognition.segments import Segment, TimelineContent
 
 
@@ -39,7 +40,9 @@ def webvtt(timeline: TimelineContent) -> str:
 
 def audacity(timeline: TimelineContent) -> str:
     """A label track of Audacity: start, end and text between tabs."""
-    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_named(one)}\n" for one in timeline.segments)
+    return "".join(
+        f"{one.start:.6f}\t{one.end:.6f}\t{_named(one)}{'' if one.sure else '?'}\n" for one in timeline.segments
+    )
 
 
 def rttm(timeline: TimelineContent, file: str | None = None) -> str:
@@ -85,7 +88,7 @@ def rttm_names(files: Sequence[str]) -> dict[str, str]:
 
 def audformat_head(labels: Sequence[str], each: bool = False) -> str:
     """Return the names of the columns of `audformat`."""
-    return f"file,start,end,emotion,confidence{',channel' if each else ''}\n"
+    return f"file,start,end,emotion,confidence,doubt{',channel' if each else ''}\n"
 
 
 def audformat(timeline: TimelineContent) -> str:
@@ -95,16 +98,16 @@ def audformat(timeline: TimelineContent) -> str:
     for one in timeline.segments:
         times = (f"0 days {_clock(time)}" for time in (one.start, one.end))
         channel = [] if one.channel is None else [one.channel]
-        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}", *channel])
+        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}", one.doubt, *channel])
     return text.getvalue()
 
 
 #: Tiers of a timeline in annotation tools.
-_TIERS = ("emotion", "confidence")
+_TIERS = ("emotion", "confidence", "doubt")
 
 
 def textgrid(timeline: TimelineContent) -> str:
-    """A TextGrid of Praat (long form) with a tier of labels and one of confidences, or these of each channel."""
+    """A TextGrid of Praat (long form) with tiers of labels, confidences and doubts, or these of each channel."""
     end = f"{timeline.duration:.3f}"
     tiers = _tiers(timeline)
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
@@ -121,7 +124,7 @@ def textgrid(timeline: TimelineContent) -> str:
 
 
 def elan(timeline: TimelineContent) -> str:
-    """Return a document of ELAN (.eaf) with a tier of labels and one of confidences, or these of each channel.
+    """Return a document of ELAN (.eaf) with tiers of labels, confidences and doubts, or these of each channel.
 
     Source: The Language Archive, EAF annotation format 3.0.
     """
@@ -175,7 +178,8 @@ def _tiers(timeline: TimelineContent) -> Mapping[str, TimelineContent]:
 
 
 def _content(tier: str, segment: Segment) -> str:
-    return _one_line(segment.label) if tier.startswith("emotion") else f"{segment.confidence:.3f}"
+    texts = {"emotion": _one_line(segment.label), "confidence": f"{segment.confidence:.3f}", "doubt": segment.doubt}
+    return texts[tier.split()[0]]
 
 
 def _filled(timeline: TimelineContent) -> Iterator[tuple[str, str, Segment | None]]:
@@ -198,7 +202,9 @@ def _named(segment: Segment) -> str:
 
 
 def _caption(segment: Segment) -> str:
-    return f"{_named(segment)}{'' if segment.sure else '?'} {segment.confidence:.0%}"
+    # Doubts about the confidence itself add nothing to it.
+    doubt = f", {segment.doubt}" if segment.doubt not in ("", Doubt.confidence) else ""
+    return f"{_named(segment)}{'' if segment.sure else '?'} {segment.confidence:.0%}{doubt}"
 
 
 def _clock(seconds: float, point: str = ".") -> str:

@@ -59,6 +59,7 @@ def as_dict(result: Result) -> dict[str, object]:
         "duration": round(result.duration, TIME_DIGITS),
         "labels": list(result.labels),
         **({} if result.channels is None else {"channels": list(result.channels)}),
+        "answers": [answer.to_dict() for answer in result.answers],
         "windows": [_window(window) for window in result.windows],
         "segments": [_segment(segment) for segment in result.segments],
         "warnings": list(result.warnings),
@@ -101,6 +102,7 @@ def _segment(segment: Segment) -> dict[str, object]:
         "end": round(segment.end, TIME_DIGITS),
         "label": segment.label,
         "sure": segment.sure,
+        "doubt": segment.doubt,
         "confidence": round(segment.confidence, DIGITS),
         "probabilities": _rounded(segment.probabilities),
     }
@@ -125,7 +127,7 @@ def _json_line(result: Result) -> str:
 def segment_columns(labels: Sequence[str], each: bool = False) -> str:
     """Return the names of the CSV columns, with the channel if `each` has segments; CSV has one row per segment."""
     place = ["file", *(["channel"] if each else []), "start", "end"]
-    return _row([*place, "label", "sure", "confidence", *(f"p_{label}" for label in labels), "error"])
+    return _row([*place, "label", "sure", "doubt", "confidence", *(f"p_{label}" for label in labels), "error"])
 
 
 def segment_row(file: str, segment: Segment) -> str:
@@ -133,7 +135,7 @@ def segment_row(file: str, segment: Segment) -> str:
     entry = _segment(segment)
     numbers = [entry["confidence"], *_rounded(segment.probabilities).values()]
     place = [file, *_channel(segment).values(), entry["start"], entry["end"]]
-    return _row([*place, entry["label"], str(segment.sure).lower(), *numbers, ""])
+    return _row([*place, entry["label"], str(segment.sure).lower(), segment.doubt, *numbers, ""])
 
 
 def _row(values: Sequence[Any]) -> str:
@@ -152,7 +154,7 @@ def _csv(timeline: TimelineContent) -> str:
 
 
 def _csv_failure(failure: Failure, labels: Sequence[str], each: bool = False) -> str:
-    return _row([failure.file, *([""] if each else []), *[""] * (5 + len(labels)), failure.error])
+    return _row([failure.file, *([""] if each else []), *[""] * (6 + len(labels)), failure.error])
 
 
 FORMATS = {

@@ -108,7 +108,7 @@ class SegmentTable(Table):
 
     def rows(self, result: Timeline) -> Iterator[Sequence[str]]:
         for one in result.segments:
-            label = one.label if one.sure else f"{one.label}? (unsure)"
+            label = one.label if one.sure else f"{one.label}? (unsure: {one.doubt})"
             channel = [] if one.channel is None else [str(one.channel)]
             yield *channel, clock(one.start), clock(one.end), label, f"{one.confidence:.2f}"
 
