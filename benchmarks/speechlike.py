@@ -341,8 +341,7 @@ def made(random: Random, sound: Sound) -> np.ndarray:
     return (signal * 10 ** random.uniform(-1.5, 0)).astype(np.float32)
 
 
-def pieces(random: Random, path: Path, count: int) -> Iterator[np.ndarray]:
-    signal, _ = audio.read(path, rate=RATE)
+def pieces(random: Random, signal: np.ndarray, count: int) -> Iterator[np.ndarray]:
     for _ in range(count):
         n = int(RATE * random.choice([0.6, 1.5, 3, 6]))
         at = int(random.integers(0, max(1, len(signal) - n)))

@@ -103,11 +103,11 @@ def audformat(timeline: TimelineContent) -> str:
 
 
 #: Tiers of a timeline in annotation tools.
-_TIERS = ("emotion", "confidence", "doubt")
+_TIERS = ("emotion", "confidence")
 
 
 def textgrid(timeline: TimelineContent) -> str:
-    """A TextGrid of Praat (long form) with tiers of labels, confidences and doubts, or these of each channel."""
+    """A TextGrid of Praat (long form) with a tier of labels and one of confidences, or these of each channel."""
     end = f"{timeline.duration:.3f}"
     tiers = _tiers(timeline)
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
@@ -124,7 +124,7 @@ def textgrid(timeline: TimelineContent) -> str:
 
 
 def elan(timeline: TimelineContent) -> str:
-    """Return a document of ELAN (.eaf) with tiers of labels, confidences and doubts, or these of each channel.
+    """Return a document of ELAN (.eaf) with a tier of labels and one of confidences, or these of each channel.
 
     Source: The Language Archive, EAF annotation format 3.0.
     """
@@ -178,8 +178,7 @@ def _tiers(timeline: TimelineContent) -> Mapping[str, TimelineContent]:
 
 
 def _content(tier: str, segment: Segment) -> str:
-    texts = {"emotion": _one_line(segment.label), "confidence": f"{segment.confidence:.3f}", "doubt": segment.doubt}
-    return texts[tier.split()[0]]
+    return _one_line(segment.label) if tier.startswith("emotion") else f"{segment.confidence:.3f}"
 
 
 def _filled(timeline: TimelineContent) -> Iterator[tuple[str, str, Segment | None]]:
