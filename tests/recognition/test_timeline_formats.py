@@ -4,6 +4,7 @@ import json
 import pytest
 
 from serkit.recognition import Failure, Segment, Statistics, Timeline, Window
+from serkit.recognition.prediction import Prediction
 from serkit.recognition.timeline_formats import (
     FORMATS,
     as_dict,
@@ -12,7 +13,6 @@ from serkit.recognition.timeline_formats import (
     segment_columns,
     statistics_as_dict,
 )
-from serkit.recognition.prediction import Prediction
 from serkit.recognition.timeline_writers import TimelineFormat
 
 PROBABILITIES = {"anger": 0.7234567, "joy": 0.2765433}

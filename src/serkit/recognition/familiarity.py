@@ -25,17 +25,22 @@ _FEWEST_GROUPS, _FEWEST = 3, 20
 _SMALLEST_SCALE = 1e-6
 
 
-def distance(rows: Mapping[str, np.ndarray], familiar: Familiar) -> float:
-    """Return the distance of a sound, 1 being typical of the training recordings.
+class Distance:
+    """Measures how far a sound is from the training recordings.
 
     Args:
-        rows: the mean over time of each row, (rows,), by input of the network.
         familiar: statistics of the training recordings.
     """
-    deviations = [
-        (rows[name] - np.array(mean)) / np.array(familiar.scales[name]) for name, mean in familiar.means.items()
-    ]
-    return float(_size(np.concatenate(deviations)))
+
+    def __init__(self, familiar: Familiar) -> None:
+        self._names = list(familiar.means)
+        self._means = np.concatenate([familiar.means[name] for name in self._names])
+        self._scales = np.concatenate([familiar.scales[name] for name in self._names])
+
+    def __call__(self, rows: Mapping[str, np.ndarray]) -> float:
+        """Return the distance, 1 being typical, from the mean over time of each row, (rows,), by input."""
+        values = np.concatenate([rows[name] for name in self._names])
+        return float(_size((values - self._means) / self._scales))
 
 
 def fit(

@@ -15,7 +15,7 @@ from serkit.errors import UserError, whole_number
 from serkit.recognition import speechlike
 from serkit.recognition.adaptation import Voice, shifted
 from serkit.recognition.bundle import Bundle, BundleError
-from serkit.recognition.familiarity import distance
+from serkit.recognition.familiarity import Distance
 from serkit.recognition.prediction import Doubt
 from serkit.recognition.prediction import Prediction as Prediction
 from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check_recording, warn_of_integers
@@ -77,6 +77,7 @@ class Model:
         self._features = bundle.features()
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
         self._session = open_session(bundle, self._features, self.threads)
+        self._unlike = Distance(bundle.familiar) if bundle.familiar else None
         #: The voice that the model is adapted to.
         self.voice: Voice | None = None
         self._shift: Mapping[str, np.ndarray] = {}
@@ -223,8 +224,7 @@ class Model:
 
     def _distance(self, features: Sequence[np.ndarray]) -> float:
         """Return the distance of the features of a window from the training recordings; 0 if the bundle has none."""
-        familiar = self.bundle.familiar
-        return distance(self._row_means(features), familiar) if familiar else 0.0
+        return self._unlike(self._row_means(features)) if self._unlike else 0.0
 
     def sources(self, name: str, count: int, channel: Channel = None) -> dict[str, Source]:
         """Return the source that each input of the network reads in a recording with `count` channels.
