@@ -106,7 +106,8 @@ function kind({ sure }: Segment): string {
   return sure ? "segment" : "segment unsure";
 }
 
-function inShort({ label, sure }: Segment): string {
+function inShort({ label, sure, doubt }: Segment): string {
+  if (doubt === "no speech") return doubt;
   return sure ? label : `${label}?`;
 }
 

@@ -53,7 +53,7 @@ function Verdict({ answer }: { answer: Answer }) {
           <Emotion label={overall(answer)} />
         </strong>
         <span class="note">
-          {!sure && `${doubt}; most probable: ${label}, `}
+          {!sure && `${overall(answer) === doubt ? "" : `${doubt}; `}most probable: ${label}, `}
           {percent(confidence)}
         </span>
       </p>
