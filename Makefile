@@ -13,7 +13,7 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) $(if $(LOCK),--constraint $(LOCK))
 
-.PHONY: setup lock demo test test-older test-lowest lint bench docs page e2e wheel sdist
+.PHONY: setup lock demo test test-older test-lowest lint bench docs page page-static e2e wheel sdist
 
 setup: .venv/lab.stamp  ## everything: train, test, export
 
@@ -76,6 +76,9 @@ page/node_modules/.stamp: page/package-lock.json
 
 page: page/node_modules/.stamp  ## the page of `serkit serve`, into src/serkit/app/page/dist; needs npm
 	cd page && npm run --silent build
+
+page-static: page/node_modules/.stamp  ## the page as static files that need no server, into page/build/static; needs npm
+	cd page && npm run --silent static
 
 # Debian's Chromium; no browser is downloaded.
 CHROMIUM := $(firstword $(shell command -v chromium chromium-browser google-chrome 2> /dev/null))

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { announce } from "./announce";
-import type { Client, Sound } from "./api/client";
+import type { Service, Sound } from "./api/service";
 import type { Answer, Channel, Timeline } from "./api/types";
 import { percent } from "./format";
 
@@ -13,7 +13,7 @@ export class Analysis {
   private readonly aborting = new AbortController();
 
   constructor(
-    private readonly client: Client,
+    private readonly service: Service,
     readonly sound: Sound,
     readonly model: string,
     readonly channel: Channel,
@@ -24,9 +24,9 @@ export class Analysis {
   async start(): Promise<void> {
     this.state.value = { status: "busy" };
     announce(`${this.model} listens to ${this.sound.name}.`);
-    const { client, sound, model, channel } = this;
+    const { service, sound, model, channel } = this;
     try {
-      const timeline = await client.timeline(sound, model, channel, this.aborting.signal);
+      const timeline = await service.timeline(sound, model, channel, this.aborting.signal);
       this.state.value = { status: "done", timeline };
       const count = timeline.segments.length;
       const answers = timeline.answers.map((answer) => `${inWords(answer)}, ${percent(answer.confidence)}`);

@@ -53,6 +53,7 @@ LAB = frozenset(
         "markupsafe",
         "matplotlib",
         "onnx",
+        "onnx_ir",
         "onnxscript",
         "pandas",
         "pyarrow",

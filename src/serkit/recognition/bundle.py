@@ -213,6 +213,7 @@ class Bundle(_Table):
         familiar: statistics for noticing sound unlike the training recordings; None: it is not noticed.
         model: set by `save`.
         network: table for rebuilding the network, with `weights.safetensors`.
+        requires: distributions of plugins that compute its features, by the feature's name, as `name version`.
     """
 
     def __repr__(self) -> str:
@@ -242,6 +243,7 @@ class Bundle(_Table):
     size: Size
     model: ModelFile | None = None
     network: dict[str, Any] | None = None
+    requires: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99} [A-Za-z0-9.+!_-]{1,50}$")]] = {}
 
     _folder: Path | None = PrivateAttr(None)
 
@@ -330,6 +332,13 @@ class Bundle(_Table):
         Raises:
             BundleError: this serkit lacks a feature, or computes another version of it.
         """
+        for entry in self.inputs:
+            name = entry.feature.name
+            if name in self.requires and not features.FEATURES.knows(name):
+                raise BundleError(
+                    f"{self.folder / DESCRIPTION}: requires feature '{name}' of the plugin {self.requires[name]}, "
+                    "which is not installed here"
+                )
         try:
             return {entry.name: features.build(**entry.feature.model_dump()) for entry in self.inputs}
         except UserError as error:
