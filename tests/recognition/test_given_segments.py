@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from serkit import UserError, cli
+from serkit.recognition import adaptation as adaptation_rule
 from serkit.recognition import given, load
 from serkit.recognition.span_readers import read
 from serkit.recognition.spans import Span, Spans
