@@ -253,7 +253,7 @@ class Model:
             self._row_means(self._compute_features(sources, heard))
             for heard in self._windows(sources, self._cutter(samples, rate))
         ]
-        return {name: np.mean([one[name] for one in windows], axis=0) for name in self._features}
+        return _mean_rows(windows)
 
     def _row_means(self, features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the mean over time of each row of the features of a window, by input."""
@@ -262,9 +262,9 @@ class Model:
             for name, array in zip(self._features, features, strict=True)
         }
 
-    def _distance(self, features: Sequence[np.ndarray]) -> float:
-        """Return the distance of the features of a window from the training recordings; 0 if the bundle has none."""
-        return self._unlike(self._row_means(features)) if self._unlike else 0.0
+    def _distance(self, rows: Mapping[str, np.ndarray]) -> float:
+        """Return the distance of row means from those of the training recordings; 0 if the bundle knows none."""
+        return self._unlike(rows) if self._unlike else 0.0
 
     def sources(self, name: str, count: int, channel: Channel = None) -> dict[str, Source]:
         """Return the source that each input of the network reads in a recording with `count` channels.
@@ -306,7 +306,7 @@ class Model:
             self._hear_window(name, features, voice, _seconds(heard) if seconds is None else seconds)
             shift = voice.shift()
         [probabilities] = self._run(name, [array[None] for array in shifted(features, list(self._features), shift)])
-        return probabilities, self._distance(features)
+        return probabilities, self._distance(self._row_means(features))
 
     def _hear_window(self, name: str, features: Sequence[np.ndarray], voice: Voice, seconds: float) -> None:
         """Add the features of a window, which are not adapted, to a voice."""
@@ -370,7 +370,8 @@ class Model:
     ) -> Prediction:
         """Average over the windows; `read(rate, channel index)` yields their samples."""
         peak = 0.0
-        speech, distances = [], []
+        speech: list[float] = []
+        rows: list[dict[str, np.ndarray]] = []
 
         def examples() -> Iterator[list[np.ndarray]]:
             nonlocal peak
@@ -379,7 +380,7 @@ class Model:
                 features = self._compute_features(sources, heard)
                 if not self.bundle.numbers:
                     speech.append(self.speech(sources, heard))
-                    distances.append(self._distance(features))
+                    rows.append(self._row_means(features))
                 yield shifted(features, list(self._features), self._shift)
 
         total = np.zeros(len(self.bundle.outputs))
@@ -401,7 +402,7 @@ class Model:
             return Prediction(name, "", 0.0, {}, duration, values=mean)
         label = max(mean, key=mean.__getitem__)
         doubt = Doubt.silent if silent else Doubt.short if short else ""
-        doubt = doubt or self.doubt(mean[label], float(np.mean(speech)), float(np.mean(distances)))
+        doubt = doubt or self.doubt(mean[label], float(np.mean(speech)), self._distance(_mean_rows(rows)))
         return Prediction(name, label, mean[label], mean, duration, sure=not doubt, doubt=doubt)
 
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
@@ -432,6 +433,11 @@ class Model:
 
 def _peak(heard: Mapping[Source, np.ndarray]) -> float:
     return max(float(np.abs(samples).max()) for samples in heard.values())
+
+
+def _mean_rows(windows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the mean of the rows over the windows of a recording, by input."""
+    return {name: np.mean([one[name] for one in windows], axis=0) for name in windows[0]}
 
 
 def _seconds(heard: Mapping[Source, np.ndarray]) -> float:
