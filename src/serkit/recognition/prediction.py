@@ -25,6 +25,7 @@ class Doubt(StrEnum):
     short = "too short"
     no_speech = "no speech"
     unlike = "unlike the training data"
+    perhaps_no_speech = "perhaps no speech"
     confidence = "low confidence"
 
 
