@@ -365,8 +365,6 @@ def wind(random: Random, n: int) -> np.ndarray:
     points = random.uniform(0.5, 2, max(3, int(n / RATE * 2)))
     wander = np.interp(np.linspace(0, 1, n // 160 + 1), np.linspace(0, 1, len(points)), points)
     centers = random.uniform(250, 700) * wander
-        np.linspace(0, 1, n // 160 + 1), np.linspace(0, 1, len(points)), points
-    )
     source, state, parts = random.standard_normal(n), np.zeros(2), []
     r = np.exp(-np.pi * random.uniform(20, 150) / RATE)
     for number, center in enumerate(centers):
