@@ -263,7 +263,7 @@ def fit(root: Path, seed: int) -> None:
         clean = [p[t.clean] for t, p in zip(tables, found, strict=True) if t.speech]
         # Rounded down to hundredths.
         limits = [
-            np.floor(100 * min(np.quantile(p, share / 100, method="lower") for p in clean)) / 100
+            float(np.floor(100 * min(np.quantile(p, share / 100, method="lower") for p in clean)) / 100)
             for share in (REFUSED, DOUBTED)
         ]
         accepted = {
