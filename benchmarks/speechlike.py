@@ -4,7 +4,7 @@
     python benchmarks/speechlike.py report --corpora CORPORA [--json FILE]
 
 CORPORA holds emodb, ravdess, nemo, emotiontts_ko, spoken_words, spoken_orders (fitting), savee, casia, tava (report
-only), and noise. The fit reads every second speaker of its corpora (files, where speakers are unknown), the generated
+only), and noise. The fit reads every second pair of speakers of its corpora (files, where speakers are unknown), the generated
 sounds of `sounds.FITTED` and three of the recorded noises. It chooses among `SETTINGS` by cross-validation: it holds
 out speakers, and whole families of sounds. The report reads the other speakers, the sounds of `sounds.REPORTED` and the
 other noises.
@@ -136,7 +136,8 @@ def of_corpus(
     paths = sorted((root / name).rglob("*.flac"))
     if fitting is not None:
         speakers = sorted({speaker(path) for path in paths})
-        half = set(speakers[::2]) if fitting else set(speakers[1::2])
+        # Pairs, because RAVDESS numbers men and women in turn.
+        half = {one for number, one in enumerate(speakers) if (number // 2 % 2 == 0) == fitting}
         paths = [path for path in paths if speaker(path) in half]
 
     changed = set(paths[:: max(1, len(paths) // CHANGED)])
