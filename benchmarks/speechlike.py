@@ -4,10 +4,10 @@
     python benchmarks/speechlike.py report --corpora CORPORA [--json FILE]
 
 CORPORA holds emodb, ravdess, nemo, emotiontts_ko, spoken_words, spoken_orders (fitting), savee, casia, tava (report
-only), and noise. The fit reads every second pair of speakers of its corpora (files, where speakers are unknown), the generated
-sounds of `sounds.FITTED` and three of the recorded noises. It chooses among `SETTINGS` by cross-validation: it holds
-out speakers, and whole families of sounds. The report reads the other speakers, the sounds of `sounds.REPORTED` and the
-other noises.
+only), and noise. The fit reads every second pair of speakers of its corpora (of files, where speakers are unknown), the
+generated sounds of `sounds.FITTED` and three of the recorded noises. It chooses among `SETTINGS` by cross-validation:
+it holds out speakers, and whole families of sounds. The report reads the other speakers, the sounds of
+`sounds.REPORTED` and the other noises.
 """
 
 from __future__ import annotations
