@@ -88,12 +88,12 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return window.astype(np.float32), cosines.astype(np.float32), filters.astype(np.float32), edges[1:-1]
 
 
-#: Below this probability there is no speech. `benchmarks/speechlike.py fit` finds 0.44; corpora that are not fitted
+#: Below this probability there is no speech. `benchmarks/speechlike.py fit` finds 0.15; corpora that are not fitted
 #: need a margin.
-THRESHOLD = 0.3
+THRESHOLD = 0.1
 
 #: Below this probability an answer is not sure, as `benchmarks/speechlike.py fit` finds it.
-CERTAIN = 0.86
+CERTAIN = 0.73
 
 #: Limit of a standardized measure.
 FARTHEST = 4.0
