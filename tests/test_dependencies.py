@@ -18,16 +18,23 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 #: Where a package is imported by another name than it is installed by.
-INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "webrtcvad": "webrtcvad-wheels", "yaml": "pyyaml"}
+INSTALLED_AS = {
+    "PIL": "pillow",
+    "mlflow": "mlflow-skinny",
+    "sklearn": "scikit-learn",
+    "webrtcvad": "webrtcvad-wheels",
+    "yaml": "pyyaml",
+}
 #: Declared without being imported by serkit, and why.
 NOT_IMPORTED = {
     "onnx": "torch writes ONNX with it",
     "onnxscript": "torch writes ONNX with it",
+    "tensorboard": "torch writes its files with it",
     "websockets": "uvicorn speaks WebSocket with it",
     "python-multipart": "starlette reads forms with it",
 }
 #: Imported by files that are run by hand or by `make e2e`, in environments of their own.
-ELSEWHERE = {"opensmile", "parselmouth", "playwright", "pdoc"}
+ELSEWHERE = {"opensmile", "parselmouth", "playwright", "pdoc", "pipecat", "pipecat_emotion"}
 
 ALLOWED = {
     *(

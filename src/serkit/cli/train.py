@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ def train(
     columns: options.Columns = None,
     times: options.Times = None,
     on_error: options.SkipBadRows = options.OnError.stop,
+    track: options.Track = None,
     format: options.Output = options.Format.table,
 ) -> None:
     """Train a system, score it honestly, and keep a model for export.
@@ -56,7 +58,12 @@ def train(
     from serkit.runs.forecast import forecaster
     from serkit.runs.request import Request
     from serkit.runs.runner import run
+    from serkit.training.trackers import TRACKERS, VARIABLE, chosen
 
+    if track:
+        os.environ[VARIABLE] = ",".join(track)
+    for name in chosen():
+        TRACKERS.find(name)
     sets = [*(set_ or ()), *([f"protocols.{protocol}.tested={json.dumps(test_on)}"] if test_on else ())]
     folder = out or Path("runs") / Path(system).stem
     reading = options.reading(columns, times, on_error)

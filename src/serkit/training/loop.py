@@ -40,6 +40,7 @@ from serkit.training.checkpoint import (
 from serkit.training.history import write_history
 from serkit.training.normalization import refit
 from serkit.training.precision import make_fabric, resolve
+from serkit.training.trackers import Tracking
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -86,12 +87,15 @@ def fit(
         )
     folder.mkdir(parents=True, exist_ok=True)
     memory.keep_freed()
+    tracking = Tracking(folder)
     loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator, continues)
     with bar(f"training {folder.name}", trainer.epochs) as advance:
         advance(loop.progress.epoch)
         while loop.progress.epoch < trainer.epochs and not loop.progress.stopped:
             loop.train_epoch()
+            tracking.log(loop.progress.history[-1])
             advance(1)
+    tracking.close()
     if keep_optimizer:
         optimizer_state.save(folder, model, loop.optimizer)
     loop.finish()
