@@ -28,7 +28,6 @@ INSTALLED_AS = {
 #: Declared without being imported by serkit, and why.
 NOT_IMPORTED = {
     "onnx": "torch writes ONNX with it",
-    "onnxscript": "torch writes ONNX with it",
     "websockets": "uvicorn speaks WebSocket with it",
     "python-multipart": "starlette reads forms with it",
 }

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { announce } from "./announce";
-import type { Client, Sound } from "./api/client";
+import type { Service, Sound } from "./api/service";
 import type { Prediction, Timeline } from "./api/types";
 import { percent } from "./format";
 
@@ -15,7 +15,7 @@ export class Analysis {
   private readonly aborting = new AbortController();
 
   constructor(
-    private readonly client: Client,
+    private readonly service: Service,
     readonly sound: Sound,
     readonly model: string,
     readonly channel: number | null,
@@ -26,11 +26,11 @@ export class Analysis {
   async start(): Promise<void> {
     this.state.value = { status: "busy" };
     announce(`${this.model} listens to ${this.sound.name}.`);
-    const { client, sound, model, channel } = this;
+    const { service, sound, model, channel } = this;
     try {
       const [prediction, timeline] = await Promise.all([
-        client.predict(sound, model, channel, this.aborting.signal),
-        client.timeline(sound, model, channel, this.aborting.signal),
+        service.predict(sound, model, channel, this.aborting.signal),
+        service.timeline(sound, model, channel, this.aborting.signal),
       ]);
       this.state.value = { status: "done", prediction, timeline };
       const count = timeline.segments.length;

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { Analysis } from "./analysis";
-import type { Client, Sound } from "./api/client";
+import type { Service, Sound } from "./api/service";
 import { Envelope } from "./draw/envelope";
 import type { Picture } from "./draw/picture";
 import type { Decoded } from "./sound/samples";
@@ -16,7 +16,7 @@ export class OpenSound {
   private readonly analyses = new Map<string, Analysis>();
 
   private constructor(
-    private readonly client: Client,
+    private readonly service: Service,
     readonly sound: Sound,
     private readonly decoded: Decoded | null,
   ) {
@@ -24,8 +24,8 @@ export class OpenSound {
     this.picture = decoded && { samples: decoded.samples, envelope: new Envelope(decoded.samples) };
   }
 
-  static async open(client: Client, sound: Sound): Promise<OpenSound> {
-    return new OpenSound(client, sound, await decode(sound.blob));
+  static async open(service: Service, sound: Sound): Promise<OpenSound> {
+    return new OpenSound(service, sound, await decode(sound.blob));
   }
 
   get channels(): number {
@@ -43,7 +43,7 @@ export class OpenSound {
     const key = JSON.stringify([model, channel]);
     let analysis = this.analyses.get(key);
     if (!analysis) {
-      analysis = new Analysis(this.client, this.sound, model, channel);
+      analysis = new Analysis(this.service, this.sound, model, channel);
       this.analyses.set(key, analysis);
     }
     return analysis;

@@ -5,19 +5,29 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
-
-import onnxruntime
+from typing import TYPE_CHECKING, Any
 
 from serkit import onnx_file
 from serkit.errors import UserError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 #: Maximum memory in bytes of all networks of a process, for weights and computation.
 MEMORY = 8 << 30
 
 # Operators that may never end. serkit's networks do not use them.
 _ENDLESS = frozenset({"Loop"})
-# On Windows, the variable set in `serkit/__init__.py` has no effect: events go to the system's own tracing.
-onnxruntime.disable_telemetry_events()
+
+
+@functools.cache
+def _runtime() -> Any:
+    """Import onnxruntime when the first network is opened; most commands and all help texts open none."""
+    import onnxruntime
+
+    # On Windows, the variable set in `serkit/__init__.py` has no effect: events go to the system's own tracing.
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
 
 
 def reason(error: Exception) -> str:
@@ -46,6 +56,7 @@ def _bound_memory() -> None:
 
     A few bytes of a network can request more memory than exists, which would end the process.
     """
+    onnxruntime = _runtime()
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
@@ -64,7 +75,7 @@ def load(path: Path, threads: int) -> onnxruntime.InferenceSession:
         UserError: onnxruntime cannot load it, or it has forbidden content.
     """
     _check_skeleton(path)
-    options = onnxruntime.SessionOptions()
+    options = _runtime().SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
@@ -75,6 +86,9 @@ def load(path: Path, threads: int) -> onnxruntime.InferenceSession:
     _bound_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session: onnxruntime.InferenceSession = _runtime().InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime's errors have no common base class
         raise UserError(f"{path}: onnxruntime cannot load it ({reason(error)})") from None
+    return session

@@ -51,7 +51,7 @@ export function SoundScene({ workspace, open }: { workspace: Workspace; open: Op
           <SegmentTable key={analysis.model} analysis={analysis} onPick={(time) => open.player.seek(time)} />
         ))}
       </div>
-      <Downloads client={workspace.client} analyses={analyses} />
+      <Downloads service={workspace.service} analyses={analyses} />
     </>
   );
 }

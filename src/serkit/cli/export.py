@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serkit.errors import UserError
+from serkit.graph import Precision
 from serkit.terminal import show
 
 if TYPE_CHECKING:
-    from serkit.recognition import Bundle
+    from serkit.recognition.bundle import Bundle
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run; with --hub, also a recognizer.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run; with --waveform or --hub also a bundle.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; its name becomes the bundle's name.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the run's protocol card to this JSON file.")] = None,
+    waveform: Annotated[
+        Path | None, typer.Option(help="Write one ONNX file from samples to answers, for programs without Python.")
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the weights in --waveform; less makes the file smaller, not faster.")
+    ] = Precision.FLOAT32,
     licence: Annotated[
         str | None, typer.Option(help="License of the weights. Default: the terms of the recordings.")
     ] = None,
@@ -41,9 +48,16 @@ def export(
     Example: serkit export runs/calls --out my-recognizer; serkit predict --model my-recognizer new.wav
 
     Example: serkit export runs/calls --card calls.json; serkit evaluate calls.json --corpus table=calls.csv
+
+    Example: serkit export default --waveform emotions.onnx
     """
-    if out is None and card is None:
-        raise UserError("nothing to write; give --out FOLDER for a bundle or --card FILE for the protocol card")
+    if out is None and card is None and waveform is None:
+        raise UserError(
+            "nothing to write; give --out FOLDER for a bundle, --card FILE for the protocol card, or --waveform FILE "
+            "for one ONNX file from samples to answers"
+        )
+    if waveform is not None and out is None:
+        _write_waveform(run, waveform, recordings, precision)
     if card is not None:
         from serkit.runs.card import Card
 
@@ -56,6 +70,8 @@ def export(
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:
         show(f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings")
+    if waveform is not None:
+        _show_waveform(bundle, waveform, precision)
     show(f"next: serkit predict --model {out} call.wav")
 
 
@@ -63,19 +79,41 @@ def _write(
     run: Path, out: Path, licence: str | None, recordings: int, weights: bool, encoder: bool, hub: bool
 ) -> Bundle:
     """Write a bundle; with `hub`, with the page of the Hub."""
-    from serkit.recognition import Bundle, find
+    from serkit.recognition.bundle import Bundle, find
 
     if not hub:
-        from serkit.runs.export import export
+        from serkit.lab import Run
 
-        return export(run, out, licence, recordings, weights, encoder)
+        return Run(run).export(out, licence, recordings, weights, encoder)
     from serkit.runs.hub_card import write
 
     if (run / "run.json").is_file():
-        from serkit.runs.export import export
+        from serkit.lab import Run
 
         with tempfile.TemporaryDirectory() as place:
-            write(export(run, Path(place) / out.name, licence, recordings, weights, encoder), out)
+            write(Run(run).export(Path(place) / out.name, licence, recordings, weights, encoder), out)
     else:
         write(Bundle.load(find(str(run))), out)
     return Bundle.load(out)
+
+
+def _write_waveform(source: Path, path: Path, recordings: int, precision: Precision) -> None:
+    """Write the waveform graph of a bundle, or of a run."""
+    from serkit.recognition.bundle import DESCRIPTION, Bundle, find
+
+    if not (source / "run.json").exists() or (source / DESCRIPTION).exists():
+        _show_waveform(Bundle.load(find(source)), path, precision)
+        return
+    from serkit.runs.export import export as write
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = write(source, Path(folder) / source.resolve().name, None, recordings, weights=False)
+        _show_waveform(bundle, path, precision)
+
+
+def _show_waveform(bundle: Bundle, path: Path, precision: Precision) -> None:
+    from serkit.graph.waveform import write
+
+    written = write(bundle, path, precision)
+    size, difference = f"{written.size / 1e6:.2f} MB", f"{written.difference:.1e}"
+    show(f"{path}: {size}, from samples to {bundle.output}; differs from Python by {difference} at most")

@@ -118,3 +118,7 @@ Track = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained and how long it takes; stop.")]
+Quick = Annotated[
+    bool,
+    typer.Option("--quick", help="Two folds, few recordings, two epochs: see in minutes whether all runs. No result."),
+]

@@ -20,9 +20,9 @@ from serkit.recognition import Segment, Statistics, Stream, TimelineOptions, Win
 from serkit.recognition.segments import Layout
 from serkit.recognition.stream import Chunk, Event
 from serkit.recognition.timeline_formats import event_as_dict, segment_columns, segment_row, statistics_as_dict
-from serkit.recognition.timeline_writers import clock
 from serkit.spreadsheet import harmless_rows
 from serkit.terminal import note, show, visible
+from serkit.writing import clock
 
 
 class Format(StrEnum):

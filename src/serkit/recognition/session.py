@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import onnxruntime
+from typing import TYPE_CHECKING
 
 from serkit import onnx_session
 from serkit.errors import UserError
 from serkit.features import Feature
 from serkit.features.onnx import Onnx
 from serkit.recognition.bundle import Bundle, BundleError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 
 def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> onnxruntime.InferenceSession:

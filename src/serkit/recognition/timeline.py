@@ -21,6 +21,7 @@ from serkit.recognition.timeline_formats import FORMATS, as_dict, render
 
 if TYPE_CHECKING:
     import pandas
+    from PIL.Image import Image
 
 
 class Timeline(TimelineContent):
@@ -57,6 +58,23 @@ class Timeline(TimelineContent):
             for one in self.segments
         ]
         return presentation.frame(rows, ["file", "start", "end", "label", "sure", "confidence", *names])
+
+    def plot(self, path: str | Path | None = None, channel: Channels = None) -> Image:
+        """Draw waveform, log-mel, probabilities and segments; the file is read again for the first two.
+
+        >>> serkit.load().timeline("call.wav").plot("call.png")            # doctest: +SKIP
+        <PIL.Image.Image image mode=RGB size=1600x748>
+
+        Args:
+            path: PNG file to write or replace; None: the picture is returned only. A notebook shows it.
+            channel: channel to draw; None and "egg": the mean of all.
+
+        Raises:
+            AudioError: the file can no longer be read.
+        """
+        from serkit.recognition.timeline_picture import picture
+
+        return presentation.saved(picture(self, channel if isinstance(channel, int) else None), path)
 
     def write(self, path: str | Path, format: str | None = None) -> None:
         """Write the timeline to a file, e.g. `timeline.write("call.srt")`.

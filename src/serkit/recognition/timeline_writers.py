@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import errno
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from serkit.recognition.table import Table
 from serkit.recognition.timeline import Timeline
 from serkit.recognition.timeline_formats import DIGITS, FORMATS, Result, as_dict
 from serkit.text import composed
+from serkit.writing import clock
 
 
 class TimelineFormat(StrEnum):
@@ -286,12 +286,3 @@ def naming(file: str) -> Iterator[None]:
         if error.errno != errno.ENAMETOOLONG:
             raise
         raise UnwritableError(f"{file}: its name is too long for an output file; shorten it") from None
-
-
-def clock(seconds: float) -> str:
-    """Return a time for people: `1:02:03.45`, `2:03.45`."""
-    if not 0 <= seconds < math.inf:  # of a given segment
-        return f"{seconds:g}"
-    minutes, rest = divmod(round(100 * seconds), 6000)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest / 100:05.2f}" if hours else f"{minutes}:{rest / 100:05.2f}"
