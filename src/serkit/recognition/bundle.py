@@ -139,6 +139,29 @@ class Adaptation(_Table):
         return wide
 
 
+class Familiar(_Table):
+    """Statistics of the training recordings, by which a recognizer notices sound unlike them; see
+    `recognition.familiarity`.
+
+    `means` and `scales` hold mean and standard deviation of each row of an input over the training recordings, by the
+    input's name. A recording whose distance exceeds `threshold` is unlike them; a window of a timeline,
+    `window_threshold`.
+    """
+
+    means: dict[str, list[Finite]] = Field(min_length=1)
+    scales: dict[str, list[Annotated[float, Field(gt=0, allow_inf_nan=False)]]]
+    threshold: float = Field(gt=0, allow_inf_nan=False)
+    window_threshold: float = Field(gt=0, allow_inf_nan=False)
+
+    @field_validator("scales")
+    @classmethod
+    def _as_many(cls, scales: dict[str, list[float]], info: ValidationInfo) -> dict[str, list[float]]:
+        means = info.data.get("means", {})
+        if {name: len(values) for name, values in scales.items()} != {name: len(mean) for name, mean in means.items()}:
+            raise ValueError("must have a number for each of 'means'")
+        return scales
+
+
 class TrainedOn(_Table):
     """Corpora, and the first 16 hexadecimal digits of `audio.content_hash` of each recording."""
 
@@ -197,6 +220,7 @@ class Bundle(_Table):
         windowing: how a recording is cut into windows; its probabilities are the mean over the windows.
         unsure: threshold for unsure answers; None: all answers are sure.
         adaptation: statistics for the adaptation to a voice; None: the recognizer cannot adapt.
+        familiar: statistics for noticing sound unlike the training recordings; None: it is not noticed.
         model: set by `save`.
         network: table for rebuilding the network, with `weights.safetensors`.
         requires: distributions of plugins that compute its features, by the feature's name, as `name version`.
@@ -220,6 +244,7 @@ class Bundle(_Table):
     calibration: Calibration | None = None
     unsure: Unsure | None = None
     adaptation: Adaptation | None = None
+    familiar: Familiar | None = None
     trained_on: TrainedOn
     scores: list[Score] = []
     licence: str
@@ -400,14 +425,16 @@ class Bundle(_Table):
                     f"{self.folder / DESCRIPTION}: input '{name}' has {numbers:.3g} numbers a window; at most "
                     f"{LARGEST_INPUT}"
                 )
-        for name, mean in (self.adaptation.means if self.adaptation else {}).items():
-            rows = self.features()[name].shape[0] if name in self.features() else None
-            if rows != len(mean):
-                known = f"has {rows} rows" if rows else "does not exist"
-                raise BundleError(
-                    f"{self.folder / DESCRIPTION}: key 'adaptation.means.{name}' has {len(mean)} numbers, but the "
-                    f"input {known}"
-                )
+        for key in ("adaptation", "familiar"):
+            statistics: Adaptation | Familiar | None = getattr(self, key)
+            for name, mean in (statistics.means if statistics else {}).items():
+                rows = self.features()[name].shape[0] if name in self.features() else None
+                if rows != len(mean):
+                    known = f"has {rows} rows" if rows else "does not exist"
+                    raise BundleError(
+                        f"{self.folder / DESCRIPTION}: key '{key}.means.{name}' has {len(mean)} numbers, but the "
+                        f"input {known}"
+                    )
 
 
 def find(name: str | Path) -> Path:

@@ -27,11 +27,13 @@ from serkit.features.onnx import Onnx
 from serkit.flags import worst_first
 from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Output, Shape
+from serkit.recognition import familiarity
 from serkit.recognition.bundle import (
     WEIGHTS,
     Adaptation,
     Bundle,
     Calibration,
+    Familiar,
     FeatureConfig,
     Input,
     Number,
@@ -42,6 +44,7 @@ from serkit.recognition.bundle import (
     Unsure,
 )
 from serkit.recognition.recognizer import Recognizer
+from serkit.recognition.stream import TimelineOptions
 from serkit.records import Record
 from serkit.runs import sealed
 from serkit.runs.command import command
@@ -57,6 +60,9 @@ TOLERANCE = 1e-4
 
 #: Rule for the threshold of unsure answers (`serkit.evaluation.unsure`).
 UNSURE_RULE = "below it answers on held-out speakers are wrong more often than right"
+
+#: Maximum number of recordings that define what is familiar.
+FAMILIAR = 2000
 
 #: Length of time axes, in frames, when a network is traced and its multiply-adds are counted.
 FRAMES = 300
@@ -212,7 +218,9 @@ def export(
     with tempfile.TemporaryDirectory() as trial:
         recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card="", encoders=encoders))
         parity = _parity(recognizer, deployed, data.items.windowing, _sample(run, described, recordings))
-    bundle = bundle.model_copy(update={"parity": parity})
+        # Numbers are never unsure.
+        known = None if numbers else familiar(recognizer, _sample(run, described, FAMILIAR))
+    bundle = bundle.model_copy(update={"parity": parity, "familiar": known})
     # The weights of a stage that reads frozen stages are its own layers only; training cannot continue from them.
     frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
     tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
@@ -340,6 +348,29 @@ def _parity(recognizer: Recognizer, deployed: Shipped, windowing: Windowing, utt
             f"the exported network differs from torch by {worst:.2g} on {compared} recordings (limit: {TOLERANCE:g})"
         )
     return Parity(recordings=compared, max_difference=worst)
+
+
+def familiar(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Familiar | None:
+    """Return the statistics of training recordings by which a recognizer notices sound unlike them.
+
+    Args:
+        recognizer: recognizer of the bundle.
+        utterances: recordings that it has learned from; silent ones do not count.
+    """
+    window = TimelineOptions().window_for(recognizer.bundle)
+    whole, short, kept = [], [], []
+    for utterance in utterances:
+        signal, rate = hear(recognizer.bundle, utterance)
+        if np.abs(signal).max() < audio.SILENCE_PEAK:
+            continue
+        middle = max(0, (len(signal) - round(window * rate)) // 2)
+        whole.append(recognizer.mean_features(signal, rate))
+        short.append(recognizer.mean_features(signal[middle : middle + round(window * rate)], rate))
+        kept.append(utterance)
+    if not kept:
+        return None
+    long, cut = ({name: np.stack([one[name] for one in part]) for name in part[0]} for part in (whole, short))
+    return familiarity.fit(long, cut, [one.corpus for one in kept], [one.speaker for one in kept])
 
 
 def _unsure(final: Final, scores: Scores) -> Unsure | None:
