@@ -48,6 +48,7 @@ def test_mlflow(track, tmp_path, monkeypatch):
     # Files need no database.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "tracked").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     track("mlflow")
     client = mlflow.MlflowClient((tmp_path / "tracked").as_uri())
     experiment = client.get_experiment_by_name("serkit")
