@@ -21,6 +21,10 @@ def export(
         int, typer.Option(min=1, help="Number of recordings on which ONNX is compared with torch.")
     ] = 50,
     weights: Annotated[bool, typer.Option(help="Include the weights, so that training can start from them.")] = True,
+    everyday: Annotated[
+        Path | None,
+        typer.Option(help="Folder of speech without an emotion: few answers to it may be sure and not neutral."),
+    ] = None,
 ) -> None:
     """Export a run's final model as a bundle that needs no torch, or the card that repeats the run.
 
@@ -28,6 +32,7 @@ def export(
 
     Example: serkit export runs/calls --card calls.json; serkit evaluate calls.json --corpus table=calls.csv
     """
+    from serkit import finding
     from serkit.errors import UserError
 
     if out is None and card is None:
@@ -41,7 +46,8 @@ def export(
         return
     from serkit.runs.export import export as write
 
-    bundle = write(run, out, licence, recordings, weights)
+    found = [Path(path) for path in finding.find([str(everyday)]).files] if everyday else []
+    bundle = write(run, out, licence, recordings, weights, found)
     size = sum(path.stat().st_size for path in out.iterdir())
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:

@@ -117,10 +117,38 @@ def fitted(confidence: np.ndarray, right: np.ndarray, folds: np.ndarray, corpora
         corpora: name of each answer's corpus, shape (n,).
     """
     found = threshold(confidence, right)
+    return max(found, reliable(confidence, right, corpora)) if by_corpus(folds, corpora) else found
+
+
+def by_corpus(folds: np.ndarray, corpora: np.ndarray) -> bool:
+    """Return whether there are several folds, and each is a corpus."""
     pairs = set(zip(folds.tolist(), corpora.tolist(), strict=True))
-    if not len(pairs) == len(set(folds.tolist())) == len(set(corpora.tolist())) > 1:
-        return found
-    return max(found, reliable(confidence, right, corpora))
+    return len(pairs) == len(set(folds.tolist())) == len(set(corpora.tolist())) > 1
+
+
+def judged(
+    probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray, least: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrate the answers of each fold, and mark the sure ones, with temperature and threshold of the other folds.
+
+    Args:
+        probabilities, truth, folds, corpora: as in `held_out`, of two folds or more.
+        least: lowest threshold.
+
+    Returns:
+        Calibrated probabilities (n, classes), and whether each answer is sure, bool (n,).
+    """
+    after = np.empty_like(probabilities)
+    sure = np.empty(len(truth), dtype=bool)
+    right = probabilities.argmax(axis=1) == truth
+    for fold in np.unique(folds):
+        test, rest = folds == fold, folds != fold
+        scale = temperature(np.log(np.maximum(probabilities[rest], 1e-12)), truth[rest])
+        after[test] = sharpened(probabilities[test], scale)
+        confidence = sharpened(probabilities[rest], scale).max(axis=1)
+        limit = max(least, fitted(confidence, right[rest], folds[rest], corpora[rest]))
+        sure[test] = after[test].max(axis=1) >= limit
+    return after, sure
 
 
 def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray) -> Sure | None:
@@ -137,16 +165,8 @@ def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, co
     """
     if len(set(folds.tolist())) < 2:
         return None
-    after = np.empty_like(probabilities)
-    sure = np.empty(len(truth), dtype=bool)
     right = probabilities.argmax(axis=1) == truth
-    for fold in np.unique(folds):
-        test, rest = folds == fold, folds != fold
-        scale = temperature(np.log(np.maximum(probabilities[rest], 1e-12)), truth[rest])
-        after[test] = sharpened(probabilities[test], scale)
-        confidence = sharpened(probabilities[rest], scale).max(axis=1)
-        limit = fitted(confidence, right[rest], folds[rest], corpora[rest])
-        sure[test] = after[test].max(axis=1) >= limit
+    after, sure = judged(probabilities, truth, folds, corpora)
     order = np.argsort(-after.max(axis=1), kind="stable")
 
     def share_right(chosen: np.ndarray) -> float | None:
