@@ -116,7 +116,8 @@ def test_corpora_count_the_same_for_the_reliable_threshold():
 
 
 def test_the_threshold_is_reliable_only_where_each_fold_is_a_corpus():
-    confidence, X, dtype=bool)
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    right = np.array([1, 1, 0, 1, 0, 1], dtype=bool)
     corpora = np.array(["a", "b"] * 3)
     by_corpus = np.where(corpora == "a", 1, 2)
     assert unsure.fitted(confidence, right, by_corpus, corpora) == unsure.reliable(confidence, right, corpora)
