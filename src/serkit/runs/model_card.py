@@ -103,10 +103,10 @@ def _limits(bundle: Bundle) -> list[str]:
     if None in by_style:
         limits.append(f"The metadata of {by_style[None]} do not describe how natural the speech is.")
     languages = ", ".join(bundle.languages) or "unknown"
-    limits.append(
-        f"Language of the training material: {languages}. Other languages, accents, ages, microphones and "
-        "noisy rooms have not been measured."
-    )
+    measured = "Other languages, accents, ages, microphones and noisy rooms have not been measured."
+    if bundle.unseen:
+        measured = "Expect of other corpora and languages what it is worth on corpora that it had not met (below)."
+    limits.append(f"Language of the training material: {languages}. {measured}")
     limits.append("People and cultures show emotion differently, so mistakes differ too.")
     if any(entry.channel == "egg" for entry in bundle.inputs):
         limits.append("It requires an electroglottograph signal in addition to the speech.")
