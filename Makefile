@@ -11,22 +11,26 @@ BIN := .venv/bin
 endif
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-LOCKED := $(INSTALL) $(if $(LOCK),--constraint $(LOCK))
+# Not quiet: shows what it downloads.
+LOCKED := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on $(if $(LOCK),--constraint $(LOCK))
 
-.PHONY: setup lock demo test test-older test-lowest lint bench docs page e2e wheel sdist
+.PHONY: setup lock demo test test-older test-lowest lint bench docs page page-static e2e wheel sdist
 
 setup: .venv/lab.stamp  ## everything: train, test, export
 
 .venv/core.stamp: pyproject.toml $(LOCK)
+	@echo "serkit: 1 of 3: the environment .venv, and what recognition needs (about 200 MB)"
 	$(PYTHON) -m venv .venv
 	$(LOCKED) --editable .
 	touch $@
 
 # Without an NVIDIA card the CPU build of torch is enough; where pip knows no such build, the common one does.
 .venv/lab.stamp: .venv/core.stamp
+	@echo "serkit: 2 of 3: torch (about 700 MB installed)"
 	command -v nvidia-smi > /dev/null \
 	  || $(LOCKED) "torch==$(TORCH)+cpu" 2> /dev/null \
 	  || true
+	@echo "serkit: 3 of 3: the lab, the server and the tests"
 	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tables,tune,app,dev]"
 	touch $@
 
@@ -77,6 +81,9 @@ page/node_modules/.stamp: page/package-lock.json
 page: page/node_modules/.stamp  ## the page of `serkit serve`, into src/serkit/app/page/dist; needs npm
 	cd page && npm run --silent build
 
+page-static: page/node_modules/.stamp  ## the page as static files that need no server, into page/build/static; needs npm
+	cd page && npm run --silent static
+
 # Debian's Chromium; no browser is downloaded.
 CHROMIUM := $(firstword $(shell command -v chromium chromium-browser google-chrome 2> /dev/null))
 
@@ -86,7 +93,7 @@ ifeq ($(shell command -v npm 2> /dev/null),)
 else ifeq ($(CHROMIUM),)
 	@echo "e2e: left out, there is no chromium"
 else
-	$(MAKE) page
+	$(MAKE) page page-static
 	cd page && npm run --silent check && npm test --silent
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "playwright>=1.55"
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest page/e2e

@@ -22,7 +22,6 @@ INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "webrtcvad": "webrtc
 #: Declared without being imported by serkit, and why.
 NOT_IMPORTED = {
     "onnx": "torch writes ONNX with it",
-    "onnxscript": "torch writes ONNX with it",
     "websockets": "uvicorn speaks WebSocket with it",
     "python-multipart": "starlette reads forms with it",
 }

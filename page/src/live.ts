@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { announce } from "./announce";
-import type { Client } from "./api/client";
-import { Stream, withSegment } from "./api/stream";
+import type { LiveStream, Service } from "./api/service";
+import { withSegment } from "./api/stream";
 import type { Latency, LiveSegment, StreamMessage, Window } from "./api/types";
 import { Envelope } from "./draw/envelope";
 import type { Picture } from "./draw/picture";
@@ -19,11 +19,11 @@ const PICTURE_MS = stillness.matches ? 1000 : 200;
 const RECENT = 50;
 
 export interface LiveFigures {
-  /** Sound that the server has taken, in s. */
+  /** Sound that the recognizer has taken, in s. */
   received: number;
-  /** Sound that was left out because the line was too slow, in s. */
+  /** Sound that was left out because the line or the machine was too slow, in s. */
   dropped: number;
-  server: Latency;
+  recognizer: Latency;
 }
 
 /** A microphone that a model listens to. Keeps results, and of the sound what is on the screen. */
@@ -35,7 +35,7 @@ export class Live {
   readonly segments = signal<LiveSegment[]>([]);
   readonly picture = signal<Picture | null>(null);
   readonly now = signal(0);
-  /** Null until the server has said them. */
+  /** Null until the recognizer has said them. */
   readonly figures = signal<LiveFigures | null>(null);
   /** From the last sample of a window in the microphone to its result on the screen, in ms. */
   readonly latency = signal<number | null>(null);
@@ -44,7 +44,7 @@ export class Live {
     end: Math.max(TRAIL_S, this.now.value),
   }));
 
-  private stream: Stream | null = null;
+  private stream: LiveStream | null = null;
   private readonly rolling: Rolling;
   private readonly timer: number;
   private readonly latencies: number[] = [];
@@ -59,14 +59,12 @@ export class Live {
     this.timer = window.setInterval(() => this.draw(), PICTURE_MS);
   }
 
-  /** @throws Error if there is no microphone, or the server refuses */
-  static async start(client: Client, base: string, model: string): Promise<Live> {
+  /** @throws Error if there is no microphone, or the recognizer refuses */
+  static async start(service: Service, model: string): Promise<Live> {
     const microphone = await Microphone.open();
     const live = new Live(model, microphone);
     try {
-      live.stream = await Stream.open(
-        base,
-        client.token,
+      live.stream = await service.stream(
         model,
         microphone.rate,
         (message) => live.take(message),
@@ -121,7 +119,7 @@ export class Live {
       this.figures.value = {
         received: message.received_s,
         dropped: message.dropped_s,
-        server: message.latency_ms,
+        recognizer: message.latency_ms,
       };
     else this.error.value = message.error;
   }

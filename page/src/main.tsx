@@ -1,13 +1,5 @@
-import { render } from "preact";
 import { Client } from "./api/client";
-import { App } from "./app";
 import { askForToken } from "./parts/token-dialog";
-import { applyTheme } from "./theme";
-import { Workspace } from "./workspace";
+import { show } from "./show";
 
-const client = new Client(document.baseURI, askForToken);
-const workspace = new Workspace(client, document.baseURI);
-
-applyTheme();
-render(<App workspace={workspace} />, document.getElementById("page")!);
-void workspace.loadModels();
+show(new Client(document.baseURI, askForToken));

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import { Analysis } from "./analysis";
-import type { Client, Sound } from "./api/client";
+import type { Service, Sound } from "./api/service";
+import type { Channel } from "./api/types";
 import { Envelope } from "./draw/envelope";
 import type { Picture } from "./draw/picture";
 import type { Decoded } from "./sound/samples";
@@ -10,13 +11,13 @@ import { Player } from "./sound/player";
 /** A sound on the page: what plays and draws it, and what the models said of it. */
 export class OpenSound {
   readonly player: Player;
-  readonly channel = signal<number | null>(null);
+  readonly channel = signal<Channel>(null);
   /** Null if the browser cannot decode it; the server may. */
   readonly picture: Picture | null;
   private readonly analyses = new Map<string, Analysis>();
 
   private constructor(
-    private readonly client: Client,
+    private readonly service: Service,
     readonly sound: Sound,
     private readonly decoded: Decoded | null,
   ) {
@@ -24,8 +25,8 @@ export class OpenSound {
     this.picture = decoded && { samples: decoded.samples, envelope: new Envelope(decoded.samples) };
   }
 
-  static async open(client: Client, sound: Sound): Promise<OpenSound> {
-    return new OpenSound(client, sound, await decode(sound.blob));
+  static async open(service: Service, sound: Sound): Promise<OpenSound> {
+    return new OpenSound(service, sound, await decode(sound.blob));
   }
 
   get channels(): number {
@@ -43,7 +44,7 @@ export class OpenSound {
     const key = JSON.stringify([model, channel]);
     let analysis = this.analyses.get(key);
     if (!analysis) {
-      analysis = new Analysis(this.client, this.sound, model, channel);
+      analysis = new Analysis(this.service, this.sound, model, channel);
       this.analyses.set(key, analysis);
     }
     return analysis;

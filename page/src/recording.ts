@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { Sound } from "./api/client";
+import type { Sound } from "./api/service";
 import { Microphone } from "./sound/microphone";
 import { wav } from "./sound/wav";
 

@@ -1,6 +1,6 @@
 import { computed, signal } from "@preact/signals";
 import { announce } from "./announce";
-import type { Client, Sound } from "./api/client";
+import type { Service, Sound } from "./api/service";
 import type { Model } from "./api/types";
 import { Live } from "./live";
 import { OpenSound } from "./open-sound";
@@ -26,16 +26,12 @@ export class Workspace {
   readonly second = signal<string | null>(null);
   readonly chosen = computed(() => [this.first.value, this.second.value].filter((name) => name !== null));
 
-  /** @param base address of the page */
-  constructor(
-    readonly client: Client,
-    private readonly base: string,
-  ) {}
+  constructor(readonly service: Service) {}
 
   async loadModels(): Promise<void> {
     this.models.value = { status: "busy" };
     try {
-      const list = await this.client.models();
+      const list = await this.service.models();
       this.first.value = (list.find((model) => model.default) ?? list[0])?.name ?? "";
       this.models.value = { status: "done", list };
     } catch (error) {
@@ -55,7 +51,7 @@ export class Workspace {
   open(sound: Sound): Promise<void> {
     return this.turnTo(`Reading ${sound.name}`, async () => ({
       kind: "sound",
-      open: await OpenSound.open(this.client, sound),
+      open: await OpenSound.open(this.service, sound),
     }));
   }
 
@@ -69,7 +65,7 @@ export class Workspace {
 
   listen(): Promise<void> {
     return this.turnTo("Waiting for the microphone", async () => {
-      const live = await Live.start(this.client, this.base, this.first.peek());
+      const live = await Live.start(this.service, this.first.peek());
       announce("Listening.");
       return { kind: "live", live };
     });

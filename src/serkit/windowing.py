@@ -16,7 +16,7 @@ TAILS = ("pad", "keep", "drop", "last", "first")
 _LONGEST, _SHORTEST, _MOST_OVERLAP = 600.0, 0.001, 1000
 
 # A tail below 0.1 ms is the rounding of duration = samples / rate, or holds no whole sample of speech.
-_NO_TAIL = 1e-4
+NO_TAIL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Windowing:
         covered = windows[-1][1]
         # With overlap a tail is what no window has covered yet, seen from the next window's start.
         rest = duration - whole * hop
-        if duration - covered > _NO_TAIL:
+        if duration - covered > NO_TAIL:
             if self.tail == "last":
                 windows.append((duration - seconds, duration))
-            elif self.tail in ("pad", "keep") and rest >= max(self.minimum, _NO_TAIL):
+            elif self.tail in ("pad", "keep") and rest >= max(self.minimum, NO_TAIL):
                 windows.append((whole * hop, duration))
         return windows
 

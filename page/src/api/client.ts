@@ -1,9 +1,6 @@
-import type { Model, Prediction, Timeline } from "./types";
-
-export interface Sound {
-  blob: Blob;
-  name: string;
-}
+import type { LiveStream, Service, Sound } from "./service";
+import { Stream } from "./stream";
+import type { Channel, Model, StreamMessage, Timeline } from "./types";
 
 /** Asks the user for a token; null if they decline. `refused`: the token given before was wrong. */
 export type AskForToken = (refused: boolean) => Promise<string | null>;
@@ -14,7 +11,9 @@ const STORED = "serkit.token";
  * The server's HTTP interface. A request that is answered 401 asks for the token and is sent again. Where there is no
  * answer, or the answer is no, an Error says why in one line to show.
  */
-export class Client {
+export class Client implements Service {
+  readonly place = "server";
+  readonly formats = ["json", "csv", "srt", "vtt", "textgrid", "eaf", "audacity", "rttm", "audformat"];
   /** Kept until the tab is closed. */
   token: string | null = sessionStorage.getItem(STORED);
   private asking: Promise<string | null> | null = null;
@@ -28,19 +27,24 @@ export class Client {
     return this.send("v1/models").then((response) => response.json());
   }
 
-  predict(sound: Sound, model: string, channel: number | null, signal: AbortSignal): Promise<Prediction> {
-    return this.post("v1/predict", sound, { model, channel }, signal).then((response) => response.json());
-  }
-
-  timeline(sound: Sound, model: string, channel: number | null, signal: AbortSignal): Promise<Timeline> {
+  timeline(sound: Sound, model: string, channel: Channel, signal: AbortSignal): Promise<Timeline> {
     return this.post("v1/timeline", sound, { model, channel, format: "json" }, signal).then((response) =>
       response.json(),
     );
   }
 
   /** The timeline as a file of one of the server's formats. */
-  timelineFile(sound: Sound, model: string, channel: number | null, format: string): Promise<Blob> {
+  timelineFile(sound: Sound, model: string, channel: Channel, format: string): Promise<Blob> {
     return this.post("v1/timeline", sound, { model, channel, format }).then((response) => response.blob());
+  }
+
+  stream(
+    model: string,
+    rate: number,
+    onMessage: (message: StreamMessage) => void,
+    onLost: () => void,
+  ): Promise<LiveStream> {
+    return Stream.open(this.base, this.token, model, rate, onMessage, onLost);
   }
 
   private post(

@@ -1,3 +1,4 @@
+import type { LiveStream } from "./service";
 import type { LiveSegment, StreamMessage } from "./types";
 
 /** Sound that may wait in the browser for a slow line; what comes on top is dropped. */
@@ -7,7 +8,7 @@ const BYTES_PER_SAMPLE = 2;
 const FINISH_MS = 5000;
 
 /** A live stream to the server: samples in, messages out. */
-export class Stream {
+export class Stream implements LiveStream {
   /** Samples left out that the server has not been told of. */
   private skipped = 0;
   /** Set once the end was asked for: a closed connection is then no loss. */

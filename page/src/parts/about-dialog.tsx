@@ -31,7 +31,11 @@ export function AboutDialog({ workspace }: { workspace: Workspace }) {
             The models that come with serkit have learned from actors, in English and German. On everyday speech, in
             other languages and in noise they are wrong more often than their scores say.
           </li>
-          <li>The sound goes to the server that gave you this page, and nowhere else. The server does not keep it.</li>
+          <li>
+            {workspace.service.place === "server"
+              ? "The sound goes to the server that gave you this page, and nowhere else. The server does not keep it."
+              : "The sound stays in this browser. It is sent nowhere."}
+          </li>
         </ul>
         {model && (
           <>

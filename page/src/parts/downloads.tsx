@@ -1,10 +1,10 @@
 import { useSignal } from "@preact/signals";
 import type { Analysis } from "../analysis";
-import type { Client } from "../api/client";
+import type { Service } from "../api/service";
 import { Icon } from "./icons";
 import { Problem } from "./notices";
 
-/** The server's formats: the name it knows, the name people know, the ending of the file. */
+/** Formats of timelines: the name that the service knows, the name people know, the ending of the file. */
 const FORMATS = [
   ["json", "JSON", "json"],
   ["csv", "CSV", "csv"],
@@ -18,14 +18,14 @@ const FORMATS = [
 ] as const;
 
 /** The timelines as files. */
-export function Downloads({ client, analyses }: { client: Client; analyses: Analysis[] }) {
+export function Downloads({ service, analyses }: { service: Service; analyses: Analysis[] }) {
   const problem = useSignal<string | null>(null);
   const ready = analyses.filter(({ state }) => state.value.status === "done");
   if (!ready.length) return null;
   const download = async ({ sound, model, channel }: Analysis, format: string, ending: string) => {
     problem.value = null;
     try {
-      const file = await client.timelineFile(sound, model, channel, format);
+      const file = await service.timelineFile(sound, model, channel, format);
       save(file, `${sound.name.replace(/\.[^.]*$/, "")}.${model}.${ending}`);
     } catch (error) {
       problem.value = (error as Error).message;
@@ -37,7 +37,7 @@ export function Downloads({ client, analyses }: { client: Client; analyses: Anal
       {ready.map((analysis) => (
         <div key={analysis.model} class="downloads" role="group" aria-label={`Timeline of ${analysis.model}`}>
           {ready.length > 1 && <span class="note">{analysis.model}</span>}
-          {FORMATS.map(([format, name, ending]) => (
+          {FORMATS.filter(([format]) => service.formats.includes(format)).map(([format, name, ending]) => (
             <button key={format} type="button" onClick={() => void download(analysis, format, ending)}>
               <Icon name="download" />
               {name}

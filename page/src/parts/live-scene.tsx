@@ -1,4 +1,5 @@
 import { useComputed } from "@preact/signals";
+import type { Service } from "../api/service";
 import type { Live } from "../live";
 import { percent } from "../format";
 import { clock } from "../time/clock";
@@ -15,7 +16,7 @@ export function LiveScene({ workspace, live }: { workspace: Workspace; live: Liv
   const status = live.status.value;
   const newest = useComputed(() => live.windows.value.at(-1)?.end ?? 0);
   const voice = {
-    model: live.model,
+    name: live.model,
     labels: live.labels.value,
     windows: live.windows.value,
     segments: live.segments.value,
@@ -36,7 +37,7 @@ export function LiveScene({ workspace, live }: { workspace: Workspace; live: Liv
       {live.error.value && <Problem text={live.error.value} />}
       <section class="panel" aria-label="Now">
         <Now live={live} />
-        <Figures live={live} />
+        <Figures live={live} place={workspace.service.place} />
       </section>
       <section class="panel" aria-label="The last 30 seconds">
         <Tracks picture={live.picture} range={live.range} time={newest} voices={[voice]} />
@@ -74,13 +75,16 @@ function milliseconds(value: number | null): string {
   return value === null ? "–" : `${Math.round(value)} ms`;
 }
 
-function Figures({ live }: { live: Live }) {
+function Figures({ live, place }: { live: Live; place: Service["place"] }) {
   const said = live.figures.value;
   const latency = live.latency.value;
   const figures = [
     ["Time", clock(live.now.value, 0)],
     ["Latency", milliseconds(latency)],
-    ["of it in the server", said ? `${milliseconds(said.server.p50)}, p95 ${milliseconds(said.server.p95)}` : "–"],
+    [
+      `of it in the ${place}`,
+      said ? `${milliseconds(said.recognizer.p50)}, p95 ${milliseconds(said.recognizer.p95)}` : "–",
+    ],
     ["Received", said ? `${said.received.toFixed(1)} s` : "–"],
     ["Dropped", said ? `${said.dropped.toFixed(1)} s` : "–"],
   ];

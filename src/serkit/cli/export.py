@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.graph import Precision
 from serkit.terminal import show
+
+if TYPE_CHECKING:
+    from serkit.recognition.bundle import Bundle
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run; with --waveform also a bundle.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; its name becomes the bundle's name.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the run's protocol card to this JSON file.")] = None,
+    waveform: Annotated[
+        Path | None, typer.Option(help="Write one ONNX file from samples to answers, for programs without Python.")
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the weights in --waveform; less makes the file smaller, not faster.")
+    ] = Precision.FLOAT32,
     licence: Annotated[
         str | None, typer.Option(help="License of the weights. Default: the terms of the recordings.")
     ] = None,
@@ -25,18 +35,28 @@ def export(
         Path | None,
         typer.Option(help="Folder of speech without an emotion: few answers to it may be sure and not neutral."),
     ] = None,
+    encoder: Annotated[
+        bool, typer.Option(help="Include the ONNX file of the feature onnx; otherwise the bundle names its hash.")
+    ] = True,
 ) -> None:
     """Export a run's final model as a bundle that needs no torch, or the card that repeats the run.
 
     Example: serkit export runs/calls --out my-recognizer; serkit predict --model my-recognizer new.wav
 
     Example: serkit export runs/calls --card calls.json; serkit evaluate calls.json --corpus table=calls.csv
+
+    Example: serkit export default --waveform emotions.onnx
     """
     from serkit import finding
     from serkit.errors import UserError
 
-    if out is None and card is None:
-        raise UserError("nothing to write; give --out FOLDER for a bundle or --card FILE for the protocol card")
+    if out is None and card is None and waveform is None:
+        raise UserError(
+            "nothing to write; give --out FOLDER for a bundle, --card FILE for the protocol card, or --waveform FILE "
+            "for one ONNX file from samples to answers"
+        )
+    if waveform is not None and out is None:
+        _write_waveform(run, waveform, recordings, precision)
     if card is not None:
         from serkit.runs.card import Card
 
@@ -44,12 +64,38 @@ def export(
         show(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
     if out is None:
         return
-    from serkit.runs.export import export as write
+    from serkit.lab import Run
 
     found = [Path(path) for path in finding.find([str(everyday)]).files] if everyday else []
-    bundle = write(run, out, licence, recordings, weights, found)
+    bundle = Run(run).export(out, licence, recordings, weights, encoder, found)
     size = sum(path.stat().st_size for path in out.iterdir())
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:
         show(f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings")
+    if waveform is not None:
+        _show_waveform(bundle, waveform, precision)
     show(f"next: serkit predict --model {out} call.wav")
+
+
+def _write_waveform(source: Path, path: Path, recordings: int, precision: Precision) -> None:
+    """Write the waveform graph of a bundle, or of a run."""
+    from serkit.recognition.bundle import DESCRIPTION, Bundle, find
+
+    if not (source / "run.json").exists() or (source / DESCRIPTION).exists():
+        _show_waveform(Bundle.load(find(source)), path, precision)
+        return
+    import tempfile
+
+    from serkit.runs.export import export as write
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = write(source, Path(folder) / source.resolve().name, None, recordings, weights=False)
+        _show_waveform(bundle, path, precision)
+
+
+def _show_waveform(bundle: Bundle, path: Path, precision: Precision) -> None:
+    from serkit.graph.waveform import write
+
+    written = write(bundle, path, precision)
+    size, difference = f"{written.size / 1e6:.2f} MB", f"{written.difference:.1e}"
+    show(f"{path}: {size}, from samples to {bundle.output}; differs from Python by {difference} at most")

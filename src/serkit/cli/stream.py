@@ -17,11 +17,12 @@ from serkit.cli.options import CsvSafe
 from serkit.cli.predict import Adapt, ChannelText, Model, load_adapted, parse_channel
 from serkit.errors import UserError
 from serkit.recognition import Segment, Statistics, Stream, TimelineOptions, Window, live
+from serkit.recognition.segments import Layout
 from serkit.recognition.stream import Chunk, Event
 from serkit.recognition.timeline_formats import event_as_dict, segment_columns, segment_row, statistics_as_dict
-from serkit.recognition.timeline_writers import clock
 from serkit.spreadsheet import harmless_rows
 from serkit.terminal import note, show, visible
+from serkit.writing import clock
 
 
 class Format(StrEnum):
@@ -132,7 +133,8 @@ class _Lines:
         if isinstance(event, Segment) and event.final:
             self._show("")
             label = event.label if event.sure else f"{event.label}?"
-            show(f"{clock(event.start):>9}  {clock(event.end):>9}  {label:<12} {event.confidence:.2f}")
+            doubt = f"  {event.doubt}" if event.doubt else ""
+            show(f"{clock(event.start):>9}  {clock(event.end):>9}  {label:<12} {event.confidence:.2f}{doubt}")
         elif isinstance(event, Window) and event.probabilities is None:
             self._show(f"{clock(event.end):>9}  ...")
         elif isinstance(event, Window):
@@ -170,11 +172,12 @@ class _Csv:
     def __init__(self, source: str, labels: list[str], csv_safe: bool) -> None:
         self._source = source
         self._csv_safe = csv_safe
-        self._show(segment_columns(labels))
+        self._layout = Layout(tuple(labels))
+        self._show(segment_columns(self._layout))
 
     def write(self, event: Event) -> None:
         if isinstance(event, Segment) and event.final:
-            self._show(segment_row(self._source, event))
+            self._show(segment_row(self._source, event, self._layout))
 
     def finish(self, statistics: Statistics) -> None:
         _report(statistics)

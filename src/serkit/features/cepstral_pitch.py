@@ -15,7 +15,7 @@ HIGHEST = 500.0
 VOICED = 0.55
 
 # Minimum height of a cepstral peak, as a share of the highest value plus the mean magnitude.
-_PEAK_HEIGHT = 0.6
+PEAK_HEIGHT = 0.6
 # A pitch that deviates from the running mean by this share counts as an octave error. Just below
 # 40 %, because exactly 40 % (lags in the ratio 3 to 5) is a jump in the reference.
 _JUMP = 0.4 - 1e-6
@@ -45,7 +45,7 @@ def voicing_and_pitch(power: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndar
 
     # Adding 1 to the power makes the cepstrum of silence 0 instead of the logarithm of rounding errors.
     cepstrum = _cosine_transform(np.log1p(power))
-    threshold = _PEAK_HEIGHT * (cepstrum[:, shortest:].max(axis=1) + np.abs(cepstrum).mean(axis=1))
+    threshold = PEAK_HEIGHT * (cepstrum[:, shortest:].max(axis=1) + np.abs(cepstrum).mean(axis=1))
     high = _peaks(cepstrum, shortest + 1) & (cepstrum[:, shortest + 1 : -1] > threshold[:, None])
     first = high.argmax(axis=1)
     found = high[np.arange(len(high)), first]

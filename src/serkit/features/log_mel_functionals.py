@@ -33,7 +33,7 @@ class LogMelFunctionals:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        self._log_mel()
+        self.log_mel()
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -46,13 +46,14 @@ class LogMelFunctionals:
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the vector of a float32 signal (samples,): float32 (5 * bands,)."""
-        levels = self._log_mel()(signal)
+        levels = self.log_mel()(signal)
         low, high = np.percentile(levels, (10, 90), axis=1)
         change = np.diff(levels, axis=1) if levels.shape[1] > 1 else np.zeros_like(levels)
         parts = (levels.mean(axis=1), levels.std(axis=1), low, high, change.std(axis=1))
         return np.concatenate(parts).astype(np.float32)
 
-    def _log_mel(self) -> LogMel:
+    def log_mel(self) -> LogMel:
+        """Return the spectrogram that the statistics describe."""
         window, hop = round(0.025 * self.rate), round(0.010 * self.rate)
         fft = 1 << (window - 1).bit_length()
         return LogMel(rate=self.rate, fft=fft, length=window, hop=hop, bands=self.bands)

@@ -16,7 +16,7 @@ from serkit.options import Between
 _CHOICES = {"colour": ("level", "inferno_red"), "resize": ("antialias", "bilinear", "nearest")}
 
 # Red values of the 256 colors of "inferno" (Smith and van der Walt, released under CC0 with matplotlib).
-_INFERNO_RED = np.frombuffer(
+INFERNO_RED = np.frombuffer(
     bytes.fromhex(
         "000000010101020203040405060708090a0b0d0e0f101213141617191a1c1d1f2022242627292b2d2e30323435"
         "37393b3c3e4041434546484a4b4d4f5052535557585a5b5d5f6062636566686a6b6d6e7072737576787a7b7d7e"
@@ -76,7 +76,7 @@ class LogmelImage:
         for field, allowed in _CHOICES.items():
             if getattr(self, field) not in allowed:
                 raise unknown(f"logmel_image {field}", getattr(self, field), allowed)
-        self._mel()
+        self.mel()
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -86,19 +86,20 @@ class LogmelImage:
         """Draw a float32 signal (samples,): float32 (1, rows, columns)."""
         image = self._levels(signal)[::-1]
         if self.colour == "inferno_red":
-            steps = np.minimum(image * len(_INFERNO_RED), len(_INFERNO_RED) - 1).astype(np.uint8)
-            image = _INFERNO_RED[steps] / np.float32(255)
+            steps = np.minimum(image * len(INFERNO_RED), len(INFERNO_RED) - 1).astype(np.uint8)
+            image = INFERNO_RED[steps] / np.float32(255)
         resized = _RESIZE[self.resize](image, self.size)
         # Weighted means of values up to 1 may exceed 1 by a rounding error.
         return np.clip(resized, 0, 1, out=resized)[None]
 
-    def _mel(self) -> LogMel:
+    def mel(self) -> LogMel:
+        """Return the mel spectrogram that the image shows."""
         shared = {field: getattr(self, field) for field in ("rate", "fft", "length", "hop", "bands")}
         return LogMel(**shared, window="hamming", level="linear")
 
     def _levels(self, signal: np.ndarray) -> np.ndarray:
         """Return levels from 0 (`top_db` below the maximum) to 1, float32 (bands, frames), lowest band first."""
-        power = self._mel()(signal)
+        power = self.mel()(signal)
         peak = power.max()
         if peak == 0:
             # Digital silence has no maximum; it is black, like silence next to speech.

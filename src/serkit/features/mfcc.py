@@ -58,7 +58,7 @@ class Mfcc:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        self._log_mel()
+        self.log_mel()
         if self.level == "linear":
             raise UserError("mfcc: level must be 'ln' or 'db', got 'linear'")
         if not 0 < self.coefficients <= self.bands:
@@ -76,12 +76,13 @@ class Mfcc:
         emphasised = signal.copy()
         # The sample before the first counts as 0.
         emphasised[1:] -= np.float32(self.preemphasis) * signal[:-1]
-        levels = self._log_mel()(emphasised)
+        levels = self.log_mel()(emphasised)
         cepstrum = np.empty((levels.shape[1], self.coefficients), dtype=np.float32)
         spectrum.apply_filters(levels.T, cosines(self.bands, self.coefficients, self.lifter), out=cepstrum)
         return np.ascontiguousarray(cepstrum.T)
 
-    def _log_mel(self) -> LogMel:
+    def log_mel(self) -> LogMel:
+        """Return the spectrogram that the coefficients are computed from."""
         shared = ("rate", "fft", "length", "hop", "bands", "window", "scale", "level", "floor")
         return LogMel(**{field: getattr(self, field) for field in shared})
 

@@ -25,24 +25,24 @@ STATISTICS = (
 MODULATION_EDGES = (0.5, 1.5, 3.0, 5.0, 8.0, 12.0, 18.0, 31.0)
 
 # Frames of the modulation spectrum's transform: 8 s at 62.5 frames per second, in steps of 0.12 Hz.
-_MODULATION_FRAMES = 512
+MODULATION_FRAMES = 512
 
 #: Reference of the pitch in Hz, between low and high voices, so that 0 without voiced frames is neutral.
-_MIDDLE = 200.0
+MIDDLE = 200.0
 
 # Voicing and pitch use every second frame, because they take as long as everything else together.
-_VOICE_STEP = 2
+VOICE_STEP = 2
 
 # Minimum voicing of a voiced frame. Windows of 25 ms hold few periods: a steady voice of 100 Hz reaches 0.39, one of
 # 250 Hz 0.84; white noise stays at 0.15.
-_VOICED = 0.3
+VOICED = 0.3
 
 # A contour with a deviation below this (dB, semitones or a share) counts as constant: its skewness and kurtosis would
 # be those of rounding, which differs between processors. Speech always varies more.
-_STILL = 1e-3
+STILL = 1e-3
 
 # Power of the loud frames for the pitch, whose cepstrum adds 1 to the power.
-_LOUD = 1e5
+LOUD = 1e5
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class SpeechFunctionals(SpeechLogMel):
                 f"{self.name}: coefficients must be from 1 to bands ({self.bands}), got {self.coefficients}; "
                 f"groups must divide the bands, got {self.groups}"
             )
-        frequency = np.fft.rfftfreq(_MODULATION_FRAMES, self.hop / self.rate)
+        frequency = np.fft.rfftfreq(MODULATION_FRAMES, self.hop / self.rate)
         if not np.histogram(frequency, MODULATION_EDGES)[0].all():
             raise UserError(
                 f"{self.name}: {self.rate / self.hop:g} frames per second cannot show modulation from "
@@ -102,7 +102,7 @@ class SpeechFunctionals(SpeechLogMel):
         part = spoken(levels, self.trim, self.margin)
         levels, power = relative(levels[:, part], self.range), power[part]
         cepstrum = cosines(self.bands, self.coefficients, 0.0).T @ levels
-        voicing, pitch = self._voice(power[::_VOICE_STEP])
+        voicing, pitch = self._voice(power[::VOICE_STEP])
         contours = statistics(cepstrum), statistics(voicing[None]), statistics(pitch[None])
         return np.concatenate([*map(np.ravel, contours), self._modulation(levels)]).astype(np.float32)
 
@@ -118,18 +118,18 @@ class SpeechFunctionals(SpeechLogMel):
     def _voice(self, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the voicing of each frame, and the pitch of the voiced frames in semitones."""
         loud = float(np.percentile(power.max(axis=1), 95)) or 1.0
-        voicing, pitch = cepstral_pitch.voicing_and_pitch(power * np.float32(_LOUD / loud), self.rate)
-        voiced = pitch[(voicing >= _VOICED) & (pitch > 0)]
-        return voicing, 12 * np.log2(voiced / _MIDDLE)
+        voicing, pitch = cepstral_pitch.voicing_and_pitch(power * np.float32(LOUD / loud), self.rate)
+        voiced = pitch[(voicing >= VOICED) & (pitch > 0)]
+        return voicing, 12 * np.log2(voiced / MIDDLE)
 
     def _modulation(self, levels: np.ndarray) -> np.ndarray:
         """Return the modulation spectrum of levels (bands, frames): (groups * bands of modulation,)."""
         groups = levels.reshape(self.groups, -1, levels.shape[1]).mean(axis=1)
         moving = groups - groups.mean(axis=1, keepdims=True)
         # Folding a longer recording to the transform's length gives the whole recording's spectrum at these points.
-        folded = _fold(moving, _MODULATION_FRAMES)
+        folded = _fold(moving, MODULATION_FRAMES)
         power = np.abs(np.fft.rfft(folded)) ** 2 / levels.shape[1]
-        frequency = np.fft.rfftfreq(_MODULATION_FRAMES, self.hop / self.rate)
+        frequency = np.fft.rfftfreq(MODULATION_FRAMES, self.hop / self.rate)
         bands: Sequence[np.ndarray] = [
             power[:, (frequency >= low) & (frequency < high)].mean(axis=1)
             for low, high in itertools.pairwise(MODULATION_EDGES)
@@ -151,7 +151,7 @@ def statistics(contours: np.ndarray) -> np.ndarray:
         return np.zeros((len(contours), len(STATISTICS)))
     slope = np.diff(contours, prepend=contours[:, :1])
     mean, deviation = contours.mean(axis=1), contours.std(axis=1)
-    standard = (contours - mean[:, None]) / np.maximum(deviation, _STILL)[:, None]
+    standard = (contours - mean[:, None]) / np.maximum(deviation, STILL)[:, None]
     square = standard * standard
     # At least one frame each: with one or two frames the thirds overlap.
     third = -(-frames // 3)

@@ -50,7 +50,7 @@ class SpeechLogMel:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        self._log_mel()
+        self.log_mel()
         if min(self.trim, self.range) <= 0 or self.margin < 0:
             raise UserError(
                 f"{self.name}: trim {self.trim:g} and range {self.range:g} must be above 0, "
@@ -63,17 +63,18 @@ class SpeechLogMel:
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the levels of a float32 signal (samples,): float32 (bands, frames)."""
-        levels = self._log_mel()(signal)
+        levels = self.log_mel()(signal)
         levels = levels[:, spoken(levels, self.trim, self.margin)]
         return relative(levels, self.range)
 
     def interval(self, signal: np.ndarray) -> tuple[float, float]:
         """Return start and end, in s, of the part of a signal that the frames cover."""
-        levels = self._log_mel()(signal)
+        levels = self.log_mel()(signal)
         start, end, _ = spoken(levels, self.trim, self.margin).indices(levels.shape[1])
         return start * self.hop / self.rate, min(end * self.hop, len(signal)) / self.rate
 
-    def _log_mel(self) -> LogMel:
+    def log_mel(self) -> LogMel:
+        """Return the spectrogram of the whole signal."""
         shared = ("rate", "fft", "length", "hop", "bands", "low", "high")
         return LogMel(**{field: getattr(self, field) for field in shared})
 

@@ -28,6 +28,7 @@ METHODS = Registry(
         "supervised": "serkit.methods.supervised:Supervised",
         "svm": "serkit.methods.svm:Svm",
     },
+    "serkit.methods",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,29 +9,18 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from serkit import audio
-from serkit.atomic import writing
+from serkit.colours import colours_of
 from serkit.features.log_mel import LogMel
 from serkit.recognition.model import Channel
-from serkit.recognition.timeline import Timeline
-from serkit.recognition.timeline_writers import clock
-
-#: Color of each emotion; other labels use the colors of `SPARE` in turn.
-COLOURS = {
-    "anger": "#d1453b",
-    "boredom": "#a08060",
-    "calm": "#7fb8c9",
-    "contempt": "#8a6d9f",
-    "disgust": "#7a9a3a",
-    "fear": "#7d5ba6",
-    "happiness": "#f0b429",
-    "neutral": "#a9b1bb",
-    "sadness": "#4a7fb5",
-    "surprise": "#e5849f",
-}
-SPARE = ("#3d9a8b", "#c97b3c", "#5d6ac0", "#b0589a", "#6f7d2f", "#4f97c4")
+from serkit.recognition.presentation import saved
+from serkit.recognition.segments import TimelineContent
+from serkit.writing import clock
 
 _WIDTH, _LEFT, _RIGHT = 1600, 112, 32
 _COLUMNS = _WIDTH - _LEFT - _RIGHT
+
+# Least width of a segment with an upright label.
+_UPRIGHT = 14
 
 # Scale at which areas are drawn before they are reduced.
 _FINER = 3
@@ -65,37 +53,42 @@ _PANELS = {
 _HEIGHT = 748
 
 
-def draw(timeline: Timeline, out: Path, channel: Channel = None) -> None:
-    """Draw the timeline of a file into a PNG of 1600 x 748 pixels.
+def draw(timeline: TimelineContent, out: Path, channel: Channel = None) -> None:
+    """Draw the timeline of a file into a PNG of 1600 x 748 pixels; arguments and errors are those of `picture`."""
+    saved(picture(timeline, channel if isinstance(channel, int) else None), out)
+
+
+def picture(timeline: TimelineContent, channel: int | None = None) -> Image.Image:
+    """Draw a timeline.
 
     Args:
-        timeline: the timeline; its file is read again for waveform and log-mel.
-        out: path of the picture.
-        channel: channel to draw; None and "egg": the mean of all.
+        timeline: the timeline; its file is read again for waveform and log-mel. Samples are not kept, so that the
+            timeline of samples has only the other panels.
+        channel: channel to draw; None: the mean of all.
 
     Raises:
         AudioError: the file can no longer be read.
     """
-    lows, highs, mel = _overview(timeline, channel if isinstance(channel, int) else None, _COLUMNS)
     colours = colours_of(timeline.labels)
     image = Image.new("RGB", (_WIDTH, _HEIGHT), _PAPER)
-    image.paste(_heat(mel, _PANELS["mel"]), (_LEFT, _PANELS["mel"].top))
+    pen = ImageDraw.Draw(image)
+    if timeline.file == "signal" and not Path(timeline.file).exists():
+        for panel in (_PANELS["wave"], _PANELS["mel"]):
+            middle = (_LEFT + _COLUMNS / 2, (panel.top + panel.bottom) / 2)
+            pen.text(middle, "made from samples, which are not kept", _INK, _font(17), anchor="mm")
+    else:
+        lows, highs, mel = _overview(timeline, channel, _COLUMNS)
+        image.paste(_heat(mel, _PANELS["mel"]), (_LEFT, _PANELS["mel"].top))
+        _draw_wave(pen, lows, highs)
     _draw_probabilities(image, timeline, colours)
     _draw_segments(image, timeline, colours)
-    pen = ImageDraw.Draw(image)
-    _draw_wave(pen, lows, highs)
     _draw_frame(pen, timeline, colours)
-    with writing(out) as temporary:
-        image.save(temporary, "PNG", optimize=True)
+    return image
 
 
-def colours_of(labels: Sequence[str]) -> dict[str, str]:
-    """Return a color for each label."""
-    others = [label for label in labels if label not in COLOURS]
-    return {label: COLOURS[label] if label in COLOURS else SPARE[others.index(label) % len(SPARE)] for label in labels}
-
-
-def _overview(timeline: Timeline, channel: int | None, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _overview(
+    timeline: TimelineContent, channel: int | None, columns: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read the file once; return lowest and highest sample (columns,) and log-mel in dB (bands, at most columns)."""
     front_end = LogMel(bands=80)
     lows, highs = np.zeros(columns), np.zeros(columns)
@@ -138,7 +131,7 @@ def _draw_wave(pen: ImageDraw.ImageDraw, lows: np.ndarray, highs: np.ndarray) ->
         pen.line((_LEFT + column, middle - high * scale, _LEFT + column, middle - low * scale), _WAVE)
 
 
-def _shares(timeline: Timeline, columns: int) -> np.ndarray:
+def _shares(timeline: TimelineContent, columns: int) -> np.ndarray:
     """Return the mean over the windows that cover a moment, (labels, columns); NaN between segments."""
     times = (np.arange(columns) + 0.5) * timeline.duration / columns
     heard = [window for window in timeline.windows if window.probabilities]
@@ -155,7 +148,7 @@ def _shares(timeline: Timeline, columns: int) -> np.ndarray:
     return shares
 
 
-def _draw_probabilities(image: Image.Image, timeline: Timeline, colours: dict[str, str]) -> None:
+def _draw_probabilities(image: Image.Image, timeline: TimelineContent, colours: dict[str, str]) -> None:
     """Stack the labels' probabilities, with the first at the bottom."""
     large, pen = _enlarged(_PANELS["probabilities"])
     width, height = large.size
@@ -171,23 +164,61 @@ def _draw_probabilities(image: Image.Image, timeline: Timeline, colours: dict[st
     _paste_reduced(image, large, _PANELS["probabilities"])
 
 
-def _draw_segments(image: Image.Image, timeline: Timeline, colours: dict[str, str]) -> None:
-    """Draw a box per segment, with label and confidence if there is room."""
+def _draw_segments(image: Image.Image, timeline: TimelineContent, colours: dict[str, str]) -> None:
+    """Draw a box per segment, hatched if it is unsure, with label and confidence as far as there is room."""
     panel = _PANELS["segments"]
     large, pen = _enlarged(panel)
     for one in timeline.segments:
         left, right = (time / timeline.duration * large.width for time in (one.start, one.end))
         box = (left, 4 * _FINER, max(left + _FINER, right - _FINER), large.height - 4 * _FINER)
         pen.rounded_rectangle(box, min(8.0 * _FINER, (box[2] - left) / 2), colours[one.label])
+        if not one.sure:
+            _hatch(large, box)
     _paste_reduced(image, large, panel)
     pen = ImageDraw.Draw(image)
     for one in timeline.segments:
         left, right = (_LEFT + time / timeline.duration * _COLUMNS for time in (one.start, one.end))
         label = one.label if one.sure else f"{one.label}?"
-        if pen.textlength(label, _font(19)) < right - left - 8:
-            middle, ink = (left + right) / 2, _readable(colours[one.label])
-            pen.text((middle, panel.top + 25), label, ink, _font(19), anchor="mm")
-            pen.text((middle, panel.top + 47), f"{one.confidence:.0%}", ink, _font(16), anchor="mm")
+        middle, ink = (left + right) / 2, _readable(colours[one.label])
+        size = next((size for size in (19, 15, 12) if pen.textlength(label, _font(size)) < right - left - 6), None)
+        if size is not None:
+            if not one.sure:  # stripes behind the text would make it hard to read
+                half = pen.textlength(label, _font(size)) / 2 + 3
+                pen.rectangle((middle - half, panel.top + 14, middle + half, panel.top + 57), colours[one.label])
+            pen.text((middle, panel.top + 25), label, ink, _font(size), anchor="mm")
+            pen.text((middle, panel.top + 47), f"{one.confidence:.0%}", ink, _font(min(size, 16)), anchor="mm")
+        elif right - left >= _UPRIGHT:
+            _write_upright(image, label, (middle, (panel.top + panel.bottom) / 2), ink)
+
+
+def _hatch(image: Image.Image, box: tuple[float, float, float, float]) -> None:
+    """Draw light diagonal stripes into a box: the answer is unsure."""
+    left, top, right, bottom = (round(edge) for edge in box)
+    size = (max(1, right - left), max(1, bottom - top))
+    stripes = Image.new("L", size, 0)
+    pen = ImageDraw.Draw(stripes)
+    for x in range(-size[1], size[0], 10 * _FINER):
+        pen.line((x, size[1], x + size[1], 0), 150, width=3 * _FINER)
+    # Only where the box has its color: not in its round corners.
+    piece = image.crop((left, top, left + size[0], top + size[1]))
+    inside = piece.convert("L").point(lambda level: 255 if level < 250 else 0)
+    mask = Image.composite(stripes, Image.new("L", size, 0), inside)
+    image.paste(Image.new("RGB", size, _PAPER), (left, top), mask)
+
+
+def _write_upright(image: Image.Image, label: str, middle: tuple[float, float], ink: str) -> None:
+    """Write a label from bottom to top, with a smaller font and shortened if it is longer than the panel is high."""
+    panel, font = _PANELS["segments"], _font(12)
+    pen = ImageDraw.Draw(image)
+    room = panel.bottom - panel.top - 10
+    shown = label
+    while len(shown) > 2 and pen.textlength(shown, font) > room:
+        shown = shown[:-2].rstrip(".") + "."
+    text = Image.new("L", (room, _UPRIGHT), 0)
+    ImageDraw.Draw(text).text((room / 2, _UPRIGHT / 2), shown, 255, font, anchor="mm")
+    turned = text.rotate(90, expand=True)
+    corner = (round(middle[0] - turned.width / 2), round(middle[1] - turned.height / 2))
+    image.paste(Image.new("RGB", turned.size, ImageColor.getrgb(ink)), corner, turned)
 
 
 def _enlarged(panel: _Panel) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -201,7 +232,7 @@ def _paste_reduced(image: Image.Image, large: Image.Image, panel: _Panel) -> Non
     image.paste(small, (_LEFT, panel.top))
 
 
-def _draw_frame(pen: ImageDraw.ImageDraw, timeline: Timeline, colours: dict[str, str]) -> None:
+def _draw_frame(pen: ImageDraw.ImageDraw, timeline: TimelineContent, colours: dict[str, str]) -> None:
     """Draw title, legend, names and borders of the panels, and the time axis."""
     pen.text((_LEFT, 34), Path(timeline.file).name, _INK, _font(26), anchor="lm")
     x = float(_LEFT)
@@ -212,7 +243,12 @@ def _draw_frame(pen: ImageDraw.ImageDraw, timeline: Timeline, colours: dict[str,
     for panel in _PANELS.values():
         pen.rectangle((_LEFT - 1, panel.top - 1, _WIDTH - _RIGHT, panel.bottom), outline=_FAINT)
         pen.multiline_text((_LEFT - 10, (panel.top + panel.bottom) / 2), panel.title, _INK, _font(15), anchor="rm")
+    for name, ends in {"mel": ("8 kHz", "0 Hz"), "probabilities": ("100 %", "0 %")}.items():
+        panel = _PANELS[name]
+        pen.text((_LEFT - 10, panel.top + 8), ends[0], _INK, _font(13), anchor="rm")
+        pen.text((_LEFT - 10, panel.bottom - 8), ends[1], _INK, _font(13), anchor="rm")
     bottom = _PANELS["segments"].bottom
+    pen.text((_LEFT - 36, bottom + 12), "time", _INK, _font(15), anchor="rt")
     step = _tick_step(timeline.duration)
     for number in range(int(timeline.duration / step + 1e-6) + 1):
         x = _LEFT + number * step / timeline.duration * _COLUMNS

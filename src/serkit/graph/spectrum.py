@@ -1,0 +1,50 @@
+"""Power spectra as matrix products; see `serkit.features.spectrum`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from serkit.graph.ops import END, Op, Value, constant, cosines, length, part, sines
+
+
+def power(op: Op, signal: Value, taper: np.ndarray, hop: int, center: bool) -> Value:
+    """Return the power spectra of all frames of a signal (samples,): (frames, fft // 2 + 1).
+
+    Each frame is folded around its middle: the even half gives the real part, the odd half the imaginary part. Two
+    products of half the size take half the time of one, and a quarter of that of ONNX's own `DFT`. Arguments are those
+    of `features.spectrum.spectra`.
+    """
+    fft, middle = len(taper), len(taper) // 2
+    reach = int(np.abs(np.flatnonzero(taper) - middle).max())
+    support = np.pad(taper, (0, 1))[middle - reach : middle + reach + 1]
+    tapered = frames(op, signal, support, hop, fft, center)
+    before = part(op, tapered, reach, -END, 1, -1)
+    after = part(op, tapered, reach, 2 * reach + 1, 1)
+    # The middle itself is in both halves.
+    halves = constant(op, "halves", np.where(np.arange(reach + 1) == 0, 0.5, 1.0)[None].astype(np.float32))
+    bins = fft // 2 + 1
+    real = op.MatMul((after + before) * halves, cosines(op, reach + 1, bins, fft))
+    imaginary = op.MatMul(after - before, sines(op, reach + 1, bins, fft))
+    return real * real + imaginary * imaginary
+
+
+def frames(op: Op, signal: Value, support: np.ndarray, hop: int, fft: int, center: bool) -> Value:
+    """Return the tapered middle of each frame: (frames, support).
+
+    Args:
+        signal: float32 (samples,).
+        support: the taper where it is not zero, around the middle of the frame.
+        hop, center: as in `power`.
+        fft: samples of a whole frame.
+    """
+    width = len(support)
+    begin = (fft // 2 if center else 0) - (fft // 2 - width // 2)
+    padded = op.Max(length(op, signal, 0) + (2 * (fft // 2) if center else 0), [fft])
+    count = (padded - fft) / hop + 1
+    # Frames overlap: a frame is a row of `blocks` neighboring blocks of `hop` samples.
+    blocks = -(-width // hop)
+    filled = op.Pad(part(op, signal, max(0, -begin), END, 0), [max(0, begin), blocks * hop])
+    rows = op.Reshape(part(op, filled, 0, (count + (blocks - 1)) * hop, 0), [-1, hop])
+    beside = [part(op, rows, number, count + number, 0) for number in range(blocks)]
+    joined = beside[0] if blocks == 1 else op.Concat(*beside, axis=1)
+    return part(op, joined, 0, width, 1) * constant(op, "taper", support[None].astype(np.float32))
