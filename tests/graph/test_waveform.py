@@ -98,7 +98,7 @@ def test_a_feature_without_a_graph_is_one_line():
 
 def test_two_signals_are_one_line():
     bundle = serkit.load("default").bundle
-    inputs = [bundle.inputs[0], bundle.inputs[1].model_copy(update={"channel": "egg"})]
+    inputs = [bundle.inputs[0], bundle.inputs[0].model_copy(update={"name": "other", "channel": "egg"})]
     with pytest.raises(UserError, match="several signals"):
         waveform.check(bundle.model_copy(update={"inputs": inputs}))
 

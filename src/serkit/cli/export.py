@@ -33,6 +33,10 @@ def export(
         int, typer.Option(min=1, help="Number of recordings on which ONNX is compared with torch.")
     ] = 50,
     weights: Annotated[bool, typer.Option(help="Include the weights, so that training can start from them.")] = True,
+    everyday: Annotated[
+        Path | None,
+        typer.Option(help="Folder of speech without an emotion: few answers to it may be sure and not neutral."),
+    ] = None,
     encoder: Annotated[
         bool, typer.Option(help="Include the ONNX file of the feature onnx; otherwise the bundle names its hash.")
     ] = True,
@@ -65,7 +69,7 @@ def export(
         show(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
     if out is None:
         return
-    bundle = _write(run, out, licence, recordings, weights, encoder, hub)
+    bundle = _write(run, out, licence, recordings, weights, encoder, hub, everyday)
     size = sum(path.stat().st_size for path in out.iterdir())
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:
@@ -76,22 +80,31 @@ def export(
 
 
 def _write(
-    run: Path, out: Path, licence: str | None, recordings: int, weights: bool, encoder: bool, hub: bool
+    run: Path,
+    out: Path,
+    licence: str | None,
+    recordings: int,
+    weights: bool,
+    encoder: bool,
+    hub: bool,
+    everyday: Path | None,
 ) -> Bundle:
     """Write a bundle; with `hub`, with the page of the Hub."""
+    from serkit import finding
     from serkit.recognition.bundle import Bundle, find
 
+    found = finding.find([str(everyday)]).files if everyday else ()
     if not hub:
         from serkit.lab import Run
 
-        return Run(run).export(out, licence, recordings, weights, encoder)
+        return Run(run).export(out, licence, recordings, weights, encoder, found)
     from serkit.runs.hub_card import write
 
     if (run / "run.json").is_file():
         from serkit.lab import Run
 
         with tempfile.TemporaryDirectory() as place:
-            write(Run(run).export(Path(place) / out.name, licence, recordings, weights, encoder), out)
+            write(Run(run).export(Path(place) / out.name, licence, recordings, weights, encoder, found), out)
     else:
         write(Bundle.load(find(str(run))), out)
     return Bundle.load(out)
