@@ -3,9 +3,10 @@
     make page-static
     CHROMIUM=/usr/bin/chromium python benchmarks/static_page.py FOLDER [--recordings 50] [--live 600]
 
-Opens each recording in Chromium and compares the downloaded timeline with `Recognizer.timeline`. Needs playwright. Prints
-how many timelines have the same segments (times, labels, `sure`), the largest difference of a probability, the time to the
-first answer after the page was loaded, and with `--live` the memory over that many seconds of live listening.
+Opens each recording in Chromium, in turn as WAV and FLAC at several rates, and compares the downloaded timeline with
+`Recognizer.timeline`. Needs playwright. Prints how many timelines have the same segments (times, labels, `sure`), the
+largest difference of a probability, the time to the first answer after the page was loaded, and with `--live` the
+memory over that many seconds of live listening.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 import serkit
 from serkit import audio
 
+RATES = (16000, 44100, 48000, 8000)
 SITE = Path(__file__).parents[1] / "page/build/static"
 
 
@@ -56,8 +58,10 @@ def compare(page: Page, files: list[Path], folder: Path) -> None:
     worst = 0.0
     kinds: dict[str, list[int]] = {}
     for number, path in enumerate(files):
-        samples, rate = audio.read(path)
-        # In turn as FLAC and as WAV, because the browser decodes only the first.
+        samples, own = audio.read(path)
+        mono, rate = audio.mix(samples.reshape(len(samples), -1), None), RATES[number // 2 % len(RATES)]
+        samples = audio.resample(mono, own, rate)
+        # The browser decodes FLAC, the page itself WAV.
         given = folder / f"{number}{('.wav', '.flac')[number % 2]}"
         soundfile.write(given, samples, rate, subtype="PCM_16")
         found, wanted = analysed(page, given, folder), recognizer.timeline(given).to_dict()

@@ -1,4 +1,5 @@
 /** Sound files as samples at 16 kHz, decoded by the browser at the file's own rate. */
+import { wav } from "../sound/wav";
 import { RATE } from "./activity";
 import { Resampler } from "./resampler";
 import { readWav, type Wav } from "./wav";
@@ -32,23 +33,42 @@ export async function decode(blob: Blob, name: string, channel: number | null): 
   return { samples, duration: chosen.length / rate };
 }
 
-/** The rate of a FLAC file in Hz, from its first bytes, if the browser accepts it; else null. */
-export function rateOf(content: ArrayBuffer): number | null {
-  if (content.byteLength < 22 || String.fromCharCode(...new Uint8Array(content, 0, 4)) !== "fLaC") return null;
-  const rate = new DataView(content).getUint32(18) >>> 12;
-  return rate >= LOWEST_RATE && rate <= HIGHEST_RATE ? rate : null;
+/** Rate in Hz and bits of a FLAC file, from its first bytes; null for another file. */
+export function readFlacHead(content: ArrayBuffer): { rate: number; bits: number } | null {
+  if (content.byteLength < 26 || String.fromCharCode(...new Uint8Array(content, 0, 4)) !== "fLaC") return null;
+  const head = new DataView(content).getUint32(18);
+  return { rate: head >>> 12, bits: ((head >>> 4) & 31) + 1 };
 }
 
-/** Channels and rate: WAV is read here, because Chromium stretches its positive samples by 1 / 32767. */
+/** Channels and rate. WAV is read here, because browsers do not keep its samples as they are. */
 async function read(content: ArrayBuffer, name: string): Promise<Wav> {
-  const wav = readWav(content);
-  if (wav) return wav;
-  const context = new OfflineAudioContext(1, 1, rateOf(content) ?? USUAL_RATE);
-  const buffer = await context.decodeAudioData(content).catch(() => {
+  const plain = readWav(content);
+  if (plain) return plain;
+  const flac = readFlacHead(content);
+  const rate = flac && flac.rate >= LOWEST_RATE && flac.rate <= HIGHEST_RATE ? flac.rate : USUAL_RATE;
+  const buffer = await decodeAt(rate, content).catch(() => {
     throw new Error(`${name}: the browser cannot decode it. \`serkit predict\` reads more formats.`);
   });
   const channels = Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel));
-  return { rate: buffer.sampleRate, channels };
+  if (flac?.bits === 16 && flac.rate === rate && (await stretches()))
+    for (const channel of channels) unstretch(channel);
+  return { rate, channels };
+}
+
+function decodeAt(rate: number, content: ArrayBuffer): Promise<AudioBuffer> {
+  return new OfflineAudioContext(1, 1, rate).decodeAudioData(content);
+}
+
+/** Whether the browser divides positive samples by 32767, as Chromium does, instead of 32768. */
+async function stretches(): Promise<boolean> {
+  const probe = wav([Float32Array.of(16384 / 32767)], LOWEST_RATE);
+  return (await decodeAt(LOWEST_RATE, await probe.arrayBuffer())).getChannelData(0)[0] !== 0.5;
+}
+
+function unstretch(samples: Float32Array): void {
+  samples.forEach((sample, index) => {
+    if (sample > 0) samples[index] = Math.round(sample * 32767) / 32768;
+  });
 }
 
 function mixed(channels: Float32Array[]): Float32Array {

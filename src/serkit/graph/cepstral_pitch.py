@@ -19,7 +19,7 @@ def voicing_and_pitch(op: Op, power: Value, rate: int, fft: int) -> tuple[Value,
     # Without a peak 0 / 1 is 0.
     voicing = height / op.Where(op.Greater(height, 0.0), part(op, correlation, 0, 1, 1), 1.0)
 
-    cepstrum = _cosine_transform(op, op.Log(power + 1.0), fft)
+    cepstrum = _cosine_transform(op, _log1p(op, power), fft)
     threshold = (
         highest(op, part(op, cepstrum, shortest, longest + 1, 1), 1) + mean(op, op.Abs(cepstrum), 1)
     ) * PEAK_HEIGHT
@@ -28,6 +28,17 @@ def voicing_and_pitch(op: Op, power: Value, rate: int, fft: int) -> tuple[Value,
     lag = to_float(op, op.ArgMax(high, axis=1) + (shortest + 1))
     found = highest(op, high, 1)
     return voicing, found * float(rate) / lag
+
+
+def _log1p(op: Op, value: Value) -> Value:
+    """Return log(1 + value), precise for values far below 1, where 1 + value rounds.
+
+    Source: Kahan's correction of the rounded sum (Higham, Accuracy and Stability of Numerical Algorithms, 1.14.1).
+    """
+    total = value + 1.0
+    excess = total - 1.0
+    lost = op.Equal(excess, 0.0)
+    return op.Where(lost, value, op.Log(total) * value / op.Where(lost, 1.0, excess))
 
 
 def _cosine_transform(op: Op, spectra: Value, fft: int) -> Value:
