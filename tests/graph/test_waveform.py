@@ -12,7 +12,7 @@ import serkit
 from serkit import audio
 from serkit.cli import run
 from serkit.errors import UserError
-from serkit.graph import waveform
+from serkit.graph import Precision, waveform
 from serkit.windowing import Windowing
 
 NAMES = [bundle.name for bundle in serkit.models()]
@@ -107,10 +107,19 @@ def test_a_wrong_graph_is_not_written(monkeypatch, tmp_path):
     bundle = serkit.load("emodb").bundle
     wrong = bundle.model_copy(update={"windowing": replace(bundle.windowing, seconds=2.0)})
     content = waveform.waveform(wrong)
-    monkeypatch.setattr(waveform, "waveform", lambda bundle: content)
+    monkeypatch.setattr(waveform, "waveform", lambda bundle, precision: content)
     with pytest.raises(UserError, match="differs from Python"):
         waveform.write(bundle, tmp_path / "wrong.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("precision", "within", "share"), [("float16", 1e-3, 0.65), ("int8", 2e-2, 0.5)])
+def test_stored_precision(recognizer, content, speech, precision, within, share):
+    small = waveform.waveform(recognizer.bundle, Precision(precision))
+    assert len(small) < share * len(content)
+    session = onnxruntime.InferenceSession(small, providers=["CPUExecutionProvider"])
+    found = session.run(None, {"samples": speech[None]})[0][0]
+    assert found == pytest.approx(probabilities(recognizer.predict_signal(speech, 16000)), abs=within)
 
 
 def test_export_of_a_bundle(tmp_path, capsys):

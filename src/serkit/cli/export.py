@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.graph import Precision
 from serkit.terminal import show
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ def export(
     waveform: Annotated[
         Path | None, typer.Option(help="Write one ONNX file from samples to answers, for programs without Python.")
     ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the weights in --waveform; less makes the file smaller, not faster.")
+    ] = Precision.FLOAT32,
     licence: Annotated[
         str | None, typer.Option(help="License of the weights. Default: the terms of the recordings.")
     ] = None,
@@ -44,7 +48,7 @@ def export(
             "for one ONNX file from samples to answers"
         )
     if waveform is not None and out is None:
-        _write_waveform(run, waveform, recordings)
+        _write_waveform(run, waveform, recordings, precision)
     if card is not None:
         from serkit.runs.card import Card
 
@@ -60,28 +64,29 @@ def export(
     if bundle.parity:
         show(f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings")
     if waveform is not None:
-        _show_waveform(bundle, waveform)
+        _show_waveform(bundle, waveform, precision)
     show(f"next: serkit predict --model {out} call.wav")
 
 
-def _write_waveform(source: Path, path: Path, recordings: int) -> None:
+def _write_waveform(source: Path, path: Path, recordings: int, precision: Precision) -> None:
     """Write the waveform graph of a bundle, or of a run."""
     from serkit.recognition.bundle import DESCRIPTION, Bundle, find
 
     if not (source / "run.json").exists() or (source / DESCRIPTION).exists():
-        _show_waveform(Bundle.load(find(source)), path)
+        _show_waveform(Bundle.load(find(source)), path, precision)
         return
     import tempfile
 
     from serkit.runs.export import export as write
 
     with tempfile.TemporaryDirectory() as folder:
-        _show_waveform(write(source, Path(folder) / source.resolve().name, None, recordings, weights=False), path)
+        bundle = write(source, Path(folder) / source.resolve().name, None, recordings, weights=False)
+        _show_waveform(bundle, path, precision)
 
 
-def _show_waveform(bundle: Bundle, path: Path) -> None:
+def _show_waveform(bundle: Bundle, path: Path, precision: Precision) -> None:
     from serkit.graph.waveform import write
 
-    written = write(bundle, path)
+    written = write(bundle, path, precision)
     size, difference = f"{written.size / 1e6:.2f} MB", f"{written.difference:.1e}"
     show(f"{path}: {size}, from samples to {bundle.output}; differs from Python by {difference} at most")

@@ -7,7 +7,18 @@ the NumPy feature of the same name, whose numbers it repeats within rounding. To
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from serkit.registry import Registry
+
+
+class Precision(StrEnum):
+    """How the weights of the network are stored; it computes in float32 with all of them."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
 
 GRAPHS = Registry(
     "feature with a graph",

@@ -18,8 +18,8 @@ from serkit.atomic import write_bytes
 from serkit.corpora import synthetic
 from serkit.errors import UserError
 from serkit.features import Feature
-from serkit.graph import GRAPHS
-from serkit.graph.ops import Op, Value, arithmetic, highest, length, part
+from serkit.graph import GRAPHS, Precision
+from serkit.graph.ops import Op, Value, arithmetic, constant, highest, length, part
 from serkit.graph.windows import fit, windows
 from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer
@@ -73,15 +73,15 @@ class Written:
     difference: float
 
 
-def write(bundle: Bundle, path: Path) -> Written:
+def write(bundle: Bundle, path: Path, precision: Precision = Precision.FLOAT32) -> Written:
     """Write the ONNX file of a bundle, from samples to answers, after a comparison with `Recognizer`.
 
     Raises:
-        UserError: as for `check`; or the file would give other answers than the bundle.
+        UserError: as for `check`; or the file, with its full precision, would give other answers than the bundle.
     """
-    content = waveform(bundle)
+    content = waveform(bundle, precision)
     difference = compare(bundle, content)
-    if difference > TOLERANCE:
+    if difference > TOLERANCE and precision is Precision.FLOAT32:
         raise UserError(
             f"bundle '{bundle.name}': its graph differs from Python by {difference:.2g} (limit: {TOLERANCE:g})"
         )
@@ -108,7 +108,7 @@ def compare(bundle: Bundle, content: bytes) -> float:
     return worst
 
 
-def waveform(bundle: Bundle) -> bytes:
+def waveform(bundle: Bundle, precision: Precision = Precision.FLOAT32) -> bytes:
     """Return the ONNX file of a bundle, from samples to answers.
 
     Its input is `samples`, float32 (batch, samples), mono at the rate of the features, full scale 1.0, all recordings
@@ -126,7 +126,7 @@ def waveform(bundle: Bundle) -> bytes:
     op = builder.op
     samples = builder.input("samples", ir.DataType.FLOAT, ["batch", "samples"])
     with arithmetic(op):
-        answers, peak = _recordings(op, bundle, features, samples)
+        answers, peak = _recordings(op, bundle, features, samples, precision)
         if bundle.labels:
             answers = op.Clip(answers, 0.0, 1.0)
         builder.add_output(_shaped(answers, ir.DataType.FLOAT, ["batch", len(bundle.outputs)]), bundle.output)
@@ -140,9 +140,12 @@ def waveform(bundle: Bundle) -> bytes:
     return content
 
 
-def _recordings(op: Op, bundle: Bundle, features: dict[str, Feature], samples: Value) -> tuple[Value, Value]:
+def _recordings(
+    op: Op, bundle: Bundle, features: dict[str, Feature], samples: Value, precision: Precision
+) -> tuple[Value, Value]:
     """Return the answers (batch, outputs) and the peaks (batch,) of recordings (batch, samples)."""
     rate = next(iter(features.values())).rate
+    network = _load_network(op, bundle.model_path, precision)
     batch = length(op, samples, 0)
     start, end = windows(op, bundle.windowing, rate, length(op, samples, 1))
     # One row for each window of each recording.
@@ -158,7 +161,7 @@ def _recordings(op: Op, bundle: Bundle, features: dict[str, Feature], samples: V
         with arithmetic(op):
             recording = op.Gather(samples, item, axis=0)
             heard = part(op, recording, op.Reshape(start, [1]), op.Reshape(end, [1]), 0)
-            return _window(op, bundle, features, fit(op, bundle.windowing, rate, heard))
+            return _window(op, network, features, fit(op, bundle.windowing, rate, heard))
 
     body = op.builder.subgraph(
         window,
@@ -172,24 +175,38 @@ def _recordings(op: Op, bundle: Bundle, features: dict[str, Feature], samples: V
     return mean, op.ReduceMax(op.Reshape(peaks, op.Concat(batch, count, axis=0)), [1], keepdims=0)
 
 
-def _window(op: Op, bundle: Bundle, features: dict[str, Feature], signal: Value) -> Sequence[Value]:
+def _window(op: Op, network: ir.Graph, features: dict[str, Feature], signal: Value) -> Sequence[Value]:
     """Return the answer (outputs,) and the peak () of one window (samples,)."""
-    inputs = [op.Unsqueeze(GRAPHS.find(one.name)(op, one, signal), [0]) for one in features.values()]
-    answer = _network(op, bundle.model_path, dict(zip(features, inputs, strict=True)))
+    inputs = {name: op.Unsqueeze(GRAPHS.find(one.name)(op, one, signal), [0]) for name, one in features.items()}
+    arguments = [inputs[str(one.name)] for one in network.inputs]
+    answer = op.builder.call_inline(ir.Function("serkit", "network", graph=network, attributes=[]), *arguments)
     return op.Squeeze(answer, [0]), op.Squeeze(highest(op, op.Abs(signal), 0))
 
 
-def _network(op: Op, path: Path, inputs: dict[str, Value]) -> Value:
-    """Add a bundle's network; return its output (1, outputs)."""
+def _load_network(op: Op, path: Path, precision: Precision) -> ir.Graph:
+    """Load a network and move its weights to the graph of `op`, around the body that computes a window."""
     network = ir.load(path).graph
     weights = list(network.initializers.values())
     network.initializers.clear()
     for weight in weights:
-        # Weights are part of the outer graph, where names of the front end exist already.
+        # Names of the front end exist already.
         weight.name = f"network.{weight.name}"
-        op.builder.root.graph.register_initializer(weight)
-    arguments = [inputs[str(one.name)] for one in network.inputs]
-    return op.builder.call_inline(ir.Function("serkit", "network", graph=network, attributes=[]), *arguments)
+        array = weight.const_value.numpy() if weight.const_value is not None else np.empty(0)
+        if precision is not Precision.FLOAT32 and array.dtype == np.float32 and array.ndim >= 2:
+            weight.replace_all_uses_with(_rounded(op, str(weight.name), array, precision))
+        else:
+            op.builder.root.graph.register_initializer(weight)
+    return network
+
+
+def _rounded(op: Op, name: str, array: np.ndarray, precision: Precision) -> Value:
+    """Return a weight as float32 from its stored form; for int8, each slice of the first axis has its own scale."""
+    if precision is Precision.FLOAT16:
+        return op.Cast(constant(op, name, array.astype(np.float16)), to=ir.DataType.FLOAT)
+    scale = np.abs(array).max(axis=tuple(range(1, array.ndim))) / 127
+    scale = np.where(scale > 0, scale, 1).astype(np.float32)
+    steps = np.rint(array / scale.reshape(-1, *[1] * (array.ndim - 1))).astype(np.int8)
+    return op.DequantizeLinear(constant(op, name, steps), constant(op, f"{name}.scale", scale), axis=0)
 
 
 def _sure(op: Op, bundle: Bundle, rate: int, samples: Value, answers: Value, peak: Value) -> Value:
