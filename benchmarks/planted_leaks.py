@@ -23,7 +23,7 @@ import numpy as np
 import soundfile
 from scipy import signal
 
-from serkit.audit.copies import copies
+from serkit.auditing.copies import copies
 from serkit.corpora import Utterance
 from serkit.data.store import Store
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from serkit.audit.audit import KINDS, Finding, summary
+from serkit.auditing.audit import KINDS, Finding, summary
 from serkit.flags import Flag, verdict, worst_first
 from serkit.protocols import STANDARD, Protocol, flags
 from serkit.records import Flags, Record

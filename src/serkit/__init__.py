@@ -18,14 +18,53 @@ from typing import TYPE_CHECKING, Any
 # yes and on disable it; an empty value or `0` does not. Every process of serkit imports this file first.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+#: Public name -> module that defines it; without an attribute, the module itself.
+_PLACES = {
+    "Prediction": "recognition",
+    "Recognizer": "recognition",
+    "Run": "lab",
+    "Timeline": "recognition",
+    "UserError": "errors",
+    "audio": "",
+    "audit": "lab",
+    "compare": "lab",
+    "corpus": "lab",
+    "evaluate": "lab",
+    "features": "",
+    "forecast": "lab",
+    "load": "recognition",
+    "models": "recognition",
+    "sklearn": "",
+    "train": "lab",
+}
+
 if TYPE_CHECKING:
-    from serkit import audio, features
+    from serkit import audio, features, sklearn
     from serkit.errors import UserError
+    from serkit.lab import Run, audit, compare, corpus, evaluate, forecast, train
     from serkit.recognition import Prediction, Recognizer, Timeline, load, models
 
     __version__: str
 
-__all__ = ["Prediction", "Recognizer", "Timeline", "UserError", "__version__", "audio", "features", "load", "models"]
+__all__ = [
+    "Prediction",
+    "Recognizer",
+    "Run",
+    "Timeline",
+    "UserError",
+    "__version__",
+    "audio",
+    "audit",
+    "compare",
+    "corpus",
+    "evaluate",
+    "features",
+    "forecast",
+    "load",
+    "models",
+    "sklearn",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,14 +72,12 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         value: Any = version("serkit")
-    elif name in ("audio", "features"):
-        value = importlib.import_module(f"serkit.{name}")
-    elif name == "UserError":
-        value = importlib.import_module("serkit.errors").UserError
-    elif name in ("Prediction", "Recognizer", "Timeline", "load", "models"):
-        value = getattr(importlib.import_module("serkit.recognition"), name)
-    else:
+    elif name not in _PLACES:
         raise AttributeError(f"module 'serkit' has no attribute '{name}'")
+    elif place := _PLACES[name]:
+        value = getattr(importlib.import_module(f"serkit.{place}"), name)
+    else:
+        value = importlib.import_module(f"serkit.{name}")
     globals()[name] = value
     return value
 

@@ -78,6 +78,11 @@ def worst_first(flags: Iterable[Flag]) -> list[Flag]:
     return sorted(flags, key=lambda flag: SEVERITIES.index(flag.severity))
 
 
+def first_leak(flags: Sequence[Flag]) -> str | None:
+    """Return the text of the first leak; None: there is none."""
+    return next((flag.text for flag in flags if flag.severity == "leak"), None)
+
+
 def verdict(flags: Sequence[Flag]) -> tuple[str, str]:
     """Return `leak`, `caution` or `good`, and the verdict as a sentence."""
     worst = min((flag.severity for flag in flags), key=SEVERITIES.index, default="note")

@@ -91,14 +91,27 @@ def read(path: Path) -> Sheet:
     Raises:
         UserError: the file is not a table or cannot be read, or a column appears twice.
     """
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if path.is_dir() or suffix not in SUFFIXES:
+    if path.is_dir() or _suffix(path) not in SUFFIXES:
         raise UserError(f"{path}: is not a table; supported are {', '.join(SUFFIXES)}")
+    return parse(path, content(path))
+
+
+def parse(path: Path, raw: bytes) -> Sheet:
+    """Read the content of a table; the ending of its name, one of `SUFFIXES`, tells its format.
+
+    Raises:
+        UserError: the content is not such a table, or a column appears twice.
+    """
+    suffix = _suffix(path)
     if suffix == ".parquet":
-        return _parquet(path)
+        return _parquet(path, raw)
     if suffix in _SPREADSHEETS:
-        return _spreadsheet(path)
-    return read_json_rows(path) if suffix in JSON_SUFFIXES else _delimited(path)
+        return _spreadsheet(path, raw)
+    return _json_rows(path, raw) if suffix in JSON_SUFFIXES else _delimited(path, raw)
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
 
 
 def bad_rows(path: Path, faults: Mapping[Any, str], total: int | None = None, remedy: str = "") -> UserError:
@@ -214,8 +227,8 @@ def decode(path: Path, raw: bytes) -> tuple[str, str]:
     return text, f"is not UTF-8 and was read as Windows-1252; if {examples} should read differently, {remedy}"
 
 
-def _delimited(path: Path) -> Sheet:
-    text, caution = decode(path, content(path))
+def _delimited(path: Path, raw: bytes) -> Sheet:
+    text, caution = decode(path, raw)
     delimiter = _delimiter(text)
     declared = re.match(r"sep=.(?=\r?\n)", text)  # Excel writes it before the header.
     if declared:
@@ -271,13 +284,13 @@ def _check_columns(path: Path, columns: Iterable[str]) -> None:
         raise UserError(f"{path}: column '{twice[0]}' appears twice; rename or remove one")
 
 
-def _spreadsheet(path: Path) -> Sheet:
+def _spreadsheet(path: Path, raw: bytes) -> Sheet:
     try:
         import python_calamine
     except ImportError:
         raise UserError(f"{path}: spreadsheets require python-calamine: pip install 'serkit[tables]'") from None
     try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content(path)))
+        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw))
         visible = [
             name.name for name in book.sheets_metadata if name.visible == python_calamine.SheetVisibleEnum.Visible
         ]
@@ -299,13 +312,13 @@ def _spreadsheet(path: Path) -> Sheet:
     return _sheet(path, filled, cautions)
 
 
-def _parquet(path: Path) -> Sheet:
+def _parquet(path: Path, raw: bytes) -> Sheet:
     try:
         import pandas
     except ImportError:
         raise UserError(f"{path}: Parquet requires pandas: pip install 'serkit[lab]'") from None
     try:
-        frame = pandas.read_parquet(io.BytesIO(content(path)))
+        frame = pandas.read_parquet(io.BytesIO(raw))
     except (ValueError, OSError) as error:
         raise UserError(f"{path}: is not a Parquet file ({error})") from None
     if any(name is not None for name in frame.index.names):  # audformat keeps file, start and end in the index
@@ -328,7 +341,11 @@ def read_json_rows(path: Path) -> Sheet:
     Raises:
         UserError: the file is not JSON, or holds something else than objects.
     """
-    text, caution = decode(path, content(path))
+    return _json_rows(path, content(path))
+
+
+def _json_rows(path: Path, raw: bytes) -> Sheet:
+    text, caution = decode(path, raw)
     rows: dict[int, Row] = {}
     objects = list(json_objects(path, text))
     if any("segments" in found for _, found in objects):
@@ -357,7 +374,7 @@ def json_objects(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         UserError: the text is not JSON, or holds something else than objects.
     """
-    if Path(path.name.removesuffix(".gz")).suffix.lower() == ".json" and text.lstrip().startswith("["):
+    if _suffix(path) == ".json" and text.lstrip().startswith("["):
         entries = parse_json(text, path)
         numbered = [(f"{path}, entry {number}", number, entry) for number, entry in enumerate(entries, start=1)]
     else:

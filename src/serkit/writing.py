@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -56,3 +57,12 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], words: It
     left = set(words)
     rules = [":--" if name in left else "--:" for name in head]
     return [markdown_row(row) for row in (head, rules, *rows)]
+
+
+def clock(seconds: float) -> str:
+    """Return a time for people: `1:02:03.45`, `2:03.45`; a time that no clock shows is the number itself."""
+    if not 0 <= seconds < math.inf:  # of a given segment
+        return f"{seconds:g}"
+    minutes, rest = divmod(round(100 * seconds), 6000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest / 100:05.2f}" if hours else f"{minutes}:{rest / 100:05.2f}"

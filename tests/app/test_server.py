@@ -139,7 +139,8 @@ def test_errors_are_json(client, method, path, status):
 
 def test_openapi_describes_the_endpoints(client):
     described = client.get("/openapi.json").json()
-    assert set(described["paths"]) == {"/healthz", "/metrics", "/v1/models", "/v1/predict", "/v1/timeline"}
+    recordings = {"/v1/predict", "/v1/segments", "/v1/timeline"}
+    assert set(described["paths"]) == {"/healthz", "/metrics", "/v1/models", *recordings}
     predict = described["paths"]["/v1/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {"application/octet-stream", "multipart/form-data"}
     assert {"200", "400", "401", "404", "408", "413", "422", "503"} <= set(predict["responses"])

@@ -59,7 +59,7 @@ def test_compare_tells_better_from_worse(trained, capsys):
     assert run(["compare", *runs, "--format", "markdown"]) == 0
     assert capsys.readouterr().out.startswith("| target | run |")
     assert run(["compare", *runs, "--plot", "x.png"]) == 2
-    assert "--plot draws differences in UAR; these runs predict numbers" in capsys.readouterr().err
+    assert "the plot draws differences in UAR; these runs predict numbers" in capsys.readouterr().err
     assert run(["compare", runs[0]]) == 2
     assert "give at least two runs, got 1" in capsys.readouterr().err
 

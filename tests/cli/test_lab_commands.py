@@ -218,7 +218,7 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
             "with target 'valence'. Targets: emotion",
         ),
         (["train", "compact-cnn", "--corpus", "TABLE", "--protocol", "leave-one-session-out"], "session"),
-        (["export", "nowhere", "--out", "x"], "nowhere: holds no finished run"),
+        (["export", "nowhere", "--out", "x"], "nowhere: no such folder"),
         (["evaluate", "nobody", "--corpus", "TABLE"], "unknown bundle 'nobody'"),
         (["evaluate", "nobody", "--corpus", "TABLE", "--out", "no/x.csv"], "no/x.csv: its folder does not exist"),
         (["features", "log_mell", "x.wav", "--out", "x.csv"], "unknown feature 'log_mell'. Did you mean 'log_mel'?"),

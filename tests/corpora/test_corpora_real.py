@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from serkit.audit.verify import verify
+from serkit.auditing.verify import verify
 from serkit.corpora import load
 
 pytestmark = pytest.mark.corpora

@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.audit.verify import Count, verify
+from serkit.auditing.verify import Count, verify
 from serkit.corpora import emodb
 from serkit.corpora.corpus import Channel
 

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from serkit import corpora
-from serkit.audit.verify import Count, verify
+from serkit.auditing.verify import Count, verify
 from serkit.corpora import librispeech
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.librispeech import Word, parse_alignment, vocabulary, words

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.audit.normalization import check, read
+from serkit.auditing.normalization import check, read
 from serkit.corpora import Utterance
 from serkit.errors import UserError
 from serkit.protocols.splits import Split

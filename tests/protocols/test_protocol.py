@@ -73,5 +73,5 @@ def test_cutting_items_is_flagged():
 
 def test_importing_protocols_imports_nothing_heavy():
     heavy = "{'sklearn', 'scipy', 'torch', 'pandas'} & set(sys.modules)"
-    code = f"import sys, serkit.protocols, serkit.audit.audit; print({heavy})"
+    code = f"import sys, serkit.protocols, serkit.auditing.audit; print({heavy})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

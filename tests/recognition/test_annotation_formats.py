@@ -19,6 +19,7 @@ from serkit.recognition.annotation_formats import (
     textgrid,
     webvtt,
 )
+from serkit.recognition.segments import Layout
 from serkit.recognition.timeline_formats import render
 
 
@@ -160,7 +161,7 @@ def test_odd_labels_in_a_textgrid(odd, tmp_path):
 
 def test_odd_labels_in_tables(odd):
     pandas = pytest.importorskip("pandas")
-    table = pandas.read_csv(io.StringIO(audformat_head(()) + audformat(odd), newline=""), lineterminator="\n")
+    table = pandas.read_csv(io.StringIO(audformat_head(Layout()) + audformat(odd), newline=""), lineterminator="\n")
     assert set(table["file"]) == {odd.file}
     assert table["emotion"].tolist() == ODD
     table = pandas.read_csv(io.StringIO(render(odd, "csv", csv_safe=True), newline=""), lineterminator="\n")
@@ -194,12 +195,12 @@ calls/my call.wav,0 days 00:00:00.560,0 days 00:00:03.180,anger,0.723600
 calls/my call.wav,0 days 00:00:03.180,0 days 00:00:04.000,no joy,0.500000
 calls/my call.wav,0 days 01:01:01.500,0 days 01:01:02.000,anger,1.000000
 """
-    assert audformat_head(timeline.labels) + audformat(timeline) == expected
+    assert audformat_head(timeline.layout) + audformat(timeline) == expected
 
 
 def test_audformat_as_audformat_reads_it(timeline):
     library = pytest.importorskip("audformat")
-    table = library.utils.read_csv(io.StringIO(audformat_head(()) + audformat(timeline)))
+    table = library.utils.read_csv(io.StringIO(audformat_head(Layout()) + audformat(timeline)))
     assert library.is_segmented_index(table.index)
     assert table["emotion"].tolist() == ["anger", "no joy", "anger"]
     assert table.index.get_level_values("start").total_seconds().tolist() == [0.56, 3.18, 3661.5]

@@ -152,6 +152,7 @@ def test_dictionaries_are_those_of_the_command_line(recognizer, call, timeline):
 def test_frames_have_the_columns_of_the_command_line(recognizer, call, timeline):
     pytest.importorskip("pandas")
     from serkit.recognition.formats import csv_columns
+    from serkit.recognition.segments import Layout
     from serkit.recognition.timeline_formats import segment_columns
 
     prediction = recognizer(call)
@@ -161,7 +162,7 @@ def test_frames_have_the_columns_of_the_command_line(recognizer, call, timeline)
     numbers = replace(prediction, values={"valence": 0.25}).to_frame()
     assert list(numbers.columns) == ["file", "duration", "valence"] and numbers.loc[0, "valence"] == 0.25
     frame = timeline.to_frame()
-    assert ",".join([*frame.columns, "error"]) == segment_columns(LABELS).strip()
+    assert ",".join([*frame.columns, "error"]) == segment_columns(Layout(tuple(LABELS))).strip()
     assert len(frame) == 500 and frame.loc[3, "start"] == 3.0 and not frame.loc[3, "sure"]
     assert len(replace(timeline, segments=()).to_frame()) == 0
 

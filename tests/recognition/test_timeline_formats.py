@@ -4,6 +4,7 @@ import json
 import pytest
 
 from serkit.recognition import Failure, Segment, Statistics, Timeline, Window
+from serkit.recognition.segments import Layout
 from serkit.recognition.timeline_formats import (
     FORMATS,
     as_dict,
@@ -49,7 +50,7 @@ def test_json():
 def test_json_lines():
     [line] = render(TIMELINE, "jsonl").splitlines()
     assert json.loads(line) == DOCUMENT
-    assert FORMATS["jsonl"].failure(Failure("x.wav", "x.wav: broken"), ()) == (
+    assert FORMATS["jsonl"].failure(Failure("x.wav", "x.wav: broken"), Layout()) == (
         '{"file": "x.wav", "error": "x.wav: broken"}\n'
     )
 
@@ -60,19 +61,19 @@ file,start,end,label,sure,confidence,p_anger,p_joy,error
 "a,b.wav",0.56,3.18,anger,true,0.723457,0.723457,0.276543,
 """
     assert render(TIMELINE, "csv") == expected
-    failed = FORMATS["csv"].failure(Failure("x.wav", "x.wav: broken"), TIMELINE.labels)
-    [row] = csv.DictReader((segment_columns(TIMELINE.labels) + failed).splitlines())
+    failed = FORMATS["csv"].failure(Failure("x.wav", "x.wav: broken"), TIMELINE.layout)
+    [row] = csv.DictReader((segment_columns(TIMELINE.layout) + failed).splitlines())
     assert (row["file"], row["label"], row["error"]) == ("x.wav", "", "x.wav: broken")
 
 
 @pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("json", "jsonl", "csv")])
 def test_the_others_have_no_place_for_a_failure(format):
-    assert FORMATS[format].failure(Failure("x.wav", "x.wav: broken"), TIMELINE.labels, False) == ""
+    assert FORMATS[format].failure(Failure("x.wav", "x.wav: broken"), TIMELINE.layout) == ""
     assert "anger" in render(TIMELINE, format)
 
 
 def test_the_command_line_names_all_formats():
-    assert {"table", *FORMATS} == {str(format) for format in TimelineFormat}
+    assert {"table", "audformat-db", *FORMATS} == {str(format) for format in TimelineFormat}
 
 
 def test_events():

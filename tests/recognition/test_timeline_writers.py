@@ -5,6 +5,7 @@ import pytest
 
 from serkit.errors import UserError
 from serkit.recognition import Failure, Segment, Timeline
+from serkit.recognition.segments import Layout
 from serkit.recognition.timeline_writers import Folder, TimelineFormat, clock, places, writer
 
 LABELS = ("anger", "joy")
@@ -24,7 +25,7 @@ RESULTS = [
 
 def written(format, begun=False):
     stream = io.StringIO(newline="")
-    out = writer(stream, TimelineFormat(format), LABELS, begun)
+    out = writer(stream, TimelineFormat(format), Layout(LABELS), begun)
     for result in RESULTS:
         out.write(result)
     out.finish()
@@ -59,7 +60,7 @@ def test_joined_formats_begin_once():
 
 def test_lines_are_written_at_once():
     stream = io.StringIO(newline="")
-    out = writer(stream, TimelineFormat.jsonl, LABELS)
+    out = writer(stream, TimelineFormat.jsonl, Layout(LABELS))
     out.write(RESULTS[0])
     assert json.loads(stream.getvalue())["file"] == "a.wav"
 
@@ -87,7 +88,7 @@ def test_a_folder_overwrites_nothing(tmp_path):
 
 def test_recordings_of_one_name_stay_apart_in_rttm():
     stream = io.StringIO(newline="")
-    out = writer(stream, TimelineFormat.rttm, LABELS, files=["x/a.wav", "y/a.wav", "y/b.wav"])
+    out = writer(stream, TimelineFormat.rttm, Layout(LABELS), files=["x/a.wav", "y/a.wav", "y/b.wav"])
     for file in ("x/a.wav", "y/a.wav", "y/b.wav"):
         out.write(timeline(file, (0.5, 1.0, "anger")))
     assert [line.split()[1] for line in stream.getvalue().splitlines()] == ["x/a", "y/a", "b"]

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from serkit import features, methods
-from serkit.audit.provenance import Used, trace
+from serkit.auditing.provenance import Used, trace
 from serkit.corpora.corpus import Channel
 from serkit.data.items import cut
 from serkit.errors import UserError

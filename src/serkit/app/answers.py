@@ -81,6 +81,34 @@ class SegmentAnswer(BaseModel):
     probabilities: dict[str, float]
 
 
+class GivenSegmentAnswer(BaseModel):
+    """A given segment with its answer, or with the error that it has instead."""
+
+    channel: int | None = Field(None, description="Its channel, if the segments name channels.")
+    speaker: str | None = Field(None, description="Its speaker, if the segments name speakers.")
+    start: float | None = Field(description="In seconds.")
+    end: float | None
+    columns: dict[str, str] | None = Field(None, description="Its other columns.")
+    label: str | None = None
+    confidence: float | None = None
+    sure: bool | None = None
+    probabilities: dict[str, float] | None = None
+    error: str | None = Field(None, description="Why the segment has no answer.")
+
+
+class GivenSegmentsAnswer(BaseModel):
+    """Result of the given segments of one recording."""
+
+    file: str
+    model: str
+    duration: float = Field(description="Of the recording, in seconds.")
+    labels: list[str]
+    channels: list[int] | None = Field(None, description="The channels that the segments name.")
+    speakers: list[str] | None = Field(None, description="The speakers that the segments name.")
+    segments: list[GivenSegmentAnswer] = Field(description="The given segments, in their order.")
+    warnings: list[str]
+
+
 class TimelineAnswer(BaseModel):
     """Result of one recording over time."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from serkit.app import uploads
-from serkit.app.answers import PredictionAnswer, TimelineAnswer
+from serkit.app.answers import GivenSegmentsAnswer, PredictionAnswer, TimelineAnswer
 from serkit.app.errors import OPENAPI_ERRORS
 from serkit.app.query import check_query
 from serkit.app.service import ModelName, Service, Shared, require_token
@@ -25,6 +26,11 @@ ChannelText = Annotated[
         description="Channel to read, counted from 0, or `egg`; for a timeline also `each`; default: the channel the "
         "model was trained on.",
     ),
+]
+
+AdaptSpeakers = Annotated[
+    bool,
+    Query(description="Whether to adapt to each speaker of the segments, without labels."),
 ]
 
 #: Formats of a timeline.
@@ -65,13 +71,38 @@ async def timeline(
     return Response(found.text, media_type=FORMATS[format].content_type)
 
 
+@router.post(
+    "/v1/segments",
+    openapi_extra=uploads.OPENAPI_SEGMENTS,
+    response_class=Response,
+    responses={200: {"model": GivenSegmentsAnswer, "content": _TEXTS}, **OPENAPI_ERRORS},
+)
+async def segments(
+    request: Request,
+    service: Shared,
+    model: ModelName = None,
+    channel: ChannelText = None,
+    format: AnswerFormat = "json",
+    adapt_speakers: AdaptSpeakers = False,
+) -> Response:
+    """Recognize the emotion in each given segment of a recording."""
+    found = await _recognize(service, request, model, channel, format, uploads.SEGMENT_FIELDS, adapt_speakers)
+    return Response(found.text, media_type=FORMATS[format].content_type)
+
+
 def _channel(text: str | None) -> Channels:
     # The recognizer rejects a value that is neither a number nor a known name.
     return int(text) if text and text.isdecimal() else text  # type: ignore[return-value]
 
 
 async def _recognize(
-    service: Service, request: Request, model: str | None, channel: str | None, format: str | None = None
+    service: Service,
+    request: Request,
+    model: str | None,
+    channel: str | None,
+    format: str | None = None,
+    fields: Sequence[str] = uploads.FIELDS,
+    adapt_speakers: bool = False,
 ) -> Recognized:
     """Receive a recording, then take a place in the queue, and recognize it in a separate process."""
     try:
@@ -79,10 +110,11 @@ async def _recognize(
     except UserError as error:
         raise HTTPException(404, str(error)) from None
     with service.bodies.share() as take:
-        received = await uploads.receive(request, service.limits, take)
+        received = await uploads.receive(request, service.limits, take, fields)
         # After the body is complete, so that a client that sends none does not block others.
         with service.workers.place():
-            task = Task(name, received.recording, _channel(channel), format, received.adapt)
+            read = _channel(channel)
+            task = Task(name, received.recording, read, format, received.adapt, received.segments, adapt_speakers)
             found = await service.workers.run(task, service.limits.answer)
     service.metrics.audio.labels(name).inc(found.duration)
     return found

@@ -5,18 +5,24 @@ This module does not import FastAPI, which would double the start time of such a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from serkit import audio
-from serkit.app.answers import PredictionAnswer, TimelineAnswer
+from serkit.app.answers import GivenSegmentsAnswer, PredictionAnswer, TimelineAnswer
 from serkit.app.limits import Limits
 from serkit.errors import UserError
-from serkit.recognition import Recognizer
+from serkit.recognition import Recognizer, Timeline
 from serkit.recognition.formats import as_dict
 from serkit.recognition.model import Channels
+from serkit.recognition.span_readers import read_content
 from serkit.recognition.timeline_formats import as_dict as timeline_as_dict
 from serkit.recognition.timeline_formats import render
+
+#: Maximum number of given segments of a request.
+MOST_SEGMENTS = 10_000
 
 
 class TooLong(UserError):
@@ -41,6 +47,8 @@ class Task:
         channel: channel, as in `Recognizer`.
         format: format of the timeline; None: JSON prediction for the whole recording.
         adapt: recording of the same voice, to which the recognizer is adapted for this task; None: no adaptation.
+        segments: name and content of a file of segments to recognize; None: the recording is cut by serkit.
+        adapt_speakers: whether to adapt to each speaker of the segments.
     """
 
     model: str
@@ -48,6 +56,8 @@ class Task:
     channel: Channels
     format: str | None = None
     adapt: audio.InMemory | None = None
+    segments: tuple[str, bytes] | None = None
+    adapt_speakers: bool = False
 
     def __call__(self, recognizers: Mapping[str, Recognizer], limits: Limits) -> Recognized:
         """Recognize the recording.
@@ -70,14 +80,35 @@ class Task:
                 prediction = recognizer.predict_file(self.recording, self.channel)
                 text = PredictionAnswer(model=self.model, **as_dict(prediction)).model_dump_json()
                 return Recognized(text, duration)
-            timeline = recognizer.timeline(self.recording, self.channel)
+            if self.segments is not None:
+                timeline = self._recognize_segments(recognizer)
+            else:
+                timeline = recognizer.timeline(self.recording, self.channel)
         except MemoryError:
             raise UserError(f"{self.recording}: requires more than {limits.memory / 1e6:g} MB of memory") from None
-        if self.format == "json":
+        if self.format == "json" and self.segments is not None:
+            answer = GivenSegmentsAnswer(model=self.model, **timeline_as_dict(timeline))
+            text = answer.model_dump_json(exclude_unset=True)
+        elif self.format == "json":
             text = TimelineAnswer(model=self.model, **timeline_as_dict(timeline)).model_dump_json(exclude_unset=True)
         else:
             text = render(timeline, self.format, csv_safe=True)
         return Recognized(text, duration)
+
+    def _recognize_segments(self, recognizer: Recognizer) -> Timeline:
+        assert self.segments is not None
+        name, content = self.segments
+        spans = read_content(Path(name), content)
+        if len(spans.spans) > MOST_SEGMENTS:
+            raise UserError(f"{name}: has {len(spans.spans)} segments; the maximum is {MOST_SEGMENTS}")
+        if self.channel == "each":
+            raise UserError("channel 'each' is for a timeline; segments name their channels")
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            timeline = recognizer.predict_segments(
+                self.recording, spans, self.channel, adapt_speakers=self.adapt_speakers
+            )
+        return replace(timeline, warnings=(*timeline.warnings, *(str(one.message) for one in told)))
 
 
 def check(recording: audio.InMemory, limits: Limits) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,8 +23,9 @@ from serkit.app.workers import busy
 NAME = "recording"
 
 #: Fields of a form: the recording, and a recording of the same voice.
-_FIELDS = ("file", "adapt")
-_NO_FORM = "not a form with one field 'file' and at most one field 'adapt'"
+FIELDS = ("file", "adapt")
+#: Fields of a form with given segments: the recording, and the file of segments.
+SEGMENT_FIELDS = ("file", "segments")
 
 _LONGEST_NAME = 255
 _MULTIPART = "multipart/form-data"
@@ -51,6 +52,25 @@ OPENAPI_BODY = {
                     },
                 }
             },
+        },
+    }
+}
+
+#: OpenAPI description of a body with given segments.
+OPENAPI_SEGMENTS = {
+    "requestBody": {
+        "required": True,
+        "description": "A form with a recording as the field `file`, and a file of segments as the field `segments`: "
+        "RTTM, SRT, WebVTT, TextGrid, ELAN, labels of Audacity, JSON of whisper, whisperX or pyannote, or a table with "
+        "start and end. The ending of its name tells the format.",
+        "content": {
+            _MULTIPART: {
+                "schema": {
+                    "type": "object",
+                    "required": list(SEGMENT_FIELDS),
+                    "properties": {name: {"type": "string", "format": "binary"} for name in SEGMENT_FIELDS},
+                }
+            }
         },
     }
 }
@@ -99,19 +119,29 @@ class _InMemoryParser(MultiPartParser):
 
 @dataclass(frozen=True)
 class Received:
-    """What a request holds: the recording, and the recording of the same voice to adapt to, if there is one."""
+    """What a request holds.
+
+    Args:
+        recording: the recording.
+        adapt: recording of the same voice to adapt to.
+        segments: name and content of a file of segments.
+    """
 
     recording: audio.InMemory
     adapt: audio.InMemory | None = None
+    segments: tuple[str, bytes] | None = None
 
 
-async def receive(request: Request, limits: Limits, take: Callable[[int], None]) -> Received:
-    """Read the recording of a request, the body itself or the file of a form, and the form's recording to adapt to.
+async def receive(
+    request: Request, limits: Limits, take: Callable[[int], None], fields: Sequence[str] = FIELDS
+) -> Received:
+    """Read the recording of a request, the body itself or the file of a form, and the other files of the form.
 
     Args:
         request: the request, whose body has not been read.
         limits: limits of size, time and rate.
         take: called with the size of each piece; may raise.
+        fields: fields that the form may have; `segments` among them is required.
 
     Raises:
         HTTPException: 400 not a form with a file, or a path as file name; 408 too slow; 413 too large.
@@ -120,7 +150,9 @@ async def receive(request: Request, limits: Limits, take: Callable[[int], None])
         async with asyncio.timeout(min(limits.grace, limits.receive)) as patience:
             pieces = _pieces(request, limits, take, patience)
             if request.headers.get("content-type", "").lower().startswith(_MULTIPART):
-                files = await _files_of_form(request, pieces)
+                files = await _files_of_form(request, pieces, fields)
+            elif "segments" in fields:
+                raise HTTPException(400, _no_form(fields), _CLOSE)
             else:
                 files = {"file": (NAME, b"".join([piece async for piece in pieces]))}
     except TimeoutError:
@@ -129,11 +161,18 @@ async def receive(request: Request, limits: Limits, take: Callable[[int], None])
         raise HTTPException(408, f"the body arrives too slowly: {wanted}", _CLOSE) from None
     except ClientDisconnect:
         raise HTTPException(400, "the connection was closed before the complete body arrived", _CLOSE) from None
+    segments = files.pop("segments", None)
     found = {
         field: audio.InMemory(content, name, whole=True, longest=limits.longest)
         for field, (name, content) in files.items()
     }
-    return Received(found["file"], found.get("adapt"))
+    return Received(found["file"], found.get("adapt"), segments)
+
+
+def _no_form(fields: Sequence[str]) -> str:
+    if "segments" in fields:
+        return "not a form with one field 'file' and one field 'segments'"
+    return "not a form with one field 'file' and at most one field 'adapt'"
 
 
 async def _pieces(
@@ -154,20 +193,22 @@ async def _pieces(
         yield piece
 
 
-async def _files_of_form(request: Request, pieces: AsyncGenerator[bytes, None]) -> dict[str, tuple[str, bytes]]:
+async def _files_of_form(
+    request: Request, pieces: AsyncGenerator[bytes, None], fields: Sequence[str]
+) -> dict[str, tuple[str, bytes]]:
     """Return name and content of the files of a form by field."""
-    parser = _InMemoryParser(request.headers, pieces, max_files=len(_FIELDS), max_fields=0)
+    parser = _InMemoryParser(request.headers, pieces, max_files=len(fields), max_fields=0)
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise HTTPException(400, f"{_NO_FORM}: {error.message}") from None
+        raise HTTPException(400, f"{_no_form(fields)}: {error.message}") from None
     files = {}
     for field, file in form.multi_items():
-        if field not in _FIELDS or field in files or not isinstance(file, UploadFile):
-            raise HTTPException(400, _NO_FORM)
+        if field not in fields or field in files or not isinstance(file, UploadFile):
+            raise HTTPException(400, _no_form(fields))
         files[field] = _checked_name(file.filename or (NAME if field == "file" else field)), await file.read()
-    if "file" not in files:
-        raise HTTPException(400, _NO_FORM)
+    if not {"file", "segments"}.intersection(fields) <= files.keys():
+        raise HTTPException(400, _no_form(fields))
     return files
 
 

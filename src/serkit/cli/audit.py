@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serkit.cli import options
-from serkit.errors import UserError
 from serkit.terminal import screen
 
 if TYPE_CHECKING:
@@ -50,23 +49,11 @@ def audit(
 
     Example: serkit audit --train train.jsonl --test test.jsonl --corpus emodb=data/emodb
     """
-    from serkit import corpora
+    from serkit import corpora, lab
     from serkit.cli.tables import print_json
-    from serkit.reports import leakage
 
     known = corpora.load_all(corpus, options.reading(columns, times, on_error)) if corpus else []
-    tables = train is not None or test is not None or validation is not None
-    if split is not None and not tables and split.is_file():
-        found = leakage.audit_table(split, known=known, features=features)
-    elif split is not None and not tables and not known:
-        found = leakage.audit_run(split, features=features)
-    elif split is None and train is not None and test is not None:
-        found = leakage.audit_tables(train, test, validation=validation, known=known, features=features)
-    else:
-        raise UserError(
-            "give either the folder of a run, a table with a column 'part' or 'fold', or both --train TABLE and "
-            "--test TABLE; --corpus requires tables"
-        )
+    found = lab.audit(split, train=train, test=test, validation=validation, corpus=known, features=features)
     if format is options.Format.json:
         print_json(found.to_dict())
     else:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serkit.errors import UserError
-from serkit.terminal import screen, show
+from serkit.terminal import note, screen, show
 
 if TYPE_CHECKING:
     from serkit.reports.comparison import Compared
@@ -41,22 +40,20 @@ def compare(
 
     Example: serkit compare runs/linear-baseline runs/compact-cnn --plot differences.png
     """
-    from serkit.cli.tables import print_json
-    from serkit.reports import comparison
+    from serkit import lab
+    from serkit.cli.tables import print_conclusion, print_json
 
-    rows = comparison.table(runs)
-    if plot and rows[0].target:
-        raise UserError("--plot draws differences in UAR; these runs predict numbers")
+    found = lab.compare(*runs)
     if plot:
-        from serkit.reports.forest import draw
-
-        draw(rows, plot)
+        found.plot(plot)
+        note(f"wrote {plot}")
     if format is Format.json:
-        print_json([row.to_dict() for row in rows])
+        print_json([row.to_dict() for row in found.rows])
     elif format is Format.markdown:
-        show(comparison.markdown(rows), end="")
+        show(found.markdown(), end="")
     else:
-        _print_table(rows)
+        _print_table(found.rows)
+        print_conclusion(found.conclusion)
 
 
 def _print_table(rows: Sequence[Compared]) -> None:

@@ -15,7 +15,7 @@ from serkit.terminal import screen, show
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from serkit.audit.verify import Report, Stats
+    from serkit.auditing.verify import Report, Stats
 
 app = typer.Typer(help="List corpora, check a copy of one, and count its contents.", no_args_is_help=True)
 
@@ -76,7 +76,7 @@ def verify(
     Example: serkit corpora verify emodb data/emodb
     """
     from serkit import corpora, progress
-    from serkit.audit.verify import verify as check
+    from serkit.auditing.verify import verify as check
 
     corpus = corpora.load(name, folder, reading(columns, times, on_error))
     with progress.bar(f"verify {name}", len(corpus)) as advance:
@@ -102,7 +102,7 @@ def stats(
     Example: serkit corpora stats table my.csv
     """
     from serkit import corpora
-    from serkit.audit.verify import stats as count
+    from serkit.auditing.verify import stats as count
 
     numbers = count(corpora.load(name, folder, reading(columns, times, on_error)))
     if output is Format.json:

@@ -69,13 +69,8 @@ def evaluate(
         return
     if also or run or jobs:
         raise typer.BadParameter(f"--also, --run and --jobs require a card, but '{model}' is not a file")
-    import tempfile
-
-    from serkit import corpora
+    from serkit import corpora, lab
     from serkit.cli.tables import print_json, print_scores
-    from serkit.evaluation.evaluate import evaluate as score
-    from serkit.evaluation.scores import scores
-    from serkit.recognition.recognizer import load
 
     if out and not out.absolute().parent.is_dir():
         raise UserError(f"{out}: its folder does not exist")
@@ -84,33 +79,17 @@ def evaluate(
     if csv_safe and not out:
         raise UserError("--csv-safe requires --out FILE.csv")
     mapping = parse_map(map_ or [])
-    found = corpora.load_all(corpus, reading)
-    if (Path(model) / "run.json").exists():
-        from serkit.runs.export import export
-
-        # A run is scored by the bundle it would export, so that all models take the same code path.
-        with tempfile.TemporaryDirectory() as folder:
-            export(Path(model), Path(folder) / "run", recordings=4, weights=False)
-            result = score(load(Path(folder) / "run"), found, mapping)
-    else:
-        result = score(load(model), found, mapping)
-    about = {
-        "system": model,
-        "protocol": "the finished recognizer",
-        "folds": 1,
-        "configurations": 1,
-        "chosen_on": "nothing to choose",
-    }
-    table = scores(result.predictions, result.flags).model_copy(update=about)
+    result = lab.evaluate(model, corpora.load_all(corpus, reading), mapping)
     if out:
         with alone(out), writing(out) as temporary:
             result.predictions.save(temporary)
             if csv_safe:
                 temporary.write_text(harmless_rows(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="")
+        note(f"wrote {out}")
     if format is options.Format.json:
-        print_json(table.to_dict())
+        print_json(result.scores.to_dict())
     else:
-        print_scores(table)
+        print_scores(result.scores)
     for reason in result.failed.values():
         note(f"serkit: skipped: {reason}")
     if result.failed:

@@ -56,9 +56,9 @@ def export(
         show(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
     if out is None:
         return
-    from serkit.runs.export import export as write
+    from serkit.lab import Run
 
-    bundle = write(run, out, licence, recordings, weights)
+    bundle = Run(run).export(out, licence, recordings, weights)
     size = sum(path.stat().st_size for path in out.iterdir())
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:

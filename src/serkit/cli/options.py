@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -41,6 +41,11 @@ class Unit(StrEnum):
 
     s = "s"
     ms = "ms"
+
+
+def unit_of(times: Unit | None) -> Literal["s", "ms"] | None:
+    """Return the unit that --times names."""
+    return None if times is None else times.value
 
 
 class OnError(StrEnum):
@@ -87,7 +92,7 @@ def reading(columns: Sequence[str] | None, times: Unit | None, on_error: OnError
     if not log.handlers:
         log.addHandler(Notes())
         log.setLevel(logging.INFO)
-    return Reading(parse(columns or ()), times.value if times else None, on_error is OnError.skip)
+    return Reading(parse(columns or ()), unit_of(times), on_error is OnError.skip)
 
 
 Also = Annotated[
@@ -106,3 +111,7 @@ FoldJobs = Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0
 FoldThreads = Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")]
 Accelerator = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained and how long it takes; stop.")]
+Quick = Annotated[
+    bool,
+    typer.Option("--quick", help="Two folds, few recordings, two epochs: see in minutes whether all runs. No result."),
+]

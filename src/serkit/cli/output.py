@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeVar, cast
 
@@ -22,7 +21,7 @@ from serkit.recognition.timeline_writers import UnwritableError
 from serkit.spreadsheet import Harmless
 from serkit.terminal import Shown, note
 
-FormatType = TypeVar("FormatType", bound=StrEnum)
+FormatType = TypeVar("FormatType", bound=str)
 
 #: Ending that fits every text format.
 _ANY_TEXT = ".txt"

@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 
 from serkit import finding
-from serkit.cli import output, timeline_options, timelines, warn
-from serkit.cli.options import CsvSafe
+from serkit.cli import given_segments, output, timeline_options, timelines, warn
+from serkit.cli.options import CsvSafe, Unit, unit_of
 from serkit.errors import UserError, unknown
 from serkit.recognition import Failure, Recognizer, TimelineOptions, available, formats, load
 from serkit.recognition.formats import Format
 from serkit.recognition.model import Channel, Channels
-from serkit.recognition.timeline_writers import ENDINGS, TimelineFormat
+from serkit.recognition.timeline_writers import FormatName, TimelineFormat, endings, parse_format
 
 Paths = Annotated[
     list[str],
@@ -38,6 +38,13 @@ Model = Annotated[
     str,
     typer.Option(help="Name of a recognizer (see `serkit models`), or its folder.", autocompletion=complete_model),
 ]
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Return the names of formats that start with the text, for shell completion."""
+    return [str(name) for name in TimelineFormat if name.startswith(incomplete)]
+
+
 ChannelText = Annotated[
     str | None,
     typer.Option(
@@ -86,6 +93,40 @@ Speaker = Annotated[
         show_default=False,
     ),
 ]
+Segments = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|FOLDER",
+        help="Recognize each segment of this file: RTTM, SRT, WebVTT, TextGrid, ELAN, labels of Audacity, JSON of "
+        "whisper, whisperX or pyannote, or a table with start and end. For several recordings: a file that names them, "
+        "or a folder with a file for each.",
+        show_default=False,
+        rich_help_panel="Given segments",
+    ),
+]
+AdaptSpeakers = Annotated[
+    bool,
+    typer.Option(
+        "--adapt-speakers",
+        help="Adapt to each speaker of the segments, without labels. Helps if each has several moods.",
+        rich_help_panel="Given segments",
+    ),
+]
+Tier = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Tier of a TextGrid or an ELAN document to read. Default: all, each as a speaker. Repeatable.",
+        show_default=False,
+        rich_help_panel="Given segments",
+    ),
+]
+SegmentTimes = Annotated[
+    Unit | None,
+    typer.Option(
+        "--times", help="Unit of start and end in a table.", show_default=False, rich_help_panel="Given segments"
+    ),
+]
 ByTime = Annotated[
     bool,
     typer.Option("--timeline", help="Recognize each segment of speech.", rich_help_panel="Timeline"),
@@ -106,10 +147,12 @@ def predict(
     model: Model = "default",
     channel: ChannelText = None,
     format: Annotated[
-        TimelineFormat | None,
+        str | None,
         typer.Option(
+            metavar=f"[{'|'.join(TimelineFormat)}]",
             help="Output format; srt and the following are for timelines. Default: from the ending of --out, or table.",
             show_default=False,
+            autocompletion=complete_format,
         ),
     ] = None,
     out: Out = None,
@@ -127,6 +170,10 @@ def predict(
     lookahead: timeline_options.Lookahead = None,
     change: timeline_options.Change = None,
     adapt_running: timeline_options.Running = False,
+    segments: Segments = None,
+    adapt_speakers: AdaptSpeakers = False,
+    tier: Tier = None,
+    times: SegmentTimes = None,
 ) -> None:
     """Recognize the emotion in recordings.
 
@@ -138,23 +185,41 @@ def predict(
     Example: serkit predict call.wav --timeline --format srt --out call.srt --plot call.png
 
     Example: serkit predict calls.csv --speaker agent --format csv
+
+    Example: serkit predict call.wav --segments call.rttm --adapt-speakers --format csv
     """
+    named = None if format is None else parse_format(format)
     given = timeline_options.given(
         window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
     )
     if adapt_running:
         given["adapt"] = True
     if speaker is not None:
-        others = {"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1}
-        _refuse_with_speaker({"--channel each": channel == "each", **others})
-    if timeline:
-        request = timelines.Request(TimelineOptions(**given), format, out, plot, resume, csv_safe)
+        others: dict[str, object] = {"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1}
+        refuse_with("--speaker", {"--channel each": channel == "each", **others})
+    if segments is None:
+        for name, value in {"--adapt-speakers": adapt_speakers, "--tier": tier, "--times": times}.items():
+            if value:
+                raise UserError(f"{name} requires --segments")
+    if segments is not None:
+        timeline_options.refuse(given | timeline_options.given(plot=plot))
+        others = {"--timeline": timeline, "--resume": resume, "--speaker": speaker}
+        others |= {"--channel each": channel == "each", "--adapt with --adapt-speakers": adapt and adapt_speakers}
+        refuse_with("--segments", others)
+        unit = unit_of(times)
+        wanted = given_segments.Request(segments, adapt_speakers, tier or (), unit, named, out, csv_safe, jobs)
+        read_one = parse_channel(channel)
+        given_segments.predict(
+            find_recordings(paths), partial(load_adapted, model, adapt or (), read_one), read_one, wanted
+        )
+    elif timeline:
+        request = timelines.Request(TimelineOptions(**given), named, out, plot, resume, csv_safe)
         read = parse_channels(channel)
         open_recognizer = partial(load_adapted, model, adapt or (), read)
         timelines.predict(find_recordings(paths), open_recognizer, read, jobs, request)
     else:
         timeline_options.refuse(given | timeline_options.given(plot=plot))
-        chosen = _whole(output.choose(format, out, ENDINGS, TimelineFormat.table))
+        chosen = _whole(output.choose(named, out, endings(named), TimelineFormat.table))
         if resume and not (out and chosen.by_line):
             raise UserError("--resume requires --out FILE and --format jsonl or csv")
         if csv_safe and chosen is not Format.csv:
@@ -186,10 +251,11 @@ def load_adapted(model: str, adapt: Sequence[str], channel: Channels) -> Recogni
     return recognizer.adapt(files, channel)
 
 
-def _refuse_with_speaker(options: Mapping[str, object]) -> None:
-    for name, value in options.items():
+def refuse_with(option: str, others: Mapping[str, object]) -> None:
+    """Raise UserError if one of several other options is given, too."""
+    for name, value in others.items():
         if value:
-            raise UserError(f"--speaker cannot be combined with {name}")
+            raise UserError(f"{option} cannot be combined with {name}")
 
 
 def _predict_speakers(
@@ -265,10 +331,10 @@ def _predict(
         output.write(results, writer, total, quiet, list(answers.values()).count(False))
 
 
-def _whole(format: TimelineFormat) -> Format:
+def _whole(format: FormatName) -> Format:
     """Return the format of answers about whole recordings."""
-    if format.value not in {known.value for known in Format}:
-        raise UserError(f"--format {format} requires --timeline")
+    if format not in [known.value for known in Format]:
+        raise UserError(f"--format {format} requires --timeline or --segments")
     return Format(format)
 
 

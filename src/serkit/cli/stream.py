@@ -17,11 +17,12 @@ from serkit.cli.options import CsvSafe
 from serkit.cli.predict import Adapt, ChannelText, Model, load_adapted, parse_channel
 from serkit.errors import UserError
 from serkit.recognition import Segment, Statistics, Stream, TimelineOptions, Window, live
+from serkit.recognition.segments import Layout
 from serkit.recognition.stream import Chunk, Event
 from serkit.recognition.timeline_formats import event_as_dict, segment_columns, segment_row, statistics_as_dict
-from serkit.recognition.timeline_writers import clock
 from serkit.spreadsheet import harmless_rows
 from serkit.terminal import note, show, visible
+from serkit.writing import clock
 
 
 class Format(StrEnum):
@@ -170,11 +171,12 @@ class _Csv:
     def __init__(self, source: str, labels: list[str], csv_safe: bool) -> None:
         self._source = source
         self._csv_safe = csv_safe
-        self._show(segment_columns(labels))
+        self._layout = Layout(tuple(labels))
+        self._show(segment_columns(self._layout))
 
     def write(self, event: Event) -> None:
         if isinstance(event, Segment) and event.final:
-            self._show(segment_row(self._source, event))
+            self._show(segment_row(self._source, event, self._layout))
 
     def finish(self, statistics: Statistics) -> None:
         _report(statistics)

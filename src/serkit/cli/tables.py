@@ -19,6 +19,11 @@ def print_json(content: Any) -> None:
     show(json.dumps(content, indent=1, ensure_ascii=False))
 
 
+def print_conclusion(sentence: str) -> None:
+    """Print what to conclude, after an empty line."""
+    screen().print(f"\n{sentence}", highlight=False)
+
+
 def print_scores(scores: Scores) -> None:
     """Print the scores of a run or an evaluation, those of the baselines, and the flags."""
 

@@ -13,7 +13,8 @@ from serkit.errors import UserError
 from serkit.locks import alone
 from serkit.recognition import Failure, Recognizer, Timeline, TimelineOptions, formats, timeline_writers
 from serkit.recognition.model import Channels
-from serkit.recognition.timeline_writers import TimelineFormat
+from serkit.recognition.segments import Layout
+from serkit.recognition.timeline_writers import FormatName, TimelineFormat
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Request:
     """
 
     options: TimelineOptions
-    format: TimelineFormat | None
+    format: FormatName | None
     out: Path | None
     plot: Path | None
     resume: bool
@@ -55,11 +56,13 @@ def predict(
     """
     several = len(found[0]) + len(found[1]) > 1
     out, format = request.out, request.format
-    folder = out if several and format is not None and format.by_recording else None
+    folder = out if several and format is not None and timeline_writers.by_recording(format) else None
+    if format is TimelineFormat.audformat_db:
+        folder = database(out)
     if folder is None:
-        format = output.choose(format, out, timeline_writers.ENDINGS, TimelineFormat.table)
+        format = output.choose(format, out, timeline_writers.endings(format), TimelineFormat.table)
     assert format is not None
-    if several and format.by_recording and folder is None:
+    if several and timeline_writers.by_recording(format) and folder is None:
         raise UserError(f"--format {format} holds one recording; give --out FOLDER for {len(found[0])} recordings")
     if request.resume and not (out and format is TimelineFormat.jsonl):
         raise UserError("--resume requires --out FILE and --format jsonl with --timeline")
@@ -101,15 +104,33 @@ def _predict(
             for number in timeline.channels or ():
                 draw(timeline.of_channel(number), place.with_stem(f"{place.stem}-channel-{number}"), number)
 
-    with nullcontext(None) if folder else output.destination(out, format.by_line, request.csv_safe) as stream:
+    with (
+        nullcontext(None)
+        if folder
+        else output.destination(out, timeline_writers.by_line(format), request.csv_safe) as stream
+    ):
         writer: output.Writer
-        if folder is not None:
+        layout = Layout(tuple(labels), each)
+        if folder is not None and format is TimelineFormat.audformat_db:
+            writer = timeline_writers.Database(folder, layout, recognizer.bundle.name)
+        elif folder is not None:
             writer = timeline_writers.Folder(folder, format, files)
         elif stream is not None:
-            writer = timeline_writers.writer(stream, format, labels, bool(answers), files, each)
-        quiet = len(files) + len(failures) == 1 or bool(stream and format.by_line and stream.isatty())
+            writer = timeline_writers.writer(stream, format, layout, bool(answers), files)
+        quiet = len(files) + len(failures) == 1 or bool(stream and timeline_writers.by_line(format) and stream.isatty())
         total = len(files) + len(failures) + len(answers)
         output.write(results, writer, total, quiet, list(answers.values()).count(False), draw if pictures else None)
+
+
+def database(out: Path | None) -> Path:
+    """Return the folder of a database.
+
+    Raises:
+        UserError: no folder is given.
+    """
+    if out is None:
+        raise UserError("--format audformat-db requires --out FOLDER")
+    return out
 
 
 def _pictures(plot: Path | None, files: list[str], several: bool) -> dict[str, Path]:

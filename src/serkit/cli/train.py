@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from serkit.cli import options
-from serkit.terminal import note, show
+from serkit.terminal import show
 
 
 def train(
@@ -30,12 +29,15 @@ def train(
         list[str] | None,
         typer.Option(help="KEY=A,B,...: try all values and choose on validation. Repeatable for a grid."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: runs/SYSTEM.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run. Default: runs/SYSTEM; runs/SYSTEM-quick.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     seed: options.Seed = 0,
     final: Annotated[bool, typer.Option(help="Also train a final model on all data, for export.")] = True,
     baseline: Annotated[bool, typer.Option(help="Also score the linear baseline on the same folds.")] = True,
     dry_run: options.DryRun = False,
+    quick: options.Quick = False,
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     accelerator: options.Accelerator = "auto",
@@ -48,46 +50,38 @@ def train(
 
     Example: serkit train linear-baseline --corpus table=calls.csv --out runs/calls
     """
-    from serkit import corpora
+    from serkit import corpora, lab
     from serkit.cli.forecasts import forecast_json, print_forecast
-    from serkit.cli.tables import print_json, print_scores
-    from serkit.reports.report import write
-    from serkit.runs.card import Card
-    from serkit.runs.forecast import forecaster
-    from serkit.runs.request import Request
-    from serkit.runs.runner import run
+    from serkit.cli.tables import print_conclusion, print_json, print_scores
 
-    sets = [*(set_ or ()), *([f"protocols.{protocol}.tested={json.dumps(test_on)}"] if test_on else ())]
-    folder = out or Path("runs") / Path(system).stem
     reading = options.reading(columns, times, on_error)
-    request = Request(
-        system,
-        corpora.load_all(corpus, reading),
-        protocol,
-        sets,
-        tuple(sweep or ()),
-        seed,
-        final,
-        jobs,
-        threads,
-        accelerator,
-        baseline=baseline,
-        also=corpora.load_all(also, reading) if also else (),
-        command=shlex.join(["serkit", *sys.argv[1:]]),
-    )
+    read = corpora.load_all(corpus, reading)
+    options_of_both: dict[str, Any] = {
+        "protocol": protocol,
+        "sets": set_ or (),
+        "sweep": sweep or (),
+        "test_on": test_on or (),
+        "also": corpora.load_all(also, reading) if also else (),
+        "seed": seed,
+        "final": final,
+        "baseline": baseline,
+        "quick": quick,
+        "jobs": jobs,
+        "threads": threads,
+        "accelerator": accelerator,
+    }
     if dry_run:
-        with forecaster(note) as trials:
-            found = {f"{request.system} under {protocol}": trials.forecast(request)}
+        found = {f"{system} under {protocol}": lab.forecast(system, read, **options_of_both)}
         print_json(forecast_json(found)) if format is options.Format.json else print_forecast(found)
         return
-    scores = run(request, folder, resume, report=note)
-    page = write(folder)
-    card = Card.of(folder)
+    command = shlex.join(["serkit", *sys.argv[1:]])
+    run = lab.train(system, read, out, resume=resume, command=command, **options_of_both)
     if format is options.Format.json:
-        print_json({**scores.to_dict(), "run": card.run.to_dict()})
+        print_json({**run.scores.to_dict(), "run": run.card.run.to_dict(), "conclusion": run.conclusion})
         return
-    print_scores(scores)
-    show("\n".join(card.lines()))
-    show(f"\nrun: {folder}   report: {page}   card: {folder / 'card.json'}")
+    print_scores(run.scores)
+    show("\n".join(run.card.lines()))
+    show(f"\nrun: {run.folder}\nreport: {run.folder / 'report.html'}\ncard: {run.folder / 'card.json'}")
     if final:
-        show(f"next: serkit export {folder} --out my-recognizer")
+        show(f"next: serkit export {run.folder} --out my-recognizer")
+    print_conclusion(run.conclusion)

@@ -58,6 +58,7 @@ READERS = Registry(
         "tava": "serkit.corpora.tava",
         "tess": "serkit.corpora.tess",
     },
+    "serkit.corpora",
 )
 
 

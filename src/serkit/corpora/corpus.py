@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,9 @@ from serkit.corpora.columns import Reading
 from serkit.finding import PassedOver
 
 Target = str | float
+
+# Labels in a corpus's short form.
+_MOST = 12
 
 
 class CorpusWarning(UserWarning):
@@ -126,3 +130,11 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.utterances)
+
+    def __repr__(self) -> str:
+        speakers = len({utterance.speaker for utterance in self.utterances if utterance.speaker})
+        target = self.facts.target
+        values = Counter(str(u.targets[target]) for u in self.utterances if target in u.targets)
+        shown = [f"{name} {count}" for name, count in sorted(values.items())]
+        told = f", {target}: {', '.join(shown[:_MOST])}{', ...' if len(shown) > _MOST else ''}" if shown else ""
+        return f"Corpus({self.name!r}, {len(self)} utterances, {speakers} speakers{told})"

@@ -13,11 +13,12 @@ from pydantic import ConfigDict, Field, model_validator
 from serkit.errors import unknown
 from serkit.evaluation.calibration import ece
 from serkit.evaluation.intervals import Ends, Interval, interval, mean_interval
-from serkit.evaluation.metrics import CLASSES, METRICS, NUMBERS, confusion, recalls, sums
+from serkit.evaluation.metrics import CLASSES, METRICS, NUMBERS, Metric, confusion, recalls, sums
 from serkit.evaluation.nested import Calibration
 from serkit.evaluation.predictions import Answers, NumberPredictions, Predictions
 from serkit.evaluation.unsure import Sure
 from serkit.flags import Flag
+from serkit.recognition.presentation import html_table
 from serkit.records import Flags, Record
 
 
@@ -178,6 +179,24 @@ class Scores(Table):
     unsure: Sure | None = None
     calibration: Calibration | None = None
     baseline: Baseline | None = None
+
+    def __repr__(self) -> str:
+        metric = METRICS[next(iter(self.metrics))]
+        value = self.metrics[metric.key]
+        interval = f" [{metric.range(value.low, value.high)}]" if value.low is not None else ""
+        about = f"{self.system}, {self.protocol}, {self.utterances} utterances"
+        return f"Scores({about}: {metric.in_words(value.estimate)}{interval}, {len(self.flags)} flags)"
+
+    def _repr_html_(self) -> str:
+        """Return the table of scores in HTML, with the flags below."""
+        found = [metric for key, metric in METRICS.items() if any(key in row.values for row in rows(self))]
+        cells = [
+            [f"{row.target} {row.name or row.kind}".strip(), row.n, *(_shown(metric, row) for metric in found)]
+            for row in rows(self)
+        ]
+        flags = "; ".join(flag.text for flag in self.flags)
+        caption = f"{self.system}, {self.protocol}, {self.folds} folds{': ' if flags else ''}{flags}"
+        return html_table(["", "n", *(metric.heading for metric in found)], cells, caption)
 
     @model_validator(mode="before")
     @classmethod
@@ -380,6 +399,14 @@ def rows(scored: Scores) -> Iterator[Row]:
         if constant := table.constant:
             values = {key: Value(value) for key, value in constant.metrics.items()}
             yield Row(target, constant.answer, "constant", table.n, values)
+
+
+def _shown(metric: Metric, row: Row) -> str:
+    """Return a value with its interval."""
+    value = row.values.get(metric.key)
+    if value is None or value.low is None:
+        return metric.text(value.estimate if value else None)
+    return f"{metric.text(value.estimate)} [{metric.range(value.low, value.high)}]"
 
 
 def _values(table: Table) -> Mapping[str, Value]:

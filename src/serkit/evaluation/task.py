@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from pydantic import Field
 
-from serkit.audit import doubts
+from serkit.auditing import doubts
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import label
 from serkit.evaluation import metrics, scores, unsure

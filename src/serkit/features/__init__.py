@@ -35,6 +35,7 @@ FEATURES = Registry(
         "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
         "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
     },
+    "serkit.features",
 )
 
 # Maximum samples to transform for a second of sound; at 16 kHz, each may be in up to 524 frames.

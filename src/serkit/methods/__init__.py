@@ -27,6 +27,7 @@ METHODS = Registry(
         "supervised": "serkit.methods.supervised:Supervised",
         "svm": "serkit.methods.svm:Svm",
     },
+    "serkit.methods",
 )
 
 

@@ -35,6 +35,7 @@ NETWORKS = Registry(
         "vgg16": "serkit.networks.vgg16:Vgg16",
         "vit": "serkit.networks.vit:Vit",
     },
+    "serkit.networks",
 )
 
 

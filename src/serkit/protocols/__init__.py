@@ -1,6 +1,6 @@
 """Split utterances into training, validation and test parts.
 
-`splits.splits` cuts them as a `protocol.Protocol` describes; `serkit.audit` looks for leaks.
+`splits.splits` cuts them as a `protocol.Protocol` describes; `serkit.auditing` looks for leaks.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ class Protocol(BaseModel):
             attribute of the utterances such as `session`.
         folds: number of folds of `kfold` and `group_kfold`; None: 5, or the number of groups if that is
             smaller.
+        quick: whether only the first folds of the first repetition are run, with some of the utterances of each part
+            (see `splits.QUICK_FOLDS`): to see in little time whether everything runs. Scores are flagged.
         tested: groups that `leave_one_group_out` tests; None: each in turn.
         test: share of the test part of `random`, or of the groups of `group_random` (at least one).
         stratify: whether `random`, `kfold` and their validation part keep the shares of the classes.
@@ -51,6 +53,7 @@ class Protocol(BaseModel):
     kind: Kind
     group: Annotated[str, AfterValidator(clean)] = "speaker"
     folds: int | None = Field(default=None, ge=2)
+    quick: bool = False
     tested: list[Annotated[str, AfterValidator(clean)]] | None = Field(default=None, min_length=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     stratify: bool = True
@@ -124,4 +127,7 @@ def flags(protocol: Protocol) -> list[Flag]:
         found.append("the test part is the validation part: what is chosen by it is chosen on the test part")
     if protocol.unit == "item":
         found.append("pieces and augmented copies of one utterance may be in both parts")
-    return [Flag("protocol", "caution", text) for text in found]
+    texts = [Flag("protocol", "caution", text) for text in found]
+    if protocol.quick:
+        texts.append(Flag("quick", "caution", "a quick run: few folds and recordings; its scores mean nothing"))
+    return texts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from serkit.corpora import Utterance
 from serkit.protocols import lists
 from serkit.protocols.protocol import DEFAULT_FOLDS, Protocol
 from serkit.protocols.requirements import Requirements, group_key
+
+#: Of a quick protocol: number of folds, and most utterances of each part of a fold.
+QUICK_FOLDS, QUICK_UTTERANCES = 2, 100
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,17 @@ def splits(
     """
     cutter = _Cutter(protocol, sorted(utterances, key=lambda utterance: utterance.id), target, name)
     found = []
-    for repeat in range(seed, seed + protocol.repeats):
-        for fold, parts in enumerate(cutter.folds(repeat), start=1):
+    for repeat in range(seed, seed + (1 if protocol.quick else protocol.repeats)):
+        folds = islice(cutter.folds(repeat), QUICK_FOLDS if protocol.quick else None)
+        for fold, parts in enumerate(folds, start=1):
             train, validation, test = parts
             if protocol.validation:
                 # The fold is part of the seed; otherwise every fold would draw the same positions.
                 train, validation = cutter.carve(train, [repeat, fold])
             elif protocol.validate_on_test:
                 validation = test
+            if protocol.quick:
+                train, validation, test = map(cutter.thin, (train, validation, test))
             names = (cutter.names(train), cutter.names(validation), cutter.names(test))
             found.append(Split(f"seed-{repeat}-fold-{fold}", *names, fold=fold, seed=repeat))
     return found
@@ -83,6 +90,8 @@ def everything(
     train, validation = np.arange(len(cutter.utterances)), np.array([], dtype=int)
     if protocol.validation:
         train, validation = cutter.carve(train, [seed, 0])
+    if protocol.quick:
+        train, validation = cutter.thin(train), cutter.thin(validation)
     return Split(f"seed-{seed}-final", cutter.names(train), cutter.names(validation), (), fold=0, seed=seed)
 
 
@@ -142,6 +151,21 @@ class _Cutter:
         for train, test in splitter.split(everything, self.labels, self.groups):
             if protocol.tested is None or group_key(self.utterances[test[0]], protocol.group) in protocol.tested:
                 yield train, none, test
+
+    def thin(self, positions: np.ndarray) -> np.ndarray:
+        """Keep at most about `QUICK_UTTERANCES` positions: as many of each label, spread over its groups."""
+        labels = self.labels[positions]
+        if len(np.unique(labels)) > QUICK_UTTERANCES:  # numbers
+            labels = np.full(len(positions), "")
+        each = max(1, QUICK_UTTERANCES // max(1, len(np.unique(labels))))
+        kept = []
+        for label in np.unique(labels):
+            of_label = positions[labels == label]
+            if self.groups is not None:
+                of_label = of_label[np.argsort(self.groups[of_label], kind="stable")]
+            chosen = np.linspace(0, len(of_label) - 1, min(each, len(of_label))).round().astype(int)
+            kept.append(of_label[chosen])
+        return np.sort(np.concatenate(kept)) if kept else positions
 
     def carve(self, train: np.ndarray, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """Split a training part into the remaining training part and the validation part."""

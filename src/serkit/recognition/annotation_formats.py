@@ -13,17 +13,18 @@ import mimetypes
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from serkit.recognition.segments import Segment, TimelineContent
+from serkit.recognition.segments import Layout, Segment, TimelineContent
 
 
 def subrip(timeline: TimelineContent) -> str:
     """SubRip subtitles (.srt): numbered, a comma before the milliseconds."""
     return "".join(
-        f"{number}\n{_clock(one.start, ',')} --> {_clock(one.end, ',')}\n{_caption(one)}\n\n"
-        for number, one in enumerate(timeline.segments, 1)
+        f"{number}\n{clock(one.start, ',')} --> {clock(one.end, ',')}\n{_caption(one)}\n\n"
+        for number, one in enumerate(timeline.answered, 1)
     )
 
 
@@ -31,15 +32,15 @@ def webvtt(timeline: TimelineContent) -> str:
     """WebVTT captions: https://www.w3.org/TR/webvtt1/."""
     cues = [
         # `<` begins a tag, `&` an entity, and `-->` a new cue.
-        f"{_clock(one.start)} --> {_clock(one.end)}\n{html.escape(_caption(one), quote=False)}\n\n"
-        for one in timeline.segments
+        f"{clock(one.start)} --> {clock(one.end)}\n{html.escape(_caption(one), quote=False)}\n\n"
+        for one in timeline.answered
     ]
     return "WEBVTT\n\n" + "".join(cues)
 
 
 def audacity(timeline: TimelineContent) -> str:
     """A label track of Audacity: start, end and text between tabs."""
-    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_named(one)}\n" for one in timeline.segments)
+    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_named(one)}\n" for one in timeline.answered)
 
 
 def rttm(timeline: TimelineContent, file: str | None = None) -> str:
@@ -57,7 +58,7 @@ def rttm(timeline: TimelineContent, file: str | None = None) -> str:
         # Channels are counted from 1.
         f"SPEAKER {file} {(one.channel or 0) + 1} {one.start:.3f} {round(one.end, 3) - round(one.start, 3):.3f} "
         f"<NA> <NA> {_joined(one.label)} {one.confidence:.3f} <NA>\n"
-        for one in timeline.segments
+        for one in timeline.answered
     )
 
 
@@ -83,19 +84,21 @@ def rttm_names(files: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def audformat_head(labels: Sequence[str], each: bool = False) -> str:
+def audformat_head(layout: Layout) -> str:
     """Return the names of the columns of `audformat`."""
-    return f"file,start,end,emotion,confidence{',channel' if each else ''}\n"
+    more = [*(["channel"] if layout.each else []), *(["speaker"] if layout.speakers else [])]
+    return ",".join(["file,start,end,emotion,confidence", *more]) + "\n"
 
 
 def audformat(timeline: TimelineContent) -> str:
     """Return rows of a table with segmented index: https://audeering.github.io/audformat/data-tables.html."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
-    for one in timeline.segments:
-        times = (f"0 days {_clock(time)}" for time in (one.start, one.end))
-        channel = [] if one.channel is None else [one.channel]
-        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}", *channel])
+    for one in timeline.answered:
+        times = (f"0 days {clock(time)}" for time in (one.start, one.end))
+        more: list[object] = [one.channel] if timeline.layout.each else []
+        more += [one.speaker] if timeline.layout.speakers else []
+        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}", *more])
     return text.getvalue()
 
 
@@ -111,12 +114,12 @@ def textgrid(timeline: TimelineContent) -> str:
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for number, (tier, part) in enumerate(tiers.items(), 1):
         intervals = list(_filled(part))
-        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{tier}"']
+        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{_quoted(tier)}"']
         lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
         for place, (start, stop, segment) in enumerate(intervals, 1):
             text = "" if segment is None else _content(tier, segment)
             lines += [f"        intervals [{place}]:", f"            xmin = {start}", f"            xmax = {stop}"]
-            lines += ['            text = "' + text.replace('"', '""') + '"']
+            lines += [f'            text = "{_quoted(text)}"']
     return "\n".join(lines) + "\n"
 
 
@@ -148,7 +151,10 @@ def elan(timeline: TimelineContent) -> str:
     order = SubElement(document, "TIME_ORDER")
     number = itertools.count(1)
     for tier, part in _tiers(timeline).items():
-        annotations = SubElement(document, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": tier})
+        speaker = {"PARTICIPANT": part.segments[0].speaker} if part.segments and part.segments[0].speaker else {}
+        annotations = SubElement(
+            document, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": _plain(tier), **speaker}
+        )
         for one in part.segments:
             place = next(number)
             slots = {f"TIME_SLOT_REF{end}": f"ts{2 * place - 2 + end}" for end in (1, 2)}
@@ -156,7 +162,7 @@ def elan(timeline: TimelineContent) -> str:
                 SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(round(1000 * time))})
             annotation = SubElement(annotations, "ANNOTATION")
             aligned = SubElement(annotation, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{place}", **slots})
-            SubElement(aligned, "ANNOTATION_VALUE").text = _content(tier, one)
+            SubElement(aligned, "ANNOTATION_VALUE").text = _plain(_content(tier, one))
     SubElement(
         document,
         "LINGUISTIC_TYPE",
@@ -167,15 +173,50 @@ def elan(timeline: TimelineContent) -> str:
 
 
 def _tiers(timeline: TimelineContent) -> Mapping[str, TimelineContent]:
-    """Return the tiers of a timeline by name, with the segments of each."""
-    if timeline.channels is None:
-        return dict.fromkeys(_TIERS, timeline)
-    parts = {number: timeline.of_channel(number) for number in timeline.channels}
-    return {f"{name} {number}": part for number, part in parts.items() for name in _TIERS}
+    """Return the tiers of a timeline by name, with the segments of each, which do not overlap."""
+    kinds = [*_TIERS, *(["text"] if "text" in timeline.columns else [])]
+    parts: dict[str, TimelineContent] = {}
+    if timeline.speakers is not None:
+        for speaker in timeline.speakers:
+            segments = tuple(one for one in timeline.answered if one.speaker == speaker)
+            parts[f" {_one_line(speaker)}" if speaker else ""] = replace(timeline, segments=segments)
+    elif timeline.channels is not None:
+        parts = {f" {number}": timeline.of_channel(number) for number in timeline.channels}
+    else:
+        parts = {"": timeline}
+    layers = {f"{name}{more}": layer for name, part in parts.items() for more, layer in _layers(part).items()}
+    return {f"{kind}{name}": layer for name, layer in layers.items() for kind in kinds}
+
+
+def _layers(timeline: TimelineContent) -> dict[str, TimelineContent]:
+    """Return the segments in layers without overlap, by the end of their tiers' names: "", " (2)", ..."""
+    layers: list[list[Segment]] = []
+    for one in timeline.answered:
+        # Annotation tools know milliseconds; a shorter segment has no length there.
+        if round(one.end, 3) <= round(one.start, 3):
+            continue
+        free = next((layer for layer in layers if round(layer[-1].end, 3) <= round(one.start, 3)), None)
+        if free is None:
+            layers.append([one])
+        else:
+            free.append(one)
+    found = {f" ({number})" if number > 1 else "": tuple(layer) for number, layer in enumerate(layers or [[]], 1)}
+    return {name: replace(timeline, segments=segments) for name, segments in found.items()}
 
 
 def _content(tier: str, segment: Segment) -> str:
+    if tier.startswith("text"):
+        return _one_line(segment.columns.get("text", ""))
     return _one_line(segment.label) if tier.startswith("emotion") else f"{segment.confidence:.3f}"
+
+
+def _plain(text: str) -> str:
+    """Return a text without characters that XML cannot hold."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", "", text)
+
+
+def _quoted(text: str) -> str:
+    return text.replace('"', '""')
 
 
 def _filled(timeline: TimelineContent) -> Iterator[tuple[str, str, Segment | None]]:
@@ -192,16 +233,21 @@ def _filled(timeline: TimelineContent) -> Iterator[tuple[str, str, Segment | Non
 
 
 def _named(segment: Segment) -> str:
-    """Return the label, after the channel if each has segments."""
+    """Return the label, after the speaker, or after the channel if each has segments."""
     label = _one_line(segment.label)
+    if segment.speaker:
+        return f"{_one_line(segment.speaker)}: {label}"
     return label if segment.channel is None else f"channel {segment.channel}: {label}"
 
 
 def _caption(segment: Segment) -> str:
-    return f"{_named(segment)}{'' if segment.sure else '?'} {segment.confidence:.0%}"
+    """Return the answer, and on a second line the text of a given segment."""
+    answer = f"{_named(segment)}{'' if segment.sure else '?'} {segment.confidence:.0%}"
+    said = _one_line(segment.columns.get("text", ""))
+    return f"{answer}\n{said}" if said else answer
 
 
-def _clock(seconds: float, point: str = ".") -> str:
+def clock(seconds: float, point: str = ".") -> str:
     """Return `HH:MM:SS.mmm`."""
     whole, milliseconds = divmod(round(1000 * seconds), 1000)
     minutes, second = divmod(whole, 60)

@@ -189,6 +189,7 @@ class Bundle(_Table):
         adaptation: statistics for the adaptation to a voice; None: the recognizer cannot adapt.
         model: set by `save`.
         network: table for rebuilding the network, with `weights.safetensors`.
+        requires: distributions of plugins that compute its features, by the feature's name, as `name version`.
     """
 
     def __repr__(self) -> str:
@@ -217,6 +218,7 @@ class Bundle(_Table):
     size: Size
     model: ModelFile | None = None
     network: dict[str, Any] | None = None
+    requires: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99} [A-Za-z0-9.+!_-]{1,50}$")]] = {}
 
     _folder: Path | None = PrivateAttr(None)
 
@@ -305,6 +307,13 @@ class Bundle(_Table):
         Raises:
             BundleError: this serkit lacks a feature, or computes another version of it.
         """
+        for entry in self.inputs:
+            name = entry.feature.name
+            if name in self.requires and not features.FEATURES.knows(name):
+                raise BundleError(
+                    f"{self.folder / DESCRIPTION}: requires feature '{name}' of the plugin {self.requires[name]}, "
+                    "which is not installed here"
+                )
         try:
             return {entry.name: features.build(**entry.feature.model_dump()) for entry in self.inputs}
         except UserError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -29,6 +29,24 @@ Source = tuple[int, int | None]
 
 #: Yields the samples of each window, given the rate in Hz and the channel index (None: the mean of all).
 Reader = Callable[[int, int | None], Iterator[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a recording.
+
+    Args:
+        name: its name in messages.
+        duration: in s.
+        channels: number of channels.
+        read: yields the samples of its windows.
+    """
+
+    name: str
+    duration: float
+    channels: int
+    read: Reader
+
 
 #: Windows in one call of the network: enough to keep the processor busy, few enough to limit memory.
 BATCH = 16
@@ -160,6 +178,28 @@ class Model:
             sources = self.sources("signal", samples.shape[1], channel)
             prediction = self._predict("signal", len(samples) / rate, sources, self._cutter(samples, rate))
         return replace(prediction, warnings=tuple(texts))
+
+    def part_of_samples(self, name: str, samples: np.ndarray, rate: int) -> Part:
+        """Return samples of a recording, float32 (samples, channels) at `rate` Hz, as a part of it."""
+        return Part(name, len(samples) / rate, samples.shape[1], self._cutter(samples, rate))
+
+    def part_of_file(self, name: str, path: audio.Recording, start: float, end: float) -> Part:
+        """Return the interval of a recording from `start` to `end` s, which is read window by window."""
+        return Part(
+            name,
+            end - start,
+            audio.info(path).channels,
+            lambda rate, index: windows(path, self.bundle.windowing, rate, index, start, end),
+        )
+
+    def predict_part(self, part: Part, channel: Channel = None) -> Prediction:
+        """Recognize a part of a recording; errors as in `predict_file`."""
+        sources = self.sources(part.name, part.channels, channel)
+        return self._predict(part.name, part.duration, sources, part.read)
+
+    def hear_part(self, part: Part, voice: Voice, channel: Channel = None) -> None:
+        """Add a part of a recording to a voice; errors as in `predict_file`."""
+        self._hear(part.name, self.sources(part.name, part.channels, channel), part.read, voice)
 
     def check_channel(self, channel: Channels) -> None:
         """Raise UserError if this channel is wrong for every recording."""

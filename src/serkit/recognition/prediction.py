@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serkit.recognition import presentation
 
 if TYPE_CHECKING:
     import pandas
+    from PIL.Image import Image
 
 #: Decimal places: more than any model's precision, few enough to read.
 DIGITS = 6
@@ -59,6 +61,22 @@ class Prediction:
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
         rows = [(name, f"{value:.3f}") for name, value in ranked]
         return presentation.html_table(("label", "probability"), rows, repr(self))
+
+    def plot(self, path: str | Path | None = None) -> Image:
+        """Draw the probabilities, or the numbers, as bars.
+
+        >>> Prediction("call.wav", "anger", 0.9, {"anger": 0.9, "fear": 0.1}, 2.3).plot().size
+        (800, 166)
+
+        Args:
+            path: PNG file to write or replace; None: the picture is returned only. A notebook shows it.
+        """
+        from serkit.recognition.prediction_picture import picture
+
+        kind, unsure = "values" if self.values else "probability", "" if self.sure else ", unsure"
+        remark = f"{kind}, {self.duration:.4g} s{unsure}"
+        answers = self.values or self.probabilities
+        return presentation.saved(picture(Path(self.file).name, remark, answers, bool(self.values)), path)
 
     def to_dict(self) -> dict[str, object]:
         """Return the answer in its JSON form, as `serkit predict --format json` writes it."""

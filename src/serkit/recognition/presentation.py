@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serkit.atomic import writing
 from serkit.errors import UserError
 
 if TYPE_CHECKING:
     import pandas
+    from PIL.Image import Image
 
 
 def first_of(names: Sequence[str], most: int) -> str:
@@ -40,3 +43,18 @@ def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pandas.D
     except ImportError:
         raise UserError("to_frame requires pandas: pip install 'serkit[lab]'") from None
     return pandas.DataFrame(list(rows), columns=list(columns))
+
+
+def saved(image: Image, path: str | Path | None) -> Image:
+    """Write a picture as PNG, if there is a path, completely or not at all; return the picture.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    if path is not None:
+        try:
+            with writing(Path(path)) as temporary:
+                image.save(temporary, "PNG", optimize=True)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,14 @@ import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError
-from serkit.recognition import timeline
+from serkit.recognition import given, timeline
 from serkit.recognition.adaptation import Voice
 from serkit.recognition.bundle import Bundle, available, find
 from serkit.recognition.jobs import Failure, each
 from serkit.recognition.model import Channel, Channels, Model, Prediction
 from serkit.recognition.samples import check_recording
 from serkit.recognition.sounds import Samples, resolve
+from serkit.recognition.spans import Span, Spans, of_values
 from serkit.recognition.stream import Stream, TimelineOptions
 from serkit.recognition.timeline import Timeline
 
@@ -246,6 +247,80 @@ class Recognizer(Model):
             self.check_channel(channel)
         (options or TimelineOptions()).check(self.bundle)
         return each(partial(self.timeline, channel=channel, options=options), paths, jobs)
+
+    def predict_segments(
+        self,
+        path: audio.Recording,
+        segments: str | Path | Spans | Iterable[Any],
+        channel: Channel = None,
+        *,
+        adapt_speakers: bool = False,
+    ) -> Timeline:
+        """Recognize each given segment of a recording, e.g. each turn of a diarization or a transcript.
+
+        >>> recognizer.predict_segments("call.wav", "call.rttm", adapt_speakers=True)         # doctest: +SKIP
+        >>> recognizer.predict_segments("call.wav", [(0.5, 2.0), (2.5, 4.0, "agent")])        # doctest: +SKIP
+
+        Segments may overlap and have any order. One that cannot be recognized has an `error` instead of a label. One
+        that ends after the recording is recognized up to its end, with a warning.
+
+        Args:
+            path: the recording.
+            segments: file of segments, see `span_readers.read`; or its content as `Spans`; or segments, see
+                `spans.of_values`.
+            channel: as in `predict_file`, for segments that name no channel.
+            adapt_speakers: whether to adapt to each speaker of the segments, from all segments of the speaker; the
+                recording is then read twice.
+
+        Returns:
+            A timeline without windows, with a segment for each given one, in their order; `Timeline.of_speaker` is the
+            timeline of one speaker.
+
+        Raises:
+            AudioError: the recording cannot be read.
+            UserError: the segments are unusable, the bundle predicts numbers, or it cannot adapt.
+            BundleError: the network's output is not probabilities.
+        """
+        if isinstance(segments, (str, os.PathLike)):
+            from serkit.recognition.span_readers import read
+
+            segments = read(segments)
+        if not isinstance(segments, Spans):
+            return given.of_file(self, path, of_values(segments), channel, adapt_speakers)
+        found, told = segments.by_recording([str(path)])
+        for text in (*segments.cautions, *told):
+            warnings.warn(text, stacklevel=2)
+        return given.of_file(self, path, found[str(path)], channel, adapt_speakers)
+
+    def predict_segments_of(
+        self,
+        recordings: Mapping[str, Sequence[Span]],
+        channel: Channel = None,
+        jobs: int = 1,
+        *,
+        adapt_speakers: bool = False,
+    ) -> Iterator[Timeline | Failure]:
+        """Recognize the given segments of many recordings.
+
+        Args:
+            recordings: segments by recording.
+            channel: as in `predict_segments`.
+            jobs: as in `predict_files`.
+            adapt_speakers: as in `predict_segments`; speakers of two recordings are never the same.
+
+        Returns:
+            A timeline for each recording, or a `Failure`; errors as in `predict_files`.
+        """
+        self.check_channel(channel)
+        self.bundle.want_classes()
+        if adapt_speakers:
+            self.new_voice()
+        return each(partial(self._predict_given, recordings, channel, adapt_speakers), list(recordings), jobs)
+
+    def _predict_given(
+        self, recordings: Mapping[str, Sequence[Span]], channel: Channel, adapt: bool, path: str | Path
+    ) -> Timeline:
+        return given.of_file(self, path, recordings[str(path)], channel, adapt)
 
     def stream(self, rate: int, channel: Channel = None, options: TimelineOptions | None = None) -> Stream:
         """Start to recognize a sound while it arrives.

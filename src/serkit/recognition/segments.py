@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 
-from serkit.errors import UserError
+from serkit.errors import UserError, unknown
 
 # Floor of probabilities, so that one confident window does not outvote all others.
 _FLOOR = 1e-3
@@ -53,6 +53,9 @@ class Segment:
         final: False while the segment continues and may still change.
         sure: whether the confidence reaches the bundle's threshold, which was chosen for whole recordings.
         channel: as for a window.
+        speaker: of a given segment: who speaks; empty: not known.
+        columns: of a given segment: its other columns.
+        error: of a given segment: why it has no answer; the label is then empty, and there are no probabilities.
     """
 
     start: float
@@ -63,6 +66,26 @@ class Segment:
     final: bool = True
     sure: bool = True
     channel: int | None = None
+    speaker: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the segments of timelines hold, which decides the columns and tiers of a file.
+
+    Args:
+        labels: labels of the recognizer.
+        each: whether each channel has segments.
+        speakers: whether segments were given, with speakers.
+        columns: names of the other columns of given segments.
+    """
+
+    labels: tuple[str, ...] = ()
+    each: bool = False
+    speakers: bool = False
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,9 +97,11 @@ class TimelineContent:
         duration: duration of the recording in s.
         labels: labels of the recognizer.
         windows: a window for each hop, and for each channel if `channels` are given.
-        segments: segments of speech in order, without overlap within a channel.
+        segments: segments of speech in order, without overlap within a channel; or the given segments, in their order.
         warnings: problems of the recording: silent, truncated, without speech.
         channels: the channels that have a timeline of their own; None: the timeline is of the recording.
+        speakers: the speakers of given segments; None: the segments name none.
+        columns: names of the other columns of given segments.
     """
 
     file: str
@@ -86,6 +111,38 @@ class TimelineContent:
     segments: tuple[Segment, ...]
     warnings: tuple[str, ...] = ()
     channels: tuple[int, ...] | None = None
+    speakers: tuple[str, ...] | None = None
+    columns: tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> Layout:
+        """What the segments hold."""
+        return Layout(self.labels, self.channels is not None, self.speakers is not None, self.columns)
+
+    def laid_out(self, layout: Layout) -> Self:
+        """Return the same segments in the layout of several timelines, with what this one lacks."""
+        return replace(
+            self,
+            channels=() if layout.each and self.channels is None else self.channels,
+            speakers=() if layout.speakers and self.speakers is None else self.speakers,
+            columns=layout.columns,
+        )
+
+    @property
+    def answered(self) -> tuple[Segment, ...]:
+        """The segments that have an answer, by their start."""
+        return tuple(sorted((one for one in self.segments if not one.error), key=lambda one: one.start))
+
+    def of_speaker(self, speaker: str) -> Self:
+        """Return the timeline of one of the `speakers`.
+
+        Raises:
+            UserError: no segment names the speaker.
+        """
+        if speaker not in (self.speakers or ()):
+            raise unknown("speaker", speaker, self.speakers or ())
+        found = tuple(replace(one, speaker="") for one in self.segments if one.speaker == speaker)
+        return replace(self, segments=found, speakers=None)
 
     def of_channel(self, channel: int) -> Self:
         """Return the timeline of one of the `channels`.

@@ -11,7 +11,7 @@ import numpy as np
 
 from serkit import audio
 from serkit.atomic import write_text
-from serkit.errors import UserError, unknown
+from serkit.errors import UserError
 from serkit.recognition import presentation
 from serkit.recognition.model import Channels, Model
 from serkit.recognition.samples import as_samples, check_recording
@@ -21,6 +21,7 @@ from serkit.recognition.timeline_formats import FORMATS, as_dict, render
 
 if TYPE_CHECKING:
     import pandas
+    from PIL.Image import Image
 
 
 class Timeline(TimelineContent):
@@ -58,6 +59,23 @@ class Timeline(TimelineContent):
         ]
         return presentation.frame(rows, ["file", "start", "end", "label", "sure", "confidence", *names])
 
+    def plot(self, path: str | Path | None = None, channel: Channels = None) -> Image:
+        """Draw waveform, log-mel, probabilities and segments; the file is read again for the first two.
+
+        >>> serkit.load().timeline("call.wav").plot("call.png")            # doctest: +SKIP
+        <PIL.Image.Image image mode=RGB size=1600x748>
+
+        Args:
+            path: PNG file to write or replace; None: the picture is returned only. A notebook shows it.
+            channel: channel to draw; None and "egg": the mean of all.
+
+        Raises:
+            AudioError: the file can no longer be read.
+        """
+        from serkit.recognition.timeline_picture import picture
+
+        return presentation.saved(picture(self, channel if isinstance(channel, int) else None), path)
+
     def write(self, path: str | Path, format: str | None = None) -> None:
         """Write the timeline to a file, e.g. `timeline.write("call.srt")`.
 
@@ -71,8 +89,6 @@ class Timeline(TimelineContent):
         """
         path = Path(path)
         endings = {known: one.suffix.lower() for known, one in FORMATS.items()}
-        if format is not None and format not in FORMATS:
-            raise unknown("format", format, FORMATS)
         chosen = format or next((known for known, ending in endings.items() if ending == path.suffix.lower()), None)
         if chosen is None:
             raise UserError(

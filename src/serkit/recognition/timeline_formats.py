@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from serkit.recognition import annotation_formats as tools
 from serkit.recognition.jobs import Failure
-from serkit.recognition.segments import Segment, TimelineContent, Window
+from serkit.recognition.segments import Layout, Segment, TimelineContent, Window
 from serkit.recognition.stream import Event, Statistics
+from serkit.registry import Registry
 from serkit.spreadsheet import harmless_rows
 
 Result = TimelineContent | Failure
@@ -30,23 +32,23 @@ class TextFormat:
         suffix: suffix of a file.
         content_type: content type in HTTP.
         body: returns the text of a recording.
-        head: returns the text before the first recording, from the labels and whether each channel has a timeline.
-        failure: returns the text of a failed recording, from the same; empty if the format cannot hold it.
+        head: returns the text before the first recording.
+        failure: returns the text of a failed recording; empty if the format cannot hold it.
         joined: whether one file can hold several recordings.
     """
 
     suffix: str
     content_type: str
     body: Callable[[TimelineContent], str]
-    head: Callable[[Sequence[str], bool], str] = lambda labels, each: ""
-    failure: Callable[[Failure, Sequence[str], bool], str] = lambda failure, labels, each: ""
+    head: Callable[[Layout], str] = lambda layout: ""
+    failure: Callable[[Failure, Layout], str] = lambda failure, layout: ""
     joined: bool = False
 
 
 def render(timeline: TimelineContent, format: str, csv_safe: bool = False) -> str:
     """Return a timeline as the text of a file in one of `FORMATS`; `csv_safe` makes CSV safe for spreadsheets."""
-    chosen = FORMATS[format]
-    text = chosen.head(timeline.labels, timeline.channels is not None) + chosen.body(timeline)
+    chosen: TextFormat = FORMATS.find(format)
+    text = chosen.head(timeline.layout) + chosen.body(timeline)
     return harmless_rows(text) if csv_safe and chosen.suffix == ".csv" else text
 
 
@@ -59,6 +61,7 @@ def as_dict(result: Result) -> dict[str, object]:
         "duration": round(result.duration, TIME_DIGITS),
         "labels": list(result.labels),
         **({} if result.channels is None else {"channels": list(result.channels)}),
+        **({} if result.speakers is None else {"speakers": list(result.speakers)}),
         "windows": [_window(window) for window in result.windows],
         "segments": [_segment(segment) for segment in result.segments],
         "warnings": list(result.warnings),
@@ -95,15 +98,28 @@ def _window(window: Window) -> dict[str, object]:
 
 
 def _segment(segment: Segment) -> dict[str, object]:
-    return {
+    place = {
         **_channel(segment),
-        "start": round(segment.start, TIME_DIGITS),
-        "end": round(segment.end, TIME_DIGITS),
+        **({"speaker": segment.speaker} if segment.speaker else {}),
+        "start": _time(segment.start),
+        "end": _time(segment.end),
+    }
+    given = {"columns": dict(segment.columns)} if segment.columns else {}
+    if segment.error:
+        return {**place, **given, "error": segment.error}
+    return {
+        **place,
+        **given,
         "label": segment.label,
         "sure": segment.sure,
         "confidence": round(segment.confidence, DIGITS),
         "probabilities": _rounded(segment.probabilities),
     }
+
+
+def _time(seconds: float) -> float | None:
+    """Return a time; None for a given time that is not a number, which JSON cannot hold."""
+    return round(seconds, TIME_DIGITS) if math.isfinite(seconds) else None
 
 
 def _channel(one: Window | Segment) -> dict[str, int]:
@@ -122,18 +138,30 @@ def _json_line(result: Result) -> str:
     return json.dumps(as_dict(result), ensure_ascii=False) + "\n"
 
 
-def segment_columns(labels: Sequence[str], each: bool = False) -> str:
-    """Return the names of the CSV columns, with the channel if `each` has segments; CSV has one row per segment."""
-    place = ["file", *(["channel"] if each else []), "start", "end"]
-    return _row([*place, "label", "sure", "confidence", *(f"p_{label}" for label in labels), "error"])
+def segment_columns(layout: Layout) -> str:
+    """Return the names of the CSV columns; CSV has one row per segment."""
+    own = _own_columns(layout)
+    given = [f"given_{name}" if name in own else name for name in layout.columns]
+    return _row([*own[:-1], *given, own[-1]])
 
 
-def segment_row(file: str, segment: Segment) -> str:
+def _own_columns(layout: Layout) -> list[str]:
+    place = ["file", *(["channel"] if layout.each else []), *(["speaker"] if layout.speakers else []), "start", "end"]
+    return [*place, "label", "sure", "confidence", *(f"p_{label}" for label in layout.labels), "error"]
+
+
+def segment_row(file: str, segment: Segment, layout: Layout) -> str:
     """Return a segment as a row of CSV."""
-    entry = _segment(segment)
-    numbers = [entry["confidence"], *_rounded(segment.probabilities).values()]
-    place = [file, *_channel(segment).values(), entry["start"], entry["end"]]
-    return _row([*place, entry["label"], str(segment.sure).lower(), *numbers, ""])
+    channel = [] if not layout.each else [segment.channel]
+    speaker = [segment.speaker] if layout.speakers else []
+    place = [file, *channel, *speaker, _time(segment.start), _time(segment.end)]
+    if segment.error:
+        answer: list[Any] = [""] * (3 + len(layout.labels))
+    else:
+        numbers = [round(segment.confidence, DIGITS), *_rounded(segment.probabilities).values()]
+        answer = [segment.label, str(segment.sure).lower(), *numbers]
+    given = [segment.columns.get(name, "") for name in layout.columns]
+    return _row([*place, *answer, *given, segment.error])
 
 
 def _row(values: Sequence[Any]) -> str:
@@ -143,27 +171,31 @@ def _row(values: Sequence[Any]) -> str:
     return text.getvalue()
 
 
-def _json_failure(failure: Failure, labels: Sequence[str], each: bool = False) -> str:
+def _json_failure(failure: Failure, layout: Layout) -> str:
     return _json_line(failure)
 
 
 def _csv(timeline: TimelineContent) -> str:
-    return "".join(segment_row(timeline.file, segment) for segment in timeline.segments)
+    return "".join(segment_row(timeline.file, segment, timeline.layout) for segment in timeline.segments)
 
 
-def _csv_failure(failure: Failure, labels: Sequence[str], each: bool = False) -> str:
-    return _row([failure.file, *([""] if each else []), *[""] * (5 + len(labels)), failure.error])
+def _csv_failure(failure: Failure, layout: Layout) -> str:
+    return _row([failure.file, *[""] * (len(_own_columns(layout)) - 2 + len(layout.columns)), failure.error])
 
 
-FORMATS = {
-    "json": TextFormat(".json", "application/json", _json),
-    "jsonl": TextFormat(".jsonl", "application/x-ndjson", _json_line, failure=_json_failure, joined=True),
-    "csv": TextFormat(".csv", "text/csv", _csv, segment_columns, _csv_failure, joined=True),
-    "srt": TextFormat(".srt", "application/x-subrip", tools.subrip),
-    "vtt": TextFormat(".vtt", "text/vtt", tools.webvtt),
-    "textgrid": TextFormat(".TextGrid", "text/plain", tools.textgrid),
-    "eaf": TextFormat(".eaf", "application/xml", tools.elan),
-    "audacity": TextFormat(".txt", "text/plain", tools.audacity),
-    "rttm": TextFormat(".rttm", "text/plain", tools.rttm, joined=True),
-    "audformat": TextFormat(".csv", "text/csv", tools.audformat, tools.audformat_head, joined=True),
-}
+FORMATS = Registry(
+    "format",
+    {
+        "json": TextFormat(".json", "application/json", _json),
+        "jsonl": TextFormat(".jsonl", "application/x-ndjson", _json_line, failure=_json_failure, joined=True),
+        "csv": TextFormat(".csv", "text/csv", _csv, segment_columns, _csv_failure, joined=True),
+        "srt": TextFormat(".srt", "application/x-subrip", tools.subrip),
+        "vtt": TextFormat(".vtt", "text/vtt", tools.webvtt),
+        "textgrid": TextFormat(".TextGrid", "text/plain", tools.textgrid),
+        "eaf": TextFormat(".eaf", "application/xml", tools.elan),
+        "audacity": TextFormat(".txt", "text/plain", tools.audacity),
+        "rttm": TextFormat(".rttm", "text/plain", tools.rttm, joined=True),
+        "audformat": TextFormat(".csv", "text/csv", tools.audformat, tools.audformat_head, joined=True),
+    },
+    "serkit.formats",
+)

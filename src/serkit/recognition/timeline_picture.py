@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,26 +9,12 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from serkit import audio
-from serkit.atomic import writing
+from serkit.colours import colours_of
 from serkit.features.log_mel import LogMel
 from serkit.recognition.model import Channel
-from serkit.recognition.timeline import Timeline
-from serkit.recognition.timeline_writers import clock
-
-#: Color of each emotion; other labels use the colors of `SPARE` in turn.
-COLOURS = {
-    "anger": "#d1453b",
-    "boredom": "#a08060",
-    "calm": "#7fb8c9",
-    "contempt": "#8a6d9f",
-    "disgust": "#7a9a3a",
-    "fear": "#7d5ba6",
-    "happiness": "#f0b429",
-    "neutral": "#a9b1bb",
-    "sadness": "#4a7fb5",
-    "surprise": "#e5849f",
-}
-SPARE = ("#3d9a8b", "#c97b3c", "#5d6ac0", "#b0589a", "#6f7d2f", "#4f97c4")
+from serkit.recognition.presentation import saved
+from serkit.recognition.segments import TimelineContent
+from serkit.writing import clock
 
 _WIDTH, _LEFT, _RIGHT = 1600, 112, 32
 _COLUMNS = _WIDTH - _LEFT - _RIGHT
@@ -65,37 +50,42 @@ _PANELS = {
 _HEIGHT = 748
 
 
-def draw(timeline: Timeline, out: Path, channel: Channel = None) -> None:
-    """Draw the timeline of a file into a PNG of 1600 x 748 pixels.
+def draw(timeline: TimelineContent, out: Path, channel: Channel = None) -> None:
+    """Draw the timeline of a file into a PNG of 1600 x 748 pixels; arguments and errors are those of `picture`."""
+    saved(picture(timeline, channel if isinstance(channel, int) else None), out)
+
+
+def picture(timeline: TimelineContent, channel: int | None = None) -> Image.Image:
+    """Draw a timeline.
 
     Args:
-        timeline: the timeline; its file is read again for waveform and log-mel.
-        out: path of the picture.
-        channel: channel to draw; None and "egg": the mean of all.
+        timeline: the timeline; its file is read again for waveform and log-mel. Samples are not kept, so that the
+            timeline of samples has only the other panels.
+        channel: channel to draw; None: the mean of all.
 
     Raises:
         AudioError: the file can no longer be read.
     """
-    lows, highs, mel = _overview(timeline, channel if isinstance(channel, int) else None, _COLUMNS)
     colours = colours_of(timeline.labels)
     image = Image.new("RGB", (_WIDTH, _HEIGHT), _PAPER)
-    image.paste(_heat(mel, _PANELS["mel"]), (_LEFT, _PANELS["mel"].top))
+    pen = ImageDraw.Draw(image)
+    if timeline.file == "signal" and not Path(timeline.file).exists():
+        for panel in (_PANELS["wave"], _PANELS["mel"]):
+            middle = (_LEFT + _COLUMNS / 2, (panel.top + panel.bottom) / 2)
+            pen.text(middle, "made from samples, which are not kept", _INK, _font(17), anchor="mm")
+    else:
+        lows, highs, mel = _overview(timeline, channel, _COLUMNS)
+        image.paste(_heat(mel, _PANELS["mel"]), (_LEFT, _PANELS["mel"].top))
+        _draw_wave(pen, lows, highs)
     _draw_probabilities(image, timeline, colours)
     _draw_segments(image, timeline, colours)
-    pen = ImageDraw.Draw(image)
-    _draw_wave(pen, lows, highs)
     _draw_frame(pen, timeline, colours)
-    with writing(out) as temporary:
-        image.save(temporary, "PNG", optimize=True)
+    return image
 
 
-def colours_of(labels: Sequence[str]) -> dict[str, str]:
-    """Return a color for each label."""
-    others = [label for label in labels if label not in COLOURS]
-    return {label: COLOURS[label] if label in COLOURS else SPARE[others.index(label) % len(SPARE)] for label in labels}
-
-
-def _overview(timeline: Timeline, channel: int | None, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _overview(
+    timeline: TimelineContent, channel: int | None, columns: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read the file once; return lowest and highest sample (columns,) and log-mel in dB (bands, at most columns)."""
     front_end = LogMel(bands=80)
     lows, highs = np.zeros(columns), np.zeros(columns)
@@ -138,7 +128,7 @@ def _draw_wave(pen: ImageDraw.ImageDraw, lows: np.ndarray, highs: np.ndarray) ->
         pen.line((_LEFT + column, middle - high * scale, _LEFT + column, middle - low * scale), _WAVE)
 
 
-def _shares(timeline: Timeline, columns: int) -> np.ndarray:
+def _shares(timeline: TimelineContent, columns: int) -> np.ndarray:
     """Return the mean over the windows that cover a moment, (labels, columns); NaN between segments."""
     times = (np.arange(columns) + 0.5) * timeline.duration / columns
     heard = [window for window in timeline.windows if window.probabilities]
@@ -155,7 +145,7 @@ def _shares(timeline: Timeline, columns: int) -> np.ndarray:
     return shares
 
 
-def _draw_probabilities(image: Image.Image, timeline: Timeline, colours: dict[str, str]) -> None:
+def _draw_probabilities(image: Image.Image, timeline: TimelineContent, colours: dict[str, str]) -> None:
     """Stack the labels' probabilities, with the first at the bottom."""
     large, pen = _enlarged(_PANELS["probabilities"])
     width, height = large.size
@@ -171,7 +161,7 @@ def _draw_probabilities(image: Image.Image, timeline: Timeline, colours: dict[st
     _paste_reduced(image, large, _PANELS["probabilities"])
 
 
-def _draw_segments(image: Image.Image, timeline: Timeline, colours: dict[str, str]) -> None:
+def _draw_segments(image: Image.Image, timeline: TimelineContent, colours: dict[str, str]) -> None:
     """Draw a box per segment, with label and confidence if there is room."""
     panel = _PANELS["segments"]
     large, pen = _enlarged(panel)
@@ -201,7 +191,7 @@ def _paste_reduced(image: Image.Image, large: Image.Image, panel: _Panel) -> Non
     image.paste(small, (_LEFT, panel.top))
 
 
-def _draw_frame(pen: ImageDraw.ImageDraw, timeline: Timeline, colours: dict[str, str]) -> None:
+def _draw_frame(pen: ImageDraw.ImageDraw, timeline: TimelineContent, colours: dict[str, str]) -> None:
     """Draw title, legend, names and borders of the panels, and the time axis."""
     pen.text((_LEFT, 34), Path(timeline.file).name, _INK, _font(26), anchor="lm")
     x = float(_LEFT)

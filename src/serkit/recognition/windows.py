@@ -12,22 +12,30 @@ from serkit.windowing import Windowing
 
 
 def windows(
-    path: audio.Recording, windowing: Windowing, rate: int | None = None, channel: int | None = None
+    path: audio.Recording,
+    windowing: Windowing,
+    rate: int | None = None,
+    channel: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
 ) -> Iterator[np.ndarray]:
-    """Read a recording window by window.
+    """Read a recording or an interval of it window by window.
 
     Args:
         path: the recording.
         windowing: rules of the windows; without `seconds`, the only window is the whole recording, in memory.
         rate: sampling rate of the result in Hz; None keeps the file's rate.
         channel: channel, counted from 0; None: mean of all channels.
+        start: start of the interval in s; None: start of the recording.
+        end: end of the interval in s; None: end of the recording.
 
     Yields:
-        float32 (samples,), equal to the windows of the whole recording at that rate.
+        float32 (samples,), equal to the windows of the whole recording, or of the interval, at that rate.
     """
     info = audio.info(path)
-    samples = (block for block, _ in audio.blocks(path, rate, channel))
-    yield from cut(samples, rate or info.rate, info.duration, windowing)
+    first, last = audio.interval(path, info, start, end)
+    samples = (block for block, _ in audio.blocks(path, rate, channel, start, end))
+    yield from cut(samples, rate or info.rate, (last - first) / info.rate, windowing)
 
 
 def cut(blocks: Iterable[np.ndarray], rate: int, duration: float, windowing: Windowing) -> Iterator[np.ndarray]:

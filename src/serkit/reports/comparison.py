@@ -17,6 +17,7 @@ from serkit.evaluation.metrics import Metric
 from serkit.evaluation.repeats import Effect, over_folds, over_seeds
 from serkit.evaluation.scores import Row
 from serkit.evaluation.task import Classes, Numbers, Task
+from serkit.flags import first_leak
 from serkit.records import Record
 from serkit.runs.folder import RunFolder
 from serkit.writing import markdown_table
@@ -62,6 +63,7 @@ class Compared(Against):
         high: upper end.
         interval: method of the interval.
         parameters: number of parameters.
+        leak: text of the run's first leak; None: there is none.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -76,6 +78,7 @@ class Compared(Against):
     high: float | None
     interval: str | None
     parameters: int | None
+    leak: str | None = None
 
     @property
     def metrics(self) -> Mapping[str, float | None]:
@@ -146,6 +149,7 @@ def _row(row: Row, task: type[Task[Any]], name: str, run: RunFolder | None) -> C
         high=main.high,
         interval=main.method,
         parameters=run and run.parameters,
+        leak=run and first_leak(run.scores.flags),
         **_NOT_COMPARED,
     )
 

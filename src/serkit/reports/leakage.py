@@ -7,24 +7,25 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from serkit import corpora, emotions
-from serkit.audit import normalization
-from serkit.audit.audit import KINDS, Finding, audit, summary
-from serkit.audit.copies import copies
-from serkit.audit.provenance import Used, trace
+from serkit.auditing import normalization
+from serkit.auditing.audit import KINDS, Finding, audit, summary
+from serkit.auditing.copies import copies
+from serkit.auditing.provenance import Used, trace
 from serkit.corpora import Corpus, Utterance
 from serkit.data import items
 from serkit.data.items import utterance_id
 from serkit.data.store import Store
 from serkit.errors import UserError
-from serkit.flags import Flag
+from serkit.flags import Flag, verdict, worst_first
 from serkit.protocols import flags, given
 from serkit.protocols.splits import Split
+from serkit.recognition.presentation import html_table
 from serkit.runs import sealed
 from serkit.runs.folder import read_description, read_note, read_splits
 from serkit.systems.schema import System
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Leakage:
     """The result of an audit.
 
@@ -42,6 +43,14 @@ class Leakage:
     def leaks(self) -> list[tuple[str, Finding]]:
         """The split and the finding of each leak."""
         return [(name, finding) for name, finding in self._named() if finding.severity == "leak"]
+
+    def __repr__(self) -> str:
+        return f"Leakage({len(self.splits)} splits, {len(self.leaks)} leaks: {verdict(self.flags)[1]})"
+
+    def _repr_html_(self) -> str:
+        """Return the flags as a table in HTML, the worst first."""
+        rows = [(flag.severity, flag.text) for flag in worst_first(self.flags)]
+        return html_table(("", "finding"), rows, verdict(self.flags)[1])
 
     def to_dict(self) -> dict[str, object]:
         """Return the result as JSON."""
@@ -64,7 +73,7 @@ def audit_run(run: Path, store: Store | None = None, features: Path | None = Non
     Args:
         run: the run's folder.
         store: store of content hashes and fingerprints; None: the default store.
-        features: table of features whose scaling is checked (see `serkit.audit.normalization`).
+        features: table of features whose scaling is checked (see `serkit.auditing.normalization`).
 
     Raises:
         UserError: the folder holds no run, or a corpus has moved or lost utterances.

@@ -18,6 +18,7 @@ from serkit.evaluation.predictions import Answers, NumberPredictions
 from serkit.evaluation.scores import Row, Value
 from serkit.protocols import Protocol
 from serkit.reports import failures_page, plots
+from serkit.reports.conclusion import of_run
 from serkit.reports.failures import SLICES, Failures, find
 from serkit.runs import command
 from serkit.runs.folder import RunFolder
@@ -92,6 +93,7 @@ def render(run: RunFolder, failures: Failures | None = None, sound: bool = True)
         rows=list(_rows(run)),
         names=NAMES_IN_PAPERS.get(about.paper or ""),
         flags=found,
+        conclusion=of_run(run),
         verdict=flags.verdict(found),
         configurations=configurations(run),
         folds=list(_folds(run)),

@@ -83,6 +83,9 @@ class Card(Record):
         run = RunFolder.load(folder)
         return compose(run, run.description.system)
 
+    def __repr__(self) -> str:
+        return f"Card({', '.join(self.run.content)}; {self.scores!r})"
+
     def lines(self) -> list[str]:
         """Return lines on what the scores depend on, besides what is printed with them."""
         run, scores = self.run, self.scores

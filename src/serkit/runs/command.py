@@ -66,7 +66,7 @@ def command(description: Description, folders: Mapping[str, str] | None = None) 
         pass  # No system of this name, or this serkit refuses one of its settings.
     if not exact:
         sets, sweeps = [], []
-    words = ["serkit", "train", name if name in systems.available() else f"{name}.toml"]
+    words = ["serkit", "train", name if systems.SYSTEMS.knows(name) else f"{name}.toml"]
     for option, value in _reading(description):
         words += [option, value]
     for option, corpora in given.items():

@@ -193,6 +193,11 @@ def export(
             macs=count_macs(deployed, shapes),
         ),
         network=finished.stage.network.model_dump() if finished.stage.network else None,
+        requires={
+            entry.feature.name: " ".join(owner)
+            for entry in inputs
+            if (owner := features.FEATURES.distribution(entry.feature.name))
+        },
     )
     with tempfile.TemporaryDirectory() as trial:
         recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card=""))

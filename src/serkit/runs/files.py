@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, ValidationError
 
 from serkit import systems
-from serkit.audit.provenance import Used
+from serkit.auditing.provenance import Used
 from serkit.corpora import Reading
 from serkit.errors import UserError
 from serkit.evaluation.scores import Values
@@ -82,7 +82,9 @@ class NamedProtocol(_Whole):
     @classmethod
     def of(cls, name: str, protocol: Protocol) -> Self:
         """Return the record of a protocol."""
-        return cls(name=name, **protocol.model_dump(mode="json"))
+        # Written only where it says something, so that an earlier serkit can read the cards of other runs.
+        unset = set() if protocol.quick else {"quick"}
+        return cls(name=name, **protocol.model_dump(mode="json", exclude=unset))
 
     def definition(self, lists: Path | None = None) -> Protocol:
         """Return the protocol; `lists` replaces the path of its list of parts.

@@ -84,6 +84,14 @@ class RunFolder:
             raise UserError(f"{self.path}: scores numbers ({', '.join(self.scores.targets)}); classes are required")
 
     @property
+    def baseline(self) -> Any:
+        """Predictions of the baseline on the same folds; None: it was not trained."""
+        tables = [self.path / "baseline" / "folds" / f"{part.name}.csv" for part in self.splits]
+        if self.scores.baseline is None or not all(table.exists() for table in tables):
+            return None
+        return self.task.load(tables)
+
+    @property
     def system(self) -> SystemRow:
         """The system, or the first row of a sweep's grid."""
         return self.description.system[0]

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from serkit import methods
-from serkit.audit import doubts
-from serkit.audit.audit import heard
+from serkit.auditing import doubts
+from serkit.auditing.audit import heard
 from serkit.corpora.corpus import Utterance
 from serkit.data import items
 from serkit.errors import UserError

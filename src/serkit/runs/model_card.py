@@ -86,7 +86,7 @@ def _learned(bundle: Bundle) -> str:
 
 def _limits(bundle: Bundle) -> list[str]:
     names = bundle.trained_on.corpora
-    styles = {name: corpora.facts(name).style if name in corpora.READERS else None for name in names}
+    styles = {name: corpora.facts(name).style if corpora.READERS.knows(name) else None for name in names}
     by_style = {style: ", ".join(name for name in names if styles[name] == style) for style in styles.values()}
     limits = []
     if "acted" in by_style:

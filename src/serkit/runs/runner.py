@@ -29,7 +29,7 @@ import torch
 
 from serkit import systems
 from serkit.atomic import write_json
-from serkit.audit.audit import audit, summary
+from serkit.auditing.audit import audit, summary
 from serkit.corpora.columns import readings
 from serkit.corpora.corpus import Utterance
 from serkit.data.store import digest

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from serkit import features, methods, networks
-from serkit.audit.provenance import Used
+from serkit.auditing.provenance import Used
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item, copies, label, replaced
 from serkit.data.store import Arrays, digest

@@ -17,9 +17,13 @@ from serkit import documents
 from serkit.documents import RawTable
 from serkit.errors import UserError, unknown
 from serkit.protocols import STANDARD
+from serkit.registry import Registry
 from serkit.systems.schema import System
 
 _FOLDER = Path(__file__).parent
+
+#: Paths of the files of systems that have a name; a plugin's entry point is such a path.
+SYSTEMS = Registry("system", {path.stem: path for path in _FOLDER.glob("*.toml")}, "serkit.systems")
 
 #: Tables of a file that define how the system may be searched (see `serkit.tuning.rounds`), but not the system.
 SEARCH_TABLES = ("search", "rounds")
@@ -27,7 +31,7 @@ SEARCH_TABLES = ("search", "rounds")
 
 def available() -> list[str]:
     """Return the names of the systems included in serkit."""
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+    return sorted(SYSTEMS)
 
 
 def load(system: str | Path, sets: Iterable[str] = ()) -> System:
@@ -88,9 +92,7 @@ def parse_value(text: str) -> Any:
 def _resolve(system: str | Path, below: Sequence[str]) -> RawTable:
     path = Path(os.path.expanduser(system))
     if path.suffix != ".toml":
-        path = _FOLDER / f"{system}.toml"
-        if not path.exists():
-            raise unknown("system", str(system), available())
+        path = Path(SYSTEMS.find(str(system)))
     if not path.exists():
         raise UserError(f"{path}: no such file")
     if str(path.resolve()) in below:

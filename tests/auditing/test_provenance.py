@@ -1,4 +1,4 @@
-from serkit.audit.provenance import Used, trace
+from serkit.auditing.provenance import Used, trace
 from serkit.protocols.splits import Split
 
 used = Used.model_validate

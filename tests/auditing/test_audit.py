@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from serkit import audio, corpora
-from serkit.audit.audit import Finding, audit, summary
-from serkit.audit.copies import Copy
+from serkit.auditing.audit import Finding, audit, summary
+from serkit.auditing.copies import Copy
 from serkit.corpora import Utterance
 from serkit.errors import UserError
 from serkit.flags import Flag

@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.audit.doubts import alike, contradictions, name_contradictions, tell_contradictions
+from serkit.auditing.doubts import alike, contradictions, name_contradictions, tell_contradictions
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from serkit.audit import doubts
-from serkit.audit.copies import Copy
+from serkit.auditing import doubts
+from serkit.auditing.copies import Copy
 from serkit.corpora import Utterance
 from serkit.errors import UserError
 from serkit.flags import Flag, Severity

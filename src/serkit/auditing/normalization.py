@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from serkit import sheets
-from serkit.audit.audit import Finding
+from serkit.auditing.audit import Finding
 from serkit.corpora import Utterance
 from serkit.errors import UserError
 from serkit.protocols.splits import Split

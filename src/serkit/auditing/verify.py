@@ -136,7 +136,7 @@ def verify(
         corpus: corpus from `corpora.load`.
         jobs: number of threads; decoding runs in parallel.
         progress: called with 1 after each recording.
-        copies: whether to find changed copies as well (see `serkit.audit.copies`); fingerprints go to the
+        copies: whether to find changed copies as well (see `serkit.auditing.copies`); fingerprints go to the
             default store.
     """
     names = sorted({name for utterance in corpus.utterances for name in utterance.channels})
@@ -281,7 +281,7 @@ def _identical(found: list[tuple[str, _Scan]]) -> list[list[str]]:
 
 def _copies(utterances: Sequence[Utterance], identical: Sequence[Sequence[str]], jobs: int) -> list[list[str]]:
     """Return pairs of a recording and a changed copy; identical recordings are reported separately."""
-    from serkit.audit.copies import copies
+    from serkit.auditing.copies import copies
     from serkit.data.store import Store
 
     store = Store()

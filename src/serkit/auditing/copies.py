@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from serkit import audio
-from serkit.audit import fingerprint
+from serkit.auditing import fingerprint
 from serkit.corpora import Utterance
 from serkit.data.items import Item, outside
 from serkit.data.store import Store

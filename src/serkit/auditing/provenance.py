@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from serkit.audit.audit import Finding
+from serkit.auditing.audit import Finding
 from serkit.data.items import utterance_id
 from serkit.protocols.splits import Split
 from serkit.records import Record

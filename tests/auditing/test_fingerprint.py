@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from serkit.audio import resample
-from serkit.audit import fingerprint
-from serkit.audit.fingerprint import COHERENT, RATE, SIMILAR, Fingerprint, coherence, flatten, similar
+from serkit.auditing import fingerprint
+from serkit.auditing.fingerprint import COHERENT, RATE, SIMILAR, Fingerprint, coherence, flatten, similar
 from serkit.corpora.synthetic import utterance
 from serkit.features.log_mel import LogMel
 

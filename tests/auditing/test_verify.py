@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from serkit import audio
-from serkit.audit.verify import Count, stats, verify
+from serkit.auditing.verify import Count, stats, verify
 from serkit.corpora import load
 from serkit.corpora.corpus import Channel, Corpus, Facts, Utterance
 from serkit.corpora.synthetic import utterance

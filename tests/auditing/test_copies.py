@@ -6,9 +6,9 @@ import soundfile
 
 from serkit import corpora
 from serkit.audio import resample
-from serkit.audit import fingerprint
-from serkit.audit.copies import copies
-from serkit.audit.fingerprint import Fingerprint
+from serkit.auditing import fingerprint
+from serkit.auditing.copies import copies
+from serkit.auditing.fingerprint import Fingerprint
 from serkit.corpora import Utterance
 from serkit.corpora.synthetic import utterance
 from serkit.data.store import Store
