@@ -8,6 +8,8 @@ from serkit import audio, features
 from serkit.graph import GRAPHS
 
 VARIANTS = [
+    ("is09", {}),
+    ("is09_descriptors", {}),
     ("log_mel", {}),
     ("log_mel", {"level": "ln", "power": 1.0, "center": False, "window": "hamming", "hop": 100, "fft": 400}),
     ("log_mel", {"level": "linear", "norm": "slaney", "scale": "slaney", "window": "rectangular", "length": 512}),

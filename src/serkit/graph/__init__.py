@@ -23,6 +23,8 @@ class Precision(StrEnum):
 GRAPHS = Registry(
     "feature with a graph",
     {
+        "is09": "serkit.graph.is09:is09",
+        "is09_descriptors": "serkit.graph.is09_descriptors:is09_descriptors",
         "log_mel": "serkit.graph.log_mel:log_mel",
         "log_mel_functionals": "serkit.graph.log_mel_functionals:log_mel_functionals",
         "logmel_image": "serkit.graph.logmel_image:logmel_image",
