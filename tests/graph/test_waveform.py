@@ -113,6 +113,24 @@ def test_a_wrong_graph_is_not_written(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_network_of_older_operators(shelf, speech):
+    toy = serkit.load(shelf / "toy")  # opset 17, whose ReduceMean is another
+    session = onnxruntime.InferenceSession(waveform.waveform(toy.bundle), providers=["CPUExecutionProvider"])
+    found = session.run(None, {"samples": speech[None, :70_000]})[0][0]
+    assert found == pytest.approx(probabilities(toy.predict_signal(speech[:70_000], 16000)), abs=1e-5)
+
+
+def test_numbers(speech, tmp_path, network, description):
+    content, *_ = network({"mel": 64}, labels=2, output="values", softmax=False)
+    numbers = [{"name": name, "low": 1.0, "high": 5.0} for name in ("valence", "arousal")]
+    bundle = description(labels=[], numbers=numbers).save(tmp_path / "numbers", content, card="")
+    session = onnxruntime.InferenceSession(waveform.waveform(bundle), providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == ["values"]
+    answer = serkit.load(bundle.folder).predict_signal(speech[:70_000], 16000)
+    found = session.run(None, {"samples": speech[None, :70_000]})[0][0]
+    assert found == pytest.approx(list(answer.values.values()), abs=1e-4)
+
+
 @pytest.mark.parametrize(("precision", "within", "share"), [("float16", 1e-3, 0.65), ("int8", 2e-2, 0.5)])
 def test_stored_precision(recognizer, content, speech, precision, within, share):
     small = waveform.waveform(recognizer.bundle, Precision(precision))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
-from onnxscript import GraphBuilder
+from onnxscript import GraphBuilder, version_converter
 
 from serkit import audio
 from serkit.atomic import write_bytes
@@ -185,7 +185,10 @@ def _window(op: Op, network: ir.Graph, features: dict[str, Feature], signal: Val
 
 def _load_network(op: Op, path: Path, precision: Precision) -> ir.Graph:
     """Load a network and move its weights to the graph of `op`, around the body that computes a window."""
-    network = ir.load(path).graph
+    model = ir.load(path)
+    if model.opset_imports[""] != OPSET:
+        version_converter.convert_version(model, OPSET, fallback=True)
+    network = model.graph
     weights = list(network.initializers.values())
     network.initializers.clear()
     for weight in weights:
