@@ -16,7 +16,7 @@ from serkit.recognition.timeline_formats import render
 
 PATH = Path(__file__).parents[2] / "page/tests/vectors.json"
 LABELS = ["anger", "neutral", "sadness"]
-FORMATS = ("csv", "srt", "vtt", "textgrid", "audacity", "rttm")
+FORMATS = ("csv", "srt", "vtt", "textgrid", "audacity", "rttm", "audformat")
 
 
 class Told:

@@ -16,6 +16,7 @@ export const FORMATS: Record<string, (timeline: Timeline) => string> = {
   audacity: ({ segments }) =>
     segments.map((one) => `${one.start.toFixed(6)}\t${one.end.toFixed(6)}\t${one.label}\n`).join(""),
   rttm,
+  audformat,
 };
 
 function csv({ file, labels, segments }: Timeline): string {
@@ -40,6 +41,14 @@ function decimal(value: number): string {
 
 function quoted(field: string): string {
   return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+}
+
+function audformat({ file, segments }: Timeline): string {
+  const rows = segments.map(({ start, end, label, confidence }) => {
+    const times = [start, end].map((time) => `0 days ${clock(time)}`);
+    return `${[file, ...times, label, confidence.toFixed(6)].map(quoted).join(",")}\n`;
+  });
+  return `file,start,end,emotion,confidence\n${rows.join("")}`;
 }
 
 function rttm({ file, segments }: Timeline): string {
