@@ -11,22 +11,26 @@ BIN := .venv/bin
 endif
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-LOCKED := $(INSTALL) $(if $(LOCK),--constraint $(LOCK))
+# Not quiet: shows what it downloads.
+LOCKED := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on $(if $(LOCK),--constraint $(LOCK))
 
 .PHONY: setup lock demo test test-older test-lowest lint bench docs page page-static e2e wheel sdist
 
 setup: .venv/lab.stamp  ## everything: train, test, export
 
 .venv/core.stamp: pyproject.toml $(LOCK)
+	@echo "serkit: 1 of 3: the environment .venv, and what recognition needs (about 200 MB)"
 	$(PYTHON) -m venv .venv
 	$(LOCKED) --editable .
 	touch $@
 
 # Without an NVIDIA card the CPU build of torch is enough; where pip knows no such build, the common one does.
 .venv/lab.stamp: .venv/core.stamp
+	@echo "serkit: 2 of 3: torch (about 700 MB installed)"
 	command -v nvidia-smi > /dev/null \
 	  || $(LOCKED) "torch==$(TORCH)+cpu" 2> /dev/null \
 	  || true
+	@echo "serkit: 3 of 3: the lab, the server and the tests"
 	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tables,tune,app,dev]"
 	touch $@
 

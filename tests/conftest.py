@@ -54,6 +54,32 @@ def recordings():
 
 
 @pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory):
+    """The function that saves a small random encoder of transformers by its architecture, and returns its folder."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def save(name="Wav2Vec2", layers=2):
+        place = folder / f"{name}-{layers}"
+        if not place.exists():
+            config = getattr(transformers, f"{name}Config")(
+                hidden_size=8,
+                num_hidden_layers=layers,
+                num_attention_heads=2,
+                intermediate_size=16,
+                conv_dim=[4] * 7,
+                num_conv_pos_embeddings=8,
+                num_conv_pos_embedding_groups=2,
+            )
+            torch.manual_seed(0)
+            getattr(transformers, f"{name}Model")(config).save_pretrained(place)
+        return place
+
+    return save
+
+
+@pytest.fixture(scope="session")
 def synthetic(tmp_path_factory):
     """A generated corpus: 5 speakers say 2 sentences in 4 emotions."""
     from serkit.corpora.synthetic import generate

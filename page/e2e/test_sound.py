@@ -17,7 +17,8 @@ def told(server, sounds):
 
 
 def test_label_and_segments_are_the_servers(opened, told):
-    label = told["predict"]["label"] if told["predict"]["sure"] else "unsure"
+    answer = told["predict"]
+    label = answer["label"] if answer["sure"] else "no speech" if answer["doubt"] == "no speech" else "unsure"
     assert opened.locator(".summary .verdict strong").inner_text().strip() == label
     rows = opened.get_by_role("group", name="Rows of segments").locator("tbody tr")
     shown = [row.locator("td").all_inner_texts() for row in rows.all()]
@@ -128,6 +129,17 @@ def test_each_channel_can_be_listened_to(page, server, sounds):
     assert shown == f"{100 * answer['probabilities'][label]:.0f} %"
 
 
+def test_each_channel_has_its_own_timeline(page, sounds):
+    open_file(page, sounds / "two.flac")
+    page.get_by_label("Channel").select_option("each")
+    settle(page)
+    for number in (1, 2):
+        name = f"default, channel {number}"
+        expect(page.get_by_role("region", name=f"{name} along the time")).to_be_visible()
+        expect(page.get_by_role("list", name=f"Probabilities of channel {number}")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Channel")).to_be_visible()
+
+
 def test_a_server_that_has_gone_is_a_line(opened, sounds):
     opened.context.set_offline(True)
     open_file(opened, sounds / "silence.wav")
@@ -139,7 +151,7 @@ def test_a_server_that_has_gone_is_a_line(opened, sounds):
 
 
 def _named(segment: dict) -> str:
-    return segment["label"] if segment["sure"] else f"{segment['label']} unsure"
+    return segment["label"] if segment["sure"] else f"{segment['label']} unsure: {segment['doubt']}"
 
 
 def _clock(seconds: float) -> str:

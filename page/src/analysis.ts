@@ -1,13 +1,11 @@
 import { signal } from "@preact/signals";
 import { announce } from "./announce";
 import type { Service, Sound } from "./api/service";
-import type { Prediction, Timeline } from "./api/types";
+import type { Answer, Channel, Timeline } from "./api/types";
 import { percent } from "./format";
 
 export type AnalysisState =
-  | { status: "busy" }
-  | { status: "failed"; error: string }
-  | { status: "done"; prediction: Prediction; timeline: Timeline };
+  { status: "busy" } | { status: "failed"; error: string } | { status: "done"; timeline: Timeline };
 
 /** What one model says of one sound: asked for at once, and again by `start` after a failure. */
 export class Analysis {
@@ -18,7 +16,7 @@ export class Analysis {
     private readonly service: Service,
     readonly sound: Sound,
     readonly model: string,
-    readonly channel: number | null,
+    readonly channel: Channel,
   ) {
     void this.start();
   }
@@ -28,15 +26,11 @@ export class Analysis {
     announce(`${this.model} listens to ${this.sound.name}.`);
     const { service, sound, model, channel } = this;
     try {
-      const [prediction, timeline] = await Promise.all([
-        service.predict(sound, model, channel, this.aborting.signal),
-        service.timeline(sound, model, channel, this.aborting.signal),
-      ]);
-      this.state.value = { status: "done", prediction, timeline };
+      const timeline = await service.timeline(sound, model, channel, this.aborting.signal);
+      this.state.value = { status: "done", timeline };
       const count = timeline.segments.length;
-      announce(
-        `${model}: ${overall(prediction)}, ${percent(prediction.confidence)}. ${count} segment${count === 1 ? "" : "s"}.`,
-      );
+      const answers = timeline.answers.map((answer) => `${inWords(answer)}, ${percent(answer.confidence)}`);
+      announce(`${model}: ${answers.join("; ")}. ${count} segment${count === 1 ? "" : "s"}.`);
     } catch (error) {
       if (this.aborting.signal.aborted) return;
       this.state.value = { status: "failed", error: (error as Error).message };
@@ -48,7 +42,18 @@ export class Analysis {
   }
 }
 
-/** The label to show: `unsure` where the model says that it is. */
-export function overall({ label, sure }: Prediction): string {
-  return sure ? label : "unsure";
+/** The label to show: `unsure` where the model says that it is, and `no speech` where there is none. */
+export function overall({ label, sure, doubt }: Answer): string {
+  if (sure) return label;
+  return doubt === "no speech" || doubt === "silent" ? "no speech" : "unsure";
+}
+
+/** The name of a channel; people count from 1. */
+export function channelName(channel: number): string {
+  return `channel ${channel + 1}`;
+}
+
+function inWords(answer: Answer): string {
+  const { channel } = answer;
+  return typeof channel === "number" ? `${channelName(channel)}: ${overall(answer)}` : overall(answer);
 }

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import { Analysis } from "./analysis";
 import type { Service, Sound } from "./api/service";
+import type { Channel } from "./api/types";
 import { Envelope } from "./draw/envelope";
 import type { Picture } from "./draw/picture";
 import type { Decoded } from "./sound/samples";
@@ -10,7 +11,7 @@ import { Player } from "./sound/player";
 /** A sound on the page: what plays and draws it, and what the models said of it. */
 export class OpenSound {
   readonly player: Player;
-  readonly channel = signal<number | null>(null);
+  readonly channel = signal<Channel>(null);
   /** Null if the browser cannot decode it; the server may. */
   readonly picture: Picture | null;
   private readonly analyses = new Map<string, Analysis>();

@@ -26,8 +26,8 @@ const sound = { blob: new Blob(["x"]), name: "call.wav" };
 
 test("requests stay below the page's address and name model and channel", async () => {
   answers = [json({}), json({})];
-  await client().predict(sound, "my model", 1, new AbortController().signal);
-  assert.equal(sent[0]!.url, "http://here/below/v1/predict?model=my+model&channel=1");
+  await client().timeline(sound, "my model", "each", new AbortController().signal);
+  assert.equal(sent[0]!.url, "http://here/below/v1/timeline?model=my+model&channel=each&format=json");
   await client().timelineFile(sound, "emodb", null, "srt");
   assert.equal(sent[1]!.url, "http://here/below/v1/timeline?model=emodb&format=srt");
 });

@@ -16,6 +16,7 @@ const segment = (start: number, end: number, final: boolean): LiveSegment => ({
   label: "anger",
   confidence: 1,
   sure: true,
+  doubt: "",
   probabilities: {},
 });
 

@@ -62,6 +62,7 @@ const segment = (start: number, end: number, label: string): Segment => ({
   label,
   confidence: 1,
   sure: true,
+  doubt: "",
   probabilities: {},
 });
 

@@ -7,8 +7,11 @@ a terminal goes through `Shown`.
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -75,3 +78,32 @@ def screen(file: TextIO | Shown | None = None, width: int | None = None) -> Cons
     # Rich's own colors must reach the terminal.
     file = file.stream if isinstance(file, Shown) else file or sys.stdout
     return Screen(file=file, width=None if file.isatty() else width, markup=False)
+
+
+def show_own_warnings() -> None:
+    """Show serkit's warnings as lines on stderr from now on, and leave out those of libraries.
+
+    A warning of a library names its own files or classes, with which a user of serkit cannot do anything. With `-W` or
+    `PYTHONWARNINGS`, Python shows all.
+    """
+    if sys.warnoptions:
+        return
+    logging.lastResort = None  # libraries that log without a handler
+    home = os.path.dirname(__file__)
+
+    def is_own(category: type[Warning], filename: str) -> bool:
+        theirs = issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning, RuntimeWarning))
+        return category.__module__.startswith("serkit.") or (filename.startswith(home) and not theirs)
+
+    def show_warning(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if is_own(category, filename):
+            note(f"serkit: warning: {message}")
+
+    warnings.showwarning = show_warning

@@ -66,3 +66,27 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(100 * seconds), 6000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest / 100:05.2f}" if hours else f"{minutes}:{rest / 100:05.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration for readers.
+
+    >>> duration(48.2), duration(600), duration(20000)
+    ('48 s', '10 min', '5.6 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def multiply_adds(number: float) -> str:
+    """Format a number of multiply-adds with a sensible unit.
+
+    >>> multiply_adds(1407), multiply_adds(7_230_000), multiply_adds(1.4e9)
+    ('1.41 k', '7.23 M', '1.40 G')
+    """
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * size:
+            value = number / size
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    return f"{number:.0f}"

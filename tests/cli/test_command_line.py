@@ -9,6 +9,8 @@ import pytest
 
 import serkit
 from serkit import cli
+from serkit.cli import COMMANDS
+from serkit.corpora import CorpusWarning
 from serkit.errors import UserError
 
 
@@ -61,8 +63,21 @@ def test_our_own_mistakes_keep_their_traceback(run, command):
 
 
 def test_warnings_are_one_line(run, command, capsys):
-    assert run(command(lambda: warnings.warn("odd\nthing", UserWarning, stacklevel=1))) == 0
+    assert run(command(lambda: warnings.warn("odd\nthing", CorpusWarning, stacklevel=1))) == 0
     assert capsys.readouterr().err == "serkit: warning: odd thing\n"
+
+
+def test_warnings_of_libraries_are_left_out(run, command, capsys):
+    assert run(command(lambda: warnings.warn("internal detail", FutureWarning, stacklevel=1))) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_has_no_types_of_python(run, name, capsys):
+    assert run([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert not re.search(r"<(list|str|int|float|path|bool)|Path>|\bNone\b", shown)
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
@@ -99,7 +114,7 @@ def test_wrong_requests(run, capsys, arguments, text):
         (["audit"], "'table', 'json'"),
         (["robustness", "default"], "'table', 'json'"),
         (["compare", "a", "b"], "'table', 'json', 'markdown'"),
-        (["reproduce"], "'markdown', 'json'"),
+        (["reproduce"], "'table', 'markdown', 'json'"),
     ],
 )
 def test_a_format_that_a_command_does_not_have(run, capsys, command, formats):

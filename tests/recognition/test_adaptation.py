@@ -9,7 +9,7 @@ import soundfile
 from serkit import audio, features
 from serkit.errors import UserError
 from serkit.recognition import Recognizer, TimelineOptions, adaptation, load
-from serkit.recognition.adaptation import ENOUGH, Voice, shifted, spread
+from serkit.recognition.adaptation import ENOUGH, PLENTY, Voice, _variety, shifted, spread, variety
 from serkit.recognition.bundle import Adaptation, BundleError
 
 MEL = features.build("log_mel")
@@ -80,13 +80,26 @@ def test_a_bundle_limits_the_share():
     assert heard.share == pytest.approx(0.25 * 0.5)
 
 
-def test_one_sided_material_counts_a_tenth():
-    alike = np.tile([0.7, 0.3], (4, 1))
-    assert voice(alike, ENOUGH / 4).share == pytest.approx(0.5 * 0.1)
-    # Log-probabilities -1 and -1 - d differ by a variance of d^2 / 2 in one of two labels.
-    between = 1 + 0.3  # halfway to the spread that counts as varied: narrow + 0.6 * (wide - narrow) / 2
-    answers = np.exp([[-1.0, -1.0], [-1.0, -1.0 - np.sqrt(4 * between)]])
-    assert voice(answers, ENOUGH / 2).share == pytest.approx(0.5 * (0.1 + 0.9 * 0.5))
+def test_variety_is_the_share_of_information_in_the_mean_answers_uncertainty():
+    # The mean answer is even (log 2); each answer is certain. The bias of two answers doubles it.
+    assert variety(np.array([[1.0, 0.0], [0.0, 1.0]])) == pytest.approx(2 * np.log(2) / (np.log(2) + 0.05))
+    assert variety(np.tile([0.7, 0.3], (4, 1))) == pytest.approx(0)
+    assert variety(np.array([[1.0, 0.0]])) == 0.0
+    answers = np.random.default_rng(0).dirichlet(np.ones(5), 9)
+    heard = voice(answers, 1.0, rows=[(0.0, 0.0)])
+    assert _variety(heard._count, heard._answers, heard._entropies) == pytest.approx(variety(answers))
+
+
+def test_nothing_is_removed_for_one_sided_material():
+    assert voice(np.tile([0.7, 0.3], (4, 1)), ENOUGH / 4).share == 0
+    # Other answers of the same emotion, less certain.
+    assert voice(np.array([[0.7, 0.3], [0.8, 0.2]]), ENOUGH / 2).share == 0
+
+
+def test_minutes_of_material_need_only_a_spread():
+    alike = np.array([[0.9, 0.1], [0.8, 0.2]])
+    assert variety(alike) < 0.1 and spread(alike) > 0.1
+    assert voice(alike, PLENTY / 2, narrow=0.0, wide=0.1).share == pytest.approx(0.5)
 
 
 def test_the_shift_is_the_share_of_the_difference_of_means():
@@ -123,7 +136,8 @@ def test_an_adapted_answer_by_hand(adaptable, take):
 
     answers = np.stack([softmax(mean(path) @ weights + bias) for path in enrolment])
     varied = np.clip((spread(answers) - NARROW) / (0.6 * (WIDE - NARROW)), 0, 1)
-    share = 4 / (4 + ENOUGH**2) * (0.1 + 0.9 * varied)
+    various = np.clip((variety(answers) - 0.1) / 0.2, 0, 1)
+    share = max(4 / (4 + ENOUGH**2) * various, 16 / (16 + PLENTY**4) * varied)
     shift = share * (np.mean([mean(path) for path in enrolment], axis=0) - POPULATION)
     adapted = recognizer.adapt(enrolment)
     assert isinstance(adapted, Recognizer) and adapted.voice.seconds == pytest.approx(2.0)
@@ -273,5 +287,5 @@ def test_the_rule_never_moves_more_than_the_difference():
     for _ in range(50):
         answers = generator.dirichlet(np.ones(4), generator.integers(1, 9))
         share = voice(answers, float(generator.uniform(0.1, 600))).share
-        assert 0 < share < 1
+        assert 0 <= share < 1
     assert adaptation.ENOUGH > 0

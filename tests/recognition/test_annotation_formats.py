@@ -190,10 +190,10 @@ SPEAKER my_call 1 3661.500 0.500 <NA> <NA> anger 1.000 <NA>
 
 def test_audformat(timeline):
     expected = """\
-file,start,end,emotion,confidence
-calls/my call.wav,0 days 00:00:00.560,0 days 00:00:03.180,anger,0.723600
-calls/my call.wav,0 days 00:00:03.180,0 days 00:00:04.000,no joy,0.500000
-calls/my call.wav,0 days 01:01:01.500,0 days 01:01:02.000,anger,1.000000
+file,start,end,emotion,confidence,doubt
+calls/my call.wav,0 days 00:00:00.560,0 days 00:00:03.180,anger,0.723600,
+calls/my call.wav,0 days 00:00:03.180,0 days 00:00:04.000,no joy,0.500000,
+calls/my call.wav,0 days 01:01:01.500,0 days 01:01:02.000,anger,1.000000,
 """
     assert audformat_head(timeline.layout) + audformat(timeline) == expected
 

@@ -29,6 +29,7 @@ def test_jsonl_is_one_object_per_line():
         "file": 'a/ä, "b".wav',
         "label": "joy",
         "sure": True,
+        "doubt": "",
         "confidence": 0.75,
         "probabilities": {"anger": 0.25, "joy": 0.75},
         "duration": 1.5,
@@ -46,18 +47,22 @@ def test_json_is_one_document():
 def test_csv_has_a_column_per_label():
     rows = list(csv.reader(io.StringIO(written(Format.csv, GOOD, BAD), newline="")))
     assert rows == [
-        ["file", "label", "sure", "confidence", "duration", "p_anger", "p_joy", "error"],
-        ['a/ä, "b".wav', "joy", "true", "0.75", "1.5", "0.25", "0.75", ""],
-        ["bad.wav", "", "", "", "", "", "", "bad.wav: empty file (0 bytes)"],
+        ["file", "label", "sure", "doubt", "confidence", "duration", "p_anger", "p_joy", "error"],
+        ['a/ä, "b".wav', "joy", "true", "", "0.75", "1.5", "0.25", "0.75", ""],
+        ["bad.wav", "", "", "", "", "", "", "", "bad.wav: empty file (0 bytes)"],
     ]
     assert written(Format.csv, BAD, begun=True).count("\n") == 1
 
 
 def test_what_is_unsure_keeps_its_label_and_is_marked():
-    doubtful = dataclasses.replace(GOOD, sure=False)
+    doubtful = dataclasses.replace(GOOD, sure=False, doubt="no speech")
     assert json.loads(written(Format.jsonl, doubtful))["sure"] is False
-    assert list(csv.reader(io.StringIO(written(Format.csv, doubtful), newline="")))[1][1:3] == ["joy", "false"]
-    assert "joy (unsure)" in written(Format.table, doubtful)
+    assert list(csv.reader(io.StringIO(written(Format.csv, doubtful), newline="")))[1][1:4] == [
+        "joy",
+        "false",
+        "no speech",
+    ]
+    assert "joy (unsure: no speech)" in written(Format.table, doubtful)
     assert "unsure" not in written(Format.table, GOOD)
 
 

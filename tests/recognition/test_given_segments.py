@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from serkit import UserError, cli
+from serkit.recognition import adaptation as adaptation_rule
 from serkit.recognition import given, load
 from serkit.recognition.span_readers import read
 from serkit.recognition.spans import Span, Spans
@@ -252,7 +253,9 @@ def test_wrong_segments_do_not_stop_the_others(recognizer, call):
     assert document["segments"][3] == {"start": None, "end": 3.0, "error": errors[3]}
 
 
-def test_adaptation_to_each_speaker(call, shelf, tmp_path, network, description):
+def test_adaptation_to_each_speaker(call, shelf, tmp_path, network, description, monkeypatch):
+    # So that less than a second of like answers counts.
+    monkeypatch.setattr(adaptation_rule, "PLENTY", 0.1)
     adaptation = {"means": {"mel": [-60.0] * 64}, "narrow": 0.0, "wide": 0.001}
     description(adaptation=adaptation).save(tmp_path / "able", network({"mel": 64})[0], "# Able\n")
     able = load(tmp_path / "able")
@@ -373,7 +376,7 @@ def test_the_command_line_keeps_the_columns(run, capsys, tmp_path, expected):
     assert run("a.wav", "--segments", "t.csv", "--format", "csv", "--csv-safe") == 0
     out, err = capsys.readouterr()
     first, second = csv.DictReader(out.splitlines())
-    assert list(first)[:6] == ["file", "start", "end", "label", "sure", "confidence"]
+    assert list(first)[:7] == ["file", "start", "end", "label", "sure", "doubt", "confidence"]
     assert list(first)[-4:] == ["agent", "given_label", "text", "error"]
     assert (first["agent"], first["given_label"], first["text"], first["error"]) == ("Ann", "x", "hello, you", "")
     assert second["error"].startswith("starts at 9 s")

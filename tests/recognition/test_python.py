@@ -123,8 +123,11 @@ def test_representations_fit_on_a_screen(recognizer, call, timeline, description
     assert repr(recognizer) == "Recognizer(Bundle('toy', small: anger, joy, neutral, sadness))".replace(
         "small", recognizer.bundle.system
     )
-    assert repr(prediction) == f"Prediction({str(call)!r}, 1.7 s: {prediction.label} {prediction.confidence:.2f})"
-    assert repr(replace(prediction, sure=False)).endswith(", unsure)")
+    assert (
+        repr(prediction)
+        == f"Prediction({str(call)!r}, 1.7 s: {prediction.label} {prediction.confidence:.2f}, unsure: no speech)"
+    )
+    assert repr(replace(prediction, sure=True)).endswith(f" {prediction.confidence:.2f})")
     assert repr(replace(prediction, values={"valence": 0.25, "arousal": 1.0})).endswith(
         "1.7 s: valence 0.25, arousal 1)"
     )

@@ -116,6 +116,6 @@ def test_a_decision_does_not_wait_for_ever():
 
 
 def test_segments_below_the_threshold_are_unsure():
-    segmenter = Segmenter(LABELS, 0, 0.0, lambda confidence: confidence >= 0.8)
+    segmenter = Segmenter(LABELS, 0, 0.0, lambda confidence, speech, distance: "" if confidence >= 0.8 else "low")
     found = [one for cell in cells(ANGRY, [0.3, 0.6, 0.1]) for one in segmenter.add(*cell)] + segmenter.finish(1.0)
-    assert [(one.label, one.sure) for one in found] == [("anger", True), ("joy", False)]
+    assert [(one.label, one.sure, one.doubt) for one in found] == [("anger", True, ""), ("joy", False, "low")]

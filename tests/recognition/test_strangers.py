@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serkit import audio, load
+from serkit import audio, load, onnx_file, onnx_session
 from serkit.cli import run
 from serkit.errors import UserError
-from serkit.recognition import Recognizer, bundle, onnx_file, session
+from serkit.recognition import Recognizer, bundle
 from serkit.recognition.bundle import Bundle, BundleError
 
 onnx = pytest.importorskip("onnx")
@@ -382,5 +382,5 @@ def test_the_skeleton_of_a_network():
 
 def test_memory_is_bounded_once(toy):
     load("toy")
-    session._bound_memory()
-    assert session._bound_memory.cache_info().misses == 1
+    onnx_session._bound_memory()
+    assert onnx_session._bound_memory.cache_info().misses == 1

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from serkit.recognition import Failure, Segment, Statistics, Timeline, Window
+from serkit.recognition.prediction import Prediction
 from serkit.recognition.segments import Layout
 from serkit.recognition.timeline_formats import (
     FORMATS,
@@ -18,12 +19,25 @@ from serkit.recognition.timeline_writers import TimelineFormat
 PROBABILITIES = {"anger": 0.7234567, "joy": 0.2765433}
 WINDOWS = (Window(0.0, 0.5, 0.0, None), Window(0.0, 1.0, 0.4444444, PROBABILITIES, latency=0.0123))
 SEGMENTS = (Segment(0.56, 3.18, "anger", 0.7234567, PROBABILITIES),)
-TIMELINE = Timeline("a,b.wav", 3.20001, ("anger", "joy"), WINDOWS, SEGMENTS, ("a,b.wav: truncated",))
+ANSWER = Prediction("a,b.wav", "joy", 0.5, {"joy": 0.5}, 3.2, sure=False, doubt="low confidence")
+TIMELINE = Timeline("a,b.wav", 3.20001, ("anger", "joy"), WINDOWS, SEGMENTS, ("a,b.wav: truncated",), answers=(ANSWER,))
 
 DOCUMENT = {
     "file": "a,b.wav",
     "duration": 3.2,
     "labels": ["anger", "joy"],
+    "answers": [
+        {
+            "file": "a,b.wav",
+            "label": "joy",
+            "sure": False,
+            "doubt": "low confidence",
+            "confidence": 0.5,
+            "probabilities": {"joy": 0.5},
+            "duration": 3.2,
+            "warnings": [],
+        }
+    ],
     "windows": [
         {"start": 0.0, "end": 0.5, "speech": 0.0, "probabilities": None},
         {"start": 0.0, "end": 1.0, "speech": 0.444, "probabilities": {"anger": 0.723457, "joy": 0.276543}},
@@ -34,6 +48,7 @@ DOCUMENT = {
             "end": 3.18,
             "label": "anger",
             "sure": True,
+            "doubt": "",
             "confidence": 0.723457,
             "probabilities": {"anger": 0.723457, "joy": 0.276543},
         }
@@ -57,8 +72,8 @@ def test_json_lines():
 
 def test_csv():
     expected = """\
-file,start,end,label,sure,confidence,p_anger,p_joy,error
-"a,b.wav",0.56,3.18,anger,true,0.723457,0.723457,0.276543,
+file,start,end,label,sure,doubt,confidence,p_anger,p_joy,error
+"a,b.wav",0.56,3.18,anger,true,,0.723457,0.723457,0.276543,
 """
     assert render(TIMELINE, "csv") == expected
     failed = FORMATS["csv"].failure(Failure("x.wav", "x.wav: broken"), TIMELINE.layout)

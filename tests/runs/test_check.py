@@ -11,7 +11,9 @@ SPLIT = Split("seed-0-fold-1", train=("a",), validation=(), test=("b",), fold=1,
 
 
 @pytest.mark.parametrize("name", systems.available())
-def test_every_system_that_comes_along_passes(name):
+def test_every_system_that_comes_along_passes(name, request, monkeypatch):
+    if name.startswith("ssl-"):
+        monkeypatch.setenv("SERKIT_CHECKPOINT", str(request.getfixturevalue("checkpoints")()))
     check(systems.load(name), [dataclasses.replace(SPLIT, validation=("c",))], classes=3)
 
 

@@ -85,7 +85,15 @@ def test_the_bundle_says_which_answers_are_unsure(bundle, finished, synthetic):
     assert (bundle.unsure.coverage, bundle.unsure.accuracy) == (measured["coverage"], measured["accuracy"]["sure"])
     assert "is marked as unsure" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
     answers = list(Recognizer(bundle).predict_files(utterance.path for utterance in synthetic.utterances[:10]))
-    assert [answer.sure for answer in answers] == [a.confidence >= final["unsure_below"] for a in answers]
+    others = ("no speech", "unlike the training data")
+    certain = [answer.doubt in ("", *others) for answer in answers if answer.doubt not in others]
+    assert certain == [a.confidence >= final["unsure_below"] for a in answers if a.doubt not in others]
+    assert all(answer.sure is (not answer.doubt) for answer in answers)
+
+
+def test_the_bundle_knows_what_is_familiar(bundle):
+    assert set(bundle.familiar.means) == {entry.name for entry in bundle.inputs}
+    assert bundle.familiar.threshold > 0 and bundle.familiar.window_threshold > 0
 
 
 def exported_with(spreads, finished, tmp_path):

@@ -1,6 +1,6 @@
 import type { LiveStream, Service, Sound } from "./service";
 import { Stream } from "./stream";
-import type { Model, Prediction, StreamMessage, Timeline } from "./types";
+import type { Channel, Model, StreamMessage, Timeline } from "./types";
 
 /** Asks the user for a token; null if they decline. `refused`: the token given before was wrong. */
 export type AskForToken = (refused: boolean) => Promise<string | null>;
@@ -27,18 +27,14 @@ export class Client implements Service {
     return this.send("v1/models").then((response) => response.json());
   }
 
-  predict(sound: Sound, model: string, channel: number | null, signal: AbortSignal): Promise<Prediction> {
-    return this.post("v1/predict", sound, { model, channel }, signal).then((response) => response.json());
-  }
-
-  timeline(sound: Sound, model: string, channel: number | null, signal: AbortSignal): Promise<Timeline> {
+  timeline(sound: Sound, model: string, channel: Channel, signal: AbortSignal): Promise<Timeline> {
     return this.post("v1/timeline", sound, { model, channel, format: "json" }, signal).then((response) =>
       response.json(),
     );
   }
 
   /** The timeline as a file of one of the server's formats. */
-  timelineFile(sound: Sound, model: string, channel: number | null, format: string): Promise<Blob> {
+  timelineFile(sound: Sound, model: string, channel: Channel, format: string): Promise<Blob> {
     return this.post("v1/timeline", sound, { model, channel, format }).then((response) => response.blob());
   }
 

@@ -1,4 +1,4 @@
-import type { Model, Prediction, StreamMessage, Timeline } from "./types";
+import type { Channel, Model, StreamMessage, Timeline } from "./types";
 
 export interface Sound {
   blob: Blob;
@@ -21,10 +21,9 @@ export interface Service {
   /** Names of the formats of `timelineFile`. */
   readonly formats: readonly string[];
   models(): Promise<Model[]>;
-  predict(sound: Sound, model: string, channel: number | null, signal: AbortSignal): Promise<Prediction>;
-  timeline(sound: Sound, model: string, channel: number | null, signal: AbortSignal): Promise<Timeline>;
+  timeline(sound: Sound, model: string, channel: Channel, signal: AbortSignal): Promise<Timeline>;
   /** The timeline as a file. */
-  timelineFile(sound: Sound, model: string, channel: number | null, format: string): Promise<Blob>;
+  timelineFile(sound: Sound, model: string, channel: Channel, format: string): Promise<Blob>;
   /** @param rate of the samples, in Hz @param onLost called when the stream ends before `finish` */
   stream(
     model: string,

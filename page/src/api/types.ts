@@ -25,19 +25,22 @@ export interface Model {
   card: string;
 }
 
-export interface Prediction {
+export interface Answer {
   file: string;
-  model: string;
+  /** Null without a choice of channels. */
+  channel?: number | null;
   label: string;
   confidence: number;
-  /** False if the confidence is below the threshold of the model. */
   sure: boolean;
+  /** Why it is not sure; empty if it is. */
+  doubt: string;
   probabilities: Probabilities;
   duration: number;
   warnings: string[];
 }
 
 export interface Window {
+  channel?: number | null;
   start: number;
   end: number;
   /** Share of the window in which somebody speaks. */
@@ -47,11 +50,13 @@ export interface Window {
 }
 
 export interface Segment {
+  channel?: number | null;
   start: number;
   end: number;
   label: string;
-  /** False if the confidence is below the threshold of the model. */
   sure: boolean;
+  /** Why it is not sure; empty if it is. */
+  doubt: string;
   confidence: number;
   probabilities: Probabilities;
 }
@@ -61,10 +66,17 @@ export interface Timeline {
   model: string;
   duration: number;
   labels: string[];
+  /** Only of a timeline of each channel. */
+  channels?: number[] | null;
+  /** For the whole sound, or for each of the channels. */
+  answers: Answer[];
   windows: Window[];
   segments: Segment[];
   warnings: string[];
 }
+
+/** A channel, counted from 0; each separately; or null for what the model was made for. */
+export type Channel = number | "each" | null;
 
 /** From the end of a window to its result, inside the server, in ms; null before the first. */
 export interface Latency {

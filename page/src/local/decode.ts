@@ -15,6 +15,8 @@ export interface Sound16k {
   samples: Float32Array;
   /** Of the file, in s. */
   duration: number;
+  /** Of the file. */
+  channels: number;
 }
 
 /**
@@ -30,7 +32,7 @@ export async function decode(blob: Blob, name: string, channel: number | null): 
   const samples = new Float32Array(parts[0]!.length + parts[1]!.length);
   samples.set(parts[0]!);
   samples.set(parts[1]!, parts[0]!.length);
-  return { samples, duration: chosen.length / rate };
+  return { samples, duration: chosen.length / rate, channels: channels.length };
 }
 
 /** Rate in Hz and bits of a FLAC file, from its first bytes; null for another file. */

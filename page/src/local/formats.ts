@@ -21,12 +21,12 @@ export const FORMATS: Record<string, (timeline: Timeline) => string> = {
 
 function csv({ file, labels, segments }: Timeline): string {
   const names = labels.map((label) => `p_${label}`);
-  const rows = segments.map(({ start, end, label, sure, confidence, probabilities }) => [
-    ...[file, decimal(start), decimal(end), label, String(sure), decimal(confidence)],
+  const rows = segments.map(({ start, end, label, sure, doubt, confidence, probabilities }) => [
+    ...[file, decimal(start), decimal(end), label, String(sure), doubt, decimal(confidence)],
     ...labels.map((one) => decimal(probabilities[one]!)),
     "",
   ]);
-  const head = ["file", "start", "end", "label", "sure", "confidence", ...names, "error"];
+  const head = ["file", "start", "end", "label", "sure", "doubt", "confidence", ...names, "error"];
   return [head, ...rows].map((row) => `${row.map(quoted).join(",")}\n`).join("");
 }
 

@@ -1,6 +1,6 @@
 /** Recognizes sound with a waveform file: whole, over time, and while it arrives. */
 import type { InferenceSession, TensorConstructor } from "onnxruntime-common";
-import type { Prediction, Segment, Timeline, Window } from "../api/types";
+import type { Answer, Segment, Timeline, Window } from "../api/types";
 import type { Detector } from "./activity";
 import { digits } from "./rounding";
 import { Stream, type Event, type Model } from "./stream";
@@ -26,6 +26,9 @@ export interface Facts {
   unsure: { threshold: number } | null;
 }
 
+/** Why an answer is not sure that is neither silent nor too short. */
+export const DOUBT = "low confidence";
+
 export class Recognizer implements Model {
   readonly labels: readonly string[];
   readonly window: number;
@@ -49,7 +52,7 @@ export class Recognizer implements Model {
   }
 
   /** @param samples at 16 kHz @param duration of the file in s */
-  async predict(file: string, samples: Float32Array, duration: number): Promise<Prediction> {
+  async predict(file: string, samples: Float32Array, duration: number): Promise<Answer> {
     if (!samples.length) throw new Error(`${file}: no audio in it (0 samples)`);
     const { probabilities, sure } = await this.run(samples);
     const best = probabilities.indexOf(Math.max(...probabilities));
@@ -60,10 +63,10 @@ export class Recognizer implements Model {
     if (duration < SHORTEST) warnings.push(`${file}: too short for a syllable (${duration} s)`);
     return {
       file,
-      model: this.facts.name,
       label: this.labels[best]!,
       confidence: probabilities[best]!,
       sure,
+      doubt: sure ? "" : peak < SILENCE_PEAK ? "silent" : duration < SHORTEST ? "too short" : DOUBT,
       probabilities: Object.fromEntries(this.labels.map((label, index) => [label, probabilities[index]!])),
       duration,
       warnings,
@@ -80,11 +83,21 @@ export class Recognizer implements Model {
     stream.close();
     const windows = events.filter((event) => event.type === "window").map(roundedWindow);
     const segments = events.filter((event) => event.type === "segment" && event.final).map(roundedSegment);
+    const answer = await this.predict(file, samples, duration);
     const warnings = [];
     if (stream.peak < SILENCE_PEAK) warnings.push(silent(file));
     else if (!segments.length) warnings.push(`${file}: no speech found (detector 'webrtc')`);
     const { name, labels } = this.facts;
-    return { file, model: name, duration: digits(duration, TIME_DIGITS), labels, windows, segments, warnings };
+    return {
+      file,
+      model: name,
+      duration: digits(duration, TIME_DIGITS),
+      labels,
+      answers: [answer],
+      windows,
+      segments,
+      warnings: [...new Set([...warnings, ...answer.warnings])],
+    };
   }
 
   /** @param rate of the samples that will be pushed, in Hz */
@@ -113,12 +126,13 @@ function roundedWindow(event: Event): Window {
 }
 
 function roundedSegment(event: Event): Segment {
-  const { start, end, label, sure, confidence, probabilities } = event as Segment;
+  const { start, end, label, sure, doubt, confidence, probabilities } = event as Segment;
   return {
     start: digits(start, TIME_DIGITS),
     end: digits(end, TIME_DIGITS),
     label,
     sure,
+    doubt,
     confidence: digits(confidence, DIGITS),
     probabilities: rounded(probabilities),
   };

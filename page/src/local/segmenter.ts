@@ -155,6 +155,7 @@ export class Segmenter {
       probabilities: Object.fromEntries(this.labels.map((label, index) => [label, mean[index]!])),
       final: true,
       sure: this.isSure(confidence),
+      doubt: this.isSure(confidence) ? "" : "low confidence",
     };
   }
 }

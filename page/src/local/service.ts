@@ -1,6 +1,6 @@
 /** Recognition in the browser, for the page without a server. */
 import type { LiveStream, Service, Sound } from "../api/service";
-import type { Model, Prediction, StreamMessage, Timeline } from "../api/types";
+import type { Channel, Model, StreamMessage, Timeline } from "../api/types";
 import { decode, type Sound16k } from "./decode";
 import { FORMATS } from "./formats";
 import type { Answer, Question } from "./messages";
@@ -29,15 +29,15 @@ export class LocalService implements Service {
     return response.json();
   }
 
-  predict(sound: Sound, model: string, channel: number | null): Promise<Prediction> {
-    return this.recognize("predict", sound, model, channel);
+  async timeline(sound: Sound, model: string, channel: Channel): Promise<Timeline> {
+    if (channel !== "each") return this.recognize(sound, model, channel);
+    const { channels } = await this.decode(sound, 0);
+    const parts: Timeline[] = [];
+    for (let number = 0; number < channels; number++) parts.push(await this.recognize(sound, model, number));
+    return joined(parts);
   }
 
-  timeline(sound: Sound, model: string, channel: number | null): Promise<Timeline> {
-    return this.recognize("timeline", sound, model, channel);
-  }
-
-  async timelineFile(sound: Sound, model: string, channel: number | null, format: string): Promise<Blob> {
+  async timelineFile(sound: Sound, model: string, channel: Channel, format: string): Promise<Blob> {
     return new Blob([FORMATS[format]!(await this.timeline(sound, model, channel))]);
   }
 
@@ -56,14 +56,9 @@ export class LocalService implements Service {
     };
   }
 
-  private async recognize<T>(
-    kind: "predict" | "timeline",
-    sound: Sound,
-    model: string,
-    channel: number | null,
-  ): Promise<T> {
+  private async recognize(sound: Sound, model: string, channel: number | null): Promise<Timeline> {
     const { samples, duration } = await this.decode(sound, channel);
-    return this.ask({ kind, model, file: sound.name, samples, duration });
+    return this.ask({ kind: "timeline", model, file: sound.name, samples, duration });
   }
 
   /** Decodes each channel of a sound once. */
@@ -96,4 +91,19 @@ export class LocalService implements Service {
     for (const { reject } of this.waiting.values()) reject(new Error(text));
     this.waiting.clear();
   }
+}
+
+/** The timelines of all channels in one. */
+function joined(parts: readonly Timeline[]): Timeline {
+  const numbered = <T>(name: "answers" | "windows" | "segments") =>
+    parts.flatMap((part, channel) => part[name].map((one) => ({ ...one, channel }))) as T[];
+  const byStart = (one: { start: number }, other: { start: number }) => one.start - other.start;
+  return {
+    ...parts[0]!,
+    channels: parts.map((_, channel) => channel),
+    answers: numbered<Timeline["answers"][number]>("answers"),
+    windows: numbered<Timeline["windows"][number]>("windows").sort(byStart),
+    segments: numbered<Timeline["segments"][number]>("segments").sort(byStart),
+    warnings: [...new Set(parts.flatMap(({ warnings }) => warnings))],
+  };
 }

@@ -117,8 +117,6 @@ function tell(id: number, message: StreamMessage): void {
 
 async function answer(question: Question): Promise<Extract<Answer, { result: unknown }>["result"]> {
   switch (question.kind) {
-    case "predict":
-      return (await recognizer(question.model)).predict(question.file, question.samples, question.duration);
     case "timeline":
       return (await recognizer(question.model)).timeline(question.file, question.samples, question.duration);
     case "open": {

@@ -7,7 +7,9 @@ export function ChannelChoice({ open }: { open: OpenSound }) {
       <select
         id="channel"
         value={open.channel.value ?? ""}
-        onChange={({ currentTarget: { value } }) => (open.channel.value = value === "" ? null : Number(value))}
+        onChange={({ currentTarget: { value } }) =>
+          (open.channel.value = value === "" ? null : value === "each" ? value : Number(value))
+        }
       >
         <option value="">as the model was made for</option>
         {Array.from({ length: open.channels }, (_, index) => (
@@ -15,6 +17,7 @@ export function ChannelChoice({ open }: { open: OpenSound }) {
             {index + 1} of {open.channels}
           </option>
         ))}
+        <option value="each">each separately</option>
       </select>
     </div>
   );

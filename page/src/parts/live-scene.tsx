@@ -16,7 +16,7 @@ export function LiveScene({ workspace, live }: { workspace: Workspace; live: Liv
   const status = live.status.value;
   const newest = useComputed(() => live.windows.value.at(-1)?.end ?? 0);
   const voice = {
-    model: live.model,
+    name: live.model,
     labels: live.labels.value,
     windows: live.windows.value,
     segments: live.segments.value,

@@ -19,11 +19,13 @@ export function SegmentTable({ analysis, onPick }: { analysis: Analysis; onPick:
 
 /** Rows of segments. With `onPick` the start is a button that takes the position there. */
 export function Segments({ segments, onPick }: { segments: readonly Segment[]; onPick?: (time: number) => void }) {
+  const several = segments.some(({ channel }) => typeof channel === "number");
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Rows of segments">
       <table>
         <thead>
           <tr>
+            {several && <th scope="col">Channel</th>}
             <th scope="col">Start</th>
             <th scope="col">End</th>
             <th scope="col">Emotion</th>
@@ -31,8 +33,9 @@ export function Segments({ segments, onPick }: { segments: readonly Segment[]; o
           </tr>
         </thead>
         <tbody>
-          {segments.map(({ start, end, label, sure, confidence }) => (
-            <tr key={start}>
+          {segments.map(({ channel, start, end, label, sure, doubt, confidence }) => (
+            <tr key={`${channel} ${start}`}>
+              {several && <td>{channelNumber(channel)}</td>}
               <td>
                 {onPick ? (
                   <button type="button" class="link" aria-label={`Go to ${clock(start)}`} onClick={() => onPick(start)}>
@@ -45,7 +48,7 @@ export function Segments({ segments, onPick }: { segments: readonly Segment[]; o
               <td>{clock(end)}</td>
               <td>
                 <Emotion label={label} />
-                {!sure && <span class="note"> unsure</span>}
+                {!sure && <span class="note"> unsure: {doubt}</span>}
               </td>
               <td>{percent(confidence)}</td>
             </tr>
@@ -54,4 +57,9 @@ export function Segments({ segments, onPick }: { segments: readonly Segment[]; o
       </table>
     </div>
   );
+}
+
+/** People count channels from 1. */
+function channelNumber(channel: number | null | undefined): string {
+  return typeof channel === "number" ? String(channel + 1) : "";
 }

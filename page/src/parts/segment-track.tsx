@@ -35,7 +35,7 @@ export function SegmentTrack({ voice, range, control }: Props) {
   );
 }
 
-function SegmentList({ voice: { model, segments }, range, control: { view, player } }: Required<Props>) {
+function SegmentList({ voice: { name, segments }, range, control: { view, player } }: Required<Props>) {
   const list = useRef<HTMLDivElement>(null);
   const playing = useComputed(() => segmentAt(segments, player.position.value));
   const active = useSignal(0);
@@ -67,7 +67,7 @@ function SegmentList({ voice: { model, segments }, range, control: { view, playe
       class="segments"
       role="listbox"
       aria-orientation="horizontal"
-      aria-label={`Segments of ${model}`}
+      aria-label={`Segments of ${name}`}
       onKeyDown={onKeyDown}
     >
       {shown.map(([index, segment]) => (
@@ -106,10 +106,11 @@ function kind({ sure }: Segment): string {
   return sure ? "segment" : "segment unsure";
 }
 
-function inShort({ label, sure }: Segment): string {
+function inShort({ label, sure, doubt }: Segment): string {
+  if (doubt === "no speech") return doubt;
   return sure ? label : `${label}?`;
 }
 
-function inWords({ label, sure, start, end, confidence }: Segment): string {
-  return `${label}, ${sure ? "" : "unsure, "}${percent(confidence)}, ${spoken(start)} to ${spoken(end)}`;
+function inWords({ label, sure, doubt, start, end, confidence }: Segment): string {
+  return `${label}, ${sure ? "" : `unsure: ${doubt}, `}${percent(confidence)}, ${spoken(start)} to ${spoken(end)}`;
 }

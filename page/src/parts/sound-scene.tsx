@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import type { Analysis } from "../analysis";
+import { channelName } from "../analysis";
 import type { OpenSound } from "../open-sound";
 import { TimeView } from "../time/range";
 import type { Workspace } from "../workspace";
@@ -70,7 +71,13 @@ function measured(analyses: Analysis[]): number | null {
 function voices(analyses: Analysis[]): Voice[] {
   return analyses.flatMap(({ state, model }) => {
     if (state.value.status !== "done") return [];
-    const { labels, windows, segments } = state.value.timeline;
-    return [{ model, labels, windows, segments }];
+    const { labels, channels, windows, segments } = state.value.timeline;
+    if (!channels) return [{ name: model, labels, windows, segments }];
+    return channels.map((channel) => ({
+      name: `${model}, ${channelName(channel)}`,
+      labels,
+      windows: windows.filter((window) => window.channel === channel),
+      segments: segments.filter((segment) => segment.channel === channel),
+    }));
   });
 }

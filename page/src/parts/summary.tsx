@@ -1,6 +1,6 @@
 import type { Analysis } from "../analysis";
-import { overall } from "../analysis";
-import type { Model, Prediction, Timeline } from "../api/types";
+import { channelName, overall } from "../analysis";
+import type { Answer, Model } from "../api/types";
 import { emotionColour } from "../emotions";
 import { percent, thousands } from "../format";
 import { theme } from "../theme";
@@ -28,28 +28,36 @@ export function Summary({ analysis, model }: { analysis: Analysis; model: Model 
       {state.status === "failed" && <Problem text={state.error} onRetry={() => void analysis.start()} />}
       {state.status === "done" && (
         <>
-          <Verdict prediction={state.prediction} />
-          <Warnings {...state} />
+          {state.timeline.answers.map((answer) => (
+            <Verdict key={answer.channel} answer={answer} />
+          ))}
+          {state.timeline.warnings.map((warning) => (
+            <p key={warning} class="warning">
+              {warning}
+            </p>
+          ))}
         </>
       )}
     </section>
   );
 }
 
-function Verdict({ prediction }: { prediction: Prediction }) {
-  const { label, confidence, sure, probabilities } = prediction;
+function Verdict({ answer }: { answer: Answer }) {
+  const { channel, label, confidence, sure, doubt, probabilities } = answer;
+  const name = typeof channel === "number" ? channelName(channel) : null;
   return (
     <>
+      {name && <h4 class="channel">{name}</h4>}
       <p class="verdict">
         <strong>
-          <Emotion label={overall(prediction)} />
+          <Emotion label={overall(answer)} />
         </strong>
         <span class="note">
-          {!sure && `most probable: ${label}, `}
+          {!sure && `${overall(answer) === doubt ? "" : `${doubt}; `}most probable: ${label}, `}
           {percent(confidence)}
         </span>
       </p>
-      <ul class="bars" aria-label="Probabilities">
+      <ul class="bars" aria-label={name ? `Probabilities of ${name}` : "Probabilities"}>
         {Object.entries(probabilities).map(([label, probability]) => (
           <li key={label}>
             <span class="bar-name">{label}</span>
@@ -62,16 +70,6 @@ function Verdict({ prediction }: { prediction: Prediction }) {
       </ul>
     </>
   );
-}
-
-/** What looked wrong with the sound; both answers may say the same of it. */
-function Warnings({ prediction, timeline }: { prediction: Prediction; timeline: Timeline }) {
-  const warnings = new Set([...prediction.warnings, ...timeline.warnings]);
-  return [...warnings].map((warning) => (
-    <p key={warning} class="warning">
-      {warning}
-    </p>
-  ));
 }
 
 function facts({ languages, parameters, megabytes }: Model): string {

@@ -18,7 +18,8 @@ import { SegmentTrack } from "./segment-track";
 
 /** What one model says along the time. */
 export interface Voice {
-  model: string;
+  /** The model, with the channel if each has its own timeline. */
+  name: string;
   labels: readonly string[];
   windows: readonly Window[];
   segments: readonly Segment[];
@@ -51,8 +52,8 @@ export function Tracks({ picture, range, time, voices, control }: Props) {
       </Track>
       <SoundTracks picture={picture} range={range} />
       {voices.map((voice) => (
-        <section key={voice.model} aria-label={`${voice.model} along the time`}>
-          {voices.length > 1 && <h3 class="voice">{voice.model}</h3>}
+        <section key={voice.name} aria-label={`${voice.name} along the time`}>
+          {voices.length > 1 && <h3 class="voice">{voice.name}</h3>}
           <Track name="segments">
             <SegmentTrack voice={voice} range={range} control={control} />
           </Track>

@@ -21,20 +21,27 @@ export function segmentAt(segments: readonly Segment[], time: number): number {
 }
 
 /**
- * How far two timelines agree: the share of the time in which both found speech that has the same label in both.
+ * How far two timelines agree: the share of the time in which both found speech that has the same label in both, channel
+ * by channel.
  *
  * @returns from 0 to 1, or null if they never found speech together
  */
 export function agreement(first: readonly Segment[], second: readonly Segment[]): number | null {
   let together = 0;
   let same = 0;
-  for (let i = 0, j = 0; i < first.length && j < second.length;) {
-    const [a, b] = [first[i]!, second[j]!];
-    const overlap = Math.max(0, Math.min(a.end, b.end) - Math.max(a.start, b.start));
-    together += overlap;
-    if (a.label === b.label) same += overlap;
-    if (a.end <= b.end) i++;
-    else j++;
+  for (const channel of new Set(first.map((segment) => segment.channel))) {
+    const [ours, theirs] = [first, second].map((all) => all.filter((segment) => segment.channel === channel)) as [
+      Segment[],
+      Segment[],
+    ];
+    for (let i = 0, j = 0; i < ours.length && j < theirs.length;) {
+      const [a, b] = [ours[i]!, theirs[j]!];
+      const overlap = Math.max(0, Math.min(a.end, b.end) - Math.max(a.start, b.start));
+      together += overlap;
+      if (a.label === b.label) same += overlap;
+      if (a.end <= b.end) i++;
+      else j++;
+    }
   }
   return together > 0 ? same / together : null;
 }

@@ -7,10 +7,12 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-
-from starlette.requests import HTTPConnection
+from typing import TYPE_CHECKING
 
 from serkit.errors import UserError
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
 
 #: Environment variable of the token. It is not an option, because command lines are visible to all users.
 TOKEN_VARIABLE = "SERKIT_TOKEN"

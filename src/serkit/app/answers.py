@@ -46,17 +46,31 @@ class ModelAnswer(BaseModel):
         )
 
 
-class PredictionAnswer(BaseModel):
-    """Result of one recording."""
+class WholeAnswer(BaseModel):
+    """Result of one recording, or of one of its channels."""
 
     file: str = Field(description="Name of the file in the request; `recording` without a name.")
-    model: str
     label: str = Field(description="The most probable label.")
     confidence: float = Field(description="Probability of the label.")
-    sure: bool = Field(description="Whether the confidence reaches the model's threshold; false for silence.")
+    sure: bool = Field(description="Whether the answer can be relied on: there is no doubt.")
+    doubt: str = Field(
+        description="Why it is not sure: silent, too short, no speech, unlike the training data, low confidence."
+    )
     probabilities: dict[str, float]
     duration: float = Field(description="Of the recording, in seconds.")
     warnings: list[str] = Field(description="Defects of the recording, e.g. silence.")
+
+
+class PredictionAnswer(WholeAnswer):
+    """Result of one recording by a recognizer."""
+
+    model: str
+
+
+class ChannelAnswer(WholeAnswer):
+    """Result of the recording of a timeline."""
+
+    channel: int | None = Field(None, description="Only with `channel=each`: its channel.")
 
 
 class WindowAnswer(BaseModel):
@@ -77,7 +91,8 @@ class SegmentAnswer(BaseModel):
     end: float
     label: str
     confidence: float
-    sure: bool = Field(description="Whether the confidence reaches the model's threshold, if it has one.")
+    sure: bool = Field(description="Whether the segment can be relied on: there is no doubt.")
+    doubt: str = Field(description="Why the segment is not sure, as for a prediction.")
     probabilities: dict[str, float]
 
 
@@ -117,6 +132,9 @@ class TimelineAnswer(BaseModel):
     duration: float = Field(description="Of the recording, in seconds.")
     labels: list[str]
     channels: list[int] | None = Field(None, description="Only with `channel=each`: the channels.")
+    answers: list[ChannelAnswer] = Field(
+        description="What `/v1/predict` answers; one per channel. A warning says if no segment agrees."
+    )
     windows: list[WindowAnswer] = Field(description="One window per hop.")
     segments: list[SegmentAnswer] = Field(description="Segments of speech, in order, without overlap within a channel.")
     warnings: list[str] = Field(description="Defects of the recording, e.g. silence or no speech.")

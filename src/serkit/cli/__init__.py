@@ -1,7 +1,7 @@
 """The command line: one file per command; each parses, calls one function, prints.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 some inputs failed, 2 the request
-was wrong, 130 interrupted. To add a command, write its file and add a line to `COMMANDS`.
+was wrong, 130 interrupted. To add a command, write its file and add a line to `GROUPS`.
 """
 
 from __future__ import annotations
@@ -11,38 +11,53 @@ import inspect
 import os
 import re
 import sys
-import warnings
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import serkit
 from serkit.errors import UserError
-from serkit.terminal import note
+from serkit.terminal import note, show_own_warnings
 
-#: Name -> where the command is (a function, or a typer app of several), and its line in `serkit --help`.
-COMMANDS = {
-    "predict": ("serkit.cli.predict:predict", "Recognize the emotion in recordings."),
-    "stream": ("serkit.cli.stream:stream", "Recognize live sound from a microphone, a pipe or a file."),
-    "models": ("serkit.cli.models:models", "List the recognizers: size, labels, scores, license."),
-    "serve": ("serkit.cli.serve:serve", "Serve recognizers over HTTP, with a web page."),
-    "train": ("serkit.cli.train:train", "Train and score a system."),
-    "cross": ("serkit.cli.cross:cross", "Train on each corpus and test on every other one."),
-    "tune": ("serkit.cli.tune:tune", "Search the hyperparameters of a system."),
-    "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recognizer on labeled recordings."),
-    "report": ("serkit.cli.reports:report", "Show where a run fails: scores slice by slice, worst errors."),
-    "robustness": ("serkit.cli.robustness:robustness", "Score on degraded recordings: noise, telephone, rooms, ..."),
-    "compare": ("serkit.cli.compare:compare", "Compare runs, with a paired test."),
-    "audit": ("serkit.cli.audit:audit", "Find leaks between training and test data."),
-    "export": ("serkit.cli.export:export", "Export a run as a bundle that needs no torch."),
-    "systems": ("serkit.cli.systems:systems", "List the systems, or show stages and size of one."),
-    "features": ("serkit.cli.features:features", "Compute a feature of recordings as a table."),
-    "leaderboard": ("serkit.cli.leaderboard:app", "Build a page of results from the cards of runs."),
-    "reproduce": ("serkit.cli.reproduce:reproduce", "Reproduce a published table or figure."),
-    "corpora": ("serkit.cli.corpora:app", "List, verify and describe corpora."),
-    "doctor": ("serkit.cli.doctor:doctor", "Show what is installed and whether it works."),
+#: Group in `serkit --help` -> name -> where the command is (a function, or a typer app of several), and its line there.
+GROUPS = {
+    "Recognize": {
+        "predict": ("serkit.cli.predict:predict", "Recognize the emotion in recordings."),
+        "stream": ("serkit.cli.stream:stream", "Recognize live sound from a microphone, a pipe or a file."),
+        "models": ("serkit.cli.models:models", "List the recognizers: size, labels, scores, license."),
+        "serve": ("serkit.cli.serve:serve", "Serve recognizers over HTTP, with a web page."),
+    },
+    "Train": {
+        "train": ("serkit.cli.train:train", "Train and score a system."),
+        "tune": ("serkit.cli.tune:tune", "Search the hyperparameters of a system."),
+        "systems": ("serkit.cli.systems:systems", "List the systems, or show stages and size of one."),
+        "export": ("serkit.cli.export:export", "Export a run as a bundle that needs no torch."),
+        "reproduce": ("serkit.cli.reproduce:reproduce", "Reproduce a published table or figure."),
+    },
+    "Evaluate": {
+        "evaluate": ("serkit.cli.evaluate:evaluate", "Score a finished recognizer on labeled recordings."),
+        "compare": ("serkit.cli.compare:compare", "Compare runs, with a paired test."),
+        "report": ("serkit.cli.reports:report", "Show where a run fails: scores slice by slice, worst errors."),
+        "robustness": (
+            "serkit.cli.robustness:robustness",
+            "Score on degraded recordings: noise, telephone, rooms, ...",
+        ),
+        "cross": ("serkit.cli.cross:cross", "Train on each corpus and test on every other one."),
+        "audit": ("serkit.cli.audit:audit", "Find leaks between training and test data."),
+        "leaderboard": ("serkit.cli.leaderboard:app", "Build a page of results from the cards of runs."),
+    },
+    "Data": {
+        "corpora": ("serkit.cli.corpora:app", "List, verify and describe corpora."),
+        "features": ("serkit.cli.features:features", "Compute a feature of recordings as a table."),
+    },
+    "Help": {
+        "doctor": ("serkit.cli.doctor:doctor", "Show what is installed and whether it works."),
+    },
 }
+
+#: The same without groups.
+COMMANDS = {name: command for commands in GROUPS.values() for name, command in commands.items()}
 
 
 #: Modules of the lab extra, by their import names.
@@ -90,6 +105,21 @@ class _Commands(TyperGroup):
                 return name, command, rest
             raise
 
+    def get_params(self, ctx: Any) -> Any:
+        found = super().get_params(ctx)
+        for parameter in found:
+            _show_plainly(parameter)
+        return found
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            # The notes say what is kept; typer turns the exception into an exit code.
+            for text in getattr(stop, "__notes__", []):
+                note(f"serkit: {text}")
+            raise
+
 
 app = typer.Typer(
     cls=_Commands,
@@ -115,8 +145,9 @@ def _not_imported() -> None:
     """Placeholder for a command that has not been imported."""
 
 
-for _name, (_, _help) in COMMANDS.items():
-    app.command(_name, help=_help)(_not_imported)
+for _group, _commands in GROUPS.items():
+    for _name, (_, _help) in _commands.items():
+        app.command(_name, help=_help, rich_help_panel=_group)(_not_imported)
 
 
 def main() -> None:
@@ -127,7 +158,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     _set_streams()
-    warnings.showwarning = _show_warning
+    show_own_warnings()
     try:
         # Without standalone mode, typer returns the code of typer.Exit and raises a user's mistakes.
         code = app(arguments, prog_name="serkit", standalone_mode=False)
@@ -180,7 +211,41 @@ def _import_command(name: str) -> Any:
         command = typer.main.get_command(single)
     for each in (command, *getattr(command, "commands", {}).values()):
         each.help = _paragraphs(each.help or "")
+        for parameter in each.get_params(typer.Context(each)):
+            _show_plainly(parameter)
     return command
+
+
+#: How types are called in the help.
+_TYPES = {
+    "str": "TEXT",
+    "int": "NUMBER",
+    "int range": "NUMBER",
+    "float range": "NUMBER",
+    "float": "NUMBER",
+    "path": "PATH",
+    "file": "PATH",
+    "bool": "",
+}
+
+
+def _show_plainly(parameter: Any) -> None:
+    """Show choices and plain words instead of Python's types in the help: `PATH`, not `<list[Path]>`."""
+    described = getattr(parameter, "display_type_rich", None)
+    if described is None or "display_type_rich" in vars(parameter):  # an older typer, or done
+        return
+
+    def plain(ctx: Any) -> str | None:
+        kind = described(ctx=ctx)
+        if kind is None:
+            return None
+        kind = re.sub(r"^list\[(.*)\]$", r"\1", kind.strip("<>. "))
+        if "|" in kind:
+            return str(kind)
+        # The name of an argument stands beside it already.
+        return "" if parameter.param_type_name == "argument" else _TYPES.get(kind.lower(), kind)
+
+    parameter.display_type_rich = plain
 
 
 def _paragraphs(text: str) -> str:
@@ -198,17 +263,6 @@ def _set_streams() -> None:
         if hasattr(stream, "reconfigure"):
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    warn(str(message))
 
 
 def _fail(text: str) -> int:

@@ -31,6 +31,9 @@ def export(
         int, typer.Option(min=1, help="Number of recordings on which ONNX is compared with torch.")
     ] = 50,
     weights: Annotated[bool, typer.Option(help="Include the weights, so that training can start from them.")] = True,
+    encoder: Annotated[
+        bool, typer.Option(help="Include the ONNX file of the feature onnx; otherwise the bundle names its hash.")
+    ] = True,
 ) -> None:
     """Export a run's final model as a bundle that needs no torch, or the card that repeats the run.
 
@@ -58,7 +61,7 @@ def export(
         return
     from serkit.lab import Run
 
-    bundle = Run(run).export(out, licence, recordings, weights)
+    bundle = Run(run).export(out, licence, recordings, weights, encoder)
     size = sum(path.stat().st_size for path in out.iterdir())
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:

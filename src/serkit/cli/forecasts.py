@@ -23,8 +23,8 @@ def print_forecast(runs: Mapping[str, RunForecast]) -> None:
     from rich import box
     from rich.table import Table
 
-    from serkit.papers.pages import duration
     from serkit.runs.forecast import BATCHES
+    from serkit.writing import duration
 
     for name, run in runs.items():
         table = Table(title=name, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)

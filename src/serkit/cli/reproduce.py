@@ -18,6 +18,7 @@ _MOST_ROWS = 20
 class Format(StrEnum):
     """Format of the output."""
 
+    table = "table"
     markdown = "markdown"
     json = "json"
 
@@ -44,16 +45,18 @@ def reproduce(
         list[str] | None, typer.Option(help="LABEL of a row to run. Repeatable. Default: all rows.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Output folder for runs, tables and pictures. Default: runs/PAPER.")
+        Path | None,
+        typer.Option(help="Folder for runs, tables and pictures. Default: runs/PAPER, runs/PAPER-quick."),
     ] = None,
     columns: options.Columns = None,
     times: options.Times = None,
     on_error: options.SkipBadRows = options.OnError.stop,
     seed: options.Seed = 0,
     dry_run: options.DryRun = False,
+    quick: options.Quick = False,
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
-    format: Annotated[Format, typer.Option(help="Output format.")] = Format.markdown,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
     """Reproduce a published table or figure next to the published values. Interrupted work continues.
 
@@ -61,7 +64,7 @@ def reproduce(
     """
 
     from serkit import papers
-    from serkit.cli.tables import print_json
+    from serkit.cli.tables import print_conclusion, print_json, print_reproduced
 
     if paper is None:
         for name in papers.available():
@@ -101,14 +104,16 @@ def reproduce(
             note,
             rows or (),
             also_read,
+            quick,
         )
         print_json(forecast_json(expected)) if format is Format.json else print_forecast(expected)
         return
+    folder = out or Path("runs") / f"{loaded.paper.name}{'-quick' if quick else ''}"
     result = run(
         loaded,
         loaded.artefact(artefact),
         read,
-        out or Path("runs") / loaded.paper.name,
+        folder,
         set_ or (),
         protocol or (),
         seed,
@@ -117,5 +122,14 @@ def reproduce(
         report=note,
         rows=rows or (),
         also=also_read,
+        quick=quick,
     )
-    print_json(result.to_dict()) if format is Format.json else show(page(loaded, result))
+    if format is Format.json:
+        print_json(result.to_dict())
+    elif format is Format.markdown:
+        show(page(loaded, result))
+    else:
+        print_reproduced(result)
+        written = [f"{artefact}.md", f"{artefact}.json", *getattr(result, "pictures", {}).values()]
+        show("\n".join(f"wrote {folder / name}" for name in written))
+        print_conclusion(result.conclusion)

@@ -10,11 +10,6 @@ import typer
 
 from serkit.app import access
 from serkit.app.limits import Limits
-from serkit.app.models import Models
-from serkit.app.origins import check_name
-from serkit.app.run import listen, run, url
-from serkit.app.server import create
-from serkit.cli.doctor import cores
 from serkit.cli.predict import complete_model
 from serkit.errors import UserError
 from serkit.terminal import note
@@ -68,6 +63,12 @@ def serve(
 
     Example: serkit serve --model default --model emodb --port 8080
     """
+    from serkit.app.models import Models
+    from serkit.app.origins import check_name
+    from serkit.app.run import listen, run, url
+    from serkit.app.server import create
+    from serkit.cli.doctor import cores
+
     token = _token(token_file)
     access.check_address(host, token)
     names = [check_name(name) for name in allowed_host or []]

@@ -133,7 +133,8 @@ class _Lines:
         if isinstance(event, Segment) and event.final:
             self._show("")
             label = event.label if event.sure else f"{event.label}?"
-            show(f"{clock(event.start):>9}  {clock(event.end):>9}  {label:<12} {event.confidence:.2f}")
+            doubt = f"  {event.doubt}" if event.doubt else ""
+            show(f"{clock(event.start):>9}  {clock(event.end):>9}  {label:<12} {event.confidence:.2f}{doubt}")
         elif isinstance(event, Window) and event.probabilities is None:
             self._show(f"{clock(event.end):>9}  ...")
         elif isinstance(event, Window):

@@ -8,6 +8,7 @@ import typer
 
 from serkit.cli import options
 from serkit.terminal import screen
+from serkit.writing import multiply_adds
 
 
 def systems(
@@ -58,7 +59,7 @@ def systems(
     for stage in loaded.stages:
         network = stage.network.name if stage.network else f"of {stage.start_from}"
         size = counted[stage.name]
-        table.add_row(stage.name, network, stage.method.name, f"{size['parameters']:,}", f"{size['macs']:,}")
+        table.add_row(stage.name, network, stage.method.name, f"{size['parameters']:,}", multiply_adds(size["macs"]))
     # Rich would read brackets in the title of a user's system as markup.
     console = screen()
     console.print(table)

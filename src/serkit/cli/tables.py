@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from serkit.evaluation.metrics import Metric
     from serkit.evaluation.scores import Scores, Value
+    from serkit.papers.reproduced import Reproduced
 
 
 def print_json(content: Any) -> None:
@@ -79,3 +80,36 @@ def _cell(metric: Metric, value: Value | None, stacked: bool) -> str:
     if stacked:
         return f"{text}\n{value.low:.2g} to {value.high:.2g}"
     return f"{text} [{metric.text(value.low)}, {metric.text(value.high)}]"
+
+
+def print_reproduced(result: Reproduced) -> None:
+    """Print a reproduced table, with published and measured values, or the runs of a figure."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from serkit.evaluation.metrics import CLASSES
+    from serkit.papers.reproduced import ReproducedTable
+
+    table = Table(title=f"{result.paper} {result.artefact}: {result.title}", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("row", overflow="fold")
+    table.add_column("corpus", overflow="fold")
+    if not isinstance(result, ReproducedTable):
+        for drawn in result.rows:
+            table.add_row(Text(drawn.label), Text(drawn.corpus))
+        screen(width=80).print(table)
+        return
+    for name in ("metric", "published", *result.protocols):
+        table.add_column(name, justify="right" if name != "metric" else "left", overflow="fold")
+    for row in result.rows:
+        for key in result.metrics:
+            metric, published = CLASSES[key], row.published.get(key)
+            cells = [row.measured.get(protocol) for protocol in result.protocols]
+            values = [cell.values[key] if cell else None for cell in cells]
+            texts = [
+                f"{metric.text(value.estimate)}\n{metric.range(value.low, value.high)}".strip() if value else "not run"
+                for value in values
+            ]
+            shown = "" if published is None else f"{published:.2f}"
+            table.add_row(*map(Text, [row.label, row.corpus, metric.heading, shown, *texts]))
+    screen(width=80).print(table)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from serkit.cli import options
-from serkit.terminal import show
+from serkit.terminal import screen, show
 
 
 def train(
@@ -80,7 +80,8 @@ def train(
         print_json({**run.scores.to_dict(), "run": run.card.run.to_dict(), "conclusion": run.conclusion})
         return
     print_scores(run.scores)
-    show("\n".join(run.card.lines()))
+    for line in run.card.lines():
+        screen().print(line, highlight=False)
     show(f"\nrun: {run.folder}\nreport: {run.folder / 'report.html'}\ncard: {run.folder / 'card.json'}")
     if final:
         show(f"next: serkit export {run.folder} --out my-recognizer")

@@ -7,6 +7,7 @@ line to `FEATURES`.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -31,8 +32,11 @@ FEATURES = Registry(
         "mel_square": "serkit.features.square:MelSquare",
         "mfcc": "serkit.features.mfcc:Mfcc",
         "mfcc_square": "serkit.features.square:MfccSquare",
+        "onnx": "serkit.features.onnx:Onnx",
         "speech_functionals": "serkit.features.speech_functionals:SpeechFunctionals",
         "speech_log_mel": "serkit.features.speech_log_mel:SpeechLogMel",
+        "transformers": "serkit.features.transformers:Transformers",
+        "waveform": "serkit.features.waveform:Waveform",
         "stft_magnitude": "serkit.features.stft_magnitude:StftMagnitude",
     },
     "serkit.features",
@@ -83,6 +87,19 @@ def build(name: str, **options: Any) -> Feature:
     feature: Feature = FEATURES.make(name, options)
     _check_size(feature)
     return feature
+
+
+def rebuild(name: str, **options: Any) -> Feature:
+    """Build a feature from a configuration that a stranger may have written, such as a bundle's.
+
+    Only its fields count: an option that is no field, such as a path, is refused. Otherwise as `build`.
+    """
+    kind = FEATURES.find(name)
+    fields = {field.name for field in dataclasses.fields(kind)}
+    for option in options:
+        if option in inspect.signature(kind).parameters and option not in fields:
+            raise UserError(f"option '{option}' of feature '{name}' is for training only; a bundle cannot have it")
+    return build(name, **options)
 
 
 def _check_size(feature: Any) -> None:

@@ -34,7 +34,7 @@ class Run:
     >>> run                                                                  # doctest: +SKIP
     Run('runs/linear-baseline', linear-baseline, clean, 535 utterances: UAR 62.4% [54.3–69.8], 1 flags)
     >>> run.conclusion                                                       # doctest: +SKIP
-    'Above chance: UAR 62.4%, a constant answer 14.3%; no baseline was scored.'
+    'Above chance: UAR 62.4%, a constant answer 14.3%; this is the baseline.'
 
     Args:
         folder: folder of the run.
@@ -86,7 +86,14 @@ class Run:
 
         return write(self.folder, sound=sound)
 
-    def export(self, out: str | Path, licence: str | None = None, recordings: int = 50, weights: bool = True) -> Bundle:
+    def export(
+        self,
+        out: str | Path,
+        licence: str | None = None,
+        recordings: int = 50,
+        weights: bool = True,
+        encoder: bool = True,
+    ) -> Bundle:
         """Export the final model as a bundle that needs no torch; `serkit.load(out)` loads it.
 
         >>> run.export("my-recognizer")                                      # doctest: +SKIP
@@ -98,13 +105,14 @@ class Run:
             licence: license of the weights; None: the terms of the recordings.
             recordings: number of recordings on which ONNX is compared with torch.
             weights: whether to include the weights, so that training can start from them.
+            encoder: whether to include the ONNX file of the feature `onnx`; otherwise the bundle names its hash.
 
         Raises:
             UserError: no final model was trained, or the folder exists.
         """
         from serkit.runs.export import export
 
-        return export(self.folder, Path(out), licence, recordings, weights)
+        return export(self.folder, Path(out), licence, recordings, weights, encoder)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the predictions as a data frame: a row per utterance and seed, columns of `predictions.csv`."""

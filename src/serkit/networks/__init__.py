@@ -26,12 +26,14 @@ NETWORKS = Registry(
         "ensemble": "serkit.networks.ensemble:Ensemble",
         "fcn": "serkit.networks.fcn:Fcn",
         "fused": "serkit.networks.fused:Fused",
+        "layer_weights": "serkit.networks.layer_weights:LayerWeights",
         "linear": "serkit.networks.linear:Linear",
         "mlp": "serkit.networks.mlp:Mlp",
         "resnet18": "serkit.networks.resnet18:Resnet18",
         "septr": "serkit.networks.septr:Septr",
         "rh_emo": "serkit.networks.rh_emo:RhEmo",
         "squirtle": "serkit.networks.spectral_cnn:Squirtle",
+        "transformers": "serkit.networks.transformers:Transformers",
         "vgg16": "serkit.networks.vgg16:Vgg16",
         "vit": "serkit.networks.vit:Vit",
     },
@@ -47,7 +49,8 @@ def network_class(name: str) -> type[Network]:
 
 def config(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything about a network that decides its weights: name, version and all options with their defaults."""
-    return {"name": name, "version": network_class(name).version, **NETWORKS.defaults(name), **options}
+    kind = network_class(name)
+    return {"name": name, "version": kind.version, **NETWORKS.defaults(name), **options, **kind.content(**options)}
 
 
 def build(

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +92,11 @@ class Network(nn.Module):
         if len(self.inputs) != 1:
             raise UserError(f"{type(self).__name__} takes one view, got {len(self.inputs)}: {', '.join(self.inputs)}")
         return next(iter(self.inputs))
+
+    @classmethod
+    def content(cls, **options: Any) -> dict[str, Any]:
+        """Return what options stand for besides their values, such as a hash of a file that they name (JSON only)."""
+        return {}
 
     def heads(self, size: int) -> nn.ModuleDict:
         """Make one linear layer from a feature of `size` to the outputs of each target."""

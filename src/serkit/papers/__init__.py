@@ -131,11 +131,22 @@ class PublishedTable(_Artefact):
         metrics: the printed metrics, by serkit's name, with the paper's name for each.
         recalls: whether the recall of each class is printed too.
         protocols: protocols under which each row is run.
+        contrasts: pairs of labels that answer the table's question: the first row against the second, such as a student
+            with and without its teacher.
     """
 
     metrics: dict[str, str] = Field({"accuracy": ""}, min_length=1)
     recalls: bool = False
     protocols: list[str] = ["clean"]
+    contrasts: list[tuple[str, str]] = []
+
+    @model_validator(mode="after")
+    def _contrasts_are_rows(self) -> PublishedTable:
+        labels = [row.label for row in self.rows]
+        for label in (label for pair in self.contrasts for label in pair):
+            if label not in labels:
+                raise ValueError(str(unknown(f"row of {self.name}", label, labels)))
+        return self
 
     @field_validator("metrics")
     @classmethod

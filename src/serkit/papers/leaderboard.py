@@ -13,12 +13,11 @@ from pathlib import Path
 
 from serkit import papers
 from serkit.flags import verdict, worst_first
-from serkit.papers.pages import duration
 from serkit.papers.pages import page as paper_page
 from serkit.papers.reproduced import ReproducedTable
 from serkit.papers.results import Results
 from serkit.runs.card import Card
-from serkit.writing import markdown_row, markdown_table, percent, with_interval
+from serkit.writing import duration, markdown_row, markdown_table, percent, with_interval
 
 COLUMNS = (
     "system",

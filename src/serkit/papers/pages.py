@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from serkit.flags import Flag
 from serkit.papers import Paper
 from serkit.papers.reproduced import Cell, Reproduced, ReproducedFigure, ReproducedRow, ReproducedTable
-from serkit.writing import markdown_row, percent, with_interval
+from serkit.writing import duration, markdown_row, multiply_adds, percent, with_interval
 
 
 def page(paper: Paper, result: Reproduced) -> str:
@@ -63,7 +63,8 @@ def figure(paper: Paper, result: ReproducedFigure) -> str:
 
 
 def _head(paper: Paper, result: Reproduced) -> list[str]:
-    return [f"# {paper.paper.name} {result.artefact}: {result.title}", "", paper.paper.citation, ""]
+    told = [f"**{result.conclusion}**", ""] if result.conclusion else []
+    return [f"# {paper.paper.name} {result.artefact}: {result.title}", "", *told, paper.paper.citation, ""]
 
 
 def _changes(result: Reproduced) -> list[str]:
@@ -116,20 +117,9 @@ def _elsewhere(result: ReproducedTable) -> list[str]:
 
 def _cost(row: ReproducedRow) -> list[str]:
     """Return published multiply-adds, parameters, multiply-adds and training time."""
-    published = "" if row.published_macs is None else f"{row.published_macs:.2f} G"
+    published = "" if row.published_macs is None else multiply_adds(1e9 * row.published_macs)
     cells = list(row.measured.values())
     if not cells:
         return [published, "", "", ""]
-    sizes = [f"{cells[0].parameters:,}", f"{cells[0].macs / 1e9:.4g} G"]
+    sizes = [f"{cells[0].parameters:,}", multiply_adds(cells[0].macs)]
     return [published, *sizes, duration(sum(cell.seconds for cell in cells))]
-
-
-def duration(seconds: float) -> str:
-    """Format a duration for readers.
-
-    >>> duration(48.2), duration(600), duration(20000)
-    ('48 s', '10 min', '5.6 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

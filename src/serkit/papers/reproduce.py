@@ -12,6 +12,7 @@ from serkit.corpora.corpus import Corpus
 from serkit.errors import UserError, unknown
 from serkit.evaluation.scores import Scores
 from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Row
+from serkit.papers.conclusion import of_figure, of_table
 from serkit.papers.figures import Ran, drawing
 from serkit.papers.pages import page
 from serkit.papers.reproduced import (
@@ -28,6 +29,7 @@ from serkit.protocols import STANDARD, Protocol
 from serkit.runs.command import command
 from serkit.runs.folder import RunFolder
 from serkit.runs.forecast import RunForecast, forecaster
+from serkit.runs.quick import overrides
 from serkit.runs.request import Request
 from serkit.runs.runner import run
 from serkit.runs.sizes import size
@@ -48,6 +50,7 @@ def reproduce(
     report: Callable[[str], None] = lambda line: None,
     rows: Sequence[str] = (),
     also: Sequence[Corpus] = (),
+    quick: bool = False,
 ) -> Reproduced:
     """Run every row of a table or figure on every corpus, or resume an earlier run.
 
@@ -69,6 +72,7 @@ def reproduce(
         rows: labels of the rows to run; all if empty. A table shows the others with their published values, and with
             measured values if they were run before with the same settings.
         also: corpora that stages of every row may learn from; they are not scored.
+        quick: whether every row is a quick run (see `serkit.runs.quick`), to see whether all of them run.
 
     Returns:
         The content of `<artefact>.json`: a `ReproducedTable` or `ReproducedFigure`.
@@ -76,7 +80,7 @@ def reproduce(
     Raises:
         UserError: unknown row, protocol or override; a figure under several protocols; a run that is not possible.
     """
-    chosen, groups, frame = _prepare(artefact, corpora, folder, sets, seed, jobs, threads, report, rows, also)
+    chosen, groups, frame = _prepare(artefact, corpora, folder, sets, seed, jobs, threads, report, rows, also, quick)
     heading = Heading(
         paper=paper.paper.name,
         artefact=artefact.name,
@@ -106,6 +110,7 @@ def forecast(
     report: Callable[[str], None] = lambda line: None,
     rows: Sequence[str] = (),
     also: Sequence[Corpus] = (),
+    quick: bool = False,
 ) -> dict[str, RunForecast]:
     """Forecast the runs of a table or figure, without the baselines of a table; arguments are those of `reproduce`.
 
@@ -115,7 +120,7 @@ def forecast(
     Raises:
         UserError: unknown row, protocol or override; a run that is not possible.
     """
-    chosen, groups, frame = _prepare(artefact, corpora, Path(), sets, seed, jobs, threads, report, rows, also)
+    chosen, groups, frame = _prepare(artefact, corpora, Path(), sets, seed, jobs, threads, report, rows, also, quick)
     asked = protocols or ([artefact.protocol] if isinstance(artefact, Figure) else artefact.protocols)
     found = {}
     with forecaster(report) as trials:
@@ -140,6 +145,7 @@ def _prepare(
     report: Callable[[str], None],
     rows: Sequence[str],
     also: Sequence[Corpus],
+    quick: bool,
 ) -> tuple[Sequence[Row], dict[str, Sequence[Corpus]], _Frame]:
     """Return the rows to run, the corpora that are run together by their common name, and how rows are run."""
     chosen = artefact.chosen(list(rows))
@@ -149,7 +155,7 @@ def _prepare(
     groups: dict[str, Sequence[Corpus]] = {"+".join(corpus.name for corpus in ordered): ordered}
     if not artefact.together:
         groups = {corpus.name: [corpus] for corpus in corpora}
-    return chosen, groups, _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also)
+    return chosen, groups, _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also, quick)
 
 
 def _by_row(artefact: Artefact, sets: Sequence[str], chosen: Sequence[Row]) -> dict[str, list[str]]:
@@ -192,6 +198,7 @@ class _Frame:
     threads: int
     report: Callable[[str], None]
     also: Sequence[Corpus]
+    quick: bool
 
     def place(self, row: Row, corpus: str, protocol: str) -> Path:
         """Return the folder of a row's run."""
@@ -215,11 +222,14 @@ class _Frame:
 
     def request(self, row: Row, corpora: Sequence[Corpus], protocol: str) -> Request:
         """Return the request for a row's run."""
+        changes = self._changes(row, protocol)
+        if self.quick:
+            changes += overrides(systems.load(row.system or "", changes), protocol)
         return Request(
             row.system or "",
             corpora,
             protocol,
-            self._changes(row, protocol),
+            changes,
             seed=self.seed,
             final=False,
             jobs=self.jobs,
@@ -260,7 +270,7 @@ def _table(
     frame: _Frame,
     heading: Heading,
 ) -> ReproducedTable:
-    rows = []
+    rows, places = [], {}
     for row in [*table.rows, *BASELINES]:
         for corpus, corpora in groups.items():
             measured: dict[str, Cell] = {}
@@ -271,6 +281,7 @@ def _table(
                 if found is None:
                     continue
                 place, scores = found
+                places[row.label, corpus, protocol] = place
                 system = RunFolder.load(place).system.resolved()
                 sizes = sizes or size(system, system.deployed.name, len(scores.classes), whole=True)
                 measured[protocol] = _cell(scores, table, place, sizes)
@@ -287,7 +298,8 @@ def _table(
         if name not in groups
     ]
     metrics: dict[str, str] = dict(table.metrics.items())
-    return ReproducedTable(**dict(heading), metrics=metrics, protocols=list(protocols), rows=rows, elsewhere=elsewhere)
+    told = heading.model_copy(update={"conclusion": of_table(table, rows, protocols, places)})
+    return ReproducedTable(**dict(told), metrics=metrics, protocols=list(protocols), rows=rows, elsewhere=elsewhere)
 
 
 def _cell(scores: Scores, table: PublishedTable, place: Path, sizes: Mapping[str, int]) -> Cell:
@@ -322,19 +334,21 @@ def _figure(
         raise UserError(f"{figure.name}: none of its rows can be run")
     protocol = protocols[0] if protocols else figure.protocol
     draw = drawing(figure.kind, figure.options)
-    rows, pictures, numbers = [], {}, {}
+    rows, pictures, numbers, everything = [], {}, {}, []
     for corpus, corpora in groups.items():
         ran = []
         for row in chosen:
             place, scores = frame.run(row, corpus, corpora, protocol)
-            ran.append(Ran(row.label, corpus, place, scores, row.at))
+            ran.append(Ran(row.label, corpus, place, scores, row.at, _printed(figure, row, corpus)))
             text = command(RunFolder.load(place).description).text
             rows.append(DrawnRow(label=row.label, corpus=corpus, flags=scores.flags, command=text))
+        everything += ran
         pictures[corpus] = f"{figure.name}-{corpus}.png"
         frame.report(f"drawing {pictures[corpus]}")
         numbers[corpus] = draw(ran, frame.folder / pictures[corpus])
+    told = heading.model_copy(update={"conclusion": of_figure(everything)})
     return ReproducedFigure(
-        **dict(heading),
+        **dict(told),
         kind=figure.kind,
         options=dict(figure.options),
         protocol=protocol,
@@ -342,3 +356,9 @@ def _figure(
         pictures=pictures,
         numbers=numbers,
     )
+
+
+def _printed(figure: Figure, row: Row, corpus: str) -> dict[str, float]:
+    """Return a figure's printed values of a row; a bare number is of the metric that the figure draws."""
+    values = row.published.get(corpus, {})
+    return values if isinstance(values, dict) else {str(figure.options.get("metric", "uar")): values}

@@ -81,6 +81,7 @@ class Heading(_Record):
         seed: of the first repeat.
         not_run: reason by label for rows that cannot be run.
         note: remarks for readers.
+        conclusion: what it shows, in one sentence; empty in older files.
     """
 
     paper: str
@@ -90,6 +91,7 @@ class Heading(_Record):
     seed: int
     not_run: dict[str, str]
     note: str = ""
+    conclusion: str = ""
 
 
 class ReproducedTable(Heading):

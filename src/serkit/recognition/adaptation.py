@@ -7,11 +7,11 @@ voice's own deviations. How far depends on the material:
   seconds.
 - A network that learned from voices as they are takes part of that deviation for emotion; its bundle may limit the
   share (`Adaptation.strength`).
-- One-sided material says as much about an emotion as about a voice. Its answers are alike; if they spread no more than
-  those to a speaker in one emotion, a tenth of the share remains.
+- One-sided material says as much about an emotion as about a voice. Its answers are alike: as long as `variety` is low,
+  nothing is removed.
+- With minutes of material, any spread of the answers beyond that of a speaker in one emotion is enough: `PLENTY`.
 
-The rule was chosen among 44 on acted corpora (docs/adaptation.md); only the mean is moved, because the deviation
-changed nothing.
+The rule was chosen on acted corpora (docs/adaptation.md). Only the mean is moved; moving the deviation changed nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +26,14 @@ from serkit.recognition.bundle import Adaptation
 #: Duration in s at which half of a voice's deviation is removed.
 ENOUGH = 15.0
 
-# Share that remains for one-sided material.
-_FLOOR = 0.1
+#: Duration in s from which a spread of the answers suffices.
+PLENTY = 80.0
+
+# Variety of the answers to one-sided material, and to varied material.
+_ALIKE, _VARIOUS = 0.1, 0.3
+
+# Keeps the variety of certain, equal answers from being 0 / 0; in nats.
+_CERTAIN = 0.05
 
 # Position between the spread of one emotion and of all emotions from which material counts as varied.
 _VARIED = 0.6
@@ -50,6 +56,35 @@ def spread(answers: np.ndarray) -> float:
     return float(np.log(np.maximum(answers, _LOWEST)).var(axis=0, ddof=1).mean())
 
 
+def variety(answers: np.ndarray) -> float:
+    """Return how much of the mean answer's uncertainty comes from differences between the answers, from 0.
+
+    It is the mutual information of answer and label, with n / (n - 1) for its bias, as a share of the entropy of the
+    mean answer. Other than `spread`, it does not grow with the network's confidence.
+
+    Args:
+        answers: probabilities, (n, labels).
+
+    Returns:
+        0 for fewer than two answers.
+    """
+    return _variety(len(answers), answers.sum(axis=0), float(sum(map(_entropy, answers))))
+
+
+def _variety(count: int, total: np.ndarray, entropies: float) -> float:
+    """Return the `variety` from the sums of answers and of their entropies."""
+    if count < 2:
+        return 0.0
+    whole = _entropy(total / count)
+    return (whole - entropies / count) / (whole + _CERTAIN) * count / (count - 1)
+
+
+def _entropy(answer: np.ndarray) -> float:
+    """Return the entropy of probabilities in nats."""
+    answer = answer.astype(np.float64)
+    return float(-(answer * np.log(np.maximum(answer, 1e-9))).sum())
+
+
 class Voice:
     """What was heard of one voice: sums over its windows, of constant size. It holds no sound.
 
@@ -62,7 +97,8 @@ class Voice:
         self._population = {name: np.array(mean) for name, mean in adaptation.means.items()}
         self._sums = {name: np.zeros(len(mean)) for name, mean in self._population.items()}
         self._count = 0
-        self._logarithms = self._squares = np.zeros(1)
+        self._logarithms = self._squares = self._answers = np.zeros(1)
+        self._entropies = 0.0
         #: Duration of the material in s.
         self.seconds = 0.0
 
@@ -84,6 +120,8 @@ class Voice:
         logarithms = np.log(np.maximum(answer, _LOWEST)).astype(np.float64)
         self._logarithms = self._logarithms + logarithms
         self._squares = self._squares + logarithms**2
+        self._answers = self._answers + answer.astype(np.float64)
+        self._entropies += _entropy(answer)
         self._count += 1
         self.seconds += seconds
 
@@ -92,8 +130,11 @@ class Voice:
         """Share of the voice's deviation from the training material that is removed, from 0 to 1."""
         narrow, wide = self._adaptation.narrow, self._adaptation.wide
         enough = self.seconds**2 / (self.seconds**2 + ENOUGH**2)
-        varied = (self._spread() - narrow) / (_VARIED * (wide - narrow))
-        return self._adaptation.strength * enough * (_FLOOR + (1 - _FLOOR) * float(np.clip(varied, 0, 1)))
+        plenty = self.seconds**4 / (self.seconds**4 + PLENTY**4)
+        various = (_variety(self._count, self._answers, self._entropies) - _ALIKE) / (_VARIOUS - _ALIKE)
+        spread = (self._spread() - narrow) / (_VARIED * (wide - narrow))
+        shares = np.clip([various, spread], 0, 1) * (enough, plenty)
+        return self._adaptation.strength * float(shares.max())
 
     def shift(self) -> dict[str, np.ndarray]:
         """Return what is subtracted from the features: float32 (rows,) by input of the network."""

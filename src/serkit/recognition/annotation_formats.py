@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+from serkit.recognition.prediction import Doubt
 from serkit.recognition.segments import Layout, Segment, TimelineContent
 
 
@@ -40,7 +41,9 @@ def webvtt(timeline: TimelineContent) -> str:
 
 def audacity(timeline: TimelineContent) -> str:
     """A label track of Audacity: start, end and text between tabs."""
-    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{_named(one)}\n" for one in timeline.answered)
+    return "".join(
+        f"{one.start:.6f}\t{one.end:.6f}\t{_named(one)}{'' if one.sure else '?'}\n" for one in timeline.answered
+    )
 
 
 def rttm(timeline: TimelineContent, file: str | None = None) -> str:
@@ -87,7 +90,7 @@ def rttm_names(files: Sequence[str]) -> dict[str, str]:
 def audformat_head(layout: Layout) -> str:
     """Return the names of the columns of `audformat`."""
     more = [*(["channel"] if layout.each else []), *(["speaker"] if layout.speakers else [])]
-    return ",".join(["file,start,end,emotion,confidence", *more]) + "\n"
+    return ",".join(["file,start,end,emotion,confidence,doubt", *more]) + "\n"
 
 
 def audformat(timeline: TimelineContent) -> str:
@@ -98,7 +101,7 @@ def audformat(timeline: TimelineContent) -> str:
         times = (f"0 days {clock(time)}" for time in (one.start, one.end))
         more: list[object] = [one.channel] if timeline.layout.each else []
         more += [one.speaker] if timeline.layout.speakers else []
-        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}", *more])
+        rows.writerow([timeline.file, *times, one.label, f"{one.confidence:.6f}", one.doubt, *more])
     return text.getvalue()
 
 
@@ -242,7 +245,9 @@ def _named(segment: Segment) -> str:
 
 def _caption(segment: Segment) -> str:
     """Return the answer, and on a second line the text of a given segment."""
-    answer = f"{_named(segment)}{'' if segment.sure else '?'} {segment.confidence:.0%}"
+    # Doubts about the confidence itself add nothing to it.
+    doubt = f", {segment.doubt}" if segment.doubt not in ("", Doubt.confidence) else ""
+    answer = f"{_named(segment)}{'' if segment.sure else '?'} {segment.confidence:.0%}{doubt}"
     said = _one_line(segment.columns.get("text", ""))
     return f"{answer}\n{said}" if said else answer
 

@@ -11,8 +11,9 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -21,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from serkit import documents, features
 from serkit.atomic import writing_folder
 from serkit.errors import UserError, unknown
+from serkit.features import Feature
+from serkit.features.onnx import Onnx
 from serkit.recognition.presentation import first_of
 from serkit.windowing import Windowing
 
@@ -34,6 +37,12 @@ WEIGHTS = "weights.safetensors"
 
 #: Files of a bundle with their maximum size in bytes. 2 GiB is the limit of ONNX's format.
 SIZES: Final = {DESCRIPTION: 16 << 20, CARD: 1 << 20, MODEL: 2 << 30, WEIGHTS: 8 << 30}
+
+
+def encoder_name(sha256: str) -> str:
+    """Return the name of the file of an encoder in a bundle (`serkit.features.onnx`)."""
+    return f"encoder-{sha256[:16]}.onnx"
+
 
 #: Maximum size of a network input for one window; 16 windows fit into memory.
 LARGEST_INPUT: Final = 1 << 24
@@ -129,6 +138,29 @@ class Adaptation(_Table):
         return wide
 
 
+class Familiar(_Table):
+    """Statistics of the training recordings, by which a recognizer notices sound unlike them; see
+    `recognition.familiarity`.
+
+    `means` and `scales` hold mean and standard deviation of each row of an input over the training recordings, by the
+    input's name. A recording whose distance exceeds `threshold` is unlike them; a window of a timeline,
+    `window_threshold`.
+    """
+
+    means: dict[str, list[Finite]] = Field(min_length=1)
+    scales: dict[str, list[Annotated[float, Field(gt=0, allow_inf_nan=False)]]]
+    threshold: float = Field(gt=0, allow_inf_nan=False)
+    window_threshold: float = Field(gt=0, allow_inf_nan=False)
+
+    @field_validator("scales")
+    @classmethod
+    def _as_many(cls, scales: dict[str, list[float]], info: ValidationInfo) -> dict[str, list[float]]:
+        means = info.data.get("means", {})
+        if {name: len(values) for name, values in scales.items()} != {name: len(mean) for name, mean in means.items()}:
+            raise ValueError("must have a number for each of 'means'")
+        return scales
+
+
 class TrainedOn(_Table):
     """Corpora, and the first 16 hexadecimal digits of `audio.content_hash` of each recording."""
 
@@ -187,6 +219,7 @@ class Bundle(_Table):
         windowing: how a recording is cut into windows; its probabilities are the mean over the windows.
         unsure: threshold for unsure answers; None: all answers are sure.
         adaptation: statistics for the adaptation to a voice; None: the recognizer cannot adapt.
+        familiar: statistics for noticing sound unlike the training recordings; None: it is not noticed.
         model: set by `save`.
         network: table for rebuilding the network, with `weights.safetensors`.
         requires: distributions of plugins that compute its features, by the feature's name, as `name version`.
@@ -210,6 +243,7 @@ class Bundle(_Table):
     calibration: Calibration | None = None
     unsure: Unsure | None = None
     adaptation: Adaptation | None = None
+    familiar: Familiar | None = None
     trained_on: TrainedOn
     scores: list[Score] = []
     licence: str
@@ -315,11 +349,27 @@ class Bundle(_Table):
                     "which is not installed here"
                 )
         try:
-            return {entry.name: features.build(**entry.feature.model_dump()) for entry in self.inputs}
+            return {entry.name: self._feature(entry.feature) for entry in self.inputs}
         except UserError as error:
             raise BundleError(f"{self.folder / DESCRIPTION}: {error}") from None
 
-    def save(self, folder: str | Path, model: bytes, card: str, weights: bytes | None = None) -> Bundle:
+    def _feature(self, config: FeatureConfig) -> Feature:
+        """Build a feature, and give an encoder its file if the bundle holds it; otherwise it is found by its hash."""
+        feature = features.rebuild(**config.model_dump())
+        if isinstance(feature, Onnx) and self._folder is not None:
+            place = self._folder / encoder_name(feature.sha256)
+            if _check_file(place):
+                feature.attach(place)
+        return feature
+
+    def save(
+        self,
+        folder: str | Path,
+        model: bytes,
+        card: str,
+        weights: bytes | None = None,
+        encoders: Iterable[Onnx] = (),
+    ) -> Bundle:
         """Write the bundle completely or not at all.
 
         Args:
@@ -327,6 +377,7 @@ class Bundle(_Table):
             model: content of `model.onnx`.
             card: model card (Markdown).
             weights: content of `weights.safetensors`.
+            encoders: features whose encoders the bundle holds; others are found by their hash.
 
         Returns:
             The saved bundle.
@@ -341,6 +392,8 @@ class Bundle(_Table):
         with writing_folder(folder) as temporary:
             (temporary / MODEL).write_bytes(model)
             (temporary / CARD).write_text(card, encoding="utf-8")
+            for encoder in encoders:
+                shutil.copyfile(encoder.file(), temporary / encoder_name(encoder.sha256))
             if weights is not None:
                 (temporary / WEIGHTS).write_bytes(weights)
             text = json.dumps(described.model_dump(mode="json"), indent=1, ensure_ascii=False)
@@ -371,14 +424,16 @@ class Bundle(_Table):
                     f"{self.folder / DESCRIPTION}: input '{name}' has {numbers:.3g} numbers a window; at most "
                     f"{LARGEST_INPUT}"
                 )
-        for name, mean in (self.adaptation.means if self.adaptation else {}).items():
-            rows = self.features()[name].shape[0] if name in self.features() else None
-            if rows != len(mean):
-                known = f"has {rows} rows" if rows else "does not exist"
-                raise BundleError(
-                    f"{self.folder / DESCRIPTION}: key 'adaptation.means.{name}' has {len(mean)} numbers, but the "
-                    f"input {known}"
-                )
+        for key in ("adaptation", "familiar"):
+            statistics: Adaptation | Familiar | None = getattr(self, key)
+            for name, mean in (statistics.means if statistics else {}).items():
+                rows = self.features()[name].shape[0] if name in self.features() else None
+                if rows != len(mean):
+                    known = f"has {rows} rows" if rows else "does not exist"
+                    raise BundleError(
+                        f"{self.folder / DESCRIPTION}: key '{key}.means.{name}' has {len(mean)} numbers, but the "
+                        f"input {known}"
+                    )
 
 
 def find(name: str | Path) -> Path:
@@ -453,8 +508,9 @@ def _check_file(path: Path) -> bool:
         return False
     if not stat.S_ISREG(found.st_mode):
         raise BundleError(f"{path}: must be a regular file, is {_KINDS.get(stat.S_IFMT(found.st_mode), 'none')}")
-    if found.st_size > SIZES[path.name]:
-        raise BundleError(f"{path}: is too large: {found.st_size} bytes; the maximum is {SIZES[path.name]}")
+    most = SIZES.get(path.name, SIZES[MODEL])
+    if found.st_size > most:
+        raise BundleError(f"{path}: is too large: {found.st_size} bytes; the maximum is {most}")
     return True
 
 

@@ -82,7 +82,7 @@ class Csv:
         else:
             probabilities = (result.probabilities[name] for name in self._names)
             values = map(_rounded, [result.confidence, result.duration, *probabilities])
-            cells = [result.label, str(result.sure).lower(), *values, ""]
+            cells = [result.label, str(result.sure).lower(), result.doubt, *values, ""]
         channel = [] if not self._each else [""] if isinstance(result, Failure) else [result.channel]
         self._rows.writerow([result.file, *channel, *cells])
         self._stream.flush()
@@ -114,7 +114,7 @@ class LabelTable(Table):
         super().__init__(stream, {**channel, "label": False, "confidence": True, "seconds": True})
 
     def rows(self, result: Prediction) -> Iterator[Sequence[str]]:
-        label = result.label if result.sure else f"{result.label} (unsure)"
+        label = result.label if result.sure else f"{result.label} (unsure: {result.doubt})"
         yield *_channel(result, str), label, f"{result.confidence:.2f}", f"{result.duration:.2f}"
 
 

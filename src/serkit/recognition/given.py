@@ -48,7 +48,7 @@ def of_file(
                 problems[index] = str(error).removeprefix(f"{part.name}: ")
                 continue
             answers[index] = _segment(
-                span, info.duration, found.label, found.confidence, found.probabilities, found.sure
+                span, info.duration, found.label, found.confidence, found.probabilities, found.doubt
             )
         for index, span in enumerate(spans):
             if index not in answers:
@@ -76,7 +76,7 @@ def _segment(
     label: str = "",
     confidence: float = 0.0,
     probabilities: Mapping[str, float] | None = None,
-    sure: bool = False,
+    doubt: str = "",
     error: str = "",
 ) -> Segment:
     end = duration if span.end is None else span.end
@@ -87,7 +87,8 @@ def _segment(
         label,
         confidence,
         dict(probabilities or {}),
-        sure=sure,
+        sure=not doubt and not error,
+        doubt=doubt,
         channel=span.channel,
         speaker=span.speaker,
         columns=span.columns,

@@ -12,11 +12,15 @@ import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError, whole_number
+from serkit.onnx_session import reason
+from serkit.recognition import speechlike
 from serkit.recognition.adaptation import Voice, shifted
 from serkit.recognition.bundle import Bundle, BundleError
+from serkit.recognition.familiarity import Distance
+from serkit.recognition.prediction import Doubt
 from serkit.recognition.prediction import Prediction as Prediction
 from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_samples, check_recording, warn_of_integers
-from serkit.recognition.session import open_session, reason
+from serkit.recognition.session import open_session
 from serkit.recognition.windows import cut, windows
 
 Channel = int | Literal["egg"] | None
@@ -92,6 +96,7 @@ class Model:
         self._features = bundle.features()
         self._channels = {entry.name: entry.channel for entry in bundle.inputs}
         self._session = open_session(bundle, self._features, self.threads)
+        self._unlike = Distance(bundle.familiar) if bundle.familiar else None
         #: The voice that the model is adapted to.
         self.voice: Voice | None = None
         self._shift: Mapping[str, np.ndarray] = {}
@@ -213,10 +218,54 @@ class Model:
         if channel == "egg" and "egg" not in self._channels.values():
             raise UserError(f"bundle '{self.bundle.name}' reads speech only, not channel 'egg'")
 
-    def is_sure(self, confidence: float) -> bool:
-        """Return whether a confidence reaches the bundle's threshold."""
-        unsure = self.bundle.unsure
-        return unsure is None or confidence >= unsure.threshold
+    def doubt(self, confidence: float, speech: float, distance: float, window: bool = False) -> str:
+        """Return why an answer is not sure, or nothing if it is.
+
+        Args:
+            confidence: probability of its label.
+            speech: probability that there is speech, by `speech`.
+            distance: distance from the training recordings, by `recognition.familiarity`.
+            window: whether the answer is of windows of a timeline.
+        """
+        unsure, familiar = self.bundle.unsure, self.bundle.familiar
+        if speech < speechlike.THRESHOLD:
+            return Doubt.no_speech
+        if familiar and distance > (familiar.window_threshold if window else familiar.threshold):
+            return Doubt.unlike
+        if unsure and confidence < unsure.threshold:
+            return Doubt.confidence
+        return ""
+
+    def speech(self, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> float:
+        """Return the probability that a window holds speech; 1 if the bundle reads no speech.
+
+        Args:
+            sources: the source of each input.
+            heard: float32 (samples,) of each source.
+        """
+        entry = next((name for name, kind in self._channels.items() if kind is None), None)
+        return 1.0 if entry is None else speechlike.probability(heard[sources[entry]], sources[entry][0])
+
+    def mean_features(self, signal: np.ndarray, rate: int) -> dict[str, np.ndarray]:
+        """Return the means of the rows of each input over time and windows, (rows,); arguments as `predict_signal`."""
+        samples = as_samples(signal)
+        sources = self.sources("signal", samples.shape[1])
+        windows = [
+            self._row_means(self._compute_features(sources, heard))
+            for heard in self._windows(sources, self._cutter(samples, rate))
+        ]
+        return _mean_rows(windows)
+
+    def _row_means(self, features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the mean over time of each row of the features of a window, by input."""
+        return {
+            name: array.reshape(len(array), -1).mean(axis=1, dtype=np.float64)
+            for name, array in zip(self._features, features, strict=True)
+        }
+
+    def _distance(self, rows: Mapping[str, np.ndarray]) -> float:
+        """Return the distance of row means from those of the training recordings; 0 if the bundle knows none."""
+        return self._unlike(rows) if self._unlike else 0.0
 
     def sources(self, name: str, count: int, channel: Channel = None) -> dict[str, Source]:
         """Return the source that each input of the network reads in a recording with `count` channels.
@@ -236,7 +285,7 @@ class Model:
         heard: Mapping[Source, np.ndarray],
         voice: Voice | None = None,
         seconds: float | None = None,
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, float]:
         """Recognize one window.
 
         Args:
@@ -247,7 +296,7 @@ class Model:
             seconds: duration of what the window adds to the voice; None: all of it.
 
         Returns:
-            Probabilities (labels,), in the bundle's order.
+            Probabilities (labels,), in the bundle's order, and the distance from the training recordings.
 
         Raises:
             AudioError: the network fails on it.
@@ -258,8 +307,7 @@ class Model:
             self._hear_window(name, features, voice, _seconds(heard) if seconds is None else seconds)
             shift = voice.shift()
         [probabilities] = self._run(name, [array[None] for array in shifted(features, list(self._features), shift)])
-        values: np.ndarray = probabilities
-        return values
+        return probabilities, self._distance(self._row_means(features))
 
     def _hear_window(self, name: str, features: Sequence[np.ndarray], voice: Voice, seconds: float) -> None:
         """Add the features of a window, which are not adapted, to a voice."""
@@ -323,12 +371,18 @@ class Model:
     ) -> Prediction:
         """Average over the windows; `read(rate, channel index)` yields their samples."""
         peak = 0.0
+        speech: list[float] = []
+        rows: list[dict[str, np.ndarray]] = []
 
         def examples() -> Iterator[list[np.ndarray]]:
             nonlocal peak
             for heard in self._windows(sources, read):
                 peak = max(peak, _peak(heard))
-                yield shifted(self._compute_features(sources, heard), list(self._features), self._shift)
+                features = self._compute_features(sources, heard)
+                if not self.bundle.numbers:
+                    speech.append(self.speech(sources, heard))
+                    rows.append(self._row_means(features))
+                yield shifted(features, list(self._features), self._shift)
 
         total = np.zeros(len(self.bundle.outputs))
         count = 0
@@ -348,8 +402,9 @@ class Model:
         if self.bundle.numbers:
             return Prediction(name, "", 0.0, {}, duration, values=mean)
         label = max(mean, key=mean.__getitem__)
-        sure = self.is_sure(mean[label]) and not silent and not short
-        return Prediction(name, label, mean[label], mean, duration, sure=sure)
+        doubt = Doubt.silent if silent else Doubt.short if short else ""
+        doubt = doubt or self.doubt(mean[label], float(np.mean(speech)), self._distance(_mean_rows(rows)))
+        return Prediction(name, label, mean[label], mean, duration, sure=not doubt, doubt=doubt)
 
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
         """Run the network on (batch, ...) arrays in the inputs' order: (batch, outputs)."""
@@ -379,6 +434,11 @@ class Model:
 
 def _peak(heard: Mapping[Source, np.ndarray]) -> float:
     return max(float(np.abs(samples).max()) for samples in heard.values())
+
+
+def _mean_rows(windows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the mean of the rows over the windows of a recording, by input."""
+    return {name: np.mean([one[name] for one in windows], axis=0) for name in windows[0]}
 
 
 def _seconds(heard: Mapping[Source, np.ndarray]) -> float:

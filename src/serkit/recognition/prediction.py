@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 DIGITS = 6
 
 
+class Doubt(StrEnum):
+    """Why an answer is not sure. Of several reasons, an answer names the first in this order."""
+
+    silent = "silent"
+    short = "too short"
+    no_speech = "no speech"
+    unlike = "unlike the training data"
+    confidence = "low confidence"
+
+
 @dataclass(frozen=True)
 class Prediction:
     """The answer for one recording.
@@ -28,8 +39,10 @@ class Prediction:
         probabilities: label -> probability, in the bundle's order; empty if it predicts numbers.
         duration: of the recording in s.
         warnings: problems of the recording: silent, too short for a syllable, truncated.
-        sure: whether the confidence reaches the bundle's threshold, if there is one, and the recording is neither
-            silent nor shorter than `audio.SHORTEST`; the training material has no such recordings.
+        sure: whether the confidence reaches the bundle's threshold, if there is one, and there is no other `Doubt`: the
+            recording is silent or shorter than `audio.SHORTEST`, holds no speech (`recognition.speechlike`), or is
+            unlike the training data (`recognition.bundle.Familiar`).
+        doubt: why the answer is not sure; empty if it is.
         values: name -> number, in the bundle's order and the units of the training labels; empty if the bundle predicts
             probabilities.
         channel: its channel, if each channel has an answer; otherwise None.
@@ -44,12 +57,13 @@ class Prediction:
     sure: bool = True
     values: dict[str, float] = field(default_factory=dict)
     channel: int | None = None
+    doubt: str = ""
 
     def __repr__(self) -> str:
         if self.values:
             answer = ", ".join(f"{name} {value:.3g}" for name, value in self.values.items())
         else:
-            answer = f"{self.label} {self.confidence:.2f}{'' if self.sure else ', unsure'}"
+            answer = f"{self.label} {self.confidence:.2f}{'' if self.sure else f', unsure: {self.doubt}'}"
         return f"Prediction({self.file!r}, {self.duration:.4g} s: {answer})"
 
     def _repr_html_(self) -> str:
@@ -94,6 +108,7 @@ class Prediction:
             **place,
             "label": self.label,
             "sure": self.sure,
+            "doubt": self.doubt,
             "confidence": round(self.confidence, DIGITS),
             "probabilities": {label: round(value, DIGITS) for label, value in self.probabilities.items()},
             "duration": round(self.duration, DIGITS),
@@ -122,4 +137,4 @@ def csv_columns(names: Iterable[str], numbers: bool = False, each: bool = False)
     file = ["file", *(["channel"] if each else [])]
     if numbers:
         return [*file, "duration", *names, "error"]
-    return [*file, "label", "sure", "confidence", "duration", *(f"p_{name}" for name in names), "error"]
+    return [*file, "label", "sure", "doubt", "confidence", "duration", *(f"p_{name}" for name in names), "error"]

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from serkit.errors import UserError, unknown
+from serkit.recognition.prediction import Prediction
 
 # Floor of probabilities, so that one confident window does not outvote all others.
 _FLOOR = 1e-3
@@ -51,8 +52,10 @@ class Segment:
         confidence: probability of the label, averaged over the segment.
         probabilities: label -> probability, averaged over the segment.
         final: False while the segment continues and may still change.
-        sure: whether the confidence reaches the bundle's threshold, which was chosen for whole recordings.
+        sure: whether the confidence reaches the bundle's threshold, which was chosen for whole recordings, and there is
+            no other `recognition.prediction.Doubt`.
         channel: as for a window.
+        doubt: why the segment is not sure; empty if it is.
         speaker: of a given segment: who speaks; empty: not known.
         columns: of a given segment: its other columns.
         error: of a given segment: why it has no answer; the label is then empty, and there are no probabilities.
@@ -66,6 +69,7 @@ class Segment:
     final: bool = True
     sure: bool = True
     channel: int | None = None
+    doubt: str = ""
     speaker: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
@@ -102,6 +106,7 @@ class TimelineContent:
         channels: the channels that have a timeline of their own; None: the timeline is of the recording.
         speakers: the speakers of given segments; None: the segments name none.
         columns: names of the other columns of given segments.
+        answers: the answer for the whole recording, or for each of the `channels`; none for given segments.
     """
 
     file: str
@@ -113,6 +118,7 @@ class TimelineContent:
     channels: tuple[int, ...] | None = None
     speakers: tuple[str, ...] | None = None
     columns: tuple[str, ...] = ()
+    answers: tuple[Prediction, ...] = ()
 
     @property
     def layout(self) -> Layout:
@@ -159,16 +165,20 @@ class TimelineContent:
             windows=tuple(replace(one, channel=None) for one in self.windows if one.channel == channel),
             segments=tuple(replace(one, channel=None) for one in self.segments if one.channel == channel),
             channels=None,
+            answers=tuple(replace(one, channel=None) for one in self.answers if one.channel == channel),
         )
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """Speech between the ends of two windows: `start` and `end` in s, probabilities (labels,)."""
+    """Speech between the ends of two windows: `start` and `end` in s, probabilities (labels,), and what else is known
+    of the window that ends with it: the probability of speech, and the distance from the training recordings."""
 
     start: float
     end: float
     probabilities: np.ndarray
+    speech: float
+    distance: float
 
     @property
     def duration(self) -> float:
@@ -197,7 +207,8 @@ class Segmenter:
         labels: labels in the order of the probabilities.
         lookahead: number of windows.
         change: cost of a change, in nats times seconds; a label that is e times as probable for 1 s outweighs 1.
-        is_sure: whether a confidence is sure.
+        doubt: returns why a segment is not sure, from its confidence, probability of speech and distance from the
+            training recordings.
     """
 
     def __init__(
@@ -205,21 +216,30 @@ class Segmenter:
         labels: Sequence[str],
         lookahead: int,
         change: float,
-        is_sure: Callable[[float], bool] = lambda confidence: True,
+        doubt: Callable[[float, float, float], str] = lambda confidence, speech, distance: "",
     ) -> None:
         self._labels = list(labels)
         self._lookahead = lookahead
         self._change = change
-        self._is_sure = is_sure
+        self._doubt = doubt
         self._reset()
 
-    def add(self, start: float, end: float, probabilities: np.ndarray) -> list[Segment]:
-        """Add the cell from `start` to `end` s with the probabilities of the window that ends with it.
+    def add(
+        self, start: float, end: float, probabilities: np.ndarray, speech: float = 1.0, distance: float = 0.0
+    ) -> list[Segment]:
+        """Add the cell from `start` to `end` s with the results of the window that ends with it.
+
+        Args:
+            start: in s.
+            end: in s.
+            probabilities: (labels,).
+            speech: probability that it holds speech.
+            distance: its distance from the training recordings.
 
         Returns:
             The segments that have become final.
         """
-        self._coming.append(_Cell(start, end, probabilities))
+        self._coming.append(_Cell(start, end, probabilities, speech, distance))
         if len(self._coming) > self._lookahead:
             self._score_next()
         return self._emit(self._agreed())
@@ -296,4 +316,9 @@ class Segmenter:
         probabilities = dict(zip(self._labels, mean.tolist(), strict=True))
         label = self._labels[self._label]
         confidence = probabilities[label]
-        return Segment(self._open[0].start, end, label, confidence, probabilities, sure=self._is_sure(confidence))
+        speech, distance = (
+            float(np.average([getattr(cell, name) for cell in self._open], weights=weights))
+            for name in ("speech", "distance")
+        )
+        doubt = self._doubt(confidence, speech, distance)
+        return Segment(self._open[0].start, end, label, confidence, probabilities, sure=not doubt, doubt=doubt)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import onnxruntime
-
+from serkit import onnx_session
+from serkit.errors import UserError
 from serkit.features import Feature
-from serkit.recognition import onnx_file
+from serkit.features.onnx import Onnx
 from serkit.recognition.bundle import Bundle, BundleError
 
-#: Maximum memory in bytes of all networks of a process, for weights and computation.
-MEMORY = 8 << 30
-
-# Operators that may never end. serkit's networks do not use them.
-_ENDLESS = frozenset({"Loop"})
-# On Windows, the variable set in `serkit/__init__.py` has no effect: events go to the system's own tracing.
-onnxruntime.disable_telemetry_events()
+if TYPE_CHECKING:
+    import onnxruntime
 
 
 def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> onnxruntime.InferenceSession:
@@ -33,61 +27,16 @@ def open_session(bundle: Bundle, features: dict[str, Feature], threads: int) -> 
     Raises:
         BundleError: onnxruntime cannot load it, it has forbidden content, or names, types or shapes differ.
     """
-    _check_skeleton(bundle.model_path)
-    session = _load(bundle.model_path, threads)
+    try:
+        for feature in features.values():
+            if isinstance(feature, Onnx):
+                feature.check()
+        session = onnx_session.load(bundle.model_path, threads)
+    except UserError as error:
+        raise BundleError(str(error)) from None
     _check_inputs(bundle.model_path, features, session)
     _check_output(bundle, session)
     return session
-
-
-def reason(error: Exception) -> str:
-    """Return the first line of onnxruntime's message without its numbers: `Protobuf parsing failed`."""
-    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line).rstrip(".")
-
-
-def _check_skeleton(path: Path) -> None:
-    """Reject a network that reads other files, may never end, or is larger than its file."""
-    try:
-        skeleton = onnx_file.read(path)
-    except ValueError as error:
-        raise BundleError(f"{path}: onnxruntime cannot load it ({error})") from None
-    if skeleton.external:
-        raise BundleError(f"{path}: has weights in another file; save it with all weights inside")
-    if skeleton.functions:  # they may call each other and grow exponentially
-        raise BundleError(f"{path}: defines functions; save it with inlined functions")
-    if endless := sorted(skeleton.operators & _ENDLESS):
-        raise BundleError(f"{path}: has the operator {endless[0]}, which may never end")
-
-
-@functools.cache
-def _bound_memory() -> None:
-    """Limit all networks of the process to one arena of `MEMORY` bytes.
-
-    A few bytes of a network can request more memory than exists, which would end the process.
-    """
-    place = onnxruntime.OrtMemoryInfo(
-        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
-    )
-    default = -1
-    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(MEMORY, default, default, default))
-
-
-def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
-    # Threads that spin while they wait take the processor from other processes.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Recordings differ in length; memory planned for one shape does not fit others and accumulates.
-    options.enable_mem_pattern = False
-    _bound_memory()
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common base class
-        raise BundleError(f"{path}: onnxruntime cannot load it ({reason(error)})") from None
 
 
 def _check_inputs(path: Path, features: dict[str, Feature], session: onnxruntime.InferenceSession) -> None:

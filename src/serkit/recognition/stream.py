@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -223,7 +224,9 @@ class Stream:
         detector = activity.build(self.options.detector)
         self._activity = activity.Activity(detector, self.options.pause, self.window)
         lookahead = round(self.options.lookahead / self.options.hop)
-        self._segmenter = Segmenter(self.labels, lookahead, self.options.change, model.is_sure)
+        self._segmenter = Segmenter(self.labels, lookahead, self.options.change, partial(model.doubt, window=True))
+        self._examined = -math.inf  # end of the last window that was examined for speech
+        self._speech = 1.0  # its probability of speech
         self._segmented: activity.Region | None = None
 
     def push(self, samples: np.ndarray, arrived: float | None = None) -> list[Event]:
@@ -309,22 +312,27 @@ class Stream:
         events: list[Event] = []
         for ended in self._activity.hear(self._heard[self._spoken].between(begin, end)):
             events += self._segmenter.finish(ended.end)
-        start, probabilities = self._recognize(begin, end)
+        start, probabilities, distance = self._recognize(begin, end)
         window = self._window(start, end, probabilities, arrived)
         events.append(window)
         if probabilities is not None and (region := self._activity.region) is not None:
             first = region is not self._segmented
             self._segmented = region
-            events += self._segmenter.add(region.start if first else begin, end, probabilities)
+            start = region.start if first else begin
+            events += self._segmenter.add(start, end, probabilities, self._speech, distance)
             events += self._segmenter.preview(region.end)
         return events
 
-    def _recognize(self, begin: float, end: float) -> tuple[float, np.ndarray | None]:
-        """Recognize the window that ends at `end`, if there is speech after `begin`; also return its start."""
+    def _recognize(self, begin: float, end: float) -> tuple[float, np.ndarray | None, float]:
+        """Recognize the window that ends at `end`, if there is speech after `begin`.
+
+        Returns:
+            The window's start, its probabilities, and its distance from the training recordings.
+        """
         start = max(0.0, end - self.window)
         region = self._activity.region
         if region is None or region.end <= begin:
-            return start, None
+            return start, None, 0.0
         start = max(start, min(region.start, end - _SHORTEST_WINDOW))
         windowing = self._model.bundle.windowing
         heard = {
@@ -333,7 +341,11 @@ class Stream:
         }
         # Only what earlier windows have not heard is new.
         new = end - max(begin, start)
-        return start, self._model.recognize_window(self._name, self._sources, heard, self._voice, new)
+        # Each moment is examined once, not by all windows that contain it.
+        if region is not self._segmented or end - self._examined >= self.window - 1e-9:
+            self._examined, self._speech = end, self._model.speech(self._sources, heard)
+        probabilities, far = self._model.recognize_window(self._name, self._sources, heard, self._voice, new)
+        return start, probabilities, far
 
     def _window(self, start: float, end: float, probabilities: np.ndarray | None, arrived: float) -> Window:
         latency = time.perf_counter() - arrived

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from serkit.atomic import write_text
 from serkit.errors import UserError
 from serkit.recognition import presentation
 from serkit.recognition.model import Channels, Model
+from serkit.recognition.prediction import Prediction
 from serkit.recognition.samples import as_samples, check_recording
 from serkit.recognition.segments import Segment, TimelineContent, Window
 from serkit.recognition.stream import Stream, TimelineOptions
@@ -36,7 +37,7 @@ class Timeline(TimelineContent):
     def _repr_html_(self) -> str:
         """Return a table of the segments."""
         rows = [
-            (f"{one.start:.2f}", f"{one.end:.2f}", one.label, f"{one.confidence:.2f}", "" if one.sure else "unsure")
+            (f"{one.start:.2f}", f"{one.end:.2f}", one.label, f"{one.confidence:.2f}", _unsure(one))
             for one in self.segments
         ]
         columns = ("start in s", "end in s", "label", "confidence", "")
@@ -57,7 +58,7 @@ class Timeline(TimelineContent):
             {**vars(one), "file": self.file, **{f"p_{label}": value for label, value in one.probabilities.items()}}
             for one in self.segments
         ]
-        return presentation.frame(rows, ["file", "start", "end", "label", "sure", "confidence", *names])
+        return presentation.frame(rows, ["file", "start", "end", "label", "sure", "doubt", "confidence", *names])
 
     def plot(self, path: str | Path | None = None, channel: Channels = None) -> Image:
         """Draw waveform, log-mel, probabilities and segments; the file is read again for the first two.
@@ -100,6 +101,10 @@ class Timeline(TimelineContent):
             raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
+def _unsure(segment: Segment) -> str:
+    return "" if segment.sure else f"unsure: {segment.doubt}"
+
+
 def of_channels(parts: Mapping[int, Timeline]) -> Timeline:
     """Join the timelines of the channels of a recording."""
     first = next(iter(parts.values()))
@@ -117,6 +122,7 @@ def of_channels(parts: Mapping[int, Timeline]) -> Timeline:
         segments=tuple(sorted(segments, key=_order)),
         warnings=tuple(texts),
         channels=tuple(parts),
+        answers=tuple(replace(one, channel=number) for number, part in parts.items() for one in part.answers),
     )
 
 
@@ -135,7 +141,7 @@ def of_file(
         info = audio.info(path)
         stream = Stream(model, info.rate, options, channel, info.channels, str(path))
         timeline = _collect(stream, str(path), audio.frames(path))
-    return replace(timeline, warnings=tuple(texts))
+    return _completed(timeline, model.predict_file(path, channel), texts)
 
 
 def of_signal(
@@ -152,7 +158,21 @@ def of_signal(
     with audio.collecting_warnings() as texts:
         stream = Stream(model, rate, options, channel, samples.shape[1], "signal")
         timeline = _collect(stream, "signal", [samples])
-    return replace(timeline, warnings=tuple(texts))
+    return _completed(timeline, model.predict_signal(samples, rate, channel), texts)
+
+
+def _completed(timeline: Timeline, answer: Prediction, texts: Sequence[str]) -> Timeline:
+    """Add the answer for the whole recording, and the warnings.
+
+    Answer and segments are decided from different windows (docs/timeline.md). If no segment has the answer's label,
+    that is a warning.
+    """
+    differs = []
+    if timeline.segments and answer.label not in {segment.label for segment in timeline.segments}:
+        doubt = "" if answer.sure else f" (unsure: {answer.doubt})"
+        differs = [f"{timeline.file}: the whole recording is called {answer.label}{doubt}, but none of its segments is"]
+    warnings = dict.fromkeys([*texts, *answer.warnings, *differs])
+    return replace(timeline, answers=(answer,), warnings=tuple(warnings))
 
 
 def _collect(stream: Stream, name: str, chunks: Iterable[np.ndarray]) -> Timeline:

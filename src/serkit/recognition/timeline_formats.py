@@ -61,6 +61,7 @@ def as_dict(result: Result) -> dict[str, object]:
         "duration": round(result.duration, TIME_DIGITS),
         "labels": list(result.labels),
         **({} if result.channels is None else {"channels": list(result.channels)}),
+        "answers": [answer.to_dict() for answer in result.answers],
         **({} if result.speakers is None else {"speakers": list(result.speakers)}),
         "windows": [_window(window) for window in result.windows],
         "segments": [_segment(segment) for segment in result.segments],
@@ -112,6 +113,7 @@ def _segment(segment: Segment) -> dict[str, object]:
         **given,
         "label": segment.label,
         "sure": segment.sure,
+        "doubt": segment.doubt,
         "confidence": round(segment.confidence, DIGITS),
         "probabilities": _rounded(segment.probabilities),
     }
@@ -147,7 +149,7 @@ def segment_columns(layout: Layout) -> str:
 
 def _own_columns(layout: Layout) -> list[str]:
     place = ["file", *(["channel"] if layout.each else []), *(["speaker"] if layout.speakers else []), "start", "end"]
-    return [*place, "label", "sure", "confidence", *(f"p_{label}" for label in layout.labels), "error"]
+    return [*place, "label", "sure", "doubt", "confidence", *(f"p_{label}" for label in layout.labels), "error"]
 
 
 def segment_row(file: str, segment: Segment, layout: Layout) -> str:
@@ -156,10 +158,10 @@ def segment_row(file: str, segment: Segment, layout: Layout) -> str:
     speaker = [segment.speaker] if layout.speakers else []
     place = [file, *channel, *speaker, _time(segment.start), _time(segment.end)]
     if segment.error:
-        answer: list[Any] = [""] * (3 + len(layout.labels))
+        answer: list[Any] = [""] * (4 + len(layout.labels))
     else:
         numbers = [round(segment.confidence, DIGITS), *_rounded(segment.probabilities).values()]
-        answer = [segment.label, str(segment.sure).lower(), *numbers]
+        answer = [segment.label, str(segment.sure).lower(), segment.doubt, *numbers]
     given = [segment.columns.get(name, "") for name in layout.columns]
     return _row([*place, *answer, *given, segment.error])
 

@@ -19,6 +19,9 @@ from serkit.writing import clock
 _WIDTH, _LEFT, _RIGHT = 1600, 112, 32
 _COLUMNS = _WIDTH - _LEFT - _RIGHT
 
+# Least width of a segment with an upright label.
+_UPRIGHT = 14
+
 # Scale at which areas are drawn before they are reduced.
 _FINER = 3
 
@@ -162,22 +165,60 @@ def _draw_probabilities(image: Image.Image, timeline: TimelineContent, colours: 
 
 
 def _draw_segments(image: Image.Image, timeline: TimelineContent, colours: dict[str, str]) -> None:
-    """Draw a box per segment, with label and confidence if there is room."""
+    """Draw a box per segment, hatched if it is unsure, with label and confidence as far as there is room."""
     panel = _PANELS["segments"]
     large, pen = _enlarged(panel)
     for one in timeline.segments:
         left, right = (time / timeline.duration * large.width for time in (one.start, one.end))
         box = (left, 4 * _FINER, max(left + _FINER, right - _FINER), large.height - 4 * _FINER)
         pen.rounded_rectangle(box, min(8.0 * _FINER, (box[2] - left) / 2), colours[one.label])
+        if not one.sure:
+            _hatch(large, box)
     _paste_reduced(image, large, panel)
     pen = ImageDraw.Draw(image)
     for one in timeline.segments:
         left, right = (_LEFT + time / timeline.duration * _COLUMNS for time in (one.start, one.end))
         label = one.label if one.sure else f"{one.label}?"
-        if pen.textlength(label, _font(19)) < right - left - 8:
-            middle, ink = (left + right) / 2, _readable(colours[one.label])
-            pen.text((middle, panel.top + 25), label, ink, _font(19), anchor="mm")
-            pen.text((middle, panel.top + 47), f"{one.confidence:.0%}", ink, _font(16), anchor="mm")
+        middle, ink = (left + right) / 2, _readable(colours[one.label])
+        size = next((size for size in (19, 15, 12) if pen.textlength(label, _font(size)) < right - left - 6), None)
+        if size is not None:
+            if not one.sure:  # stripes behind the text would make it hard to read
+                half = pen.textlength(label, _font(size)) / 2 + 3
+                pen.rectangle((middle - half, panel.top + 14, middle + half, panel.top + 57), colours[one.label])
+            pen.text((middle, panel.top + 25), label, ink, _font(size), anchor="mm")
+            pen.text((middle, panel.top + 47), f"{one.confidence:.0%}", ink, _font(min(size, 16)), anchor="mm")
+        elif right - left >= _UPRIGHT:
+            _write_upright(image, label, (middle, (panel.top + panel.bottom) / 2), ink)
+
+
+def _hatch(image: Image.Image, box: tuple[float, float, float, float]) -> None:
+    """Draw light diagonal stripes into a box: the answer is unsure."""
+    left, top, right, bottom = (round(edge) for edge in box)
+    size = (max(1, right - left), max(1, bottom - top))
+    stripes = Image.new("L", size, 0)
+    pen = ImageDraw.Draw(stripes)
+    for x in range(-size[1], size[0], 10 * _FINER):
+        pen.line((x, size[1], x + size[1], 0), 150, width=3 * _FINER)
+    # Only where the box has its color: not in its round corners.
+    piece = image.crop((left, top, left + size[0], top + size[1]))
+    inside = piece.convert("L").point(lambda level: 255 if level < 250 else 0)
+    mask = Image.composite(stripes, Image.new("L", size, 0), inside)
+    image.paste(Image.new("RGB", size, _PAPER), (left, top), mask)
+
+
+def _write_upright(image: Image.Image, label: str, middle: tuple[float, float], ink: str) -> None:
+    """Write a label from bottom to top, with a smaller font and shortened if it is longer than the panel is high."""
+    panel, font = _PANELS["segments"], _font(12)
+    pen = ImageDraw.Draw(image)
+    room = panel.bottom - panel.top - 10
+    shown = label
+    while len(shown) > 2 and pen.textlength(shown, font) > room:
+        shown = shown[:-2].rstrip(".") + "."
+    text = Image.new("L", (room, _UPRIGHT), 0)
+    ImageDraw.Draw(text).text((room / 2, _UPRIGHT / 2), shown, 255, font, anchor="mm")
+    turned = text.rotate(90, expand=True)
+    corner = (round(middle[0] - turned.width / 2), round(middle[1] - turned.height / 2))
+    image.paste(Image.new("RGB", turned.size, ImageColor.getrgb(ink)), corner, turned)
 
 
 def _enlarged(panel: _Panel) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -202,7 +243,12 @@ def _draw_frame(pen: ImageDraw.ImageDraw, timeline: TimelineContent, colours: di
     for panel in _PANELS.values():
         pen.rectangle((_LEFT - 1, panel.top - 1, _WIDTH - _RIGHT, panel.bottom), outline=_FAINT)
         pen.multiline_text((_LEFT - 10, (panel.top + panel.bottom) / 2), panel.title, _INK, _font(15), anchor="rm")
+    for name, ends in {"mel": ("8 kHz", "0 Hz"), "probabilities": ("100 %", "0 %")}.items():
+        panel = _PANELS[name]
+        pen.text((_LEFT - 10, panel.top + 8), ends[0], _INK, _font(13), anchor="rm")
+        pen.text((_LEFT - 10, panel.bottom - 8), ends[1], _INK, _font(13), anchor="rm")
     bottom = _PANELS["segments"].bottom
+    pen.text((_LEFT - 36, bottom + 12), "time", _INK, _font(15), anchor="rt")
     step = _tick_step(timeline.duration)
     for number in range(int(timeline.duration / step + 1e-6) + 1):
         x = _LEFT + number * step / timeline.duration * _COLUMNS

@@ -144,7 +144,7 @@ class SegmentTable(Table):
 
     def rows(self, result: Timeline) -> Iterator[Sequence[str]]:
         for one in result.segments:
-            label = one.error or (one.label if one.sure else f"{one.label}? (unsure)")
+            label = one.error or (one.label if one.sure else f"{one.label}? (unsure: {one.doubt})")
             place = ["" if one.channel is None else str(one.channel)] if self._layout.each else []
             place += [one.speaker] if self._layout.speakers else []
             yield *place, clock(one.start), clock(one.end), label, "" if one.error else f"{one.confidence:.2f}"

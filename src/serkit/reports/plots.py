@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from serkit.atomic import writing
+from serkit.colours import colours_of
 from serkit.evaluation.intervals import Ends
 from serkit.evaluation.metrics import Metric
 
@@ -110,8 +111,10 @@ def recalls(values: Mapping[str, float | None], uar: float) -> str:
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot(xlim=(0, 1), ylim=(len(values) - 0.5, -0.5))
-        for row, value in enumerate(values.values()):
-            axes.barh(row, value or 0.0, height=0.62, color=TRAINING)
+        colours = colours_of(list(values))
+        for row, (name, value) in enumerate(values.items()):
+            # The outline shows a dark color on a dark page.
+            axes.barh(row, value or 0.0, height=0.62, color=colours[name], edgecolor=INK, linewidth=0.6)
             # In a separate column, without bars and lines.
             text = "none" if value is None else f"{100 * value:.0f}%"
             look = {"va": "center", "ha": "right", "annotation_clip": False}
@@ -265,7 +268,7 @@ def learning_curves(stage: str, histories: Sequence[Sequence[Mapping[str, float]
             percent_axis(axes.yaxis, 0.25)
             axes.set_ylim(0, 1.02)
         axes.set_xlabel("epoch")
-        axes.locator_params(axis="x", integer=True)
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         figure.align_ylabels()
 
     title = f"Learning curves of stage {stage}, {len(histories)} folds"

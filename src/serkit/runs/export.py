@@ -23,14 +23,17 @@ from serkit.evaluation.evaluate import hear
 from serkit.evaluation.intervals import Interval
 from serkit.evaluation.predictions import read_table
 from serkit.evaluation.scores import Scores, Table
+from serkit.features.onnx import Onnx
 from serkit.flags import worst_first
 from serkit.networks.layers.quaternion import folded
 from serkit.networks.network import Batch, Model, Output, Shape
+from serkit.recognition import familiarity
 from serkit.recognition.bundle import (
     WEIGHTS,
     Adaptation,
     Bundle,
     Calibration,
+    Familiar,
     FeatureConfig,
     Input,
     Number,
@@ -41,6 +44,7 @@ from serkit.recognition.bundle import (
     Unsure,
 )
 from serkit.recognition.recognizer import Recognizer
+from serkit.recognition.stream import TimelineOptions
 from serkit.records import Record
 from serkit.runs import sealed
 from serkit.runs.command import command
@@ -56,6 +60,9 @@ TOLERANCE = 1e-4
 
 #: Rule for the threshold of unsure answers (`serkit.evaluation.unsure`).
 UNSURE_RULE = "below it answers on held-out speakers are wrong more often than right"
+
+#: Maximum number of recordings that define what is familiar.
+FAMILIAR = 2000
 
 #: Length of time axes, in frames, when a network is traced and its multiply-adds are counted.
 FRAMES = 300
@@ -127,6 +134,7 @@ def export(
     licence: str | None = None,
     recordings: int = 50,
     weights: bool = True,
+    encoder: bool = True,
 ) -> Bundle:
     """Write the bundle of a finished run's final model.
 
@@ -137,6 +145,7 @@ def export(
         recordings: number of the run's recordings on which torch and ONNX are compared.
         weights: whether the bundle holds the weights, so that training can continue from it; ignored for a stage that
             reads the output of frozen stages.
+        encoder: whether the bundle holds the ONNX file of its feature `onnx`; otherwise it names only the hash.
 
     Raises:
         UserError: the run is unfinished or has no final model, `out` exists, or the exported network and torch differ.
@@ -150,14 +159,21 @@ def export(
     data = system.stage_data(finished.stage)
     target = data.target[0]
     names = leaves(system, finished.stage)
-    inputs, shapes = [], []
+    inputs, shapes, encoders = [], [], []
     for name in names:
         view = system.views[name]
         if view.feature is None:
             raise UserError(f"view '{name}' has no feature")
         feature = features.build(view.feature.name, **view.feature.options)
+        if feature.name == "transformers":
+            raise UserError(
+                f"view '{name}' needs torch, so no bundle can hold it; export its encoder with "
+                "examples/export_encoder.py and train with the feature onnx, or ship a student (ssl-distilled)"
+            )
         inputs.append(Input(name=name, feature=FeatureConfig(**features.config(feature)), channel=view.channel))
         shapes.append(feature.shape)
+        if isinstance(feature, Onnx):
+            encoders.append(feature)
     numbers = [Number(name=name, low=low, high=high) for name, (low, high) in final.ranges.items()]
     calibration = None
     if numbers:
@@ -200,14 +216,16 @@ def export(
         },
     )
     with tempfile.TemporaryDirectory() as trial:
-        recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card=""))
+        recognizer = Recognizer(bundle.save(Path(trial) / out.name, model, card="", encoders=encoders))
         parity = _parity(recognizer, deployed, data.items.windowing, _sample(run, described, recordings))
-    bundle = bundle.model_copy(update={"parity": parity})
+        # Numbers are never unsure.
+        known = None if numbers else familiar(recognizer, _sample(run, described, FAMILIAR))
+    bundle = bundle.model_copy(update={"parity": parity, "familiar": known})
     # The weights of a stage that reads frozen stages are its own layers only; training cannot continue from them.
     frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
     tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
     page = card(bundle, system, scores, len(model))
-    return bundle.save(out, model, page, tensors)
+    return bundle.save(out, model, page, tensors, encoders if encoder else ())
 
 
 def to_onnx(deployed: Shipped, names: Sequence[str], shapes: Sequence[Shape]) -> bytes:
@@ -330,6 +348,29 @@ def _parity(recognizer: Recognizer, deployed: Shipped, windowing: Windowing, utt
             f"the exported network differs from torch by {worst:.2g} on {compared} recordings (limit: {TOLERANCE:g})"
         )
     return Parity(recordings=compared, max_difference=worst)
+
+
+def familiar(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Familiar | None:
+    """Return the statistics of training recordings by which a recognizer notices sound unlike them.
+
+    Args:
+        recognizer: recognizer of the bundle.
+        utterances: recordings that it has learned from; silent ones do not count.
+    """
+    window = TimelineOptions().window_for(recognizer.bundle)
+    whole, short, kept = [], [], []
+    for utterance in utterances:
+        signal, rate = hear(recognizer.bundle, utterance)
+        if np.abs(signal).max() < audio.SILENCE_PEAK:
+            continue
+        middle = max(0, (len(signal) - round(window * rate)) // 2)
+        whole.append(recognizer.mean_features(signal, rate))
+        short.append(recognizer.mean_features(signal[middle : middle + round(window * rate)], rate))
+        kept.append(utterance)
+    if not kept:
+        return None
+    long, cut = ({name: np.stack([one[name] for one in part]) for name in part[0]} for part in (whole, short))
+    return familiarity.fit(long, cut, [one.corpus for one in kept], [one.speaker for one in kept])
 
 
 def _unsure(final: Final, scores: Scores) -> Unsure | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -15,14 +16,17 @@ from typing import Any
 import torch
 
 from serkit.errors import Damaged, UserError
+from serkit.methods import METHODS
 from serkit.processes import end_with_parent
-from serkit.progress import Advance, bar
+from serkit.progress import fold, listen
 from serkit.protocols.splits import Split
 from serkit.runs import sealed
 from serkit.runs.experiment import Experiment
 from serkit.runs.files import FoldNote
 from serkit.runs.predict import predict, task_of
 from serkit.runs.stages import Stages
+from serkit.runs.watch import Watch, teller
+from serkit.terminal import show_own_warnings
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,12 @@ class Folds:
         if len(tasks) < len(self.parts):
             report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds are already done")
         task = task_of(candidates[0])
-        for name, value in _work(tasks, self.jobs):
-            report(f"{name}: {task.metric().in_words(value)}")
+        epochs = most_epochs(candidates)
+        watch = Watch([split.split.name for split in tasks], epochs, self.jobs, report)
+        with watch.shown():
+            for name, value in _work(tasks, self.jobs, watch):
+                watch.finish(name)
+                report(f"{name}: {task.metric().in_words(value)}")
         return task.load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
 
 
@@ -84,59 +92,73 @@ def _is_done(folds: Path, name: str) -> bool:
     return True
 
 
-def _work(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, float]]:
+def most_epochs(candidates: Sequence[Experiment]) -> dict[str, int]:
+    """Return the most epochs of each stage in a fold, over all rows of a grid."""
+    found: dict[str, int] = {}
+    for stage in (stage for experiment in candidates for stage in experiment.system.stages):
+        if METHODS.find(stage.method.name).by_epochs:
+            found[stage.name] = found.get(stage.name, 0) + stage.trainer.epochs
+    return found
+
+
+def _work(tasks: Sequence[_Task], jobs: int, watch: Watch) -> Iterator[tuple[str, float]]:
     """Yield name and score of each fold as it ends."""
-    with bar("folds", len(tasks)) as advance:
-        # A daemonic process cannot start others.
-        if jobs == 1 or len(tasks) < 2 or multiprocessing.current_process().daemon:
-            for task in tasks:
-                yield _fold(task)
-                advance(1)
-            return
-        lost = yield from _together(tasks, jobs, advance)
+    # A daemonic process cannot start others.
+    if jobs == 1 or len(tasks) < 2 or multiprocessing.current_process().daemon:
+        for task in tasks:
+            yield _fold(task)
+        return
+    with watch.elsewhere() as news:
+        lost = yield from _together(tasks, jobs, news)
         # Folds that exceed the memory together may fit alone.
         for task in lost:
-            if (yield from _together([task], 1, advance)):
+            if (yield from _together([task], 1, news)):
                 raise UserError(
                     f"fold {task.split.name}: the process that trained it ended (out of memory?). Finished folds are "
                     "kept: run again with --resume, and fewer --jobs or a smaller batch_size"
                 )
 
 
-def _together(
-    tasks: Sequence[_Task], jobs: int, advance: Advance
-) -> Generator[tuple[str, float], None, Sequence[_Task]]:
+def _together(tasks: Sequence[_Task], jobs: int, news: Path) -> Generator[tuple[str, float], None, Sequence[_Task]]:
     """Work in a pool of processes; return the folds that were lost because a process ended."""
     # Spawned, because torch's threads do not survive a fork, which Windows and macOS do not support anyway.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(news,)) as pool:
         left = {pool.submit(_fold, task): task for task in tasks}
         try:
             for future in as_completed(list(left)):
                 yield future.result()
                 del left[future]
-                advance(1)
         except BrokenProcessPool:
             # Some may have ended at that moment.
             done = [future for future in left if future.exception() is None]
             for future in done:
                 yield future.result()
-                advance(1)
             return [task for future, task in left.items() if future not in done]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
             raise
     return []
 
 
-def _start_worker() -> None:
+def _start_worker(news: Path) -> None:
     end_with_parent()
-    # In the form of the command line.
-    warnings.formatwarning = lambda message, *place: f"serkit: warning: {message}\n"
+    # Ctrl-C on a terminal reaches every process; the one that started this worker says what is kept.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    show_own_warnings()
+    listen(teller(news))
 
 
 def _fold(task: _Task) -> tuple[str, float]:
     """Train a fold, choose the grid's row and fit a temperature on the validation part, and predict the test part."""
+    with fold(task.split.name):
+        return _train_and_test(task)
+
+
+def _train_and_test(task: _Task) -> tuple[str, float]:
     torch.set_num_threads(task.threads)
     split, kind = task.split, task_of(task.experiments[0])
     candidates = []

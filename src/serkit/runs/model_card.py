@@ -11,7 +11,7 @@ from serkit.evaluation.scores import Scores, rows
 from serkit.evaluation.task import TASKS
 from serkit.recognition.bundle import Bundle, Calibration, Score, Unsure
 from serkit.systems.schema import About, Data, System
-from serkit.writing import markdown_table
+from serkit.writing import markdown_table, multiply_adds
 
 _USE = """\
 ## Intended use
@@ -229,7 +229,7 @@ def _size(bundle: Bundle, model_bytes: int | None) -> str:
     seconds = bundle.windowing.seconds
     lines = [f"{size.parameters:,} parameters"]
     if size.macs is not None:
-        lines.append(f"{size.macs:,} multiply-adds for one window")
+        lines.append(f"{multiply_adds(size.macs)} multiply-adds for one window")
     if model_bytes is not None:
         lines.append(f"`model.onnx`: {model_bytes / 1e6:.2f} MB")
     lines.append("a recording is read whole" if seconds is None else f"a recording is cut into {seconds:g} s")

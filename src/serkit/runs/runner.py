@@ -17,7 +17,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -36,6 +37,7 @@ from serkit.data.store import digest
 from serkit.errors import UserError
 from serkit.evaluation.scores import Baseline, Scores
 from serkit.flags import Flag
+from serkit.progress import fold
 from serkit.protocols import flags
 from serkit.protocols.splits import Split, everything, splits
 from serkit.runs import sealed
@@ -44,11 +46,12 @@ from serkit.runs.check import check
 from serkit.runs.experiment import Experiment
 from serkit.runs.files import Description, Final, FoldNote, Machine, NamedProtocol, StageNote, SystemRow
 from serkit.runs.folder import RunFolder
-from serkit.runs.folds import Folds
+from serkit.runs.folds import Folds, most_epochs
 from serkit.runs.models import learned_from
 from serkit.runs.predict import task_of
 from serkit.runs.request import Request
 from serkit.runs.stages import Stages
+from serkit.runs.watch import Watch
 from serkit.systems.schema import Data, System
 from serkit.training.precision import FLOAT32, automatic
 
@@ -94,6 +97,37 @@ def run(
     threads = _begin(folder, shared, request, experiments, parts, threads)
     write_json(folder / "splits.json", [asdict(split) for split in parts])
 
+    with _keeping(folder, parts, resume):
+        return _run(request, folder, shared, experiments, parts, grid, jobs, threads, report)
+
+
+@contextmanager
+def _keeping(folder: Path, parts: Sequence[Split], resume: bool) -> Iterator[None]:
+    """Add to an interruption what is kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        done = sum((folder / "folds" / f"{part.name}.json").exists() for part in parts)
+        again = "again" if resume else "with --resume (in Python: resume=True)"
+        stop.add_note(
+            f"interrupted; {folder} keeps {done} of {len(parts)} folds, and every stage up to its last checkpoint. "
+            f"To go on, give the same command {again}"
+        )
+        raise
+
+
+def _run(
+    request: Request,
+    folder: Path,
+    shared: Path,
+    experiments: Sequence[Experiment],
+    parts: Sequence[Split],
+    grid: Sequence[System],
+    jobs: int,
+    threads: int,
+    report: Callable[[str], None],
+) -> Scores:
+    first = experiments[0]
     folds = Folds(parts, shared, threads, jobs, request.accelerator)
     predictions = folds.predict(experiments, folder, report)
     predictions.save(folder / "predictions.csv")
@@ -105,7 +139,9 @@ def run(
         value = baseline.metrics[task.metric().key].estimate
         report(f"linear baseline on the same folds: {task.metric().in_words(value)}")
     if request.final:
-        _train_final(folder, shared, request, experiments, predictions, threads)
+        watch = Watch(["final model"], most_epochs(experiments[:1]), 1, report)
+        with watch.shown(), fold("final model"):
+            _train_final(folder, shared, request, experiments, predictions, threads)
         report("final model trained on everything")
     result.save(folder / "scores.json")
     rows = [SystemRow.of(system) for system in grid]

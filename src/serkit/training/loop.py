@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from serkit.errors import UserError
-from serkit.evaluation.metrics import CLASSES, ccc, confusion
+from serkit.evaluation.metrics import CLASSES, NUMBERS, ccc, confusion
 from serkit.methods.method import Method
 from serkit.networks.network import Batch, Model, Output, output_of
 from serkit.options import first_line
-from serkit.progress import bar
+from serkit.progress import EpochDone, tell
 from serkit.systems.schema import Trainer
 from serkit.training import memory, optimizer_state, perturb, schedules, stopping
 from serkit.training.batches import ItemData
@@ -40,6 +40,9 @@ from serkit.training.checkpoint import (
 from serkit.training.history import write_history
 from serkit.training.normalization import refit
 from serkit.training.precision import make_fabric, resolve
+
+#: The validation score that is told: of classes or of numbers.
+_SCORES = {"validation_uar": CLASSES["uar"], "validation_ccc": NUMBERS["ccc"]}
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -87,11 +90,9 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     memory.keep_freed()
     loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator, continues)
-    with bar(f"training {folder.name}", trainer.epochs) as advance:
-        advance(loop.progress.epoch)
-        while loop.progress.epoch < trainer.epochs and not loop.progress.stopped:
-            loop.train_epoch()
-            advance(1)
+    while loop.progress.epoch < trainer.epochs and not loop.progress.stopped:
+        loop.train_epoch()
+        tell(loop.news())
     if keep_optimizer:
         optimizer_state.save(folder, model, loop.optimizer)
     loop.finish()
@@ -157,6 +158,20 @@ class _Loop:
                     record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
             keep_best(self.folder, self.model, progress, self.trainer.select)
         progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
+
+    def news(self) -> EpochDone:
+        """Return what is told of the last finished epoch."""
+        progress, record = self.progress, self.progress.history[-1]
+        scores = [metric.in_words(record[key]) for key, metric in _SCORES.items() if key in record]
+        return EpochDone(
+            stage=self.folder.name.rpartition("-")[0] or self.folder.name,
+            epoch=progress.epoch,
+            epochs=self.trainer.epochs,
+            loss=record["training_loss"],
+            score=scores[0] if scores else "",
+            seconds=record["seconds"],
+            stopped=progress.stopped or progress.epoch >= self.trainer.epochs,
+        )
 
     def _rate(self, share: float) -> float:
         """Return the learning rate of a step that begins after the given share of the running epoch."""

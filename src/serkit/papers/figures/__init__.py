@@ -10,7 +10,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Ran:
         folder: folder of the run.
         scores: its scores.
         at: the row's value on the axis of a sweep, or its two values on the axes of a grid.
+        published: printed values in percent by metric, for this corpus.
     """
 
     label: str
@@ -51,6 +52,7 @@ class Ran:
     folder: Path
     scores: Scores
     at: float | Sequence[float] | None = None
+    published: Mapping[str, float] = field(default_factory=dict)
 
 
 def drawing(kind: str, options: Mapping[str, Any]) -> Callable[[Sequence[Ran], Path], Numbers]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from serkit.colours import colours_of
 from serkit.errors import UserError, unknown
 from serkit.papers.figures import Numbers, Ran
 from serkit.reports.plots import line, save
@@ -50,13 +51,15 @@ def draw(
     numbers = {one.label: _lay_out(one, classes, perplexity, seed) for one in ran}
     shown = list(classes) or sorted({point["class"] for row in numbers.values() for point in row["points"]})
 
+    colours = colours_of(shown)
+
     def paint(figure: Any) -> None:
         for axes, (label, row) in zip(figure.subplots(1, len(numbers), squeeze=False)[0], numbers.items(), strict=True):
             for number, name in enumerate(shown):
                 places = np.array([[p["x"], p["y"]] for p in row["points"] if p["class"] == name]).reshape(-1, 2)
                 look = line(number)
                 axes.scatter(
-                    *places.T, s=18, color=look["color"], marker=look["marker"], alpha=0.75, linewidths=0, label=name
+                    *places.T, s=18, color=colours[name], marker=look["marker"], alpha=0.75, linewidths=0, label=name
                 )
             axes.set_title(f"{label}\nsilhouette {row['silhouette']:.2f}, {row['n']} items")
             axes.set(xticks=[], yticks=[])

@@ -112,7 +112,7 @@ def _panel(axes: Any, rows: Mapping[str, Parts], labels: Sequence[str], metric: 
             axes.plot(epochs, mean, **{**look, "marker": marker}, linewidth=width, label=f"{label}, {part}")
             axes.fill_between(epochs, mean - sd, mean + sd, color=look["color"], alpha=0.15, linewidth=0)
     axes.set_xlabel("epoch")
-    axes.locator_params(axis="x", integer=True)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     if metric != "loss":
         percent_axis(axes.yaxis, 0.25)
         axes.set_ylim(0, 1.02)

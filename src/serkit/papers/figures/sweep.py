@@ -13,7 +13,7 @@ from serkit.errors import UserError, unknown
 from serkit.evaluation.intervals import Ends
 from serkit.evaluation.metrics import CLASSES, named
 from serkit.papers.figures import Numbers, Ran
-from serkit.reports.plots import TRAINING, save
+from serkit.reports.plots import TRAINING, VALIDATION, save
 from serkit.runs.folder import RunFolder
 from serkit.training.history import Epoch
 
@@ -41,7 +41,7 @@ def draw(
 
     Returns:
         `metric`, `part`, the meaning of the `bar` (None: no bar), and `points` by row label: `at`, `estimate`, `low`,
-        `high`.
+        `high`, and `published` in percent if the paper prints it.
 
     Raises:
         UserError: a row without `at`, or without a validation part.
@@ -55,6 +55,8 @@ def draw(
             raise UserError(f"row '{one.label}' has no place on the axis; give it `at = ...`")
         found = one.scores.metrics[metric].ends if part == "test" else _validation(one, metric)
         points[one.label] = {"at": one.at, **asdict(found)}
+        if metric in one.published:
+            points[one.label]["published"] = one.published[metric]
     ordered = sorted(points.values(), key=lambda point: point["at"])
     at, estimate, low, high = (np.array([point[key] for point in ordered]) for key in ("at", "estimate", "low", "high"))
     bar = "95 % interval" if part == "test" else "worst to best fold" if (high > low).any() else None
@@ -63,7 +65,15 @@ def draw(
         axes = figure.add_subplot()
         # An interval need not contain the estimate, and rounding errors may be negative.
         bars = 100 * np.maximum([estimate - low, high - estimate], 0) if bar else None
-        axes.errorbar(at, 100 * estimate, bars, color=TRAINING, marker="o", markersize=5, capsize=3, linewidth=1.5)
+        axes.errorbar(
+            at, 100 * estimate, bars, color=TRAINING, marker="o", markersize=5, capsize=3, linewidth=1.5, label="ours"
+        )
+        printed = [(point["at"], point["published"]) for point in ordered if "published" in point]
+        if printed:
+            axes.plot(
+                *zip(*printed, strict=True), "D--", color=VALIDATION, fillstyle="none", linewidth=1, label="published"
+            )
+            axes.legend(fontsize=8.5)
         if logarithmic:
             axes.set_xscale("log")
         axes.set_xticks(at, [f"{value:g}" for value in at])
