@@ -24,6 +24,7 @@ from serkit.atomic import writing_folder
 from serkit.errors import UserError, unknown
 from serkit.features import Feature
 from serkit.features.onnx import Onnx
+from serkit.recognition.hub import PREFIX, fetch
 from serkit.recognition.presentation import first_of
 from serkit.windowing import Windowing
 
@@ -437,7 +438,7 @@ class Bundle(_Table):
 
 
 def find(name: str | Path) -> Path:
-    """Return the folder of a bundle, given by name or path.
+    """Return the folder of a bundle, given by name, by path, or by its place on the Hub (see `hub.fetch`).
 
     A name is looked up in the folders of `SERKIT_BUNDLES`, in the bundles included in serkit, and in `bundles`
     of the cache folder, in this order; then it is used as a path.
@@ -445,6 +446,8 @@ def find(name: str | Path) -> Path:
     Raises:
         UserError: there is no such bundle; the message lists the available ones.
     """
+    if str(name).startswith(PREFIX):
+        return fetch(str(name))
     known = {folder.name: folder for folder in available()}
     if str(name) in known:
         return known[str(name)]
