@@ -18,19 +18,19 @@ from serkit import audio
 #: Sampling rate of the check in Hz: a telephone carries no more.
 RATE = 8000
 
-_LENGTH = 320
-_HOP = 160
-_FFT = 512
-_BANDS = 24
-_LOWEST, _HIGHEST = 100.0, 3800.0  # in Hz
+LENGTH = 320
+HOP = 160
+FFT = 512
+BANDS = 24
+LOWEST, HIGHEST = 100.0, 3800.0  # in Hz
 
 # Pitch in Hz.
-_DEEPEST, _TOPMOST = 60.0, 500.0
-_FIRST, _LAST = int(RATE / _TOPMOST), int(RATE / _DEEPEST)  # lags in samples
+DEEPEST, TOPMOST = 60.0, 500.0
+FIRST, LAST = int(RATE / TOPMOST), int(RATE / DEEPEST)  # lags in samples
 
 # Frames this far below the loudest ones in dB count as pauses.
-_RANGE = 35.0
-_FLOOR = 1e-9
+RANGE = 35.0
+FLOOR = 1e-9
 
 #: Names of the measures, in the order of `measures`.
 MEASURES = (
@@ -65,23 +65,23 @@ MEASURES = (
 
 
 @functools.cache
-def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return tables of the measures.
 
     Returns:
         The window (length,); the transform from power to autocorrelation at the lags of pitch, divided by that of the
         window (bins, lags); the filters (bins, bands); and their centers in Hz.
     """
-    window = np.hanning(_LENGTH + 1)[:-1]
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * _FFT)) ** 2)[_FIRST:_LAST] / (window**2).sum()
-    bins = np.arange(_FFT // 2 + 1)
+    window = np.hanning(LENGTH + 1)[:-1]
+    own = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * FFT)) ** 2)[FIRST:LAST] / (window**2).sum()
+    bins = np.arange(FFT // 2 + 1)
     # All but the first and the last bin count twice.
-    twice = np.where(bins % (_FFT // 2) == 0, 1, 2)[:, None]
-    cosines = twice * np.cos(2 * np.pi * bins[:, None] * np.arange(_FIRST, _LAST) / _FFT) / own
-    low, high = 1127 * np.log1p(np.array([_LOWEST, _HIGHEST]) / 700)
-    mel = np.linspace(low, high, _BANDS + 2)
+    twice = np.where(bins % (FFT // 2) == 0, 1, 2)[:, None]
+    cosines = twice * np.cos(2 * np.pi * bins[:, None] * np.arange(FIRST, LAST) / FFT) / own
+    low, high = 1127 * np.log1p(np.array([LOWEST, HIGHEST]) / 700)
+    mel = np.linspace(low, high, BANDS + 2)
     edges = 700 * np.expm1(mel / 1127)
-    hertz = bins * RATE / _FFT
+    hertz = bins * RATE / FFT
     rise = (hertz[:, None] - edges[:-2]) / np.diff(edges)[:-1]
     fall = (edges[2:] - hertz[:, None]) / np.diff(edges)[1:]
     filters = np.maximum(0, np.minimum(rise, fall))
@@ -112,13 +112,13 @@ def probability(samples: np.ndarray, rate: int) -> float:
 
 def of_measures(values: np.ndarray) -> float:
     """Return the probability of speech from `measures`."""
-    mean, scale, hidden, bias, output, offset = _weights()
+    mean, scale, hidden, bias, output, offset = weights()
     x = np.clip((values - mean) / scale, -FARTHEST, FARTHEST)
     return float(1 / (1 + np.exp(-(output @ np.tanh(hidden @ x + bias) + offset))))
 
 
 @functools.cache
-def _weights() -> tuple[np.ndarray, ...]:
+def weights() -> tuple[np.ndarray, ...]:
     """Return mean and scale of the measures, and the weights of a network with one hidden layer."""
     content = json.loads(WEIGHTS.read_text(encoding="utf-8"))
     return tuple(np.array(content[name]) for name in ("mean", "scale", "hidden", "bias", "output", "offset"))
@@ -126,31 +126,31 @@ def _weights() -> tuple[np.ndarray, ...]:
 
 def measures(samples: np.ndarray) -> np.ndarray:
     """Measure a window: float32 (samples,) at `RATE` -> float64 (measures,), in the order of `MEASURES`."""
-    window, cosines, filters, centers = _tables()
-    if len(samples) < _LENGTH + 4 * _HOP:
-        samples = np.pad(samples, (0, _LENGTH + 4 * _HOP - len(samples)))
-    frames = np.lib.stride_tricks.sliding_window_view(samples, _LENGTH)[::_HOP]
+    window, cosines, filters, centers = tables()
+    if len(samples) < LENGTH + 4 * HOP:
+        samples = np.pad(samples, (0, LENGTH + 4 * HOP - len(samples)))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, LENGTH)[::HOP]
     frames = frames * window
-    spectrum = np.fft.rfft(frames, _FFT)
+    spectrum = np.fft.rfft(frames, FFT)
     power = spectrum.real**2 + spectrum.imag**2
     band = power @ filters
     total = band.sum(axis=1) + 1e-12
     level = 10 * np.log10(total)
     top = _quantile(level, 0.95)
-    active = level > top - _RANGE
-    level = np.maximum(level, top - _RANGE)
+    active = level > top - RANGE
+    level = np.maximum(level, top - RANGE)
 
     # At so few lags, faster than a Fourier transform.
     energy = 2 * power.sum(axis=1, keepdims=True) - power[:, :1] - power[:, -1:]
-    lags = power @ cosines / (energy + 1e-12 * _FFT)
+    lags = power @ cosines / (energy + 1e-12 * FFT)
     # Longer lags must be clearly better, or the octave below would often win.
-    weighed = lags - 0.0006 * np.arange(_LAST - _FIRST)
+    weighed = lags - 0.0006 * np.arange(LAST - FIRST)
     at = weighed.argmax(axis=1)
     periodicity = lags[np.arange(len(at)), at].clip(0, 1)
-    semitones = 12 * np.log2(RATE / (at + _FIRST))
+    semitones = 12 * np.log2(RATE / (at + FIRST))
     voiced = active & (periodicity > 0.55)
 
-    bands = 10 * np.log10(np.maximum(band, _FLOOR * 1e-3 + total.max() * 10 ** (-(_RANGE + 20) / 10)))
+    bands = 10 * np.log10(np.maximum(band, FLOOR * 1e-3 + total.max() * 10 ** (-(RANGE + 20) / 10)))
     smooth = _smooth(bands, 3)
     slow = smooth - _smooth(bands, 25)
     fast = bands - smooth
@@ -161,13 +161,13 @@ def measures(samples: np.ndarray) -> np.ndarray:
     moved = _smooth(level[:, None], 3)[:, 0]
     swing = moved - _smooth(level[:, None], 25)[:, 0]
     turns = np.diff(np.signbit(swing)) & (np.abs(np.diff(swing)) > 0.3)
-    crossings = np.count_nonzero(turns) / (len(level) * _HOP / RATE)
+    crossings = np.count_nonzero(turns) / (len(level) * HOP / RATE)
 
     share = band / total[:, None]
     logs = np.log(share + 1e-6)
     flatness = logs.mean(axis=1)
     centroid = np.log(centers) @ share.T
-    fine = power[:, int(_LOWEST * _FFT / RATE) : int(_HIGHEST * _FFT / RATE)]
+    fine = power[:, int(LOWEST * FFT / RATE) : int(HIGHEST * FFT / RATE)]
     fine = fine / (fine.sum(axis=1, keepdims=True) + 1e-12)
     strongest = np.partition(fine, -6, axis=1)[:, -6:].sum(axis=1)
     lines = -np.einsum("ij,ij->i", fine, np.log(fine + 1e-9))
@@ -248,13 +248,13 @@ def halved(samples: np.ndarray) -> np.ndarray:
     """
     even, odd = samples[::2], samples[1::2]
     if not len(odd):
-        return _MIDDLE * even
-    result: np.ndarray = _MIDDLE * even
-    half = len(_TAPS) // 2
+        return MIDDLE * even
+    result: np.ndarray = MIDDLE * even
+    half = len(TAPS) // 2
     padded = np.pad(odd, (half, half))
     # Faster than `np.convolve`; the taps are symmetric.
-    for number, tap in enumerate(_TAPS[:half]):
-        first, last = (padded[at : at + len(even)] for at in (number, len(_TAPS) - 1 - number))
+    for number, tap in enumerate(TAPS[:half]):
+        first, last = (padded[at : at + len(even)] for at in (number, len(TAPS) - 1 - number))
         result += tap * (first + last)
     return result
 
@@ -267,4 +267,4 @@ def _half_band() -> tuple[np.float32, np.ndarray]:
     return taps[15], taps[::2]
 
 
-_MIDDLE, _TAPS = _half_band()
+MIDDLE, TAPS = _half_band()
