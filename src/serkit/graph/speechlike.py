@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from serkit.graph import spectrum
-from serkit.graph.ops import END, Op, Value, constant, highest, length, mean, part, to_float
+from serkit.graph.ops import END, Op, Value, constant, cosines, highest, length, mean, part, to_float
 from serkit.recognition import speechlike as shared
 
 
@@ -35,7 +35,7 @@ def halved(op: Op, samples: Value) -> Value:
 
 def measures(op: Op, samples: Value) -> Value:
     """Return the `MEASURES` of a window (samples,) at `RATE`: (measures, 1)."""
-    taper, lags, filters, centers = shared.tables()
+    taper, own, filters, centers = shared.tables()
     size, hop, fft = shared.LENGTH, shared.HOP, shared.FFT
     missing = op.Max(size + 4 * hop - length(op, samples, 0), [0])
     filled = op.Pad(samples, op.Concat([0], missing, axis=0))
@@ -51,7 +51,7 @@ def measures(op: Op, samples: Value) -> Value:
     def take(rows: Value) -> Value:
         return op.Compress(rows, op.Reshape(active, [-1]), axis=0)
 
-    periodicity, semitones = _pitch(op, power, lags)
+    periodicity, semitones = _pitch(op, power, own)
     voiced = op.And(active, op.Greater(periodicity, 0.55))
     least = highest(op, total, 0) * 10 ** (-(shared.RANGE + 20) / 10) + shared.FLOOR * 1e-3
     bands = _decibels(op, op.Max(band, least))
@@ -102,16 +102,18 @@ def measures(op: Op, samples: Value) -> Value:
     )
 
 
-def _pitch(op: Op, power: Value, transform: np.ndarray) -> tuple[Value, Value]:
+def _pitch(op: Op, power: Value, own: np.ndarray) -> tuple[Value, Value]:
     """Return periodicity, 0 to 1, and pitch in semitones of each frame: (frames, 1)."""
-    sides = np.full((shared.FFT // 2 + 1, 1), 2, dtype=np.float32)
-    sides[[0, -1]] = 1
-    energy = op.MatMul(power, constant(op, "mirrored", sides))
-    lags = op.MatMul(power, constant(op, "lags", transform)) / (energy + 1e-12 * shared.FFT)
-    longer = constant(op, "longer", 0.0006 * np.arange(shared.LAST - shared.FIRST, dtype=np.float32)[None])
+    fft, first, last = shared.FFT, shared.FIRST, shared.LAST
+    sides = np.full((1, fft // 2 + 1), 2 / fft, dtype=np.float32)
+    sides[:, [0, -1]] /= 2
+    correlation = op.MatMul(power * constant(op, "mirrored", sides), cosines(op, fft // 2 + 1, fft // 2, fft))
+    correlation = correlation / (part(op, correlation, 0, 1, 1) + 1e-12)
+    lags = part(op, correlation, first, last, 1) / constant(op, "own", own[None].astype(np.float32))
+    longer = constant(op, "longer", 0.0006 * np.arange(last - first, dtype=np.float32)[None])
     at = op.ArgMax(lags - longer, axis=1)
     periodicity = op.Clip(op.GatherElements(lags, at, axis=1), 0.0, 1.0)
-    return periodicity, op.Log(float(shared.RATE) / to_float(op, at + shared.FIRST)) * (12 / math.log(2))
+    return periodicity, op.Log(float(shared.RATE) / to_float(op, at + first)) * (12 / math.log(2))
 
 
 def _glides(op: Op, semitones: Value, voiced: Value) -> tuple[Value, Value, Value]:

@@ -69,23 +69,29 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return tables of the measures.
 
     Returns:
-        The window (length,); the transform from power to autocorrelation at the lags of pitch, divided by that of the
-        window (bins, lags); the filters (bins, bands); and their centers in Hz.
+        The window (length,), its autocorrelation at the lags of pitch (lags,), the filters (bins, bands) and their
+        centers in Hz.
     """
     window = np.hanning(LENGTH + 1)[:-1]
     own = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * FFT)) ** 2)[FIRST:LAST] / (window**2).sum()
-    bins = np.arange(FFT // 2 + 1)
-    # All but the first and the last bin count twice.
-    twice = np.where(bins % (FFT // 2) == 0, 1, 2)[:, None]
-    cosines = twice * np.cos(2 * np.pi * bins[:, None] * np.arange(FIRST, LAST) / FFT) / own
     low, high = 1127 * np.log1p(np.array([LOWEST, HIGHEST]) / 700)
     mel = np.linspace(low, high, BANDS + 2)
     edges = 700 * np.expm1(mel / 1127)
-    hertz = bins * RATE / FFT
+    hertz = np.arange(FFT // 2 + 1) * RATE / FFT
     rise = (hertz[:, None] - edges[:-2]) / np.diff(edges)[:-1]
     fall = (edges[2:] - hertz[:, None]) / np.diff(edges)[1:]
     filters = np.maximum(0, np.minimum(rise, fall))
-    return window.astype(np.float32), cosines.astype(np.float32), filters.astype(np.float32), edges[1:-1]
+    return window.astype(np.float32), own, filters.astype(np.float32), edges[1:-1]
+
+
+@functools.cache
+def _correlating() -> np.ndarray:
+    """Return the transform from power to autocorrelation, divided by that of the window: float32 (bins, lags)."""
+    bins = np.arange(FFT // 2 + 1)[:, None]
+    # All but the first and the last bin count twice.
+    twice = np.where(bins % (FFT // 2) == 0, 1, 2)
+    cosines: np.ndarray = twice * np.cos(2 * np.pi * bins * np.arange(FIRST, LAST) / FFT) / tables()[1]
+    return cosines.astype(np.float32)
 
 
 #: Below this probability there is no speech. `benchmarks/speechlike.py fit` finds 0.15; corpora that are not fitted
@@ -126,7 +132,7 @@ def weights() -> tuple[np.ndarray, ...]:
 
 def measures(samples: np.ndarray) -> np.ndarray:
     """Measure a window: float32 (samples,) at `RATE` -> float64 (measures,), in the order of `MEASURES`."""
-    window, cosines, filters, centers = tables()
+    window, _, filters, centers = tables()
     if len(samples) < LENGTH + 4 * HOP:
         samples = np.pad(samples, (0, LENGTH + 4 * HOP - len(samples)))
     frames = np.lib.stride_tricks.sliding_window_view(samples, LENGTH)[::HOP]
@@ -142,7 +148,7 @@ def measures(samples: np.ndarray) -> np.ndarray:
 
     # At so few lags, faster than a Fourier transform.
     energy = 2 * power.sum(axis=1, keepdims=True) - power[:, :1] - power[:, -1:]
-    lags = power @ cosines / (energy + 1e-12 * FFT)
+    lags = power @ _correlating() / (energy + 1e-12 * FFT)
     # Longer lags must be clearly better, or the octave below would often win.
     weighed = lags - 0.0006 * np.arange(LAST - FIRST)
     at = weighed.argmax(axis=1)
