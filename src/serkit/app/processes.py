@@ -17,9 +17,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,15 @@ from serkit.app.limits import Limits
 from serkit.app.tasks import Task
 from serkit.app.workers import Workers
 from serkit.errors import UserError
-from serkit.processes import end_with_parent
+from serkit.processes import blocked, end_with_parent, unblock
 
 _LOG = logging.getLogger("serkit.app")
 
 # Spawned on every system, because a fork would copy the network's threads in an arbitrary state.
 _CONTEXT = multiprocessing.get_context("spawn")
+
+# Signals that end a server.
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 # Signals with which a system ends a process for a fault.
 _CRASHES = {
@@ -123,7 +125,7 @@ class Process:
             self._bury()
         self._connection, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
-        with _signals_blocked():
+        with blocked(*_STOPPING):
             self._process.start()
         theirs.close()  # so that the end of the process is noticed
         try:
@@ -234,19 +236,6 @@ def _loss(work: Callable[..., Any], ended: Ended) -> Exception:
     return UserError(f"{name}: the process that decoded it crashed ({ended}); the recording is probably broken")
 
 
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Block the signals that end a server while a process starts; it inherits the block until it sets its own."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _serve(connection: Connection, folders: Mapping[str, Path], limits: Limits) -> None:
     """Main function of a process: do tasks until the server has gone."""
     _leave_the_server()
@@ -277,10 +266,9 @@ def _attempt(task: Callable[..., Any], *arguments: Any) -> Any:
 
 def _leave_the_server() -> None:
     """Ignore the signals that stop the server, which finishes pending requests, but end with the server."""
-    for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    unblock(*_STOPPING)
     if hasattr(os, "setsid"):
         os.setsid()  # a new group, with all child processes
     end_with_parent()

@@ -8,13 +8,12 @@ import signal
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from serkit.errors import UserError, whole_number
-from serkit.processes import end_with_parent
+from serkit.processes import blocked, end_with_parent
 from serkit.recognition.bundle import BundleError
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def _together(pickled: bytes, upcoming: Iterator[str | Path], jobs: int) -> Gene
     try:
         for path in upcoming:
             waiting.append(_Waiting(path))
-            with _interrupts_blocked():  # inherited by the workers it starts
+            with blocked(signal.SIGINT):  # inherited by the workers it starts
                 waiting[-1].future = pool.submit(_attempt_in_worker, path)
             if len(waiting) > 4 * jobs:
                 yield _first(waiting)
@@ -183,7 +182,7 @@ class _Worker:
     def __init__(self, pickled: bytes) -> None:
         self._connection, other = _context().Pipe()
         self._process = _context().Process(target=_serve, args=(other, pickled), daemon=True)
-        with _interrupts_blocked():
+        with blocked(signal.SIGINT):
             self._process.start()
         other.close()  # so that its end closes the connection
         if isinstance(ended := self._answer(), _Ended):
@@ -239,19 +238,6 @@ def _context() -> SpawnContext:
     import multiprocessing
 
     return multiprocessing.get_context("spawn")
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Postpone Ctrl-C if the system supports it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _work: Work[Any] | None = None

@@ -17,7 +17,7 @@ import torch
 
 from serkit.errors import Damaged, UserError
 from serkit.methods import METHODS
-from serkit.processes import end_with_parent
+from serkit.processes import blocked, end_with_parent
 from serkit.progress import fold, listen
 from serkit.protocols.splits import Split
 from serkit.runs import sealed
@@ -125,7 +125,8 @@ def _together(tasks: Sequence[_Task], jobs: int, news: Path) -> Generator[tuple[
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(news,)) as pool:
-        left = {pool.submit(_fold, task): task for task in tasks}
+        with blocked(signal.SIGINT):  # inherited by the workers it starts
+            left = {pool.submit(_fold, task): task for task in tasks}
         try:
             for future in as_completed(list(left)):
                 yield future.result()
@@ -146,8 +147,8 @@ def _together(tasks: Sequence[_Task], jobs: int, news: Path) -> Generator[tuple[
 
 def _start_worker(news: Path) -> None:
     end_with_parent()
-    # Ctrl-C on a terminal reaches every process; the one that started this worker says what is kept.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Ctrl-C on a terminal reaches every process; the one that started this worker ends it, and says what is kept.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     show_own_warnings()
     listen(teller(news))
 

@@ -10,6 +10,7 @@ trials.csv, best.toml, history.png, importance.png: see `results`
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from optuna.trial import TrialState
 
 from serkit.errors import UserError
 from serkit.evaluation.metrics import CLASSES, named
-from serkit.processes import end_with_parent
+from serkit.processes import blocked, end_with_parent, unblock
 from serkit.records import whole
 from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import overrides
@@ -204,8 +205,9 @@ def _work_together(work: _Work, workers: int) -> None:
     context = multiprocessing.get_context("spawn")
     errors = context.SimpleQueue()
     processes = [context.Process(target=_guarded, args=(work, errors)) for _ in range(workers)]
-    for process in processes:
-        process.start()
+    with blocked(signal.SIGINT):  # inherited by the workers
+        for process in processes:
+            process.start()
     try:
         for process in processes:
             process.join()
@@ -221,6 +223,7 @@ def _guarded(work: _Work, errors: Any) -> None:
     """Work in a separate process; the parent process reports user errors."""
     end_with_parent()
     try:
+        unblock(signal.SIGINT)
         _worker(work)
     except UserError as error:
         errors.put(str(error))
