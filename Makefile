@@ -31,7 +31,7 @@ setup: .venv/lab.stamp  ## everything: train, test, export
 	  || $(LOCKED) "torch==$(TORCH)+cpu" 2> /dev/null \
 	  || true
 	@echo "serkit: 3 of 3: the lab, the server and the tests"
-	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tables,tune,app,dev]"
+	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tables,tune,app,ssl,hub,tensorboard,dev]"
 	touch $@
 
 # For every Python from 3.11 on and every system; the names of no package index.

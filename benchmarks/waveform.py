@@ -65,7 +65,7 @@ def main() -> None:
             began = time.perf_counter()
             answer = recognizer.predict_signal(signal, 16000)
             between = time.perf_counter()
-            [found], [sure] = session.run(None, {"samples": signal[None]})
+            [found], [sure] = session.run(["probabilities", "sure"], {"samples": signal[None]})
             ended = time.perf_counter()
             difference = np.abs(found - list(answer.probabilities.values())).max()
             same = recognizer.bundle.outputs[int(found.argmax())] == answer.label and bool(sure) == answer.sure

@@ -109,6 +109,10 @@ async function models(folder) {
       megabytes: content.length / 1e6,
       scores: described.scores,
       unsure: described.unsure ?? null,
+      familiar: described.familiar && {
+        threshold: described.familiar.threshold,
+        window_threshold: described.familiar.window_threshold,
+      },
       window: Math.min(WINDOW, described.windowing.seconds ?? WINDOW),
       card: await readFile(join(bundle, "CARD.md"), "utf8"),
     });

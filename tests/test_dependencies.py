@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 #: Where a package is imported by another name than it is installed by.
-INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "webrtcvad": "webrtcvad-wheels", "yaml": "pyyaml"}
+INSTALLED_AS = {
+    "PIL": "pillow",
+    "mlflow": "mlflow-skinny",
+    "sklearn": "scikit-learn",
+    "webrtcvad": "webrtcvad-wheels",
+    "yaml": "pyyaml",
+}
 #: Declared without being imported by serkit, and why.
 NOT_IMPORTED = {
     "onnx": "torch writes ONNX with it",
@@ -26,7 +32,7 @@ NOT_IMPORTED = {
     "python-multipart": "starlette reads forms with it",
 }
 #: Imported by files that are run by hand or by `make e2e`, in environments of their own.
-ELSEWHERE = {"opensmile", "parselmouth", "playwright"}
+ELSEWHERE = {"opensmile", "parselmouth", "playwright", "pipecat", "pipecat-emotion", "export-encoder"}
 
 ALLOWED = {
     *(
@@ -75,10 +81,8 @@ def locked(file: str) -> dict[str, list[tuple[str, str]]]:
 
 def imported(folder: Path) -> dict[str, set[str]]:
     """Packages that the files of a folder import anywhere in them, as they are installed, with the files."""
-    # Scripts import their neighbours by name, modules of a package do not: `serkit.sklearn` is not `sklearn`.
-    own = {"serkit"} | (
-        {path.stem for path in folder.rglob("*.py")} if not (folder / "__init__.py").exists() else set()
-    )
+    # Scripts import their neighbors by name; modules of serkit, which may be named after a library, do not.
+    own = {"serkit"} if folder.name == "serkit" else {path.stem for path in folder.rglob("*.py")} | {"serkit"}
     found: dict[str, set[str]] = {}
     for path in folder.rglob("*.py"):
         if "node_modules" in path.parts:
@@ -98,7 +102,7 @@ def imported(folder: Path) -> dict[str, set[str]]:
 
 def test_what_serkit_imports_is_declared_in_the_extra_that_needs_it():
     allowed = {"app": declared("app"), "tuning": declared("tune")}
-    others = declared("lab", "silero", "mic", "tables")
+    others = declared("lab", "silero", "mic", "tables", "hub", "ssl", "mlflow", "wandb")
     undeclared = [
         f"{file} imports {name}"
         for name, files in imported(ROOT / "src" / "serkit").items()
@@ -110,7 +114,7 @@ def test_what_serkit_imports_is_declared_in_the_extra_that_needs_it():
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks", "examples", "page/e2e"])
 def test_what_is_run_beside_it_is_declared(folder):
-    helpers = {path.stem for place in ("tests", "benchmarks", "examples") for path in (ROOT / place).glob("*.py")}
+    helpers = {path.stem for place in ("tests", "benchmarks") for path in (ROOT / place).glob("*.py")}
     known = declared(*PROJECT["optional-dependencies"]).keys() | ELSEWHERE | {canonicalize_name(h) for h in helpers}
     assert imported(ROOT / folder).keys() - known == set()
 

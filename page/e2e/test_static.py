@@ -100,6 +100,7 @@ def test_the_whole_sound_is_that_of_python(page, sounds):
         ("Praat TextGrid", "textgrid"),
         ("Audacity labels", "audacity"),
         ("RTTM", "rttm"),
+        ("audformat", "audformat"),
     ],
 )
 def test_every_format_can_be_saved(page, sounds, tmp_path, button, format):

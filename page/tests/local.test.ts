@@ -76,7 +76,9 @@ test("segments change where they do in Python", () => {
     });
   };
   for (const { change, lookahead, probabilities, steps, last } of vectors.segmenter) {
-    const segmenter = new Segmenter(labels, lookahead, change, (confidence) => confidence >= 0.5);
+    const segmenter = new Segmenter(labels, lookahead, change, (confidence) =>
+      confidence >= 0.5 ? "" : "low confidence",
+    );
     probabilities.forEach((row, index) => {
       same(segmenter.add(index * 0.5, (index + 1) * 0.5, row), steps[index]!.final);
       same(segmenter.preview((index + 1) * 0.5 - 0.1), steps[index]!.preview);
@@ -105,7 +107,7 @@ async function recognizer(name: string): Promise<Recognizer> {
   const library = await readFile(join(dirname(resolved("@echogarden/fvad-wasm")), "fvad.wasm"));
   const { buffer, byteOffset, byteLength } = library;
   const detectors = await loadDetectors(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
-  const facts = { name, labels: described.labels, window: 1.5, unsure: described.unsure };
+  const facts = { name, labels: described.labels, window: 1.5, unsure: described.unsure, familiar: described.familiar };
   return new Recognizer(facts, session, ort.Tensor, detectors);
 }
 
@@ -114,7 +116,7 @@ for (const [name, { timeline: wanted, files }] of Object.entries(vectors.timelin
     const found = await (await recognizer(name)).timeline("signal", voice(), 12);
     const times = ({ start, end }: Window | Segment) => [start, end];
     assert.deepEqual(found.windows.map(times), wanted.windows.map(times));
-    const short = ({ start, end, label, sure }: Segment) => [start, end, label, sure];
+    const short = ({ start, end, label, sure, doubt }: Segment) => [start, end, label, sure, doubt];
     assert.deepEqual(found.segments.map(short), wanted.segments.map(short));
     found.windows.forEach((window, index) => {
       const other = wanted.windows[index]!;

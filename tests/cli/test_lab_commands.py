@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import onnxruntime
 import pytest
 
 from serkit import papers, systems
@@ -62,6 +63,13 @@ def test_train_prints_intervals_majority_and_flags(trained, table, capsys):
     assert "2 of 2 folds are already done" in printed.err
     assert run([*arguments, "--jobs", "1"]) == 2
     assert "already holds a run; continue it with --resume" in capsys.readouterr().err
+
+
+def test_a_run_is_exported_as_one_graph(trained, tmp_path, capsys):
+    path = tmp_path / "emotions.onnx"
+    assert run(["export", str(trained), "--waveform", str(path), "--precision", "float16"]) == 0
+    assert f"{path}: " in capsys.readouterr().out
+    assert [entry.name for entry in onnxruntime.InferenceSession(path).get_inputs()] == ["samples"]
 
 
 def test_the_exported_recogniser_works_where_the_lab_cannot_be_imported(exported, table):

@@ -95,3 +95,43 @@ def test_sharpened_is_the_softmax_of_divided_logits():
         sharpened(weights / weights.sum(axis=1, keepdims=True), 2.0), halved / halved.sum(axis=1, keepdims=True)
     )
     np.testing.assert_allclose(sharpened(np.array([[1.0, 0.0]]), 0.5), [[1.0, 0.0]], atol=1e-12)
+
+
+def test_the_reliable_threshold_by_hand():
+    # From the surest on, the share of right answers is 1, 1, 2/3, 3/4, 3/5: 3/4 last above 0.6, halfway to the next.
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.4])
+    right = np.array([1, 1, 0, 1, 0], dtype=bool)
+    one = np.full(5, "a")
+    assert unsure.reliable(confidence, right, one, 0.75) == pytest.approx(0.5)
+    assert unsure.reliable(confidence, right, one, 0.6) == 0.0
+    assert unsure.reliable(confidence, ~right, one, 0.75) > 1
+
+
+def test_corpora_count_the_same_for_the_reliable_threshold():
+    # The large corpus is always right, the small one never: both together are half right.
+    confidence, right = np.linspace(0.9, 0.5, 12), np.arange(12) < 10
+    corpora = np.where(right, "large", "small")
+    assert unsure.reliable(confidence, right, np.full(12, "a"), 0.8) == 0.0
+    assert unsure.reliable(confidence, right, corpora, 0.8) > 0.5
+
+
+def test_the_threshold_is_reliable_only_where_each_fold_is_a_corpus():
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    right = np.array([1, 1, 0, 1, 0, 1], dtype=bool)
+    corpora = np.array(["a", "b"] * 3)
+    by_corpus = np.where(corpora == "a", 1, 2)
+    assert unsure.fitted(confidence, right, by_corpus, corpora) == unsure.reliable(confidence, right, corpora)
+    assert unsure.fitted(confidence, right, by_corpus, corpora) > unsure.threshold(confidence, right)
+    for folds in (np.array([1, 1, 1, 2, 2, 2]), np.ones(6)):
+        assert unsure.fitted(confidence, right, folds, corpora) == unsure.threshold(confidence, right)
+
+
+def test_sure_answers_keep_a_lowest_threshold():
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 3, 200)
+    probabilities = generator.dirichlet([1, 1, 1], 200) * 0.4 + 0.6 * np.eye(3)[truth]
+    folds, corpora = np.repeat([1, 2], 100), np.repeat(["a", "b"], 100)
+    after, sure = unsure.judged(probabilities, truth, folds, corpora)
+    assert sure.all()
+    limit = float(np.median(after.max(axis=1)))
+    assert (unsure.judged(probabilities, truth, folds, corpora, limit)[1] == (after.max(axis=1) >= limit)).all()

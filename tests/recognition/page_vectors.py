@@ -16,7 +16,7 @@ from serkit.recognition.timeline_formats import render
 
 PATH = Path(__file__).parents[2] / "page/tests/vectors.json"
 LABELS = ["anger", "neutral", "sadness"]
-FORMATS = ("csv", "srt", "vtt", "textgrid", "audacity", "rttm")
+FORMATS = ("csv", "srt", "vtt", "textgrid", "audacity", "rttm", "audformat")
 
 
 class Told:
@@ -67,7 +67,9 @@ def _segmenter():
     for change, lookahead, cells in [(1.0, 2, 40), (0.2, 0, 30), (3.0, 4, 90), (50.0, 2, 80), (1.0, 2, 1)]:
         walk = np.cumsum(rng.normal(size=(cells, len(LABELS))), axis=0) * 0.5
         probabilities = np.round(np.exp(walk) / np.exp(walk).sum(axis=1, keepdims=True), 4)
-        segmenter = Segmenter(LABELS, lookahead, change, lambda confidence: confidence >= 0.5)
+        segmenter = Segmenter(
+            LABELS, lookahead, change, lambda confidence, *_: "" if confidence >= 0.5 else "low confidence"
+        )
         steps = []
         for number, row in enumerate(probabilities):
             final = segmenter.add(number * 0.5, (number + 1) * 0.5, row)

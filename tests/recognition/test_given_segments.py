@@ -230,6 +230,15 @@ def test_long_segments_and_blocks(recognizer, tmp_path, monkeypatch):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
 
 
+def test_the_blocks_of_a_recording_are_released():
+    wanted = [given._Wanted(index, 10 * index, 10 * index + 15) for index in range(5)]
+    blocks = iter([np.arange(20 * number, 20 * number + 20)[:, None] for number in range(3)])
+    for index, samples in given._gather(blocks, wanted):
+        assert samples[:, 0].tolist() == list(range(10 * index, 10 * index + 15))
+        assert wanted[index].pieces == []
+    assert not any(one.pieces for one in wanted)
+
+
 def test_wrong_segments_do_not_stop_the_others(recognizer, call):
     nan = float("nan")
     spans = [(1.0, 1.5), (2.0, 2.0), (3.0, 2.5), (nan, 3.0), (-1.0, 1.0), (7.0, 8.0), (5.5, 9.0), (1, 1.00001)]
@@ -405,7 +414,7 @@ def test_a_database_of_audformat(run, capsys, tmp_path):
     database = audformat.Database.load(str(tmp_path / "db"))
     frame = database["emotion"].get()
     assert len(frame) == 12
-    assert list(database.schemes) >= ["confidence", "emotion"]
+    assert {"confidence", "doubt", "emotion", "speaker", "sure"} <= set(database.schemes)
     assert database.schemes["emotion"].labels == ["anger", "joy", "neutral", "sadness"]
     assert list(frame["speaker"]) == [who for _, _, who in TURNS]
     assert list(frame["text"]) == TEXTS

@@ -14,8 +14,11 @@ export const FORMATS: Record<string, (timeline: Timeline) => string> = {
     segments.map((one) => `${clock(one.start)} --> ${clock(one.end)}\n${escaped(caption(one))}\n\n`).join(""),
   textgrid,
   audacity: ({ segments }) =>
-    segments.map((one) => `${one.start.toFixed(6)}\t${one.end.toFixed(6)}\t${one.label}\n`).join(""),
+    segments
+      .map((one) => `${one.start.toFixed(6)}\t${one.end.toFixed(6)}\t${one.label}${one.sure ? "" : "?"}\n`)
+      .join(""),
   rttm,
+  audformat,
 };
 
 function csv({ file, labels, segments }: Timeline): string {
@@ -40,6 +43,14 @@ function decimal(value: number): string {
 
 function quoted(field: string): string {
   return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+}
+
+function audformat({ file, segments }: Timeline): string {
+  const rows = segments.map(({ start, end, label, doubt, confidence }) => {
+    const times = [start, end].map((time) => `0 days ${clock(time)}`);
+    return `${[file, ...times, label, confidence.toFixed(6), doubt].map(quoted).join(",")}\n`;
+  });
+  return `file,start,end,emotion,confidence,doubt\n${rows.join("")}`;
 }
 
 function rttm({ file, segments }: Timeline): string {
@@ -87,8 +98,10 @@ function filled({ segments }: Timeline, end: string): [string, string, Segment |
   return intervals;
 }
 
-function caption({ label, sure, confidence }: Segment): string {
-  return `${label}${sure ? "" : "?"} ${round(100 * confidence)}%`;
+function caption({ label, sure, doubt, confidence }: Segment): string {
+  // Doubts about the confidence itself add nothing to it.
+  const reason = doubt && doubt !== "low confidence" ? `, ${doubt}` : "";
+  return `${label}${sure ? "" : "?"} ${round(100 * confidence)}%${reason}`;
 }
 
 function escaped(text: string): string {

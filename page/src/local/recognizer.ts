@@ -3,7 +3,7 @@ import type { InferenceSession, TensorConstructor } from "onnxruntime-common";
 import type { Answer, Segment, Timeline, Window } from "../api/types";
 import type { Detector } from "./activity";
 import { digits } from "./rounding";
-import { Stream, type Event, type Model } from "./stream";
+import { Stream, type Event, type Model, type Recognized } from "./stream";
 
 /** Below this peak, -96 dB of full scale, a sound is silent. */
 const SILENCE_PEAK = 0.5 / 32768;
@@ -24,9 +24,14 @@ export interface Facts {
   window: number;
   /** Confidence below which an answer is unsure; null: none. */
   unsure: { threshold: number } | null;
+  /** Distances from the training recordings from which an answer is unlike them: of a recording, of a window. */
+  familiar?: { threshold: number; window_threshold: number } | null;
 }
 
-/** Why an answer is not sure that is neither silent nor too short. */
+/** Probability of speech from which a window holds speech. */
+const SPEECH = 0.2;
+
+/** Why an answer is not sure that is not doubtful otherwise. */
 export const DOUBT = "low confidence";
 
 export class Recognizer implements Model {
@@ -43,30 +48,49 @@ export class Recognizer implements Model {
     this.window = facts.window;
   }
 
-  isSure(confidence: number): boolean {
-    return this.facts.unsure === null || confidence >= this.facts.unsure.threshold;
+  doubt(
+    confidence: number,
+    speech: number,
+    distance: number,
+    threshold = this.facts.familiar?.window_threshold,
+  ): string {
+    if (speech < SPEECH) return "no speech";
+    if (threshold !== undefined && distance > threshold) return "unlike the training data";
+    return this.facts.unsure && confidence < this.facts.unsure.threshold ? DOUBT : "";
   }
 
-  async recognize(samples: Float32Array): Promise<Float32Array> {
-    return (await this.run(samples)).probabilities;
+  async recognize(samples: Float32Array): Promise<Recognized> {
+    const found = await this.session.run({ samples: new this.tensor("float32", samples, [1, samples.length]) });
+    return {
+      probabilities: found.probabilities!.data as Float32Array,
+      speech: found.speech!.data[0] as number,
+      distance: found.distance!.data[0] as number,
+    };
   }
 
   /** @param samples at 16 kHz @param duration of the file in s */
   async predict(file: string, samples: Float32Array, duration: number): Promise<Answer> {
     if (!samples.length) throw new Error(`${file}: no audio in it (0 samples)`);
-    const { probabilities, sure } = await this.run(samples);
+    const { probabilities, speech, distance } = await this.recognize(samples);
     const best = probabilities.indexOf(Math.max(...probabilities));
     const peak = samples.reduce((highest, sample) => Math.max(highest, Math.abs(sample)), 0);
     const warnings = [];
     if (peak < SILENCE_PEAK) warnings.push(silent(file));
     if (peak > INTEGERS) warnings.push(`${file}: samples beyond ${INTEGERS} times full scale`);
     if (duration < SHORTEST) warnings.push(`${file}: too short for a syllable (${duration} s)`);
+    const unlike = this.facts.familiar?.threshold;
+    const doubt =
+      peak < SILENCE_PEAK
+        ? "silent"
+        : duration < SHORTEST
+          ? "too short"
+          : this.doubt(probabilities[best]!, speech, distance, unlike);
     return {
       file,
       label: this.labels[best]!,
       confidence: probabilities[best]!,
-      sure,
-      doubt: sure ? "" : peak < SILENCE_PEAK ? "silent" : duration < SHORTEST ? "too short" : DOUBT,
+      sure: !doubt,
+      doubt,
       probabilities: Object.fromEntries(this.labels.map((label, index) => [label, probabilities[index]!])),
       duration,
       warnings,
@@ -103,11 +127,6 @@ export class Recognizer implements Model {
   /** @param rate of the samples that will be pushed, in Hz */
   stream(rate: number): Stream {
     return new Stream(this, this.newDetector(), rate);
-  }
-
-  private async run(samples: Float32Array): Promise<{ probabilities: Float32Array; sure: boolean }> {
-    const found = await this.session.run({ samples: new this.tensor("float32", samples, [1, samples.length]) });
-    return { probabilities: found.probabilities!.data as Float32Array, sure: Boolean(found.sure!.data[0]) };
   }
 }
 

@@ -12,6 +12,10 @@ interface Cell {
   start: number;
   end: number;
   probabilities: number[];
+  /** Probability that the window that ends with it holds speech. */
+  speech: number;
+  /** Of that window from the training recordings. */
+  distance: number;
 }
 
 /** A cell, with the best previous label for each of its possible labels. */
@@ -45,14 +49,14 @@ export class Segmenter {
     private readonly labels: readonly string[],
     private readonly lookahead: number,
     private readonly change: number,
-    private readonly isSure: (confidence: number) => boolean,
+    private readonly doubt: (confidence: number, speech: number, distance: number) => string,
   ) {
     this.reset();
   }
 
   /** Adds a cell with the probabilities of the window that ends with it; returns the segments that became final. */
-  add(start: number, end: number, probabilities: number[]): LiveSegment[] {
-    this.coming.push({ start, end, probabilities });
+  add(start: number, end: number, probabilities: number[], speech = 1, distance = 0): LiveSegment[] {
+    this.coming.push({ start, end, probabilities, speech, distance });
     if (this.coming.length > this.lookahead) this.scoreNext();
     return this.emit(this.agreed());
   }
@@ -68,7 +72,7 @@ export class Segmenter {
 
   /** The result of `finish(end)`, without changing anything. */
   preview(end: number): LiveSegment[] {
-    const twin = new Segmenter(this.labels, this.lookahead, this.change, this.isSure);
+    const twin = new Segmenter(this.labels, this.lookahead, this.change, this.doubt);
     twin.coming = [...this.coming];
     twin.steps = [...this.steps];
     twin.scores = this.scores;
@@ -147,6 +151,9 @@ export class Segmenter {
         this.open.reduce((sum, cell) => sum + cell.probabilities[label]! * (cell.end - cell.start), 0) / total,
     );
     const confidence = mean[this.label]!;
+    const average = (key: "speech" | "distance") =>
+      this.open.reduce((sum, cell) => sum + cell[key] * (cell.end - cell.start), 0) / total;
+    const doubt = this.doubt(confidence, average("speech"), average("distance"));
     return {
       start: this.open[0]!.start,
       end,
@@ -154,8 +161,8 @@ export class Segmenter {
       confidence,
       probabilities: Object.fromEntries(this.labels.map((label, index) => [label, mean[index]!])),
       final: true,
-      sure: this.isSure(confidence),
-      doubt: this.isSure(confidence) ? "" : "low confidence",
+      sure: !doubt,
+      doubt,
     };
   }
 }

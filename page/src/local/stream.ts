@@ -17,13 +17,21 @@ const SHORTEST_WINDOW = 1.0;
 /** A last window shorter than this is due to rounding. */
 const NO_TAIL = 1e-4;
 
+/** Of one window: probabilities in the order of the labels, that it holds speech, distance from the training data. */
+export interface Recognized {
+  probabilities: Float32Array;
+  speech: number;
+  distance: number;
+}
+
 /** What recognizes one window of samples at 16 kHz: a probability for each label. */
 export interface Model {
   readonly labels: readonly string[];
   /** Length of a window in s. */
   readonly window: number;
-  isSure(confidence: number): boolean;
-  recognize(samples: Float32Array): Promise<Float32Array>;
+  /** Why an answer of windows is not sure; empty if it is. */
+  doubt(confidence: number, speech: number, distance: number): string;
+  recognize(samples: Float32Array): Promise<Recognized>;
 }
 
 export type Event = ({ type: "window" } & Window) | ({ type: "segment" } & LiveSegment);
@@ -45,6 +53,9 @@ export class Stream {
   private end = 0;
   private windows = 0;
   private segmented: Region | null = null;
+  /** End of the last window that was examined for speech, in s, and its probability. */
+  private examined = -Infinity;
+  private spoken = 1;
 
   /** @param rate of the source, in Hz */
   constructor(
@@ -54,7 +65,7 @@ export class Stream {
   ) {
     this.resampler = new Resampler(rate, RATE);
     this.activity = new Activity(detector, PAUSE, model.window);
-    this.segmenter = new Segmenter(model.labels, round(LOOKAHEAD / HOP), CHANGE, (one) => model.isSure(one));
+    this.segmenter = new Segmenter(model.labels, round(LOOKAHEAD / HOP), CHANGE, (...known) => model.doubt(...known));
   }
 
   /** Processes the next samples; returns new windows, final segments, and open segments that replace earlier ones. */
@@ -118,26 +129,34 @@ export class Stream {
     const events: Event[] = [];
     for (const ended of this.activity.hear(this.between(begin, end)))
       events.push(...named(this.segmenter.finish(ended.end)));
-    const [start, probabilities] = await this.recognize(begin, end);
+    const [start, probabilities, distance] = await this.recognize(begin, end);
     const speech = this.activity.share(start, end);
     events.push({ type: "window", start, end, speech, probabilities: probabilities && this.byLabel(probabilities) });
     const { region } = this.activity;
     if (probabilities !== null && region !== null) {
       const first = region !== this.segmented;
       this.segmented = region;
-      events.push(...named(this.segmenter.add(first ? region.start : begin, end, probabilities)));
+      events.push(
+        ...named(this.segmenter.add(first ? region.start : begin, end, probabilities, this.spoken, distance)),
+      );
       events.push(...named(this.segmenter.preview(region.end)));
     }
     return events;
   }
 
   /** Recognizes the window that ends at `end`, if there is speech after `begin`; also returns its start. */
-  private async recognize(begin: number, end: number): Promise<[number, number[] | null]> {
+  private async recognize(begin: number, end: number): Promise<[number, number[] | null, number]> {
     const start = Math.max(0, end - this.model.window);
     const { region } = this.activity;
-    if (region === null || region.end <= begin) return [start, null];
+    if (region === null || region.end <= begin) return [start, null, 0];
     const first = Math.max(start, Math.min(region.start, end - SHORTEST_WINDOW));
-    return [first, [...(await this.model.recognize(this.between(first, end).slice()))]];
+    const found = await this.model.recognize(this.between(first, end).slice());
+    // Each moment is examined once, not by all windows that contain it.
+    if (region !== this.segmented || end - this.examined >= this.model.window - 1e-9) {
+      this.examined = end;
+      this.spoken = found.speech;
+    }
+    return [first, [...found.probabilities], found.distance];
   }
 
   private byLabel(probabilities: number[]): Probabilities {

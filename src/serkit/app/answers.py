@@ -107,6 +107,7 @@ class GivenSegmentAnswer(BaseModel):
     label: str | None = None
     confidence: float | None = None
     sure: bool | None = None
+    doubt: str | None = Field(None, description="Why the segment is not sure, as for a prediction.")
     probabilities: dict[str, float] | None = None
     error: str | None = Field(None, description="Why the segment has no answer.")
 

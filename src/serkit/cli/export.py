@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.errors import UserError
 from serkit.graph import Precision
 from serkit.terminal import show
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run; with --waveform also a bundle.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run; with --waveform or --hub also a bundle.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; its name becomes the bundle's name.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the run's protocol card to this JSON file.")] = None,
     waveform: Annotated[
@@ -31,9 +33,19 @@ def export(
         int, typer.Option(min=1, help="Number of recordings on which ONNX is compared with torch.")
     ] = 50,
     weights: Annotated[bool, typer.Option(help="Include the weights, so that training can start from them.")] = True,
+    everyday: Annotated[
+        Path | None,
+        typer.Option(help="Folder of speech without an emotion: few answers to it may be sure and not neutral."),
+    ] = None,
     encoder: Annotated[
         bool, typer.Option(help="Include the ONNX file of the feature onnx; otherwise the bundle names its hash.")
     ] = True,
+    hub: Annotated[
+        bool,
+        typer.Option(
+            "--hub", help="Add the page of the Hugging Face Hub to the bundle (README.md); upload with `hf upload`."
+        ),
+    ] = False,
 ) -> None:
     """Export a run's final model as a bundle that needs no torch, or the card that repeats the run.
 
@@ -43,8 +55,6 @@ def export(
 
     Example: serkit export default --waveform emotions.onnx
     """
-    from serkit.errors import UserError
-
     if out is None and card is None and waveform is None:
         raise UserError(
             "nothing to write; give --out FOLDER for a bundle, --card FILE for the protocol card, or --waveform FILE "
@@ -59,9 +69,7 @@ def export(
         show(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
     if out is None:
         return
-    from serkit.lab import Run
-
-    bundle = Run(run).export(out, licence, recordings, weights, encoder)
+    bundle = _write(run, out, licence, recordings, weights, encoder, hub, everyday)
     size = sum(path.stat().st_size for path in out.iterdir())
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:
@@ -71,6 +79,37 @@ def export(
     show(f"next: serkit predict --model {out} call.wav")
 
 
+def _write(
+    run: Path,
+    out: Path,
+    licence: str | None,
+    recordings: int,
+    weights: bool,
+    encoder: bool,
+    hub: bool,
+    everyday: Path | None,
+) -> Bundle:
+    """Write a bundle; with `hub`, with the page of the Hub."""
+    from serkit import finding
+    from serkit.recognition.bundle import Bundle, find
+
+    found = finding.find([str(everyday)]).files if everyday else ()
+    if not hub:
+        from serkit.lab import Run
+
+        return Run(run).export(out, licence, recordings, weights, encoder, found)
+    from serkit.runs.hub_card import write
+
+    if (run / "run.json").is_file():
+        from serkit.lab import Run
+
+        with tempfile.TemporaryDirectory() as place:
+            write(Run(run).export(Path(place) / out.name, licence, recordings, weights, encoder, found), out)
+    else:
+        write(Bundle.load(find(str(run))), out)
+    return Bundle.load(out)
+
+
 def _write_waveform(source: Path, path: Path, recordings: int, precision: Precision) -> None:
     """Write the waveform graph of a bundle, or of a run."""
     from serkit.recognition.bundle import DESCRIPTION, Bundle, find
@@ -78,8 +117,6 @@ def _write_waveform(source: Path, path: Path, recordings: int, precision: Precis
     if not (source / "run.json").exists() or (source / DESCRIPTION).exists():
         _show_waveform(Bundle.load(find(source)), path, precision)
         return
-    import tempfile
-
     from serkit.runs.export import export as write
 
     with tempfile.TemporaryDirectory() as folder:

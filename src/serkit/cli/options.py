@@ -110,6 +110,13 @@ Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")]
 FoldJobs = Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")]
 FoldThreads = Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")]
 Accelerator = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="NAME: send each epoch to tensorboard, mlflow or wandb (extras of these names). Repeatable; SERKIT_TRACK "
+        "does the same for all commands."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained and how long it takes; stop.")]
 Quick = Annotated[
     bool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ def train(
     columns: options.Columns = None,
     times: options.Times = None,
     on_error: options.SkipBadRows = options.OnError.stop,
+    track: options.Track = None,
     format: options.Output = options.Format.table,
 ) -> None:
     """Train a system, score it honestly, and keep a model for export.
@@ -53,7 +55,12 @@ def train(
     from serkit import corpora, lab
     from serkit.cli.forecasts import forecast_json, print_forecast
     from serkit.cli.tables import print_conclusion, print_json, print_scores
+    from serkit.training.trackers import TRACKERS, VARIABLE, chosen
 
+    if track:
+        os.environ[VARIABLE] = ",".join(track)
+    for name in chosen():
+        TRACKERS.find(name)
     reading = options.reading(columns, times, on_error)
     read = corpora.load_all(corpus, reading)
     options_of_both: dict[str, Any] = {

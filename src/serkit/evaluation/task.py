@@ -192,7 +192,8 @@ class Classes(Task[Predictions]):
         logarithms = np.log(np.maximum(predictions.probabilities, 1e-12))
         scale = temperature(logarithms, predictions.truth)
         confidence = sharpened(predictions.probabilities, scale).max(axis=1)
-        below = unsure.threshold(confidence, predictions.predicted == predictions.truth)
+        right = predictions.predicted == predictions.truth
+        below = unsure.fitted(confidence, right, predictions.folds, np.array(predictions.corpora))
         return Shipping(temperature=scale, unsure_below=below, spreads=spreads(predictions, scale))
 
 

@@ -15,6 +15,10 @@ from serkit.records import Record
 COVERAGES = tuple(tenths / 10 for tenths in range(10, 0, -1))
 
 
+#: Share of right answers among the sure ones that a threshold for corpora never met must reach.
+WANTED = 0.75
+
+
 class Accuracy(Record):
     """Share of right answers: of all, of the sure and of the unsure ones; None if there are none."""
 
@@ -78,6 +82,75 @@ def threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     return float(sorted_confidence[best - 1 : best + 1].mean())
 
 
+def reliable(confidence: np.ndarray, right: np.ndarray, corpora: np.ndarray, wanted: float = WANTED) -> float:
+    """Return the lowest threshold above which a wanted share of the answers is right; each corpus counts the same.
+
+    It is above 1 if no threshold reaches that.
+
+    Args:
+        confidence: probability of the predicted class of answers on corpora that the model never met, shape (n,).
+        right: whether each is right, bool, shape (n,).
+        corpora: name of each answer's corpus, shape (n,).
+        wanted: share of right answers.
+    """
+    _, place, counts = np.unique(corpora, return_inverse=True, return_counts=True)
+    order = np.argsort(-confidence, kind="stable")
+    weights = (1 / counts[place])[order]
+    shares = np.cumsum(weights * right[order]) / np.cumsum(weights)
+    # Answers of equal confidence are either all sure or all unsure.
+    last = np.diff(confidence[order], append=-np.inf) < 0
+    enough = np.flatnonzero(last & (shares >= wanted))
+    if not len(enough):
+        return 1.0 + 1e-6
+    end = int(enough[-1])
+    return 0.0 if end == len(order) - 1 else float(confidence[order][end : end + 2].mean())
+
+
+def fitted(confidence: np.ndarray, right: np.ndarray, folds: np.ndarray, corpora: np.ndarray) -> float:
+    """Return the threshold for the answers of folds: the higher one of `threshold` and, if each fold is a corpus that
+    its model never met, of `reliable`.
+
+    Args:
+        confidence: probability of the predicted class, shape (n,).
+        right: whether each answer is right, bool, shape (n,).
+        folds: number of each answer's fold, shape (n,).
+        corpora: name of each answer's corpus, shape (n,).
+    """
+    found = threshold(confidence, right)
+    return max(found, reliable(confidence, right, corpora)) if by_corpus(folds, corpora) else found
+
+
+def by_corpus(folds: np.ndarray, corpora: np.ndarray) -> bool:
+    """Return whether there are several folds, and each is a corpus."""
+    pairs = set(zip(folds.tolist(), corpora.tolist(), strict=True))
+    return len(pairs) == len(set(folds.tolist())) == len(set(corpora.tolist())) > 1
+
+
+def judged(
+    probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray, least: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrate the answers of each fold, and mark the sure ones, with temperature and threshold of the other folds.
+
+    Args:
+        probabilities, truth, folds, corpora: as in `held_out`, of two folds or more.
+        least: lowest threshold.
+
+    Returns:
+        Calibrated probabilities (n, classes), and whether each answer is sure, bool (n,).
+    """
+    after = np.empty_like(probabilities)
+    sure = np.empty(len(truth), dtype=bool)
+    right = probabilities.argmax(axis=1) == truth
+    for fold in np.unique(folds):
+        test, rest = folds == fold, folds != fold
+        scale = temperature(np.log(np.maximum(probabilities[rest], 1e-12)), truth[rest])
+        after[test] = sharpened(probabilities[test], scale)
+        confidence = sharpened(probabilities[rest], scale).max(axis=1)
+        limit = max(least, fitted(confidence, right[rest], folds[rest], corpora[rest]))
+        sure[test] = after[test].max(axis=1) >= limit
+    return after, sure
+
+
 def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray) -> Sure | None:
     """Measure calibration and sure answers on each fold, with temperature and threshold fitted on the other folds.
 
@@ -92,15 +165,8 @@ def held_out(probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, co
     """
     if len(set(folds.tolist())) < 2:
         return None
-    after = np.empty_like(probabilities)
-    sure = np.empty(len(truth), dtype=bool)
     right = probabilities.argmax(axis=1) == truth
-    for fold in np.unique(folds):
-        test, rest = folds == fold, folds != fold
-        scale = temperature(np.log(np.maximum(probabilities[rest], 1e-12)), truth[rest])
-        after[test] = sharpened(probabilities[test], scale)
-        limit = threshold(sharpened(probabilities[rest], scale).max(axis=1), right[rest])
-        sure[test] = after[test].max(axis=1) >= limit
+    after, sure = judged(probabilities, truth, folds, corpora)
     order = np.argsort(-after.max(axis=1), kind="stable")
 
     def share_right(chosen: np.ndarray) -> float | None:

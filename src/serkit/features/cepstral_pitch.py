@@ -18,10 +18,10 @@ VOICED = 0.55
 PEAK_HEIGHT = 0.6
 # A pitch that deviates from the running mean by this share counts as an octave error. Just below
 # 40 %, because exactly 40 % (lags in the ratio 3 to 5) is a jump in the reference.
-_JUMP = 0.4 - 1e-6
+JUMP = 0.4 - 1e-6
 # Weight of a new pitch in the running mean. An octave error moves the mean less, but does move it, so that
 # the mean follows a real jump after some frames.
-_WEIGHT, _JUMP_WEIGHT = 0.3, 0.1
+WEIGHT, JUMP_WEIGHT = 0.3, 0.1
 
 
 def voicing_and_pitch(power: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,10 +73,10 @@ def contour(voicing: np.ndarray, pitch: np.ndarray) -> np.ndarray:
     for frame in np.flatnonzero(repaired):
         value = repaired[frame]
         mean = mean or value
-        jump = abs(value - mean) > _JUMP * mean
+        jump = abs(value - mean) > JUMP * mean
         if jump:
             repaired[frame] = mean
-        mean += (_JUMP_WEIGHT if jump else _WEIGHT) * (value - mean)
+        mean += (JUMP_WEIGHT if jump else WEIGHT) * (value - mean)
     before, current, after = np.pad(repaired, (2, 0))[:-2], np.pad(repaired, (1, 0))[:-1], repaired
     smooth = np.where(before > 0, (before + current) / 2, np.where(after > 0, current, 0))
     return np.where(current > 0, smooth, 0)

@@ -27,11 +27,11 @@ FUNCTIONALS = (
 )
 
 # Rounding error of a value, as a share of the largest magnitude it is computed from: some bits of a float32.
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 # Rounding error of a cepstral coefficient, a sum of logarithms that nearly cancel: 1e-5 between processors, 1e-4 and
 # more with the last bits of the samples. A larger value would merge values that openSMILE distinguishes (two minima
 # 2.6e-4 apart in emodb's 08b01Lb).
-_CEPSTRAL_ROUNDING = 2.5e-4
+CEPSTRAL_ROUNDING = 2.5e-4
 
 # Maximum size of a block of contours, which limits the memory for an hour-long recording.
 _BLOCK = 1 << 16
@@ -63,7 +63,7 @@ class Is09:
     version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        self._descriptors()
+        self.descriptors()
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -72,11 +72,11 @@ class Is09:
     @property
     def columns(self) -> list[str]:
         """Return the name of each value: `pcm_RMSenergy_sma_max`, ..., `F0_sma_de_kurtosis`."""
-        return [f"{contour}_{name}" for contour in self._descriptors().columns for name in FUNCTIONALS]
+        return [f"{contour}_{name}" for contour in self.descriptors().columns for name in FUNCTIONALS]
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Compute the vector of a float32 signal (samples,): float32 (384,)."""
-        contours = self._descriptors()(signal)
+        contours = self.descriptors()(signal)
         # The reference omits the last two frames, whose slope is incomplete.
         used = contours[:, : max(1, contours.shape[1] - 2)]
         rounding = self._rounding(used)
@@ -87,13 +87,14 @@ class Is09:
     def _rounding(self, contours: np.ndarray) -> np.ndarray:
         """Return the rounding error of each contour (contours, frames): float64 (contours,)."""
         # Slopes are differences of descriptors, with the same precision.
-        rounding = _ROUNDING * np.tile(_magnitude(contours[: len(contours) // 2]), 2)
-        names = self._descriptors().columns
-        rounding[["mfcc" in name for name in names]] = _CEPSTRAL_ROUNDING
+        rounding = ROUNDING * np.tile(_magnitude(contours[: len(contours) // 2]), 2)
+        names = self.descriptors().columns
+        rounding[["mfcc" in name for name in names]] = CEPSTRAL_ROUNDING
         rounding[[name.startswith(("pcm_zcr", "F0")) for name in names]] = 0
         return rounding
 
-    def _descriptors(self) -> Is09Descriptors:
+    def descriptors(self) -> Is09Descriptors:
+        """Return the contours that the functionals describe."""
         return Is09Descriptors(rate=self.rate)
 
 
@@ -109,7 +110,7 @@ def functionals(contours: np.ndarray, rounding: np.ndarray | None = None) -> np.
         float64 (contours, 12).
     """
     if rounding is None:
-        rounding = _ROUNDING * _magnitude(contours)
+        rounding = ROUNDING * _magnitude(contours)
     frames = contours.shape[1]
     high, low = contours.max(axis=1).astype(np.float64), contours.min(axis=1).astype(np.float64)
     # float32 numbers add up exactly in float64, so a constant has a variance of exactly 0.

@@ -13,11 +13,11 @@ from serkit.features import cepstral_pitch, spectrum
 from serkit.features.mfcc import cosines
 from serkit.features.spectrum import Rate
 
-_PREEMPHASIS = 0.97
-_BANDS = 26
+PREEMPHASIS = 0.97
+BANDS = 26
 _HIGHEST_BAND = 8000.0
-_COEFFICIENTS = 12
-_LIFTER = 22
+COEFFICIENTS = 12
+LIFTER = 22
 
 # The reference reads 16-bit audio as value / 32767, libsndfile as value / 32768.
 _FULL_SCALE = 32768 / 32767
@@ -26,7 +26,7 @@ _STEP = 1 / 32767
 
 _NAMES = (
     "pcm_RMSenergy_sma{}",
-    *(f"pcm_fftMag_mfcc_sma{{}}[{number}]" for number in range(1, _COEFFICIENTS + 1)),
+    *(f"pcm_fftMag_mfcc_sma{{}}[{number}]" for number in range(1, COEFFICIENTS + 1)),
     "pcm_zcr_sma{}",
     "voiceProb_sma{}",
     "F0_sma{}",
@@ -78,14 +78,14 @@ class Is09Descriptors:
         return np.concatenate((smooth[:, :-2], _slope(smooth)))
 
 
-def _frame_length(rate: int) -> int:
+def frame_length(rate: int) -> int:
     """Return 25 ms in samples, rounding halves up."""
     return (rate + 20) // 40
 
 
 def _raw(signal: np.ndarray, rate: int, hop: int) -> np.ndarray:
     """Compute the 16 descriptors before smoothing: float32 (16, frames)."""
-    length = _frame_length(rate)
+    length = frame_length(rate)
     if len(signal) < length:
         signal = np.pad(signal, (0, length - len(signal)))
     frames = 1 + (len(signal) - length) // hop
@@ -103,24 +103,24 @@ def _describe(signal: np.ndarray, rate: int, hop: int, out: np.ndarray) -> None:
     spectra = np.fft.rfft(windowed)
     # Real and imaginary part squared: half the time of abs() and **2.
     power = spectra.real**2 + spectra.imag**2
-    np.sqrt(np.einsum("ts,ts->t", windowed, windowed) / np.float32(_frame_length(rate)), out=out[0])
-    mel = np.empty((len(power), _BANDS), dtype=np.float32)
-    spectrum.apply_filters(np.sqrt(power), _filters(rate, windowed.shape[1]), out=mel)
-    out[1:13] = cosines(_BANDS, _COEFFICIENTS + 1, _LIFTER)[:, 1:].T @ np.log(np.maximum(mel, 1, out=mel)).T
-    out[13] = _zero_crossing_rate(signal, _frame_length(rate), hop)
+    np.sqrt(np.einsum("ts,ts->t", windowed, windowed) / np.float32(frame_length(rate)), out=out[0])
+    mel = np.empty((len(power), BANDS), dtype=np.float32)
+    spectrum.apply_filters(np.sqrt(power), filters(rate, windowed.shape[1]), out=mel)
+    out[1:13] = cosines(BANDS, COEFFICIENTS + 1, LIFTER)[:, 1:].T @ np.log(np.maximum(mel, 1, out=mel)).T
+    out[13] = _zero_crossing_rate(signal, frame_length(rate), hop)
     out[14], out[15] = cepstral_pitch.voicing_and_pitch(power, rate)
 
 
 def _windowed(signal: np.ndarray, rate: int, hop: int, frames: int) -> np.ndarray:
     """Cut into frames, pre-emphasize each, multiply by a Hamming window, and pad to the transform's length."""
-    window = _window(rate)
-    length = len(window)
+    taper = window(rate)
+    length = len(taper)
     windowed = np.zeros((frames, 1 << (length - 1).bit_length()), dtype=np.float32)
-    emphasised = signal[1:] - np.float32(_PREEMPHASIS) * signal[:-1]
+    emphasised = signal[1:] - np.float32(PREEMPHASIS) * signal[:-1]
     cut = np.lib.stride_tricks.sliding_window_view(emphasised, length - 1)[::hop]
-    np.multiply(cut, window[1:], out=windowed[:, 1:length])
+    np.multiply(cut, taper[1:], out=windowed[:, 1:length])
     # A frame does not know earlier samples: its first sample counts as its own predecessor.
-    windowed[:, 0] = signal[: (frames - 1) * hop + 1 : hop] * ((1 - np.float32(_PREEMPHASIS)) * window[0])
+    windowed[:, 0] = signal[: (frames - 1) * hop + 1 : hop] * ((1 - np.float32(PREEMPHASIS)) * taper[0])
     return windowed
 
 
@@ -153,16 +153,16 @@ def _slope(smooth: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _window(rate: int) -> np.ndarray:
+def window(rate: int) -> np.ndarray:
     """Return a symmetric Hamming window of 25 ms that also sets the full scale: float32 (samples,)."""
-    return (np.hamming(_frame_length(rate)) * _FULL_SCALE).astype(np.float32)
+    return (np.hamming(frame_length(rate)) * _FULL_SCALE).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=8)
-def _filters(rate: int, fft: int) -> np.ndarray:
+def filters(rate: int, fft: int) -> np.ndarray:
     """Return triangles of height 1 with straight sides on the mel scale (HTK), not in Hz: float32 (bins, bands)."""
     mel = np.log1p(np.arange(fft // 2 + 1) * rate / fft / 700)
-    edges = np.linspace(0, np.log1p(min(_HIGHEST_BAND, rate / 2) / 700), _BANDS + 2)
+    edges = np.linspace(0, np.log1p(min(_HIGHEST_BAND, rate / 2) / 700), BANDS + 2)
     place = mel[:, None] / edges[1]
-    values: np.ndarray = (np.maximum(0, 1 - np.abs(place - np.arange(1, _BANDS + 1))) / _STEP).astype(np.float32)
+    values: np.ndarray = (np.maximum(0, 1 - np.abs(place - np.arange(1, BANDS + 1))) / _STEP).astype(np.float32)
     return values

@@ -20,8 +20,8 @@ from serkit.features.mfcc import cosines
 from serkit.features.spectrum import Bands, Decibels, Rate, Samples, Share, Side
 
 # librosa's floors of a power, and of an amplitude before it is squared.
-_LEAST_POWER = 1e-10
-_LEAST_AMPLITUDE = 1e-5
+LEAST_POWER = 1e-10
+LEAST_AMPLITUDE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Square(ABC):
             # Digital silence has no maximum.
             return np.full((1, self.size, self.size), -1, dtype=np.float32)
         values = self.values(signal)
-        levels = self.strict(values) if self.strict_units else self._decibels(values**2, _LEAST_AMPLITUDE**2)
+        levels = self.strict(values) if self.strict_units else self._decibels(values**2, LEAST_AMPLITUDE**2)
         picture = Image.fromarray(np.ascontiguousarray(levels / np.float32(self.top_db), dtype=np.float32))
         for columns, rows in ((len(levels), len(levels)), (self.size, self.size)):
             # In mode "F" Pillow keeps floats; it widens the triangle of its bilinear filter by the reduction factor.
@@ -85,7 +85,7 @@ class _Square(ABC):
 
     def strict(self, values: np.ndarray) -> np.ndarray:
         """Return powers as levels in dB."""
-        return self._decibels(values, _LEAST_POWER)
+        return self._decibels(values, LEAST_POWER)
 
     def _decibels(self, power: np.ndarray, floor: float) -> np.ndarray:
         """Return levels below the maximum, down to `-top_db`."""
@@ -93,7 +93,8 @@ class _Square(ABC):
         values: np.ndarray = np.maximum(levels - levels.max(), np.float32(-self.top_db))
         return values
 
-    def _mel(self, bands: int) -> LogMel:
+    def mel(self, bands: int) -> LogMel:
+        """Return the mel spectrogram with `bands` bands that the image shows."""
         return LogMel(
             rate=self.rate,
             fft=self.fft,
@@ -120,10 +121,10 @@ class MelSquare(_Square):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._mel(self.bands)
+        self.mel(self.bands)
 
     def values(self, signal: np.ndarray) -> np.ndarray:
-        return self._mel(self.bands)(signal)
+        return self.mel(self.bands)(signal)
 
 
 @dataclass(frozen=True)
@@ -158,14 +159,14 @@ class MfccSquare(_Square):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._mel(self.bands)
+        self.mel(self.bands)
         if not 0 < self.coefficients <= self.bands:
             raise UserError(
                 f"mfcc_square: coefficients must be from 1 to {self.bands} (bands), got {self.coefficients}"
             )
 
     def values(self, signal: np.ndarray) -> np.ndarray:
-        levels = 10 * np.log10(np.maximum(self._mel(self.bands)(signal), np.float32(_LEAST_POWER)))
+        levels = 10 * np.log10(np.maximum(self.mel(self.bands)(signal), np.float32(LEAST_POWER)))
         # librosa's value, independent of the image's `top_db`.
         levels = np.maximum(levels, levels.max() - np.float32(80))
         cepstrum = np.empty((levels.shape[1], self.coefficients), dtype=np.float32)

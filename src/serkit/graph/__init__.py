@@ -23,10 +23,14 @@ class Precision(StrEnum):
 GRAPHS = Registry(
     "feature with a graph",
     {
+        "is09": "serkit.graph.is09:is09",
+        "is09_descriptors": "serkit.graph.is09_descriptors:is09_descriptors",
         "log_mel": "serkit.graph.log_mel:log_mel",
         "log_mel_functionals": "serkit.graph.log_mel_functionals:log_mel_functionals",
         "logmel_image": "serkit.graph.logmel_image:logmel_image",
+        "mel_square": "serkit.graph.square:mel_square",
         "mfcc": "serkit.graph.mfcc:mfcc",
+        "mfcc_square": "serkit.graph.square:mfcc_square",
         "speech_functionals": "serkit.graph.speech_functionals:speech_functionals",
         "speech_log_mel": "serkit.graph.speech_log_mel:speech_log_mel",
         "stft_magnitude": "serkit.graph.stft_magnitude:stft_magnitude",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 
-from serkit.features.cepstral_pitch import HIGHEST, PEAK_HEIGHT
-from serkit.graph.ops import Op, Value, constant, cosines, highest, mean, part, to_float
+from serkit.features.cepstral_pitch import HIGHEST, JUMP, JUMP_WEIGHT, PEAK_HEIGHT, VOICED, WEIGHT
+from serkit.graph.ops import Op, Value, arithmetic, constant, cosines, highest, mean, part, to_float
 
 
 def voicing_and_pitch(op: Op, power: Value, rate: int, fft: int) -> tuple[Value, Value]:
@@ -28,6 +29,34 @@ def voicing_and_pitch(op: Op, power: Value, rate: int, fft: int) -> tuple[Value,
     lag = to_float(op, op.ArgMax(high, axis=1) + (shortest + 1))
     found = highest(op, high, 1)
     return voicing, found * float(rate) / lag
+
+
+def contour(op: Op, voicing: Value, pitch: Value) -> Value:
+    """Smooth the pitch of a whole recording: voicing and pitch (frames, 1) to (frames, 1) in Hz, 0 if unvoiced."""
+    raw = op.Where(op.GreaterOrEqual(voicing, VOICED), pitch, 0.0)
+
+    def repair(op: Op, mean: Value, value: Value) -> tuple[Value, Value]:
+        """Replace an octave error by the running mean of the preceding pitch."""
+        op.builder.push_module("contour")
+        with arithmetic(op):
+            known = op.Where(op.Greater(mean, 0.0), mean, value)
+            jump = op.Greater(op.Abs(value - known), known * JUMP)
+            followed = known + op.Where(jump, JUMP_WEIGHT, WEIGHT) * (value - known)
+            voiced = op.Greater(value, 0.0)
+            return op.Where(voiced, followed, mean), op.Where(voiced, op.Where(jump, known, value), 0.0)
+
+    body = op.builder.subgraph(
+        repair,
+        [ir.val(name, ir.DataType.FLOAT, [1]) for name in ("mean", "value")],
+        [ir.val(name, ir.DataType.FLOAT, [1]) for name in ("next", "repaired")],
+        name="repair",
+    )
+    _, repaired = op.Scan(op.Constant(value_floats=[0.0]), raw, body=body, num_scan_inputs=1, _outputs=2)
+    before = part(op, op.Pad(repaired, [2, 0, 0, 0]), 0, -2, 0)
+    current = part(op, op.Pad(repaired, [1, 0, 0, 0]), 0, -1, 0)
+    alone = op.Where(op.Greater(repaired, 0.0), current, 0.0)
+    smooth = op.Where(op.Greater(before, 0.0), (before + current) / 2.0, alone)
+    return op.Where(op.Greater(current, 0.0), smooth, 0.0)
 
 
 def _log1p(op: Op, value: Value) -> Value:

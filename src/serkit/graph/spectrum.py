@@ -17,7 +17,11 @@ def power(op: Op, signal: Value, taper: np.ndarray, hop: int, center: bool) -> V
     fft, middle = len(taper), len(taper) // 2
     reach = int(np.abs(np.flatnonzero(taper) - middle).max())
     support = np.pad(taper, (0, 1))[middle - reach : middle + reach + 1]
-    tapered = frames(op, signal, support, hop, fft, center)
+    return folded_power(op, frames(op, signal, support, hop, fft, center), reach, fft)
+
+
+def folded_power(op: Op, tapered: Value, reach: int, fft: int) -> Value:
+    """Return the power spectra of tapered frames (frames, 2 * reach + 1), whose middle is at `reach`."""
     before = part(op, tapered, reach, -END, 1, -1)
     after = part(op, tapered, reach, 2 * reach + 1, 1)
     # The middle itself is in both halves.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
-from onnxscript import GraphBuilder
+from onnxscript import GraphBuilder, version_converter
 
 from serkit import audio
 from serkit.atomic import write_bytes
@@ -20,8 +20,11 @@ from serkit.errors import UserError
 from serkit.features import Feature
 from serkit.graph import GRAPHS, Precision
 from serkit.graph.ops import Op, Value, arithmetic, constant, highest, length, part
+from serkit.graph.speechlike import probability
 from serkit.graph.windows import fit, windows
+from serkit.recognition import speechlike
 from serkit.recognition.bundle import Bundle
+from serkit.recognition.familiarity import FARTHEST
 from serkit.recognition.recognizer import Recognizer
 
 #: Name of the file in a bundle's folder.
@@ -126,13 +129,16 @@ def waveform(bundle: Bundle, precision: Precision = Precision.FLOAT32) -> bytes:
     op = builder.op
     samples = builder.input("samples", ir.DataType.FLOAT, ["batch", "samples"])
     with arithmetic(op):
-        answers, peak = _recordings(op, bundle, features, samples, precision)
+        answers, peak, speech, rows = _recordings(op, bundle, features, samples, precision)
         if bundle.labels:
             answers = op.Clip(answers, 0.0, 1.0)
         builder.add_output(_shaped(answers, ir.DataType.FLOAT, ["batch", len(bundle.outputs)]), bundle.output)
         if bundle.labels:
-            sure = _sure(op, bundle, rate, samples, answers, peak)
+            distance = _distance(op, bundle, rows)
+            sure = _sure(op, bundle, rate, samples, answers, peak, speech, distance)
             builder.add_output(_shaped(sure, ir.DataType.BOOL, ["batch"]), "sure")
+            builder.add_output(_shaped(speech, ir.DataType.FLOAT, ["batch"]), "speech")
+            builder.add_output(_shaped(distance, ir.DataType.FLOAT, ["batch"]), "distance")
     _without_notes(graph)
     model = ir.Model(graph, ir_version=_IR_VERSION, producer_name="serkit", producer_version=bundle.serkit)
     model.metadata_props.update(_metadata(bundle, rate))
@@ -142,8 +148,9 @@ def waveform(bundle: Bundle, precision: Precision = Precision.FLOAT32) -> bytes:
 
 def _recordings(
     op: Op, bundle: Bundle, features: dict[str, Feature], samples: Value, precision: Precision
-) -> tuple[Value, Value]:
-    """Return the answers (batch, outputs) and the peaks (batch,) of recordings (batch, samples)."""
+) -> tuple[Value, Value, Value, Value]:
+    """Return answers (batch, outputs), peaks (batch,), probabilities of speech (batch,) and means of the rows of the
+    features (batch, rows) of recordings (batch, samples)."""
     rate = next(iter(features.values())).rate
     network = _load_network(op, bundle.model_path, precision)
     batch = length(op, samples, 0)
@@ -161,31 +168,69 @@ def _recordings(
         with arithmetic(op):
             recording = op.Gather(samples, item, axis=0)
             heard = part(op, recording, op.Reshape(start, [1]), op.Reshape(end, [1]), 0)
-            return _window(op, network, features, fit(op, bundle.windowing, rate, heard))
+            return _window(op, bundle, network, features, fit(op, bundle.windowing, rate, heard))
 
     body = op.builder.subgraph(
         window,
         [ir.val(name, ir.DataType.INT64, []) for name in ("item", "start", "end")],
-        [ir.val("answer", ir.DataType.FLOAT, [len(bundle.outputs)]), ir.val("peak", ir.DataType.FLOAT, [])],
+        [
+            ir.val("answer", ir.DataType.FLOAT, [len(bundle.outputs)]),
+            ir.val("peak", ir.DataType.FLOAT, []),
+            ir.val("speech", ir.DataType.FLOAT, []),
+            ir.val("rows", ir.DataType.FLOAT, None),
+        ],
         name="window",
     )
-    answers, peaks = op.Scan(item, starts, ends, body=body, num_scan_inputs=3, _outputs=2)
-    by_recording = op.Reshape(answers, op.Concat(batch, count, [len(bundle.outputs)], axis=0))
-    mean = op.ReduceMean(by_recording, [1], keepdims=0)
-    return mean, op.ReduceMax(op.Reshape(peaks, op.Concat(batch, count, axis=0)), [1], keepdims=0)
+    answers, peaks, speech, rows = op.Scan(item, starts, ends, body=body, num_scan_inputs=3, _outputs=4)
+
+    def by_recording(values: Value) -> Value:
+        return op.Reshape(values, op.Concat(batch, count, [-1], axis=0))
+
+    answer, means = (op.ReduceMean(by_recording(one), [1], keepdims=0) for one in (answers, rows))
+    peak, spoken = (
+        op.ReduceMax(by_recording(peaks), [1, 2], keepdims=0),
+        op.ReduceMean(by_recording(speech), [1, 2], keepdims=0),
+    )
+    return answer, peak, spoken, means
 
 
-def _window(op: Op, network: ir.Graph, features: dict[str, Feature], signal: Value) -> Sequence[Value]:
-    """Return the answer (outputs,) and the peak () of one window (samples,)."""
-    inputs = {name: op.Unsqueeze(GRAPHS.find(one.name)(op, one, signal), [0]) for name, one in features.items()}
-    arguments = [inputs[str(one.name)] for one in network.inputs]
+def _window(op: Op, bundle: Bundle, network: ir.Graph, features: dict[str, Feature], signal: Value) -> Sequence[Value]:
+    """Return answer (outputs,), peak (), probability of speech () and means of the rows of the features (rows,) of one
+    window (samples,)."""
+    arrays = {name: GRAPHS.find(one.name)(op, one, signal) for name, one in features.items()}
+    arguments = [op.Unsqueeze(arrays[str(one.name)], [0]) for one in network.inputs]
     answer = op.builder.call_inline(ir.Function("serkit", "network", graph=network, attributes=[]), *arguments)
-    return op.Squeeze(answer, [0]), op.Squeeze(highest(op, op.Abs(signal), 0))
+    peak = op.Squeeze(highest(op, op.Abs(signal), 0))
+    rate = next(iter(features.values())).rate
+    reads_speech = rate == 2 * speechlike.RATE and not any(entry.channel for entry in bundle.inputs)
+    spoken = op.Squeeze(probability(op, signal)) if reads_speech and bundle.labels else op.Mul(peak, 0.0) + 1.0
+    rows = [op.ReduceMean(op.Flatten(arrays[name], axis=1), [1], keepdims=0) for name in _familiar(bundle)]
+    return op.Squeeze(answer, [0]), peak, spoken, op.Concat(*rows, axis=0) if rows else op.Unsqueeze(peak, [0])
+
+
+def _familiar(bundle: Bundle) -> list[str]:
+    return list(bundle.familiar.means) if bundle.familiar and bundle.labels else []
+
+
+def _distance(op: Op, bundle: Bundle, rows: Value) -> Value:
+    """Return the distance of row means (batch, rows) from those of the training recordings: (batch,)."""
+    names, familiar = _familiar(bundle), bundle.familiar
+    if not names or familiar is None:
+        return op.ReduceSum(op.Mul(rows, 0.0), [1], keepdims=0)
+    means, scales = (
+        constant(op, "familiar", np.concatenate([table[name] for name in names]).astype(np.float32)[None])
+        for table in (familiar.means, familiar.scales)
+    )
+    deviation = op.Clip((rows - means) / scales, -FARTHEST, FARTHEST)
+    return op.Sqrt(op.ReduceMean(deviation * deviation, [1], keepdims=0))
 
 
 def _load_network(op: Op, path: Path, precision: Precision) -> ir.Graph:
     """Load a network and move its weights to the graph of `op`, around the body that computes a window."""
-    network = ir.load(path).graph
+    model = ir.load(path)
+    if model.opset_imports[""] != OPSET:
+        version_converter.convert_version(model, OPSET, fallback=True)
+    network = model.graph
     weights = list(network.initializers.values())
     network.initializers.clear()
     for weight in weights:
@@ -209,13 +254,24 @@ def _rounded(op: Op, name: str, array: np.ndarray, precision: Precision) -> Valu
     return op.DequantizeLinear(constant(op, name, steps), constant(op, f"{name}.scale", scale), axis=0)
 
 
-def _sure(op: Op, bundle: Bundle, rate: int, samples: Value, answers: Value, peak: Value) -> Value:
-    """Return whether each answer is sure: neither below the threshold, nor of a silent or short recording."""
+def _sure(
+    op: Op,
+    bundle: Bundle,
+    rate: int,
+    samples: Value,
+    answers: Value,
+    peak: Value,
+    speech: Value,
+    distance: Value,
+) -> Value:
+    """Return whether each answer is sure, by the rules of `recognition.model.Model.doubt`."""
     threshold = bundle.unsure.threshold if bundle.unsure else 0.0
     confident = op.GreaterOrEqual(op.ReduceMax(answers, [1], keepdims=0), threshold)
     audible = op.GreaterOrEqual(peak, audio.SILENCE_PEAK)
     long = op.GreaterOrEqual(length(op, samples, 1), [math.ceil(audio.SHORTEST * rate)])
-    return op.And(op.And(confident, audible), long)
+    like = op.GreaterOrEqual(speech, speechlike.THRESHOLD)
+    near = op.LessOrEqual(distance, bundle.familiar.threshold if bundle.familiar else 0.0)
+    return op.And(op.And(op.And(confident, audible), long), op.And(like, near))
 
 
 def _shaped(value: Value, dtype: ir.DataType, shape: Sequence[int | str]) -> Value:

@@ -93,6 +93,7 @@ class Run:
         recordings: int = 50,
         weights: bool = True,
         encoder: bool = True,
+        everyday: Sequence[str | Path] = (),
     ) -> Bundle:
         """Export the final model as a bundle that needs no torch; `serkit.load(out)` loads it.
 
@@ -106,13 +107,14 @@ class Run:
             recordings: number of recordings on which ONNX is compared with torch.
             weights: whether to include the weights, so that training can start from them.
             encoder: whether to include the ONNX file of the feature `onnx`; otherwise the bundle names its hash.
+            everyday: recordings of speech without an emotion: few answers to them may be sure and not neutral.
 
         Raises:
             UserError: no final model was trained, or the folder exists.
         """
         from serkit.runs.export import export
 
-        return export(self.folder, Path(out), licence, recordings, weights, encoder)
+        return export(self.folder, Path(out), licence, recordings, weights, encoder, [Path(path) for path in everyday])
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the predictions as a data frame: a row per utterance and seed, columns of `predictions.csv`."""

@@ -17,6 +17,7 @@ METHODS = Registry(
     "method",
     {
         "anti_transfer": "serkit.methods.anti_transfer:AntiTransfer",
+        "discriminant": "serkit.methods.discriminant:Discriminant",
         "feature_distillation": "serkit.methods.feature_distillation:FeatureDistillation",
         "feature_matching": "serkit.methods.feature_matching:FeatureMatching",
         "focal": "serkit.methods.focal:Focal",

@@ -24,6 +24,7 @@ from serkit.atomic import writing_folder
 from serkit.errors import UserError, unknown
 from serkit.features import Feature
 from serkit.features.onnx import Onnx
+from serkit.recognition.hub import PREFIX, fetch
 from serkit.recognition.presentation import first_of
 from serkit.windowing import Windowing
 
@@ -181,6 +182,36 @@ class Score(_Table):
     flags: list[str] = []
 
 
+class Unseen(_Table):
+    """Answers to recordings of corpora that the model had not met, when each corpus was left out once.
+
+    `kind` and `name` say which recordings: all, or those of a corpus, a language or a sex. `n` is their number. `uar`
+    is that of answers that are not adapted, `adapted` that of answers adapted to all recordings of each speaker. `sure`
+    is the share of sure answers that are not adapted, and `right` the share of right ones among them; temperatures are
+    from other corpora, and thresholds from other corpora and from `Everyday`.
+    """
+
+    kind: Literal["all", "corpus", "language", "sex"]
+    name: str
+    n: int = Field(ge=1)
+    uar: float = Field(ge=0, le=1)
+    adapted: float | None = Field(None, ge=0, le=1)
+    sure: float = Field(ge=0, le=1)
+    right: float | None = Field(None, ge=0, le=1)
+
+
+class Everyday(_Table):
+    """Answers to recordings without an emotion, which raise the threshold of unsure answers.
+
+    `n` is their number, `neutral` the share of neutral answers, `wrong` the share of answers that are sure and not
+    neutral.
+    """
+
+    n: int = Field(ge=1)
+    neutral: float = Field(ge=0, le=1)
+    wrong: float = Field(ge=0, le=1)
+
+
 class Parity(_Table):
     """Largest difference between the trained network and `model.onnx`, in a probability, or in a number as a share of
     the range of its labels."""
@@ -219,6 +250,8 @@ class Bundle(_Table):
         windowing: how a recording is cut into windows; its probabilities are the mean over the windows.
         unsure: threshold for unsure answers; None: all answers are sure.
         adaptation: statistics for the adaptation to a voice; None: the recognizer cannot adapt.
+        unseen: scores on corpora that the model had not met; empty if no corpus was left out.
+        everyday: answers to recordings without an emotion; None: not measured.
         familiar: statistics for noticing sound unlike the training recordings; None: it is not noticed.
         model: set by `save`.
         network: table for rebuilding the network, with `weights.safetensors`.
@@ -246,6 +279,8 @@ class Bundle(_Table):
     familiar: Familiar | None = None
     trained_on: TrainedOn
     scores: list[Score] = []
+    unseen: list[Unseen] = []
+    everyday: Everyday | None = None
     licence: str
     languages: list[str] = []
     parity: Parity | None = None
@@ -437,7 +472,7 @@ class Bundle(_Table):
 
 
 def find(name: str | Path) -> Path:
-    """Return the folder of a bundle, given by name or path.
+    """Return the folder of a bundle, given by name, by path, or by its place on the Hub (see `hub.fetch`).
 
     A name is looked up in the folders of `SERKIT_BUNDLES`, in the bundles included in serkit, and in `bundles`
     of the cache folder, in this order; then it is used as a path.
@@ -445,6 +480,8 @@ def find(name: str | Path) -> Path:
     Raises:
         UserError: there is no such bundle; the message lists the available ones.
     """
+    if str(name).startswith(PREFIX):
+        return fetch(str(name))
     known = {folder.name: folder for folder in available()}
     if str(name) in known:
         return known[str(name)]

@@ -14,7 +14,7 @@ import numpy as np
 from serkit.recognition.bundle import Familiar
 
 # Limit of a deviation, so that no single row decides.
-_FARTHEST = 6.0
+FARTHEST = 6.0
 
 # Share of recordings that are held out and called familiar.
 _SHARE = 0.99
@@ -92,5 +92,5 @@ def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _size(deviations: np.ndarray) -> np.ndarray:
     """Return the root mean square of deviations (..., rows)."""
-    size: np.ndarray = np.sqrt((np.clip(deviations, -_FARTHEST, _FARTHEST) ** 2).mean(axis=-1))
+    size: np.ndarray = np.sqrt((np.clip(deviations, -FARTHEST, FARTHEST) ** 2).mean(axis=-1))
     return size

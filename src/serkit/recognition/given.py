@@ -159,6 +159,12 @@ class _Wanted:
     stop: int
     pieces: list[np.ndarray] = field(default_factory=list)
 
+    def take(self) -> np.ndarray:
+        """Return the samples, and release the blocks that they came from."""
+        samples = np.concatenate(self.pieces)
+        self.pieces.clear()
+        return samples
+
 
 def _gather(blocks: Iterator[np.ndarray], wanted: Sequence[_Wanted]) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the samples (samples, channels) of intervals, which may overlap, while blocks arrive.
@@ -175,10 +181,10 @@ def _gather(blocks: Iterator[np.ndarray], wanted: Sequence[_Wanted]) -> Iterator
         for one in active:
             one.pieces.append(block[max(0, one.begin - position) : one.stop - position])
         for one in [one for one in active if one.stop <= after]:
-            yield one.index, np.concatenate(one.pieces)
+            yield one.index, one.take()
         active = [one for one in active if one.stop > after]
         position = after
         if not coming and not active:
             return
     for one in active:  # the recording is truncated
-        yield one.index, np.concatenate(one.pieces)
+        yield one.index, one.take()

@@ -31,7 +31,8 @@ def load(name: str | Path = "default", threads: int = 1) -> Recognizer:
     """Load a recognizer.
 
     Args:
-        name: name of a bundle, or path of its folder.
+        name: name of a bundle, path of its folder, or `hf:owner/name@revision` for one on the Hugging Face Hub (extra
+            `hub`); the revision is the hash of a commit. It is downloaded once.
         threads: number of processor threads for the network.
 
     Raises:

@@ -18,18 +18,18 @@ from serkit import audio
 #: Sampling rate of the check in Hz: a telephone carries no more.
 RATE = 8000
 
-_LENGTH = 320
-_HOP = 160
-_FFT = 512
-_BANDS = 24
-_LOWEST, _HIGHEST = 100.0, 3800.0  # in Hz
+LENGTH = 320
+HOP = 160
+FFT = 512
+BANDS = 24
+LOWEST, HIGHEST = 100.0, 3800.0  # in Hz
 
 # Pitch in Hz.
-_DEEPEST, _TOPMOST = 60.0, 500.0
+DEEPEST, TOPMOST = 60.0, 500.0
 
 # Frames this far below the loudest ones in dB count as pauses.
-_RANGE = 35.0
-_FLOOR = 1e-9
+RANGE = 35.0
+FLOOR = 1e-9
 
 #: Names of the measures, in the order of `measures`.
 MEASURES = (
@@ -64,14 +64,14 @@ MEASURES = (
 
 
 @functools.cache
-def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the window (length,), its autocorrelation (lags,), the filters (bins, bands) and their centers in Hz."""
-    window = np.hanning(_LENGTH + 1)[:-1]
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * _FFT)) ** 2)[:_FFT]
-    low, high = 1127 * np.log1p(np.array([_LOWEST, _HIGHEST]) / 700)
-    mel = np.linspace(low, high, _BANDS + 2)
+    window = np.hanning(LENGTH + 1)[:-1]
+    own = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * FFT)) ** 2)[:FFT]
+    low, high = 1127 * np.log1p(np.array([LOWEST, HIGHEST]) / 700)
+    mel = np.linspace(low, high, BANDS + 2)
     edges = 700 * np.expm1(mel / 1127)
-    hertz = np.arange(_FFT // 2 + 1) * RATE / _FFT
+    hertz = np.arange(FFT // 2 + 1) * RATE / FFT
     rise = (hertz[:, None] - edges[:-2]) / np.diff(edges)[:-1]
     fall = (edges[2:] - hertz[:, None]) / np.diff(edges)[1:]
     filters = np.maximum(0, np.minimum(rise, fall))
@@ -98,13 +98,13 @@ def probability(samples: np.ndarray, rate: int) -> float:
 
 def of_measures(values: np.ndarray) -> float:
     """Return the probability of speech from `measures`."""
-    mean, scale, hidden, bias, output, offset = _weights()
+    mean, scale, hidden, bias, output, offset = weights()
     x = np.clip((values - mean) / scale, -FARTHEST, FARTHEST)
     return float(1 / (1 + np.exp(-(output @ np.tanh(hidden @ x + bias) + offset))))
 
 
 @functools.cache
-def _weights() -> tuple[np.ndarray, ...]:
+def weights() -> tuple[np.ndarray, ...]:
     """Return mean and scale of the measures, and the weights of a network with one hidden layer."""
     content = json.loads(WEIGHTS.read_text(encoding="utf-8"))
     return tuple(np.array(content[name]) for name in ("mean", "scale", "hidden", "bias", "output", "offset"))
@@ -112,22 +112,22 @@ def _weights() -> tuple[np.ndarray, ...]:
 
 def measures(samples: np.ndarray) -> np.ndarray:
     """Measure a window: float32 (samples,) at `RATE` -> float64 (measures,), in the order of `MEASURES`."""
-    window, own, filters, centers = _tables()
-    if len(samples) < _LENGTH + 4 * _HOP:
-        samples = np.pad(samples, (0, _LENGTH + 4 * _HOP - len(samples)))
-    frames = np.lib.stride_tricks.sliding_window_view(samples, _LENGTH)[::_HOP]
+    window, own, filters, centers = tables()
+    if len(samples) < LENGTH + 4 * HOP:
+        samples = np.pad(samples, (0, LENGTH + 4 * HOP - len(samples)))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, LENGTH)[::HOP]
     frames = frames * window
-    power = np.abs(np.fft.rfft(frames, _FFT)) ** 2
+    power = np.abs(np.fft.rfft(frames, FFT)) ** 2
     band = power @ filters
     total = band.sum(axis=1) + 1e-12
     level = 10 * np.log10(total)
     top = np.percentile(level, 95)
-    active = level > top - _RANGE
-    level = np.maximum(level, top - _RANGE)
+    active = level > top - RANGE
+    level = np.maximum(level, top - RANGE)
 
-    correlation = np.fft.irfft(power)[:, : _FFT // 2]
+    correlation = np.fft.irfft(power)[:, : FFT // 2]
     correlation = correlation / (correlation[:, :1] + 1e-12)
-    first, last = int(RATE / _TOPMOST), int(RATE / _DEEPEST)
+    first, last = int(RATE / TOPMOST), int(RATE / DEEPEST)
     lags = correlation[:, first:last] / own[first:last]
     # Longer lags must be clearly better, or the octave below would often win.
     weighed = lags - 0.0006 * np.arange(last - first)
@@ -136,7 +136,7 @@ def measures(samples: np.ndarray) -> np.ndarray:
     semitones = 12 * np.log2(RATE / (at + first))
     voiced = active & (periodicity > 0.55)
 
-    bands = 10 * np.log10(np.maximum(band, _FLOOR * 1e-3 + total.max() * 10 ** (-(_RANGE + 20) / 10)))
+    bands = 10 * np.log10(np.maximum(band, FLOOR * 1e-3 + total.max() * 10 ** (-(RANGE + 20) / 10)))
     smooth = _smooth(bands, 3)
     slow = smooth - _smooth(bands, 25)
     fast = bands - smooth
@@ -147,13 +147,13 @@ def measures(samples: np.ndarray) -> np.ndarray:
     moved = _smooth(level[:, None], 3)[:, 0]
     swing = moved - _smooth(level[:, None], 25)[:, 0]
     turns = np.diff(np.signbit(swing)) & (np.abs(np.diff(swing)) > 0.3)
-    crossings = np.count_nonzero(turns) / (len(level) * _HOP / RATE)
+    crossings = np.count_nonzero(turns) / (len(level) * HOP / RATE)
 
     share = band / total[:, None]
     logs = np.log(share + 1e-6)
     flatness = logs.mean(axis=1)
     centroid = np.log(centers) @ share.T
-    fine = power[:, int(_LOWEST * _FFT / RATE) : int(_HIGHEST * _FFT / RATE)]
+    fine = power[:, int(LOWEST * FFT / RATE) : int(HIGHEST * FFT / RATE)]
     fine = fine / (fine.sum(axis=1, keepdims=True) + 1e-12)
     strongest = np.partition(fine, -6, axis=1)[:, -6:].sum(axis=1)
     lines = -(fine * np.log(fine + 1e-9)).sum(axis=1)
@@ -228,9 +228,9 @@ def halved(samples: np.ndarray) -> np.ndarray:
     """
     even, odd = samples[::2], samples[1::2]
     if not len(odd):
-        return _MIDDLE * even
-    sums = np.convolve(odd, _TAPS)[len(_TAPS) // 2 - 1 :][: len(even)]
-    result: np.ndarray = _MIDDLE * even + sums
+        return MIDDLE * even
+    sums = np.convolve(odd, TAPS)[len(TAPS) // 2 - 1 :][: len(even)]
+    result: np.ndarray = MIDDLE * even + sums
     return result
 
 
@@ -242,4 +242,4 @@ def _half_band() -> tuple[np.float32, np.ndarray]:
     return taps[15], taps[::2]
 
 
-_MIDDLE, _TAPS = _half_band()
+MIDDLE, TAPS = _half_band()

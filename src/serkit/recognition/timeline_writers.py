@@ -207,6 +207,7 @@ class Database:
             "emotion": {"dtype": "str", "labels": list(self._layout.labels)},
             "confidence": share,
             "sure": {"dtype": "bool"},
+            "doubt": {"dtype": "str"},
             **{f"p_{label}": share for label in self._layout.labels},
             **({"channel": {"dtype": "int", "minimum": 0}} if self._layout.each else {}),
             **({"speaker": {"dtype": "str"}} if self._layout.speakers else {}),
@@ -219,7 +220,7 @@ class Database:
             more: list[object] = [one.channel] if self._layout.each else []
             more += [one.speaker] if self._layout.speakers else []
             times = (f"0 days {caption_clock(time)}" for time in (one.start, one.end))
-            answers = [one.label, round(one.confidence, DIGITS), one.sure]
+            answers = [one.label, round(one.confidence, DIGITS), one.sure, one.doubt]
             shares = (round(one.probabilities[label], DIGITS) for label in self._layout.labels)
             given = (one.columns.get(name, "") for name in self._given)
             self._csv.writerow([result.file, *times, *answers, *shares, *more, *given])

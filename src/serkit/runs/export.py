@@ -23,6 +23,7 @@ from serkit.evaluation.evaluate import hear
 from serkit.evaluation.intervals import Interval
 from serkit.evaluation.predictions import read_table
 from serkit.evaluation.scores import Scores, Table
+from serkit.evaluation.unsure import WANTED
 from serkit.features.onnx import Onnx
 from serkit.flags import worst_first
 from serkit.networks.layers.quaternion import folded
@@ -33,6 +34,7 @@ from serkit.recognition.bundle import (
     Adaptation,
     Bundle,
     Calibration,
+    Everyday,
     Familiar,
     FeatureConfig,
     Input,
@@ -43,14 +45,19 @@ from serkit.recognition.bundle import (
     TrainedOn,
     Unsure,
 )
+from serkit.recognition.prediction import Prediction
 from serkit.recognition.recognizer import Recognizer
 from serkit.recognition.stream import TimelineOptions
 from serkit.records import Record
 from serkit.runs import sealed
 from serkit.runs.command import command
 from serkit.runs.files import Description, Final
+from serkit.runs.folder import RunFolder
 from serkit.runs.model_card import card
 from serkit.runs.models import leaves, rebuild
+from serkit.runs.models import means as model_means
+from serkit.runs.strangers import unseen
+from serkit.systems.schema import Adapt
 from serkit.windowing import Windowing
 
 R = TypeVar("R", bound=Record)
@@ -58,8 +65,15 @@ R = TypeVar("R", bound=Record)
 #: Maximum difference between a bundle and torch, of a probability, or of a number as a share of its range.
 TOLERANCE = 1e-4
 
-#: Rule for the threshold of unsure answers (`serkit.evaluation.unsure`).
+#: Rules for the threshold of unsure answers (`serkit.evaluation.unsure`), for held-out speakers and held-out corpora.
 UNSURE_RULE = "below it answers on held-out speakers are wrong more often than right"
+UNSEEN_RULE = f"above it {WANTED:.0%} of the answers on corpora that the model had not met are right"
+
+#: Largest share of answers to speech without an emotion that are sure and not neutral.
+EVERYDAY = 0.05
+
+#: Label of speech without an emotion.
+NEUTRAL = "neutral"
 
 #: Maximum number of recordings that define what is familiar.
 FAMILIAR = 2000
@@ -135,6 +149,7 @@ def export(
     recordings: int = 50,
     weights: bool = True,
     encoder: bool = True,
+    everyday: Sequence[Path] = (),
 ) -> Bundle:
     """Write the bundle of a finished run's final model.
 
@@ -146,6 +161,8 @@ def export(
         weights: whether the bundle holds the weights, so that training can continue from it; ignored for a stage that
             reads the output of frozen stages.
         encoder: whether the bundle holds the ONNX file of its feature `onnx`; otherwise it names only the hash.
+        everyday: recordings of speech without an emotion. The threshold of unsure answers rises until at most
+            `EVERYDAY` of the answers to them are sure and not neutral.
 
     Raises:
         UserError: the run is unfinished or has no final model, `out` exists, or the exported network and torch differ.
@@ -184,6 +201,7 @@ def export(
         deployed = Deployed(finished.model, names, target, final.temperature).eval()
         calibration = Calibration(temperature=final.temperature, fitted_on="test parts of the run's folds")
     model = to_onnx(deployed, names, shapes)
+    adaptation = _adaptation(final, finished.model, names, system.adapt)
 
     learned_from = sorted(described.places)
     corpora_facts = [corpora.facts(name) for name in learned_from]
@@ -198,8 +216,8 @@ def export(
         inputs=inputs,
         windowing=data.items.windowing,
         calibration=calibration,
-        unsure=_unsure(final, scores),
-        adaptation=_adaptation(final, finished.model, names),
+        unsure=_unsure(final, scores, described.protocol.definition().group == "corpus"),
+        adaptation=adaptation,
         trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final.recordings]),
         scores=_scores(scores, described),
         licence=licence or licence_of(corpora_facts),
@@ -220,7 +238,11 @@ def export(
         parity = _parity(recognizer, deployed, data.items.windowing, _sample(run, described, recordings))
         # Numbers are never unsure.
         known = None if numbers else familiar(recognizer, _sample(run, described, FAMILIAR))
-    bundle = bundle.model_copy(update={"parity": parity, "familiar": known})
+        bundle = bundle.model_copy(update={"parity": parity, "familiar": known})
+        if everyday:
+            bundle = _with_everyday(bundle, recognizer, everyday)
+    if not numbers:
+        bundle = _with_unseen(bundle, RunFolder.load(run), cast(float, final.temperature))
     # The weights of a stage that reads frozen stages are its own layers only; training cannot continue from them.
     frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
     tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
@@ -350,6 +372,51 @@ def _parity(recognizer: Recognizer, deployed: Shipped, windowing: Windowing, utt
     return Parity(recordings=compared, max_difference=worst)
 
 
+def _with_everyday(bundle: Bundle, recognizer: Recognizer, recordings: Sequence[Path]) -> Bundle:
+    """Raise the threshold of unsure answers, so that few answers to speech without an emotion are sure and wrong."""
+    if bundle.unsure is None or NEUTRAL not in bundle.labels:
+        raise UserError(
+            f"recordings without an emotion require the label '{NEUTRAL}' and a threshold of unsure answers"
+        )
+    answers = [answer for answer in recognizer.predict_files(recordings) if isinstance(answer, Prediction)]
+    if not answers:
+        raise UserError(f"none of {len(recordings)} recordings without an emotion can be used")
+    neutral = np.array([answer.label == NEUTRAL for answer in answers])
+    confidence = np.array([max(answer.probabilities.values()) for answer in answers])
+    others = np.sort(confidence[~neutral])[::-1]
+    allowed = int(EVERYDAY * len(answers))
+    # Just above the most confident answer too many.
+    least = float(np.nextafter(others[allowed], 2)) if len(others) > allowed else 0.0
+    limit = max(bundle.unsure.threshold, min(least, 1.0 + 1e-6))
+    rule = bundle.unsure.rule
+    if limit > bundle.unsure.threshold:
+        rule = f"above it at most {EVERYDAY:.0%} of the answers to speech without an emotion name one"
+    return bundle.model_copy(
+        update={
+            "unsure": bundle.unsure.model_copy(update={"threshold": limit, "rule": rule}),
+            "everyday": Everyday(
+                n=len(answers),
+                neutral=float(neutral.mean()),
+                wrong=float((~neutral & (confidence >= limit)).mean()),
+            ),
+        }
+    )
+
+
+def _with_unseen(bundle: Bundle, run: RunFolder, temperature: float) -> Bundle:
+    """Add the scores on corpora that the model had not met, if the run left corpora out."""
+    found = unseen(
+        run, temperature, bundle.adaptation, bundle.unsure.threshold if bundle.everyday and bundle.unsure else 0.0
+    )
+    if not found or bundle.unsure is None:
+        return bundle.model_copy(update={"unseen": found})
+    # The share of all answers, with the threshold that speech without an emotion has raised.
+    sure = bundle.unsure.model_copy(
+        update={"coverage": found[0].sure, "accuracy": found[0].right, "accuracy_unsure": None}
+    )
+    return bundle.model_copy(update={"unseen": found, "unsure": sure})
+
+
 def familiar(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Familiar | None:
     """Return the statistics of training recordings by which a recognizer notices sound unlike them.
 
@@ -373,39 +440,27 @@ def familiar(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Familia
     return familiarity.fit(long, cut, [one.corpus for one in kept], [one.speaker for one in kept])
 
 
-def _unsure(final: Final, scores: Scores) -> Unsure | None:
+def _unsure(final: Final, scores: Scores, by_corpus: bool) -> Unsure | None:
     """Return the threshold of unsure answers from a run; None for a run older than thresholds."""
     if final.unsure_below is None:
         return None
     measured = scores.unsure
     return Unsure(
         threshold=final.unsure_below,
-        rule=UNSURE_RULE,
+        rule=UNSEEN_RULE if by_corpus else UNSURE_RULE,
         coverage=measured and measured.coverage,
         accuracy=measured and measured.accuracy.sure,
         accuracy_unsure=measured and measured.accuracy.unsure,
     )
 
 
-def _adaptation(final: Final, model: Model, views: Sequence[str]) -> Adaptation | None:
+def _adaptation(final: Final, model: Model, views: Sequence[str], adapt: Adapt) -> Adaptation | None:
     """Return the statistics for adaptation to a voice; None if no view is normalized by row, or spreads are unknown."""
-    means = {name: mean for name, mean in _means(model).items() if name in views}
+    means = {name: mean for name, mean in model_means(model).items() if name in (adapt.views or views)}
     if not means or not final.spreads:
         return None
     narrow, wide = final.spreads
-    return Adaptation(means=means, narrow=narrow, wide=wide)
-
-
-def _means(model: Model) -> dict[str, list[float]]:
-    """Return the training mean of each row, by view of a model and of the models that it reads."""
-    found: dict[str, list[float]] = {}
-    for upstream in model.upstream.values():
-        found |= _means(cast(Model, upstream))
-    for view in model.normalisations:
-        normalisation = model.normalisation(view)
-        if normalisation.kind == "band" and normalisation.mean.numel() == normalisation.mean.shape[0]:
-            found[view] = normalisation.mean.flatten().tolist()
-    return found
+    return Adaptation(means=means, narrow=narrow, wide=wide, strength=adapt.strength)
 
 
 def _scores(scores: Scores, described: Description) -> list[Score]:

@@ -62,7 +62,9 @@ def card(
             f"## License of the weights\n\n{_plain(bundle.licence)}",
             _scores(bundle.scores, measured),
             *_recipe(system.system),
+            *_unseen(bundle),
             *([] if bundle.numbers else [_calibration(bundle.calibration) + _unsure(bundle.unsure)]),
+            *_everyday(bundle),
             _size(bundle, model_bytes),
             _how_to(bundle),
             _PERSONAL + "\n",
@@ -101,10 +103,10 @@ def _limits(bundle: Bundle) -> list[str]:
     if None in by_style:
         limits.append(f"The metadata of {by_style[None]} do not describe how natural the speech is.")
     languages = ", ".join(bundle.languages) or "unknown"
-    limits.append(
-        f"Language of the training material: {languages}. Other languages, accents, ages, microphones and "
-        "noisy rooms have not been measured."
-    )
+    measured = "Other languages, accents, ages, microphones and noisy rooms have not been measured."
+    if bundle.unseen:
+        measured = "Expect of other corpora and languages what it is worth on corpora that it had not met (below)."
+    limits.append(f"Language of the training material: {languages}. {measured}")
     limits.append("People and cultures show emotion differently, so mistakes differ too.")
     if any(entry.channel == "egg" for entry in bundle.inputs):
         limits.append("It requires an electroglottograph signal in addition to the speech.")
@@ -191,6 +193,39 @@ def _measured(measured: Scores) -> Iterator[str]:
     if measured.recalls:
         recalls = [[name, "" if value is None else f"{value:.1%}"] for name, value in measured.recalls.items()]
         yield _table(["class", "recall"], recalls)
+
+
+def _unseen(bundle: Bundle) -> list[str]:
+    """Return the section on corpora that the model had not met."""
+    if not bundle.unseen:
+        return []
+    lines = [
+        [row.kind, row.name, str(row.n), f"{row.uar:.1%}"]
+        + ["" if value is None else f"{value:.1%}" for value in (row.adapted, row.sure, row.right)]
+        for row in bundle.unseen
+    ]
+    rows = [row for row in bundle.unseen if row.kind == "corpus"]
+    adapted = [row.adapted for row in rows if row.adapted is not None]
+    mean = f"The mean UAR of the corpora is {sum(row.uar for row in rows) / len(rows):.1%}"
+    if adapted:
+        mean += f", and {sum(adapted) / len(adapted):.1%} with answers adapted to all recordings of each speaker"
+    return [
+        "## Corpora that it had not met",
+        "Each corpus was left out once and recognized by a model trained on the others. Expect this of new recordings. "
+        "Temperatures and thresholds are from the other corpora; sure answers are not adapted.",
+        _table(["of", "name", "recordings", "UAR", "adapted", "sure", "right of the sure"], lines),
+        mean + ".",
+    ]
+
+
+def _everyday(bundle: Bundle) -> list[str]:
+    if bundle.everyday is None:
+        return []
+    of = bundle.everyday
+    return [
+        f"Of {of.n} recordings of speech without an emotion, {of.neutral:.1%} are called neutral; {of.wrong:.1%} of "
+        "the answers are sure and name an emotion."
+    ]
 
 
 def _recipe(about: About) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -236,3 +236,15 @@ def weights_file(place: str) -> Path:
     elif (folder / "stage.json").exists():
         read_stage(folder)
     return path
+
+
+def means(model: Model) -> dict[str, list[float]]:
+    """Return the training mean of each row, by view of a model and of the models that it reads."""
+    found: dict[str, list[float]] = {}
+    for upstream in model.upstream.values():
+        found |= means(cast(Model, upstream))
+    for view in model.normalisations:
+        normalisation = model.normalisation(view)
+        if normalisation.kind == "band" and normalisation.mean.numel() == normalisation.mean.shape[0]:
+            found[view] = normalisation.mean.flatten().tolist()
+    return found

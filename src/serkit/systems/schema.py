@@ -259,6 +259,17 @@ class About(Table):
     deploy: str | None = None
 
 
+class Adapt(Table):
+    """Adaptation of the exported recognizer to a voice (see `serkit.recognition.adaptation`).
+
+    `views` are the adapted ones; all that are normalized by band if empty. `strength` is the largest share of a voice's
+    deviation that is removed: less than 1 for a system whose stages learned from voices as they are.
+    """
+
+    views: list[Text] = []
+    strength: float = Field(1.0, gt=0, le=1)
+
+
 def _named(stages: list[Stage], name: str) -> Stage:
     return next(stage for stage in stages if stage.name == name)
 
@@ -269,6 +280,7 @@ class System(Table):
     system: About
     data: Data = Data()
     views: dict[str, View] = {}
+    adapt: Adapt = Adapt()
     stages: list[Stage]
     protocols: dict[str, Protocol] = {}
 
@@ -300,6 +312,8 @@ class System(Table):
                 if source is not None and self.stage_data(_named(self.stages, source)).items != data.items:
                     raise ValueError(f"stage '{stage.name}' reads stage '{source}'; both must have the same data.items")
             seen.append(stage.name)
+        if absent := [view for view in self.adapt.views if view not in self.views]:
+            raise ValueError(f"adapt.views: no view '{absent[0]}'. Views: {', '.join(self.views)}")
         if self.system.deploy is not None and self.system.deploy not in seen:
             raise ValueError(f"deploy = '{self.system.deploy}' names no stage. Stages: {', '.join(seen)}")
         return self

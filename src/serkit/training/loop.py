@@ -40,6 +40,7 @@ from serkit.training.checkpoint import (
 from serkit.training.history import write_history
 from serkit.training.normalization import refit
 from serkit.training.precision import make_fabric, resolve
+from serkit.training.trackers import Tracking
 
 #: The validation score that is told: of classes or of numbers.
 _SCORES = {"validation_uar": CLASSES["uar"], "validation_ccc": NUMBERS["ccc"]}
@@ -89,10 +90,13 @@ def fit(
         )
     folder.mkdir(parents=True, exist_ok=True)
     memory.keep_freed()
+    tracking = Tracking(folder)
     loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator, continues)
     while loop.progress.epoch < trainer.epochs and not loop.progress.stopped:
         loop.train_epoch()
+        tracking.log(loop.progress.history[-1])
         tell(loop.news())
+    tracking.close()
     if keep_optimizer:
         optimizer_state.save(folder, model, loop.optimizer)
     loop.finish()
