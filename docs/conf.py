@@ -26,6 +26,7 @@ exclude_patterns = ["results/preface.md"]  # a part of results.md
 
 # --- pages: Markdown that GitHub shows too
 
+smartquotes = False  # `--out` stays as it is
 myst_heading_anchors = 4  # named as GitHub names them
 myst_enable_extensions = ["colon_fence"]
 suppress_warnings = [

@@ -151,5 +151,6 @@ def _command(command: Any, path: str, level: int) -> str:
 
 
 def _prose(text: str) -> str:
-    """Help as Markdown: bracketed notes stay, and nothing is markup by accident."""
-    return re.sub(r"([*_<>])", r"\\\1", text.replace("\b", "").replace("\\[", "[").strip())
+    """Help as Markdown: outside of code, nothing is markup by accident."""
+    parts = text.replace("\b", "").replace("\\[", "[").strip().split("`")
+    return "`".join(part if number % 2 else re.sub(r"([*_<>])", r"\\\1", part) for number, part in enumerate(parts))

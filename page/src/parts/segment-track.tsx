@@ -98,7 +98,7 @@ function Label({ segment }: { segment: Segment }) {
   return (
     <>
       <span>{inShort(segment)}</span>
-      <b aria-hidden="true">{segment.label.slice(0, 2)}</b>
+      <b aria-hidden="true" data-letters={segment.label.slice(0, 2)} />
     </>
   );
 }
