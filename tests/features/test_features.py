@@ -11,8 +11,11 @@ from serkit import features
 from serkit.errors import UserError
 from serkit.features import FEATURES, Feature, build, config
 
+# Encoders read a file of the user's; they have tests of their own.
+OWN = sorted(FEATURES.keys() - {"onnx", "transformers"})
 
-@pytest.mark.parametrize("name", FEATURES)
+
+@pytest.mark.parametrize("name", OWN)
 def test_a_configuration_makes_the_same_feature_again(name):
     feature = build(name, rate=22050)
     assert isinstance(feature, Feature)
@@ -27,7 +30,7 @@ def test_a_configuration_makes_the_same_feature_again(name):
         feature.rate = 8000
 
 
-@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("samples", [1, 333, 16000, 16001])
 def test_shape_and_type_are_as_promised(name, samples):
     feature = build(name)

@@ -135,7 +135,7 @@ def test_calibration_size_and_parity(bundle):
     text = card(full, SYSTEM, model_bytes=12_345_678)
     assert "divided by 1.25" in section(text, "Calibration")
     size = section(text, "Size and exactness")
-    assert "1,407 parameters" in size and "14,000 multiply-adds" in size and "12.35 MB" in size
+    assert "1,407 parameters" in size and "14.0 k multiply-adds" in size and "12.35 MB" in size
     assert "3.0e-07, over 50 recordings" in size and "cut into 1 s" in size
 
 
