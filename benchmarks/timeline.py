@@ -8,6 +8,7 @@
     python benchmarks/timeline.py detectors             # what is found as speech
     python benchmarks/timeline.py hour hour.flac        # an hour of sound
     python benchmarks/timeline.py speed hour.flac
+    python benchmarks/timeline.py labels                # answers that no segment has
 
 SERKIT_CORPORA names the folder with emodb, ravdess, savee and tava. Scenes are drawn from a fixed seed.
 """
@@ -149,8 +150,10 @@ class Recorder(Segmenter):
         super().__init__(labels, 0, 0.0)
         self.calls: list[tuple] = []
 
-    def add(self, start: float, end: float, probabilities: np.ndarray) -> list[Segment]:
-        self.calls.append((start, end, probabilities))
+    def add(
+        self, start: float, end: float, probabilities: np.ndarray, speech: float = 1.0, distance: float = 0.0
+    ) -> list[Segment]:
+        self.calls.append((start, end, probabilities, speech, distance))
         return []
 
     def finish(self, end: float) -> list[Segment]:
@@ -288,6 +291,22 @@ def report(model: str, count: int) -> None:
             print(f"tava, {kind}, {name}: {tally}")
 
 
+def compare_labels(model: str, count: int) -> None:
+    """Count the recordings whose answer for the whole is the label of none of their segments."""
+    recognizer = serkit.load(model)
+    paths = sorted(utterance.path for name in ("emodb", "ravdess") for utterance in _corpus(name).utterances)
+    # Spread over both corpora.
+    drawn = [paths[round(at)] for at in np.linspace(0, len(paths) - 1, count)]
+    segmented = differ = sure = 0
+    for timeline in map(recognizer.timeline, drawn):
+        [answer] = timeline.answers
+        segmented += bool(timeline.segments)
+        if timeline.segments and answer.label not in {segment.label for segment in timeline.segments}:
+            differ += 1
+            sure += answer.sure
+    print(f"{count} recordings, {segmented} with segments; no segment has the answer's label: {differ} ({sure} sure)")
+
+
 def write_half(path: str) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -320,9 +339,9 @@ def measure_speed(model: str, path: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["half", "choose", "report", "hour", "speed", "detectors"])
+    parser.add_argument("what", choices=["half", "choose", "report", "hour", "speed", "detectors", "labels"])
     parser.add_argument("argument", nargs="?", default="default")
-    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--count", type=int, default=12, help="scenes, or recordings of 'labels'")
     arguments = parser.parse_args()
     if arguments.what == "hour":
         write_hour(arguments.argument)
@@ -330,6 +349,8 @@ def main() -> None:
         detectors(arguments.count)
     elif arguments.what == "speed":
         measure_speed("default", arguments.argument)
+    elif arguments.what == "labels":
+        compare_labels(arguments.argument, arguments.count)
     elif arguments.what == "half":
         write_half(arguments.argument)
     elif arguments.what == "choose":

@@ -26,6 +26,7 @@ SOUNDS = {
     "clicks": (np.arange(len(TIME)) % 4000 < 20) * 1.0,
     "siren": np.sin(2 * np.pi * 700 * TIME + 200 * np.sin(2 * np.pi * TIME)),
     "dial tone": np.sin(2 * np.pi * 697 * TIME) + np.sin(2 * np.pi * 1209 * TIME),
+    "decay": np.exp(-20 * TIME) * np.sin(2 * np.pi * 440 * TIME),
     "nearly silent": 1e-4 * RANDOM.standard_normal(len(TIME)),
 }
 
@@ -54,6 +55,11 @@ def test_the_probability_depends_neither_on_the_level_nor_much_on_the_rate():
     assert len(heard) == len(speechlike.MEASURES) and np.isfinite(heard).all()
     slow = serkit.audio.resample(samples, rate, 8000)
     assert speechlike.probability(slow, 8000) == pytest.approx(speechlike.probability(samples, rate), abs=0.2)
+
+
+def test_a_level_that_only_falls_has_finite_measures():
+    falling = np.exp(-6 * TIME[: RATE // 2]) * np.sin(2 * np.pi * 440 * TIME[: RATE // 2])
+    assert np.isfinite(speechlike.measures(speechlike.halved(falling.astype(np.float32)))).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 100, 8000])
@@ -113,6 +119,9 @@ def test_of_several_doubts_the_first_is_named(recognizer):
     assert recognizer.doubt(unsure.threshold - 0.01, 1.0, 0.0) == "low confidence"
     assert recognizer.doubt(0.0, 1.0, familiar.threshold + 0.01) == "unlike the training data"
     assert recognizer.doubt(0.0, 0.0, 99.0) == "no speech"
+    perhaps = (speechlike.THRESHOLD + speechlike.CERTAIN) / 2
+    assert recognizer.doubt(0.0, perhaps, 0.0) == "perhaps no speech"
+    assert recognizer.doubt(0.0, perhaps, 99.0) == "unlike the training data"
     between = (familiar.threshold + familiar.window_threshold) / 2
     assert recognizer.doubt(1.0, 1.0, between) and not recognizer.doubt(1.0, 1.0, between, window=True)
 

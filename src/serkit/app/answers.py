@@ -56,7 +56,8 @@ class WholeAnswer(BaseModel):
     confidence: float = Field(description="Probability of the label.")
     sure: bool = Field(description="Whether the answer can be relied on: there is no doubt.")
     doubt: str = Field(
-        description="Why it is not sure: silent, too short, no speech, unlike the training data, low confidence."
+        description="Why it is not sure: silent, too short, no speech, unlike the training data, perhaps no "
+        "speech, low confidence."
     )
     probabilities: dict[str, float]
     duration: float = Field(description="Of the recording, in seconds.")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import onnx_ir as ir
 
 from serkit.graph import spectrum
-from serkit.graph.ops import END, Op, Value, constant, cosines, highest, length, mean, part, percentiles, to_float
+from serkit.graph.ops import END, Op, Value, constant, cosines, highest, length, mean, part, to_float
 from serkit.recognition import speechlike as shared
 
 
@@ -43,7 +44,7 @@ def measures(op: Op, samples: Value) -> Value:
     band = op.MatMul(power, constant(op, "speech_bands", filters))
     total = op.ReduceSum(band, [1]) + 1e-12
     loud = _decibels(op, total)
-    top = percentiles(op, op.Transpose(loud, perm=[1, 0]), (95,))
+    top = _quantile(op, loud, 0.95)
     active = op.Greater(loud, top - shared.RANGE)
     level = op.Max(loud, top - shared.RANGE)
 
@@ -96,19 +97,19 @@ def measures(op: Op, samples: Value) -> Value:
         mean(op, centered * centered * centered, 0) / (deviation * deviation * deviation + 1.0),
         together * together / (mean(op, apart * apart, 1) + 0.1),
         mean(op, lines, 0),
-        op.Log(highest(op, _steps(op, level), 0) + 1.0),
+        op.Log(op.Max(highest(op, _steps(op, level), 0), 0.0) + 1.0),
         axis=0,
     )
 
 
 def _pitch(op: Op, power: Value, own: np.ndarray) -> tuple[Value, Value]:
     """Return periodicity, 0 to 1, and pitch in semitones of each frame: (frames, 1)."""
-    fft, first, last = shared.FFT, int(shared.RATE / shared.TOPMOST), int(shared.RATE / shared.DEEPEST)
+    fft, first, last = shared.FFT, shared.FIRST, shared.LAST
     sides = np.full((1, fft // 2 + 1), 2 / fft, dtype=np.float32)
     sides[:, [0, -1]] /= 2
     correlation = op.MatMul(power * constant(op, "mirrored", sides), cosines(op, fft // 2 + 1, fft // 2, fft))
     correlation = correlation / (part(op, correlation, 0, 1, 1) + 1e-12)
-    lags = part(op, correlation, first, last, 1) / constant(op, "own", own[None, first:last].astype(np.float32))
+    lags = part(op, correlation, first, last, 1) / constant(op, "own", own[None].astype(np.float32))
     longer = constant(op, "longer", 0.0006 * np.arange(last - first, dtype=np.float32)[None])
     at = op.ArgMax(lags - longer, axis=1)
     periodicity = op.Clip(op.GatherElements(lags, at, axis=1), 0.0, 1.0)
@@ -123,7 +124,7 @@ def _glides(op: Op, semitones: Value, voiced: Value) -> tuple[Value, Value, Valu
     tones = op.Compress(semitones, op.Reshape(voiced, [-1]), axis=0)
     missing = op.Max(1 - length(op, tones, 0), [0])
     tones = op.Concat(tones, op.Expand(op.Constant(value_floats=[0.0]), op.Concat(missing, [1], axis=0)), axis=0)
-    ends = percentiles(op, op.Transpose(tones, perm=[1, 0]), (20, 80))
+    extent = _quantile(op, tones, 0.8) - _quantile(op, tones, 0.2)
     pairs = part(op, flags, 1, END, 0) * part(op, flags, 0, -1, 0)
     steps = op.Abs(_steps(op, semitones))
     small = pairs * to_float(op, op.Less(steps, 3.0))
@@ -131,8 +132,16 @@ def _glides(op: Op, semitones: Value, voiced: Value) -> tuple[Value, Value, Valu
     all_pairs = op.ReduceSum(pairs, [0])
     large = (all_pairs - op.ReduceSum(small, [0])) / op.Max(all_pairs, 1.0)
     jumps = op.Where(op.Greater(all_pairs, 0.0), large, 1.0)
-    wide = op.Min(part(op, ends, 1, 2, 1) - part(op, ends, 0, 1, 1), 24.0)
+    wide = op.Min(extent, 24.0)
     return wide * enough, glides * enough, jumps * enough
+
+
+def _quantile(op: Op, column: Value, share: float) -> Value:
+    """Return the value nearest to a quantile of a column (frames, 1): (1, 1)."""
+    count = length(op, column, 0)
+    ascending, _ = op.TopK(column, count, axis=0, largest=0, _outputs=2)
+    at = op.Cast(op.Round(to_float(op, count - 1) * share), to=ir.DataType.INT64)
+    return op.Gather(ascending, at, axis=0)
 
 
 def _crossings(op: Op, swing: Value) -> Value:

@@ -269,7 +269,7 @@ def _sure(
     confident = op.GreaterOrEqual(op.ReduceMax(answers, [1], keepdims=0), threshold)
     audible = op.GreaterOrEqual(peak, audio.SILENCE_PEAK)
     long = op.GreaterOrEqual(length(op, samples, 1), [math.ceil(audio.SHORTEST * rate)])
-    like = op.GreaterOrEqual(speech, speechlike.THRESHOLD)
+    like = op.GreaterOrEqual(speech, speechlike.CERTAIN)
     near = op.LessOrEqual(distance, bundle.familiar.threshold if bundle.familiar else 0.0)
     return op.And(op.And(op.And(confident, audible), long), op.And(like, near))
 

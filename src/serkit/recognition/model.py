@@ -232,6 +232,8 @@ class Model:
             return Doubt.no_speech
         if familiar and distance > (familiar.window_threshold if window else familiar.threshold):
             return Doubt.unlike
+        if speech < speechlike.CERTAIN:
+            return Doubt.perhaps_no_speech
         if unsure and confidence < unsure.threshold:
             return Doubt.confidence
         return ""

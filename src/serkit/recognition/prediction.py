@@ -25,6 +25,7 @@ class Doubt(StrEnum):
     short = "too short"
     no_speech = "no speech"
     unlike = "unlike the training data"
+    perhaps_no_speech = "perhaps no speech"
     confidence = "low confidence"
 
 
@@ -40,8 +41,8 @@ class Prediction:
         duration: of the recording in s.
         warnings: problems of the recording: silent, too short for a syllable, truncated.
         sure: whether the confidence reaches the bundle's threshold, if there is one, and there is no other `Doubt`: the
-            recording is silent or shorter than `audio.SHORTEST`, holds no speech (`recognition.speechlike`), or is
-            unlike the training data (`recognition.bundle.Familiar`).
+            recording is silent or shorter than `audio.SHORTEST`, holds no speech, perhaps or for certain
+            (`recognition.speechlike`), or is unlike the training data (`recognition.bundle.Familiar`).
         doubt: why the answer is not sure; empty if it is.
         values: name -> number, in the bundle's order and the units of the training labels; empty if the bundle predicts
             probabilities.
