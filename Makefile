@@ -70,9 +70,10 @@ lint: .venv/lab.stamp
 bench: .venv/lab.stamp  ## speed and memory, as ratios
 	$(BIN)/python benchmarks/run.py
 
-docs: .venv/lab.stamp  ## API reference in site/
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pdoc>=15"
-	$(BIN)/pdoc serkit --output-directory site
+docs: .venv/lab.stamp  ## the documentation site in site/; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir site/.doctrees docs site
+	@rm -rf jupyter_execute  # notebooks that myst-nb would have run
+	@echo "serkit: open site/index.html"
 
 page/node_modules/.stamp: page/package-lock.json
 	cd page && npm ci --silent

@@ -39,7 +39,8 @@ async function buildPage() {
     legalComments: "none", // LICENSES.txt holds them in full
     metafile: true,
   });
-  for (const file of ["index.html", "favicon.svg"]) await copyFile(join(here, "src", file), join(fresh, file));
+  for (const file of ["index.html", "favicon.svg", "sample.flac"])
+    await copyFile(join(here, "src", file), join(fresh, file));
   await writeFile(join(fresh, "LICENSES.txt"), await licences(Object.keys(metafile.inputs)));
   await rm(dist, { recursive: true, force: true });
   await rename(fresh, dist);
@@ -63,7 +64,7 @@ async function buildStatic() {
     external: ["module", "worker_threads", "fs", "path", "url", "node:*"],
     metafile: true,
   });
-  for (const file of ["favicon.svg"]) await copyFile(join(here, "src", file), join(fresh, file));
+  for (const file of ["favicon.svg", "sample.flac"]) await copyFile(join(here, "src", file), join(fresh, file));
   const modules = join(here, "node_modules");
   await copyFile(join(modules, "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm"), join(fresh, "ort.wasm"));
   await copyFile(join(modules, "@echogarden/fvad-wasm/fvad.wasm"), join(fresh, "fvad.wasm"));

@@ -32,7 +32,7 @@ NOT_IMPORTED = {
     "python-multipart": "starlette reads forms with it",
 }
 #: Imported by files that are run by hand or by `make e2e`, in environments of their own.
-ELSEWHERE = {"opensmile", "parselmouth", "playwright", "pdoc", "pipecat", "pipecat-emotion", "export-encoder"}
+ELSEWHERE = {"opensmile", "parselmouth", "playwright", "pipecat", "pipecat-emotion", "export-encoder"}
 
 ALLOWED = {
     *(

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MADE = shutil.ignore_patterns(
-    ".*_cache", ".git", ".venv*", "node_modules", "__pycache__", "*.egg-info", "build", "site", "screenshots"
+    *(".*_cache", ".git", ".venv*", "node_modules", "__pycache__", "*.egg-info"),
+    *("build", "site", "reference", "screenshots"),
 )
 
 
@@ -42,7 +43,7 @@ def published(tmp_path_factory):
 def below(folder, *suffixes):
     """Files of this tree in a folder, as the archives name them."""
     found = (path for path in (ROOT / folder).rglob("*") if path.is_file())
-    passed = {"node_modules", "__pycache__", "build", "screenshots", "dist"}
+    passed = {"node_modules", "__pycache__", "build", "screenshots", "dist", "reference"}
     paths = {path.relative_to(ROOT) for path in found if not suffixes or path.suffix in suffixes}
     return {path.as_posix() for path in paths if not passed & set(path.parts) and path.name != ".DS_Store"}
 

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1]
 # The preface is laid into a page one folder above, from where its links are read.
 PAGES = [
     *ROOT.glob("*.md"),
-    *(page for page in ROOT.glob("docs/**/*.md") if page.name != "preface.md"),
+    # The reference is made with the site, where its links are checked.
+    *(page for page in ROOT.glob("docs/**/*.md") if page.name != "preface.md" and "reference" not in page.parts),
     *ROOT.glob("src/serkit/bundles/*/CARD.md"),
 ]
 

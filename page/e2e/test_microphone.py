@@ -50,3 +50,27 @@ def test_no_microphone_is_a_line(context, server):
     page.get_by_role("button", name="Listen live").click()
     expect(page.get_by_role("alert")).to_contain_text("The microphone was not allowed")
     expect(page.get_by_role("button", name="Listen live")).to_be_visible()
+
+
+def test_after_a_stream_segments_are_saved_and_models_can_be_changed(page, tmp_path):
+    page.get_by_label("Compare with").select_option("emodb")
+    page.get_by_role("button", name="Listen live").click()
+    for model in ("default", "emodb"):  # both listen
+        table = page.get_by_role("region", name=f"Segments of {model}, newest first")
+        table.locator("tbody tr").nth(1).wait_for(timeout=60_000)
+    expect(page.get_by_label("Model", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("heading", name="Live stream, stopped")).to_be_visible()
+    rows = page.get_by_role("region", name="Segments of emodb, newest first").locator("tbody tr").count()
+    with page.expect_download() as event:
+        page.get_by_role("group", name="Timeline of emodb").get_by_role("button", name="CSV", exact=True).click()
+    assert re.fullmatch(r"live stream .*\.emodb\.csv", event.value.suggested_filename)
+    event.value.save_as(tmp_path / "live.csv")
+    lines = (tmp_path / "live.csv").read_text().splitlines()
+    assert lines[0].startswith("file,start,end,label") and len(lines) == 1 + rows
+    expect(page.get_by_label("Model", exact=True)).to_be_enabled()
+    page.get_by_label("Model", exact=True).select_option("emodb")
+    page.get_by_role("button", name="Listen live").click()
+    expect(page.get_by_role("heading", name="Listening live")).to_be_visible()
+    expect(page.get_by_role("region", name="emodb: now")).to_be_visible()
+    expect(page.get_by_role("region", name="default: now")).to_have_count(0)

@@ -41,7 +41,8 @@ def test_a_model_is_not_compared_with_itself(compared):
     compared.get_by_label("Model", exact=True).select_option("emodb")
     settle(compared)
     assert compared.get_by_role("listbox").count() == 1
-    assert compared.get_by_label("Compare with").locator("option").all_inner_texts() == ["no other", "default"]
+    names = compared.get_by_label("Compare with").locator("option").evaluate_all("all => all.map(one => one.value)")
+    assert names == ["", "default"]
 
 
 def test_use_limits_and_card_are_one_click_away(page, server):
@@ -66,3 +67,27 @@ def test_a_card_can_hold_no_script(page, server):
     expect(card).to_contain_text("<img src=x")
     assert card.locator("img").count() == 0
     assert card.locator("a").get_attribute("href") == ""
+
+
+def test_models_are_named_with_language_and_labels(page, server):
+    texts = page.get_by_label("Model", exact=True).locator("option").all_inner_texts()
+    [emodb] = [model for model in httpx.get(f"{server}/v1/models").json() if model["name"] == "emodb"]
+    assert f"emodb: German; {', '.join(emodb['labels'])}" in texts
+
+
+def test_where_two_models_differ_is_hatched(compared, server, sounds):
+    body = (sounds / "speech.wav").read_bytes()
+    first, second = (
+        httpx.post(f"{server}/v1/timeline", params={"model": name}, content=body).json()["segments"]
+        for name in ("default", "emodb")
+    )
+    both = [
+        (a["label"], b["label"]) for a in first for b in second if max(a["start"], b["start"]) < min(a["end"], b["end"])
+    ]
+    track = compared.get_by_role("region", name="Where the models differ").locator(".disagreement")
+    assert track.locator("div").count() == len(both)
+    assert track.locator(".differ").count() == sum(one != other for one, other in both)
+
+
+def test_one_model_has_nothing_to_differ_from(opened):
+    expect(opened.get_by_role("region", name="Where the models differ")).to_have_count(0)

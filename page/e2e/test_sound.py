@@ -6,7 +6,7 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import expect
 
-from conftest import open_file, settle
+from conftest import PHONE, open_file, settle
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +156,68 @@ def _named(segment: dict) -> str:
 
 def _clock(seconds: float) -> str:
     return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+WEBM = """async () => {
+    const context = new AudioContext();
+    const [source, sink] = [context.createOscillator(), context.createMediaStreamDestination()];
+    source.connect(sink);
+    source.start();
+    const recorder = new MediaRecorder(sink.stream, { mimeType: "audio/webm" });
+    const piece = new Promise((resolve) => (recorder.ondataavailable = ({ data }) => resolve(data)));
+    recorder.start();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    recorder.stop();
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([await piece], "note.webm"));
+    document.querySelector("h1").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+}"""
+
+
+def test_a_format_that_the_browser_decodes_is_sent_as_wav(page):
+    bodies = []
+    page.on("request", lambda request: bodies.append(request.post_data_buffer) if "timeline" in request.url else None)
+    page.evaluate(WEBM)
+    settle(page)
+    expect(page.get_by_role("heading", name="note.webm")).to_be_visible()
+    expect(page.get_by_role("img", name="Waveform")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert bodies and all(b"RIFF" in body[:400] for body in bodies if body)
+
+
+def test_there_is_a_sample(page):
+    page.get_by_role("button", name="Try a sample").click()
+    settle(page)
+    expect(page.get_by_role("heading", name="sample.flac")).to_be_visible()
+    assert page.get_by_role("listbox").get_by_role("option").count() > 3
+
+
+def test_the_headline_says_what_the_segments_say(opened, told):
+    lengths = {}
+    for one in told["timeline"]["segments"]:
+        lengths[one["label"]] = lengths.get(one["label"], 0) + one["end"] - one["start"]
+    most = max(lengths, key=lengths.get)
+    share = f"{most} {100 * lengths[most] / sum(lengths.values()):.0f} %"
+    expect(opened.locator(".composition")).to_contain_text(share)
+
+
+def test_a_short_segment_shows_two_letters(opened):
+    opened.set_viewport_size(PHONE)
+    shown = opened.locator(".segment").evaluate_all(
+        """all => all.map((one) => {
+            const letters = one.querySelector("b");
+            const short = getComputedStyle(letters).display !== "none";
+            return [one.clientWidth, short ? letters.dataset.letters : one.innerText.trim()];
+        })"""
+    )
+    assert all(text for width, text in shown if width > 15)
+    assert any(len(text) == 2 for _, text in shown)
+
+
+def test_tables_and_downloads_are_folded_on_a_phone(page, sounds):
+    page.set_viewport_size(PHONE)
+    open_file(page, sounds / "speech.wav")
+    expect(page.get_by_role("table")).to_have_count(0)
+    expect(page.get_by_role("button", name="JSON", exact=True)).to_be_hidden()
+    page.get_by_text("Download the timeline").click()
+    expect(page.get_by_role("button", name="JSON", exact=True)).to_be_visible()

@@ -14,6 +14,8 @@ export class OpenSound {
   readonly channel = signal<Channel>(null);
   /** Null if the browser cannot decode it; the server may. */
   readonly picture: Picture | null;
+  /** What the recognizer gets. */
+  private readonly sent: Sound;
   private readonly analyses = new Map<string, Analysis>();
 
   private constructor(
@@ -21,6 +23,7 @@ export class OpenSound {
     readonly sound: Sound,
     private readonly decoded: Decoded | null,
   ) {
+    this.sent = decoded?.wav ? { blob: decoded.wav, name: sound.name } : sound;
     this.player = new Player(sound.blob);
     this.picture = decoded && { samples: decoded.samples, envelope: new Envelope(decoded.samples) };
   }
@@ -44,7 +47,7 @@ export class OpenSound {
     const key = JSON.stringify([model, channel]);
     let analysis = this.analyses.get(key);
     if (!analysis) {
-      analysis = new Analysis(this.service, this.sound, model, channel);
+      analysis = new Analysis(this.service, this.sent, model, channel);
       this.analyses.set(key, analysis);
     }
     return analysis;

@@ -55,6 +55,16 @@ export class Workspace {
     }));
   }
 
+  /** A sound that comes with the page: six sentences that serkit synthesized. */
+  openSample(): Promise<void> {
+    return this.turnTo("Fetching the sample", async () => {
+      const response = await fetch(new URL("sample.flac", document.baseURI));
+      if (!response.ok) throw new Error("The sample is not there.");
+      const sound = { blob: await response.blob(), name: "sample.flac" };
+      return { kind: "sound", open: await OpenSound.open(this.service, sound) };
+    });
+  }
+
   record(): Promise<void> {
     return this.turnTo("Waiting for the microphone", async () => {
       const recording = await Recording.start();
@@ -65,7 +75,7 @@ export class Workspace {
 
   listen(): Promise<void> {
     return this.turnTo("Waiting for the microphone", async () => {
-      const live = await Live.start(this.service, this.first.peek());
+      const live = await Live.start(this.service, this.chosen.peek());
       announce("Listening.");
       return { kind: "live", live };
     });

@@ -119,7 +119,7 @@ def bad_rows(path: Path, faults: Mapping[Any, str], total: int | None = None, re
 
     Args:
         path: the table.
-        faults: reason by row. Reasons that are equal up to `: ` are listed together, with three of their ends.
+        faults: reason by row. Reasons that are equal up to a colon are listed together, with three of their ends.
         total: number of rows of the table.
         remedy: end of the message.
 

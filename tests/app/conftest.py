@@ -29,9 +29,9 @@ def serve(models):
     """The function that makes a client of a server with limits and options of its own."""
     clients = []
 
-    def make(token=None, threads=1, page_folder=None, **limits):
+    def make(token=None, threads=1, page_folder=None, jobs_folder=None, **limits):
         # What the client calls its server.
-        options = {"allowed_hosts": ["testserver"]}
+        options = {"allowed_hosts": ["testserver"], "jobs_folder": jobs_folder}
         if page_folder is not None:
             options["page_folder"] = page_folder
         client = TestClient(create(models, Limits(**limits), token, threads, **options), raise_server_exceptions=False)

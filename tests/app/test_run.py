@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from holding import wait_until
 
+from serkit.app.limits import Limits
 from serkit.app.run import listen, url
 from serkit.cli.doctor import cores
 from serkit.errors import UserError
@@ -138,7 +139,10 @@ def test_a_body_that_is_too_large_ends_the_connection(process):
     _, port = process
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(head(10**12))
-        assert answer(connection) == (413, {"error": "the body is larger than 32 MB"})
+        assert answer(connection) == (
+            413,
+            {"error": f"the body is larger than 32 MB; compress it (FLAC, OGG), {Limits().remedy()}"},
+        )
 
 
 def test_an_address_that_is_taken():

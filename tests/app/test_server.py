@@ -140,7 +140,10 @@ def test_errors_are_json(client, method, path, status):
 def test_openapi_describes_the_endpoints(client):
     described = client.get("/openapi.json").json()
     recordings = {"/v1/predict", "/v1/segments", "/v1/timeline"}
-    assert set(described["paths"]) == {"/healthz", "/metrics", "/v1/models", *recordings}
+    jobs = {"/v1/jobs", "/v1/jobs/{id}", "/v1/jobs/{id}/result"}
+    assert set(described["paths"]) == {"/healthz", "/metrics", "/v1/models", *recordings, *jobs}
+    options = {one["name"] for one in described["paths"]["/v1/timeline"]["post"]["parameters"]}
+    assert {"window", "hop", "pause", "lookahead", "change", "detector", "adapt"} <= options
     predict = described["paths"]["/v1/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {"application/octet-stream", "multipart/form-data"}
     assert {"200", "400", "401", "404", "408", "413", "422", "503"} <= set(predict["responses"])

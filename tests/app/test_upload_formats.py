@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from serkit.app.limits import Limits
+
 
 def encode(format, subtype=None, seconds=2.0, **options):
     file = io.BytesIO()
@@ -83,7 +85,7 @@ def test_a_long_one_is_not_decoded_to_its_end(serve, convert):
     content = convert("mka", "-c:a", "flac", seconds=30.0)
     answer = post(serve(longest=5.0), content)
     assert answer.status_code == 413
-    assert answer.json() == {"error": "recording: lasts 6 s; the maximum is 5 s"}
+    assert answer.json() == {"error": f"recording: lasts 6 s; the maximum is 5 s; {Limits().remedy()}"}
 
 
 def test_without_ffmpeg(client, monkeypatch, tmp_path):

@@ -35,7 +35,7 @@ def test_silence_that_expands_is_refused_by_its_header(client):
     assert len(body.content) < 1_000_000
     answer = post(client, body)
     assert answer.status_code == 413
-    assert answer.json() == {"error": "recording: lasts 3600 s; the maximum is 600 s"}
+    assert answer.json() == {"error": f"recording: lasts 3600 s; the maximum is 600 s; {Limits().remedy()}"}
 
 
 @pytest.mark.parametrize(

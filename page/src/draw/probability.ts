@@ -18,7 +18,8 @@ export function drawProbability(
   const x = (time: number) => place(time, range) * width;
   const y = (probability: number) => height - 1 - probability * (height - 3);
   context.fillStyle = INK[theme].grid;
-  context.fillRect(0, height - 1, width, 1);
+  // 0, 50 and 100 %.
+  for (const level of [0, 0.5, 1]) context.fillRect(0, Math.round(y(level)), width, 1);
   for (const run of runs(windows)) {
     const points = run.map(({ begin, end, probabilities }) => [x((begin + end) / 2), y(probabilities[label] ?? 0)]);
     points.unshift([x(run[0]!.begin), points[0]![1]!]);

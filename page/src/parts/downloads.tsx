@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { Analysis } from "../analysis";
 import type { Service } from "../api/service";
+import { Collapsible } from "./collapsible";
 import { Icon } from "./icons";
 import { Problem } from "./notices";
 
@@ -17,28 +18,47 @@ const FORMATS = [
   ["audformat", "audformat", "audformat.csv"],
 ] as const;
 
+/** A timeline that can be had as a file. */
+export interface TimelineSource {
+  model: string;
+  /** Name of the file without model and ending. */
+  stem: string;
+  /** Names of the formats that there are. */
+  formats: readonly string[];
+  file(format: string): Promise<Blob>;
+}
+
+/** The timelines of analyses that are done. */
+export function timelinesOf(service: Service, analyses: Analysis[]): TimelineSource[] {
+  return analyses
+    .filter(({ state }) => state.value.status === "done")
+    .map(({ sound, model, channel }) => ({
+      model,
+      stem: sound.name.replace(/\.[^.]*$/, ""),
+      formats: service.formats,
+      file: (format) => service.timelineFile(sound, model, channel, format),
+    }));
+}
+
 /** The timelines as files. */
-export function Downloads({ service, analyses }: { service: Service; analyses: Analysis[] }) {
+export function Downloads({ sources, title }: { sources: TimelineSource[]; title: string }) {
   const problem = useSignal<string | null>(null);
-  const ready = analyses.filter(({ state }) => state.value.status === "done");
-  if (!ready.length) return null;
-  const download = async ({ sound, model, channel }: Analysis, format: string, ending: string) => {
+  if (!sources.length) return null;
+  const download = async ({ model, stem, file }: TimelineSource, format: string, ending: string) => {
     problem.value = null;
     try {
-      const file = await service.timelineFile(sound, model, channel, format);
-      save(file, `${sound.name.replace(/\.[^.]*$/, "")}.${model}.${ending}`);
+      save(await file(format), `${stem}.${model}.${ending}`);
     } catch (error) {
       problem.value = (error as Error).message;
     }
   };
   return (
-    <section class="panel" aria-labelledby="downloads">
-      <h3 id="downloads">Download the timeline</h3>
-      {ready.map((analysis) => (
-        <div key={analysis.model} class="downloads" role="group" aria-label={`Timeline of ${analysis.model}`}>
-          {ready.length > 1 && <span class="note">{analysis.model}</span>}
-          {FORMATS.filter(([format]) => service.formats.includes(format)).map(([format, name, ending]) => (
-            <button key={format} type="button" onClick={() => void download(analysis, format, ending)}>
+    <Collapsible title={title}>
+      {sources.map((source) => (
+        <div key={source.model} class="downloads" role="group" aria-label={`Timeline of ${source.model}`}>
+          {sources.length > 1 && <span class="note">{source.model}</span>}
+          {FORMATS.filter(([format]) => source.formats.includes(format)).map(([format, name, ending]) => (
+            <button key={format} type="button" onClick={() => void download(source, format, ending)}>
               <Icon name="download" />
               {name}
             </button>
@@ -46,7 +66,7 @@ export function Downloads({ service, analyses }: { service: Service; analyses: A
         </div>
       ))}
       {problem.value && <Problem text={problem.value} />}
-    </section>
+    </Collapsible>
   );
 }
 

@@ -1,9 +1,13 @@
 import { useComputed } from "@preact/signals";
 import type { Service } from "../api/service";
-import type { Live } from "../live";
 import { percent } from "../format";
+import type { Live, LiveAnswer } from "../live";
+import { LIVE } from "../live";
+import { FORMATS } from "../local/formats";
 import { clock } from "../time/clock";
 import type { Workspace } from "../workspace";
+import type { TimelineSource } from "./downloads";
+import { Downloads } from "./downloads";
 import { Emotion } from "./emotion";
 import { Icon } from "./icons";
 import { Busy, Problem } from "./notices";
@@ -14,13 +18,14 @@ import { Tracks } from "./tracks";
 /** What a model hears at the moment. */
 export function LiveScene({ workspace, live }: { workspace: Workspace; live: Live }) {
   const status = live.status.value;
-  const newest = useComputed(() => live.windows.value.at(-1)?.end ?? 0);
-  const voice = {
-    name: live.model,
-    labels: live.labels.value,
-    windows: live.windows.value,
-    segments: live.segments.value,
-  };
+  const newest = useComputed(() => live.answers[0]!.windows.value.at(-1)?.end ?? 0);
+  const voices = live.answers.map(({ model, labels, windows, segments }) => ({
+    model,
+    name: model,
+    labels: labels.value,
+    windows: windows.value,
+    segments: segments.value,
+  }));
   return (
     <>
       <section class="sound-head" aria-labelledby="live">
@@ -35,28 +40,51 @@ export function LiveScene({ workspace, live }: { workspace: Workspace; live: Liv
         {status === "ended" && <Sources workspace={workspace} />}
       </section>
       {live.error.value && <Problem text={live.error.value} />}
-      <section class="panel" aria-label="Now">
-        <Now live={live} />
-        <Figures live={live} place={workspace.service.place} />
-      </section>
+      <div class="beside">
+        {live.answers.map((answer) => (
+          <section key={answer.model} class="panel" aria-label={`${answer.model}: now`}>
+            {live.answers.length > 1 && <h3>{answer.model}</h3>}
+            <Now answer={answer} />
+            <Figures live={live} answer={answer} place={workspace.service.place} />
+          </section>
+        ))}
+      </div>
       <section class="panel" aria-label="The last 30 seconds">
-        <Tracks picture={live.picture} range={live.range} time={newest} voices={[voice]} />
+        <Tracks picture={live.picture} range={live.range} time={newest} voices={voices} />
       </section>
-      <section class="panel" aria-labelledby="heard">
-        <h3 id="heard">Segments, newest first</h3>
-        {live.segments.value.length ? (
-          <Segments segments={live.segments.value.toReversed()} />
-        ) : (
-          <p class="note">As soon as somebody speaks, segments come here.</p>
-        )}
-      </section>
+      <div class="beside">
+        {voices.map(({ name, segments }) => (
+          <section key={name} class="panel" aria-label={`Segments of ${name}, newest first`}>
+            <h3>{voices.length > 1 ? `Segments of ${name}, newest first` : "Segments, newest first"}</h3>
+            {segments.length ? (
+              <Segments segments={segments.toReversed()} />
+            ) : (
+              <p class="note">As soon as somebody speaks, segments come here.</p>
+            )}
+          </section>
+        ))}
+      </div>
+      {status === "ended" && <Downloads sources={downloads(live)} title="Download the segments" />}
     </>
   );
 }
 
-function Now({ live }: { live: Live }) {
-  const window = live.windows.value.at(-1);
-  const segment = live.segments.value.at(-1);
+/** The segments as files, written by the page: the server has no sound to read again. */
+function downloads(live: Live): TimelineSource[] {
+  const time = new Date().toTimeString().slice(0, 8).replaceAll(":", "-");
+  return live.answers
+    .filter(({ segments }) => segments.value.length)
+    .map((answer) => ({
+      model: answer.model,
+      stem: `${LIVE} ${time}`,
+      formats: Object.keys(FORMATS),
+      file: async (format) => new Blob([FORMATS[format]!(answer.timeline(live.now.peek()))]),
+    }));
+}
+
+function Now({ answer }: { answer: LiveAnswer }) {
+  const window = answer.windows.value.at(-1);
+  const segment = answer.segments.value.at(-1);
   const speaking = window?.probabilities && segment;
   return (
     <p class="verdict">
@@ -75,9 +103,9 @@ function milliseconds(value: number | null): string {
   return value === null ? "–" : `${Math.round(value)} ms`;
 }
 
-function Figures({ live, place }: { live: Live; place: Service["place"] }) {
-  const said = live.figures.value;
-  const latency = live.latency.value;
+function Figures({ live, answer, place }: { live: Live; answer: LiveAnswer; place: Service["place"] }) {
+  const said = answer.figures.value;
+  const latency = answer.latency.value;
   const figures = [
     ["Time", clock(live.now.value, 0)],
     ["Latency", milliseconds(latency)],

@@ -1,10 +1,11 @@
 import type { Model } from "../api/types";
 import type { Workspace } from "../workspace";
 
-/** Which model listens, and which one beside it. Fixed while a live stream goes to the model. */
+/** Which model listens, and which one beside it. Fixed while a live stream goes to them. */
 export function ModelChoice({ workspace, models }: { workspace: Workspace; models: Model[] }) {
   const { first, second } = workspace;
-  const live = workspace.scene.value.kind === "live";
+  const scene = workspace.scene.value;
+  const live = scene.kind === "live" && scene.live.status.value !== "ended";
   const choose = (name: string) => {
     first.value = name;
     if (second.value === name) second.value = null;
@@ -20,8 +21,10 @@ export function ModelChoice({ workspace, models }: { workspace: Workspace; model
           disabled={live}
           onChange={({ currentTarget }) => choose(currentTarget.value)}
         >
-          {models.map(({ name }) => (
-            <option key={name}>{name}</option>
+          {models.map((model) => (
+            <option key={model.name} value={model.name}>
+              {described(model)}
+            </option>
           ))}
         </select>
       </div>
@@ -34,11 +37,21 @@ export function ModelChoice({ workspace, models }: { workspace: Workspace; model
           onChange={({ currentTarget }) => (second.value = currentTarget.value || null)}
         >
           <option value="">no other</option>
-          {others.map(({ name }) => (
-            <option key={name}>{name}</option>
+          {others.map((model) => (
+            <option key={model.name} value={model.name}>
+              {described(model)}
+            </option>
           ))}
         </select>
       </div>
     </section>
   );
+}
+
+const LANGUAGES = new Intl.DisplayNames(["en"], { type: "language", fallback: "code" });
+
+/** The name with the languages that it learned from and its labels. */
+export function described({ name, languages, labels }: Model): string {
+  const spoken = languages.map((language) => LANGUAGES.of(language) ?? language).join(" and ");
+  return `${name}: ${[spoken, labels.join(", ")].filter(Boolean).join("; ")}`;
 }

@@ -19,7 +19,14 @@ interface Props {
 
 /** A row per label, so that no curve is told from another by its colour alone. */
 export function Probabilities({ voice, range, time }: Props) {
-  return voice.labels.map((label) => <Row key={label} label={label} voice={voice} range={range} time={time} />);
+  return (
+    <>
+      <p class="scale">each row: 0 to 100 %, line at 50 %</p>
+      {voice.labels.map((label) => (
+        <Row key={label} label={label} voice={voice} range={range} time={time} />
+      ))}
+    </>
+  );
 }
 
 function Row({ label, voice, range, time }: Props & { label: string }) {

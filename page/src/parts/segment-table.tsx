@@ -2,6 +2,7 @@ import type { Analysis } from "../analysis";
 import type { Segment } from "../api/types";
 import { percent } from "../format";
 import { clock } from "../time/clock";
+import { Collapsible } from "./collapsible";
 import { Emotion } from "./emotion";
 
 /** The timeline as a table: the same for those who do not see the picture. */
@@ -10,10 +11,9 @@ export function SegmentTable({ analysis, onPick }: { analysis: Analysis; onPick:
   if (state.status !== "done") return null;
   const { segments } = state.timeline;
   return (
-    <section class="panel" aria-label={`Segments of ${analysis.model} as a table`}>
-      <h3>Segments of {analysis.model}</h3>
+    <Collapsible title={`Segments of ${analysis.model}`} label={`Segments of ${analysis.model} as a table`}>
       {segments.length ? <Segments segments={segments} onPick={onPick} /> : <p class="note">No speech was found.</p>}
-    </section>
+    </Collapsible>
   );
 }
 

@@ -28,7 +28,7 @@ export function SegmentTrack({ voice, range, control }: Props) {
     <div class="segments" aria-hidden="true">
       {visible(voice.segments, range.value).map(([index, segment]) => (
         <div key={index} class={kind(segment)} style={look(segment, range.value)}>
-          <span>{inShort(segment)}</span>
+          <Label segment={segment} />
         </div>
       ))}
     </div>
@@ -86,10 +86,20 @@ function SegmentList({ voice: { name, segments }, range, control: { view, player
           onClick={() => go(index)}
           onFocus={() => (active.value = index)}
         >
-          <span>{inShort(segment)}</span>
+          <Label segment={segment} />
         </div>
       ))}
     </div>
+  );
+}
+
+/** The label; where it does not fit, its first two letters, which tell the labels of the bundled models apart. */
+function Label({ segment }: { segment: Segment }) {
+  return (
+    <>
+      <span>{inShort(segment)}</span>
+      <b aria-hidden="true" data-letters={segment.label.slice(0, 2)} />
+    </>
   );
 }
 
@@ -98,8 +108,13 @@ function visible(segments: readonly Segment[], { start, end }: Range): [index: n
 }
 
 function look({ start, end, label }: Segment, range: Range) {
+  return { ...extent(start, end, range), "--emotion": emotionColour(label, theme.value) };
+}
+
+/** Where a stretch of time lies on the screen. */
+export function extent(start: number, end: number, range: Range) {
   const [left, right] = [start, end].map((time) => Math.max(0, Math.min(1, place(time, range)))) as [number, number];
-  return { left: `${100 * left}%`, width: `${100 * (right - left)}%`, "--emotion": emotionColour(label, theme.value) };
+  return { left: `${100 * left}%`, width: `${100 * (right - left)}%` };
 }
 
 function kind({ sure }: Segment): string {

@@ -7,7 +7,7 @@ import { TimeView } from "../time/range";
 import type { Workspace } from "../workspace";
 import { Agreement } from "./agreement";
 import { ChannelChoice } from "./channel-choice";
-import { Downloads } from "./downloads";
+import { Downloads, timelinesOf } from "./downloads";
 import { PlayerBar } from "./player-bar";
 import { SegmentTable } from "./segment-table";
 import { Sources } from "./sources";
@@ -52,7 +52,7 @@ export function SoundScene({ workspace, open }: { workspace: Workspace; open: Op
           <SegmentTable key={analysis.model} analysis={analysis} onPick={(time) => open.player.seek(time)} />
         ))}
       </div>
-      <Downloads service={workspace.service} analyses={analyses} />
+      <Downloads sources={timelinesOf(workspace.service, analyses)} title="Download the timeline" />
     </>
   );
 }
@@ -72,8 +72,9 @@ function voices(analyses: Analysis[]): Voice[] {
   return analyses.flatMap(({ state, model }) => {
     if (state.value.status !== "done") return [];
     const { labels, channels, windows, segments } = state.value.timeline;
-    if (!channels) return [{ name: model, labels, windows, segments }];
+    if (!channels) return [{ model, name: model, labels, windows, segments }];
     return channels.map((channel) => ({
+      model,
       name: `${model}, ${channelName(channel)}`,
       labels,
       windows: windows.filter((window) => window.channel === channel),

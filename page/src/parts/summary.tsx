@@ -1,9 +1,10 @@
 import type { Analysis } from "../analysis";
 import { channelName, overall } from "../analysis";
-import type { Answer, Model } from "../api/types";
+import type { Answer, Model, Segment } from "../api/types";
 import { emotionColour } from "../emotions";
 import { percent, thousands } from "../format";
 import { theme } from "../theme";
+import { shares } from "../time/lookup";
 import { openAbout } from "./about-dialog";
 import { Emotion } from "./emotion";
 import { Busy, Problem } from "./notices";
@@ -29,7 +30,7 @@ export function Summary({ analysis, model }: { analysis: Analysis; model: Model 
       {state.status === "done" && (
         <>
           {state.timeline.answers.map((answer) => (
-            <Verdict key={answer.channel} answer={answer} />
+            <Verdict key={answer.channel} answer={answer} segments={segmentsOf(answer, state.timeline.segments)} />
           ))}
           {state.timeline.warnings.map((warning) => (
             <p key={warning} class="warning">
@@ -42,7 +43,12 @@ export function Summary({ analysis, model }: { analysis: Analysis; model: Model 
   );
 }
 
-function Verdict({ answer }: { answer: Answer }) {
+function segmentsOf({ channel }: Answer, segments: readonly Segment[]): Segment[] {
+  return segments.filter((segment) => (segment.channel ?? null) === (channel ?? null));
+}
+
+/** The answer for the whole sound, and beneath it what its segments say: the two can differ. */
+function Verdict({ answer, segments }: { answer: Answer; segments: readonly Segment[] }) {
   const { channel, label, confidence, sure, doubt, probabilities } = answer;
   const name = typeof channel === "number" ? channelName(channel) : null;
   return (
@@ -57,6 +63,7 @@ function Verdict({ answer }: { answer: Answer }) {
           {percent(confidence)}
         </span>
       </p>
+      {segments.length > 0 && <p class="note composition">{composition(segments)}</p>}
       <ul class="bars" aria-label={name ? `Probabilities of ${name}` : "Probabilities"}>
         {Object.entries(probabilities).map(([label, probability]) => (
           <li key={label}>
@@ -76,4 +83,9 @@ function facts({ languages, parameters, megabytes }: Model): string {
   return [languages.join(", "), `${thousands(parameters)} parameters`, `${megabytes.toFixed(1)} MB`]
     .filter(Boolean)
     .join(" · ");
+}
+
+function composition(segments: readonly Segment[]): string {
+  const parts = shares(segments).map(([label, share]) => `${label} ${percent(share)}`);
+  return `By segments: ${parts.join(", ")} of the speech.`;
 }

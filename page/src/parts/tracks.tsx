@@ -10,6 +10,7 @@ import { drawSpectrogram } from "../draw/spectrogram";
 import { drawWaveform } from "../draw/waveform";
 import { theme } from "../theme";
 import type { Range } from "../time/range";
+import { DisagreementTrack } from "./disagreement-track";
 import { Playhead } from "./playhead";
 import { Probabilities } from "./probabilities";
 import type { Control } from "./scrub";
@@ -18,6 +19,7 @@ import { SegmentTrack } from "./segment-track";
 
 /** What one model says along the time. */
 export interface Voice {
+  model: string;
   /** The model, with the channel if each has its own timeline. */
   name: string;
   labels: readonly string[];
@@ -39,6 +41,7 @@ interface Props {
 export function Tracks({ picture, range, time, voices, control }: Props) {
   const lane = useRef<HTMLDivElement>(null);
   const scrub = useScrub(lane, control);
+  const pairs = compared(voices);
   return (
     <div class={control ? "tracks" : "tracks live"} {...scrub}>
       <div class="lane" ref={lane}>
@@ -60,8 +63,25 @@ export function Tracks({ picture, range, time, voices, control }: Props) {
           <Probabilities voice={voice} range={range} time={time} />
         </section>
       ))}
+      {pairs && (
+        <section aria-label="Where the models differ">
+          {pairs.map((pair) => (
+            <Track key={pair[0].name} name="differ">
+              <DisagreementTrack voices={pair} range={range} />
+            </Track>
+          ))}
+        </section>
+      )}
     </div>
   );
+}
+
+/** The voices of two models that stand for the same channel. */
+function compared(voices: Voice[]): [Voice, Voice][] | null {
+  const models = [...new Set(voices.map(({ model }) => model))];
+  if (models.length !== 2) return null;
+  const [first, second] = models.map((model) => voices.filter((voice) => voice.model === model)) as [Voice[], Voice[]];
+  return first.flatMap((voice, index): [Voice, Voice][] => (second[index] ? [[voice, second[index]]] : []));
 }
 
 function SoundTracks({ picture, range }: Pick<Props, "picture" | "range">) {

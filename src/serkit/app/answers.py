@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from serkit.recognition import Recognizer, TimelineOptions
@@ -140,6 +142,17 @@ class TimelineAnswer(BaseModel):
     windows: list[WindowAnswer] = Field(description="One window per hop.")
     segments: list[SegmentAnswer] = Field(description="Segments of speech, in order, without overlap within a channel.")
     warnings: list[str] = Field(description="Defects of the recording, e.g. silence or no speech.")
+
+
+class JobAnswer(BaseModel):
+    """How far a job is."""
+
+    id: str = Field(description="Its name in `/v1/jobs/{id}`; who knows it can read the answer.")
+    status: Literal["waiting", "running", "done", "failed"]
+    file: str = Field(description="Name of the file in the request.")
+    model: str
+    format: str = Field(description="Format of the answer at `/v1/jobs/{id}/result`.")
+    error: str | None = Field(description="Why it failed.")
 
 
 class Problem(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serkit import audio
 
@@ -35,6 +35,11 @@ class Limits:
         message: maximum message of a stream, in bytes.
         idle: maximum time in s that a client of a stream may be silent, and that any client may not read.
         connections: maximum number of open connections; beyond it, the one that has waited longest is closed.
+        jobs: maximum number of jobs that are kept, waiting, at work or finished; 0: no jobs.
+        job_body: maximum body of a job, in bytes; not more than `bodies`.
+        job_longest: maximum length of the recording of a job, in s.
+        job_receive: maximum time for the body of a job to arrive, in s.
+        job_answer: maximum time to recognize the recording of a job, in s.
     """
 
     body: int = 32_000_000
@@ -56,3 +61,27 @@ class Limits:
     message: int = 1_000_000
     idle: float = 30.0
     connections: int = 512
+    jobs: int = 16
+    job_body: int = 256_000_000
+    job_longest: float = 7200.0
+    job_receive: float = 600.0
+    job_answer: float = 3600.0
+
+    def for_jobs(self) -> Limits:
+        """Return the limits of a job, for everything that reads a body or a recording."""
+        return replace(
+            self,
+            body=max(self.body, min(self.job_body, self.bodies)),
+            longest=max(self.longest, self.job_longest),
+            receive=self.job_receive,
+            answer=self.job_answer,
+            jobs=0,  # a job that is too large cannot become another
+        )
+
+    def remedy(self) -> str:
+        """Return what a client can do whose recording is too large or too long."""
+        cut = "cut it into parts, or ask the operator for a higher limit"
+        if not self.jobs:
+            return cut
+        most = self.for_jobs()
+        return f"send it to /v1/jobs, which takes up to {most.body / 1e6:g} MB and {most.longest:g} s, or {cut}"

@@ -23,9 +23,10 @@ from serkit.app import access
 from serkit.app.errors import INTERNAL
 from serkit.app.query import check_parameters, whole_number
 from serkit.app.service import Service, Shared
+from serkit.app.timeline_query import NAMES, of_texts
 from serkit.documents import parse_json
 from serkit.errors import UserError
-from serkit.recognition import Stream, TimelineOptions
+from serkit.recognition import Stream
 from serkit.recognition.bundle import BundleError
 from serkit.recognition.stream import Event
 from serkit.recognition.timeline_formats import event_as_dict, statistics_as_dict
@@ -59,7 +60,8 @@ async def stream(
 ) -> None:
     """Recognize live sound.
 
-    Parameters: name of the `model`; `rate` of the samples in Hz (16000); `adapt=running` to adapt to all speech so far.
+    Parameters: name of the `model`; `rate` of the samples in Hz (16000); the options of a timeline, such as `hop`;
+    `adapt=running` to adapt to all speech so far.
     """
     if not access.is_allowed(websocket, service.token):
         await websocket.close(_REFUSED)  # before it is accepted: HTTP 403
@@ -85,12 +87,10 @@ async def stream(
 async def _recognize(websocket: WebSocket, service: Service) -> None:
     limits, asked = service.limits, websocket.query_params
     # FastAPI would reject the request before the client can receive a message.
-    check_parameters(websocket, ("model", "rate", "adapt"))
+    check_parameters(websocket, ("model", "rate", *NAMES))
     rate = whole_number("rate", asked.get("rate", "16000"), limits.lowest_rate, limits.highest_rate)
     name, recognizer = service.models.find(asked.get("model"))
-    if asked.get("adapt", "running") != "running":
-        raise UserError(f"adapt must be 'running', got {asked['adapt'][:_SHOWN]!r}")
-    options = TimelineOptions(adapt="adapt" in asked)
+    options = of_texts(asked)
     live = recognizer.stream(rate, options=options)
     ready = {"model": name, "labels": live.labels, "rate": rate, "window": live.window, "hop": live.options.hop}
     await websocket.send_json({"type": "ready", **ready})

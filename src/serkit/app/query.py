@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
@@ -18,7 +19,13 @@ def check_query(connection: HTTPConnection) -> None:
     Raises:
         UserError: a parameter is unknown or repeated.
     """
-    check_parameters(connection, {parameter.alias for parameter in connection.scope["route"].dependant.query_params})
+    check_parameters(connection, _parameters(connection.scope["route"].dependant))
+
+
+def _parameters(dependant: Any) -> set[str]:
+    """Names of the parameters of an endpoint and of all that it depends on."""
+    names = {parameter.alias for parameter in dependant.query_params}
+    return names.union(*map(_parameters, dependant.dependencies))
 
 
 def check_parameters(connection: HTTPConnection, known: Collection[str]) -> None:

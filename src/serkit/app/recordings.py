@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from starlette.exceptions import HTTPException
 
 from serkit.app import uploads
 from serkit.app.answers import GivenSegmentsAnswer, PredictionAnswer, TimelineAnswer
@@ -14,7 +13,8 @@ from serkit.app.errors import OPENAPI_ERRORS
 from serkit.app.query import check_query
 from serkit.app.service import ModelName, Service, Shared, require_token
 from serkit.app.tasks import Recognized, Task
-from serkit.errors import UserError
+from serkit.app.timeline_query import Options
+from serkit.recognition import TimelineOptions
 from serkit.recognition.model import Channels
 from serkit.recognition.timeline_formats import FORMATS
 
@@ -36,7 +36,8 @@ AdaptSpeakers = Annotated[
 #: Formats of a timeline.
 AnswerFormat = Literal["json", "csv", "srt", "vtt", "textgrid", "eaf", "audacity", "rttm", "audformat"]
 
-_TEXTS: dict[str, Any] = {FORMATS[name].content_type: {} for name in get_args(AnswerFormat) if name != "json"}
+#: OpenAPI descriptions of the formats that are not JSON.
+TEXTS: dict[str, Any] = {FORMATS[name].content_type: {} for name in get_args(AnswerFormat) if name != "json"}
 
 router = APIRouter(dependencies=[Depends(require_token), Depends(check_query)])
 
@@ -57,7 +58,7 @@ async def predict(request: Request, service: Shared, model: ModelName = None, ch
     "/v1/timeline",
     openapi_extra=uploads.OPENAPI_BODY,
     response_class=Response,
-    responses={200: {"model": TimelineAnswer, "content": _TEXTS}, **OPENAPI_ERRORS},
+    responses={200: {"model": TimelineAnswer, "content": TEXTS}, **OPENAPI_ERRORS},
 )
 async def timeline(
     request: Request,
@@ -65,9 +66,11 @@ async def timeline(
     model: ModelName = None,
     channel: ChannelText = None,
     format: AnswerFormat = "json",
+    *,
+    options: Options,
 ) -> Response:
     """Recognize the emotions in a recording over time."""
-    found = await _recognize(service, request, model, channel, format)
+    found = await _recognize(service, request, model, channel, format, options=options)
     return Response(found.text, media_type=FORMATS[format].content_type)
 
 
@@ -75,7 +78,7 @@ async def timeline(
     "/v1/segments",
     openapi_extra=uploads.OPENAPI_SEGMENTS,
     response_class=Response,
-    responses={200: {"model": GivenSegmentsAnswer, "content": _TEXTS}, **OPENAPI_ERRORS},
+    responses={200: {"model": GivenSegmentsAnswer, "content": TEXTS}, **OPENAPI_ERRORS},
 )
 async def segments(
     request: Request,
@@ -90,7 +93,8 @@ async def segments(
     return Response(found.text, media_type=FORMATS[format].content_type)
 
 
-def _channel(text: str | None) -> Channels:
+def read_channel(text: str | None) -> Channels:
+    """Read the parameter `channel`."""
     # The recognizer rejects a value that is neither a number nor a known name.
     return int(text) if text and text.isdecimal() else text  # type: ignore[return-value]
 
@@ -103,18 +107,24 @@ async def _recognize(
     format: str | None = None,
     fields: Sequence[str] = uploads.FIELDS,
     adapt_speakers: bool = False,
+    options: TimelineOptions | None = None,
 ) -> Recognized:
     """Receive a recording, then take a place in the queue, and recognize it in a separate process."""
-    try:
-        name, _ = service.models.find(model)
-    except UserError as error:
-        raise HTTPException(404, str(error)) from None
+    name = service.model(model)
     with service.bodies.share() as take:
         received = await uploads.receive(request, service.limits, take, fields)
         # After the body is complete, so that a client that sends none does not block others.
         with service.workers.place():
-            read = _channel(channel)
-            task = Task(name, received.recording, read, format, received.adapt, received.segments, adapt_speakers)
+            task = Task(
+                model=name,
+                recording=received.recording,
+                channel=read_channel(channel),
+                format=format,
+                adapt=received.adapt,
+                segments=received.segments,
+                adapt_speakers=adapt_speakers,
+                options=options,
+            )
             found = await service.workers.run(task, service.limits.answer)
     service.metrics.audio.labels(name).inc(found.duration)
     return found

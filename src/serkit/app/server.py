@@ -9,9 +9,10 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, FastAPI, Response
 
 import serkit
-from serkit.app import PAGE, errors, live, page, recordings
+from serkit.app import PAGE, errors, job_endpoints, live, page, recordings
 from serkit.app.answers import ModelAnswer
 from serkit.app.headers import SecurityHeaders
+from serkit.app.jobs import Jobs
 from serkit.app.limits import Limits
 from serkit.app.metrics import CountRequests, Metrics
 from serkit.app.models import Models
@@ -32,6 +33,7 @@ def create(
     threads: int = 1,
     page_folder: Path = PAGE,
     allowed_hosts: Collection[str] = (),
+    jobs_folder: Path | None = None,
 ) -> FastAPI:
     """Build the application.
 
@@ -42,6 +44,7 @@ def create(
         threads: number of parallel recordings, each in a separate process; as many threads serve streams.
         page_folder: folder of the built page.
         allowed_hosts: host names, in lower case, besides `localhost` that are allowed without a token.
+        jobs_folder: folder for bodies and answers of jobs; None: memory.
     """
     limits = limits or Limits()
     metrics = Metrics()
@@ -50,13 +53,22 @@ def create(
         threads, threads + limits.queue, models.folders, limits, lost=lambda reason: metrics.lost.labels(reason).inc()
     )
     metrics.watch(workers, bodies)
-    service = Service(models, limits, token, bodies, workers, Threads(threads, limits.streams), metrics)
+    most = limits.for_jobs()
+    jobs = Jobs(
+        Processes(1, 1, models.folders, most, lost=lambda reason: metrics.lost.labels(reason).inc()),
+        most,
+        limits.jobs,
+        jobs_folder,
+        heard=lambda model, seconds: metrics.audio.labels(model).inc(seconds),
+    )
+    service = Service(models, limits, token, bodies, workers, Threads(threads, limits.streams), metrics, jobs)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         service.workers.close()
         service.live.close()
+        service.jobs.close()
 
     app = FastAPI(
         title="serkit",
@@ -73,7 +85,7 @@ def create(
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountRequests, metrics=service.metrics)
     errors.install(app)
-    for part in (router, recordings.router, live.router):
+    for part in (router, recordings.router, job_endpoints.router, live.router):
         app.include_router(part)
     page.install(app, page_folder)
     return app

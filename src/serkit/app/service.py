@@ -11,12 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from serkit.app import access
+from serkit.app.jobs import Jobs
 from serkit.app.limits import Limits
 from serkit.app.metrics import Metrics
 from serkit.app.models import Models
 from serkit.app.processes import Processes
 from serkit.app.uploads import Bodies
 from serkit.app.workers import Threads
+from serkit.errors import UserError
 
 ModelName = Annotated[str | None, Query(alias="model", description="Name of a model; default: the first.")]
 
@@ -34,6 +36,7 @@ class Service:
         live: separate workers for streams, which must not wait behind long recordings. Streams send plain samples,
             which need no decoding.
         metrics: counters.
+        jobs: long recordings, which are answered later.
     """
 
     models: Models
@@ -43,6 +46,18 @@ class Service:
     workers: Processes
     live: Threads
     metrics: Metrics
+    jobs: Jobs
+
+    def model(self, name: str | None) -> str:
+        """Return the name of the model that answers.
+
+        Raises:
+            HTTPException: 404: there is none of this name.
+        """
+        try:
+            return self.models.find(name)[0]
+        except UserError as error:
+            raise HTTPException(404, str(error)) from None
 
 
 def _service(connection: HTTPConnection) -> Service:

@@ -14,7 +14,7 @@ from serkit import audio
 from serkit.app.answers import GivenSegmentsAnswer, PredictionAnswer, TimelineAnswer
 from serkit.app.limits import Limits
 from serkit.errors import UserError
-from serkit.recognition import Recognizer, Timeline
+from serkit.recognition import Recognizer, Timeline, TimelineOptions
 from serkit.recognition.formats import as_dict
 from serkit.recognition.model import Channels
 from serkit.recognition.span_readers import read_content
@@ -49,6 +49,7 @@ class Task:
         adapt: recording of the same voice, to which the recognizer is adapted for this task; None: no adaptation.
         segments: name and content of a file of segments to recognize; None: the recording is cut by serkit.
         adapt_speakers: whether to adapt to each speaker of the segments.
+        options: options of the timeline; None: the defaults.
     """
 
     model: str
@@ -58,6 +59,7 @@ class Task:
     adapt: audio.InMemory | None = None
     segments: tuple[str, bytes] | None = None
     adapt_speakers: bool = False
+    options: TimelineOptions | None = None
 
     def __call__(self, recognizers: Mapping[str, Recognizer], limits: Limits) -> Recognized:
         """Recognize the recording.
@@ -83,7 +85,7 @@ class Task:
             if self.segments is not None:
                 timeline = self._recognize_segments(recognizer)
             else:
-                timeline = recognizer.timeline(self.recording, self.channel)
+                timeline = recognizer.timeline(self.recording, self.channel, self.options)
         except MemoryError:
             raise UserError(f"{self.recording}: requires more than {limits.memory / 1e6:g} MB of memory") from None
         if self.format == "json" and self.segments is not None:
@@ -126,7 +128,9 @@ def check(recording: audio.InMemory, limits: Limits) -> float:
     if info.channels > limits.channels:
         raise UserError(f"{recording}: has {info.channels} channels; the maximum is {limits.channels}")
     if info.duration > limits.longest:
-        raise TooLong(f"{recording}: lasts {info.duration:.0f} s; the maximum is {limits.longest:g} s")
+        raise TooLong(
+            f"{recording}: lasts {info.duration:.0f} s; the maximum is {limits.longest:g} s; {limits.remedy()}"
+        )
     if info.duration < limits.shortest:
         raise UserError(f"{recording}: lasts {info.duration:g} s; the minimum is {limits.shortest:g} s")
     return info.duration

@@ -180,7 +180,9 @@ async def _pieces(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the body as it arrives, up to the limit, as long as it arrives fast enough."""
     began = asyncio.get_running_loop().time()
-    too_large = HTTPException(413, f"the body is larger than {limits.body / 1e6:g} MB", _CLOSE)
+    too_large = HTTPException(
+        413, f"the body is larger than {limits.body / 1e6:g} MB; compress it (FLAC, OGG), {limits.remedy()}", _CLOSE
+    )
     if int(request.headers.get("content-length", 0)) > limits.body:
         raise too_large
     received = 0

@@ -98,7 +98,7 @@ class _Commands(TyperGroup):
         if name not in COMMANDS:
             return name, command, rest
         try:
-            return name, _import_command(name), rest
+            return name, import_command(name), rest
         except ModuleNotFoundError:
             # A shell that completes a line cannot show a hint.
             if ctx.resilient_parsing:
@@ -199,7 +199,7 @@ def report(text: str) -> None:
     note(f"serkit: error: {text}")
 
 
-def _import_command(name: str) -> Any:
+def import_command(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
     target = getattr(importlib.import_module(module), attribute)
     command: Any

@@ -40,6 +40,15 @@ AllowedHost = Annotated[
     ),
 ]
 
+JobsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder for recordings and answers of jobs while they are kept. Default: memory.",
+        show_default=False,
+    ),
+]
+
 
 def serve(
     model: Model = None,
@@ -55,6 +64,11 @@ def serve(
     max_seconds: Annotated[float, typer.Option(min=1, help="Maximum length of a recording, in s.")] = _DEFAULT.longest,
     max_channels: Annotated[int, typer.Option(min=1, help="Maximum number of channels.")] = _DEFAULT.channels,
     timeout: Annotated[float, typer.Option(min=1, help="Maximum time to an answer, in s.")] = _DEFAULT.answer,
+    jobs: Annotated[int, typer.Option(min=0, help="Jobs (long recordings) that are kept; 0: none.")] = _DEFAULT.jobs,
+    jobs_folder: JobsFolder = None,
+    job_seconds: Annotated[
+        float, typer.Option(min=1, help="Maximum length of the recording of a job, in s.")
+    ] = _DEFAULT.job_longest,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log each request to stderr.")] = False,
 ) -> None:
     """Serve recognizers over HTTP: REST, live streams, and a web page at /.
@@ -79,9 +93,13 @@ def serve(
         answer=timeout,
         queue=queue,
         streams=streams,
+        jobs=jobs,
+        job_longest=job_seconds,
     )
+    if jobs_folder is not None and not jobs_folder.is_dir():
+        raise UserError(f"--jobs-folder {jobs_folder}: no such folder; make it, readable by you alone")
     models = Models.load(model or ["default"])
-    app = create(models, limits, token, threads or cores(), allowed_hosts=names)
+    app = create(models, limits, token, threads or cores(), allowed_hosts=names, jobs_folder=jobs_folder)
     with listen(host, port) as listening:
         line = f"serkit: {', '.join(models.recognizers)} on {url(listening)} (Ctrl-C stops)"
         run(app, listening, limits, app.state.service.workers, log_requests, lambda: note(line))

@@ -183,7 +183,7 @@ def sums(truth: np.ndarray, predicted: np.ndarray, clusters: np.ndarray) -> np.n
         clusters: number of the cluster of each prediction, from 0, shape (n,).
 
     Returns:
-        float64, shape (clusters, targets, 7): n, and the sums of t, p, t², p², t p and |t - p|.
+        float64, shape (clusters, targets, 7): n, and the sums of t, p, t², p², t p and `|t - p|`.
     """
     columns = zip(truth.T, predicted.T, strict=True)
     return np.stack([_sums(labels, values, clusters) for labels, values in columns], axis=1)

@@ -23,7 +23,7 @@ class Batch:
     """A batch of items, ready for a network.
 
     Args:
-        views: input by name, (batch, *shape), padded with zeros along time.
+        views: input by name, `(batch, *shape)`, padded with zeros along time.
         lengths: valid length along time by view, (batch,); missing where nothing was padded.
         targets: label by target, (batch,): class index or number.
         masks: by target, (batch,) bool: whether the label is known; missing where all labels are known.

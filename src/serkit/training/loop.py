@@ -296,14 +296,14 @@ def values(
 
 
 def outputs(model: Model, data: ItemData, what: str, batch_size: int = 64, accelerator: str = "cpu") -> np.ndarray:
-    """Return a model's `features` or `predictions` of all items: (items, *shape)."""
+    """Return a model's `features` or `predictions` of all items: `(items, *shape)`."""
     if what == "features":
         model = model.headless()
     return _all_items(model, data, batch_size, accelerator, lambda output: output_of(output, what))
 
 
 def each_output(model: Model, data: ItemData, what: str, accelerator: str = "cpu") -> Iterator[np.ndarray]:
-    """Yield a model's `features` or `predictions` for one item after another: (*shape) each.
+    """Yield a model's `features` or `predictions` for one item after another: `(*shape)` each.
 
     Each item is computed separately: in a batch the last digits depend on the other items.
     """

@@ -68,7 +68,7 @@ class Normalisation(nn.Module):
         self.deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Standardize (batch, *shape); values past `lengths` along time become 0, the mean."""
+        """Standardize `(batch, *shape)`; values past `lengths` along time become 0, the mean."""
         x = (x - self.mean) / self.deviation
         if lengths is None or self.time is None:
             return x
