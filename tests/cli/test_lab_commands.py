@@ -201,7 +201,8 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
     assert run([*arguments, "--rows", "M"]) == 2
     assert "unknown row of t1 'M'. Available: L" in capsys.readouterr().err
     assert run([*arguments, "--rows", "L"]) == 0
-    assert "| majority class | synthetic |" in capsys.readouterr().out
+    assert "All rows at chance" in capsys.readouterr().out
+    assert "| majority class | synthetic |" in (tmp_path / "out" / "t1.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_reproduced_table_has_published_paper_and_clean_side_by_side(tmp_path)
     text = page(Results.read([path]), tmp_path)
     assert "### kim2024 table3: Made up\n\n5 epochs instead of 50.\n" in text
     assert "| row | corpus | metric | published | paper | clean | parameters | MACs | training |" in text
-    assert "| 99.06 | 81.8 [71.8, 91.8] | 60.7 [50.7, 70.7] | 4,488,136 | 1.394 G | 10 min |" in text
+    assert "| 99.06 | 81.8 [71.8, 91.8] | 60.7 [50.7, 70.7] | 4,488,136 | 1.39 G | 10 min |" in text
     assert "| theirs | emodb | accuracy | 98.00 | not run | not run |  |  |  |" in text
     assert "[All numbers](kim.json)." in text and "- `paper`: speakers may be in both parts" in text
     command = text[text.index("```console") :].splitlines()[1:-1]

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="needs the lab extra")
 
 from serkit.errors import UserError
 from serkit.runs import folds
+from serkit.runs.watch import Watch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 
@@ -27,7 +28,7 @@ def fold(task):
 def work(folder: Path, monkeypatch, *names):
     monkeypatch.setattr(folds, "_fold", fold)
     tasks = [SimpleNamespace(split=SimpleNamespace(name=name), folder=folder) for name in names]
-    return folds._work(tasks, 2)
+    return folds._work(tasks, 2, Watch(names, {"main": 1}, 2, print))
 
 
 def test_folds_that_are_too_large_together_are_trained_alone(tmp_path, monkeypatch):

@@ -54,7 +54,7 @@ def test_counts_are_those_of_the_run(request_for, tmp_path, places):
     assert not places[0].exists()
     assert not list(places[1].glob("serkit-*"))
     assert (found.system, found.protocol, found.folds, found.jobs) == ("independent-training", "two", 2, 1)
-    assert [stage.stage for stage in found.stages] == ["acln", "fcn", "acln-hard", "fcn-hard", "svm"]
+    assert [stage.stage for stage in found.stages] == ["fcn", "acln", "acln-hard", "fcn-hard", "svm"]
     folder = tmp_path / "run"
     run(replace(request_for(), store=Store(tmp_path / "store")), folder)
     card = Card.load(folder / "card.json")

@@ -21,13 +21,18 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from serkit.app.limits import Limits
 from serkit.app.tasks import Task
 from serkit.app.workers import Workers
 from serkit.errors import UserError
 from serkit.processes import blocked, end_with_parent, unblock
+
+if TYPE_CHECKING:
+    from serkit.recognition import Recognizer
 
 _LOG = logging.getLogger("serkit.app")
 
@@ -246,12 +251,21 @@ def _serve(connection: Connection, folders: Mapping[str, Path], limits: Limits) 
     except UserError as error:
         connection.send(error)
         return
+    for recognizer in recognizers.values():
+        _warm_up(recognizer)
     # A body is in memory twice while it is received.
     _bound_memory(limits.memory + 2 * limits.body)
     connection.send(None)
     with contextlib.suppress(EOFError):
         while True:
             connection.send(_attempt(connection.recv(), recognizers, limits))
+
+
+def _warm_up(recognizer: Recognizer) -> None:
+    """Recognize a second of noise, so that no recording pays in time and memory for what is loaded only once."""
+    noise = np.random.default_rng(0).normal(scale=0.1, size=16000)
+    with contextlib.suppress(Exception):  # the first recording will show it again, with its name
+        recognizer.predict_signal(noise.astype(np.float32), 16000)
 
 
 def _attempt(task: Callable[..., Any], *arguments: Any) -> Any:
