@@ -122,6 +122,7 @@ def test_train(places):
     pytest.importorskip("torch")
     command = ["train", "linear-baseline", "--corpus", f"table={places[0].table}", "--out", "run", "--jobs", "2"]
     command += ["--set", "stages.main.trainer.checkpoint_seconds=0", "--set", "stages.main.trainer.epochs=20"]
+    command += ["--set", "protocols.clean.folds=3"]
     killed_and_run_again(places, command, [*command, "--resume"])
     same_file(places, "run/predictions.csv")
     same_json(places, "run/scores.json", "seconds")
@@ -162,7 +163,7 @@ protocols = ["clean"]
 [[tables.rows]]
 label = "Linear"
 system = "linear-baseline"
-set = ["stages.main.trainer.epochs=3"]
+set = ["stages.main.trainer.epochs=3", "protocols.clean.folds=3"]
 published = { table = 90.0 }
 """
 
@@ -180,7 +181,7 @@ def test_export(places):
     pytest.importorskip("torch")
     run = places[0].folder.parent / "run"
     corpus = f"table={places[0].table}"
-    places[1].run("train", "linear-baseline", "--corpus", corpus, "--out", str(run))
+    places[1].run("train", "linear-baseline", "--corpus", corpus, "--out", str(run), "--protocol", "random")
     wholes = []
 
     def ready(folder):
