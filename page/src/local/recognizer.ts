@@ -29,7 +29,10 @@ export interface Facts {
 }
 
 /** Probability of speech from which a window holds speech. */
-const SPEECH = 0.2;
+const SPEECH = 0.1;
+
+/** Below it, as in Python, an answer is not sure. */
+const CERTAIN = 0.73;
 
 /** Why an answer is not sure that is not doubtful otherwise. */
 export const DOUBT = "low confidence";
@@ -56,6 +59,7 @@ export class Recognizer implements Model {
   ): string {
     if (speech < SPEECH) return "no speech";
     if (threshold !== undefined && distance > threshold) return "unlike the training data";
+    if (speech < CERTAIN) return "perhaps no speech";
     return this.facts.unsure && confidence < this.facts.unsure.threshold ? DOUBT : "";
   }
 
