@@ -39,4 +39,6 @@ if __name__ == "__main__":
             notebook = execute(path, folder)
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)  # the times
+            for output in cell.get("outputs", []):
+                output.get("data", {}).pop("image/jpeg", None)  # the same as the PNG
         nbformat.write(notebook, path)
