@@ -66,17 +66,16 @@ class Discriminant(Method):
 
     def identity(self, items: Sequence[Item]) -> list[list[str]]:
         """Return corpus and voice of each item."""
-        return [[item.utterance.corpus, _voice(item)] for item in items]
+        return [[item.utterance.corpus, voice_of(item)] for item in items]
 
     def prepare(self, model: Model, context: Context) -> None:
         if not isinstance(model.network, Linear):
             raise UserError(f"method 'discriminant' requires network 'linear', got {type(model.network).__name__}")
         if len(context.classes) != 1 or set(model.normalisations) != set(model.network.inputs):
             raise UserError("method 'discriminant' requires one target, and normalise = 'band' in all views")
-        pairs = np.array(self.identity(context.training))
-        names, self._corpora = np.unique(pairs[:, 0], return_inverse=True)
-        _, self._voices = np.unique(pairs[:, 1], return_inverse=True)
-        self._importance = np.array([self.weights.get(str(name), 1.0) for name in names])
+        names = sorted({item.utterance.corpus for item in context.training})
+        self._corpora, self._voices = grouped(context.training)
+        self._importance = np.array([self.weights.get(name, 1.0) for name in names])
 
     def finish(self, model: Model, batches: Iterable[Batch], held: Iterable[Batch] = ()) -> Model:
         learned = gather(model, batches)
@@ -138,6 +137,12 @@ class Sample:
         """Return some items, by index or by a mask; voices are numbered anew."""
         voices = np.unique(self.voices[rows], return_inverse=True)[1]
         return Sample(self.x[rows], self.truth[rows], voices, self.corpora[rows])
+
+
+def grouped(items: Sequence[Item]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of the items' corpora, in the order of their names, and of their voices, (items,) each."""
+    corpora, voices = zip(*((item.utterance.corpus, voice_of(item)) for item in items), strict=True)
+    return np.unique(corpora, return_inverse=True)[1], np.unique(voices, return_inverse=True)[1]
 
 
 def balanced(sample: Sample, importance: np.ndarray) -> np.ndarray:
@@ -223,6 +228,6 @@ def _recenter(model: Model, center: Tensor) -> None:
         normalisation.mean += part.to(normalisation.mean).reshape(normalisation.mean.shape) * normalisation.deviation
 
 
-def _voice(item: Item) -> str:
+def voice_of(item: Item) -> str:
     """Return the name of an item's voice; without a known speaker, its corpus is one voice."""
     return f"{item.utterance.speaker or item.utterance.corpus}+{item.copy or ''}"
