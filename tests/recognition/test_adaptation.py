@@ -44,9 +44,9 @@ def softmax(logits):
     return weights / weights.sum()
 
 
-def voice(answers, seconds, rows=((1.0, 3.0),), means=(0.0, 1.0), narrow=1.0, wide=2.0):
+def voice(answers, seconds, rows=((1.0, 3.0),), means=(0.0, 1.0), narrow=1.0, wide=2.0, **options):
     """Return a voice of windows with equal rows."""
-    heard = Voice(Adaptation(means={"x": list(means)}, narrow=narrow, wide=wide))
+    heard = Voice(Adaptation(means={"x": list(means)}, narrow=narrow, wide=wide, **options))
     for answer in answers:
         for row in rows:
             heard.add({"x": np.array(row, dtype=np.float32)}, np.array(answer), seconds)
@@ -88,6 +88,15 @@ def test_variety_is_the_share_of_information_in_the_mean_answers_uncertainty():
     answers = np.random.default_rng(0).dirichlet(np.ones(5), 9)
     heard = voice(answers, 1.0, rows=[(0.0, 0.0)])
     assert _variety(heard._count, heard._answers, heard._entropies) == pytest.approx(variety(answers))
+
+
+def test_calibration_does_not_change_the_share():
+    logits = np.random.default_rng(0).normal(0, 2, (6, 4))
+    sharp, calibrated = (np.exp(logits / scale) / np.exp(logits / scale).sum(1, keepdims=True) for scale in (1, 2.5))
+    shares = [voice(sharp, 5.0).share, voice(calibrated, 5.0, temperature=2.5).share, voice(calibrated, 5.0).share]
+    assert shares[0] > 0.1
+    assert shares[1] == pytest.approx(shares[0], rel=1e-3)
+    assert shares[2] < shares[0] / 2
 
 
 def test_nothing_is_removed_for_one_sided_material():

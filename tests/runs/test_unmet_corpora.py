@@ -63,6 +63,7 @@ def test_without_strength_adapted_answers_are_the_same(finished):
     still = Adaptation(means=means, narrow=1e3, wide=1e4, strength=1e-6)
     rows = unseen(run, 1.0, still, 0.0)
     assert all(row.adapted == pytest.approx(row.uar) for row in rows)
+    assert [(row.sure_adapted, row.right_adapted) for row in rows] == [(row.sure, row.right) for row in rows]
 
 
 def test_speech_without_an_emotion_raises_the_threshold(finished, synthetic, tmp_path):

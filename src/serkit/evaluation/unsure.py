@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -126,27 +126,35 @@ def by_corpus(folds: np.ndarray, corpora: np.ndarray) -> bool:
     return len(pairs) == len(set(folds.tolist())) == len(set(corpora.tolist())) > 1
 
 
-def judged(
+def rules(
     probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray, least: float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Calibrate the answers of each fold, and mark the sure ones, with temperature and threshold of the other folds.
+) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Yield for each fold its answers, bool (n,), and temperature and threshold from the answers of the other folds.
 
     Args:
         probabilities, truth, folds, corpora: as in `held_out`, of two folds or more.
         least: lowest threshold.
+    """
+    right = probabilities.argmax(axis=1) == truth
+    for fold in np.unique(folds):
+        test, rest = folds == fold, folds != fold
+        scale = temperature(np.log(np.maximum(probabilities[rest], 1e-12)), truth[rest])
+        confidence = sharpened(probabilities[rest], scale).max(axis=1)
+        yield test, scale, max(least, fitted(confidence, right[rest], folds[rest], corpora[rest]))
+
+
+def judged(
+    probabilities: np.ndarray, truth: np.ndarray, folds: np.ndarray, corpora: np.ndarray, least: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrate the answers of each fold, and mark the sure ones, by `rules`, whose arguments it takes.
 
     Returns:
         Calibrated probabilities (n, classes), and whether each answer is sure, bool (n,).
     """
     after = np.empty_like(probabilities)
     sure = np.empty(len(truth), dtype=bool)
-    right = probabilities.argmax(axis=1) == truth
-    for fold in np.unique(folds):
-        test, rest = folds == fold, folds != fold
-        scale = temperature(np.log(np.maximum(probabilities[rest], 1e-12)), truth[rest])
+    for test, scale, limit in rules(probabilities, truth, folds, corpora, least):
         after[test] = sharpened(probabilities[test], scale)
-        confidence = sharpened(probabilities[rest], scale).max(axis=1)
-        limit = max(least, fitted(confidence, right[rest], folds[rest], corpora[rest]))
         sure[test] = after[test].max(axis=1) >= limit
     return after, sure
 

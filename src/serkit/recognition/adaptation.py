@@ -85,6 +85,13 @@ def _entropy(answer: np.ndarray) -> float:
     return float(-(answer * np.log(np.maximum(answer, 1e-9))).sum())
 
 
+def _normalized(logarithms: np.ndarray) -> np.ndarray:
+    """Return the probabilities whose logarithms these are, up to a constant."""
+    powers = np.exp(logarithms - logarithms.max())
+    probabilities: np.ndarray = powers / powers.sum()
+    return probabilities
+
+
 class Voice:
     """What was heard of one voice: sums over its windows, of constant size. It holds no sound.
 
@@ -120,8 +127,10 @@ class Voice:
         logarithms = np.log(np.maximum(answer, _LOWEST)).astype(np.float64)
         self._logarithms = self._logarithms + logarithms
         self._squares = self._squares + logarithms**2
-        self._answers = self._answers + answer.astype(np.float64)
-        self._entropies += _entropy(answer)
+        # Calibration for corpora never met makes all answers alike.
+        sharp = _normalized(self._adaptation.temperature * logarithms)
+        self._answers = self._answers + sharp
+        self._entropies += _entropy(sharp)
         self._count += 1
         self.seconds += seconds
 

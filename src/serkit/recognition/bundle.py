@@ -124,12 +124,14 @@ class Adaptation(_Table):
     `means` holds the mean of each row of an input over the training material, by the input's name. `narrow` and `wide`
     are the median spread of the answers to a held-out speaker in one emotion and in all emotions. `strength` is the
     largest share of a voice's deviation that is removed: less than 1 for a network that was trained without.
+    Calibration divided the logits by `temperature`, which is undone before the variety of the answers is measured.
     """
 
     means: dict[str, list[Finite]] = Field(min_length=1)
     narrow: Finite = Field(ge=0)
     wide: Finite
     strength: float = Field(1.0, gt=0, le=1)
+    temperature: Finite = Field(1.0, gt=0)
 
     @field_validator("wide")
     @classmethod
@@ -187,8 +189,9 @@ class Unseen(_Table):
 
     `kind` and `name` say which recordings: all, or those of a corpus, a language or a sex. `n` is their number. `uar`
     is that of answers that are not adapted, `adapted` that of answers adapted to all recordings of each speaker. `sure`
-    is the share of sure answers that are not adapted, and `right` the share of right ones among them; temperatures are
-    from other corpora, and thresholds from other corpora and from `Everyday`.
+    is the share of sure answers that are not adapted, and `right` the share of right ones among them; `sure_adapted`
+    and `right_adapted` are those of adapted answers. Temperatures are from other corpora, and thresholds from other
+    corpora and from `Everyday`; all are fitted to answers that are not adapted.
     """
 
     kind: Literal["all", "corpus", "language", "sex"]
@@ -198,6 +201,8 @@ class Unseen(_Table):
     adapted: float | None = Field(None, ge=0, le=1)
     sure: float = Field(ge=0, le=1)
     right: float | None = Field(None, ge=0, le=1)
+    sure_adapted: float | None = Field(None, ge=0, le=1)
+    right_adapted: float | None = Field(None, ge=0, le=1)
 
 
 class Everyday(_Table):

@@ -460,7 +460,9 @@ def _adaptation(final: Final, model: Model, views: Sequence[str], adapt: Adapt) 
     if not means or not final.spreads:
         return None
     narrow, wide = final.spreads
-    return Adaptation(means=means, narrow=narrow, wide=wide, strength=adapt.strength)
+    return Adaptation(
+        means=means, narrow=narrow, wide=wide, strength=adapt.strength, temperature=final.temperature or 1.0
+    )
 
 
 def _scores(scores: Scores, described: Description) -> list[Score]:

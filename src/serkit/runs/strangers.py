@@ -38,8 +38,7 @@ def unseen(run: RunFolder, temperature: float, adaptation: Adaptation | None, le
     names = np.array(predictions.corpora)
     if not unsure.by_corpus(predictions.folds, names):
         return []
-    _, sure = unsure.judged(predictions.probabilities, predictions.truth, predictions.folds, names, least)
-    plain, truth = predictions.predicted, predictions.truth
+    plain, truth = predictions.probabilities, predictions.truth
     changed, sexes = plain.copy(), np.full(len(truth), "", dtype=object)
     place = {name: row for row, name in enumerate(predictions.ids)}
     for tested in Tested.folds(run):
@@ -49,6 +48,12 @@ def unseen(run: RunFolder, temperature: float, adaptation: Adaptation | None, le
         if adaptation is not None:
             for name, answer in adapted(tested, temperature, adaptation):
                 changed[place[name]] = answer
+    sure, sure_adapted = np.empty((2, len(truth)), dtype=bool)
+    for test, scale, limit in unsure.rules(plain, truth, predictions.folds, names, least):
+        sure[test], sure_adapted[test] = (
+            sharpened(answers[test], scale).max(axis=1) >= limit for answers in (plain, changed)
+        )
+    right, right_adapted = (answers.argmax(axis=1) == truth for answers in (plain, changed))
     languages = np.array([corpora.facts(name).language or "" for name in names])
     kinds: dict[Any, np.ndarray] = {
         "all": np.full(len(truth), "all"),
@@ -61,10 +66,18 @@ def unseen(run: RunFolder, temperature: float, adaptation: Adaptation | None, le
             kind=kind,
             name=str(value),
             n=int(of.sum()),
-            uar=uar(truth[of], plain[of]),
-            adapted=uar(truth[of], changed[of]) if adaptation else None,
+            uar=uar(truth[of], plain[of].argmax(axis=1)),
             sure=float(sure[of].mean()),
-            right=float((plain == truth)[of & sure].mean()) if (of & sure).any() else None,
+            right=_share(right[of & sure]),
+            **(
+                {
+                    "adapted": uar(truth[of], changed[of].argmax(axis=1)),
+                    "sure_adapted": float(sure_adapted[of].mean()),
+                    "right_adapted": _share(right_adapted[of & sure_adapted]),
+                }
+                if adaptation
+                else {}
+            ),
         )
         for kind, values in kinds.items()
         for value in sorted(set(values) - {""})
@@ -72,10 +85,16 @@ def unseen(run: RunFolder, temperature: float, adaptation: Adaptation | None, le
     ]
 
 
-def adapted(tested: Tested, temperature: float, adaptation: Adaptation) -> Iterator[tuple[str, int]]:
-    """Yield id and answered class of each test utterance of a fold, adapted to all of its speaker's.
+def _share(values: np.ndarray) -> float | None:
+    """Return the share of true values; None of none."""
+    return float(values.mean()) if len(values) else None
 
-    The first window of an utterance stands for it.
+
+def adapted(tested: Tested, temperature: float, adaptation: Adaptation) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield id and probabilities of each test utterance of a fold, adapted to all of its speaker's.
+
+    The first window of an utterance stands for it. The probabilities are not calibrated; those by which the voice is
+    judged are, by the temperature of the deployed model.
     """
     by_id = {utterance.id: utterance for utterance in tested.experiment.scored}
     speakers: dict[str, list[str]] = {}
@@ -91,21 +110,18 @@ def adapted(tested: Tested, temperature: float, adaptation: Adaptation) -> Itera
             for view, (table, feature) in tested.views.items()
         }
         voice = Voice(statistics)
-        for row, answer in enumerate(_answers(tested, items, arrays, temperature)):
+        for row, answer in enumerate(sharpened(_answers(tested, items, arrays), temperature)):
             rate = next(feature.rate for _, feature in tested.views.values())
             seconds = len(items[row].signal(rate, tested.windowing)) / rate
             voice.add({view: array[row] for view, array in arrays.items()}, answer, seconds)
         shift, views = voice.shift(), list(arrays)
         moved = [shifted(row, views, shift) for row in zip(*arrays.values(), strict=True)]
         columns = dict(zip(views, map(list, zip(*moved, strict=True)), strict=True))
-        yield from zip(ids, _answers(tested, items, columns, temperature).argmax(axis=1).tolist(), strict=True)
+        yield from zip(ids, _answers(tested, items, columns), strict=True)
 
 
-def _answers(
-    tested: Tested, items: Sequence[Item], arrays: Mapping[str, Sequence[np.ndarray]], temperature: float
-) -> np.ndarray:
+def _answers(tested: Tested, items: Sequence[Item], arrays: Mapping[str, Sequence[np.ndarray]]) -> np.ndarray:
     """Return the probabilities of items, (items, classes)."""
     shapes = {view: feature.shape for view, (_, feature) in tested.views.items()}
     data = ItemData(items, arrays, shapes, tested.finished.classes)
-    found = probabilities(tested.finished.model, data, tested.target)
-    return sharpened(found, temperature)
+    return probabilities(tested.finished.model, data, tested.target)
