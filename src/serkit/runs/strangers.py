@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from serkit import corpora
-from serkit.data.items import Item
 from serkit.evaluation import unsure
 from serkit.evaluation.calibration import sharpened
 from serkit.evaluation.metrics import uar
@@ -46,8 +45,9 @@ def unseen(run: RunFolder, temperature: float, adaptation: Adaptation | None, le
         for name in tested.split.test:
             sexes[place[name]] = by_id[name].sex or ""
         if adaptation is not None:
-            for name, answer in adapted(tested, temperature, adaptation):
-                changed[place[name]] = answer
+            for stranger in Stranger.all(tested, temperature, adaptation):
+                everything = range(len(stranger.ids))
+                changed[[place[name] for name in stranger.ids]] = stranger.adapted(everything, everything)
     sure, sure_adapted = np.empty((2, len(truth)), dtype=bool)
     for test, scale, limit in unsure.rules(plain, truth, predictions.folds, names, least):
         sure[test], sure_adapted[test] = (
@@ -90,38 +90,56 @@ def _share(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def adapted(tested: Tested, temperature: float, adaptation: Adaptation) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield id and probabilities of each test utterance of a fold, adapted to all of its speaker's.
+class Stranger:
+    """A speaker whom a fold's model has not met, with all test utterances; an utterance's first window stands for it.
 
-    The first window of an utterance stands for it. The probabilities are not calibrated; those by which the voice is
-    judged are, by the temperature of the deployed model.
+    Args:
+        tested: the fold's model and test part.
+        ids: the speaker's test utterances.
+        temperature: temperature of the deployed model.
+        adaptation: spreads and strength of the adaptation; its means are those of the fold's model.
     """
-    by_id = {utterance.id: utterance for utterance in tested.experiment.scored}
-    speakers: dict[str, list[str]] = {}
-    for name in tested.split.test:
-        speakers.setdefault(by_id[name].speaker or name, []).append(name)
-    own = means(tested.finished.model)
-    statistics = adaptation.model_copy(update={"means": {view: own[view] for view in adaptation.means}})
-    store, hashes = tested.experiment.store, tested.experiment.hashes
-    for ids in speakers.values():
-        items = [tested.items([name])[0] for name in ids]
-        arrays = {
-            view: list(store.features(feature, items, hashes, tested.windowing, table.channel))
+
+    def __init__(self, tested: Tested, ids: Sequence[str], temperature: float, adaptation: Adaptation) -> None:
+        own = means(tested.finished.model)
+        self._statistics = adaptation.model_copy(update={"means": {view: own[view] for view in adaptation.means}})
+        self._tested, self._temperature = tested, temperature
+        self.ids = list(ids)
+        self._items = [tested.items([name])[0] for name in ids]
+        store, hashes = tested.experiment.store, tested.experiment.hashes
+        self._arrays = {
+            view: list(store.features(feature, self._items, hashes, tested.windowing, table.channel))
             for view, (table, feature) in tested.views.items()
         }
-        voice = Voice(statistics)
-        for row, answer in enumerate(sharpened(_answers(tested, items, arrays), temperature)):
-            rate = next(feature.rate for _, feature in tested.views.values())
-            seconds = len(items[row].signal(rate, tested.windowing)) / rate
-            voice.add({view: array[row] for view, array in arrays.items()}, answer, seconds)
-        shift, views = voice.shift(), list(arrays)
-        moved = [shifted(row, views, shift) for row in zip(*arrays.values(), strict=True)]
-        columns = dict(zip(views, map(list, zip(*moved, strict=True)), strict=True))
-        yield from zip(ids, _answers(tested, items, columns), strict=True)
+        rate = next(feature.rate for _, feature in tested.views.values())
+        #: Duration of each utterance in s, (n,).
+        self.seconds = np.array([len(item.signal(rate, tested.windowing)) / rate for item in self._items])
+        #: Probabilities without adaptation and calibration, (n, classes).
+        self.plain = self._answers(range(len(ids)), {})
 
+    @classmethod
+    def all(cls, tested: Tested, temperature: float, adaptation: Adaptation) -> Iterator[Stranger]:
+        """Yield the speakers of a fold's test part; an utterance without a speaker is one of its own."""
+        by_id = {utterance.id: utterance for utterance in tested.experiment.scored}
+        speakers: dict[str, list[str]] = {}
+        for name in tested.split.test:
+            speakers.setdefault(by_id[name].speaker or name, []).append(name)
+        for ids in speakers.values():
+            yield cls(tested, ids, temperature, adaptation)
 
-def _answers(tested: Tested, items: Sequence[Item], arrays: Mapping[str, Sequence[np.ndarray]]) -> np.ndarray:
-    """Return the probabilities of items, (items, classes)."""
-    shapes = {view: feature.shape for view, (_, feature) in tested.views.items()}
-    data = ItemData(items, arrays, shapes, tested.finished.classes)
-    return probabilities(tested.finished.model, data, tested.target)
+    def adapted(self, material: Sequence[int], rows: Sequence[int]) -> np.ndarray:
+        """Return the probabilities of some utterances, adapted to others, without calibration: (rows, classes)."""
+        voice = Voice(self._statistics)
+        answers = sharpened(self.plain, self._temperature)
+        for row in material:
+            features = {view: array[row] for view, array in self._arrays.items()}
+            voice.add(features, answers[row], self.seconds[row])
+        return self._answers(rows, voice.shift())
+
+    def _answers(self, rows: Sequence[int], shift: Mapping[str, np.ndarray]) -> np.ndarray:
+        views = list(self._arrays)
+        moved = [shifted([self._arrays[view][row] for view in views], views, shift) for row in rows]
+        arrays = dict(zip(views, map(list, zip(*moved, strict=True)), strict=True))
+        shapes = {view: feature.shape for view, (_, feature) in self._tested.views.items()}
+        data = ItemData([self._items[row] for row in rows], arrays, shapes, self._tested.finished.classes)
+        return probabilities(self._tested.finished.model, data, self._tested.target)
