@@ -19,7 +19,7 @@ import torch
 
 from serkit.errors import UserError
 from serkit.evaluation.metrics import uar
-from serkit.recognition.bundle import find
+from serkit.recognition.bundle import Bundle, find
 from serkit.runs.folder import RunFolder
 from serkit.runs.strangers import Stranger
 from serkit.runs.tested import Tested
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    bundle = find(arguments.model)
+    bundle = Bundle.load(find(arguments.model))
     if bundle.adaptation is None or bundle.calibration is None:
         raise UserError(f"model '{arguments.model}' does not adapt to voices")
     run = RunFolder.load(arguments.run)

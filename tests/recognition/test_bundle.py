@@ -1,5 +1,7 @@
 import json
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -181,6 +183,13 @@ def test_found_by_name_and_by_path(toy, tmp_path, network, description, monkeypa
     assert [folder.name for folder in available() if folder.name in ("cached", "toy")] == ["cached", "toy"]
     monkeypatch.chdir(toy.parent.parent)
     assert find(toy.parent.name) == find(f"{toy.parent.name}/")  # a folder here is no name, but a path
+
+
+def test_a_path_is_not_a_name(toy, tmp_path, monkeypatch):
+    shutil.copytree(toy, tmp_path / "emodb")
+    monkeypatch.chdir(tmp_path)
+    assert find("emodb").parent.name == "bundles"
+    assert find(Path("emodb")) == Path("emodb") and find("./emodb") == Path("emodb")
 
 
 def test_the_first_folder_of_the_variable_wins(toy, tmp_path, monkeypatch):

@@ -122,8 +122,9 @@ def test_of_several_doubts_the_first_is_named(recognizer):
     perhaps = (speechlike.THRESHOLD + speechlike.CERTAIN) / 2
     assert recognizer.doubt(0.0, perhaps, 0.0) == "perhaps no speech"
     assert recognizer.doubt(0.0, perhaps, 99.0) == "unlike the training data"
-    between = (familiar.threshold + familiar.window_threshold) / 2
-    assert recognizer.doubt(1.0, 1.0, between) and not recognizer.doubt(1.0, 1.0, between, window=True)
+    for limit, window in ((familiar.threshold, False), (familiar.window_threshold, True)):
+        assert recognizer.doubt(1.0, 1.0, limit - 0.01, window=window) == ""
+        assert recognizer.doubt(1.0, 1.0, limit + 0.01, window=window) == "unlike the training data"
 
 
 def test_an_answer_that_no_segment_has_is_a_warning():

@@ -29,10 +29,10 @@ export interface Facts {
 }
 
 /** Probability of speech from which a window holds speech. */
-const SPEECH = 0.1;
+const SPEECH = 0.06;
 
 /** Below it, as in Python, an answer is not sure. */
-const CERTAIN = 0.73;
+const CERTAIN = 0.63;
 
 /** Why an answer is not sure that is not doubtful otherwise. */
 export const DOUBT = "low confidence";

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run; with --waveform or --hub also a bundle.")],
+    source: Annotated[
+        str, typer.Argument(metavar="run", help="Folder of a finished run; with --waveform or --hub also a bundle.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; its name becomes the bundle's name.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the run's protocol card to this JSON file.")] = None,
     waveform: Annotated[
@@ -61,15 +63,15 @@ def export(
             "for one ONNX file from samples to answers"
         )
     if waveform is not None and out is None:
-        _write_waveform(run, waveform, recordings, precision)
+        _write_waveform(source, waveform, recordings, precision)
     if card is not None:
         from serkit.runs.card import Card
 
-        Card.of(run).save(card)
+        Card.of(Path(source)).save(card)
         show(f"{card}: {card.stat().st_size / 1e3:.0f} kB")
     if out is None:
         return
-    bundle = _write(run, out, licence, recordings, weights, encoder, hub, everyday)
+    bundle = _write(source, out, licence, recordings, weights, encoder, hub, everyday)
     size = sum(path.stat().st_size for path in out.iterdir())
     show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
     if bundle.parity:
@@ -80,7 +82,7 @@ def export(
 
 
 def _write(
-    run: Path,
+    source: str,
     out: Path,
     licence: str | None,
     recordings: int,
@@ -93,6 +95,7 @@ def _write(
     from serkit import finding
     from serkit.recognition.bundle import Bundle, find
 
+    run = Path(source)
     found = finding.find([str(everyday)]).files if everyday else ()
     if not hub:
         from serkit.lab import Run
@@ -106,21 +109,22 @@ def _write(
         with tempfile.TemporaryDirectory() as place:
             write(Run(run).export(Path(place) / out.name, licence, recordings, weights, encoder, found), out)
     else:
-        write(Bundle.load(find(str(run))), out)
+        write(Bundle.load(find(source)), out)
     return Bundle.load(out)
 
 
-def _write_waveform(source: Path, path: Path, recordings: int, precision: Precision) -> None:
+def _write_waveform(source: str, path: Path, recordings: int, precision: Precision) -> None:
     """Write the waveform graph of a bundle, or of a run."""
     from serkit.recognition.bundle import DESCRIPTION, Bundle, find
 
-    if not (source / "run.json").exists() or (source / DESCRIPTION).exists():
+    run = Path(source)
+    if not (run / "run.json").exists() or (run / DESCRIPTION).exists():
         _show_waveform(Bundle.load(find(source)), path, precision)
         return
     from serkit.runs.export import export as write
 
     with tempfile.TemporaryDirectory() as folder:
-        bundle = write(source, Path(folder) / source.resolve().name, None, recordings, weights=False)
+        bundle = write(run, Path(folder) / run.resolve().name, None, recordings, weights=False)
         _show_waveform(bundle, path, precision)
 
 

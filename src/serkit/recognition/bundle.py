@@ -480,7 +480,7 @@ def find(name: str | Path) -> Path:
     """Return the folder of a bundle, given by name, by path, or by its place on the Hub (see `hub.fetch`).
 
     A name is looked up in the folders of `SERKIT_BUNDLES`, in the bundles included in serkit, and in `bundles`
-    of the cache folder, in this order; then it is used as a path.
+    of the cache folder, in this order; then it is used as a path. `./name`, or a `Path`, is a path at once.
 
     Raises:
         UserError: there is no such bundle; the message lists the available ones.
@@ -488,8 +488,8 @@ def find(name: str | Path) -> Path:
     if str(name).startswith(PREFIX):
         return fetch(str(name))
     known = {folder.name: folder for folder in available()}
-    if str(name) in known:
-        return known[str(name)]
+    if isinstance(name, str) and name in known:
+        return known[name]
     path = Path(os.path.expanduser(name))  # keeps `~name` if there is no such user
     if path.is_dir():
         return path
