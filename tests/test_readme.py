@@ -33,8 +33,8 @@ def test_snippet(snippet, synthetic, tmp_path, monkeypatch):
 @pytest.mark.corpora
 def test_the_first_snippet_prints_what_the_readme_shows(recordings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    recording = recordings / "emodb" / "wav" / "03a05Wb.flac"
-    (tmp_path / "03a05Wb.flac").write_bytes(recording.read_bytes())
+    recording = recordings / "emodb" / "wav" / "03a05Wa.flac"
+    (tmp_path / "03a05Wa.flac").write_bytes(recording.read_bytes())
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(SNIPPETS[0], "README.md", "exec"), {})
