@@ -26,7 +26,7 @@ from serkit.runs import runner
 from serkit.runs.predict import predict
 from serkit.runs.stages import Stages
 from serkit.training import stopping
-from serkit.tuning import results, search
+from serkit.tuning import results, search, space
 from serkit.tuning.rounds import Recipe, Round, plan
 from serkit.tuning.search import Request
 from serkit.tuning.study import Queue, draw, open_storage
@@ -60,6 +60,10 @@ def test_a_search(synthetic, tmp_path):
     assert [float(line[RATE]) for line in table] == [row.point[RATE] for row in found.rows]
     assert float(table[0]["uar_fold_2"]) == found.rows[0].folds[1]["uar"] and float(table[0]["seconds"]) > 0
     assert (tmp_path / "search" / "history.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "search" / "search.html").read_text(encoding="utf-8")
+    assert f"The best of 4 trials has UAR {values[0]:.1%} over 2 folds" in page and "protocol held-out" in page
+    assert page.count("<svg") == 2 and 'id="parallel' in page  # four trials say nothing about importance
+    assert "src=" not in page and 'href="data:,"' in page
     assert not (tmp_path / "search" / "importance.png").exists()  # four trials say nothing about it
     # Of the stages only the best trial's are left, one for each fold.
     kept = list((tmp_path / "search" / "stages").glob("*/*"))
@@ -74,6 +78,21 @@ def test_a_search(synthetic, tmp_path):
     speakers = {u.id: u.speaker for u in synthetic.utterances}
     for split in inner:
         assert not {speakers[name] for name in split.train} & {speakers[name] for name in split.validation}
+
+
+def test_no_trial_begins_after_the_time(synthetic, tmp_path):
+    told = []
+    found = search.run(replace(request(synthetic), minutes=1e-9), tmp_path / "search", told.append)
+    assert found.rows == [] and not (tmp_path / "search" / "best.toml").exists()
+    assert told[-1] == "the time is used up: 0 of 4 trials; the same command continues"
+    again = search.run(request(synthetic, trials=1), tmp_path / "search")
+    assert [row.state for row in again.rows] == ["done"]
+
+
+def test_a_missing_driver_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UserError, match=r"needs the driver 'psycopg': pip install 'psycopg\[binary\]'"):
+        open_storage("postgresql://user@nowhere/searches", 10)
 
 
 def test_the_same_values_as_a_run_would_give(synthetic, tmp_path):
@@ -341,7 +360,7 @@ def test_importances_name_what_decides(tmp_path):
     assert sum(importances.values()) == pytest.approx(1) and set(importances) == {*SPACE, "x"}
     (history,) = results.best_over_time(found).values()
     assert [best for _, _, best, _ in history] == [max(value for _, value, _, _ in history[: n + 1]) for n in range(24)]
-    assert results.short_names(["a.x.rate", "b.x.rate", "b.y"]) == {
+    assert space.short_names(["a.x.rate", "b.x.rate", "b.y"]) == {
         "a.x.rate": "a.x.rate",
         "b.x.rate": "b.x.rate",
         "b.y": "y",

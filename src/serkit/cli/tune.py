@@ -28,6 +28,9 @@ def tune(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Total number of finished trials. Default: 50, or all of a grid.")
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Begin no trial after this time; the same command continues.")
+    ] = None,
     sampler: Annotated[str | None, typer.Option(help="random (default), tpe, grid, qmc or gp.")] = None,
     pruner: Annotated[
         str | None,
@@ -81,7 +84,7 @@ def tune(
         material = corpora.load_all(corpus or [], options.reading(columns, times, on_error))
         task = Task(system, material, tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator)
         recipe = _with_options(read(space, system), sampler, pruner, trials)
-        request = Request(task, recipe, workers, threads, storage, study, heartbeat)
+        request = Request(task, recipe, workers, threads, storage, study, heartbeat, minutes)
         found = run(request, folder, report=note)
         out = folder
     if format is options.Format.json:
@@ -130,7 +133,8 @@ def _as_json(found: Search) -> dict[str, object]:
 def _print(found: Search, folder: Path) -> None:
     from rich.table import Table
 
-    from serkit.tuning.results import HELD_OUT, short_names
+    from serkit.tuning.results import HELD_OUT
+    from serkit.tuning.space import short_names
 
     console = screen()
     metric = found.definition.metric
@@ -158,7 +162,7 @@ def _print(found: Search, folder: Path) -> None:
             console.print(f"{len(reasons)} infeasible; the first: {reasons[0]}", highlight=False)
     if found.best is None:
         return
-    show(f"\ntable: {folder / 'trials.csv'}   pictures: {folder / 'history.png'}")
+    show(f"\ntable: {folder / 'trials.csv'}   page: {folder / 'search.html'}")
     held_out = f" --protocol {HELD_OUT}" if (folder / "held-out.csv").exists() else ""
     show(f"next: serkit train {folder / 'best.toml'} --corpus NAME=FOLDER{held_out}")
 

@@ -63,8 +63,8 @@ def write(run_folder: Path, failures: Failures | None = None, sound: bool = True
     return path
 
 
-def template() -> Template:
-    """Return the template of the page."""
+def template(name: str = "report.html") -> Template:
+    """Return the template of a page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -76,7 +76,7 @@ def template() -> Template:
     )
     environment.filters["percent"] = _in_percent
     environment.filters["shell"] = _one_option_a_line
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def render(run: RunFolder, failures: Failures | None = None, sound: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""The outcome of a search: a ranked table, pictures, and the best point as a system."""
+"""The outcome of a search: a ranked table, its page, and the best point as a system."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ from serkit.atomic import write_text
 from serkit.data.store import digest
 from serkit.documents import RawTable
 from serkit.errors import UserError
-from serkit.evaluation.metrics import CLASSES, named
 from serkit.protocols.splits import Split
 from serkit.records import Record
-from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH, save
 from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import Point, overrides
 from serkit.systems.schema import System
 from serkit.toml import write_entries, write_value
+from serkit.tuning import pictures
 from serkit.tuning.rounds import Round
 from serkit.tuning.study import current
 from serkit.tuning.trial import Task
@@ -179,10 +178,10 @@ def write(folder: Path, storage: RDBStorage) -> Search:
     _write_table(folder / "trials.csv", search)
     if search.best is not None:
         _write_best(folder, search, search.best)
-        _draw_history(folder / "history.png", search)
-        found = importances(search)
-        if found:
-            _draw_importances(folder / "importance.png", found, search)
+        caution = "No recording was held out for testing."
+        if (folder / "held-out.csv").exists():
+            caution = f"The score that counts is that of best.toml under its protocol {HELD_OUT}."
+        pictures.write(folder, search, best_over_time(search), importances(search), caution)
     return search
 
 
@@ -192,26 +191,6 @@ def write_held_out(folder: Path, task: Task) -> None:
         parts = {"train": [*task.outer.train, *task.outer.validation], "test": task.outer.test}
         lines = [_line([name, part]) for part, names in parts.items() for name in names]
         write_text(folder / "held-out.csv", "id,part\n" + "".join(lines))
-
-
-def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return the shortest unambiguous endings of dotted keys.
-
-    >>> short_names(["stages.a.trainer.epochs", "stages.b.trainer.epochs", "stages.b.network"])
-    {'stages.a.trainer.epochs': 'a.trainer.epochs', 'stages.b.trainer.epochs': 'b.trainer.epochs', \
-'stages.b.network': 'network'}
-    """
-
-    def end(key: str, parts: int) -> str:
-        return ".".join(key.split(".")[-parts:])
-
-    found = {}
-    for key in keys:
-        others = [other for other in keys if other != key]
-        length = len(key.split("."))
-        parts = next((n for n in range(1, length) if all(end(other, n) != end(key, n) for other in others)), length)
-        found[key] = end(key, parts)
-    return found
 
 
 def _line(cells: Sequence[Any]) -> str:
@@ -329,7 +308,7 @@ def _document(
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-# --- pictures
+# --- what the pictures show
 
 
 def importances(search: Search) -> dict[str, float]:
@@ -364,48 +343,3 @@ def best_over_time(search: Search) -> dict[str, list[tuple[int, float, float, st
             best = max(best, value) if row.state == "done" else best
             found.setdefault(name, []).append((number, value, best, row.state))
     return found
-
-
-def _draw_history(path: Path, search: Search) -> None:
-    history = best_over_time(search)
-    metric = named(search.definition.metric, CLASSES).name
-
-    def paint(figure: Any) -> None:
-        several = figure.subplots(1, len(history), sharey=True, squeeze=False)[0]
-        # The rounds come latest first.
-        for axes, (name, trials) in zip(several, reversed(history.items()), strict=True):
-            for done, style in ((True, {"color": TRAINING}), (False, {"color": VALIDATION, "fillstyle": "none"})):
-                some = [(number, value) for number, value, _, state in trials if (state == "done") is done]
-                label = "done" if done else "ended early"
-                axes.plot(*zip(*some, strict=True), "o", markersize=4, label=label, **style) if some else None
-            known = [(number, best) for number, _, best, _ in trials if np.isfinite(best)]
-            if known:
-                axes.step(*zip(*known, strict=True), where="post", color=INK, linewidth=1.5, label="best")
-            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
-            axes.locator_params(axis="x", integer=True, nbins=6)
-            axes.set_xlabel("trial, in the order of their ends")
-            if len(history) > 1:
-                axes.set_title(name)
-        several[0].set_ylabel(f"mean {metric} of the inner folds")
-        labelled = dict(zip(*reversed(several[0].get_legend_handles_labels()), strict=True))
-        # Placed above the panels, where there are no trials.
-        figure.legend(labelled.values(), labelled.keys(), loc="outside upper right", ncols=len(labelled))
-
-    save(path, max(WIDTH, 3.0 * len(history)), 3.2, paint)
-
-
-def _draw_importances(path: Path, found: Mapping[str, float], search: Search) -> None:
-    names = short_names(list(found))
-
-    def paint(figure: Any) -> None:
-        axes = figure.add_subplot(xlim=(0, 1), ylim=(len(found) - 0.5, -0.5))
-        for row, value in enumerate(found.values()):
-            axes.barh(row, value, height=0.62, color=TRAINING)
-            axes.text(1.02, row, f"{100 * value:.0f}%", va="center")
-        axes.set_yticks(range(len(found)), [names[key] for key in found])
-        axes.set_xticks([])
-        axes.spines["bottom"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("share in what tells the best points from the others (PED-ANOVA)")
-
-    save(path, WIDTH + 1.0, 0.9 + 0.3 * len(found), paint)

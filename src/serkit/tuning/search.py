@@ -4,14 +4,16 @@ search.json      the request
 study.db         all trials (SQLite), unless another database is named
 stages/          stages of running trials and of the best one
 held-out.csv     the recordings that no trial has seen
-trials.csv, best.toml, history.png, importance.png: see `results`
+trials.csv, best.toml, search.html, history.png, importance.png: see `results`
 """
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,7 @@ class Request:
         storage: URL of a database; None: SQLite in the folder.
         study: name of the search in the database, followed by the rounds' names.
         heartbeat: seconds between two heartbeats of a trial.
+        minutes: time after which no trial begins; None: all trials are run.
     """
 
     task: Task
@@ -60,6 +63,7 @@ class Request:
     storage: str | None = None
     study: str = "search"
     heartbeat: int = 10
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class _Work:
     heartbeat: int
     threads: int
     report: Report
+    deadline: float  # by time.time(), which all processes share
 
 
 def silent(line: str) -> None:
@@ -81,7 +86,7 @@ def silent(line: str) -> None:
 
 
 def run(request: Request, folder: Path, report: Report = silent) -> results.Search:
-    """Run all rounds until each has its number of finished trials, or resume them.
+    """Run all rounds until each has its number of finished trials or the time is used up, or resume them.
 
     The same call on an existing folder joins the search, or resumes it where it stopped.
 
@@ -97,6 +102,7 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         UserError: an invalid request, another search in the folder or the study, or no feasible point.
     """
     task = request.task
+    deadline = math.inf if request.minutes is None else time.time() + 60 * request.minutes
     named(task.metric, CLASSES)
     if task.base.numbers:
         raise UserError("a search maximizes a metric of classes, but the target is a number; use serkit train --sweep")
@@ -115,12 +121,16 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
     for entry in request.recipe.rounds:
         settled = plan(request.recipe, entry, found, task.seed)
         name = study_name(request.study, entry.name)
-        work = _Work(task, settled, folder, url, name, request.heartbeat, request.threads, report)
+        work = _Work(task, settled, folder, url, name, request.heartbeat, request.threads, report, deadline)
         queue = Queue(storage, name, settled, request.heartbeat)
         queue.study().set_user_attr("total", settled.total)
         _work_together(work, request.workers)
         rows = results.rows(queue.study(), entry.name, settled.total)
-        if sum(row.finished for row in rows) < settled.total:
+        done = sum(row.finished for row in rows)
+        if done < settled.total and time.time() >= deadline:
+            report(f"the time is used up: {done} of {settled.total} trials; the same command continues")
+            break
+        if done < settled.total:
             raise UserError(f"round '{entry.name}': workers ended before all trials were finished; run again to resume")
         if all(row.state == "infeasible" for row in rows):
             raise UserError(f"round '{entry.name}': no point is feasible; the first: {rows[0].reason}")
@@ -235,7 +245,7 @@ def _worker(work: _Work) -> None:
     """Run trials until all are finished."""
     torch.set_num_threads(work.threads)
     queue = Queue(open_storage(work.url, work.heartbeat), work.study, work.plan, work.heartbeat)
-    while (taken := queue.next()) is not None:
+    while time.time() < work.deadline and (taken := queue.next()) is not None:
         with queue.alive(taken[0]):
             _try(work, queue, *taken)
 

@@ -139,6 +139,26 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
             yield key, value
 
 
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Return the shortest unambiguous endings of dotted keys.
+
+    >>> short_names(["stages.a.trainer.epochs", "stages.b.trainer.epochs", "stages.b.network"])
+    {'stages.a.trainer.epochs': 'a.trainer.epochs', 'stages.b.trainer.epochs': 'b.trainer.epochs', \
+'stages.b.network': 'network'}
+    """
+
+    def end(key: str, parts: int) -> str:
+        return ".".join(key.split(".")[-parts:])
+
+    found = {}
+    for key in keys:
+        others = [other for other in keys if other != key]
+        length = len(key.split("."))
+        parts = next((n for n in range(1, length) if all(end(other, n) != end(key, n) for other in others)), length)
+        found[key] = end(key, parts)
+    return found
+
+
 def full_grid(space: Space, begin: Sequence[Point] = ({},)) -> list[Point]:
     """Return all points of a space, without parameters that do not apply; `begin` are points to extend.
 

@@ -39,6 +39,8 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 _MISSED = 3
 #: How long a process waits for another's transaction on an SQLite file, in s.
 _PATIENCE = 120
+#: Packages of drivers whose name is another one.
+_PACKAGES = {"psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": optuna.pruners.NopPruner,
@@ -86,6 +88,18 @@ def sampler(plan: Plan, slot: int) -> BaseSampler:
     return Drawn(plan, slot)
 
 
+def _check_driver(url: str) -> None:
+    """Raise UserError if the driver of a database is not installed; Optuna's own error does not name it."""
+    try:
+        sqlalchemy.engine.make_url(url).get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        driver = error.name or "its driver"
+        package = _PACKAGES.get(driver, driver)
+        raise UserError(f"the database needs the driver '{driver}': pip install '{package}'") from None
+    except sqlalchemy.exc.SQLAlchemyError:
+        pass  # a wrong URL, which opening reports
+
+
 def open_storage(url: str, heartbeat: int) -> RDBStorage:
     """Open a database and create its tables if they are missing.
 
@@ -96,6 +110,7 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
     Raises:
         UserError: no such database, or no driver for it.
     """
+    _check_driver(url)
     lite = url.startswith("sqlite")
     options = {"connect_args": {"timeout": _PATIENCE}} if lite else {"pool_pre_ping": True}
     for attempt in range(5):
