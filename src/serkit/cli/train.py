@@ -42,6 +42,8 @@ def train(
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     accelerator: options.Accelerator = "auto",
+    devices: options.Devices = 1,
+    nodes: options.Nodes = 1,
     columns: options.Columns = None,
     times: options.Times = None,
     on_error: options.SkipBadRows = options.OnError.stop,
@@ -76,6 +78,8 @@ def train(
         "jobs": jobs,
         "threads": threads,
         "accelerator": accelerator,
+        "devices": devices,
+        "nodes": nodes,
     }
     if dry_run:
         found = {f"{system} under {protocol}": lab.forecast(system, read, **options_of_both)}
