@@ -12,7 +12,7 @@ from serkit.methods.supervised import Supervised
 from serkit.networks.network import Batch, Output
 from serkit.training import normalization, together
 
-#: An uneven last batch, no random numbers but the order, and nothing that depends on a part of a batch.
+#: Uneven batches and a smaller last one, no random numbers but the order, and nothing that depends on a part of a batch.
 SETTINGS = {"epochs": 3, "batch_size": 7, "learning_rate": 0.05, "clip": 1.0, "weight_decay": 0.1, "optimizer": "adamw"}
 
 
@@ -83,7 +83,8 @@ def test_a_loss_that_is_no_mean_over_items(two, alone, tmp_path):
 
 def test_what_is_interrupted_goes_on_bit_for_bit(two, tmp_path):
     def run(name, epochs):
-        settings = {**SETTINGS, "epochs": epochs, "average": 0.9, "checkpoint_seconds": 0}
+        # The last of three batches has two items, and thus one process.
+        settings = {**SETTINGS, "batch_size": 6, "epochs": epochs, "average": 0.9, "checkpoint_seconds": 0}
         return train(tmp_path / name, model=make_cnn(), **settings, select="uar")
 
     undisturbed = run("whole", 4)

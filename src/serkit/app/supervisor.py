@@ -196,8 +196,8 @@ class Supervisor:
                 raise UserError(worker.problem or f"a process that serves cannot be started ({_end(worker)})")
             served = True
             self._lost.inc()
-            reason = worker.problem or f"has ended ({_end(worker)})"
-            _LOG.error("process %d that serves %s; another takes its place", worker.process.pid, reason)
+            reason = f"cannot start: {worker.problem}" if worker.problem else f"has ended ({_end(worker)})"
+            _LOG.error("process %d, which serves, %s; another takes its place", worker.process.pid, reason)
             if not ready:
                 await asyncio.sleep(_PAUSE)
 

@@ -54,6 +54,9 @@ def train(
 
     Example: serkit train linear-baseline --corpus table=calls.csv --out runs/calls
     """
+    if devices * nodes > 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+        # Read by torch when it is imported: each process would warn that it looks for unused weights and finds none.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from serkit import corpora, lab
     from serkit.cli.forecasts import forecast_json, print_forecast
     from serkit.cli.tables import print_conclusion, print_json, print_scores

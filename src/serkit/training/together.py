@@ -97,14 +97,17 @@ class Group:
         """
         if self.alone:
             return forward(batch)
-        bounds = [len(batch) * rank // self.size for rank in range(self.size + 1)]
+        # Batch normalization requires two items; a small batch has work for fewer processes.
+        working = max(1, min(self.size, len(batch) // 2))
+        bounds = [len(batch) * min(rank, working) // working for rank in range(self.size + 1)]
         counts = [end - begin for begin, end in itertools.pairwise(bounds)]
         begin, end = bounds[self.rank], bounds[self.rank + 1]
-        # A process without rows computes one that is not counted.
-        output = forward(rows(batch, begin, end) if end > begin else rows(batch, 0, 1))
+        # A process without rows computes some that are not counted.
+        part = rows(batch, begin, end) if end > begin else rows(batch, 0, 2)
+        output = forward(part)
 
         def gather(name: str, own: Tensor) -> Tensor:
-            if own.dim() == 0 or len(own) != max(1, end - begin):
+            if own.dim() == 0 or len(own) != len(part):
                 raise UserError(
                     f"the output '{name}' of the network has not one row per item, so that it cannot be trained on "
                     "several devices; use --devices 1"
