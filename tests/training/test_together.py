@@ -12,7 +12,7 @@ from serkit.methods.supervised import Supervised
 from serkit.networks.network import Batch, Output
 from serkit.training import normalization, together
 
-#: Uneven batches and a smaller last one, no random numbers but the order, and nothing that depends on a part of a batch.
+#: Uneven batches, a smaller last one, no random numbers but the order, and nothing that depends on parts of a batch.
 SETTINGS = {"epochs": 3, "batch_size": 7, "learning_rate": 0.05, "clip": 1.0, "weight_decay": 0.1, "optimizer": "adamw"}
 
 

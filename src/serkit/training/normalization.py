@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -35,7 +35,7 @@ def synchronize(model: nn.Module) -> dict[nn.Module, type]:
         if type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
             before[layer] = type(layer)
             layer.__class__ = nn.SyncBatchNorm
-            layer.process_group = None
+            cast(Any, layer).process_group = None
     return before
 
 

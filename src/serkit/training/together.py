@@ -255,7 +255,7 @@ def _launch(devices: int, nodes: int, accelerator: str, threads: int) -> list[mu
     ]
     # Spawned, because torch's threads do not survive a fork, and neither does CUDA.
     context = multiprocessing.get_context("spawn")
-    others = []
+    others: list[multiprocessing.process.BaseProcess] = []
     for environment in environments[1:]:
         arguments = (environment, devices, nodes, accelerator, threads)
         other = context.Process(target=_other, args=arguments, daemon=True)
