@@ -243,6 +243,9 @@ def _launch(devices: int, nodes: int, accelerator: str, threads: int) -> list[mu
             )
     else:
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+        if sys.platform.startswith("linux"):
+            # Otherwise gloo looks up the name of the machine, which has an address in some networks only.
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     node = int(os.environ["NODE_RANK"]) if nodes > 1 else 0
     environments = [
         {
