@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Not quiet: shows what it downloads.
 LOCKED := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on $(if $(LOCK),--constraint $(LOCK))
 
-.PHONY: setup lock demo test test-older test-lowest lint bench docs page page-static e2e wheel sdist
+.PHONY: setup lock demo test test-older test-lowest lint bench docs page page-static e2e wheel sdist release test-gpu
 
 setup: .venv/lab.stamp  ## everything: train, test, export
 
@@ -31,7 +31,7 @@ setup: .venv/lab.stamp  ## everything: train, test, export
 	  || $(LOCKED) "torch==$(TORCH)+cpu" 2> /dev/null \
 	  || true
 	@echo "serkit: 3 of 3: the lab, the server and the tests"
-	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tables,tune,app,ssl,hub,tensorboard,dev]"
+	$(LOCKED) "torch==$(TORCH)" --editable ".[lab,tables,tune,app,telemetry,ssl,hub,tensorboard,dev]"
 	touch $@
 
 # For every Python from 3.11 on and every system; the names of no package index.
@@ -47,6 +47,9 @@ demo: .venv/core.stamp  ## recognise made-up clips, and AUDIO=file, folder or pa
 
 test: .venv/lab.stamp  ## all tests; SERKIT_CORPORA=folder adds the real recordings
 	$(BIN)/python -m pytest --numprocesses auto
+
+test-gpu: .venv/lab.stamp  ## what needs an NVIDIA GPU: precision, determinism, memory, a step of every system, several devices
+	$(BIN)/python -m pytest -m gpu tests/training/test_gpu.py
 
 # Without the tests of exported files and of encoders: onnxruntime always takes what the processor has.
 test-older: .venv/lab.stamp  ## the tests of numbers again, as a processor without AVX-512 computes
@@ -109,3 +112,28 @@ wheel: .venv/lab.stamp
 
 sdist: .venv/lab.stamp  ## everything that is needed to build, test and change it
 	$(BIN)/python -m build --sdist
+
+# Time of all files in the wheel: the last commit's, or without git the changelog's.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2> /dev/null \
+  || $(PYTHON) -c "import os; print(int(os.path.getmtime('CHANGELOG.md')))")
+INSTALLED := .venv-release/installed/bin/python
+
+# The wheel is built from the sdist and from this tree, and both must be equal to the last bit. The list of parts (SBOM)
+# is that of the server: what the Docker image installs by hash.
+release: .venv/lab.stamp  ## wheel, sdist, SBOM (CycloneDX) and SHA256SUMS, into dist/
+	rm -rf dist build .venv-release
+	if command -v npm > /dev/null; then $(MAKE) page; fi
+	umask 022 && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BIN)/python -m build --outdir dist
+	umask 022 && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BIN)/python -m build --wheel --outdir dist/again
+	cmp dist/*.whl dist/again/*.whl
+	rm -r dist/again
+	$(PYTHON) -m venv --without-pip .venv-release/installed
+	$(BIN)/python -m pip --python $(INSTALLED) install --quiet --require-hashes --requirement requirements/app.txt
+	$(BIN)/python -m pip --python $(INSTALLED) install --quiet --no-deps dist/*.whl
+	$(PYTHON) -m venv .venv-release/tools
+	.venv-release/tools/bin/python -m pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7.2,<8"
+	.venv-release/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file "$$(ls dist/*.whl | sed 's/-py3.*/.cdx.json/')" $(INSTALLED)
+	cd dist && $(abspath $(BIN))/python -c "import hashlib, pathlib; [print(hashlib.sha256(p.read_bytes()).hexdigest(), p, sep='  ') for p in sorted(pathlib.Path().iterdir())]" > ../SHA256SUMS
+	mv SHA256SUMS dist/
+	@echo "serkit: dist/ is what to publish; check a download with: sha256sum --check SHA256SUMS"

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +35,12 @@ class Served:
 
     def memory(self) -> float:
         """Return the resident memory of all its processes in MB, what they share counted once (Linux)."""
-        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()]
-        return sum(int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0]) for text in rollups) / 1000
+        total = 0
+        for pid in self.processes():
+            with suppress(OSError):  # it has ended meanwhile
+                text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                total += sum(map(int, re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)))
+        return total / 1000
 
     def cpu_seconds(self) -> float:
         """Return the processor time that it and its processes have spent (Linux)."""
@@ -47,15 +51,33 @@ class Served:
         return spent / os.sysconf("SC_CLK_TCK")
 
     def processes(self) -> list[int]:
-        """Return the number of its process, and of those it has started (Linux)."""
-        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
-        started = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
-        return [self.process.pid, *started]
+        """Return the number of its process, and of all those below it (Linux)."""
+        found = [self.process.pid]
+        for pid in found:
+            found += children(pid)
+        return found
+
+    def descriptors(self) -> int:
+        """Return how many files and sockets its processes have open (Linux)."""
+        count = 0
+        for pid in self.processes():
+            with suppress(OSError):  # it has ended meanwhile
+                count += len(os.listdir(f"/proc/{pid}/fd"))
+        return count
 
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self.process.poll() is None
+
+
+def children(pid: int) -> list[int]:
+    """Return the numbers of the processes that a process has started (Linux)."""
+    found: list[int] = []
+    with suppress(OSError):  # it has ended meanwhile
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    return found
 
 
 @contextmanager

@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 INSTALLED_AS = {
     "PIL": "pillow",
     "mlflow": "mlflow-skinny",
+    "opentelemetry": "opentelemetry-sdk",
     "sklearn": "scikit-learn",
     "webrtcvad": "webrtcvad-wheels",
     "yaml": "pyyaml",
@@ -101,7 +102,7 @@ def imported(folder: Path) -> dict[str, set[str]]:
 
 
 def test_what_serkit_imports_is_declared_in_the_extra_that_needs_it():
-    allowed = {"app": declared("app"), "tuning": declared("tune")}
+    allowed = {"app": declared("telemetry"), "tuning": declared("tune")}
     others = declared("lab", "silero", "mic", "tables", "hub", "ssl", "mlflow", "wandb")
     undeclared = [
         f"{file} imports {name}"
@@ -212,7 +213,7 @@ def licences(name: str) -> list[set[str]]:
 
 
 def test_licences_of_all_that_is_installed_are_allowed():
-    names = installed("lab", "tune", "app", "silero", "mic", "tables")
+    names = installed("lab", "tune", "app", "telemetry", "silero", "mic", "tables")
     assert {"numpy", "soxr", "pydantic-core"} <= names
     refused = {
         name: licence for name in names for licence in licences(name) if not licence & (ALLOWED | LGPL.get(name, set()))

@@ -102,7 +102,7 @@ def runs(pid):
         return False
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("at_work", [False, True])
 def test_however_a_server_ends_nothing_of_it_is_left(process, children, sound, end, at_work):
     server, port = process

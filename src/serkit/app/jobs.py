@@ -20,9 +20,12 @@ from typing import Literal
 
 from starlette.exceptions import HTTPException
 
+from serkit.app import logs
+from serkit.app.accounts import Account
 from serkit.app.limits import Limits
 from serkit.app.processes import Processes
 from serkit.app.tasks import Recognized, Task
+from serkit.app.telemetry import Tracing
 from serkit.app.uploads import Bodies
 from serkit.app.workers import busy
 from serkit.errors import UserError
@@ -44,12 +47,14 @@ class Job:
         id: its name, which cannot be guessed.
         task: what to do; its recording is empty once it is stored elsewhere, or done.
         status: how far it is.
+        account: account of the request that sent it.
         error: why it failed.
         finished: when it was done or failed, by `time.monotonic`; None: it is not.
     """
 
     id: str
     task: Task
+    account: Account
     status: Status = "waiting"
     error: str | None = None
     finished: float | None = None
@@ -65,6 +70,7 @@ class Jobs:
         most: maximum number of jobs that are kept.
         folder: folder for bodies and answers; None: memory.
         heard: called with the name of a model and the seconds of a recording that it has recognized.
+        tracing: traces of jobs.
     """
 
     def __init__(
@@ -74,14 +80,18 @@ class Jobs:
         most: int,
         folder: Path | None = None,
         heard: Callable[[str, float], None] = lambda model, seconds: None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.limits = limits
+        #: Number of this process among several of one server; None: it is the only one.
+        self.number: int | None = None
+        self.workers = workers
         #: Memory of their bodies, apart from that of requests.
         self.bodies = Bodies(max(limits.body, limits.bodies))
-        self._workers = workers
         self._most = most
         self._folder = folder
         self._heard = heard
+        self._tracing = tracing or Tracing()
         self._jobs: dict[str, Job] = {}
         self._texts: dict[str, str] = {}
         self._turn = asyncio.Lock()
@@ -108,14 +118,16 @@ class Jobs:
         finally:
             self._arriving -= 1
 
-    def start(self, task: Task, held: ExitStack) -> Job:
+    def start(self, task: Task, held: ExitStack, account: Account) -> Job:
         """Start a job.
 
         Args:
             task: what to do.
+            account: account of the request.
             held: what is released once the body is no longer in memory.
         """
-        job = Job(secrets.token_urlsafe(16), task)
+        place = "" if self.number is None else f"{self.number}."
+        job = Job(place + secrets.token_urlsafe(16), task, account)
         self._jobs[job.id] = job
         job.work = asyncio.get_running_loop().create_task(self._work(job, held))
         return job
@@ -162,7 +174,7 @@ class Jobs:
         """Stop and forget all jobs."""
         for id in list(self._jobs):
             self.remove(id)
-        self._workers.close()
+        self.workers.close()
 
     def _forget_old(self) -> None:
         now = time.monotonic()
@@ -171,6 +183,8 @@ class Jobs:
                 self.remove(job.id)
 
     async def _work(self, job: Job, held: ExitStack) -> None:
+        found: Recognized | None = None
+        began = time.time_ns()
         with held:
             try:
                 if self._folder is not None:
@@ -179,7 +193,8 @@ class Jobs:
                 async with self._turn:
                     job.status = "running"
                     task = job.task if self._folder is None else await asyncio.to_thread(self._restore, job)
-                    found: Recognized = await self._workers.run(task, self.limits.answer)
+                    began = time.time_ns()
+                    found = await self.workers.run(task, self.limits.answer)
                 await self._keep(job, found.text)
                 self._heard(task.model, found.duration)
                 job.status = "done"
@@ -192,6 +207,18 @@ class Jobs:
                     job.error = "internal error; see the server's log"
             job.finished = time.monotonic()
             job.task = _without_sound(job.task)
+        self._tell(job, found, began)
+
+    def _tell(self, job: Job, found: Recognized | None, began: int) -> None:
+        """Log and trace a job that has ended."""
+        seconds = found.duration if found else 0.0
+        fields = {"status": job.status, "audio_seconds": round(seconds, 3), "model": job.task.model}
+        spent = round((time.time_ns() - began) / 1e9, 4)
+        # Not the job's id, because who knows it can read the answer.
+        logs.ended("job", id=job.account.id, route="/v1/jobs", seconds=spent, **fields)
+        with self._tracing.span("job", job.account.span.headers, began) as span:
+            attributes = {f"serkit.{name}": value for name, value in fields.items()}
+            span.end("job", attributes, found.times if found else {}, failed=job.status == "failed")
 
     def _store(self, job: Job) -> None:
         """Write the recordings of a job to the folder, and drop them from memory."""

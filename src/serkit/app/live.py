@@ -20,6 +20,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
 from serkit.app import access
+from serkit.app.accounts import account_of
 from serkit.app.errors import INTERNAL
 from serkit.app.query import check_parameters, whole_number
 from serkit.app.service import Service, Shared
@@ -90,6 +91,8 @@ async def _recognize(websocket: WebSocket, service: Service) -> None:
     check_parameters(websocket, ("model", "rate", *NAMES))
     rate = whole_number("rate", asked.get("rate", "16000"), limits.lowest_rate, limits.highest_rate)
     name, recognizer = service.models.find(asked.get("model"))
+    account = account_of(websocket)
+    account.model = name
     options = of_texts(asked)
     live = recognizer.stream(rate, options=options)
     ready = {"model": name, "labels": live.labels, "rate": rate, "window": live.window, "hop": live.options.hop}
@@ -107,6 +110,7 @@ async def _recognize(websocket: WebSocket, service: Service) -> None:
         for event in await service.live.run(step, limits.answer):
             await websocket.send_json(event_as_dict(event))
         service.metrics.audio.labels(name).inc(live.statistics.received - before)
+        account.audio = live.statistics.received
         if live.statistics.received > limits.stream:
             raise UserError(f"the stream has reached the maximum of {limits.stream:g} s; start another")
         if live.statistics.received - told >= _STATISTICS_EVERY:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from serkit.app.uploads import Bodies
 from serkit.app.workers import Workers
@@ -35,6 +38,14 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.reloads = Counter("serkit_reloads", "Reloads of the models.", ["result"], registry=registry)
+        self._models = Gauge("serkit_models", "Models that answer.", ["model", "sha256"], registry=registry)
+
+    def show_models(self, hashes: Mapping[str, str]) -> None:
+        """Set the models that answer: the hash of each network by name."""
+        self._models.clear()
+        for name, sha256 in hashes.items():
+            self._models.labels(name, sha256).set(1)
 
     def watch(self, workers: Workers, bodies: Bodies) -> None:
         """Add gauges of the current work."""
@@ -50,30 +61,44 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class CountRequests:
-    """ASGI middleware that counts and times requests by endpoint and status."""
+# The processes of a server share these; of others, a sum says more.
+_SMALLEST = ("process_start_time_seconds", "process_max_fds")
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        status = 500
+class _Sum(Collector):
+    """The metrics of several processes, summed over all samples of one name and labels."""
 
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
+    def __init__(self, texts: Iterable[str], kinds: Sequence[str] = ()) -> None:
+        self.families: dict[str, Metric] = {}
+        sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+        for text in texts:
+            for family in text_string_to_metric_families(text):
+                if kinds and family.type not in kinds:
+                    continue
+                self.families.setdefault(family.name, family)
+                values = sums.setdefault(family.name, {})
+                for sample in family.samples:
+                    key = sample.name, tuple(sample.labels.items())
+                    smallest = family.name in _SMALLEST or sample.name.endswith("_created")
+                    before = values.get(key)
+                    if before is not None:
+                        values[key] = min(before, sample.value) if smallest else before + sample.value
+                    else:
+                        values[key] = sample.value
+        for name, family in self.families.items():
+            family.samples = [Sample(one, dict(labels), value) for (one, labels), value in sums[name].items()]
 
-        try:
-            await self._app(scope, receive, send_and_note)
-        finally:
-            # Not the requested path, because invented paths must not create new series.
-            endpoint = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(endpoint, status).inc()
-            self._metrics.seconds.labels(endpoint).observe(time.perf_counter() - began)
+    def collect(self) -> Iterable[Metric]:
+        return self.families.values()
+
+
+def summed(texts: Iterable[str], kinds: Sequence[str] = ()) -> str:
+    """Sum metrics in Prometheus's text format.
+
+    Args:
+        texts: metrics of one process each.
+        kinds: types of the metrics to keep; empty: all.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Sum(texts, kinds))
+    return generate_latest(registry).decode()

@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,8 +39,11 @@ _LOG = logging.getLogger("serkit.app")
 # Spawned on every system, because a fork would copy the network's threads in an arbitrary state.
 _CONTEXT = multiprocessing.get_context("spawn")
 
-# Signals that end a server.
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+#: Signals that end a server.
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+# Signals for the server, which a process manager may send to all its processes.
+_OF_THE_SERVER = (*STOPPING, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 # Signals with which a system ends a process for a fault.
 _CRASHES = {
@@ -130,7 +133,7 @@ class Process:
             self._bury()
         self._connection, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
-        with blocked(*_STOPPING):
+        with blocked(*STOPPING):
             self._process.start()
         theirs.close()  # so that the end of the process is noticed
         try:
@@ -183,13 +186,16 @@ class Processes(Workers):
         lost: Callable[[str], None] = lambda reason: None,
     ) -> None:
         super().__init__(count, places)
+        self._limits = limits
         self.processes = [Process(folders, limits) for _ in range(count)]
         self._lost = lost
         self._idle: asyncio.Queue[Process] = asyncio.Queue()
+        #: Those at work; after a change of models also some that are not in `processes`.
+        self._busy: set[Process] = set()
         for process in self.processes:
             self._idle.put_nowait(process)
-        # One thread waits for each process while another restarts it.
-        self._threads = ThreadPoolExecutor(2 * count, thread_name_prefix="serkit")
+        # One thread waits for each process while another restarts it, or ends it after a change of models.
+        self._threads = ThreadPoolExecutor(3 * count, thread_name_prefix="serkit")
         # Before `multiprocessing`, which at exit would ask them to terminate and wait, although they ignore it.
         atexit.register(self.close)
 
@@ -198,8 +204,41 @@ class Processes(Workers):
         for process in self.processes:
             self._start(process)
 
+    async def prepare(self, folders: Mapping[str, Path]) -> list[Process]:
+        """Return processes with other bundles for `exchange`. As many are started as run now.
+
+        Raises:
+            BundleError: a bundle is broken.
+            RuntimeError: a process cannot be started.
+        """
+        fresh = [Process(folders, self._limits) for _ in self.processes]
+        loop = asyncio.get_running_loop()
+        try:
+            for new, old in zip(fresh, self.processes, strict=True):
+                if old.pid is not None:
+                    await loop.run_in_executor(self._threads, new.start)
+        except BaseException:
+            self.drop(fresh)
+            raise
+        return fresh
+
+    def exchange(self, fresh: Sequence[Process]) -> None:
+        """Do all further tasks in other processes; tasks in progress end in the process that they are in."""
+        self.processes = list(fresh)
+        while not self._idle.empty():
+            self.drop([self._idle.get_nowait()])
+        for process in fresh:
+            self._idle.put_nowait(process)
+
+    def drop(self, processes: Sequence[Process]) -> None:
+        """End processes that are not, or no longer, used, in the background."""
+        for process in processes:
+            with contextlib.suppress(RuntimeError):  # closed in the meantime
+                self._threads.submit(process.close)
+
     async def _run(self, work: Callable[..., Any]) -> Any:
         process = await self._idle.get()
+        self._busy.add(process)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, process.ask, work)
         except Ended as ended:
@@ -211,11 +250,16 @@ class Processes(Workers):
             self._replace(process, "timeout")
             raise
         finally:
-            self._idle.put_nowait(process)
+            self._busy.discard(process)
+            if process in self.processes:
+                self._idle.put_nowait(process)
+            else:  # exchanged
+                self.drop([process])
 
     def _replace(self, process: Process, reason: str) -> None:
         self._lost(reason)
-        self._start(process)
+        if process in self.processes:
+            self._start(process)
 
     def _start(self, process: Process) -> None:
         # The next request that needs the process reports the error.
@@ -226,10 +270,11 @@ class Processes(Workers):
         """End all processes."""
         atexit.unregister(self.close)
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in self.processes:
+        everyone = {*self.processes, *self._busy}
+        for process in everyone:
             process.end()  # so that no thread waits for it
         self._threads.shutdown(wait=True)
-        for process in self.processes:
+        for process in everyone:
             process.close()
 
 
@@ -279,10 +324,10 @@ def _attempt(task: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _leave_the_server() -> None:
-    """Ignore the signals that stop the server, which finishes pending requests, but end with the server."""
-    for number in _STOPPING:
+    """Ignore the signals for the server, which finishes pending requests, but end with the server."""
+    for number in _OF_THE_SERVER:
         signal.signal(number, signal.SIG_IGN)
-    unblock(*_STOPPING)
+    unblock(*STOPPING)
     if hasattr(os, "setsid"):
         os.setsid()  # a new group, with all child processes
     end_with_parent()

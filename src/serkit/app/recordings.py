@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from serkit.app import uploads
+from serkit.app.accounts import account_of
 from serkit.app.answers import GivenSegmentsAnswer, PredictionAnswer, TimelineAnswer
 from serkit.app.errors import OPENAPI_ERRORS
 from serkit.app.query import check_query
@@ -110,7 +111,8 @@ async def _recognize(
     options: TimelineOptions | None = None,
 ) -> Recognized:
     """Receive a recording, then take a place in the queue, and recognize it in a separate process."""
-    name = service.model(model)
+    account = account_of(request)
+    name = account.model = service.model(model)
     with service.bodies.share() as take:
         received = await uploads.receive(request, service.limits, take, fields)
         # After the body is complete, so that a client that sends none does not block others.
@@ -127,4 +129,5 @@ async def _recognize(
             )
             found = await service.workers.run(task, service.limits.answer)
     service.metrics.audio.labels(name).inc(found.duration)
+    account.audio, account.times = found.duration, found.times
     return found

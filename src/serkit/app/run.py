@@ -1,23 +1,33 @@
-"""Run the server: the socket, uvicorn, and a graceful stop."""
+"""Run the server: the socket, uvicorn, a graceful stop, and SIGHUP."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import signal
 import socket
-import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from serkit.app import connections
 from serkit.app.limits import Limits
-from serkit.app.processes import Processes
+from serkit.app.processes import STOPPING
+from serkit.app.service import Service
 from serkit.errors import UserError
+from serkit.processes import unblock
+
+_LOG = logging.getLogger("serkit.app")
 
 #: Time in s for pending requests to finish after a stop signal.
 GRACE = 30
+
+#: Connections that may wait to be accepted.
+BACKLOG = 512
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -28,7 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=512)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         # Not strerror, in which Python repeats the address.
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
@@ -48,6 +58,7 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         # From here on, a signal causes a graceful stop.
+        unblock(*STOPPING)
         self._started()
         await super().main_loop()
 
@@ -55,36 +66,97 @@ class _Server(uvicorn.Server):
 def run(
     app: FastAPI,
     listening: socket.socket,
-    limits: Limits,
-    workers: Processes,
     log_requests: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then finish pending requests.
+    """Serve until SIGINT or SIGTERM, then finish pending requests. SIGHUP loads the models again.
 
     Args:
         app: the application.
         listening: its socket.
-        limits: limits of connections and messages.
-        workers: workers of the application, which are started now.
-        log_requests: whether to log each request to stderr.
-        started: called once the server answers requests.
+        log_requests: whether to log each request to stderr as text.
+        started: called in the event loop once the server answers requests.
     """
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
-    logging.getLogger("uvicorn.access").setLevel(logging.INFO if log_requests else logging.WARNING)
-    # Errors in requests and forms are reported to the client.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    workers.start()
+    service: Service = app.state.service
+    hangup = Hangup()
+
+    def start() -> None:
+        hangup.watch(lambda: report(service.reload()))
+        started()
+
+    service.workers.start()
     try:
-        _Server(configure(app, limits, log_requests), started).run([listening])
+        _Server(configure(app, service.limits, log_requests), start).run([listening])
     finally:
         # uvicorn does not notify the application of the shutdown after a forced stop.
-        workers.close()
+        service.workers.close()
 
 
-def configure(app: FastAPI, limits: Limits, log_requests: bool = False) -> uvicorn.Config:
-    """Configure uvicorn; arguments are those of `run`."""
+def run_worker(app: FastAPI, listening: socket.socket, log_requests: bool, started: Callable[[], None]) -> None:
+    """Serve as one of several processes with one socket; arguments are those of `run`."""
+    service: Service = app.state.service
+
+    def start() -> None:
+        # It was shortened so that a process accepts only one connection at a time.
+        listening.listen(BACKLOG)
+        started()
+
+    service.workers.start()
+    try:
+        _Server(configure(app, service.limits, log_requests, backlog=1), start).run([listening])
+    finally:
+        service.workers.close()
+
+
+async def report(reloading: Awaitable[str | None]) -> None:
+    """Reload the models, and log in one line what came of it."""
+    if problem := await reloading:
+        _LOG.error("the models are not reloaded, and stay as they are: %s", problem)
+    else:
+        _LOG.info("the models are reloaded")
+
+
+class Hangup:
+    """SIGHUP, which tells a server to load its models again, unless its terminal was closed: then it ends."""
+
+    def __init__(self) -> None:
+        # A user who starts it with nohup wants it to survive the terminal.
+        kept = hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._ends_with_terminal = not kept and _has_terminal()
+        self._reloading: set[asyncio.Task[None]] = set()
+
+    def watch(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Call a coroutine whenever the signal arrives in this event loop, on systems that have it."""
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._arrive, reload)
+
+    def _arrive(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._ends_with_terminal and not _has_terminal():
+            signal.raise_signal(signal.SIGTERM)
+            return
+        task = asyncio.get_running_loop().create_task(reload())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+
+def _has_terminal() -> bool:
+    """Return whether this process belongs to a terminal that is open."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
+    except OSError:
+        return False
+    return True
+
+
+def configure(app: FastAPI, limits: Limits, log_requests: bool = False, backlog: int = BACKLOG) -> uvicorn.Config:
+    """Configure uvicorn.
+
+    Args:
+        app: the application.
+        limits: limits of connections and messages.
+        log_requests: whether to log each request.
+        backlog: connections that it accepts at a time.
+    """
     return uvicorn.Config(
         app,
         http=connections.http(limits),
@@ -99,5 +171,6 @@ def configure(app: FastAPI, limits: Limits, log_requests: bool = False) -> uvico
         log_level=None,
         access_log=log_requests,
         server_header=False,
+        backlog=backlog,
         timeout_graceful_shutdown=GRACE,
     )

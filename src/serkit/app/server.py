@@ -10,16 +10,18 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 
 import serkit
 from serkit.app import PAGE, errors, job_endpoints, live, page, recordings
+from serkit.app.accounts import Accounts
 from serkit.app.answers import ModelAnswer
 from serkit.app.headers import SecurityHeaders
 from serkit.app.jobs import Jobs
 from serkit.app.limits import Limits
-from serkit.app.metrics import CountRequests, Metrics
+from serkit.app.metrics import Metrics
 from serkit.app.models import Models
 from serkit.app.origins import Guard
 from serkit.app.processes import Processes
 from serkit.app.query import check_query
 from serkit.app.service import Service, Shared, require_token
+from serkit.app.telemetry import Tracing
 from serkit.app.uploads import Bodies
 from serkit.app.workers import Threads
 
@@ -47,7 +49,8 @@ def create(
         jobs_folder: folder for bodies and answers of jobs; None: memory.
     """
     limits = limits or Limits()
-    metrics = Metrics()
+    metrics, tracing = Metrics(), Tracing.of_environment()
+    metrics.show_models(models.hashes)
     bodies = Bodies(max(limits.body, limits.bodies))
     workers = Processes(
         threads, threads + limits.queue, models.folders, limits, lost=lambda reason: metrics.lost.labels(reason).inc()
@@ -60,8 +63,9 @@ def create(
         limits.jobs,
         jobs_folder,
         heard=lambda model, seconds: metrics.audio.labels(model).inc(seconds),
+        tracing=tracing,
     )
-    service = Service(models, limits, token, bodies, workers, Threads(threads, limits.streams), metrics, jobs)
+    service = Service(models, limits, token, bodies, workers, Threads(threads, limits.streams), metrics, jobs, tracing)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -69,6 +73,7 @@ def create(
         service.workers.close()
         service.live.close()
         service.jobs.close()
+        service.tracing.close()
 
     app = FastAPI(
         title="serkit",
@@ -83,7 +88,7 @@ def create(
     if token is None:
         app.add_middleware(Guard, allowed=allowed_hosts)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(CountRequests, metrics=service.metrics)
+    app.add_middleware(Accounts, metrics=service.metrics, tracing=service.tracing)
     errors.install(app)
     for part in (router, recordings.router, job_endpoints.router, live.router):
         app.include_router(part)
@@ -107,7 +112,8 @@ async def healthz() -> dict[str, str]:
 )
 async def metrics(service: Shared) -> Response:
     """Return counters and times for Prometheus."""
-    return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    text = service.metrics.render() if service.peers is None else await service.peers.metrics()
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.head("/v1/models", dependencies=[Depends(require_token)], include_in_schema=False)

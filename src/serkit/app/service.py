@@ -1,8 +1,9 @@
-"""State shared by all endpoints, and the check of the token."""
+"""State shared by all endpoints, the change of models, and the check of the token."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Query
@@ -15,7 +16,9 @@ from serkit.app.jobs import Jobs
 from serkit.app.limits import Limits
 from serkit.app.metrics import Metrics
 from serkit.app.models import Models
-from serkit.app.processes import Processes
+from serkit.app.peers import Peers
+from serkit.app.processes import Process, Processes
+from serkit.app.telemetry import Tracing
 from serkit.app.uploads import Bodies
 from serkit.app.workers import Threads
 from serkit.errors import UserError
@@ -23,12 +26,12 @@ from serkit.errors import UserError
 ModelName = Annotated[str | None, Query(alias="model", description="Name of a model; default: the first.")]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Service:
     """State of a server.
 
     Args:
-        models: the recognizers.
+        models: the recognizers; `reload` changes them.
         limits: limits of every client.
         token: token that requests must carry; None: no token.
         bodies: memory of request bodies.
@@ -37,6 +40,8 @@ class Service:
             which need no decoding.
         metrics: counters.
         jobs: long recordings, which are answered later.
+        tracing: traces of requests.
+        peers: the other processes of the server; None: there are none.
     """
 
     models: Models
@@ -47,6 +52,34 @@ class Service:
     live: Threads
     metrics: Metrics
     jobs: Jobs
+    tracing: Tracing = field(default_factory=Tracing)
+    peers: Peers | None = None
+    _reloading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    async def reload(self) -> str | None:
+        """Load all models again. What is in progress ends with the old ones.
+
+        Returns:
+            Why nothing has changed; None: everything has.
+        """
+        async with self._reloading:
+            pools = (self.workers, self.jobs.workers)
+            fresh: list[list[Process]] = []
+            try:
+                models = await asyncio.to_thread(Models.load, self.models.given)
+                for pool in pools:
+                    fresh.append(await pool.prepare(models.folders))
+            except (OSError, RuntimeError, UserError) as error:
+                for pool, processes in zip(pools, fresh, strict=False):
+                    pool.drop(processes)
+                self.metrics.reloads.labels("failed").inc()
+                return " ".join(str(error).split())
+            for pool, processes in zip(pools, fresh, strict=True):
+                pool.exchange(processes)
+            self.models = models
+            self.metrics.show_models(models.hashes)
+            self.metrics.reloads.labels("done").inc()
+            return None
 
     def model(self, name: str | None) -> str:
         """Return the name of the model that answers.

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serkit import audio
 from serkit.app.answers import GivenSegmentsAnswer, PredictionAnswer, TimelineAnswer
 from serkit.app.limits import Limits
 from serkit.errors import UserError
-from serkit.recognition import Recognizer, Timeline, TimelineOptions
+from serkit.recognition import Recognizer, Timeline, TimelineOptions, timing
 from serkit.recognition.formats import as_dict
 from serkit.recognition.model import Channels
 from serkit.recognition.span_readers import read_content
@@ -31,10 +31,17 @@ class TooLong(UserError):
 
 @dataclass(frozen=True)
 class Recognized:
-    """Result of a recording: the text of the answer, and the `duration` of what was heard, in s."""
+    """Result of a recording.
+
+    Args:
+        text: text of the answer.
+        duration: duration of what was heard, in s.
+        times: time of its decoding, features and network.
+    """
 
     text: str
     duration: float
+    times: timing.Times = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,10 @@ class Task:
             UserError: the recording or the channel is unusable.
             BundleError: the network's output is not probabilities.
         """
-        recognizer = recognizers[self.model]
+        with timing.measuring() as times:
+            return replace(self._recognize(recognizers[self.model], limits), times=times)
+
+    def _recognize(self, recognizer: Recognizer, limits: Limits) -> Recognized:
         try:
             duration = check(self.recording, limits)
             if self.adapt is not None:

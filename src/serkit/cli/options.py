@@ -110,6 +110,10 @@ Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")]
 FoldJobs = Annotated[int, typer.Option(min=0, help="Folds trained in parallel; 0: one per core.")]
 FoldThreads = Annotated[int, typer.Option(min=0, max=1024, help="Threads per fold; 0: share the cores.")]
 Accelerator = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
+Devices = Annotated[
+    int, typer.Option(min=1, help="Devices of each machine that train together, one fold after the other.")
+]
+Nodes = Annotated[int, typer.Option(min=1, help="Machines that train together; give the command on each.")]
 Track = Annotated[
     list[str] | None,
     typer.Option(

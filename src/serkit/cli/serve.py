@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from serkit.app import access
 from serkit.app.limits import Limits
+from serkit.app.logs import LogFormat
 from serkit.cli.predict import complete_model
 from serkit.errors import UserError
 from serkit.terminal import note
@@ -40,6 +42,19 @@ AllowedHost = Annotated[
     ),
 ]
 
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=256,
+        help="Processes that serve, behind one port. Each has threads, queue and limits of its own. Linux, macOS.",
+    ),
+]
+LogForm = Annotated[
+    LogFormat,
+    typer.Option(help="Log on stderr: text, or JSON with an object per message and per request that has ended."),
+]
+
 JobsFolder = Annotated[
     Path | None,
     typer.Option(
@@ -56,7 +71,10 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")] = 8000,
     token_file: TokenFile = None,
     allowed_host: AllowedHost = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Parallel predictions. Default: one per core.")] = None,
+    workers: Workers = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Parallel predictions of a worker. Default: the cores are shared.")
+    ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait; further ones get 503.")] = _DEFAULT.queue,
     streams: Annotated[int, typer.Option(min=0, help="Maximum number of live streams.")] = _DEFAULT.streams,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Maximum size of a request body.")] = _DEFAULT.body
@@ -70,22 +88,26 @@ def serve(
         float, typer.Option(min=1, help="Maximum length of the recording of a job, in s.")
     ] = _DEFAULT.job_longest,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log each request to stderr.")] = False,
+    log_format: LogForm = LogFormat.text,
 ) -> None:
     """Serve recognizers over HTTP: REST, live streams, and a web page at /.
 
-    Ctrl-C or SIGTERM stops the server once pending requests are finished. See docs/server.md.
+    Ctrl-C or SIGTERM stops the server once pending requests are finished. SIGHUP loads the models again without a
+    restart. See docs/server.md.
 
     Example: serkit serve --model default --model emodb --port 8080
     """
+    from serkit.app import logs
     from serkit.app.models import Models
     from serkit.app.origins import check_name
     from serkit.app.run import listen, run, url
-    from serkit.app.server import create
+    from serkit.app.supervisor import Settings, Supervisor
     from serkit.cli.doctor import cores
 
     token = _token(token_file)
     access.check_address(host, token)
-    names = [check_name(name) for name in allowed_host or []]
+    if workers > 1 and os.name == "nt":
+        raise UserError(f"--workers {workers}: Windows knows one only; start several servers on ports of their own")
     limits = Limits(
         body=round(min(max_megabytes * 1e6, sys.maxsize)),  # `inf` is no limit
         longest=max_seconds,
@@ -98,11 +120,25 @@ def serve(
     )
     if jobs_folder is not None and not jobs_folder.is_dir():
         raise UserError(f"--jobs-folder {jobs_folder}: no such folder; make it, readable by you alone")
-    models = Models.load(model or ["default"])
-    app = create(models, limits, token, threads or cores(), allowed_hosts=names, jobs_folder=jobs_folder)
+    settings = Settings(
+        models=tuple(model or ["default"]),
+        limits=limits,
+        token=token,
+        threads=threads or max(1, cores() // workers),
+        allowed_hosts=tuple(check_name(name) for name in allowed_host or []),
+        jobs_folder=jobs_folder,
+        log_format=log_format,
+        log_requests=log_requests,
+    )
+    logs.configure(log_format, log_requests)
+    models = Models.load(settings.models)
     with listen(host, port) as listening:
         line = f"serkit: {', '.join(models.recognizers)} on {url(listening)} (Ctrl-C stops)"
-        run(app, listening, limits, app.state.service.workers, log_requests, lambda: note(line))
+        if workers > 1:
+            del models  # each worker loads its own
+            Supervisor(settings, workers, listening, lambda: note(line)).run()
+        else:
+            run(settings.application(models), listening, log_requests, lambda: note(line))
 
 
 def _token(file: Path | None) -> str | None:

@@ -42,6 +42,8 @@ def train(
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     accelerator: options.Accelerator = "auto",
+    devices: options.Devices = 1,
+    nodes: options.Nodes = 1,
     columns: options.Columns = None,
     times: options.Times = None,
     on_error: options.SkipBadRows = options.OnError.stop,
@@ -52,6 +54,9 @@ def train(
 
     Example: serkit train linear-baseline --corpus table=calls.csv --out runs/calls
     """
+    if devices * nodes > 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+        # Read by torch when it is imported: each process would warn that it looks for unused weights and finds none.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from serkit import corpora, lab
     from serkit.cli.forecasts import forecast_json, print_forecast
     from serkit.cli.tables import print_conclusion, print_json, print_scores
@@ -76,6 +81,8 @@ def train(
         "jobs": jobs,
         "threads": threads,
         "accelerator": accelerator,
+        "devices": devices,
+        "nodes": nodes,
     }
     if dry_run:
         found = {f"{system} under {protocol}": lab.forecast(system, read, **options_of_both)}

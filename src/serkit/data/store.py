@@ -304,6 +304,10 @@ class Arrays(Sequence[np.ndarray]):
         self._kept: dict[int, np.ndarray] = {}
         self._bytes = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle only where the arrays are: another process reads them from the store."""
+        return Arrays, (self.store, self.keys)
+
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -148,6 +148,8 @@ def train(
     jobs: int = 1,
     threads: int = 0,
     accelerator: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
     command: str | None = None,
     report: Report | None = note,
 ) -> Run:
@@ -175,6 +177,8 @@ def train(
             `if __name__ == "__main__":`.
         threads: threads per fold; 0: the cores are shared among the jobs.
         accelerator: `auto`, `cpu`, `cuda` or `mps`.
+        devices: devices of each machine that train together, each in a process of its own; for a script, see `jobs`.
+        nodes: machines that train together; see docs/devices.md.
         command: command to note with the scores; None: serkit composes one.
         report: receives a line for each step; None: nothing is shown.
 
@@ -200,6 +204,8 @@ def train(
         jobs=jobs,
         threads=threads,
         accelerator=accelerator,
+        devices=devices,
+        nodes=nodes,
         command=command,
     )
     run(request, folder, resume, report=report or (lambda line: None))

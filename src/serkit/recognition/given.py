@@ -9,6 +9,7 @@ import numpy as np
 
 from serkit import audio
 from serkit.errors import UserError
+from serkit.recognition import timing
 from serkit.recognition.adaptation import Voice
 from serkit.recognition.model import Channel, Model, Part
 from serkit.recognition.samples import check_recording
@@ -141,7 +142,7 @@ class _Recording:
                 long.append((index, span.start, end))
             elif stop > begin:
                 wanted.append(_Wanted(index, begin, stop))
-        for index, samples in _gather(audio.frames(self.path), wanted):
+        for index, samples in _gather(timing.each("decode", audio.frames(self.path)), wanted):
             yield index, self.model.part_of_samples(self._name(index), samples, rate)
         for index, start, end in long:
             yield index, self.model.part_of_file(self._name(index), self.path, start, end)

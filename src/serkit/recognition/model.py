@@ -13,7 +13,7 @@ import numpy as np
 from serkit import audio
 from serkit.errors import UserError, whole_number
 from serkit.onnx_session import reason
-from serkit.recognition import speechlike
+from serkit.recognition import speechlike, timing
 from serkit.recognition.adaptation import Voice, shifted
 from serkit.recognition.bundle import Bundle, BundleError
 from serkit.recognition.familiarity import Distance
@@ -318,7 +318,8 @@ class Model:
 
     def _compute_features(self, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> list[np.ndarray]:
         """Compute the features of each input, in the inputs' order."""
-        return [feature(heard[sources[entry]]) for entry, feature in self._features.items()]
+        with timing.part("features"):
+            return [feature(heard[sources[entry]]) for entry, feature in self._features.items()]
 
     @property
     def _reads_egg_only(self) -> bool:
@@ -411,7 +412,8 @@ class Model:
     def _run(self, name: str, batch: Sequence[np.ndarray]) -> np.ndarray:
         """Run the network on (batch, ...) arrays in the inputs' order: (batch, outputs)."""
         try:
-            [answer] = self._session.run([self.bundle.output], dict(zip(self._features, batch, strict=True)))
+            with timing.part("network"):
+                [answer] = self._session.run([self.bundle.output], dict(zip(self._features, batch, strict=True)))
             result: np.ndarray = answer
         except Exception as error:  # onnxruntime's errors have no common base class
             raise audio.AudioError(f"{name}: the network fails on it ({reason(error)})") from None

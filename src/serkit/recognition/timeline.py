@@ -12,7 +12,7 @@ import numpy as np
 from serkit import audio
 from serkit.atomic import write_text
 from serkit.errors import UserError
-from serkit.recognition import presentation
+from serkit.recognition import presentation, timing
 from serkit.recognition.model import Channels, Model
 from serkit.recognition.prediction import Prediction
 from serkit.recognition.samples import as_samples, check_recording
@@ -140,7 +140,7 @@ def of_file(
     with audio.collecting_warnings() as texts:
         info = audio.info(path)
         stream = Stream(model, info.rate, options, channel, info.channels, str(path))
-        timeline = _collect(stream, str(path), audio.frames(path))
+        timeline = _collect(stream, str(path), timing.each("decode", audio.frames(path)))
     return _completed(timeline, model.predict_file(path, channel), texts)
 
 

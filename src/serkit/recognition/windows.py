@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from serkit import audio
+from serkit.recognition import timing
 from serkit.windowing import Windowing
 
 
@@ -34,7 +35,7 @@ def windows(
     """
     info = audio.info(path)
     first, last = audio.interval(path, info, start, end)
-    samples = (block for block, _ in audio.blocks(path, rate, channel, start, end))
+    samples = (block for block, _ in timing.each("decode", audio.blocks(path, rate, channel, start, end)))
     yield from cut(samples, rate or info.rate, (last - first) / info.rate, windowing)
 
 

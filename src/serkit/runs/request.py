@@ -35,6 +35,8 @@ class Request:
         jobs: number of folds trained at the same time; 0: the number of cores.
         threads: number of threads of each fold; 0: the cores are shared among the jobs.
         accelerator: accelerator for Lightning Fabric.
+        devices: devices of each machine that train together, one fold after the other.
+        nodes: machines that train together.
         command: command line of the request; stored with the scores.
         protocols: definitions by name, in addition to the standard ones and the system's own.
         baseline: whether the linear baseline is trained on the same folds and shown next to the scores.
@@ -52,6 +54,8 @@ class Request:
     jobs: int = 0
     threads: int = 0
     accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
     command: str | None = None
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
     baseline: bool = False

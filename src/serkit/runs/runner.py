@@ -53,6 +53,7 @@ from serkit.runs.request import Request
 from serkit.runs.stages import Stages
 from serkit.runs.watch import Watch
 from serkit.systems.schema import Data, System
+from serkit.training import together
 from serkit.training.precision import FLOAT32, automatic
 
 #: Libraries whose versions may change the numbers.
@@ -81,6 +82,14 @@ def run(
     Raises:
         UserError: the folder holds another run, or the request cannot be fulfilled.
     """
+    # Before anything is read or written: on several devices, only the first process goes on.
+    with together.joined(request.devices, request.nodes, request.accelerator, request.threads):
+        return _begin_or_resume(request, folder, resume, stages, report)
+
+
+def _begin_or_resume(
+    request: Request, folder: Path, resume: bool, stages: Path | None, report: Callable[[str], None]
+) -> Scores:
     if (folder / "run.json").exists() and not resume:
         raise UserError(f"{folder}: already holds a run; continue it with --resume, or choose another --out")
     grid = request.systems()
@@ -170,6 +179,10 @@ def plan(
 def shares(request: Request, folds: int) -> tuple[int, int]:
     """Return how many folds are trained at the same time, and the number of threads of each."""
     cores = os.cpu_count() or 1
+    if not together.group().alone:
+        if request.jobs > 1:
+            raise UserError(f"--jobs {request.jobs}: several devices train one fold after the other; leave it out")
+        return 1, request.threads or torch.get_num_threads()
     jobs = min(request.jobs or cores, folds)
     return jobs, request.threads or max(1, cores // jobs)
 

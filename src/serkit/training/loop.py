@@ -7,16 +7,18 @@ the same weights, bit for bit, as an uninterrupted one.
 
 from __future__ import annotations
 
+import io
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from serkit.errors import UserError
 from serkit.evaluation.metrics import CLASSES, NUMBERS, ccc, confusion
@@ -25,7 +27,7 @@ from serkit.networks.network import Batch, Model, Output, output_of
 from serkit.options import first_line
 from serkit.progress import EpochDone, tell
 from serkit.systems.schema import Trainer
-from serkit.training import memory, optimizer_state, perturb, schedules, stopping
+from serkit.training import memory, normalization, optimizer_state, perturb, schedules, stopping, together
 from serkit.training.batches import ItemData
 from serkit.training.checkpoint import (
     UNSEEN,
@@ -38,12 +40,14 @@ from serkit.training.checkpoint import (
     save_checkpoint,
 )
 from serkit.training.history import write_history
-from serkit.training.normalization import refit
 from serkit.training.precision import make_fabric, resolve
 from serkit.training.trackers import Tracking
 
 #: The validation score that is told: of classes or of numbers.
 _SCORES = {"validation_uar": CLASSES["uar"], "validation_ccc": NUMBERS["ccc"]}
+
+# Keeps the seeds of other processes apart from those of other runs.
+_RANKS = 1 << 32
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -61,7 +65,7 @@ def fit(
     continues: Path | None = None,
     keep_optimizer: bool = False,
 ) -> Progress:
-    """Train a model, resuming from the folder's checkpoint if there is one.
+    """Train a model, resuming from the folder's checkpoint if there is one; on all devices of `together.group()`.
 
     The model ends with the selected weights. The folder receives `history.jsonl`, during training
     `checkpoint.safetensors` (and `best.safetensors`), and after it `optimizer.safetensors` if a later stage continues
@@ -88,55 +92,163 @@ def fit(
         raise UserError(
             f"trainer.select = '{trainer.select}' requires a validation part; set the protocol's validation share"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    # A training resumed elsewhere keeps its precision: `auto` could choose another one there.
+    precision = precision_of(folder) or resolve(trainer.precision, accelerator)
+    work = _Work(model, method, data, training, validation, trainer, folder, seed, accelerator, precision, continues)
+    progress: Progress = together.run(_train, work, keep_optimizer)
+    return progress
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The arguments of `fit`, and the precision."""
+
+    model: Model
+    method: Method
+    data: ItemData
+    training: Sequence[int]
+    validation: Sequence[int]
+    trainer: Trainer
+    folder: Path
+    seed: int
+    accelerator: str
+    precision: str
+    continues: Path | None
+
+
+def _train(work: _Work, keep_optimizer: bool) -> Progress:
+    """Train in one of the processes of the group; only the first one writes."""
+    first, trainer = together.group().first, work.trainer
     memory.keep_freed()
-    tracking = Tracking(folder)
-    loop = _Loop(model, method, data, training, validation, trainer, folder, seed, accelerator, continues)
+    if first:
+        work.folder.mkdir(parents=True, exist_ok=True)
+    tracking = Tracking(work.folder) if first else None
+    loop = _Loop(work)
     while loop.progress.epoch < trainer.epochs and not loop.progress.stopped:
         loop.train_epoch()
-        tracking.log(loop.progress.history[-1])
-        tell(loop.news())
-    tracking.close()
-    if keep_optimizer:
-        optimizer_state.save(folder, model, loop.optimizer)
-    loop.finish()
+        if tracking is not None:
+            tracking.log(loop.progress.history[-1])
+            tell(loop.news())
+    if tracking is not None:
+        tracking.close()
+        if keep_optimizer:
+            optimizer_state.save(work.folder, work.model, loop.optimizer)
+        loop.finish()
     return loop.progress
+
+
+class _InPrecision:
+    """A model that computes in the precision of a training, as Fabric's wrapper lets it.
+
+    Args:
+        model: the model; other attributes are its own.
+        precision: Fabric's precision.
+    """
+
+    def __init__(self, model: Model, precision: Any) -> None:
+        self._model = model
+        self._precision = precision
+
+    def __call__(self, batch: Batch) -> Output:
+        with self._precision.forward_context():
+            output: Output = self._precision.convert_output(self._model(self._precision.convert_input(batch)))
+        return output
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+class _Step(nn.Module):
+    """One step of several processes: from a batch to its loss.
+
+    The loss is inside of what Fabric wraps, so that only weights that the loss uses have a gradient, as in a single
+    process.
+
+    Args:
+        model: the model.
+        method: defines the loss.
+        fabric: Fabric of this process.
+    """
+
+    def __init__(self, model: Model, method: Method, fabric: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.alone = _InPrecision(model, fabric.strategy.precision)
+        self._method = method
+        self._kind = fabric.device.type
+
+    def compute(self, batch: Batch) -> Output:
+        """Compute a batch for validation."""
+        return together.group().compute(self.alone, batch)
+
+    def forward(self, held: Callable[[], Batch]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Return the loss, its terms and the predictions of the whole batch.
+
+        Args:
+            held: returns the batch, which the wrapper must not convert: the loss uses it as it is.
+        """
+        group, batch, model = together.group(), held(), cast(Model, self.alone)
+        output = group.compute(lambda part: self._method.forward(model, part), batch)
+        with torch.autocast(self._kind, enabled=False):
+            terms = self._method.loss(output, batch)
+            total = torch.stack(list(terms.values())).sum()
+        # The wrapper averages the gradients of all processes, but they are parts of a sum.
+        return total * group.size, _detached(terms), _detached(output.predictions)
+
+
+def _detached(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach() for name, value in values.items()}
 
 
 class _Loop:
     """A training in progress."""
 
-    def __init__(
-        self,
-        model: Model,
-        method: Method,
-        data: ItemData,
-        training: Sequence[int],
-        validation: Sequence[int],
-        trainer: Trainer,
-        folder: Path,
-        seed: int,
-        accelerator: str,
-        continues: Path | None,
-    ) -> None:
-        self.model, self.method, self.data, self.trainer = model, method, data, trainer
-        self.training, self.validation = training, validation
-        self.folder, self.seed = folder, seed
-        self.rows = {position: row for row, position in enumerate(training)}
-        # A training resumed elsewhere keeps its precision: `auto` could choose another one there.
-        precision = precision_of(folder) or resolve(trainer.precision, accelerator)
-        self.fabric = _fabric(accelerator, precision)
+    def __init__(self, work: _Work) -> None:
+        self.model, self.method, self.data, self.trainer = work.model, work.method, work.data, work.trainer
+        self.training, self.validation = work.training, work.validation
+        self.folder, self.seed = work.folder, work.seed
+        self.rows = {position: row for row, position in enumerate(self.training)}
+        self.group = together.group()
+        self.fabric = _fabric(work.accelerator, work.precision, self.group)
+        trainer, model = self.trainer, self.model
         self.schedule = schedules.build(trainer.schedule.name, **trainer.schedule.options)
         self.rule = stopping.build(trainer.stopping.name, **trainer.stopping.options) if trainer.stopping else None
         self.perturbations = [perturb.build(named.name, **named.options) for named in trainer.perturb]
         self.average = Average(model, trainer.average) if trainer.average else None
-        self.wrapped, self.optimizer = self.fabric.setup(model, make_optimizer(model, trainer, precision))
-        if continues:
-            optimizer_state.load(continues, model, self.optimizer)
+        optimizer = make_optimizer(model, trainer, work.precision)
+        precision = self.fabric.strategy.precision
+        #: The step of several processes, which train one network; None: there is one process.
+        self.step = None if self.group.alone else _Step(model, self.method, self.fabric)
+        self.synchronized: dict[nn.Module, type] = {}
+        if self.step is not None and self.fabric.device.type == "cuda":
+            self.synchronized = normalization.synchronize(model)
+        self.wrapped, self.optimizer = self.fabric.setup(self.step or model, optimizer)
         # Set up last: the optimizer's state follows the device and precision of the weights.
-        self.progress = resume(folder, model, self.optimizer, self.average, self.fabric.strategy.precision)
-        self.progress.precision = precision
+        self.progress = Progress()
+        if self.group.first:
+            if work.continues:
+                optimizer_state.load(work.continues, model, self.optimizer)
+            self.progress = resume(self.folder, model, self.optimizer, self.average, precision)
+        if not self.group.alone:
+            self._share_state(precision)
+        self.progress.precision = work.precision
         self.saved = time.monotonic()
+
+    def _share_state(self, precision: Any) -> None:
+        """Continue in all processes from the state that the first one has read."""
+        average = self.average and (self.average.state, self.average.steps)
+        state = (self.model.state_dict(), self.optimizer.state_dict(), precision.state_dict(), average, self.progress)
+        content = io.BytesIO()
+        torch.save(state, content)
+        content = io.BytesIO(self.group.share(content.getvalue()))
+        if self.group.first:
+            return
+        weights, optimizer, scaling, average, self.progress = torch.load(content, "cpu", weights_only=False)
+        self.model.load_state_dict(weights)
+        self.optimizer.load_state_dict(optimizer)
+        precision.load_state_dict(scaling)
+        if self.average and average:
+            self.average.state, self.average.steps = average
 
     def train_epoch(self) -> None:
         """Train the rest of the running epoch, validate, and decide whether to continue."""
@@ -150,7 +262,7 @@ class _Loop:
             with _computing(len(batches[progress.step])):
                 self._train_step(batches[progress.step], self._rate(progress.step / len(batches)))
             progress.step += 1
-            if time.monotonic() - self.saved > self.trainer.checkpoint_seconds:
+            if self.group.first and time.monotonic() - self.saved > self.trainer.checkpoint_seconds:
                 precision = self.fabric.strategy.precision
                 save_checkpoint(self.folder, self.model, self.optimizer, self.average, precision, progress)
                 self.saved = time.monotonic()
@@ -159,8 +271,13 @@ class _Loop:
             if self.validation:
                 size = self.trainer.batch_size
                 with _computing(size):
-                    record |= evaluate(self.wrapped, self.method, self.data, self.validation, size, self.fabric)
-            keep_best(self.folder, self.model, progress, self.trainer.select)
+                    if self.step is not None:
+                        self.group.share_buffers(self.model)
+                    compute = self.wrapped if self.step is None else self.step.compute
+                    self.wrapped.eval()
+                    record |= evaluate(compute, self.method, self.data, self.validation, size, self.fabric)
+            if self.group.first:
+                keep_best(self.folder, self.model, progress, self.trainer.select)
         progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
 
     def news(self) -> EpochDone:
@@ -188,10 +305,16 @@ class _Loop:
         for change in self.perturbations:
             batch = change(batch)
         batch = _to(self.fabric, batch)
-        output = self.method.forward(self.wrapped, batch)
-        terms = self.method.loss(output, batch)
+        if self.step is not None:
+            # What is random inside of the network, such as dropout, differs between the rows of a batch.
+            seed_step(self.seed, self.progress.epoch, self.progress.step, self.group.rank)
+            total, terms, predictions = self.wrapped(lambda: batch)
+        else:
+            output = self.method.forward(self.wrapped, batch)
+            terms, predictions = self.method.loss(output, batch), output.predictions
+            total = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(torch.stack(list(terms.values())).sum())
+        self.fabric.backward(total)
         if self.trainer.clip:
             self.fabric.clip_gradients(
                 self.wrapped, self.optimizer, max_norm=self.trainer.clip, error_if_nonfinite=False
@@ -199,11 +322,12 @@ class _Loop:
         self.optimizer.step()
         if self.average:
             self.average.update(self.model)
-        self.progress.count(terms, output.predictions, batch, [self.rows[position] for position in positions])
+        self.progress.count(terms, predictions, batch, [self.rows[position] for position in positions])
 
     def finish(self) -> None:
         """Write the history, load the selected weights into the model, and refit its batch normalization."""
         write_history(self.folder, self.progress.history)
+        normalization.restore(self.synchronized)
         if self.average:
             self.average.apply(self.model)
         if self.trainer.select != "last":
@@ -211,8 +335,10 @@ class _Loop:
         if self.trainer.refit_normalization:
             # In the order of the epoch that does not follow: a resumed training has the same one.
             batches = order(self.training, self.trainer.batch_size, self.seed, self.progress.epoch)
+            compute = self.wrapped if self.step is None else self.step.alone
             with _computing(self.trainer.batch_size):
-                refit(self.model, (_to(self.fabric, self.data.batch(batch)) for batch in batches), self.wrapped)
+                moved = (_to(self.fabric, self.data.batch(batch)) for batch in batches)
+                normalization.refit(self.model, moved, compute)
         self.model.to("cpu", torch.float32).eval()
 
 
@@ -230,9 +356,12 @@ def _computing(items: int) -> Iterator[None]:
         raise UserError(f"the network cannot compute a batch of {items}: {first_line(error)}{hint}") from error
 
 
-def _fabric(accelerator: str, precision: str) -> Any:
+def _fabric(accelerator: str, precision: str, group: together.Group | None = None) -> Any:
+    """Make a Fabric of one device, or of all devices of a group."""
     try:
-        return make_fabric(accelerator, precision)
+        if group is None or group.alone:
+            return make_fabric(accelerator, precision)
+        return make_fabric(accelerator, precision, group.devices, group.size // group.devices)
     except (ValueError, RuntimeError) as error:
         raise UserError(f"accelerator '{accelerator}' with trainer.precision = '{precision}': {error}") from None
 
@@ -240,11 +369,10 @@ def _fabric(accelerator: str, precision: str) -> Any:
 def evaluate(
     model: Any, method: Method, data: ItemData, positions: Sequence[int], batch_size: int, fabric: Any
 ) -> dict[str, float]:
-    """Score a model on some items: the mean loss, and the metrics of classes of the first target.
+    """Score a model in evaluation mode on some items: the mean loss, and the metrics of classes of the first target.
 
     For numeric targets, the metric is the mean of their concordance correlation coefficients.
     """
-    model.eval()
     total = 0.0
     answers: dict[str, list[tuple[Tensor, Tensor]]] = {}
     with torch.inference_mode():
@@ -392,9 +520,9 @@ def _mix(seed: int, epoch: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def seed_step(seed: int, epoch: int, step: int) -> None:
-    """Seed all random generators for a step."""
-    mixed = _mix(seed, epoch, step)
+def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
+    """Seed all random generators for a step; in each of several processes differently."""
+    mixed = _mix(seed, epoch, step) if rank == 0 else _mix(seed + rank * _RANKS, epoch, step)
     torch.manual_seed(mixed)
     np.random.seed(mixed % 2**32)  # noqa: NPY002 (libraries that know only the global generator)
     random.seed(mixed)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -22,6 +22,28 @@ def layers(model: nn.Module) -> list[Any]:
     found = [layer for layer in model.modules() if isinstance(layer, _KINDS) and layer.training]
     model.train(training)
     return found
+
+
+def synchronize(model: nn.Module) -> dict[nn.Module, type]:
+    """Let the batch normalization of a model on GPUs use the statistics of all processes; return what `restore` needs.
+
+    A layer changes its class and nothing else, so that weights, buffers and optimizer stay what they are.
+    `QuaternionBatchNorm2d` has no such class: each process uses its own part of the batch.
+    """
+    before: dict[nn.Module, type] = {}
+    for layer in model.modules():
+        if type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
+            before[layer] = type(layer)
+            layer.__class__ = nn.SyncBatchNorm
+            cast(Any, layer).process_group = None
+    return before
+
+
+def restore(before: Mapping[nn.Module, type]) -> None:
+    """Undo `synchronize`."""
+    for layer, kind in before.items():
+        layer.__class__ = kind
+        del layer.process_group
 
 
 def refit(model: Model, batches: Iterable[Batch], compute: Callable[[Batch], Any] | None = None) -> None:

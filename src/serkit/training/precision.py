@@ -87,19 +87,33 @@ def check(precision: str, accelerator: str = "auto", recurrent: bool = False) ->
         ) from None
 
 
-def make_fabric(accelerator: str, precision: str) -> Any:
-    """Make the Lightning Fabric that trains on one device.
+def make_fabric(accelerator: str, precision: str, devices: int = 1, nodes: int = 1) -> Any:
+    """Make the Lightning Fabric that trains on one device, or on this process's device of several.
+
+    Args:
+        accelerator: `auto`, `cpu`, `cuda`, ...
+        precision: as in `trainer.precision`, but not `auto`.
+        devices: devices of each machine; of several, each has its process, whose environment says which it is.
+        nodes: machines.
 
     Raises:
         ValueError: unknown accelerator or precision, or one that the device does not support.
     """
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
 
     # On every start it reports the chosen precision.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    several = devices * nodes > 1
+    # A frozen layer, or a head that the loss does not use, has no gradient.
+    strategy = DDPStrategy(find_unused_parameters=True) if several else "auto"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+        fabric = Fabric(
+            accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy, precision=precision
+        )
+        if several:
+            fabric.launch()
     # On a CPU, Fabric replaces 16-mixed with bf16-mixed.
     if fabric.strategy.precision.precision != precision:
         raise ValueError(f"device '{fabric.device.type}' does not support '{precision}'")
