@@ -6,6 +6,7 @@ returns is small: results go to files.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -45,21 +46,18 @@ class Engine:
             raise UserError(f"--engine must be '{RAY}' or ray://HOST:PORT, got '{text}'")
         # Read when Ray is imported. Nothing is sent to anyone.
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        # Ray's own choice for later versions; today it would hide the GPUs from tasks that ask for none.
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray
         except ImportError:
             raise UserError(f"--engine {text} requires the cluster extra: pip install 'serkit[cluster]'") from None
         self._ray = ray
         if not ray.is_initialized():
-            options = {"include_dashboard": False} if text == RAY and not os.environ.get("RAY_ADDRESS") else {}
+            # A dashboard would listen on a port.
+            options: dict[str, Any] = {"include_dashboard": False} if text == RAY else {}
             try:
-                ray.init(None if text == RAY else text, log_to_driver=False, logging_level="error", **options)
-            except ValueError:  # a running cluster takes no options
-                ray.init(None if text == RAY else text, log_to_driver=False, logging_level="error")
-            except ConnectionError as error:
-                raise UserError(f"--engine {text}: does not answer ({error})") from None
+                ray.init(None if text == RAY else text, log_to_driver=False, logging_level=logging.ERROR, **options)
+            except (ConnectionError, TimeoutError) as error:
+                raise UserError(f"--engine {text}: does not answer ({str(error).partition(chr(10))[0]})") from None
 
     def resources(self, kind: str) -> float:
         """Return how many `CPU` or `GPU` the cluster has."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serkit.cli import spread
-from serkit.cli.options import Columns, CsvSafe, OnError, SkipBadRows, Times, reading
+from serkit.cli.options import Columns, CsvSafe, EngineText, ListFile, OnError, ShardText, SkipBadRows, Times, reading
 from serkit.terminal import Shown, note, show
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def features(
     on_error: SkipBadRows = OnError.stop,
     csv_safe: CsvSafe = False,
     jobs: Annotated[int, typer.Option(min=0, help="Number of threads; 0: one per core.")] = 0,
-    list_: spread.ListFile = None,
-    shard: spread.ShardText = None,
-    engine: spread.EngineText = None,
+    list_: ListFile = None,
+    shard: ShardText = None,
+    engine: EngineText = None,
 ) -> None:
     """Compute a feature: one row per recording, or per frame for features over time.
 

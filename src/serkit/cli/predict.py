@@ -12,7 +12,7 @@ import typer
 
 from serkit import finding, remote
 from serkit.cli import given_segments, output, spread, timeline_options, timelines, warn
-from serkit.cli.options import CsvSafe, Unit, unit_of
+from serkit.cli.options import CsvSafe, EngineText, ListFile, ShardText, Unit, unit_of
 from serkit.errors import UserError, unknown
 from serkit.listing import Listing, lines
 from serkit.recognition import Failure, Recognizer, TimelineOptions, available, formats, load
@@ -178,9 +178,9 @@ def predict(
     adapt_speakers: AdaptSpeakers = False,
     tier: Tier = None,
     times: SegmentTimes = None,
-    list_: spread.ListFile = None,
-    shard: spread.ShardText = None,
-    engine: spread.EngineText = None,
+    list_: ListFile = None,
+    shard: ShardText = None,
+    engine: EngineText = None,
 ) -> None:
     """Recognize the emotion in recordings.
 
@@ -199,17 +199,14 @@ def predict(
     """
     if bool(paths) == bool(list_):
         raise UserError("give either recordings or --list FILE")
+    others: dict[str, object]
     if shard or engine or format == spread.PARQUET:
-        others: dict[str, object] = {"--timeline": timeline, "--segments": segments, "--speaker": speaker}
+        others = {"--timeline": timeline, "--segments": segments, "--speaker": speaker}
         others |= {"--resume": resume, "--csv-safe": csv_safe, "--plot": plot}
         others |= {f"--format {format}": format not in (None, spread.PARQUET)}
         refuse_with("--shard" if shard else "--engine" if engine else "--format parquet", others)
-        request = spread.Request.of(out_, shard, engine)
-        read = parse_channels(channel)
-        recognizer = load_adapted(model, adapt or (), read)
-        recognizer.check_channel(read)
-        listing = Listing(names_of(paths, list_), str)
-        spread.work(KIND, Predicting(recognizer, read, jobs), listing, request)
+        parts = spread.Request.of(out_, shard, engine)
+        _predict_parts(paths, list_, model, adapt or (), parse_channels(channel), jobs, parts)
         return
     if remote.is_url(out_):
         raise UserError(
@@ -224,7 +221,7 @@ def predict(
     if adapt_running:
         given["adapt"] = True
     if speaker is not None:
-        others: dict[str, object] = {"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1}
+        others = {"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1}
         refuse_with("--speaker", {"--channel each": channel == "each", **others})
     if segments is None:
         for name, value in {"--adapt-speakers": adapt_speakers, "--tier": tier, "--times": times}.items():
@@ -365,6 +362,24 @@ def _whole(format: FormatName) -> Format:
     if format not in [known.value for known in Format]:
         raise UserError(f"--format {format} requires --timeline or --segments")
     return Format(format)
+
+
+def _predict_parts(
+    paths: Sequence[str] | None,
+    listed: Path | None,
+    model: str,
+    adapt: Sequence[str],
+    channel: Channels,
+    jobs: int,
+    request: spread.Request,
+) -> None:
+    """Recognize each recording as a whole, in parts."""
+    recognizer = load_adapted(model, adapt, channel)
+    if channel != "each":
+        recognizer.check_channel(channel)
+    # A machine of an engine has a process for each processor anyway.
+    make = Predicting(recognizer, channel, 1 if request.engine else jobs)
+    spread.work(KIND, make, Listing(names_of(paths, listed), str), request)
 
 
 def names_of(paths: Sequence[str] | None, listed: Path | None) -> Callable[[], Iterable[str]]:

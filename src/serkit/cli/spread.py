@@ -8,11 +8,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import typer
 
-from serkit import shards
+from serkit.cli.options import machines
+from serkit.engine import Engine, Lost
 from serkit.errors import UserError
 from serkit.listing import Listing
 from serkit.locks import alone
@@ -22,42 +23,10 @@ from serkit.remote import is_url
 from serkit.shards import Shard
 from serkit.terminal import note, show
 
-PANEL = "Several machines"
 #: Format of the parts.
 PARQUET = "parquet"
 # Number of recordings in a shard of an engine: some seconds of work, so that little is lost with a process.
 _FILES = 100
-
-ShardText = Annotated[
-    str | None,
-    typer.Option(
-        "--shard",
-        metavar="I/N|slurm",
-        help="Do the I-th of N parts of the work, I from 1; `slurm`: as the task of a SLURM job array.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-EngineText = Annotated[
-    str | None,
-    typer.Option(
-        "--engine",
-        metavar="ray|ray://HOST:PORT",
-        help="Work on the machines of a Ray cluster, or on all processors of this one (extra `cluster`).",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-ListFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--list",
-        metavar="FILE",
-        help="Text file with a path or URL per line, instead of PATH.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
 
 
 class Work(Protocol):
@@ -75,12 +44,12 @@ class Request:
     Args:
         out: path or URL of their folder.
         shard: the shard to make; None: all.
-        engine: value of --engine.
+        engine: the engine that makes all; None: this process makes one.
     """
 
     out: str
     shard: Shard | None
-    engine: str | None
+    engine: Engine | None
 
     @classmethod
     def of(cls, out: str | None, shard: str | None, engine: str | None) -> Request:
@@ -89,14 +58,13 @@ class Request:
         Raises:
             UserError: they contradict each other.
         """
-        if shard and engine:
-            raise UserError("--shard cannot be combined with --engine, which makes all shards")
         option = "--shard" if shard else "--engine" if engine else "--format parquet"
         if out is None:
             raise UserError(f"{option} requires --out FOLDER for the parts")
         if not is_url(out) and Path(out).exists() and not Path(out).is_dir():
             raise UserError(f"{out}: is a file; {option} requires a folder for the parts")
-        return cls(out, shards.parse(shard) if shard else None if engine else Shard(1, 1), engine)
+        who = machines(shard, engine) or Shard(1, 1)
+        return cls(out, who, None) if isinstance(who, Shard) else cls(out, None, who)
 
 
 @dataclass(frozen=True)
@@ -122,10 +90,10 @@ def work(kind: str, make: Work, listing: Listing[Any], request: Request) -> None
     """
     asked = {**make.request(), "recordings": listing.total, "listing": listing.digest}
     about, parts = About(kind, asked), Parts(request.out)
-    if request.shard is not None:
-        made = _one(make, listing, parts, about, request.shard)
+    if request.engine is not None:
+        made = _all(make, listing, parts, about, request.engine)
     else:
-        made = _all(make, listing, parts, about, request.engine or "")
+        made = _one(make, listing, parts, about, request.shard or Shard(1, 1))
     if made.failed:
         note(f"serkit: {made.failed} of {made.recordings} recordings failed; the parts hold the reasons")
     show(f"next: serkit gather {parts.folder} --out FILE")
@@ -153,14 +121,11 @@ def _lock_of(parts: Parts, shard: Shard) -> Path:
     return folder / name(shard)
 
 
-def _all(make: Work, listing: Listing[Any], parts: Parts, about: About, text: str) -> About:
-    from serkit.engine import Engine, Lost
-
+def _all(make: Work, listing: Listing[Any], parts: Parts, about: About, engine: Engine) -> About:
     count = math.ceil(listing.total / _FILES)
     done = parts.begin(count, about)
     if done:
         show(f"{parts.folder}: {len(done)} of {count} shards are done already")
-    engine = Engine(text)
     function = partial(_make, make, parts.place, about)
     tasks = (_Task(shard, found, {}) for shard, found in listing.divided(count) if shard.index not in done)
     counted = [(about_of.recordings, about_of.failed) for about_of in map(parts.about, _shards(done, count))]

@@ -168,10 +168,10 @@ def read(parts: Parts, about: About) -> Iterator[Result]:
 def _result(row: Mapping[str, Any], names: Sequence[str], numbers: bool) -> Result:
     if row["error"]:
         return Failure(row["file"], row["error"])
-    common = {"warnings": tuple(row["warnings"]), "channel": row.get("channel")}
     if numbers:
-        values = {name: row[name] for name in names}
-        return Prediction(row["file"], "", 0.0, {}, row["duration"], values=values, **common)
-    probabilities = {name: row[f"p_{name}"] for name in names}
-    answer = Prediction(row["file"], row["label"], row["confidence"], probabilities, row["duration"], **common)
-    return replace(answer, sure=row["sure"], doubt=row["doubt"])
+        answer = Prediction(row["file"], "", 0.0, {}, row["duration"], values={name: row[name] for name in names})
+    else:
+        probabilities = {name: row[f"p_{name}"] for name in names}
+        answer = Prediction(row["file"], row["label"], row["confidence"], probabilities, row["duration"])
+        answer = replace(answer, sure=row["sure"], doubt=row["doubt"])
+    return replace(answer, warnings=tuple(row["warnings"]), channel=row.get("channel"))
