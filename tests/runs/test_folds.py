@@ -36,9 +36,9 @@ def test_folds_that_are_too_large_together_are_trained_alone(tmp_path, monkeypat
     found = list(work(tmp_path, monkeypatch, "a", "large", "b", "c"))
     assert sorted(found) == [(name, 0.5) for name in ("a", "b", "c", "large")]
     assert len(list(tmp_path.glob("large-*"))) == 2
-    # Each process has a GPU of its own; one that works alone has the first.
+    # Each process has a GPU of its own; one that works alone has the first. One may be too late for any fold.
     by_process = {path.name.rpartition("-")[2]: path.read_text() for path in tmp_path.iterdir()}
-    assert set(by_process.values()) <= {"3", "5"} and list(by_process.values()).count("5") == 1
+    assert set(by_process.values()) <= {"3", "5"} and list(by_process.values()).count("5") <= 1
 
 
 def test_the_gpus_that_a_process_sees(monkeypatch):

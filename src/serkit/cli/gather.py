@@ -82,8 +82,7 @@ def _target(out: str | None) -> Iterator[Path | None]:
 def _predictions(parts: Parts, about: About, format: str, path: Path | None, csv_safe: bool) -> bool:
     """Write predictions; return whether recordings failed."""
     results = predicted_parts.read(parts, about)
-    total = sum(parts.about(shard).recordings for shard in parts.all())
-    request = about.request
+    request, total = about.request, about.request["recordings"]
     try:
         if format == PARQUET:
             assert path is not None

@@ -228,6 +228,7 @@ def predict(
             if value:
                 raise UserError(f"{name} requires --segments")
     if segments is not None:
+        refuse_with("--segments", {"a URL": any(map(remote.is_url, paths))})
         timeline_options.refuse(given | timeline_options.given(plot=plot))
         others = {"--timeline": timeline, "--resume": resume, "--speaker": speaker}
         others |= {"--channel each": channel == "each", "--adapt with --adapt-speakers": adapt and adapt_speakers}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from serkit import remote
 from serkit.corpora.corpus import Utterance
 from serkit.data import feature_table
 from serkit.data.store import Store, digest
@@ -47,18 +48,29 @@ class Extracting:
 
     def write(self, utterances: Iterable[Utterance], ended: Mapping[str, str], path: Path, about: About) -> About:
         """Compute the feature of utterances and write a part; arguments as in `Predicting.write`."""
-        found = list(utterances)
-        failed = {u.id: f"{u.id}: {ended[u.id]}" for u in found if u.id in ended}
-        sound = [utterance for utterance in found if utterance.id not in ended]
-        # The store of the machine that computes, which need not be the one that asks.
-        blocks = feature_table.blocks(self.feature, sound, self.channel, self.jobs, Store(), failed)
+        failed: dict[str, str] = {}
+        count = 0
+
+        def sound() -> Iterator[Utterance]:
+            nonlocal count
+            for utterance in utterances:
+                count += 1
+                if utterance.id in ended:
+                    failed[utterance.id] = f"{remote.name(utterance.id)}: {ended[utterance.id]}"
+                else:
+                    yield utterance
+
+        def made() -> About:
+            return replace(about, recordings=count, failed=len(failed))
 
         def told() -> dict[bytes, bytes]:
-            own = replace(about, recordings=len(found), failed=len(failed))
-            return {**own.metadata(), b"failed": "\n".join(failed.values()).encode(errors="backslashreplace")}
+            reasons = "\n".join(failed.values()).encode(errors="backslashreplace")
+            return {**made().metadata(), b"failed": reasons}
 
+        # The store of the machine that computes, which need not be the one that asks.
+        blocks = feature_table.blocks(self.feature, sound(), self.channel, self.jobs, Store(), failed)
         feature_table.write_parquet(path, about.request["columns"], blocks, told)
-        return replace(about, recordings=len(found), failed=len(failed))
+        return made()
 
     def attempt(self, utterance: Utterance) -> None:
         """Compute the feature of one utterance, to see whether the process survives."""

@@ -140,18 +140,18 @@ def header(feature: Feature) -> list[str]:
 
 def blocks(
     feature: Feature,
-    utterances: Sequence[Utterance],
+    utterances: Iterable[Utterance],
     channel: str | None,
     jobs: int,
     store: Store,
     failed: dict[str, str],
 ) -> Iterator[Block]:
-    """Yield the block of each readable utterance; `failed` receives the reason by id for the others.
+    """Yield the block of each readable utterance, in constant memory.
 
-    An utterance whose id is a URL is fetched from there.
+    `failed` receives the reason by id for the others. An utterance whose id is a URL is fetched from there.
     """
     axis = feature.shape.index(None) if None in feature.shape else None
-    with bar(feature.name, len(utterances)) as advance:
+    with bar(feature.name, len(utterances) if isinstance(utterances, Sequence) else 0) as advance:
         for listed in _batched(utterances):
             with _local(listed, failed) as chunk:
                 yield from _of_chunk(feature, chunk, axis, channel, jobs, store, failed)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from serkit import remote
 from serkit.errors import UserError
 from serkit.parts import About, Parts
 from serkit.recognition.formats import Result
@@ -59,15 +59,13 @@ class Predicting:
             about: what was asked for.
         """
         writer = Parquet(path, about)
-        upcoming, order = itertools.tee(recordings)
-        results = self.recognizer.predict_files((one for one in upcoming if one not in ended), self.channel, self.jobs)
         if not ended:
-            for result in results:
+            for result in self.recognizer.predict_files(recordings, self.channel, self.jobs):
                 writer.write(result)
             return writer.close()
-        for recording in order:
+        for recording in recordings:
             if recording in ended:
-                writer.write(Failure(recording, f"{recording}: {ended[recording]}"))
+                writer.write(Failure(remote.name(recording), f"{remote.name(recording)}: {ended[recording]}"))
                 continue
             for result in self.recognizer.predict_files([recording], self.channel):
                 writer.write(result)
