@@ -59,7 +59,13 @@ def test_a_folder_receives_complete_files(bucket):
 
 @pytest.mark.parametrize(
     "url",
-    [SECRET, "s3://key:s3cret@bucket/abc123", "https://127.0.0.1:9/a.wav?X-Amz-Signature=abc123&x=s3cret", "nix://a/b"],
+    [
+        SECRET,
+        "s3://key:s3cret@bucket/abc123",
+        "https://127.0.0.1:9/a.wav?X-Amz-Signature=abc123&x=s3cret",
+        "nix://a/b",
+        "https://[a/b.wav",
+    ],
 )
 def test_no_message_shows_a_credential(url):
     with pytest.raises(RemoteError) as raised:
@@ -73,4 +79,4 @@ def test_names_and_words_of_libraries_are_redacted():
     assert remote.name(SECRET) == "https://127.0.0.1:9/a.wav"
     assert remote.name("a@b?c.wav") == "a@b?c.wav"
     told = remote._without_secrets(f"cannot open {SECRET} (key s3cret)\nmore", SECRET)
-    assert told == "cannot open https://127.0.0.1:9/a.wav (key ...)" or "s3cret" not in told
+    assert "s3cret" not in told and "abc123" not in told and told.startswith("cannot open https://")

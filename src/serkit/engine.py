@@ -56,8 +56,9 @@ class Engine:
             options: dict[str, Any] = {"include_dashboard": False} if text == RAY else {}
             try:
                 ray.init(None if text == RAY else text, log_to_driver=False, logging_level=logging.ERROR, **options)
-            except (ConnectionError, TimeoutError) as error:
-                raise UserError(f"--engine {text}: does not answer ({str(error).partition(chr(10))[0]})") from None
+            except Exception as error:  # Ray raises its base class, too
+                reason = str(error).partition("\n")[0]
+                raise UserError(f"--engine {text}: does not answer, or cannot be started ({reason})") from None
 
     def resources(self, kind: str) -> float:
         """Return how many `CPU` or `GPU` the cluster has."""

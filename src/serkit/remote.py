@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
 
 from serkit.atomic import writing
 from serkit.errors import UserError
@@ -48,9 +47,17 @@ def redacted(url: str) -> str:
     >>> redacted("https://me:secret@example.org/a.wav?X-Amz-Signature=12#t")
     'https://example.org/a.wav'
     """
+    scheme, _, place, _ = _split(url)
+    return f"{scheme}://{place}"
+
+
+def _split(url: str) -> tuple[str, str, str, str]:
+    """Return scheme, user with password, host with path, and query with fragment; no text is malformed."""
     scheme, _, rest = url.partition("://")
-    place, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+    rest, *hidden = re.split(r"[?#]", rest, maxsplit=1)
+    host, slash, path = rest.partition("/")
+    user, _, host = host.rpartition("@")
+    return scheme.lower(), user, f"{host}{slash}{path}", "".join(hidden)
 
 
 def name(recording: str) -> str:
@@ -89,7 +96,7 @@ def find(url: str, suffixes: frozenset[str]) -> list[str]:
     """
     end = url.rpartition("/")[2]
     pattern = bool(_MAGIC.intersection(url))
-    if urlsplit(url).scheme.lower() in _FILES_ONLY or ("." in end and not pattern):
+    if _split(url)[0] in _FILES_ONLY or ("." in end and not pattern):
         return [url]
     with _told(url):
         system, path = _open(url)
@@ -172,7 +179,7 @@ def _open(url: str) -> tuple[Any, str]:
         import fsspec
     except ImportError:
         raise RemoteError(f"{redacted(url)}: URLs require the remote extra: pip install 'serkit[remote]'") from None
-    if "@" in urlsplit(url).netloc:
+    if _split(url)[1]:
         raise RemoteError(f"{redacted(url)}: a URL must hold no user or password; set them in the environment")
     system, path = fsspec.core.url_to_fs(url)
     return system, str(path)
@@ -191,7 +198,7 @@ def _told(url: str) -> Iterator[None]:
         raise RemoteError(f"{redacted(url)}: access denied; credentials come from the environment") from None
     except ImportError as error:
         needed = f"the library {error.name}" if error.name else "a library of fsspec that is not installed"
-        raise RemoteError(f"{redacted(url)}: {urlsplit(url).scheme}:// requires {needed}") from None
+        raise RemoteError(f"{redacted(url)}: {_split(url)[0]}:// requires {needed}") from None
     except Exception as error:
         status = getattr(error, "status", None)  # of aiohttp; its message holds the whole URL
         reason = f"status {status}" if status else _without_secrets(str(error), url) or type(error).__name__
@@ -200,7 +207,8 @@ def _told(url: str) -> Iterator[None]:
 
 def _without_secrets(text: str, url: str) -> str:
     """Return the first line of a message, without what a URL may hide."""
-    parts = urlsplit(url)
-    for secret in {parts.username, parts.password, parts.query, parts.fragment} - {None, ""}:
-        text = text.replace(str(secret), "...")
+    _, user, _, hidden = _split(url)
+    for secret in (user, *user.split(":"), hidden, *re.split(r"[&=#]", hidden)):
+        if len(secret) > 3:  # `v=1` hides nothing
+            text = text.replace(secret, "...")
     return _IN_TEXT.sub(lambda found: redacted(found[0]), text.strip().partition("\n")[0])
