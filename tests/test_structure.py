@@ -31,6 +31,8 @@ FLOORS = [
     ["audio", "emotions", "windowing"],
     ["registry"],
     ["onnx_session"],
+    ["listing", "parts"],
+    ["engine", "remote", "shards"],
     ["locks", "onnx_file", "options", "records", "sheets", "spreadsheet", "terminal"],
     ["documents"],
     ["atomic", "colours", "flags", "processes", "progress", "text", "toml", "writing"],

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 
-from serkit import audio
+from serkit import audio, remote
 from serkit.text import clean, composed
 
 #: Folders of systems and tools, in lower case; names that start with a dot are hidden anyway.
@@ -92,8 +92,9 @@ def find(paths: Sequence[str]) -> Found:
     """Find the recordings that the arguments of a command refer to.
 
     Args:
-        paths: recordings with any suffix; folders; patterns, which are expanded here because not every shell expands
-            them. A pattern with a suffix (`*.xyz`) matches files with that suffix; other patterns match recordings.
+        paths: recordings with any suffix; folders; URLs; patterns, which are expanded here because not every shell
+            expands them. A pattern with a suffix (`*.xyz`) matches files with that suffix; other patterns match
+            recordings.
 
     Returns:
         Recordings in the order of the arguments; those of one argument are sorted by name.
@@ -249,6 +250,9 @@ class _Search:
 
     def argument(self, path: str) -> None:
         """Add the recordings of one argument."""
+        if remote.is_url(path):
+            self._url(path)
+            return
         path = on_disk(path) or path
         reason = problem(path)
         problems, passed_over = len(self._problems), len(self._passed_over)
@@ -265,6 +269,16 @@ class _Search:
         if not candidates and len(self._problems) == problems:
             told = summary(dict(islice(self._passed_over.items(), passed_over, None)), companions=True)
             self._problems[path] = f"{reason}; {told}" if told else str(reason)
+
+    def _url(self, url: str) -> None:
+        try:
+            found = remote.find(url, audio.SUFFIXES)
+        except remote.RemoteError as error:
+            self._problems[remote.redacted(url)] = str(error).removeprefix(f"{remote.redacted(url)}: ")
+            return
+        self._names |= {one: one for one in found}
+        if not found:
+            self._problems[remote.redacted(url)] = "contains no recording"
 
     def take(self, candidates: Iterable[_Candidate]) -> None:
         """Add the recordings of one argument, each real file once; its own name takes precedence over a link's."""

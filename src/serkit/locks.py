@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from serkit.errors import UserError
 
+# Time between two looks at a lock that another process holds, in s.
+_LOOK = 0.5
+
 
 @contextmanager
-def alone(place: Path) -> Iterator[None]:
+def alone(place: Path, wait: bool = False) -> Iterator[None]:
     """Hold a system lock on a file or folder while the block writes to it.
 
     The lock ends with its process, even after a crash. If the system has no locks, as on some network drives, nothing
@@ -21,15 +25,23 @@ def alone(place: Path) -> Iterator[None]:
 
     Args:
         place: the file or folder, which may not exist yet.
+        wait: whether to wait for another process that holds the lock; Ctrl-C ends the waiting.
 
     Raises:
-        UserError: another process holds the lock.
+        UserError: another process holds the lock, and `wait` is false.
     """
     # Short, because the name of the place may be as long as the system allows.
     name = hashlib.blake2b(os.fsencode(place.name), digest_size=8).hexdigest()
     lock = place.absolute().with_name(f".serkit-{name}.lock")
+    descriptor = None
     try:
-        descriptor = _hold(lock)
+        while descriptor is None:
+            try:
+                descriptor = _hold(lock)
+            except BlockingIOError:
+                if not wait:
+                    raise
+                time.sleep(_LOOK)
     except BlockingIOError:
         raise UserError(f"{place}: another process is writing to it; wait for it, or choose another --out") from None
     except OSError:  # no locks, or no such folder: writing there raises the error

@@ -25,7 +25,10 @@ def corpora(synthetic, tmp_path_factory):
 
 def test_the_matrix_as_a_table_and_as_json(corpora, tmp_path, capsys):
     out = ["--out", str(tmp_path / "cross")]
-    assert run(["cross", "linear-baseline", *corpora, *SETS, *out]) == 0
+    for index in (1, 2):
+        assert run(["cross", "linear-baseline", *corpora, *SETS, *out, "--shard", f"{index}/2"]) == 0
+    assert len(list(tmp_path.glob("cross/runs/*/scores.json"))) == 4 and not (tmp_path / "cross/cross.json").exists()
+    assert run(["cross", "linear-baseline", *corpora, *SETS, *out, "--resume"]) == 0
     printed = capsys.readouterr().out
     assert "tested on table" in printed and "2 classes, chance 50.0" in printed and "3 classes, chance 33.3" in printed
     assert (

@@ -8,8 +8,9 @@ from serkit import papers, systems
 from serkit.errors import UserError
 from serkit.papers import reproduce as reproducing
 from serkit.papers.pages import page
-from serkit.papers.reproduce import reproduce
+from serkit.papers.reproduce import reproduce, share
 from serkit.papers.reproduced import ReproducedTable
+from serkit.shards import Shard
 
 PAPER = """
 [paper]
@@ -78,13 +79,16 @@ def test_a_table_is_run_beside_what_was_published(paper, synthetic, tmp_path, mo
     assert "`random`: speakers may be in both parts" in text and "The published value is made up." in text
 
 
-def test_a_second_time_nothing_is_trained(paper, synthetic, tmp_path, monkeypatch):
+def test_after_all_shards_and_a_second_time_nothing_is_trained(paper, synthetic, tmp_path, monkeypatch):
     arguments = (paper, paper.artefact("table1"), [synthetic], tmp_path / "out")
     settings = {"protocols": ["random"], "jobs": 1, "threads": 1}
-    first = reproduce(*arguments, **settings).to_dict()
+    for index in (1, 2):
+        share(arguments[1], arguments[2], arguments[3], Shard(index, 2), **settings)
+    assert not (tmp_path / "out/table1.json").exists()
     from serkit.training import loop
 
     monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
+    first = reproduce(*arguments, **settings).to_dict()
     assert reproduce(*arguments, **settings).to_dict() == first
 
 

@@ -21,7 +21,6 @@ from serkit.methods.supervised import Supervised
 from serkit.networks import network_class
 from serkit.protocols import Protocol
 from serkit.runs import sealed
-from serkit.runs import stages as stages_module
 from serkit.runs.files import StageNote
 from serkit.runs.models import leaves, rebuild
 from serkit.runs.stages import Stages
@@ -767,13 +766,6 @@ def test_a_stage_that_two_need_is_trained_once(bench, fits, monkeypatch):
         thread.join()
     assert fits == ["main"]
     assert same(*(weights(made.finished["main"]) for made in both))
-
-
-def test_the_lock_ends_with_its_block(tmp_path):
-    with pytest.raises(ZeroDivisionError), stages_module._alone(tmp_path / "stage"):
-        raise ZeroDivisionError
-    with stages_module._alone(tmp_path / "stage"):
-        pass
 
 
 class Curious(Supervised):

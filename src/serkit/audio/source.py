@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from serkit import remote
 from serkit.audio.recording import AudioError, InMemory, Recording
 
 # Well within the range of a C `off_t`.
@@ -38,6 +39,8 @@ class Source:
             if not self.size:
                 raise AudioError(f"{recording}: empty (0 bytes)")
             return
+        if remote.is_url(recording):
+            raise AudioError(f"{remote.name(str(recording))}: a URL cannot be read here; download it first")
         try:
             state = os.stat(recording)
             _check_kind(recording, state.st_mode)

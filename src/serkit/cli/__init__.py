@@ -25,6 +25,7 @@ GROUPS = {
     "Recognize": {
         "predict": ("serkit.cli.predict:predict", "Recognize the emotion in recordings."),
         "stream": ("serkit.cli.stream:stream", "Recognize live sound from a microphone, a pipe or a file."),
+        "gather": ("serkit.cli.gather:gather", "Join the parts of --shard and --engine into one file."),
         "models": ("serkit.cli.models:models", "List the recognizers: size, labels, scores, license."),
         "serve": ("serkit.cli.serve:serve", "Serve recognizers over HTTP, with a web page."),
     },

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +29,8 @@ def cross(
     times: options.Times = None,
     on_error: options.SkipBadRows = options.OnError.stop,
     format: options.Output = options.Format.table,
+    shard: options.ShardText = None,
+    engine: options.EngineText = None,
 ) -> None:
     """Train a system on each corpus and test it on every other one, with the classes that both have.
 
@@ -40,9 +40,11 @@ def cross(
     """
     from serkit import corpora
     from serkit.cli.tables import print_json
+    from serkit.errors import UserError
     from serkit.reports.cross import draw
-    from serkit.runs.cross import matrix
+    from serkit.runs.cross import matrix, share, spread
     from serkit.runs.request import Request
+    from serkit.shards import Shard
 
     folder = out or Path("runs") / f"cross-{Path(system).stem}"
     request = Request(
@@ -53,9 +55,18 @@ def cross(
         jobs=jobs,
         threads=threads,
         accelerator=accelerator,
-        command=shlex.join(["serkit", *sys.argv[1:]]),
+        command=options.command(),
     )
-    found = matrix(request, folder, resume, report=note)
+    who = options.machines(shard, engine)
+    if isinstance(who, Shard):
+        share(request, folder, who, report=note)
+        show(f"shard {who} is done; without --shard and with --resume, the command finishes the matrix")
+        return
+    if who is not None:
+        if folder.exists() and not resume:
+            raise UserError(f"{folder}: already exists; continue it with --resume, or choose another --out")
+        spread(request, folder, who, report=note)
+    found = matrix(request, folder, resume or who is not None, report=note)
     draw(found, folder / "cross.png")
     if format is options.Format.json:
         print_json(found.to_dict())

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serkit.cli.options import Columns, CsvSafe, OnError, SkipBadRows, Times, reading
+from serkit.cli import spread
+from serkit.cli.options import Columns, CsvSafe, EngineText, ListFile, OnError, ShardText, SkipBadRows, Times, reading
 from serkit.terminal import Shown, note, show
 
 if TYPE_CHECKING:
@@ -19,7 +20,16 @@ def features(
     feature: Annotated[str, typer.Argument(help="Name of a feature, e.g. log_mel_functionals.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Recordings, folders or globs.")] = None,
     corpus: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER instead of paths. Repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="FILE.csv, FILE.parquet or FILE.arff. Default: stdout.")] = None,
+    out_: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="FILE.csv, FILE.parquet or FILE.arff; for --shard and --engine, the folder or URL of the parts. "
+            "Default: stdout.",
+            show_default=False,
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE: option of the feature, e.g. bands=80.")
     ] = None,
@@ -41,6 +51,9 @@ def features(
     on_error: SkipBadRows = OnError.stop,
     csv_safe: CsvSafe = False,
     jobs: Annotated[int, typer.Option(min=0, help="Number of threads; 0: one per core.")] = 0,
+    list_: ListFile = None,
+    shard: ShardText = None,
+    engine: EngineText = None,
 ) -> None:
     """Compute a feature: one row per recording, or per frame for features over time.
 
@@ -54,10 +67,14 @@ def features(
     import sys
 
     from serkit import corpora
+    from serkit.cli.predict import names_of
+    from serkit.data.feature_parts import KIND, Extracting
     from serkit.data.feature_table import print_table, write
     from serkit.errors import UserError
     from serkit.features import build
+    from serkit.listing import Listing, lines
     from serkit.locks import alone
+    from serkit.remote import is_url, name
     from serkit.spreadsheet import Harmless
     from serkit.systems import parse_value
 
@@ -66,10 +83,23 @@ def features(
     front_end = build(feature, **options)
     own = {key: value for key, value in getattr(front_end, "in_tables", {}).items() if key not in options}
     front_end = dataclasses.replace(front_end, **own)  # type: ignore[type-var]
+    in_parts = bool(shard or engine)
+    if is_url(out_) and not in_parts:
+        raise UserError(f"{name(str(out_))}: --out is a URL; give --shard 1/1, and write a file by `serkit gather`")
+    out = None if out_ is None or in_parts else Path(out_)
     if csv_safe and out is not None and out.suffix.lower() != ".csv":
         raise UserError(f"--csv-safe requires CSV, but {out} is not a CSV file")
-    if bool(paths) == bool(corpus):
-        raise UserError("give either recordings or --corpus NAME=FOLDER")
+    if [bool(paths), bool(corpus), bool(list_)].count(True) != 1:
+        raise UserError("give either recordings, or --corpus NAME=FOLDER, or --list FILE")
+    if in_parts and (csv_safe or plot):
+        raise UserError("--shard and --engine cannot be combined with --csv-safe or --plot")
+    threads = jobs or os.cpu_count() or 1
+    if in_parts and not corpus:
+        each, index = names_of(paths, list_), index_of(channel)
+        make = Extracting(front_end, None, 1 if engine else threads)
+        listing = Listing(lambda: (_utterance(path, index) for path in each()), lambda utterance: utterance.id)
+        spread.work(KIND, make, listing, spread.Request.of(out_, shard, engine))
+        return
     if corpus:
         utterances = [
             utterance
@@ -77,13 +107,16 @@ def features(
             for utterance in one.utterances
         ]
     else:
-        utterances, channel = _find(paths or [], channel), None
+        utterances, channel = _find(list(lines(list_)) if list_ else paths or [], channel), None
+    if in_parts:
+        make = Extracting(front_end, channel, 1 if engine else threads)
+        spread.work(KIND, make, Listing(lambda: utterances, lambda one: one.id), spread.Request.of(out_, shard, engine))
+        return
     if plot is not None:
         _draw(front_end, utterances, plot, channel)
         show(f"{plot}: F0 by {front_end.name} of {utterances[0].path}")
     if plot is not None and out is None:
         return
-    threads = jobs or os.cpu_count() or 1
     if out is None:
         stream: Any = Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout
         stream = Harmless(stream) if csv_safe else stream
@@ -102,20 +135,33 @@ def _find(paths: list[str], channel: str | None) -> list[Utterance]:
     """Make an utterance of each recording, read from one channel (N, `egg` for the second, None for all)."""
 
     from serkit import audio
-    from serkit.cli.predict import find_recordings, parse_channel
-    from serkit.corpora.corpus import Utterance
+    from serkit.cli.predict import find_recordings
+    from serkit.remote import is_url
 
-    chosen = parse_channel(channel)
-    index = 1 if chosen == "egg" else chosen
+    index = index_of(channel)
     found, missing = find_recordings(paths)
     for failure in missing:
         note(f"serkit: skipped: {failure.error}")
     if index is not None:
-        for path in found:
+        for path in (one for one in found if not is_url(one)):
             count = audio.info(path).channels
             if index >= count:
                 raise audio.AudioError(f"{path}: has no channel {index}; it has {count}, counted from 0")
-    return [Utterance(id=path, path=Path(path), index=index) for path in found]
+    return [_utterance(path, index) for path in found]
+
+
+def index_of(channel: str | None) -> int | None:
+    """Return the channel of a recording that --channel names; `egg` is the second, None the mean of all."""
+    from serkit.cli.predict import parse_channel
+
+    chosen = parse_channel(channel)
+    return 1 if chosen == "egg" else chosen
+
+
+def _utterance(path: str, index: int | None) -> Utterance:
+    from serkit.corpora.corpus import Utterance
+
+    return Utterance(id=path, path=Path(path), index=index)
 
 
 def _draw(feature: Feature, utterances: list[Utterance], picture: Path, channel: str | None) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from serkit.corpora import Reading
+    from serkit.engine import Engine
+    from serkit.shards import Shard
 
 
 class Format(StrEnum):
@@ -126,3 +129,63 @@ Quick = Annotated[
     bool,
     typer.Option("--quick", help="Two folds, few recordings, two epochs: see in minutes whether all runs. No result."),
 ]
+
+_PANEL = "Several machines"
+ShardText = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N|slurm",
+        help="Do the I-th of N parts of the work, I from 1; `slurm`: as the task of a SLURM job array.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+EngineText = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="ray|ray://HOST:PORT",
+        help="Work on the machines of a Ray cluster, or on all processors of this one (extra `cluster`).",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+ListFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--list",
+        metavar="FILE",
+        help="Text file with a path or URL per line, instead of PATH.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+def machines(shard: str | None, engine: str | None) -> Shard | Engine | None:
+    """Return what --shard or --engine names; None: this process does all the work.
+
+    Raises:
+        UserError: both are given, or one of them names nothing.
+    """
+    from serkit import shards
+    from serkit.engine import Engine
+    from serkit.errors import UserError
+
+    if shard and engine:
+        raise UserError("--shard cannot be combined with --engine, which does all of the work")
+    return shards.parse(shard) if shard else Engine(engine) if engine else None
+
+
+def command() -> str:
+    """Return the command line for the record of a run, without what says only where it ran."""
+    import shlex
+    import sys
+
+    words, skipped = [], False
+    for word in sys.argv[1:]:
+        if not skipped and not word.startswith(("--shard=", "--engine=")) and word not in ("--shard", "--engine"):
+            words.append(word)
+        skipped = not skipped and word in ("--shard", "--engine")
+    return shlex.join(["serkit", *words])

@@ -106,7 +106,7 @@ def destination(out: Path | None, by_line: bool, csv_safe: bool = False) -> Iter
     if out is None:
         yield guarded(Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
-    place = nullcontext(out) if by_line else writing(out)
+    place = nullcontext(out) if by_line else complete(out)
     # newline="": the csv module and JSON lines write their own line ends, the same on every system.
     try:
         with place as target, open(target, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
@@ -115,6 +115,19 @@ def destination(out: Path | None, by_line: bool, csv_safe: bool = False) -> Iter
         # The system's error for a full disk names no path.
         error.filename = error.filename or str(out)
         raise
+
+
+@contextmanager
+def complete(out: Path) -> Iterator[Path]:
+    """Yield a temporary path; if the block writes all answers, the file there becomes `out`, even if some failed."""
+    failed: typer.Exit | None = None
+    with writing(out) as temporary:
+        try:
+            yield temporary
+        except typer.Exit as code:
+            failed = code
+    if failed is not None:
+        raise failed
 
 
 def write(

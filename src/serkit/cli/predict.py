@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from serkit import finding
-from serkit.cli import given_segments, output, timeline_options, timelines, warn
-from serkit.cli.options import CsvSafe, Unit, unit_of
+from serkit import finding, remote
+from serkit.cli import given_segments, output, spread, timeline_options, timelines, warn
+from serkit.cli.options import CsvSafe, EngineText, ListFile, ShardText, Unit, unit_of
 from serkit.errors import UserError, unknown
+from serkit.listing import Listing, lines
 from serkit.recognition import Failure, Recognizer, TimelineOptions, available, formats, load
 from serkit.recognition.formats import Format
 from serkit.recognition.model import Channel, Channels
+from serkit.recognition.predicted_parts import KIND, Predicting
 from serkit.recognition.timeline_writers import FormatName, TimelineFormat, endings, parse_format
 
 Paths = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="PATH...",
-        help="Recordings, folders (searched recursively), or patterns (`**` matches any depth of folders).",
+        help="Recordings, folders (searched recursively), patterns (`**` matches any depth of folders), or URLs.",
         show_default=False,
     ),
 ]
@@ -42,7 +44,7 @@ Model = Annotated[
 
 def complete_format(incomplete: str) -> list[str]:
     """Return the names of formats that start with the text, for shell completion."""
-    return [str(name) for name in TimelineFormat if name.startswith(incomplete)]
+    return [str(name) for name in [*TimelineFormat, spread.PARQUET] if name.startswith(incomplete)]
 
 
 ChannelText = Annotated[
@@ -52,15 +54,6 @@ ChannelText = Annotated[
         help="Channel to read, counted from 0; `each` answers for each channel, e.g. for both parties of a call; `egg` "
         "is the electroglottograph, channel 1 of two or a separate file. Default: the channel the recognizer was "
         "trained on; for speech, the mean of all channels.",
-        show_default=False,
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="PATH",
-        help="Output file; jsonl and csv are written line by line. Without --format, its ending sets the format. "
-        "For timelines of several recordings in srt, vtt, textgrid or audacity: output folder. Default: stdout.",
         show_default=False,
     ),
 ]
@@ -143,19 +136,30 @@ Plot = Annotated[
 
 
 def predict(
-    paths: Paths,
+    paths: Paths = None,
     model: Model = "default",
     channel: ChannelText = None,
     format: Annotated[
         str | None,
         typer.Option(
-            metavar=f"[{'|'.join(TimelineFormat)}]",
-            help="Output format; srt and the following are for timelines. Default: from the ending of --out, or table.",
+            metavar=f"[{'|'.join(TimelineFormat)}|{spread.PARQUET}]",
+            help="Output format; srt and the following are for timelines, parquet for parts in a folder. Default: from "
+            "the ending of --out, or table.",
             show_default=False,
             autocompletion=complete_format,
         ),
     ] = None,
-    out: Out = None,
+    out_: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="Output file; jsonl and csv are written line by line. Without --format, its ending sets the format. "
+            "For timelines of several recordings in srt, vtt, textgrid or audacity, and for the parts of --shard, "
+            "--engine and --format parquet: output folder, for the parts also a URL. Default: stdout.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Resume = False,
     csv_safe: CsvSafe = False,
     jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
@@ -174,6 +178,9 @@ def predict(
     adapt_speakers: AdaptSpeakers = False,
     tier: Tier = None,
     times: SegmentTimes = None,
+    list_: ListFile = None,
+    shard: ShardText = None,
+    engine: EngineText = None,
 ) -> None:
     """Recognize the emotion in recordings.
 
@@ -187,7 +194,26 @@ def predict(
     Example: serkit predict calls.csv --speaker agent --format csv
 
     Example: serkit predict call.wav --segments call.rttm --adapt-speakers --format csv
+
+    Example: serkit predict s3://bucket/calls/ --shard 3/10 --out s3://bucket/answers
     """
+    if bool(paths) == bool(list_):
+        raise UserError("give either recordings or --list FILE")
+    others: dict[str, object]
+    if shard or engine or format == spread.PARQUET:
+        others = {"--timeline": timeline, "--segments": segments, "--speaker": speaker}
+        others |= {"--resume": resume, "--csv-safe": csv_safe, "--plot": plot}
+        others |= {f"--format {format}": format not in (None, spread.PARQUET)}
+        refuse_with("--shard" if shard else "--engine" if engine else "--format parquet", others)
+        parts = spread.Request.of(out_, shard, engine)
+        _predict_parts(paths, list_, model, adapt or (), parse_channels(channel), jobs, parts)
+        return
+    if remote.is_url(out_):
+        raise UserError(
+            f"{remote.name(str(out_))}: --out is a URL; give --format parquet, and write a file by `serkit gather`"
+        )
+    out = None if out_ is None else Path(out_)
+    paths = list(lines(list_)) if list_ else paths or []
     named = None if format is None else parse_format(format)
     given = timeline_options.given(
         window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
@@ -195,13 +221,14 @@ def predict(
     if adapt_running:
         given["adapt"] = True
     if speaker is not None:
-        others: dict[str, object] = {"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1}
+        others = {"--timeline": timeline, "--adapt": adapt, "--resume": resume, "--jobs": jobs > 1}
         refuse_with("--speaker", {"--channel each": channel == "each", **others})
     if segments is None:
         for name, value in {"--adapt-speakers": adapt_speakers, "--tier": tier, "--times": times}.items():
             if value:
                 raise UserError(f"{name} requires --segments")
     if segments is not None:
+        refuse_with("--segments", {"a URL": any(map(remote.is_url, paths))})
         timeline_options.refuse(given | timeline_options.given(plot=plot))
         others = {"--timeline": timeline, "--resume": resume, "--speaker": speaker}
         others |= {"--channel each": channel == "each", "--adapt with --adapt-speakers": adapt and adapt_speakers}
@@ -336,6 +363,38 @@ def _whole(format: FormatName) -> Format:
     if format not in [known.value for known in Format]:
         raise UserError(f"--format {format} requires --timeline or --segments")
     return Format(format)
+
+
+def _predict_parts(
+    paths: Sequence[str] | None,
+    listed: Path | None,
+    model: str,
+    adapt: Sequence[str],
+    channel: Channels,
+    jobs: int,
+    request: spread.Request,
+) -> None:
+    """Recognize each recording as a whole, in parts."""
+    recognizer = load_adapted(model, adapt, channel)
+    if channel != "each":
+        recognizer.check_channel(channel)
+    # A machine of an engine has a process for each processor anyway.
+    make = Predicting(recognizer, channel, 1 if request.engine else jobs)
+    spread.work(KIND, make, Listing(names_of(paths, listed), str), request)
+
+
+def names_of(paths: Sequence[str] | None, listed: Path | None) -> Callable[[], Iterable[str]]:
+    """Return what gives the recordings of PATH or --list, in order, as often as it is called.
+
+    Raises:
+        UserError: a path gives no recording; a request in parts takes all or nothing.
+    """
+    if listed is not None:
+        return partial(lines, listed)
+    files, failures = find_recordings(paths or ())
+    if failures:
+        raise UserError(failures[0].error)
+    return lambda: files
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:

@@ -57,6 +57,8 @@ def reproduce(
     jobs: options.FoldJobs = 0,
     threads: options.FoldThreads = 0,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
+    shard: options.ShardText = None,
+    engine: options.EngineText = None,
 ) -> None:
     """Reproduce a published table or figure next to the published values. Interrupted work continues.
 
@@ -85,6 +87,8 @@ def reproduce(
     from serkit import corpora
     from serkit.papers.pages import page
     from serkit.papers.reproduce import reproduce as run
+    from serkit.papers.reproduce import share
+    from serkit.shards import Shard
 
     reading = options.reading(columns, times, on_error)
     read = corpora.load_all(corpus or [], reading)
@@ -109,6 +113,26 @@ def reproduce(
         print_json(forecast_json(expected)) if format is Format.json else print_forecast(expected)
         return
     folder = out or Path("runs") / f"{loaded.paper.name}{'-quick' if quick else ''}"
+    who = options.machines(shard, engine)
+    if who is not None:
+        share(
+            loaded.artefact(artefact),
+            read,
+            folder,
+            who,
+            set_ or (),
+            protocol or (),
+            seed,
+            jobs,
+            threads,
+            report=note,
+            rows=rows or (),
+            also=also_read,
+            quick=quick,
+        )
+        if isinstance(who, Shard):
+            show(f"shard {who} is done; without --shard, the command finishes {artefact}")
+            return
     result = run(
         loaded,
         loaded.artefact(artefact),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +47,8 @@ def train(
     on_error: options.SkipBadRows = options.OnError.stop,
     track: options.Track = None,
     format: options.Output = options.Format.table,
+    shard: options.ShardText = None,
+    engine: options.EngineText = None,
 ) -> None:
     """Train a system, score it honestly, and keep a model for export.
 
@@ -60,6 +60,7 @@ def train(
     from serkit import corpora, lab
     from serkit.cli.forecasts import forecast_json, print_forecast
     from serkit.cli.tables import print_conclusion, print_json, print_scores
+    from serkit.shards import Shard
     from serkit.training.trackers import TRACKERS, VARIABLE, chosen
 
     if track:
@@ -88,8 +89,13 @@ def train(
         found = {f"{system} under {protocol}": lab.forecast(system, read, **options_of_both)}
         print_json(forecast_json(found)) if format is options.Format.json else print_forecast(found)
         return
-    command = shlex.join(["serkit", *sys.argv[1:]])
-    run = lab.train(system, read, out, resume=resume, command=command, **options_of_both)
+    who = options.machines(shard, engine)
+    command = options.command()
+    if isinstance(who, Shard):
+        done, count = lab.train_share(system, read, who, out, command=command, **options_of_both)
+        show(f"shard {who}: {done} of {count} folds are done; without --shard and with --resume, the command finishes")
+        return
+    run = lab.train(system, read, out, resume=resume, command=command, engine=who, **options_of_both)
     if format is options.Format.json:
         print_json({**run.scores.to_dict(), "run": run.card.run.to_dict(), "conclusion": run.conclusion})
         return

@@ -8,13 +8,17 @@ frame; `middle`, the sample in the middle of its first frame, counted from the s
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
 import numpy as np
 
+from serkit import remote
 from serkit.atomic import writing
 from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item
@@ -27,6 +31,9 @@ from serkit.windowing import Windowing
 
 #: Number of recordings whose features are in memory at once.
 CHUNK = 64
+
+#: Rows of an utterance: its file, times in s (None for a vector) and values (rows, columns).
+Block = tuple[str, np.ndarray | None, np.ndarray]
 
 
 def columns(feature: Feature) -> list[str]:
@@ -70,23 +77,40 @@ def write(
     Returns:
         Reason by id for the recordings that cannot be read.
     """
-    names = ["file", *_names(feature)]
+    failed: dict[str, str] = {}
+    found = blocks(feature, utterances, channel, jobs, store or Store(), failed)
+    write_blocks(out, feature.name, header(feature), found, csv_safe)
+    return failed
+
+
+def write_blocks(
+    out: Path, relation: str, names: Sequence[str], found: Iterator[Block], csv_safe: bool = False
+) -> None:
+    """Write a table, completely or not at all.
+
+    Args:
+        out: `.csv`, `.parquet` or `.arff`.
+        relation: name of the table in ARFF.
+        names: names of the columns, as `header` returns them.
+        found: the blocks of rows.
+        csv_safe: as in `write`.
+
+    Raises:
+        UserError: another ending.
+    """
     ending = out.suffix.lower()
     if ending not in (".csv", ".parquet", ".arff"):
         raise UserError(f"{out}: must end in .csv, .parquet or .arff")
-    failed: dict[str, str] = {}
     out.parent.mkdir(parents=True, exist_ok=True)
-    blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
     with writing(out) as temporary:
         if ending == ".parquet":
-            _write_parquet(temporary, names, blocks)
+            write_parquet(temporary, names, found)
         elif ending == ".arff":
             with open(temporary, "w", newline="", encoding="utf-8") as file:
-                _write_arff(file, feature.name, names, blocks)
+                _write_arff(file, relation, names, found)
         else:
             with open(temporary, "w", newline="", encoding="utf-8") as file:
-                _write_csv(csv.writer(Harmless(file) if csv_safe else file), names, blocks)
-    return failed
+                write_csv(csv.writer(Harmless(file) if csv_safe else file), names, found)
 
 
 def print_table(
@@ -102,48 +126,91 @@ def print_table(
     The other arguments and the return value are those of `write`.
     """
     failed: dict[str, str] = {}
-    blocks = _blocks(feature, utterances, channel, jobs, store or Store(), failed)
-    names = _names(feature)
-    if len(utterances) > 1:
-        names = ["file", *names]
+    found = blocks(feature, utterances, channel, jobs, store or Store(), failed)
+    names = header(feature) if len(utterances) > 1 else header(feature)[1:]
     # The stream itself translates line ends for its system.
-    _write_csv(csv.writer(stream, lineterminator="\n"), names, blocks)
+    write_csv(csv.writer(stream, lineterminator="\n"), names, found)
     return failed
 
 
-def _names(feature: Feature) -> list[str]:
-    return [*(["time"] if None in feature.shape else []), *columns(feature)]
+def header(feature: Feature) -> list[str]:
+    """Return the names of the columns of a feature's table: `file`, `time` for features over time, and its values."""
+    return ["file", *(["time"] if None in feature.shape else []), *columns(feature)]
 
 
-def _blocks(
+def blocks(
     feature: Feature,
-    utterances: Sequence[Utterance],
+    utterances: Iterable[Utterance],
     channel: str | None,
     jobs: int,
     store: Store,
     failed: dict[str, str],
-) -> Iterator[tuple[str, np.ndarray | None, np.ndarray]]:
-    """Yield file, times in s (None for a vector) and values (rows, columns) of each readable utterance."""
-    windowing = Windowing()
+) -> Iterator[Block]:
+    """Yield the block of each readable utterance, in constant memory.
+
+    `failed` receives the reason by id for the others. An utterance whose id is a URL is fetched from there.
+    """
     axis = feature.shape.index(None) if None in feature.shape else None
-    with bar(feature.name, len(utterances)) as advance:
-        for chunk in _batched(utterances):
-            paths = {u.id: u.channels[channel].path if channel and channel in u.channels else u.path for u in chunk}
-            hashes, unreadable = store.hashes([*paths.values(), *[u.path for u in chunk]], jobs)
-            failed |= {u.id: unreadable[path] for u in chunk if (path := paths[u.id]) in unreadable}
-            good = [u for u in chunk if u.id not in failed]
-            arrays = store.features(feature, [Item(u) for u in good], hashes, windowing, channel, jobs, failed)
-            for position, utterance in enumerate(good):
-                if utterance.id in failed:
+    with bar(feature.name, len(utterances) if isinstance(utterances, Sequence) else 0) as advance:
+        for listed in _batched(utterances):
+            with _local(listed, failed) as chunk:
+                yield from _of_chunk(feature, chunk, axis, channel, jobs, store, failed)
+                for utterance in chunk:
+                    if remote.is_url(utterance.id) and utterance.id in failed:
+                        named = remote.name(utterance.id)
+                        failed[utterance.id] = failed[utterance.id].replace(str(utterance.path), named)
+            advance(len(listed))
+
+
+def _of_chunk(
+    feature: Feature,
+    chunk: Sequence[Utterance],
+    axis: int | None,
+    channel: str | None,
+    jobs: int,
+    store: Store,
+    failed: dict[str, str],
+) -> Iterator[Block]:
+    """Yield the blocks of utterances whose files are on this machine."""
+    windowing = Windowing()
+    paths = {u.id: u.channels[channel].path if channel and channel in u.channels else u.path for u in chunk}
+    hashes, unreadable = store.hashes([*paths.values(), *[u.path for u in chunk]], jobs)
+    failed |= {u.id: unreadable[path] for u in chunk if (path := paths[u.id]) in unreadable}
+    good = [u for u in chunk if u.id not in failed]
+    arrays = store.features(feature, [Item(u) for u in good], hashes, windowing, channel, jobs, failed)
+    for position, utterance in enumerate(good):
+        if utterance.id in failed:
+            continue
+        values = arrays[position]
+        named = utterance.start or utterance.end or remote.is_url(utterance.id)
+        name = remote.name(utterance.id) if named else str(utterance.path)
+        if axis is None:
+            yield name, None, values[None]
+        else:
+            rows = np.moveaxis(values, axis, 0)
+            yield name, moments(feature, len(rows), _start(feature, utterance, channel)), rows
+
+
+@contextmanager
+def _local(listed: Sequence[Utterance], failed: dict[str, str]) -> Iterator[Sequence[Utterance]]:
+    """Yield the utterances with local files: those with URLs are fetched while the block runs."""
+    if not any(remote.is_url(utterance.id) for utterance in listed):
+        yield listed
+        return
+    with TemporaryDirectory(prefix="serkit-") as folder:
+        found = []
+        for number, utterance in enumerate(listed):
+            if remote.is_url(utterance.id):
+                # The ending may tell the format.
+                path = Path(folder) / f"{number}{Path(remote.redacted(utterance.id)).suffix}"
+                try:
+                    path.write_bytes(remote.fetch(utterance.id))
+                except remote.RemoteError as error:
+                    failed[utterance.id] = str(error)
                     continue
-                values = arrays[position]
-                name = utterance.id if utterance.start or utterance.end else str(utterance.path)
-                if axis is None:
-                    yield name, None, values[None]
-                else:
-                    rows = np.moveaxis(values, axis, 0)
-                    yield name, moments(feature, len(rows), _start(feature, utterance, channel)), rows
-            advance(len(chunk))
+                utterance = replace(utterance, path=path)
+            found.append(utterance)
+        yield found
 
 
 def _start(feature: Feature, utterance: Utterance, channel: str | None) -> float:
@@ -153,7 +220,8 @@ def _start(feature: Feature, utterance: Utterance, channel: str | None) -> float
     return interval(feature, Item(utterance).signal(feature.rate, Windowing(), channel))[0]
 
 
-def _write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Any]) -> None:
+def write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Block]) -> None:
+    """Write blocks with a writer of the module `csv`."""
     # The header is written with the first rows, so that nothing is written when there are none.
     first = list(islice(blocks, 1))
     writer.writerow(names)
@@ -164,7 +232,10 @@ def _write_csv(writer: Any, names: Sequence[str], blocks: Iterator[Any]) -> None
             writer.writerow([*file, *time, *[f"{value:.9g}" for value in vector]])
 
 
-def _write_parquet(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> None:
+def write_parquet(
+    path: Path, names: Sequence[str], blocks: Iterator[Block], about: Callable[[], Mapping[bytes, bytes]] = dict
+) -> None:
+    """Write blocks as Parquet; `about` returns metadata once all blocks are written."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as parquet
@@ -178,6 +249,7 @@ def _write_parquet(path: Path, names: Sequence[str], blocks: Iterator[Any]) -> N
             times = [] if chunk[0][1] is None else [np.concatenate([block[1] for block in chunk]).astype(np.float32)]
             values = np.concatenate([block[2] for block in chunk])
             writer.write_table(pa.table([files, *times, *np.ascontiguousarray(values.T)], schema=schema))
+        writer.add_key_value_metadata(dict(about()))
 
 
 def _write_arff(file: TextIO, relation: str, names: Sequence[str], blocks: Iterator[Any]) -> None:

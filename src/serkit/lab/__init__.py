@@ -4,7 +4,18 @@ The command line calls these functions too. All of them are also names of `serki
 """
 
 from serkit.lab.judge import RunComparison, Scored, audit, compare, evaluate
-from serkit.lab.run import Run, forecast, train
+from serkit.lab.run import Run, forecast, train, train_share
 from serkit.lab.sources import corpus
 
-__all__ = ["Run", "RunComparison", "Scored", "audit", "compare", "corpus", "evaluate", "forecast", "train"]
+__all__ = [
+    "Run",
+    "RunComparison",
+    "Scored",
+    "audit",
+    "compare",
+    "corpus",
+    "evaluate",
+    "forecast",
+    "train",
+    "train_share",
+]

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit import systems
+from serkit.engine import Engine
 from serkit.evaluation.scores import Scores
 from serkit.lab.sources import Source, all_of
 from serkit.recognition.bundle import Bundle
 from serkit.runs.card import Card
 from serkit.runs.folder import RunFolder
 from serkit.runs.request import Request
+from serkit.shards import Shard
 from serkit.terminal import note
 from serkit.toml import write_value
 
@@ -152,6 +154,7 @@ def train(
     nodes: int = 1,
     command: str | None = None,
     report: Report | None = note,
+    engine: Engine | None = None,
 ) -> Run:
     """Train a system, score it on speakers that it has not learned from, and keep a model for export.
 
@@ -181,6 +184,7 @@ def train(
         nodes: machines that train together; see docs/devices.md.
         command: command to note with the scores; None: serkit composes one.
         report: receives a line for each step; None: nothing is shown.
+        engine: a `serkit.engine.Engine`, whose machines train the folds.
 
     Raises:
         UserError: the request cannot be fulfilled, or the folder holds another run.
@@ -208,9 +212,40 @@ def train(
         nodes=nodes,
         command=command,
     )
-    run(request, folder, resume, report=report or (lambda line: None))
+    run(request, folder, resume, report=report or (lambda line: None), engine=engine)
     write(folder)
     return Run(folder)
+
+
+def train_share(
+    system: str | Path,
+    corpus: Source | Sequence[Source],
+    shard: Shard,
+    out: str | Path | None = None,
+    *,
+    quick: bool = False,
+    report: Report | None = note,
+    **options: Any,
+) -> tuple[int, int]:
+    """Train the folds of one shard of a run; `train` with `resume=True` then finishes the run.
+
+    Args:
+        system: as in `train`.
+        corpus: as in `train`.
+        shard: the shard.
+        out: as in `train`; several machines may share the folder.
+        quick: as in `train`.
+        report: as in `train`.
+        options: further arguments of `train`.
+
+    Returns:
+        How many folds of the run are done, and how many it has.
+    """
+    from serkit.runs.runner import share
+
+    folder = Path(out) if out is not None else default_folder(system, quick)
+    request = request_of(system, corpus, quick=quick, **options)
+    return share(request, folder, shard, report=report or (lambda line: None))
 
 
 def forecast(

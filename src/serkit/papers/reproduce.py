@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from serkit import systems
 from serkit.atomic import write_text
 from serkit.corpora.corpus import Corpus
+from serkit.engine import Engine, Lost
 from serkit.errors import UserError, unknown
 from serkit.evaluation.scores import Scores
 from serkit.papers import BASELINES, Artefact, Figure, Paper, PublishedTable, Row
@@ -33,6 +35,7 @@ from serkit.runs.quick import overrides
 from serkit.runs.request import Request
 from serkit.runs.runner import run
 from serkit.runs.sizes import size
+from serkit.shards import Shard
 from serkit.systems.schema import System
 from serkit.toml import write_value
 
@@ -97,6 +100,65 @@ def reproduce(
     result.save(folder / f"{artefact.name}.json")
     write_text(folder / f"{artefact.name}.md", page(paper, result))
     return result
+
+
+def share(
+    artefact: Artefact,
+    corpora: Sequence[Corpus],
+    folder: Path,
+    who: Shard | Engine,
+    sets: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    seed: int = 0,
+    jobs: int = 0,
+    threads: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+    rows: Sequence[str] = (),
+    also: Sequence[Corpus] = (),
+    quick: bool = False,
+) -> None:
+    """Run a shard's rows of a table or figure, every N-th, or all rows on the machines of an engine.
+
+    `reproduce` then takes up their runs, and writes the table or figure. The folder is on a drive that the machines
+    share. On an engine, a row trains fold after fold, with one thread unless `threads` says more.
+
+    Args:
+        who: the shard of this machine, or the engine. The other arguments are those of `reproduce`.
+
+    Raises:
+        UserError: as `reproduce`; or a row ends its process.
+    """
+    on_engine = isinstance(who, Engine)
+    jobs, threads = (1, threads or 1) if on_engine else (jobs, threads)
+    chosen, groups, frame = _prepare(
+        artefact, corpora, folder.absolute(), sets, seed, jobs, threads, report, rows, also, quick
+    )
+    figure = isinstance(artefact, Figure)
+    asked = protocols or ([artefact.protocol] if isinstance(artefact, Figure) else artefact.protocols)
+    everything = [
+        (row, corpus, group, protocol)
+        for row in [*chosen, *([] if figure else BASELINES)]
+        for corpus, group in groups.items()
+        for protocol in asked
+    ]
+    if isinstance(who, Shard):
+        for one in who.share(everything):
+            frame.run(*one)
+        return
+    gpus = 1 if who.resources("GPU") else 0
+    for (row, corpus, _, protocol), found in who.map(partial(_there, frame), everything, threads, gpus):
+        if isinstance(found, Lost):
+            raise UserError(f"{row.label} on {corpus}: the process that trained it ended ({found.reason})")
+        report(f"{row.label} on {corpus} under {protocol} is done")
+
+
+def _there(frame: _Frame, one: tuple[Row, str, Sequence[Corpus], str]) -> None:
+    """Run a row on a machine of an engine."""
+    replace(frame, report=_unheard).run(*one)
+
+
+def _unheard(line: str) -> None:
+    pass
 
 
 def forecast(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from serkit import audio, remote
 from serkit.errors import UserError, whole_number
 from serkit.processes import blocked, end_with_parent
 from serkit.recognition.bundle import BundleError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 #: The work on one recording.
-Work = Callable[[str | Path], Result]
+Work = Callable[[Any], Result]
 
 
 @dataclass(frozen=True)
@@ -71,18 +72,26 @@ def _may_start_processes() -> bool:
 
 
 def _attempt(work: Work[Result], path: str | Path) -> Result | Failure:
+    name = remote.name(str(path))
     try:
-        return work(path)
+        return work(_fetched(path))
     except BundleError:  # every other recording would fail as well
         raise
     except UserError as error:
-        return Failure(str(path), str(error))
+        return Failure(name, str(error))
     except MemoryError:
-        return Failure(str(path), f"{path}: out of memory")
+        return Failure(name, f"{name}: out of memory")
     except OSError as error:
-        return Failure(str(path), f"{path}: {error.strerror or error}")
+        return Failure(name, f"{name}: {error.strerror or error}")
     except Exception as error:  # a bug in serkit fails this recording only, not the thousands after it
-        return Failure(str(path), f"{path}: unexpected {type(error).__name__} ({error})")
+        return Failure(name, f"{name}: unexpected {type(error).__name__} ({error})")
+
+
+def _fetched(path: str | Path) -> Any:
+    """Return a recording to read: the content of a URL, under its name without credentials."""
+    if not isinstance(path, str) or not remote.is_url(path):
+        return path
+    return audio.InMemory(remote.fetch(path), remote.redacted(path))
 
 
 @dataclass
@@ -153,7 +162,8 @@ def _one_by_one(pickled: bytes, waiting: Iterable[_Waiting]) -> Iterator[Any]:
             result = worker.attempt(one.path)
             if isinstance(result, _Ended):
                 worker = None
-                result = Failure(str(one.path), f"{one.path}: the process that decoded it ended ({result})")
+                name = remote.name(str(one.path))
+                result = Failure(name, f"{name}: the process that decoded it ended ({result})")
             yield result
     finally:
         if worker is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from serkit import audio
+from serkit import audio, remote
 from serkit.errors import UserError
 from serkit.recognition.samples import check_recording
 
@@ -22,8 +22,8 @@ def resolve(sound: Any, rate: int | None = None) -> audio.Recording | Samples:
     """Return a sound as a recording to read, or as samples with their rate.
 
     Args:
-        sound: path of a file; an open binary file; the content of a file as bytes; samples, with `rate` or as a pair
-            `(samples, rate)`, as `soundfile.read` returns them; or an entry of a Hugging Face data set:
+        sound: path or URL of a file; an open binary file; the content of a file as bytes; samples, with `rate` or as a
+            pair `(samples, rate)`, as `soundfile.read` returns them; or an entry of a Hugging Face data set:
             `{"array": ..., "sampling_rate": ...}` (also `raw`), `{"path": ..., "bytes": ...}`.
         rate: rate of samples in Hz.
 
@@ -51,6 +51,8 @@ def resolve(sound: Any, rate: int | None = None) -> audio.Recording | Samples:
     if hasattr(sound, "read"):
         return audio.InMemory(_content(sound), name=str(getattr(sound, "name", "recording")))
     check_recording(sound)
+    if remote.is_url(sound):
+        return audio.InMemory(remote.fetch(sound), remote.redacted(sound))
     recording: audio.Recording = sound if isinstance(sound, (str, audio.InMemory)) else Path(os.fspath(sound))
     return recording
 

@@ -10,18 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 from serkit import methods
 from serkit.corpora.corpus import Corpus
+from serkit.data.store import Store
+from serkit.engine import Engine, Lost
 from serkit.errors import UserError
 from serkit.evaluation.intervals import Interval
 from serkit.evaluation.scores import Scores
 from serkit.records import Flags, Record
 from serkit.runs import runner
 from serkit.runs.card import placeless
+from serkit.runs.folds import ON_GPU
 from serkit.runs.request import Request
+from serkit.shards import Shard
+from serkit.systems.schema import System
 
 #: Protocols for a corpus on itself, and on another corpus.
 WITHIN, ACROSS = "clean", "cross-corpus"
@@ -96,18 +102,11 @@ def matrix(
         UserError: there are fewer than two corpora, the system learns numbers, or a cell cannot be run or its folder
             holds another run.
     """
-    names = [corpus.name for corpus in request.corpora]
-    if len(names) < 2:
-        raise UserError(f"a matrix requires at least two corpora, got {len(names)}; repeat --corpus NAME=FOLDER")
-    [system, *_] = request.systems()
-    if methods.method_class(system.deployed.method.name).numbers:
-        raise UserError(f"a matrix requires classes, but '{system.system.name}' learns numbers; train it pair by pair")
+    names, system = [corpus.name for corpus in request.corpora], _check(request)
     cells = []
-    for train, test in product(request.corpora, repeat=2):
-        place = folder / "runs" / f"{train.name}-{test.name}"
-        report(f"{train.name} -> {test.name}")
-        scores = runner.run(_request(request, train, test), place, resume, folder / "stages", report)
-        cells.append(_cell(train.name, test.name, scores, place.relative_to(folder)))
+    for train, test in product(request.corpora, request.corpora):
+        scores = _run(request, folder, resume, report, (train, test))
+        cells.append(_cell(train.name, test.name, scores, _place(folder, train, test).relative_to(folder)))
     found = Matrix(
         system=system.system.name,
         seed=request.seed,
@@ -117,6 +116,61 @@ def matrix(
     )
     found.save(folder / "cross.json")
     return found
+
+
+def share(request: Request, folder: Path, shard: Shard, report: Callable[[str], None] = lambda line: None) -> None:
+    """Train and score every N-th cell of a matrix; `matrix` with `resume` then does the rest, and writes it.
+
+    Arguments and errors are those of `matrix`; machines may share the folder.
+    """
+    _check(request)
+    for pair in shard.share(list(product(request.corpora, request.corpora))):
+        _run(request, folder, True, report, pair)
+
+
+def spread(request: Request, folder: Path, engine: Engine, report: Callable[[str], None] = lambda line: None) -> None:
+    """Train and score all cells on the machines of an engine, which share the folder; as `share` otherwise.
+
+    A cell trains fold after fold, with one thread unless the request says more.
+    """
+    _check(request)
+    threads = request.threads or 1
+    one = replace(request, jobs=1, threads=threads)
+    pairs = list(product(request.corpora, request.corpora))
+    gpus = 1 if request.accelerator in ON_GPU and engine.resources("GPU") else 0
+    for (train, test), found in engine.map(partial(_there, one, folder.absolute()), pairs, threads, gpus):
+        if isinstance(found, Lost):
+            raise UserError(f"{train.name} -> {test.name}: the process that trained it ended ({found.reason})")
+        report(f"{train.name} -> {test.name} is done")
+
+
+def _there(request: Request, folder: Path, pair: tuple[Corpus, Corpus]) -> None:
+    """Train and score a cell with the store of the machine on which this runs."""
+    _run(replace(request, store=Store()), folder, True, lambda line: None, pair)
+
+
+def _check(request: Request) -> System:
+    """Return the system of a matrix; raise UserError if it cannot be one."""
+    if len(request.corpora) < 2:
+        count = len(request.corpora)
+        raise UserError(f"a matrix requires at least two corpora, got {count}; repeat --corpus NAME=FOLDER")
+    [system, *_] = request.systems()
+    if methods.method_class(system.deployed.method.name).numbers:
+        raise UserError(f"a matrix requires classes, but '{system.system.name}' learns numbers; train it pair by pair")
+    return system
+
+
+def _place(folder: Path, train: Corpus, test: Corpus) -> Path:
+    return folder / "runs" / f"{train.name}-{test.name}"
+
+
+def _run(
+    request: Request, folder: Path, resume: bool, report: Callable[[str], None], pair: tuple[Corpus, Corpus]
+) -> Scores:
+    """Train and score one cell, or take up its run."""
+    train, test = pair
+    report(f"{train.name} -> {test.name}")
+    return runner.run(_request(request, train, test), _place(folder, *pair), resume, folder / "stages", report)
 
 
 def _request(request: Request, train: Corpus, test: Corpus) -> Request:

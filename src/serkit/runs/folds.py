@@ -9,12 +9,15 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from serkit.data.store import Store
+from serkit.engine import Engine, Lost
 from serkit.errors import Damaged, UserError
 from serkit.methods import METHODS
 from serkit.processes import blocked, end_with_parent
@@ -27,6 +30,9 @@ from serkit.runs.predict import predict, task_of
 from serkit.runs.stages import Stages
 from serkit.runs.watch import Watch, teller
 from serkit.terminal import show_own_warnings
+
+#: Values of --accelerator with which folds may be trained on GPUs.
+ON_GPU = frozenset({"auto", "cuda", "gpu"})
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,9 @@ class Folds:
         parts: splits of the folds.
         stages: folder of the stages.
         threads: threads of each fold.
-        jobs: number of folds at the same time.
+        jobs: number of folds at the same time in this process.
         accelerator: accelerator for Lightning Fabric.
+        engine: engine whose machines train the folds; None: this machine.
     """
 
     parts: Sequence[Split]
@@ -59,25 +66,34 @@ class Folds:
     threads: int
     jobs: int
     accelerator: str
+    engine: Engine | None = None
 
     def predict(self, candidates: Sequence[Experiment], folder: Path, report: Callable[[str], None]) -> Any:
         """Train and predict each fold that the folder lacks; return the predictions of all folds."""
-        readers = max(1, (os.cpu_count() or 1) // self.jobs)
+        self.train(self.parts, candidates, folder, report)
+        return task_of(candidates[0]).load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
+
+    def train(
+        self, parts: Sequence[Split], candidates: Sequence[Experiment], folder: Path, report: Callable[[str], None]
+    ) -> None:
+        """Train and predict each of some folds that the folder lacks."""
+        readers = max(1, (os.cpu_count() or 1) // self.jobs) if self.engine is None else self.threads
         tasks = [
-            _Task(candidates, split, folder, self.stages, self.threads, readers, self.accelerator)
-            for split in self.parts
+            _Task(candidates, split, folder.absolute(), self.stages, self.threads, readers, self.accelerator)
+            for split in parts
             if not _is_done(folder / "folds", split.name)
         ]
-        if len(tasks) < len(self.parts):
-            report(f"{len(self.parts) - len(tasks)} of {len(self.parts)} folds are already done")
+        if len(tasks) < len(parts):
+            report(f"{len(parts) - len(tasks)} of {len(parts)} folds are already done")
         task = task_of(candidates[0])
         epochs = most_epochs(candidates)
         watch = Watch([split.split.name for split in tasks], epochs, self.jobs, report)
         with watch.shown():
-            for name, value in _work(tasks, self.jobs, watch):
+            for name, value in (
+                _work(tasks, self.jobs, watch) if self.engine is None else _elsewhere(self.engine, tasks)
+            ):
                 watch.finish(name)
                 report(f"{name}: {task.metric().in_words(value)}")
-        return task.load([folder / "folds" / f"{split.name}.csv" for split in self.parts])
 
 
 def _is_done(folds: Path, name: str) -> bool:
@@ -113,10 +129,31 @@ def _work(tasks: Sequence[_Task], jobs: int, watch: Watch) -> Iterator[tuple[str
         # Folds that exceed the memory together may fit alone.
         for task in lost:
             if (yield from _together([task], 1, news)):
-                raise UserError(
-                    f"fold {task.split.name}: the process that trained it ended (out of memory?). Finished folds are "
-                    "kept: run again with --resume, and fewer --jobs or a smaller batch_size"
-                )
+                raise _ended(task, "out of memory?")
+
+
+def _elsewhere(engine: Engine, tasks: Sequence[_Task]) -> Iterator[tuple[str, float]]:
+    """Yield name and score of each fold as it ends on a machine of the engine; each has a GPU of its own, if any."""
+    if not tasks:
+        return
+    gpus = 1 if tasks[0].accelerator in ON_GPU and engine.resources("GPU") else 0
+    for task, found in engine.map(_fold_there, tasks, tasks[0].threads, gpus):
+        if isinstance(found, Lost):
+            raise _ended(task, found.reason)
+        yield found
+
+
+def _fold_there(task: _Task) -> tuple[str, float]:
+    """Train a fold with the store of the machine on which this runs."""
+    show_own_warnings()
+    return _fold(replace(task, experiments=[replace(one, store=Store()) for one in task.experiments]))
+
+
+def _ended(task: _Task, reason: str) -> UserError:
+    return UserError(
+        f"fold {task.split.name}: the process that trained it ended ({reason}). Finished folds are kept: run again "
+        "with --resume, and fewer --jobs or a smaller batch_size"
+    )
 
 
 def _together(tasks: Sequence[_Task], jobs: int, news: Path) -> Generator[tuple[str, float], None, Sequence[_Task]]:
@@ -124,7 +161,11 @@ def _together(tasks: Sequence[_Task], jobs: int, news: Path) -> Generator[tuple[
     # Spawned, because torch's threads do not survive a fork, which Windows and macOS do not support anyway.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(news,)) as pool:
+    devices = context.SimpleQueue()
+    accelerators = {getattr(task, "accelerator", "cpu") for task in tasks}
+    for name in islice(cycle(gpus() if accelerators & ON_GPU else []), jobs):
+        devices.put(name)
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(news, devices)) as pool:
         with blocked(signal.SIGINT):  # inherited by the workers it starts
             left = {pool.submit(_fold, task): task for task in tasks}
         try:
@@ -145,8 +186,19 @@ def _together(tasks: Sequence[_Task], jobs: int, news: Path) -> Generator[tuple[
     return []
 
 
-def _start_worker(news: Path) -> None:
+def gpus() -> list[str]:
+    """Return the GPUs that this process sees, as `CUDA_VISIBLE_DEVICES` names them; none if there is only one."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    names = [name.strip() for name in visible.split(",")][:count] if visible else [str(one) for one in range(count)]
+    return names if len(names) > 1 else []
+
+
+def _start_worker(news: Path, devices: Any) -> None:
     end_with_parent()
+    if not devices.empty():
+        # Before anything asks for the GPUs: this process sees one, and its neighbors see the others.
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices.get()
     # Ctrl-C on a terminal reaches every process; the one that started this worker ends it, and says what is kept.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     show_own_warnings()

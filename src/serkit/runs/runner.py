@@ -19,7 +19,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +34,7 @@ from serkit.auditing.audit import audit, summary
 from serkit.corpora.columns import readings
 from serkit.corpora.corpus import Utterance
 from serkit.data.store import digest
+from serkit.engine import Engine
 from serkit.errors import UserError
 from serkit.evaluation.scores import Baseline, Scores
 from serkit.flags import Flag
@@ -52,6 +53,7 @@ from serkit.runs.predict import task_of
 from serkit.runs.request import Request
 from serkit.runs.stages import Stages
 from serkit.runs.watch import Watch
+from serkit.shards import Shard
 from serkit.systems.schema import Data, System
 from serkit.training import together
 from serkit.training.precision import FLOAT32, automatic
@@ -66,6 +68,7 @@ def run(
     resume: bool = False,
     stages: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
+    engine: Engine | None = None,
 ) -> Scores:
     """Train and score a system, or resume an interrupted run.
 
@@ -75,6 +78,7 @@ def run(
         resume: whether an existing folder may be continued.
         stages: folder of stages; runs that share it train a common stage once. None: in the run's folder.
         report: called with a line after each step.
+        engine: engine whose machines train the folds; the folder, and the recordings, are on a drive that they share.
 
     Returns:
         The content of `scores.json`.
@@ -92,6 +96,61 @@ def _begin_or_resume(
 ) -> Scores:
     if (folder / "run.json").exists() and not resume:
         raise UserError(f"{folder}: already holds a run; continue it with --resume, or choose another --out")
+    ready = _open(request, folder, stages, report, engine)
+    with _keeping(folder, ready.folds.parts, resume):
+        return _run(request, folder, ready, report)
+
+
+def share(
+    request: Request,
+    folder: Path,
+    shard: Shard,
+    stages: Path | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[int, int]:
+    """Train the folds of a shard: every N-th fold, over all seeds, and of the baseline the same.
+
+    Shards may run at the same time, on machines that share the folder. `run` with `resume` then trains what is missing,
+    the final model, and writes the scores.
+
+    Args:
+        request: as for `run`.
+        folder: as for `run`; an existing one is continued.
+        shard: the shard.
+        stages: as for `run`.
+        report: as for `run`.
+
+    Returns:
+        How many folds of the run are done, and how many it has.
+
+    Raises:
+        UserError: as `run`.
+    """
+    ready = _open(request, folder, stages, report, None)
+    folds, first = ready.folds, ready.experiments[0]
+    mine = shard.share(folds.parts)
+    with _keeping(folder, folds.parts, True):
+        folds.train(mine, ready.experiments, folder, report)
+        if _has_baseline(request, first):
+            folds.train(mine, [_prepare_baseline(request, first)], folder / "baseline", lambda line: None)
+    done = sum((folder / "folds" / f"{part.name}.json").exists() for part in folds.parts)
+    return done, len(folds.parts)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A run that has begun: its grid and experiments, the folder of stages, and its folds."""
+
+    grid: Sequence[System]
+    experiments: Sequence[Experiment]
+    shared: Path
+    folds: Folds
+
+
+def _open(
+    request: Request, folder: Path, stages: Path | None, report: Callable[[str], None], engine: Engine | None
+) -> _Ready:
+    """Begin a run, or continue it: write the request and the splits."""
     grid = request.systems()
     experiments, parts = plan(request, grid, report)
     first = experiments[0]
@@ -105,9 +164,7 @@ def _begin_or_resume(
     jobs, threads = shares(request, len(parts))
     threads = _begin(folder, shared, request, experiments, parts, threads)
     write_json(folder / "splits.json", [asdict(split) for split in parts])
-
-    with _keeping(folder, parts, resume):
-        return _run(request, folder, shared, experiments, parts, grid, jobs, threads, report)
+    return _Ready(grid, experiments, shared, Folds(parts, shared, threads, jobs, request.accelerator, engine))
 
 
 @contextmanager
@@ -125,24 +182,14 @@ def _keeping(folder: Path, parts: Sequence[Split], resume: bool) -> Iterator[Non
         raise
 
 
-def _run(
-    request: Request,
-    folder: Path,
-    shared: Path,
-    experiments: Sequence[Experiment],
-    parts: Sequence[Split],
-    grid: Sequence[System],
-    jobs: int,
-    threads: int,
-    report: Callable[[str], None],
-) -> Scores:
-    first = experiments[0]
-    folds = Folds(parts, shared, threads, jobs, request.accelerator)
+def _run(request: Request, folder: Path, ready: _Ready, report: Callable[[str], None]) -> Scores:
+    grid, experiments, shared, folds = ready.grid, ready.experiments, ready.shared, ready.folds
+    first, parts = experiments[0], folds.parts
     predictions = folds.predict(experiments, folder, report)
     predictions.save(folder / "predictions.csv")
     result = _score(folder, shared, request, first, parts, predictions, len(grid))
     task = task_of(first)
-    if request.baseline and first.system.system.name != task.baseline:
+    if _has_baseline(request, first):
         baseline = _score_baseline(request, first, folds, folder / "baseline")
         result = result.model_copy(update={"baseline": baseline})
         value = baseline.metrics[task.metric().key].estimate
@@ -150,7 +197,7 @@ def _run(
     if request.final:
         watch = Watch(["final model"], most_epochs(experiments[:1]), 1, report)
         with watch.shown(), fold("final model"):
-            _train_final(folder, shared, request, experiments, predictions, threads)
+            _train_final(folder, shared, request, experiments, predictions, folds.threads)
         report("final model trained on everything")
     result.save(folder / "scores.json")
     rows = [SystemRow.of(system) for system in grid]
@@ -203,12 +250,20 @@ def _prepare_all(request: Request, grid: Sequence[System], report: Callable[[str
 
 def _score_baseline(request: Request, experiment: Experiment, folds: Folds, folder: Path) -> Baseline:
     """Train the linear baseline on the same folds and return its metrics with their intervals."""
-    protocols = {**request.protocols, request.protocol: experiment.protocol}
-    baseline = dataclasses.replace(request, protocols=protocols, also=()).prepare(_baseline(experiment))
+    baseline = _prepare_baseline(request, experiment)
     task = task_of(experiment)
     predictions = folds.predict([baseline], folder, lambda line: None)
     found = task.scores(predictions, (), baseline.scored, folds.parts)
     return Baseline(system=task.baseline, targets=found.targets, **found.metrics)
+
+
+def _has_baseline(request: Request, experiment: Experiment) -> bool:
+    return request.baseline and experiment.system.system.name != task_of(experiment).baseline
+
+
+def _prepare_baseline(request: Request, experiment: Experiment) -> Experiment:
+    protocols = {**request.protocols, request.protocol: experiment.protocol}
+    return dataclasses.replace(request, protocols=protocols, also=()).prepare(_baseline(experiment))
 
 
 def _baseline(experiment: Experiment) -> System:

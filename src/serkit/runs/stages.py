@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +19,7 @@ from serkit.corpora.corpus import Utterance
 from serkit.data.items import Item, copies, label, replaced
 from serkit.data.store import Arrays, digest
 from serkit.errors import Damaged, UserError
+from serkit.locks import alone
 from serkit.methods.method import Context, Method
 from serkit.networks.network import Model, Shape, layer_of
 from serkit.protocols.splits import Split
@@ -34,10 +33,6 @@ from serkit.training import checkpoint, loop, normalization, optimizer_state
 from serkit.training.batches import ItemData, numbers
 from serkit.training.checkpoint import Progress
 from serkit.training.history import write_history
-
-#: Time between two checks whether another process has trained a stage, in s. Ctrl-C could not interrupt SQLite's own
-#: waiting.
-_LOOK = 0.5
 
 
 @dataclass
@@ -125,7 +120,10 @@ class Stages:
         key = self._key(method, context, model)
         folder = self.folder / f"{stage.name}-{key[:16]}"
         finished = Finished(stage, key, folder, model, context.classes, shapes)
-        with _alone(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        # One of several processes trains the stage, and the others wait. Not SQLite's lock: this folder may be on a
+        # network drive.
+        with alone(folder, wait=True):
             if not _take_up(finished, self.experiment.system.continued(stage.name)):
                 self._fit(finished, method, context)
         return finished
@@ -421,28 +419,6 @@ def _take_up(finished: Finished, continued: bool) -> bool:
         return False
     finished.model.eval()
     return True
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lock a stage's folder: one of several processes trains the stage, and the others wait.
-
-    The lock is SQLite's, which is released when its process ends, for whatever reason and on every system.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = sqlite3.connect(folder / "lock", timeout=0, isolation_level=None)
-    try:
-        while True:
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
-                break
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    raise
-                time.sleep(_LOOK)
-        yield
-    finally:
-        lock.close()
 
 
 def _texts(value: Any) -> set[str]:
