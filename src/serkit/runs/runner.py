@@ -86,19 +86,15 @@ def run(
     Raises:
         UserError: the folder holds another run, or the request cannot be fulfilled.
     """
+    if engine is not None and request.devices * request.nodes > 1:
+        raise UserError("folds go to an engine, or each is trained on several devices; choose one of the two")
     # Before anything is read or written: on several devices, only the first process goes on.
     with together.joined(request.devices, request.nodes, request.accelerator, request.threads):
-        return _begin_or_resume(request, folder, resume, stages, report)
-
-
-def _begin_or_resume(
-    request: Request, folder: Path, resume: bool, stages: Path | None, report: Callable[[str], None]
-) -> Scores:
-    if (folder / "run.json").exists() and not resume:
-        raise UserError(f"{folder}: already holds a run; continue it with --resume, or choose another --out")
-    ready = _open(request, folder, stages, report, engine)
-    with _keeping(folder, ready.folds.parts, resume):
-        return _run(request, folder, ready, report)
+        if (folder / "run.json").exists() and not resume:
+            raise UserError(f"{folder}: already holds a run; continue it with --resume, or choose another --out")
+        ready = _open(request, folder, stages, report, engine)
+        with _keeping(folder, ready.folds.parts, resume):
+            return _run(request, folder, ready, report)
 
 
 def share(
