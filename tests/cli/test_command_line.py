@@ -152,6 +152,20 @@ print([name for name in sys.modules if name.startswith("serkit.") or name in ("n
     assert result.stdout.splitlines()[-1] == "['serkit.errors', 'serkit.terminal', 'serkit.cli']"
 
 
+def test_help_of_a_command_imports_nothing_heavy():
+    # typer imports pydantic itself.
+    program = """
+import sys
+from serkit.cli import COMMANDS, run
+for name in COMMANDS:
+    assert run([name, "--help"]) == 0
+heavy = ("numpy", "soundfile", "onnxruntime", "PIL", "torch", "fastapi", "optuna", "multiprocessing")
+print([name for name in heavy if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
 @pytest.mark.parametrize(
     ("arguments", "code"), [("models >&-", 0), ("models --nope 2>&-", 2), ("stream --source - --format csv <&-", 0)]

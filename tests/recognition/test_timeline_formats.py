@@ -6,6 +6,7 @@ import pytest
 from serkit.recognition import Failure, Segment, Statistics, Timeline, Window
 from serkit.recognition.prediction import Prediction
 from serkit.recognition.segments import Layout
+from serkit.recognition.timeline_format_names import TimelineFormat
 from serkit.recognition.timeline_formats import (
     FORMATS,
     as_dict,
@@ -14,7 +15,6 @@ from serkit.recognition.timeline_formats import (
     segment_columns,
     statistics_as_dict,
 )
-from serkit.recognition.timeline_writers import TimelineFormat
 
 PROBABILITIES = {"anger": 0.7234567, "joy": 0.2765433}
 WINDOWS = (Window(0.0, 0.5, 0.0, None), Window(0.0, 1.0, 0.4444444, PROBABILITIES, latency=0.0123))

@@ -6,7 +6,8 @@ import pytest
 from serkit.errors import UserError
 from serkit.recognition import Failure, Segment, Timeline
 from serkit.recognition.segments import Layout
-from serkit.recognition.timeline_writers import Folder, TimelineFormat, clock, places, writer
+from serkit.recognition.timeline_format_names import TimelineFormat
+from serkit.recognition.timeline_writers import Folder, clock, places, writer
 
 LABELS = ("anger", "joy")
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from serkit import audio
+
+def _shortest() -> float:
+    # Not at the top: the help of `serkit serve` shows the other limits.
+    from serkit import audio
+
+    return audio.SHORTEST
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Limits:
     body: int = 32_000_000
     bodies: int = 256_000_000
     memory: int = 1_000_000_000
-    shortest: float = audio.SHORTEST
+    shortest: float = field(default_factory=_shortest)
     longest: float = 600.0
     lowest_rate: int = 4000
     highest_rate: int = 192_000

@@ -39,8 +39,9 @@ def cross(
     Example: serkit cross linear-baseline --corpus emodb=data/emodb --corpus savee=data/savee --out runs/cross
     """
     from serkit import corpora
-    from serkit.cli.tables import print_json
+    from serkit.cli.tables import print_conclusion, print_json
     from serkit.errors import UserError
+    from serkit.reports.conclusion import of_matrix
     from serkit.reports.cross import draw
     from serkit.runs.cross import matrix, share, spread
     from serkit.runs.request import Request
@@ -69,10 +70,11 @@ def cross(
     found = matrix(request, folder, resume or who is not None, report=note)
     draw(found, folder / "cross.png")
     if format is options.Format.json:
-        print_json(found.to_dict())
+        print_json({**found.to_dict(), "conclusion": of_matrix(found)})
         return
     _print(found)
     show(f"\nmatrix: {folder / 'cross.json'}   picture: {folder / 'cross.png'}")
+    print_conclusion(of_matrix(found))
 
 
 def _print(found: Matrix) -> None:

@@ -17,7 +17,7 @@ from serkit.recognition.model import Channel
 from serkit.recognition.segments import Layout
 from serkit.recognition.span_readers import SUFFIXES, read
 from serkit.recognition.spans import Span, Spans
-from serkit.recognition.timeline_writers import FormatName, TimelineFormat
+from serkit.recognition.timeline_format_names import FormatName, TimelineFormat
 from serkit.text import composed
 
 

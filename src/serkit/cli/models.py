@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import typer
 
 from serkit.cli import report
 from serkit.cli.options import Format, Output
 from serkit.errors import UserError
-from serkit.recognition.bundle import Bundle, Score, available
 from serkit.terminal import screen, show
+
+if TYPE_CHECKING:
+    from serkit.recognition.bundle import Bundle, Score
 
 
 def models(format: Output = Format.table) -> None:
@@ -18,6 +21,8 @@ def models(format: Output = Format.table) -> None:
 
     Example: serkit models --format json
     """
+    from serkit.recognition.bundle import Bundle, available
+
     bundles, broken = [], 0
     for folder in available():
         try:

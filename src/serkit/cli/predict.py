@@ -6,20 +6,22 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serkit import finding, remote
-from serkit.cli import given_segments, output, spread, timeline_options, timelines, warn
+from serkit import remote
+from serkit.cli import spread, timeline_options, warn
 from serkit.cli.options import CsvSafe, EngineText, ListFile, ShardText, Unit, unit_of
 from serkit.errors import UserError, unknown
 from serkit.listing import Listing, lines
-from serkit.recognition import Failure, Recognizer, TimelineOptions, available, formats, load
-from serkit.recognition.formats import Format
-from serkit.recognition.model import Channel, Channels
-from serkit.recognition.predicted_parts import KIND, Predicting
-from serkit.recognition.timeline_writers import FormatName, TimelineFormat, endings, parse_format
+from serkit.recognition.timeline_format_names import FormatName, TimelineFormat
+from serkit.recognition.timeline_options import TimelineOptions
+
+if TYPE_CHECKING:
+    from serkit.recognition import Failure, Recognizer
+    from serkit.recognition.formats import Format
+    from serkit.recognition.model import Channel, Channels
 
 Paths = Annotated[
     list[str] | None,
@@ -33,6 +35,8 @@ Paths = Annotated[
 
 def complete_model(incomplete: str) -> list[str]:
     """Return the names of recognizers that start with the text, for shell completion."""
+    from serkit.recognition import available
+
     return [folder.name for folder in available() if folder.name.startswith(incomplete)]
 
 
@@ -197,6 +201,10 @@ def predict(
 
     Example: serkit predict s3://bucket/calls/ --shard 3/10 --out s3://bucket/answers
     """
+    from serkit.cli import given_segments, output, timelines
+    from serkit.recognition.formats import Format
+    from serkit.recognition.timeline_writers import endings, parse_format
+
     if bool(paths) == bool(list_):
         raise UserError("give either recordings or --list FILE")
     others: dict[str, object]
@@ -267,6 +275,8 @@ def load_adapted(model: str, adapt: Sequence[str], channel: Channels) -> Recogni
     Raises:
         UserError: one of them cannot be used, or the recognizer cannot adapt.
     """
+    from serkit.recognition import load
+
     recognizer = load(model)
     if not adapt:
         return recognizer
@@ -289,6 +299,9 @@ def _predict_speakers(
     paths: list[str], column: str, model: str, channel: Channel, format: Format, out: Path | None, csv_safe: bool
 ) -> None:
     """Recognize the recordings of a table, adapted to their speakers."""
+    from serkit.cli import output
+    from serkit.recognition import formats, load
+
     if len(paths) != 1:
         raise UserError(f"--speaker requires one table as PATH, got {len(paths)} paths")
     speakers = table_of_speakers(Path(paths[0]), column)
@@ -341,6 +354,9 @@ def _predict(
     jobs: int,
 ) -> None:
     """Recognize each recording as a whole."""
+    from serkit.cli import output
+    from serkit.recognition import formats
+
     files, failures = find_recordings(paths)
     recognizer = load_adapted(model, adapt, channel)
     names, numbers = recognizer.bundle.outputs, bool(recognizer.bundle.numbers)
@@ -360,6 +376,8 @@ def _predict(
 
 def _whole(format: FormatName) -> Format:
     """Return the format of answers about whole recordings."""
+    from serkit.recognition.formats import Format
+
     if format not in [known.value for known in Format]:
         raise UserError(f"--format {format} requires --timeline or --segments")
     return Format(format)
@@ -375,6 +393,8 @@ def _predict_parts(
     request: spread.Request,
 ) -> None:
     """Recognize each recording as a whole, in parts."""
+    from serkit.recognition.predicted_parts import KIND, Predicting
+
     recognizer = load_adapted(model, adapt, channel)
     if channel != "each":
         recognizer.check_channel(channel)
@@ -409,6 +429,9 @@ def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
     Raises:
         UserError: there is no recording.
     """
+    from serkit import finding
+    from serkit.recognition import Failure
+
     found = finding.find(paths)
     failures = [Failure(path, f"{path}: {problem}") for path, problem in found.problems.items()]
     if not found.files:

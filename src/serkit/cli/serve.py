@@ -16,7 +16,8 @@ from serkit.cli.predict import complete_model
 from serkit.errors import UserError
 from serkit.terminal import note
 
-_DEFAULT = Limits()
+#: The class holds the defaults; an object would import the reader of audio, which the help does not need.
+_DEFAULT = Limits
 
 Model = Annotated[
     list[str] | None,

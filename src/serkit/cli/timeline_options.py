@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from serkit.errors import UserError
-from serkit.recognition import TimelineOptions
+from serkit.recognition.timeline_options import TimelineOptions
 
 _DEFAULTS = TimelineOptions()
 

@@ -14,7 +14,7 @@ from serkit.locks import alone
 from serkit.recognition import Failure, Recognizer, Timeline, TimelineOptions, formats, timeline_writers
 from serkit.recognition.model import Channels
 from serkit.recognition.segments import Layout
-from serkit.recognition.timeline_writers import FormatName, TimelineFormat
+from serkit.recognition.timeline_format_names import FormatName, TimelineFormat
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,10 @@ def tune(
     Example: serkit tune linear-baseline --corpus table=calls.csv --space space.toml --trials 40 --workers 2
     """
     from serkit import corpora
-    from serkit.cli.tables import print_json
+    from serkit.cli.tables import print_conclusion, print_json
     from serkit.errors import UserError
     from serkit.tuning import results
+    from serkit.tuning.conclusion import of_search
     from serkit.tuning.rounds import read
     from serkit.tuning.search import Request, run, url_of
     from serkit.tuning.study import open_storage
@@ -87,10 +88,12 @@ def tune(
         request = Request(task, recipe, workers, threads, storage, study, heartbeat, minutes)
         found = run(request, folder, report=note)
         out = folder
+    conclusion = of_search(found, (out / "held-out.csv").exists())
     if format is options.Format.json:
-        print_json(_as_json(found))
+        print_json({**_as_json(found), "conclusion": conclusion})
     else:
         _print(found, out)
+        print_conclusion(conclusion)
 
 
 def _with_options(recipe: Recipe, sampler: str | None, pruner: str | None, trials: int | None) -> Recipe:

@@ -14,7 +14,7 @@ from serkit.protocols.protocol import DEFAULT_FOLDS, Protocol
 from serkit.protocols.requirements import Requirements, group_key
 
 #: Of a quick protocol: number of folds, and most utterances of each part of a fold.
-QUICK_FOLDS, QUICK_UTTERANCES = 2, 100
+QUICK_FOLDS, QUICK_UTTERANCES = 2, 32
 
 
 @dataclass(frozen=True)

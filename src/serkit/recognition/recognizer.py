@@ -23,8 +23,9 @@ from serkit.recognition.model import Channel, Channels, Model, Prediction
 from serkit.recognition.samples import check_recording
 from serkit.recognition.sounds import Samples, resolve
 from serkit.recognition.spans import Span, Spans, of_values
-from serkit.recognition.stream import Stream, TimelineOptions
+from serkit.recognition.stream import Stream
 from serkit.recognition.timeline import Timeline
+from serkit.recognition.timeline_options import TimelineOptions
 
 
 def load(name: str | Path = "default", threads: int = 1) -> Recognizer:

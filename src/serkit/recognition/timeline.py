@@ -17,8 +17,9 @@ from serkit.recognition.model import Channels, Model
 from serkit.recognition.prediction import Prediction
 from serkit.recognition.samples import as_samples, check_recording
 from serkit.recognition.segments import Segment, TimelineContent, Window
-from serkit.recognition.stream import Stream, TimelineOptions
+from serkit.recognition.stream import Stream
 from serkit.recognition.timeline_formats import FORMATS, as_dict, render
+from serkit.recognition.timeline_options import TimelineOptions
 
 if TYPE_CHECKING:
     import pandas

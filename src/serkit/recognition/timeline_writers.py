@@ -8,7 +8,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from io import StringIO
 from pathlib import Path
 from typing import TextIO
@@ -22,34 +21,10 @@ from serkit.recognition.jobs import Failure
 from serkit.recognition.segments import Layout
 from serkit.recognition.table import Table
 from serkit.recognition.timeline import Timeline
+from serkit.recognition.timeline_format_names import FormatName, PluggedFormat, TimelineFormat
 from serkit.recognition.timeline_formats import DIGITS, FORMATS, Result, as_dict
 from serkit.text import composed
 from serkit.writing import clock
-
-
-class TimelineFormat(StrEnum):
-    """Format of timelines: `table`, one of `timeline_formats.FORMATS`, or a folder with a database of audformat."""
-
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-    srt = "srt"
-    vtt = "vtt"
-    textgrid = "textgrid"
-    eaf = "eaf"
-    audacity = "audacity"
-    rttm = "rttm"
-    audformat = "audformat"
-    audformat_db = "audformat-db"
-
-
-class PluggedFormat(str):
-    """Name of a format that a plugin adds."""
-
-
-#: Name of a format of timelines.
-FormatName = TimelineFormat | PluggedFormat
 
 
 def parse_format(name: str) -> FormatName:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serkit.evaluation.comparison import compare
-from serkit.evaluation.metrics import Metric
+from serkit.evaluation.metrics import CLASSES, Metric
 from serkit.evaluation.scores import Scores
 from serkit.flags import first_leak
+from serkit.runs.cross import Matrix
 from serkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -66,6 +67,34 @@ def of_compared(rows: Sequence[Compared]) -> str:
     order = ("better", "worse", "not distinguishable")
     parts = [f"{word}: {', '.join(groups[word])}" for word in order if word in groups]
     return f"Compared with {name[first.run]}, {'; '.join(parts)}."
+
+
+def of_matrix(matrix: Matrix) -> str:
+    """Return what a cross-corpus matrix shows: UAR within and across corpora, and the pairs above chance.
+
+    A pair is above chance if the interval of its UAR is.
+
+    Example: `Above chance in 1 of 2 pairs of corpora: UAR 41.0 to 58.3%, against 60.2 to 71.5% on other speakers of the
+    same corpus; furthest above: trained on emodb, tested on savee, 58.3% (50.1–66.0, chance 25.0%).`
+    """
+    metric = CLASSES["uar"]
+    within = [cell for cell in matrix.cells if cell.train == cell.test]
+    across = [cell for cell in matrix.cells if cell.train != cell.test]
+    for cell in [*within, *across]:
+        if leak := first_leak(cell.flags):
+            return f"Trained on {cell.train}, tested on {cell.test}: too optimistic: {leak}."
+    above = sum(cell.uar.low is not None and cell.uar.low > cell.chance for cell in across)
+    best = max(across, key=lambda cell: cell.uar.estimate - cell.chance)
+    here, there = (
+        f"{metric.text(min(values))} to {metric.amount(max(values))}"
+        for values in ([cell.uar.estimate for cell in cells] for cells in (within, across))
+    )
+    interval = f"{found}, " if (found := metric.range(best.uar.low, best.uar.high)) else ""
+    return (
+        f"Above chance in {above} of {len(across)} pairs of corpora: UAR {there}, against {here} on other speakers of "
+        f"the same corpus; furthest above: trained on {best.train}, tested on {best.test}, "
+        f"{metric.amount(best.uar.estimate)} ({interval}chance {metric.amount(best.chance)})."
+    )
 
 
 def _names(runs: Sequence[str]) -> dict[str, str]:

@@ -47,7 +47,7 @@ from serkit.recognition.bundle import (
 )
 from serkit.recognition.prediction import Prediction
 from serkit.recognition.recognizer import Recognizer
-from serkit.recognition.stream import TimelineOptions
+from serkit.recognition.timeline_options import TimelineOptions
 from serkit.records import Record
 from serkit.runs import sealed
 from serkit.runs.command import command

@@ -48,7 +48,8 @@ def draw(ran: Sequence[Ran], path: Path, classes: Sequence[str] = ()) -> Numbers
             paint_confusion(axes, matrix, order)
             axes.set_title(label)
 
-    save(path, side * len(counts), side, paint)
+    # The squares take the whole width; title and names need height of their own.
+    save(path, side * len(counts), side + 0.5, paint)
     shares = {label: shares_of(matrix) for label, matrix in counts.items()}
     rows = {
         label: {

@@ -56,13 +56,13 @@ def draw(ran: Sequence[Ran], path: Path, stages: Sequence[str] = ()) -> Numbers:
         panels = figure.subplots(1, panel_count, squeeze=False)[0]
         for axes, (name, found) in zip(panels, numbers.items(), strict=False):
             _bars(axes, found)
-            axes.set_title(f"stage {name}: {100 * found['hard_fraction']:.1f} % hard")
+            axes.set_title(f"stage {name}: {100 * found['hard_fraction']:.1f}% hard")
         panels[0].set_ylabel("items")
-        panels[0].legend(fontsize=8.5, frameon=False)
+        _legend(panels[0], 2)
         hardness = {name: found["histogram"] for name, found in numbers.items()}
-        _curves(panels[len(numbers)], hardness, [f"{edge:g}" for edge in BINS[1:]], "h up to")
+        _curves(panels[len(numbers)], hardness, [f"{edge:g}" for edge in BINS[1:]], "hardness h up to")
         if errors:
-            _curves(panels[-1], errors, [*(f"{edge - 1:g}" for edge in ERRORS[1:]), "all"], "errors up to")
+            _curves(panels[-1], errors, [*(f"{edge - 1:g}" for edge in ERRORS[1:]), "all"], "errors in training up to")
 
     save(path, 3.6 * panel_count, 3.6, paint)
     return numbers
@@ -78,7 +78,12 @@ def _curves(axes: Any, found: Mapping[str, Any], ticks: Sequence[str], label: st
     axes.set_xlabel(label)
     axes.set_ylabel("% of items")
     axes.set_ylim(0, 102)
-    axes.legend(fontsize=8.5, frameon=False)
+    _legend(axes, 1 if len(found) > 2 else 2)
+
+
+def _legend(axes: Any, columns: int) -> None:
+    """Place the legend above the axes, where it hides nothing."""
+    axes.legend(fontsize=8.5, frameon=False, ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1.08))
 
 
 def _bars(axes: Any, found: Mapping[str, Any]) -> None:

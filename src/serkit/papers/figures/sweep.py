@@ -73,7 +73,7 @@ def draw(
             axes.plot(
                 *zip(*printed, strict=True), "D--", color=VALIDATION, fillstyle="none", linewidth=1, label="published"
             )
-            axes.legend(fontsize=8.5)
+            figure.legend(loc="outside upper right", ncols=2, fontsize=8.5)
         if logarithmic:
             axes.set_xscale("log")
         axes.set_xticks(at, [f"{value:g}" for value in at])
