@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ def bar(description: str, total: int) -> Iterator[Advance]:
     >>> with bar("log_mel", 2) as advance:
     ...     advance(1)
     """
+    import multiprocessing
+
     if not sys.stderr.isatty() or multiprocessing.parent_process() is not None or total == 0:
         yield lambda steps: None
         return

@@ -85,7 +85,7 @@ def test_help_has_no_types_of_python(run, name, capsys):
     [
         ([], "no command given; `serkit --help` lists them"),
         (["prdict"], "No such command 'prdict'"),
-        (["predict"], "Missing argument 'PATH...'"),
+        (["predict"], "give either recordings or --list FILE"),
         (["predict", "x.wav", "--format", "xml"], "unknown format 'xml'"),
         (["predict", "x.wav", "--jobs", "0"], "--jobs"),
         (["predict", "x.wav", "--time"], "--time"),

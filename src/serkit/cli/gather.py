@@ -11,12 +11,10 @@ from typing import Annotated
 
 import typer
 
-from serkit.cli import output
 from serkit.cli.options import CsvSafe
 from serkit.cli.spread import PARQUET
 from serkit.errors import UserError, unknown
 from serkit.parts import About, Parts
-from serkit.recognition import formats, predicted_parts
 from serkit.remote import Folder, is_url
 from serkit.terminal import note
 
@@ -47,6 +45,9 @@ def gather(
 
     Example: serkit gather answers/ --out answers.csv
     """
+    from serkit.cli import output
+    from serkit.recognition import formats, predicted_parts
+
     parts = Parts(folder)
     about = parts.about(parts.all()[0])
     known = [*formats.Format, PARQUET] if about.kind == predicted_parts.KIND else ["csv", PARQUET, "arff"]
@@ -68,6 +69,8 @@ def gather(
 @contextmanager
 def _target(out: str | None) -> Iterator[Path | None]:
     """Yield the path to write to; a URL receives the file once it is complete."""
+    from serkit.cli import output
+
     if out is None:
         yield None
     elif is_url(out):
@@ -81,6 +84,9 @@ def _target(out: str | None) -> Iterator[Path | None]:
 
 def _predictions(parts: Parts, about: About, format: str, path: Path | None, csv_safe: bool) -> bool:
     """Write predictions; return whether recordings failed."""
+    from serkit.cli import output
+    from serkit.recognition import formats, predicted_parts
+
     results = predicted_parts.read(parts, about)
     request, total = about.request, about.request["recordings"]
     try:

@@ -67,10 +67,9 @@ def tune(
     from serkit import corpora
     from serkit.cli.tables import print_conclusion, print_json
     from serkit.errors import UserError
-    from serkit.tuning import results
     from serkit.tuning.conclusion import of_search
     from serkit.tuning.rounds import read
-    from serkit.tuning.search import Request, run, url_of
+    from serkit.tuning.search import Request, run, url_of, write
     from serkit.tuning.study import open_storage
     from serkit.tuning.trial import Task
 
@@ -79,7 +78,7 @@ def tune(
             raise UserError("give a system to search, or the folder of a search to show: serkit tune --out FOLDER")
         if not (out / "search.json").exists():
             raise UserError(f"{out}: holds no search (search.json is missing)")
-        found = results.write(out, open_storage(url_of(out, storage), heartbeat))
+        found = write(out, open_storage(url_of(out, storage), heartbeat))
     else:
         folder = out or Path("runs") / f"{Path(system).stem}-search"
         material = corpora.load_all(corpus or [], options.reading(columns, times, on_error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +13,9 @@ from serkit.evaluation.metrics import CLASSES, named
 from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH, draw, save
 from serkit.reports.report import template
 from serkit.toml import write_value
+from serkit.tuning import results
+from serkit.tuning.results import HELD_OUT, Row, Search, best_over_time
 from serkit.tuning.space import Parameter, parse_space, short_names
-
-if TYPE_CHECKING:
-    from serkit.tuning.results import Row, Search
 
 #: Trials in the page's table.
 SHOWN = 20
@@ -30,20 +29,17 @@ _NAMED = 12
 History = Mapping[str, Sequence[tuple[int, float, float, str]]]
 
 
-def write(folder: Path, search: Search, history: History, importances: Mapping[str, float], caution: str) -> None:
-    """Write `search.html`, `history.png` and, if they are known, `importance.png`.
-
-    Args:
-        folder: folder of the search.
-        search: a search with a best trial.
-        history: of each round, as `results.best_over_time` returns it.
-        importances: of each parameter; empty: not known.
-        caution: which score counts instead of the best value.
-    """
+def write(folder: Path, search: Search) -> None:
+    """Write `search.html`, `history.png` and, if they are known, `importance.png`; nothing without a finished trial."""
     from markupsafe import Markup
 
     definition, best = search.definition, search.best
-    assert best is not None
+    if best is None:
+        return
+    history, importances = best_over_time(search), results.importances(search)
+    caution = "No recording was held out for testing."
+    if (folder / "held-out.csv").exists():
+        caution = f"The score that counts is that of best.toml under its protocol {HELD_OUT}."
     metric = named(definition.metric, CLASSES)
     size, paint = _history(history, definition.metric, metric.name)
     save(folder / "history.png", *size, paint)

@@ -28,7 +28,6 @@ from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import Point, overrides
 from serkit.systems.schema import System
 from serkit.toml import write_entries, write_value
-from serkit.tuning import pictures
 from serkit.tuning.rounds import Round
 from serkit.tuning.study import current
 from serkit.tuning.trial import Task
@@ -173,15 +172,11 @@ def load(folder: Path, storage: RDBStorage) -> Search:
 
 
 def write(folder: Path, storage: RDBStorage) -> Search:
-    """Write table, pictures and best system of a search, as far as it has progressed."""
+    """Write table and best system of a search, as far as it has progressed."""
     search = load(folder, storage)
     _write_table(folder / "trials.csv", search)
     if search.best is not None:
         _write_best(folder, search, search.best)
-        caution = "No recording was held out for testing."
-        if (folder / "held-out.csv").exists():
-            caution = f"The score that counts is that of best.toml under its protocol {HELD_OUT}."
-        pictures.write(folder, search, best_over_time(search), importances(search), caution)
     return search
 
 

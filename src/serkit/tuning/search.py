@@ -21,6 +21,7 @@ from typing import Any
 
 import optuna
 import torch
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from serkit.errors import UserError
@@ -29,7 +30,7 @@ from serkit.processes import blocked, end_with_parent, unblock
 from serkit.records import whole
 from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import overrides
-from serkit.tuning import results, trial
+from serkit.tuning import pictures, results, trial
 from serkit.tuning.results import Definition
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan
 from serkit.tuning.study import Queue, current, draw, encoded, open_storage, sampler
@@ -135,7 +136,14 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         if all(row.state == "infeasible" for row in rows):
             raise UserError(f"round '{entry.name}': no point is feasible; the first: {rows[0].reason}")
         found += [Scored(row.point, row.value) for row in rows if row.state == "done" and row.value is not None]
-    return results.write(folder, storage)
+    return write(folder, storage)
+
+
+def write(folder: Path, storage: RDBStorage) -> results.Search:
+    """Write table, best system and page of a search, as far as it has progressed."""
+    found = results.write(folder, storage)
+    pictures.write(folder, found)
+    return found
 
 
 def url_of(folder: Path, storage: str | None) -> str:
