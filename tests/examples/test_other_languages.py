@@ -1,4 +1,4 @@
-"""The examples in C and for Node say what Python says."""
+"""The examples in C, in Rust and for Node say what Python says."""
 
 import os
 import re
@@ -22,16 +22,23 @@ BUNDLE = serkit.load().bundle
 ENVIRONMENT = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
 
 
+def library(tmp_path_factory):
+    """Return a new folder with the library of Python's onnxruntime, under the names that a linker looks for."""
+    libraries = sorted((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"))
+    if not libraries:
+        pytest.skip("needs a shared library of onnxruntime")
+    folder = tmp_path_factory.mktemp("onnxruntime")
+    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
+        (folder / name).symlink_to(libraries[-1])
+    return folder
+
+
 @pytest.fixture(scope="module")
 def c(tmp_path_factory):
     """Command line of the example in C, built with the library of Python's onnxruntime."""
-    compiler = shutil.which("cc")
-    libraries = sorted((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"))
-    if not compiler or not libraries:
-        pytest.skip("needs a C compiler and a shared library of onnxruntime")
-    folder = tmp_path_factory.mktemp("c")
-    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
-        (folder / name).symlink_to(libraries[-1])
+    compiler, folder = shutil.which("cc"), library(tmp_path_factory)
+    if not compiler:
+        pytest.skip("needs a C compiler")
     include = os.environ.get("ONNXRUNTIME_INCLUDE", Path(__file__).parent)
     command = [compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", EXAMPLES / "c/emotions.c", "-I", include]
     link = ["-L", folder, "-l", "onnxruntime", f"-Wl,-rpath,{folder}", "-o", folder / "emotions"]
@@ -51,7 +58,19 @@ def node(tmp_path_factory):
     return lambda paths: run([shutil.which("node"), folder / "emotions.mjs", BUNDLE.folder, *paths]).stdout
 
 
-@pytest.fixture(params=["c", "node"])
+@pytest.fixture(scope="module")
+def rust(tmp_path_factory):
+    """Command line of the example in Rust, built with the library of Python's onnxruntime."""
+    compiler, folder = shutil.which("rustc"), library(tmp_path_factory)
+    if not compiler:
+        pytest.skip("needs rustc")
+    link = ["-L", folder, "-C", f"link-arg=-Wl,-rpath,{folder}", "-o", folder / "emotions"]
+    subprocess.run([compiler, "-D", "warnings", EXAMPLES / "rust/emotions.rs", *link], check=True)
+    command = [folder / "emotions", BUNDLE.folder / "waveform.onnx"]
+    return lambda paths: "".join(run([*command, path]).stdout for path in paths)
+
+
+@pytest.fixture(params=["c", "rust", "node"])
 def example(request):
     """A function from paths to what an example prints of them."""
     return request.getfixturevalue(request.param)
@@ -90,7 +109,7 @@ def test_another_rate_is_one_line(example, tmp_path):
     assert "16000" in error.value.stderr
 
 
-@pytest.mark.parametrize("path", ["c/emotions.c", "node/emotions.mjs"])
+@pytest.mark.parametrize("path", ["c/emotions.c", "rust/emotions.rs", "node/emotions.mjs"])
 def test_an_example_is_short(path):
     assert len((EXAMPLES / path).read_text().splitlines()) < 80
 
