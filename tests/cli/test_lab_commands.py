@@ -156,7 +156,7 @@ def test_features_writes_a_table(table, tmp_path, capsys):
     assert len(out.read_text().splitlines()) == 41
     assert run([*command, str(table.parent)]) == 0
     assert run(command) == 2
-    assert "either recordings or --corpus" in capsys.readouterr().err
+    assert "give either recordings, or --corpus NAME=FOLDER, or --list FILE" in capsys.readouterr().err
 
 
 def test_reproduce_lists_a_large_grid_by_its_ends(capsys):
