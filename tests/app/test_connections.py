@@ -199,7 +199,7 @@ def test_answers_that_are_not_read(port):
 
 
 def test_answers_that_are_read_late_but_whole(port):
-    count = 300
+    count = 100
     with connected(port(head=20.0), room=4096) as connection:
         thread = threading.Thread(
             target=connection.sendall, args=(count * b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n",)
