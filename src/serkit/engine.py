@@ -17,7 +17,7 @@ from serkit.errors import UserError
 
 Task = TypeVar("Task")
 
-#: Name of the engine on --engine; `ray://HOST:PORT` is a cluster elsewhere.
+#: Name of the engine on --engine. A cluster elsewhere is named by its address.
 RAY = "ray"
 # Number of shards that wait per processor of the cluster. More would keep a million of them in memory.
 _AHEAD = 2
