@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.evaluation.calibration import ece, temperature
+from serkit.evaluation.calibration import ece, exponent, sharpened, temperature
 
 
 def test_the_temperature_by_which_logits_were_sharpened_is_found():
@@ -12,6 +12,19 @@ def test_the_temperature_by_which_logits_were_sharpened_is_found():
     assert temperature(logits, truth) == pytest.approx(1, abs=0.03)
     assert temperature(logits * 3, truth) == pytest.approx(3, abs=0.1)
     assert temperature(logits / 4, truth) == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_exponent_by_which_short_recordings_were_sharpened_is_found():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 2, (20_000, 5))
+    truth = (logits + generator.gumbel(size=logits.shape)).argmax(axis=1)
+    durations = generator.uniform(0.2, 3, len(truth))
+    for power in (0, 0.4, 0.8):
+        # The temperature that is missing is 1.7 * duration ** -power.
+        confident = sharpened(np.exp(logits), (durations[:, None] ** power) / 1.7)
+        assert exponent(confident, truth, durations) == pytest.approx(power, abs=0.03)
+        # The unit of the durations does not matter.
+        assert exponent(confident, truth, 62.5 * durations) == pytest.approx(power, abs=0.03)
 
 
 def test_log_probabilities_will_do_and_zeros_among_them():

@@ -17,13 +17,16 @@ from serkit.errors import UserError
 from serkit.evaluation.calibration import sharpened
 from serkit.evaluation.evaluate import evaluate
 from serkit.evaluation.predictions import Predictions
-from serkit.evaluation.unsure import threshold
+from serkit.evaluation.unsure import held_out, threshold
 from serkit.networks.network import Model, Network, Output
 from serkit.recognition import familiarity
 from serkit.recognition.bundle import Bundle
 from serkit.recognition.recognizer import Recognizer
 from serkit.runs import export as exporting
+from serkit.runs.durations import by_duration, calibrated
 from serkit.runs.export import Deployed, count_macs, export, to_onnx
+from serkit.runs.files import Final
+from serkit.runs.folder import RunFolder
 from serkit.runs.models import assemble, rebuild
 from serkit.runs.request import Request
 from serkit.runs.runner import run
@@ -79,17 +82,18 @@ def test_a_view_may_have_a_name_that_is_no_word_of_python(tmp_path):
 def test_the_bundle_says_which_answers_are_unsure(bundle, finished, synthetic):
     final = json.loads((finished / "final.json").read_text())
     predictions = Predictions.load(finished / "predictions.csv")
-    confidence = sharpened(predictions.probabilities, final["temperature"]).max(axis=1)
-    assert bundle.unsure.threshold == final["unsure_below"]
-    assert bundle.unsure.threshold == threshold(confidence, predictions.predicted == predictions.truth)
-    measured = json.loads((finished / "scores.json").read_text())["unsure"]
-    assert (bundle.unsure.coverage, bundle.unsure.accuracy) == (measured["coverage"], measured["accuracy"]["sure"])
+    answers = calibrated(RunFolder.load(finished), Final(**final))
+    confidence = sharpened(predictions.probabilities, bundle.calibration.temperature * answers.factors[:, None])
+    right = predictions.predicted == predictions.truth
+    assert bundle.unsure.threshold == pytest.approx(threshold(confidence.max(axis=1), right))
+    measured = held_out(*answers.of_folds())
+    assert (bundle.unsure.coverage, bundle.unsure.accuracy) == (measured.coverage, measured.accuracy.sure)
     assert "is marked as unsure" in (bundle.folder / "CARD.md").read_text(encoding="utf-8")
     # Channel 1 is the electroglottograph; the run has learned from channel 0.
     for answer in Recognizer(bundle).predict_files([one.path for one in synthetic.utterances[:10]], channel=0):
         assert answer.sure is (not answer.doubt)
         if answer.doubt in ("", "low confidence"):
-            assert (answer.doubt == "low confidence") is (answer.confidence < final["unsure_below"])
+            assert (answer.doubt == "low confidence") is (answer.confidence < bundle.unsure.threshold)
         else:
             assert answer.doubt in ("no speech", "unlike the training data", "perhaps no speech")
 
@@ -107,6 +111,29 @@ def test_the_bundle_knows_what_is_familiar(bundle, synthetic):
     distance = familiarity.Distance(bundle.familiar)
     for signal in (noise, tone):
         assert distance(recognizer.mean_features(signal, 16000)) > 1.2 * bundle.familiar.threshold
+
+
+def test_short_speech_is_answered_with_less_confidence(bundle, finished, synthetic):
+    """The network's own answer, and the exported one of half of the frames, by hand."""
+    short = bundle.calibration.by_duration
+    assert short.input == "speech" and 0 <= short.exponent <= 1
+    assert short.factor(short.frames) == 1 and short.factor(short.frames / 4) == pytest.approx(4**short.exponent)
+    signal, _ = audio.read(synthetic.utterances[0].path, channel=0)
+    features = bundle.features()["speech"](signal)
+    frames = RunFolder.load(finished).predictions, by_duration(RunFolder.load(finished))[1]
+    assert len(frames[0]) == len(frames[1]) and np.isfinite(frames[1]).all()
+    model = rebuild(
+        finished / json.loads((finished / "final.json").read_text())["stage"],
+        systems.parse(json.loads((finished / "run.json").read_text())["system"][0], "run.json"),
+    ).model
+    deployed = Deployed(model, ["speech"], "emotion", 2.0, short.model_copy(update={"frames": 80.0, "exponent": 0.5}))
+    session = onnxruntime.InferenceSession(to_onnx(deployed.eval(), ["speech"], [(64, None)]))
+    for count in (10, 40):
+        part = features[None, :, :count]
+        with torch.inference_mode():
+            logits = deployed.run([torch.from_numpy(part)]).predictions["emotion"]
+        expected = torch.softmax(logits / (2.0 * (80 / count) ** 0.5), dim=1).numpy()
+        np.testing.assert_allclose(session.run(None, {"speech": part})[0], expected, atol=1e-6)
 
 
 def exported_with(spreads, finished, tmp_path):
@@ -159,7 +186,8 @@ def test_recogniser_and_torch_agree_on_every_recording(bundle, finished, synthet
     final = json.loads((finished / "final.json").read_text())
     system = systems.parse(described["system"][0], "run.json")
     model = rebuild(finished / final["stage"], system).model
-    deployed = Deployed(model, ["speech"], "emotion", final["temperature"]).eval()
+    scale = bundle.calibration
+    deployed = Deployed(model, ["speech"], "emotion", scale.temperature, scale.by_duration).eval()
     recognizer = Recognizer(bundle)
     feature = recognizer.bundle.features()["speech"]
     for utterance in synthetic.utterances[:10]:

@@ -10,6 +10,7 @@ from serkit.errors import UserError
 from serkit.evaluation import unsure
 from serkit.recognition.bundle import Adaptation
 from serkit.recognition.recognizer import Recognizer
+from serkit.runs.durations import Calibrated
 from serkit.runs.export import export
 from serkit.runs.folder import RunFolder
 from serkit.runs.request import Request
@@ -37,6 +38,11 @@ def finished(synthetic, tmp_path_factory):
     return place / "run"
 
 
+def plain(run):
+    """The answers of a run with a temperature of 1."""
+    return Calibrated(run.predictions, 1.0, None, None, np.ones(len(run.predictions)))
+
+
 def test_the_bundle_says_what_answers_are_worth_on_each_corpus(finished, tmp_path):
     bundle = export(finished, tmp_path / "mine", recordings=2)
     predictions = RunFolder.load(finished).predictions
@@ -61,7 +67,7 @@ def test_without_strength_adapted_answers_are_the_same(finished):
     """The bundle itself does not adapt, because its answers in one emotion spread as much as all."""
     run, means = RunFolder.load(finished), {"functionals": [0.0] * 476}
     still = Adaptation(means=means, narrow=1e3, wide=1e4, strength=1e-6)
-    rows = unseen(run, 1.0, still, 0.0)
+    rows = unseen(run, plain(run), still, 0.0)
     assert all(row.adapted == pytest.approx(row.uar) for row in rows)
     assert [(row.sure_adapted, row.right_adapted) for row in rows] == [(row.sure, row.right) for row in rows]
 
@@ -85,4 +91,5 @@ def test_a_folder_without_recordings_is_refused(finished, tmp_path):
 def test_other_protocols_leave_no_corpus_out(synthetic, tmp_path):
     sets = (*SETS, "protocols.clean.folds=2")
     run(Request("speech-discriminant", [synthetic], sets=sets, jobs=1, threads=1, final=False), tmp_path / "run")
-    assert unseen(RunFolder.load(tmp_path / "run"), 1.0, None, 0.0) == []
+    other = RunFolder.load(tmp_path / "run")
+    assert unseen(other, plain(other), None, 0.0) == []

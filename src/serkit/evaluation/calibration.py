@@ -40,8 +40,32 @@ def temperature(logits: np.ndarray, truth: np.ndarray, smoothing: float = 0.0) -
     return float(np.exp(found.x))
 
 
-def sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the probabilities (n, classes) after division of their logits by a temperature."""
+def exponent(probabilities: np.ndarray, truth: np.ndarray, durations: np.ndarray) -> float:
+    """Return the exponent by which the temperature must fall with the duration, from 0 to 1.
+
+    It is the s for which softmax(logits / (T * duration ** -s)) has the highest likelihood, with the best T: the less a
+    recording holds, the less certain its answer can be.
+
+    Args:
+        probabilities: shape (n, classes).
+        truth: class indices, shape (n,).
+        durations: of the recordings, in any unit, shape (n,).
+    """
+    from scipy import optimize
+
+    relative = durations[:, None] / np.median(durations)
+
+    def loss(power: float) -> float:
+        flattened = sharpened(probabilities, relative**-power)
+        return log_loss(sharpened(flattened, temperature(np.log(flattened), truth)), truth)
+
+    found = optimize.minimize_scalar(loss, bounds=(0, 1), method="bounded", options={"xatol": 1e-4})
+    return float(found.x)
+
+
+def sharpened(probabilities: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
+    """Return the probabilities (n, classes) after division of their logits by a temperature, or one for each row
+    (n, 1)."""
     logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     values: np.ndarray = weights / weights.sum(axis=1, keepdims=True)

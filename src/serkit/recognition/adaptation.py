@@ -113,18 +113,22 @@ class Voice:
         """Return a voice that can hear more without changing this one."""
         return copy.deepcopy(self)
 
-    def add(self, features: Mapping[str, np.ndarray], answer: np.ndarray, seconds: float) -> None:
+    def add(
+        self, features: Mapping[str, np.ndarray], answer: np.ndarray, seconds: float, flattened: float = 1.0
+    ) -> None:
         """Add a window.
 
         Args:
             features: by input of the network, (rows,) or (rows, time).
             answer: probabilities (labels,) of the recognizer that is not adapted.
             seconds: duration of what the window adds to the material.
+            flattened: factor by which calibration has raised the temperature, because the window is short.
         """
         for name, total in self._sums.items():
             array = features[name]
             total += seconds * array.reshape(len(total), -1).mean(axis=1, dtype=np.float64)
-        logarithms = np.log(np.maximum(answer, _LOWEST)).astype(np.float64)
+        plain = _normalized(flattened * np.log(np.maximum(answer, 1e-12)).astype(np.float64))
+        logarithms = np.log(np.maximum(plain, _LOWEST))
         self._logarithms = self._logarithms + logarithms
         self._squares = self._squares + logarithms**2
         # Calibration for corpora never met makes all answers alike.

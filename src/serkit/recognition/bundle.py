@@ -97,11 +97,28 @@ class Number(_Table):
     high: Finite
 
 
+class ByDuration(_Table):
+    """Calibration by duration: the less speech, the higher the temperature.
+
+    A window whose `input` has n frames has a temperature that is (frames / n) ** exponent times that of a window with
+    `frames` frames.
+    """
+
+    input: str
+    frames: Finite = Field(gt=0)
+    exponent: Finite = Field(ge=0, le=1)
+
+    def factor(self, count: float) -> float:
+        """Return the factor of the temperature for a number of frames."""
+        return float((self.frames / count) ** self.exponent)
+
+
 class Calibration(_Table):
-    """Calibration of the probabilities, for information only; the temperature is part of `model.onnx`."""
+    """Calibration of the probabilities, which is part of `model.onnx`; see `ByDuration` for `by_duration`."""
 
     temperature: Finite = Field(gt=0)
     fitted_on: str
+    by_duration: ByDuration | None = None
 
 
 class Unsure(_Table):

@@ -314,7 +314,10 @@ class Model:
     def _hear_window(self, name: str, features: Sequence[np.ndarray], voice: Voice, seconds: float) -> None:
         """Add the features of a window, which are not adapted, to a voice."""
         [answer] = self._run(name, [array[None] for array in features])
-        voice.add(dict(zip(self._features, features, strict=True)), answer, seconds)
+        by_input = dict(zip(self._features, features, strict=True))
+        calibration = self.bundle.calibration
+        short = calibration.by_duration if calibration else None
+        voice.add(by_input, answer, seconds, short.factor(by_input[short.input].shape[-1]) if short else 1.0)
 
     def _compute_features(self, sources: dict[str, Source], heard: Mapping[Source, np.ndarray]) -> list[np.ndarray]:
         """Compute the features of each input, in the inputs' order."""

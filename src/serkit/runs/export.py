@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from serkit.evaluation.evaluate import hear
 from serkit.evaluation.intervals import Interval
 from serkit.evaluation.predictions import read_table
 from serkit.evaluation.scores import Scores, Table
-from serkit.evaluation.unsure import WANTED
+from serkit.evaluation.unsure import WANTED, held_out
 from serkit.features.onnx import Onnx
 from serkit.flags import worst_first
 from serkit.networks.layers.quaternion import folded
@@ -33,6 +33,7 @@ from serkit.recognition.bundle import (
     WEIGHTS,
     Adaptation,
     Bundle,
+    ByDuration,
     Calibration,
     Everyday,
     Familiar,
@@ -51,6 +52,7 @@ from serkit.recognition.timeline_options import TimelineOptions
 from serkit.records import Record
 from serkit.runs import sealed
 from serkit.runs.command import command
+from serkit.runs.durations import Calibrated, calibrated
 from serkit.runs.files import Description, Final
 from serkit.runs.folder import RunFolder
 from serkit.runs.model_card import card
@@ -110,16 +112,30 @@ class Deployed(Shipped):
         views: names of its inputs, in order.
         target: target whose probabilities are returned.
         temperature: divisor of the logits (Guo et al. 2017).
+        by_duration: how the temperature depends on the number of frames of a view; None: it does not.
     """
 
     answers = "probabilities"
 
-    def __init__(self, model: Model, views: Sequence[str], target: str, temperature: float) -> None:
+    def __init__(
+        self,
+        model: Model,
+        views: Sequence[str],
+        target: str,
+        temperature: float,
+        by_duration: ByDuration | None = None,
+    ) -> None:
         super().__init__(model, views)
-        self.target, self.temperature = target, temperature
+        self.target, self.temperature, self.by_duration = target, temperature, by_duration
 
     def forward(self, *arrays: Tensor) -> Tensor:
-        return torch.softmax(self.run(arrays).predictions[self.target] / self.temperature, dim=1)
+        logits = self.run(arrays).predictions[self.target] / self.temperature
+        if self.by_duration:
+            view = arrays[self.views.index(self.by_duration.input)]
+            # The number of frames as a tensor, which the exported graph computes for any duration.
+            frames = torch.ones_like(view.flatten(0, -2)[0]).sum()
+            logits = logits * (frames / self.by_duration.frames) ** self.by_duration.exponent
+        return torch.softmax(logits, dim=1)
 
 
 class DeployedNumbers(Shipped):
@@ -192,16 +208,22 @@ def export(
         if isinstance(feature, Onnx):
             encoders.append(feature)
     numbers = [Number(name=name, low=low, high=high) for name, (low, high) in final.ranges.items()]
-    calibration = None
+    calibration = unsure = adaptation = None
     if numbers:
         deployed: Shipped = DeployedNumbers(finished.model, names, [number.name for number in numbers]).eval()
     else:
         if final.temperature is None:
             raise UserError(f"{run / 'final.json'}: key 'temperature' is missing")
-        deployed = Deployed(finished.model, names, target, final.temperature).eval()
-        calibration = Calibration(temperature=final.temperature, fitted_on="test parts of the run's folds")
+        answers = calibrated(RunFolder.load(run), final)
+        deployed = Deployed(finished.model, names, target, answers.temperature, answers.by_duration).eval()
+        calibration = Calibration(
+            temperature=answers.temperature,
+            fitted_on="test parts of the run's folds",
+            by_duration=answers.by_duration,
+        )
+        unsure = _unsure(answers, scores, described.protocol.definition().group == "corpus")
+        adaptation = _adaptation(final, answers.temperature, finished.model, names, system.adapt)
     model = to_onnx(deployed, names, shapes)
-    adaptation = _adaptation(final, finished.model, names, system.adapt)
 
     learned_from = sorted(described.places)
     corpora_facts = [corpora.facts(name) for name in learned_from]
@@ -216,7 +238,7 @@ def export(
         inputs=inputs,
         windowing=data.items.windowing,
         calibration=calibration,
-        unsure=_unsure(final, scores, described.protocol.definition().group == "corpus"),
+        unsure=unsure,
         adaptation=adaptation,
         trained_on=TrainedOn(corpora=learned_from, recordings=[digest[:16] for digest in final.recordings]),
         scores=_scores(scores, described),
@@ -242,7 +264,7 @@ def export(
         if everyday:
             bundle = _with_everyday(bundle, recognizer, everyday)
     if not numbers:
-        bundle = _with_unseen(bundle, RunFolder.load(run), cast(float, final.temperature))
+        bundle = _with_unseen(bundle, RunFolder.load(run), answers)
     # The weights of a stage that reads frozen stages are its own layers only; training cannot continue from them.
     frozen = any(system.views[view].stage and not system.views[view].trainable for view in finished.stage.inputs)
     tensors = (finished.folder / WEIGHTS).read_bytes() if weights and not frozen else None
@@ -403,10 +425,10 @@ def _with_everyday(bundle: Bundle, recognizer: Recognizer, recordings: Sequence[
     )
 
 
-def _with_unseen(bundle: Bundle, run: RunFolder, temperature: float) -> Bundle:
+def _with_unseen(bundle: Bundle, run: RunFolder, answers: Calibrated) -> Bundle:
     """Add the scores on corpora that the model had not met, if the run left corpora out."""
     found = unseen(
-        run, temperature, bundle.adaptation, bundle.unsure.threshold if bundle.everyday and bundle.unsure else 0.0
+        run, answers, bundle.adaptation, bundle.unsure.threshold if bundle.everyday and bundle.unsure else 0.0
     )
     if not found or bundle.unsure is None:
         return bundle.model_copy(update={"unseen": found})
@@ -440,13 +462,13 @@ def familiar(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Familia
     return familiarity.fit(long, cut, [one.corpus for one in kept], [one.speaker for one in kept])
 
 
-def _unsure(final: Final, scores: Scores, by_corpus: bool) -> Unsure | None:
+def _unsure(answers: Calibrated, scores: Scores, by_corpus: bool) -> Unsure | None:
     """Return the threshold of unsure answers from a run; None for a run older than thresholds."""
-    if final.unsure_below is None:
+    if answers.threshold is None:
         return None
-    measured = scores.unsure
+    measured = held_out(*answers.of_folds()) if answers.by_duration else scores.unsure
     return Unsure(
-        threshold=final.unsure_below,
+        threshold=answers.threshold,
         rule=UNSEEN_RULE if by_corpus else UNSURE_RULE,
         coverage=measured and measured.coverage,
         accuracy=measured and measured.accuracy.sure,
@@ -454,15 +476,15 @@ def _unsure(final: Final, scores: Scores, by_corpus: bool) -> Unsure | None:
     )
 
 
-def _adaptation(final: Final, model: Model, views: Sequence[str], adapt: Adapt) -> Adaptation | None:
+def _adaptation(
+    final: Final, temperature: float, model: Model, views: Sequence[str], adapt: Adapt
+) -> Adaptation | None:
     """Return the statistics for adaptation to a voice; None if no view is normalized by row, or spreads are unknown."""
     means = {name: mean for name, mean in model_means(model).items() if name in (adapt.views or views)}
     if not means or not final.spreads:
         return None
     narrow, wide = final.spreads
-    return Adaptation(
-        means=means, narrow=narrow, wide=wide, strength=adapt.strength, temperature=final.temperature or 1.0
-    )
+    return Adaptation(means=means, narrow=narrow, wide=wide, strength=adapt.strength, temperature=temperature)
 
 
 def _scores(scores: Scores, described: Description) -> list[Score]:

@@ -255,9 +255,16 @@ def _recipe(about: About) -> list[str]:
 def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
         return "## Calibration\n\nThe probabilities were not calibrated: do not interpret them as frequencies."
+    short = calibration.by_duration
+    shorter = (
+        f" Half as much speech has {short.factor(short.frames / 2):.2f} times that temperature, because a short "
+        "recording says less."
+        if short
+        else ""
+    )
     return (
         f"## Calibration\n\nLogits are divided by {calibration.temperature:.3g} (temperature scaling, fitted "
-        f"on: {_plain(calibration.fitted_on)}). Probabilities are calibrated for speech like the training "
+        f"on: {_plain(calibration.fitted_on)}).{shorter} Probabilities are calibrated for speech like the training "
         "material only."
     )
 

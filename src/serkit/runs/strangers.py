@@ -13,6 +13,7 @@ from serkit.evaluation.calibration import sharpened
 from serkit.evaluation.metrics import uar
 from serkit.recognition.adaptation import Voice, shifted
 from serkit.recognition.bundle import Adaptation, Unseen
+from serkit.runs.durations import Calibrated
 from serkit.runs.folder import RunFolder
 from serkit.runs.models import means
 from serkit.runs.tested import Tested
@@ -20,12 +21,12 @@ from serkit.training.batches import ItemData
 from serkit.training.loop import probabilities
 
 
-def unseen(run: RunFolder, temperature: float, adaptation: Adaptation | None, least: float) -> list[Unseen]:
+def unseen(run: RunFolder, answers: Calibrated, adaptation: Adaptation | None, least: float) -> list[Unseen]:
     """Score the answers to each left-out corpus, language and sex.
 
     Args:
         run: a finished run with a single seed.
-        temperature: temperature of the deployed model.
+        answers: its calibrated answers.
         adaptation: spreads and strength of the adaptation; its means are those of each fold's model. None: answers are
             not adapted.
         least: lowest threshold of sure answers.
@@ -33,11 +34,10 @@ def unseen(run: RunFolder, temperature: float, adaptation: Adaptation | None, le
     Returns:
         Nothing unless each fold of the run is a corpus.
     """
-    predictions = run.predictions
-    names = np.array(predictions.corpora)
-    if not unsure.by_corpus(predictions.folds, names):
+    predictions = answers.predictions
+    plain, truth, folds, names = answers.of_folds()
+    if not unsure.by_corpus(folds, names):
         return []
-    plain, truth = predictions.probabilities, predictions.truth
     changed, sexes = plain.copy(), np.full(len(truth), "", dtype=object)
     place = {name: row for row, name in enumerate(predictions.ids)}
     for tested in Tested.folds(run):
@@ -45,15 +45,17 @@ def unseen(run: RunFolder, temperature: float, adaptation: Adaptation | None, le
         for name in tested.split.test:
             sexes[place[name]] = by_id[name].sex or ""
         if adaptation is not None:
-            for stranger in Stranger.all(tested, temperature, adaptation):
+            for stranger in Stranger.all(tested, answers.temperature, adaptation):
                 everything = range(len(stranger.ids))
                 changed[[place[name] for name in stranger.ids]] = stranger.adapted(everything, everything)
+    if adaptation is not None:
+        changed = answers.flattened(changed)
     sure, sure_adapted = np.empty((2, len(truth)), dtype=bool)
-    for test, scale, limit in unsure.rules(plain, truth, predictions.folds, names, least):
+    for test, scale, limit in unsure.rules(plain, truth, folds, names, least):
         sure[test], sure_adapted[test] = (
-            sharpened(answers[test], scale).max(axis=1) >= limit for answers in (plain, changed)
+            sharpened(given[test], scale).max(axis=1) >= limit for given in (plain, changed)
         )
-    right, right_adapted = (answers.argmax(axis=1) == truth for answers in (plain, changed))
+    right, right_adapted = (given.argmax(axis=1) == truth for given in (plain, changed))
     languages = np.array([corpora.facts(name).language or "" for name in names])
     kinds: dict[Any, np.ndarray] = {
         "all": np.full(len(truth), "all"),
@@ -106,11 +108,7 @@ class Stranger:
         self._tested, self._temperature = tested, temperature
         self.ids = list(ids)
         self._items = [tested.items([name])[0] for name in ids]
-        store, hashes = tested.experiment.store, tested.experiment.hashes
-        self._arrays = {
-            view: list(store.features(feature, self._items, hashes, tested.windowing, table.channel))
-            for view, (table, feature) in tested.views.items()
-        }
+        self._arrays = {view: [tested.stored(view, [name])[0] for name in ids] for view in tested.views}
         rate = next(feature.rate for _, feature in tested.views.values())
         #: Duration of each utterance in s, (n,).
         self.seconds = np.array([len(item.signal(rate, tested.windowing)) / rate for item in self._items])

@@ -85,6 +85,12 @@ class Tested:
         """Return the items of utterances, given their ids."""
         return [item for name in ids for item in self.experiment.cut(self._by_id[name], self.windowing)]
 
+    def stored(self, view: str, ids: Iterable[str]) -> list[np.ndarray]:
+        """Return a view of the items of utterances, from the run's store of features or into it."""
+        table, feature = self.views[view]
+        store, hashes = self.experiment.store, self.experiment.hashes
+        return list(store.features(feature, self.items(ids), hashes, self.windowing, table.channel))
+
     def label(self, item: Item) -> str:
         """Return the class of an item."""
         return str(item.utterance.targets[self.target])
@@ -103,7 +109,11 @@ class Tested:
         return hear(self.experiment, self._by_id[utterance])
 
     def probabilities(self, signal: np.ndarray, rate: int) -> np.ndarray:
-        """Recognize samples of speech like an utterance: probabilities (classes,), the mean over the windows.
+        """Recognize samples of speech like an utterance; see `recognize`. Errors are those of `windows`."""
+        return self.recognize(self.windows(signal, rate))
+
+    def windows(self, signal: np.ndarray, rate: int) -> ItemData:
+        """Compute the features of the windows of samples of speech.
 
         Raises:
             UserError: the model reads a channel other than speech.
@@ -118,9 +128,12 @@ class Tested:
             arrays[name] = [feature(self.windowing.fit(piece, hertz)) for piece in pieces]
         shapes = {name: feature.shape for name, (_, feature) in self.views.items()}
         # Only number and name of the items matter, because there are no labels.
-        data = ItemData([Item(Utterance("the signal", Path("signal")))] * len(windows), arrays, shapes)
+        return ItemData([Item(Utterance("the signal", Path("signal")))] * len(windows), arrays, shapes)
+
+    def recognize(self, windows: ItemData) -> np.ndarray:
+        """Recognize the windows of a recording: probabilities (classes,), their mean."""
         with torch.inference_mode():
-            logits = self.finished.model(data.batch(range(len(windows)))).predictions[self.target]
+            logits = self.finished.model(windows.batch(range(len(windows.items)))).predictions[self.target]
         values: np.ndarray = logits.double().softmax(1).mean(0).numpy()
         return values
 
