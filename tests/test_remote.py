@@ -204,5 +204,5 @@ def test_a_bucket_is_never_made(bucket, monkeypatch):
 
 def test_the_reader_of_a_file_judges_its_content(bucket):
     put(f"{bucket}/part", b"no part")
-    with pytest.raises(ValueError, match="^no part$"), Folder(bucket).opened("part") as file:
+    with pytest.raises(ValueError, match=r"^no part$"), Folder(bucket).opened("part") as file:
         raise ValueError(file.read().decode())
