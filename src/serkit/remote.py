@@ -259,9 +259,10 @@ def _open(url: str) -> tuple[Any, str]:
 @contextmanager
 def _told(url: str, *passed: type[Exception]) -> Iterator[None]:
     """Raise RemoteError for whatever a file system raises; libraries put URLs and tokens into their messages."""
+    kept: tuple[type[Exception], ...] = (UserError, *passed)
     try:
         yield
-    except (UserError, *passed):
+    except kept:
         raise
     except FileNotFoundError:
         try:
