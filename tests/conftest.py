@@ -1,10 +1,13 @@
 """What several test files share: a cache of their own, generated speech, and a bundle to be computed by hand."""
 
 import os
+import pickle
 import signal
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,6 +172,70 @@ def toy(shelf, monkeypatch, tmp_path) -> Path:
     monkeypatch.setenv("SERKIT_BUNDLES", str(shelf))
     monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
     return shelf / "toy"
+
+
+class Calls:
+    """What the engine uses of Ray, in this process; what goes to a machine and back is pickled on the way.
+
+    Args:
+        refused: error of a cluster that does not answer.
+    """
+
+    WorkerCrashedError = NodeDiedError = OutOfMemoryError = type("WorkerCrashedError", (Exception,), {})
+    RaySystemError = type("RaySystemError", (Exception,), {})
+
+    class RayTaskError(Exception):
+        def __init__(self, cause):
+            self.cause = cause
+
+    def __init__(self, refused=None):
+        self.exceptions, self.refused, self.order = self, refused, []
+
+    def is_initialized(self):
+        return False
+
+    def init(self, address, **options):
+        if self.refused:
+            raise self.refused
+
+    def cluster_resources(self):
+        return {"CPU": 1.0}
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": 1.0}}]
+
+    def put(self, thing):
+        return pickle.dumps(thing)
+
+    def remote(self, function):
+        return SimpleNamespace(options=lambda **options: SimpleNamespace(remote=partial(self.call, function)))
+
+    def call(self, function, sent, shard, *more):
+        self.order.append(shard)
+        shard = pickle.dumps(shard)
+        return lambda: pickle.dumps(function(pickle.loads(sent), pickle.loads(shard), *more))
+
+    def wait(self, references, num_returns, timeout):
+        return references[:1], references[1:]
+
+    def get(self, reference):
+        try:
+            return pickle.loads(reference())
+        except (self.WorkerCrashedError, self.RaySystemError):
+            raise
+        except Exception as error:
+            raise self.RayTaskError(error) from None
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Ray, as far as the engine uses it."""
+    for name in ("RAY_ADDRESS", "RAY_NUM_REDIS_GET_RETRIES"):
+        monkeypatch.setenv(name, "")  # so that it is unset again after a test that sets it
+        monkeypatch.delenv(name)
+    made = Calls()
+    monkeypatch.setitem(sys.modules, "ray", made)
+    return made
 
 
 def write_noise(path, seconds=1.7, rate=16000, channels=1, seed=0, level=0.1):

@@ -32,8 +32,9 @@ NOT_IMPORTED = {
     "websockets": "uvicorn speaks WebSocket with it",
     "python-multipart": "starlette reads forms with it",
 }
-#: Imported by files that are run by hand or by `make e2e`, in environments of their own.
-ELSEWHERE = {"opensmile", "parselmouth", "playwright", "pipecat", "pipecat-emotion", "export-encoder"}
+#: Imported by files that are run by hand or by `make e2e`, in environments of their own, and by tests that are skipped
+#: without them.
+ELSEWHERE = {"moto", "opensmile", "parselmouth", "playwright", "pipecat", "pipecat-emotion", "export-encoder"}
 
 ALLOWED = {
     *(

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from importlib.metadata import version
+from itertools import chain, islice
+from typing import Any, Generic, TypeVar
 
 from serkit.errors import UserError
 
@@ -19,6 +23,11 @@ Task = TypeVar("Task")
 
 #: Name of the engine on --engine. A cluster elsewhere is named by its address.
 RAY = "ray"
+_ADDRESS = re.compile(r"(?:ray://)?(?P<host>[\w.-]+|\[[0-9a-f:]+\]):(?P<port>\d{1,5})")
+# Time in s to reach the machine of a cluster. Ray itself tries for minutes.
+_PATIENCE = 10
+# What Ray says where a machine lacks serkit or one of its libraries.
+_NOT_IMPORTED = "failed to import on the worker"
 # Number of shards that wait per processor of the cluster. More would keep a million of them in memory.
 _AHEAD = 2
 
@@ -28,6 +37,14 @@ class Lost:
     """A shard that ended its process each time it was tried, with the reason."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class _Try(Generic[Task]):
+    """A shard, and how often it may still be tried again."""
+
+    shard: Task
+    retries: int
 
 
 class Engine:
@@ -42,10 +59,13 @@ class Engine:
     """
 
     def __init__(self, text: str) -> None:
-        if text != RAY and not text.startswith("ray://"):
+        if text != RAY and not (text.startswith("ray://") and _ADDRESS.fullmatch(text)):
             raise UserError(f"--engine must be '{RAY}' or ray://HOST:PORT, got '{text}'")
-        # Read when Ray is imported. Nothing is sent to anyone.
+        # All of these are read when Ray is imported. Nothing is sent to anyone.
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        if _reach(text):
+            # Where something else than Ray listens, Ray would try 20 times, 40 s each.
+            os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
         try:
             import ray
         except ImportError:
@@ -57,8 +77,7 @@ class Engine:
             try:
                 ray.init(None if text == RAY else text, log_to_driver=False, logging_level=logging.ERROR, **options)
             except Exception as error:  # Ray raises its base class, too
-                reason = str(error).partition("\n")[0]
-                raise UserError(f"--engine {text}: does not answer, or cannot be started ({reason})") from None
+                raise UserError(f"--engine {text}: does not answer, or cannot be started ({_line(error)})") from None
 
     def resources(self, kind: str) -> float:
         """Return how many `CPU` or `GPU` the cluster has."""
@@ -84,23 +103,30 @@ class Engine:
         """
         ray = self._ray
         largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=1)
+        # Ray would try a call that takes too much memory again without end, whatever its limit for other calls.
         remote = ray.remote(_call).options(
-            num_cpus=max(1, min(cpus, int(largest))), num_gpus=gpus, max_retries=retries, name=_name(function)
+            num_cpus=max(1, min(cpus, int(largest))), num_gpus=gpus, max_retries=0, name=_name(function)
         )
-        here, sent = os.getcwd(), ray.put(function)
-        upcoming = iter(shards)
-        running: dict[Any, Task] = {}
+        here, sent, release = os.getcwd(), ray.put(function), version("serkit")
+        upcoming = (_Try(shard, retries) for shard in shards)
+        # Behind all others: what exceeds the memory of a machine together with them may fit later.
+        again: deque[_Try[Task]] = deque()
+        running: dict[Any, _Try[Task]] = {}
         try:
             while True:
                 # Machines may have come or gone.
                 room = max(2, int(_AHEAD * self.resources("CPU") / max(1, cpus))) - len(running)
-                for shard in islice(upcoming, max(0, room)):
-                    running[remote.remote(sent, shard, here)] = shard
+                for one in islice(chain(upcoming, _emptied(again)), max(0, room)):
+                    running[remote.remote(sent, one.shard, here, release)] = one
                 if not running:
                     return
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=5)
                 for reference in ready:
-                    yield running.pop(reference), self._result(reference)
+                    one, found = running.pop(reference), self._result(reference)
+                    if isinstance(found, Lost) and one.retries:
+                        again.append(_Try(one.shard, one.retries - 1))
+                    else:
+                        yield one.shard, found
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
@@ -109,14 +135,60 @@ class Engine:
         exceptions = self._ray.exceptions
         try:
             return self._ray.get(reference)
-        except exceptions.RayTaskError as error:
-            raise error.cause if isinstance(error.cause, Exception) else error from None
         except (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.OutOfMemoryError) as error:
             return Lost(type(error).__name__)
+        except exceptions.RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, (ImportError, exceptions.RaySystemError)) or _NOT_IMPORTED in str(cause):
+                raise _differs(str(cause)) from None
+            raise cause if isinstance(cause, Exception) else error from None
+        except exceptions.RaySystemError as error:
+            raise _differs(str(error)) from None
 
 
-def _call(function: Callable[[Task], Any], shard: Task, folder: str) -> Any:
+def _emptied(waiting: deque[_Try[Task]]) -> Iterator[_Try[Task]]:
+    """Yield and remove what waits."""
+    while waiting:
+        yield waiting.popleft()
+
+
+def _reach(text: str) -> bool:
+    """Return whether an address of a cluster is given, where somebody listens.
+
+    Args:
+        text: value of --engine; `ray` means the cluster that `RAY_ADDRESS` names, if it names any.
+
+    Raises:
+        UserError: nobody listens there.
+    """
+    address = os.environ.get("RAY_ADDRESS", "") if text == RAY else text
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        return False
+    shown = f"--engine {text}" if text != RAY else f"--engine {RAY} (RAY_ADDRESS={address})"
+    try:
+        socket.create_connection((found["host"].strip("[]"), int(found["port"])), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        reason = "no answer" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{shown}: there is no cluster ({reason})") from None
+    return True
+
+
+def _line(error: BaseException) -> str:
+    """Return the message of an error in one line."""
+    return " ".join(str(error).split())[:500]
+
+
+def _differs(reason: str) -> UserError:
+    last = (reason.strip().splitlines() or ["?"])[-1]
+    needed = f"serkit {version('serkit')} with the same extras"
+    return UserError(f"a machine of the cluster cannot do the work ({last}); each needs {needed}")
+
+
+def _call(function: Callable[[Task], Any], shard: Task, folder: str, release: str) -> Any:
     """Call the function in a process of the cluster."""
+    if (found := version("serkit")) != release:
+        raise UserError(f"a machine of the cluster has serkit {found}, and this one {release}; install one on all")
     try:
         os.chdir(folder)
     except OSError as error:

@@ -23,6 +23,14 @@ def corpora(synthetic, tmp_path_factory):
     return ["--corpus", f"synthetic={synthetic.folder}", "--corpus", f"table={folder / 'calls.csv'}"]
 
 
+def test_cells_on_an_engine_are_the_matrix(calls, corpora, tmp_path, capsys):
+    for name, more in {"there": ["--engine", "ray"], "here": []}.items():
+        assert run(["cross", "linear-baseline", *corpora, *SETS, "--out", str(tmp_path / name), *more]) == 0
+    assert len(calls.order) == 4
+    there, here = (json.loads((tmp_path / name / "cross.json").read_text()) for name in ("there", "here"))
+    assert there["cells"] == here["cells"]
+
+
 def test_the_matrix_as_a_table_and_as_json(corpora, tmp_path, capsys):
     out = ["--out", str(tmp_path / "cross")]
     for index in (1, 2):

@@ -32,6 +32,16 @@ def test_folds_in_shards_are_the_run(synthetic, tmp_path, capsys):
     assert run([*train, *shared, "--shard", "1/2", "--engine", "ray"]) == 2
 
 
+def test_folds_on_an_engine_are_the_run(calls, synthetic, tmp_path):
+    corpus = ["--corpus", f"synthetic={synthetic.folder}"]
+    train = ["train", "linear-baseline", *corpus, *ONE, "--no-final", "--set", "protocols.clean.repeats=2"]
+    for name, more in {"there": ["--engine", "ray"], "here": []}.items():
+        assert run([*train, "--out", str(tmp_path / name), *more]) == 0
+    assert len(calls.order) == len(list(tmp_path.glob("here/**/folds/*.json")))
+    for file in ("predictions.csv", "splits.json", "scores.json"):
+        assert (tmp_path / "there" / file).read_bytes() == (tmp_path / "here" / file).read_bytes()
+
+
 def test_the_record_of_a_run_does_not_say_where_it_ran(monkeypatch):
     monkeypatch.setattr("sys.argv", ["serkit", "train", "x", "--shard", "1/2", "--engine=ray", "--seed", "1"])
     assert command() == "serkit train x --seed 1"

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="needs the remote extra")
 
-from serkit.cli import run
+from serkit.cli import run, spread
 
 
 @pytest.fixture
@@ -89,6 +89,9 @@ def test_from_url_to_url(clips, tmp_path, capsys):
     )
     assert predict(f"{bucket}/in/a.wav", "--out", f"{bucket}/a.csv") == 2
     assert "--out is a URL" in capsys.readouterr().err
+    for out in (bucket, f"{bucket}/all/"):
+        assert run(["gather", f"{bucket}/out", "--format", "csv", "--out", out]) == 2
+        assert "--out names no file; try" in capsys.readouterr().err
 
 
 def test_features_in_shards(clips, tmp_path, capsys):
@@ -98,3 +101,16 @@ def test_features_in_shards(clips, tmp_path, capsys):
     assert run(["gather", str(tmp_path / "parts"), "--out", str(tmp_path / "all.csv")]) == 1
     assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     assert "skipped: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [["predict", "--model", "toy"], ["features", "log_mel_functionals", "--set", "bands=4"]]
+)
+def test_parts_of_an_engine(calls, clips, tmp_path, monkeypatch, command):
+    monkeypatch.setattr(spread, "_FILES", 2)
+    for _ in range(2):  # the second time, everything is done
+        assert run([*command, str(clips), "--engine", "ray", "--out", str(tmp_path / "parts")]) == 1
+        assert len(calls.order) == 3
+    assert run(["gather", str(tmp_path / "parts"), "--out", str(tmp_path / "all.csv")]) == 1
+    assert run([*command, str(clips), "--out", str(tmp_path / "one.csv")]) == 1
+    assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()

@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from serkit import papers, systems
+from serkit.engine import Engine
 from serkit.errors import UserError
 from serkit.papers import reproduce as reproducing
 from serkit.papers.pages import page
@@ -90,6 +91,17 @@ def test_after_all_shards_and_a_second_time_nothing_is_trained(paper, synthetic,
     monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
     first = reproduce(*arguments, **settings).to_dict()
     assert reproduce(*arguments, **settings).to_dict() == first
+
+
+def test_rows_on_an_engine_are_those_of_one_machine(calls, paper, synthetic, tmp_path):
+    arguments = (paper, paper.artefact("table1"), [synthetic])
+    settings = {"protocols": ["random"], "sets": ["stages.*.trainer.epochs=1"], "jobs": 1, "threads": 1}
+    share(*arguments[1:], tmp_path / "there", Engine("ray"), **settings, report=print)
+    assert len(calls.order) == 3
+    there, here = (reproduce(*arguments, tmp_path / name, **settings).to_dict() for name in ("there", "here"))
+    for rows in zip(there["rows"], here["rows"], strict=True):
+        values = [row["measured"].get("random", {}).get("values") for row in rows]
+        assert values[0] == values[1]
 
 
 def test_an_override_holds_for_the_papers_rows_and_is_named(paper, synthetic, tmp_path):

@@ -15,7 +15,7 @@ from serkit.cli.options import CsvSafe
 from serkit.cli.spread import PARQUET
 from serkit.errors import UserError, unknown
 from serkit.parts import About, Parts
-from serkit.remote import Folder, is_url
+from serkit.remote import Folder, is_url, name
 from serkit.terminal import note
 
 
@@ -75,6 +75,8 @@ def _target(out: str | None) -> Iterator[Path | None]:
         yield None
     elif is_url(out):
         place, _, file = out.rpartition("/")
+        if not is_url(place) or not file:
+            raise UserError(f"{name(out)}: --out names no file; try {name(out).rstrip('/')}/answers.csv")
         with Folder(place).writing(file) as path:
             yield path
     else:
