@@ -32,7 +32,7 @@ class _Peak(TorchDispatchMode):
     """Adds up the storages that are alive while it is on; `peak` is the most that there were, in bytes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.alive = self.peak = 0
         self._known: set[int] = set()
 
@@ -90,7 +90,7 @@ def step(system: System, name: str, items: int, classes: int = 7) -> int | None:
     except Exception:  # whatever a layer does that needs numbers, e.g. the lengths of a packed sequence
         return None
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    return counted.peak + _COPIES * weights
+    return int(counted.peak + _COPIES * weights)
 
 
 def misfit(system: System, processes: int = 1) -> str | None:
