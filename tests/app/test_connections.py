@@ -159,6 +159,13 @@ def test_connections_stay_open_longer_than_usual_clients_keep_them():
     assert configure(lambda: None, limits).timeout_keep_alive == limits.pause
 
 
+def test_a_client_that_sends_too_much_still_gets_its_answer(port):
+    # It would be reset while it sends, if the server closed the connection with the answer.
+    with connected(port(body=1000, bodies=1000, head=20.0), head(8_000_000)) as connection:
+        connection.sendall(bytes(8_000_000))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_body_that_never_ends_after_the_answer(port):
     with connected(port(), head(10**6).replace(b"predict", b"nothing")) as connection:
         assert b"404" in connection.recv(4096)
