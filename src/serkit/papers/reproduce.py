@@ -91,7 +91,8 @@ def reproduce(
             row that does not fit into memory, before any is trained.
     """
     chosen, groups, frame = _prepare(artefact, corpora, folder, sets, seed, jobs, threads, report, rows, also, quick)
-    chosen = _fitting(chosen, frame, leave_out=quick)
+    if groups:  # otherwise nothing is trained
+        chosen = _fitting(chosen, frame, leave_out=quick)
     heading = Heading(
         paper=paper.paper.name,
         artefact=artefact.name,
@@ -246,7 +247,7 @@ def _fitting(chosen: Sequence[Row], frame: _Frame, leave_out: bool) -> list[Row]
         if why is None:
             found.append(row)
         elif leave_out:
-            frame.report(f"{row.label} is left out: {why}; to run it alone: --rows {shlex.quote(row.label)}")
+            frame.report(f"{row.label} is left out: {why}, and --rows {shlex.quote(row.label)}")
         else:
             raise UserError(f"row '{row.label}': {why}; or name the other rows with --rows")
     if chosen and not found:
