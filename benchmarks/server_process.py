@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -57,13 +58,15 @@ class Served:
             found += children(pid)
         return found
 
-    def descriptors(self) -> int:
-        """Return how many files and sockets its processes have open (Linux)."""
-        count = 0
+    def descriptors(self) -> dict[str, int]:
+        """Return how many sockets, pipes and other files its processes have open (Linux)."""
+        count = Counter(socket=0, pipe=0, other=0)
         for pid in self.processes():
             with suppress(OSError):  # it has ended meanwhile
-                count += len(os.listdir(f"/proc/{pid}/fd"))
-        return count
+                for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                    kind = os.readlink(descriptor).partition(":")[0]
+                    count[kind if kind in count else "other"] += 1
+        return dict(count)
 
     @property
     def alive(self) -> bool:

@@ -49,6 +49,9 @@ SHARES = {"predict": 0.5, "timeline": 0.2, "stream": 0.1, "job": 0.1, "hostile":
 
 KILL_EVERY, RELOAD_EVERY, LOOK_EVERY = 60.0, 90.0, 5.0
 
+#: Looks at memory, descriptors and processes that the report shows one by one.
+SHOWN = 13
+
 #: Time in s in which an error is a consequence of a kill: until the process that took its place answers.
 AFTERMATH = 20.0
 
@@ -256,11 +259,21 @@ async def reload(server: Served, end: float, tally: Tally) -> None:
         tally.reloads += 1
 
 
-async def watch(server: Served, end: float) -> list[tuple[float, int, int]]:
-    """Measure memory in MB, descriptors and processes."""
-    seen = []
+def look(server: Served, began: float) -> dict[str, Any]:
+    """Measure memory in MB, descriptors by kind, and processes."""
+    return {
+        "minute": round((time.perf_counter() - began) / 60, 1),
+        "memory_mb": round(server.memory()),
+        "descriptors": server.descriptors(),
+        "processes": len(server.processes()),
+    }
+
+
+async def watch(server: Served, end: float) -> list[dict[str, Any]]:
+    """Look again and again."""
+    seen, began = [], time.perf_counter()
     while time.perf_counter() < end:
-        seen.append((server.memory(), server.descriptors(), len(server.processes())))
+        seen.append(look(server, began))
         await asyncio.sleep(LOOK_EVERY)
     return seen
 
@@ -281,7 +294,8 @@ async def soak(server: Served, minutes: float, clients: int, files: list[Path]) 
         metrics = (await http.get("/metrics")).text
     # Processes that were killed have started anew, and what was sent has been answered.
     await asyncio.sleep(10)
-    memory, descriptors, processes = zip(*seen, strict=True)
+    seen.append(look(server, began))
+    memory = [one["memory_mb"] for one in seen]
     half = len(memory) // 2
     return {
         "minutes": (time.perf_counter() - began) / 60,
@@ -300,14 +314,13 @@ async def soak(server: Served, minutes: float, clients: int, files: list[Path]) 
             for kind, values in sorted(tally.seconds.items())
         },
         "memory_mb": {
-            "first": memory[0],
-            "median_first_half": float(np.median(memory[:half] or memory)),
+            "median_first_half": float(np.median(memory[:half])),
             "median_second_half": float(np.median(memory[half:])),
             "largest": max(memory),
-            "end": server.memory(),
         },
-        "descriptors": {"first": descriptors[0], "largest": max(descriptors), "end": server.descriptors()},
-        "processes": {"first": processes[0], "largest": max(processes), "end": len(server.processes())},
+        "descriptors_largest": max(sum(one["descriptors"].values()) for one in seen),
+        # The last look is 10 s after the last request.
+        "over_time": [seen[round(place)] for place in np.linspace(0, len(seen) - 1, min(SHOWN, len(seen)))],
         "load_average": os.getloadavg()[0],
         "alive": server.alive,
     }

@@ -14,7 +14,7 @@ from serkit.app.limits import Limits
 from serkit.app.run import configure, listen
 from serkit.app.server import create
 
-SHORT = {"head": 0.6, "idle": 1.0, "grace": 0.6, "slowest": 1000.0, "connections": 6}
+SHORT = {"head": 0.6, "pause": 0.6, "idle": 1.0, "grace": 0.6, "slowest": 1000.0, "connections": 6}
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPGRADE = (
@@ -121,6 +121,49 @@ def test_a_client_with_many_requests_is_kept(port):
                 received += (part := connection.recv(4096))
                 assert part
             time.sleep(0.3)
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 100])
+def test_a_client_may_pause_between_requests(port, body):
+    # Longer than for a head, even if the first answer came before its body had arrived.
+    with connected(port(pause=20.0)) as connection:
+        connection.sendall(head(len(body)).replace(b"predict", b"nothing") + body[:50])
+        assert b"404" in connection.recv(4096)
+        connection.sendall(body[50:])
+        time.sleep(1.2)
+        connection.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert rest(connection).endswith(b'{"status":"ok"}')
+
+
+def test_a_websocket_after_a_request_on_the_same_connection_stays(port):
+    with connected(port(idle=30.0), GET) as connection:
+        assert b"200" in connection.recv(4096)
+        connection.sendall(UPGRADE)
+        connection.settimeout(1.5)  # longer than the time for a head
+        with pytest.raises(TimeoutError):
+            while connection.recv(4096):
+                pass
+
+
+def test_a_head_after_a_pause_must_come_at_once(port):
+    with connected(port(pause=20.0), GET) as connection:
+        assert b"200" in connection.recv(4096)
+        time.sleep(0.1)
+        assert seconds_to_the_end(connection, b"x") < 6
+
+
+def test_connections_stay_open_longer_than_usual_clients_keep_them():
+    # The AWS load balancer and nginx keep a connection to a server for 60 s; Python's clients for 5 to 15 s.
+    limits = Limits()
+    assert limits.pause > 60
+    assert configure(lambda: None, limits).timeout_keep_alive == limits.pause
+
+
+def test_a_client_that_sends_too_much_still_gets_its_answer(port):
+    # It would be reset while it sends, if the server closed the connection with the answer.
+    with connected(port(body=1000, bodies=1000, head=20.0), head(8_000_000)) as connection:
+        connection.sendall(bytes(8_000_000))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_body_that_never_ends_after_the_answer(port):

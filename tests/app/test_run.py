@@ -135,10 +135,10 @@ def test_a_signal_to_all_of_a_server_loses_no_answer(process, children, sound):
     assert server.stderr.read() == ""
 
 
-def test_a_body_that_is_too_large_ends_the_connection(process):
+def test_a_body_that_is_too_large_is_refused_before_it_arrives(process):
     _, port = process
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(head(10**12))
+        connection.sendall(head(10**12).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert answer(connection) == (
             413,
             {"error": f"the body is larger than 32 MB; compress it (FLAC, OGG), {Limits().remedy()}"},

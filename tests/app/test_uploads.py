@@ -73,7 +73,7 @@ def test_a_body_without_a_length_is_counted(serve, sound):
 def test_a_form_counts_as_a_whole(serve, sound):
     content = sound(1.0)
     answer = serve(body=len(content)).post("/v1/predict", files={"file": ("a.wav", content)})
-    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+    assert answer.status_code == 413 and "connection" not in answer.headers  # the client, which sends, would be reset
 
 
 @pytest.mark.parametrize("name", ["../a.wav", "/a.wav", "a\\b.wav", "..", "a\x01.wav", "n" * 256])
@@ -140,7 +140,7 @@ def test_bodies_share_their_memory():
         with pytest.raises(HTTPException) as error:
             first(1)
         assert (error.value.status_code, bodies.taken) == (503, 100)
-        assert error.value.headers == {"Retry-After": "1", "Connection": "close"}
+        assert error.value.headers == {"Retry-After": "1"}
         assert error.value.detail == "the server is busy: other recordings take all memory; try again"
     assert bodies.taken == 0
     with bodies.share() as third:

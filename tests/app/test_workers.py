@@ -52,6 +52,11 @@ def server(toy, monkeypatch):
     process.wait()
 
 
+def pipes_of(pid):
+    """Number of open pipes of a process."""
+    return sum(os.readlink(entry.path).startswith("pipe:") for entry in os.scandir(f"/proc/{pid}/fd"))
+
+
 def ask(url, data=None):
     """Status and text of an answer, over a connection of its own."""
     try:
@@ -72,6 +77,7 @@ def test_one_server_for_its_clients(server, sound):
     assert len(serving) == 2
     before = ask(f"{url}/metrics")[1]
     assert 'serkit_requests_total{endpoint="/v1/jobs",status="202"} 2.0' in before and "serkit_workers 2.0" in before
+    pipes = pipes_of(process.pid)
     # One that ends is replaced; what it has counted stays.
     os.kill(serving[0], signal.SIGKILL)
     wait_until(lambda: len(now := workers_of(process.pid)) == 2 and serving[0] not in now, 60)
@@ -79,6 +85,7 @@ def test_one_server_for_its_clients(server, sound):
     after = ask(f"{url}/metrics")[1]
     assert 'serkit_requests_total{endpoint="/v1/jobs",status="202"} 2.0' in after
     assert "serkit_lost_workers_total 1.0" in after
+    assert pipes_of(process.pid) == pipes
     # All of them load their models again.
     process.send_signal(signal.SIGHUP)
     wait_until(lambda: 'serkit_reloads_total{result="done"} 2.0' in ask(f"{url}/metrics")[1], 60)

@@ -24,7 +24,7 @@ def test_the_lead_is_measured_on_the_same_folds():
     said = of_search(search((0.6, 0.7), (0.59, 0.65), (0.61, 0.65)), held_out=True)
     assert said == (
         "Trial 0 is the best of 3, with 1 within one standard error of it: UAR 65.0% over 2 inner folds, which range "
-        "over 60.0\u201370.0; chosen as the highest, it is too optimistic, and only its score on --protocol held-out "
+        "over 60.0\u201370.0; chosen as the highest, it is too optimistic: only its score on --protocol held-out "
         "says how well it works."
     )
 

@@ -21,12 +21,14 @@ from serkit.cli import run as command
 from serkit.data.store import StoreError
 from serkit.errors import UserError
 from serkit.evaluation.metrics import uar
+from serkit.protocols import Protocol
 from serkit.runs import request as run_request
 from serkit.runs import runner
 from serkit.runs.predict import predict
 from serkit.runs.stages import Stages
 from serkit.training import stopping
-from serkit.tuning import results, search, space
+from serkit.tuning import conclusion, results, search, space
+from serkit.tuning.conclusion import of_search
 from serkit.tuning.rounds import Recipe, Round, plan
 from serkit.tuning.search import Request
 from serkit.tuning.study import Queue, draw, open_storage
@@ -133,6 +135,113 @@ def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path):
     asked = run_request.Request(file, [synthetic], "held-out", final=False)
     scores = runner.run(asked, tmp_path / "run")
     assert scores.n == 8 and "Best of 4 trials" in scores.recipe
+
+
+# --- the final test
+
+
+def test_the_best_trial_is_tested_once_on_speakers_that_no_trial_has_seen(synthetic, tmp_path, monkeypatch):
+    folder, told = tmp_path / "search", []
+    asked = replace(request(synthetic, {RATE: [0.05, 1e-6]}, sampler="grid", trials=2), test=True)
+    found = search.run(asked, folder, told.append)
+    tested = found.held_out
+    assert (tested.trial, tested.metric, tested.utterances) == (found.best.slot, "uar", 8)
+    assert [flag.text for flag in tested.flags] == ["sentences shared: all"]  # but no speaker, and no recording
+    assert tested.low <= tested.value <= tested.high and tested.baseline is not None
+    assert json.loads((folder / "held-out.json").read_text()) == tested.to_dict()
+    # The same as `serkit train best.toml --protocol held-out`.
+    alone = runner.run(
+        run_request.Request(folder / "best.toml", [synthetic], "held-out", final=False), tmp_path / "run"
+    )
+    assert alone.metrics["uar"].estimate == tested.value
+    # No speaker of the test has been in any fold of the search, or is in the training of the test.
+    speakers = {utterance.id: utterance.speaker for utterance in synthetic.utterances}
+    [split] = json.loads((folder / "held-out" / "splits.json").read_text())
+    unseen = {speakers[name] for name in split["test"]}
+    folds = json.loads((folder / "search.json").read_text())["folds"]
+    seen = {speakers[name] for fold in [*folds, split] for part in ("train", "validation") for name in fold[part]}
+    assert unseen and not unseen & seen and unseen | seen == set(speakers.values())
+    # The page and the conclusion say what it scored, next to the value that is too optimistic.
+    said = of_search(found, held_out=True)
+    assert "it is too optimistic: on 8 held-out utterances of 1 speaker, which no trial has seen" in said
+    assert conclusion.of_test(tested) in (folder / "search.html").read_text(encoding="utf-8")
+    # Nothing is trained a second time.
+    monkeypatch.setattr(runner, "run", None)
+    assert search.run(asked, folder).held_out == tested
+    # A search that goes on may choose another trial, which is not tested on what has chosen the first.
+    monkeypatch.setattr(results.Search, "best", replace(found.best, slot=1 - found.best.slot))
+    with pytest.raises(UserError, match="is the best by now; a choice among tested trials is not a test"):
+        search.run(asked, folder)
+
+
+def test_a_final_test_that_was_stopped_goes_on(synthetic, tmp_path, monkeypatch):
+    folder, real = tmp_path / "search", runner.run
+    asked = replace(request(synthetic, {RATE: [0.05]}, sampler="grid", trials=1), test=True)
+
+    def stopped(asked, folder, **options):
+        real(asked, folder, **options)
+        (folder / "scores.json").unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(asked, folder)
+    assert not (folder / "held-out.json").exists()
+    trained = {path: path.stat().st_mtime_ns for path in (folder / "held-out" / "stages").rglob("stage.json")}
+    monkeypatch.setattr(runner, "run", real)
+    assert search.run(asked, folder).held_out is not None and trained
+    assert trained == {path: path.stat().st_mtime_ns for path in (folder / "held-out" / "stages").rglob("stage.json")}
+
+
+def test_the_final_test_waits_for_all_trials_and_for_time(synthetic, tmp_path):
+    told = []
+    asked = replace(request(synthetic, trials=1), test=True)
+    assert search.run(replace(asked, minutes=1e-9), tmp_path / "search", told.append).held_out is None
+    assert told[-1] == "the time is used up: 0 of 1 trials; the same command continues"
+    search.run(replace(asked, test=False), tmp_path / "search")
+    assert search.run(replace(asked, minutes=1e-9), tmp_path / "search", told.append).held_out is None
+    assert told[-1] == "the time is used up before the test on the held-out recordings; the same command continues"
+
+
+def test_of_several_machines_one_tests(synthetic, tmp_path):
+    asked = replace(request(synthetic, {RATE: [0.05]}, sampler="grid", trials=1), test=True)
+    asked = replace(asked, storage=search.url_of(tmp_path, None))
+    one = search.run(asked, tmp_path / "one")
+    other = search.run(asked, tmp_path / "other")
+    assert other.held_out == one.held_out and (tmp_path / "other" / "held-out.json").exists()
+    assert (tmp_path / "one" / "held-out").exists() and not (tmp_path / "other" / "held-out").exists()
+
+
+def test_held_out_recordings_that_the_search_has_seen_are_refused(synthetic, tmp_path, monkeypatch):
+    """Whatever went wrong with the lists: the folds of the search decide."""
+    asked = request(synthetic, {RATE: [0.05]}, sampler="grid", trials=1)
+    search.run(asked, tmp_path / "search")
+    lists = tmp_path / "search" / "held-out.csv"
+    other = {"train": "test", "test": "train", "part": "part"}
+    swapped = [line.rpartition(",") for line in lists.read_text().splitlines()]
+    monkeypatch.setattr(results, "write_held_out", lambda folder, task: None)
+    lists.write_text("\n".join(f"{name},{other[part]}" for name, _, part in swapped))
+    with pytest.raises(UserError, match="the search has seen 32 of the held-out recordings"):
+        search.run(replace(asked, test=True), tmp_path / "search")
+    assert not (tmp_path / "search" / "held-out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"whole": True}, "--test: --whole holds no recordings out"),
+        (
+            {"protocol": "items", "protocols": {"items": Protocol(kind="random", unit="item")}},
+            "--test: protocol 'items' cuts recordings into items",
+        ),
+        ({"sets": ("stages.main.trainer.select=uar",)}, "--test: stage 'main': trainer.select = 'uar'"),
+    ],
+)
+def test_final_tests_that_cannot_be(synthetic, tmp_path, options, message):
+    with pytest.raises(UserError) as caught:
+        search.run(replace(request(synthetic, **options), test=True), tmp_path / "search")
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+    assert not (tmp_path / "search").exists()
 
 
 def test_best_toml_extends_the_system_where_that_will_do(synthetic, tmp_path):
@@ -437,6 +546,7 @@ def test_the_command_shows_a_search(table, capsys):
     [
         (["tune"], "give a system to search, or the folder of a search to show"),
         (["tune", "--out", "nowhere"], "nowhere: holds no search (search.json is missing)"),
+        (["tune", "--out", "search", "--test"], "--test trains: give the whole command of the search"),
         (["tune", "linear-baseline"], "no corpus given; add --corpus NAME=FOLDER"),
     ],
 )

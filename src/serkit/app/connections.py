@@ -10,6 +10,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -79,6 +80,8 @@ class _Http(_Read, H11Protocol):
         # Start of the current wait or work.
         self.since = self.loop.time()
         self._head: asyncio.TimerHandle | None = None
+        # Whether nothing of the next request has arrived after an answer.
+        self._between = False
 
     @property
     def waits_for_client(self) -> bool:
@@ -88,7 +91,11 @@ class _Http(_Read, H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._make_room()
-        self._expect_head()
+        self._expect_head(self.limits.head)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._look_for_head()
 
     def handle_events(self) -> None:
         before = self.cycle
@@ -100,8 +107,9 @@ class _Http(_Read, H11Protocol):
 
     def on_response_complete(self) -> None:
         self.since = self.loop.time()
-        self._expect_head()
+        self._between = True
         super().on_response_complete()  # starts the next request if it has arrived
+        self._look_for_head()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         self._stop_expecting_head()
@@ -111,9 +119,19 @@ class _Http(_Read, H11Protocol):
         super().connection_lost(exc)
         self._stop_expecting_head()
 
-    def _expect_head(self) -> None:
+    def _look_for_head(self) -> None:
+        """Give a client time after an answer: long before it sends again, short once it has begun."""
+        if self.cycle is None or not self.cycle.response_complete or self not in self.connections:
+            return  # no answer yet, or a WebSocket by now
+        # Otherwise a part of a head is there, or the rest of a body that nobody reads.
+        between = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+        if between or self._between:  # further pieces do not give a head more time
+            self._expect_head(self.limits.pause if between else self.limits.head)
+        self._between = between
+
+    def _expect_head(self, seconds: float) -> None:
         self._stop_expecting_head()
-        self._head = self.loop.call_later(self.limits.head, self.transport.close)
+        self._head = self.loop.call_later(seconds, self.transport.close)
 
     def _stop_expecting_head(self) -> None:
         if self._head is not None:

@@ -30,6 +30,9 @@ class Limits:
         highest_rate: maximum sampling rate, in Hz.
         channels: maximum number of channels of a recording.
         head: maximum time for a client to send the head of a request, in s.
+        pause: maximum time between an answer and the next request on a connection, in s. Longer than usual clients (5
+            to 15 s) and proxies (60 s) keep a connection: otherwise the server closes some at the very moment at which
+            a client uses them again, and the request is lost.
         receive: maximum time for a body to arrive, in s.
         grace: time in s after which a body must have arrived at `slowest` bytes per s.
         slowest: minimum rate of an arriving body and of reading an answer, in bytes per s.
@@ -56,6 +59,7 @@ class Limits:
     highest_rate: int = 192_000
     channels: int = 2
     head: float = 10.0
+    pause: float = 75.0
     receive: float = 30.0
     grace: float = 5.0
     slowest: float = 4000.0

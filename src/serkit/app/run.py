@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -172,5 +173,6 @@ def configure(app: FastAPI, limits: Limits, log_requests: bool = False, backlog:
         access_log=log_requests,
         server_header=False,
         backlog=backlog,
+        timeout_keep_alive=math.ceil(limits.pause),
         timeout_graceful_shutdown=GRACE,
     )

@@ -101,12 +101,14 @@ class _Worker:
     Args:
         number: its number, which no other process of this server has or had.
         process: it.
+        pid: its process id, also once it has ended.
         link: connection to it.
         metrics: its metrics when they were last asked for.
     """
 
     number: int
     process: multiprocessing.process.BaseProcess
+    pid: int
     link: Link
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     problem: str = ""
@@ -197,7 +199,9 @@ class Supervisor:
             served = True
             self._lost.inc()
             reason = f"cannot start: {worker.problem}" if worker.problem else f"has ended ({_end(worker)})"
-            _LOG.error("process %d, which serves, %s; another takes its place", worker.process.pid, reason)
+            _LOG.error("process %d, which serves, %s; another takes its place", worker.pid, reason)
+            # Its pipes would stay open until Python looks for circles: it refers to its link, and its link to it.
+            worker.process.close()
             if not ready:
                 await asyncio.sleep(_PAUSE)
 
@@ -209,7 +213,8 @@ class Supervisor:
         with blocked(*STOPPING):
             process.start()
         theirs.close()
-        worker = _Worker(number, process, Link(lambda what, about: self._answer(worker, what, about)))
+        assert process.pid is not None
+        worker = _Worker(number, process, process.pid, Link(lambda what, about: self._answer(worker, what, about)))
         self._workers[number] = worker
         try:
             await worker.link.open(ours)
@@ -246,7 +251,7 @@ class Supervisor:
             for worker in list(self._workers.values()):
                 with contextlib.suppress(Gone):  # another has taken its place, and has the new models
                     if problem := await worker.link.ask("reload", patience=_RELOADING):
-                        return f"process {worker.process.pid}: {problem}"
+                        return f"process {worker.pid}: {problem}"
             return None
 
     async def _answer(self, worker: _Worker, what: str, about: Any) -> Any:
@@ -286,9 +291,8 @@ class Supervisor:
 
 
 def _send(worker: _Worker, number: signal.Signals) -> None:
-    if worker.process.pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(worker.process.pid, number)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker.pid, number)
 
 
 def _end(worker: _Worker) -> str:

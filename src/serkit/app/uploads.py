@@ -101,8 +101,7 @@ class Bodies:
         def take(size: int) -> None:
             nonlocal mine
             if self.taken + size > self._most:
-                error = busy("other recordings take all memory")
-                raise HTTPException(error.status_code, error.detail, {**(error.headers or {}), **_CLOSE})
+                raise busy("other recordings take all memory")
             self.taken += size
             mine += size
 
@@ -180,8 +179,9 @@ async def _pieces(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the body as it arrives, up to the limit, as long as it arrives fast enough."""
     began = asyncio.get_running_loop().time()
+    # Not closed at once: a client that still sends would lose the answer. `connections` bounds the time for the rest.
     too_large = HTTPException(
-        413, f"the body is larger than {limits.body / 1e6:g} MB; compress it (FLAC, OGG), {limits.remedy()}", _CLOSE
+        413, f"the body is larger than {limits.body / 1e6:g} MB; compress it (FLAC, OGG), {limits.remedy()}"
     )
     if int(request.headers.get("content-length", 0)) > limits.body:
         raise too_large

@@ -29,7 +29,7 @@ def print_forecast(runs: Mapping[str, RunForecast]) -> None:
     for name, run in runs.items():
         table = Table(title=name, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
         table.add_column("stage", overflow="fold")
-        for heading in ("items", "batch", "epochs", "steps", "s/step", "before", "in all"):
+        for heading in ("items", "batch", "epochs", "steps", "s/step", "GB/step", "before", "in all"):
             table.add_column(heading, justify="right", no_wrap=True)
         for stage in run.stages:
             table.add_row(
@@ -39,6 +39,7 @@ def print_forecast(runs: Mapping[str, RunForecast]) -> None:
                 str(stage.epochs) if stage.epochs else "",
                 str(stage.steps) if stage.epochs else "",
                 f"{stage.step:.3g}" if stage.epochs else "",
+                "" if stage.memory is None else f"{stage.memory / 1e9:.2g}",
                 "" if stage.shared else duration(stage.once),
                 "see above" if stage.shared else duration(stage.seconds),
             )

@@ -42,6 +42,10 @@ def tune(
         int | None, typer.Option(min=2, help="Number of folds inside the training part. Default: 5.")
     ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Search on all data, without a held-out test part.")] = False,
+    test: Annotated[
+        bool,
+        typer.Option("--test", help="After the last trial, train the best settings once and score what is held out."),
+    ] = False,
     set_: options.Sets = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the search. Default: runs/SYSTEM-search.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Parallel trials.")] = 1,
@@ -74,6 +78,8 @@ def tune(
     from serkit.tuning.trial import Task
 
     if system is None:
+        if test:
+            raise UserError("--test trains: give the whole command of the search, with its system and --corpus")
         if out is None:
             raise UserError("give a system to search, or the folder of a search to show: serkit tune --out FOLDER")
         if not (out / "search.json").exists():
@@ -84,7 +90,7 @@ def tune(
         material = corpora.load_all(corpus or [], options.reading(columns, times, on_error))
         task = Task(system, material, tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator)
         recipe = _with_options(read(space, system), sampler, pruner, trials)
-        request = Request(task, recipe, workers, threads, storage, study, heartbeat, minutes)
+        request = Request(task, recipe, workers, threads, storage, study, heartbeat, minutes, test)
         found = run(request, folder, report=note)
         out = folder
     conclusion = of_search(found, (out / "held-out.csv").exists())
@@ -129,7 +135,8 @@ def _as_json(found: Search) -> dict[str, object]:
         }
         for row in found.rows
     ]
-    return {"metric": found.definition.metric, "total": found.total, "trials": rows}
+    tested = None if found.held_out is None else found.held_out.to_dict()
+    return {"metric": found.definition.metric, "total": found.total, "trials": rows, "held_out": tested}
 
 
 def _print(found: Search, folder: Path) -> None:
@@ -165,6 +172,9 @@ def _print(found: Search, folder: Path) -> None:
     if found.best is None:
         return
     show(f"\ntable: {folder / 'trials.csv'}   page: {folder / 'search.html'}")
+    if found.held_out is not None:
+        show(f"held-out test: {folder / HELD_OUT / 'report.html'}")
+        return
     held_out = f" --protocol {HELD_OUT}" if (folder / "held-out.csv").exists() else ""
     show(f"next: serkit train {folder / 'best.toml'} --corpus NAME=FOLDER{held_out}")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,6 +31,8 @@ from serkit.papers.reproduced import (
     ReproducedTable,
 )
 from serkit.protocols import STANDARD, Protocol
+from serkit.protocols.splits import QUICK_FOLDS
+from serkit.runs import memory
 from serkit.runs.command import command
 from serkit.runs.folder import RunFolder
 from serkit.runs.forecast import RunForecast, forecaster
@@ -75,15 +80,19 @@ def reproduce(
         rows: labels of the rows to run; all if empty. A table shows the others with their published values, and with
             measured values if they were run before with the same settings.
         also: corpora that stages of every row may learn from; they are not scored.
-        quick: whether every row is a quick run (see `serkit.runs.quick`), to see whether all of them run.
+        quick: whether every row is a quick run (see `serkit.runs.quick`), to see whether all of them run. Rows that do
+            not fit into memory are left out.
 
     Returns:
         The content of `<artefact>.json`: a `ReproducedTable` or `ReproducedFigure`.
 
     Raises:
-        UserError: unknown row, protocol or override; a figure under several protocols; a run that is not possible.
+        UserError: unknown row, protocol or override; a figure under several protocols; a run that is not possible; a
+            row that does not fit into memory, before any is trained.
     """
     chosen, groups, frame = _prepare(artefact, corpora, folder, sets, seed, jobs, threads, report, rows, also, quick)
+    if groups:  # otherwise nothing is trained
+        chosen = _fitting(chosen, frame, leave_out=quick)
     heading = Heading(
         paper=paper.paper.name,
         artefact=artefact.name,
@@ -133,6 +142,8 @@ def share(
     chosen, groups, frame = _prepare(
         artefact, corpora, folder.absolute(), sets, seed, jobs, threads, report, rows, also, quick
     )
+    if not on_engine:  # whose machines have a memory of their own
+        chosen = _fitting(chosen, frame, leave_out=quick)
     figure = isinstance(artefact, Figure)
     asked = protocols or ([artefact.protocol] if isinstance(artefact, Figure) else artefact.protocols)
     everything = [
@@ -176,6 +187,8 @@ def forecast(
 ) -> dict[str, RunForecast]:
     """Forecast the runs of a table or figure, without the baselines of a table; arguments are those of `reproduce`.
 
+    Rows that do not fit into memory are reported and left out.
+
     Returns:
         The forecast of each run, by what `reproduce` reports of it.
 
@@ -183,6 +196,7 @@ def forecast(
         UserError: unknown row, protocol or override; a run that is not possible.
     """
     chosen, groups, frame = _prepare(artefact, corpora, Path(), sets, seed, jobs, threads, report, rows, also, quick)
+    chosen = _fitting(chosen, frame, leave_out=True)
     asked = protocols or ([artefact.protocol] if isinstance(artefact, Figure) else artefact.protocols)
     found = {}
     with forecaster(report) as trials:
@@ -218,6 +232,27 @@ def _prepare(
     if not artefact.together:
         groups = {corpus.name: [corpus] for corpus in corpora}
     return chosen, groups, _Frame(artefact, loaded, changes, folder, seed, jobs, threads, report, also, quick)
+
+
+def _fitting(chosen: Sequence[Row], frame: _Frame, leave_out: bool) -> list[Row]:
+    """Return the rows whose training steps fit into memory.
+
+    Raises:
+        UserError: a row does not fit, unless it is to be left out; or none fits.
+    """
+    processes = min(frame.jobs or os.cpu_count() or 1, QUICK_FOLDS if frame.quick else sys.maxsize)
+    found: list[Row] = []
+    for row in chosen:
+        why = memory.misfit(frame.systems[row.label], processes) if row.label in frame.systems else None
+        if why is None:
+            found.append(row)
+        elif leave_out:
+            frame.report(f"{row.label} is left out: {why}, and --rows {shlex.quote(row.label)}")
+        else:
+            raise UserError(f"row '{row.label}': {why}; or name the other rows with --rows")
+    if chosen and not found:
+        raise UserError("none of the rows fits into memory; see the lines above")
+    return found
 
 
 def _by_row(artefact: Artefact, sets: Sequence[str], chosen: Sequence[Row]) -> dict[str, list[str]]:

@@ -17,7 +17,9 @@ import torch
 from serkit import methods
 from serkit.data.items import Item
 from serkit.data.store import Store
+from serkit.errors import UserError
 from serkit.methods.method import Context, Method
+from serkit.runs import memory
 from serkit.runs.models import Finished, read_stage, resolve
 from serkit.runs.request import Request
 from serkit.runs.runner import plan, shares
@@ -46,6 +48,7 @@ class StageForecast:
             epochs, the whole time.
         validation: time in s after each epoch.
         shared: whether an earlier run of the same forecast trains this stage already.
+        memory: what the tensors of a step take, in bytes (see `serkit.runs.memory`); None: unknown.
     """
 
     stage: str
@@ -58,6 +61,7 @@ class StageForecast:
     once: float
     validation: float
     shared: bool = False
+    memory: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -129,6 +133,8 @@ class Forecaster:
         split, found = parts[0], []
         with _threads(threads):
             for experiment in experiments:
+                if why := memory.misfit(experiment.system):  # a trial takes as much as a training
+                    raise UserError(why)
                 trial = _Trial(experiment, split, self.folder, split.seed, threads, request.accelerator)
                 found += [trial.stage(stage.name, self.tried) for stage in experiment.system.stages]
         first = experiments[0]
@@ -175,7 +181,8 @@ class _Trial(Stages):
             step = history[-1]["seconds"] / math.ceil(len(few) / size)
             validation = self._validation(finished, few_held) * len(held)
             epochs, steps = stage.trainer.epochs, math.ceil(count / size)
-            forecast = replace(forecast, epochs=epochs, steps=steps, step=step, validation=validation)
+            held_by = memory.step(self.experiment.system, name, stage.trainer.batch_size)
+            forecast = replace(forecast, epochs=epochs, steps=steps, step=step, validation=validation, memory=held_by)
         tried[key] = forecast, finished
         return forecast
 

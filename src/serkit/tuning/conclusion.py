@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from serkit.evaluation.metrics import CLASSES, named
-from serkit.tuning.results import HELD_OUT, Row, Search
+from serkit.tuning.results import HELD_OUT, HeldOut, Row, Search
 
 
 def of_search(search: Search, held_out: bool) -> str:
@@ -24,15 +24,30 @@ def of_search(search: Search, held_out: bool) -> str:
     if len(scores) > 1:
         value += f", which range over {metric.range(min(scores), max(scores))}"
     remedy = f"--protocol {HELD_OUT}" if held_out else "other recordings"
+    verdict = f"only its score on {remedy} says how well it works"
+    if search.held_out is not None:
+        verdict = of_test(search.held_out)
     done = [row for row in search.rows if row.state == "done" and row.round == best.round]
     if len(done) == 1:
-        return f"One trial is done ({value}): nothing was compared; its score on {remedy} says how well it works."
+        return f"One trial is done ({value}): nothing was compared; {verdict}."
     close = sum(_is_close(best, row, metric.key) for row in done if row is not best)
     lead = f"{close} within one standard error of it" if close else "none within one standard error of it"
     return (
         f"Trial {best.slot} is the best of {len(done)}, with {lead}: {value}; chosen as the highest, it is too "
-        f"optimistic, and only its score on {remedy} says how well it works."
+        f"optimistic: {verdict}."
     )
+
+
+def of_test(tested: HeldOut) -> str:
+    """Return what a trial scored on recordings that no trial has seen, without a full stop."""
+    metric = named(tested.metric, CLASSES)
+    interval = f"95% interval {metric.range(tested.low, tested.high)}"
+    speakers = f"{tested.speakers} speaker{'s' if tested.speakers != 1 else ''}"
+    where = f"{tested.utterances} held-out utterances of {speakers}, which no trial has seen"
+    said = f"on {where}, trial {tested.trial} has {metric.in_words(tested.value)} ({interval})"
+    if tested.baseline is not None:
+        said += f", the linear baseline {metric.amount(tested.baseline)}"
+    return "; ".join([said, *(flag.text for flag in tested.flags if flag.severity != "note")])
 
 
 def _is_close(best: Row, other: Row, metric: str) -> bool:

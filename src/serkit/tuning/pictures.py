@@ -14,6 +14,7 @@ from serkit.reports.plots import INK, TRAINING, VALIDATION, WIDTH, draw, save
 from serkit.reports.report import template
 from serkit.toml import write_value
 from serkit.tuning import results
+from serkit.tuning.conclusion import of_test
 from serkit.tuning.results import HELD_OUT, Row, Search, best_over_time
 from serkit.tuning.space import Parameter, parse_space, short_names
 
@@ -40,6 +41,8 @@ def write(folder: Path, search: Search) -> None:
     caution = "No recording was held out for testing."
     if (folder / "held-out.csv").exists():
         caution = f"The score that counts is that of best.toml under its protocol {HELD_OUT}."
+    if search.held_out is not None:
+        caution = f"The score that counts: {of_test(search.held_out)}."
     metric = named(definition.metric, CLASSES)
     size, paint = _history(history, definition.metric, metric.name)
     save(folder / "history.png", *size, paint)

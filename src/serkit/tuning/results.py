@@ -23,7 +23,7 @@ from serkit.data.store import digest
 from serkit.documents import RawTable
 from serkit.errors import UserError
 from serkit.protocols.splits import Split
-from serkit.records import Record
+from serkit.records import Flags, Record
 from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import Point, overrides
 from serkit.systems.schema import System
@@ -110,6 +110,36 @@ class Definition(Record):
         return {key: digest(value) for key, value in fixed.items() if key not in ("system", "study")}
 
 
+class HeldOut(Record):
+    """The content of `held-out.json`: the score of a trial on the recordings that no trial has seen.
+
+    Args:
+        round: round of the trial.
+        trial: its number within the round.
+        metric: key of the metric.
+        value: the score.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        method: method of the interval.
+        utterances: number of held-out utterances.
+        speakers: number of their speakers.
+        baseline: the linear baseline's value on the same recordings; None: the system is the baseline.
+        flags: what is wrong with the test, e.g. a speaker of both parts.
+    """
+
+    round: str
+    trial: int
+    metric: str
+    value: float
+    low: float
+    high: float
+    method: str
+    utterances: int
+    speakers: int
+    baseline: float | None = None
+    flags: Flags = Field([])
+
+
 @dataclass(frozen=True)
 class Search:
     """A search, as read from its folder and its database.
@@ -119,12 +149,14 @@ class Search:
         studies: studies of the rounds begun, by round name.
         rows: rows of all rounds: the latest round first and, within a round, the best first.
         total: number of trials of each round begun.
+        held_out: the score of the final test; None: there was none yet.
     """
 
     definition: Definition
     studies: Mapping[str, optuna.Study]
     rows: Sequence[Row]
     total: Mapping[str, int]
+    held_out: HeldOut | None = None
 
     @property
     def best(self) -> Row | None:
@@ -168,7 +200,19 @@ def load(folder: Path, storage: RDBStorage) -> Search:
             total[entry.name] = study.user_attrs.get("total", 0)
             studies[entry.name] = study
             found += rows(study, entry.name, total[entry.name])
-    return Search(definition, studies, found, total)
+    return Search(definition, studies, found, total, _held_out(storage, test_study(definition.study)))
+
+
+def test_study(study: str) -> str:
+    """Return the name of the study of a search's final test, which no round can have."""
+    return f"{study} ({HELD_OUT})"
+
+
+def _held_out(storage: RDBStorage, name: str) -> HeldOut | None:
+    if name not in optuna.get_all_study_names(storage):
+        return None
+    trials = optuna.load_study(study_name=name, storage=storage).get_trials(states=[TrialState.COMPLETE])
+    return HeldOut.parse(trials[0].user_attrs["score"], name) if trials else None
 
 
 def write(folder: Path, storage: RDBStorage) -> Search:
@@ -177,6 +221,8 @@ def write(folder: Path, storage: RDBStorage) -> Search:
     _write_table(folder / "trials.csv", search)
     if search.best is not None:
         _write_best(folder, search, search.best)
+    if search.held_out is not None:
+        search.held_out.save(folder / "held-out.json")
     return search
 
 

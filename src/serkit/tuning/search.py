@@ -4,6 +4,7 @@ search.json      the request
 study.db         all trials (SQLite), unless another database is named
 stages/          stages of running trials and of the best one
 held-out.csv     the recordings that no trial has seen
+held-out/        the run that tests the best trial on them, if it was asked for; held-out.json: its score
 trials.csv, best.toml, search.html, history.png, importance.png: see `results`
 """
 
@@ -30,7 +31,7 @@ from serkit.processes import blocked, end_with_parent, unblock
 from serkit.records import whole
 from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import overrides
-from serkit.tuning import pictures, results, trial
+from serkit.tuning import held_out, pictures, results, trial
 from serkit.tuning.results import Definition
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan
 from serkit.tuning.study import Queue, current, draw, encoded, open_storage, sampler
@@ -55,6 +56,7 @@ class Request:
         study: name of the search in the database, followed by the rounds' names.
         heartbeat: seconds between two heartbeats of a trial.
         minutes: time after which no trial begins; None: all trials are run.
+        test: whether the best trial is scored on the held-out recordings once all trials are finished.
     """
 
     task: Task
@@ -65,6 +67,7 @@ class Request:
     study: str = "search"
     heartbeat: int = 10
     minutes: float | None = None
+    test: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
     named(task.metric, CLASSES)
     if task.base.numbers:
         raise UserError("a search maximizes a metric of classes, but the target is a number; use serkit train --sweep")
+    if request.test:
+        held_out.want(task)
     inner = task.inner
     report(f"{len(inner)} folds inside the training part; {len(task.outer.test)} utterances are held out for testing")
     definition = _definition(request)
@@ -136,7 +141,21 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         if all(row.state == "infeasible" for row in rows):
             raise UserError(f"round '{entry.name}': no point is feasible; the first: {rows[0].reason}")
         found += [Scored(row.point, row.value) for row in rows if row.state == "done" and row.value is not None]
+    else:
+        if request.test:
+            _test(request, folder, storage, deadline, report)
     return write(folder, storage)
+
+
+def _test(request: Request, folder: Path, storage: RDBStorage, deadline: float, report: Report) -> None:
+    """Score the best trial on the held-out recordings, unless no trial is done or no time is left."""
+    search = results.write(folder, storage)
+    if search.best is None:
+        raise UserError("--test: no trial is done, so there is nothing to test")
+    if search.held_out is None and time.time() >= deadline:
+        report("the time is used up before the test on the held-out recordings; the same command continues")
+        return
+    held_out.test(request.task, search, folder, storage, request.heartbeat, request.threads, report)
 
 
 def write(folder: Path, storage: RDBStorage) -> results.Search:

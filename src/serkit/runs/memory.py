@@ -1,0 +1,133 @@
+"""The memory of a training step, computed without any: the tensors of the step have shapes, but no content."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from serkit import features
+from serkit.networks.network import Batch
+from serkit.runs.models import assemble, resolve
+from serkit.systems.schema import System
+
+#: Length in s of an item of a system that takes whole recordings.
+_SECONDS = 4.0
+
+#: What a process takes for each byte that its tensors hold, because the allocator keeps what is freed in pieces:
+#: 18 GB were seen where a step of `septr` (4 images, CPU) holds 12.9 GB.
+_ALLOCATED = 1.4
+
+#: Copies of the weights besides themselves: gradients, and two averages of Adam.
+_COPIES = 3
+
+
+class _Peak(TorchDispatchMode):
+    """Adds up the storages that are alive while it is on; `peak` is the most that there were, in bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.alive = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(found):
+            if isinstance(tensor, torch.Tensor):
+                self._add(tensor.untyped_storage())
+        return found
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        place, size = storage._cdata, storage.nbytes()
+        if place in self._known:
+            return
+        self._known.add(place)
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
+        weakref.finalize(storage, self._drop, place, size)
+
+    def _drop(self, place: int, size: int) -> None:
+        self._known.discard(place)
+        self.alive -= size
+
+
+def step(system: System, name: str, items: int, classes: int = 7) -> int | None:
+    """Return the bytes that the tensors of a training step take, forward and backward; None: they cannot be foretold.
+
+    Only the stage's own network counts, in float32; not what a method adds, such as a teacher. The process takes more:
+    see `misfit`.
+
+    Args:
+        system: the system.
+        name: name of the stage.
+        items: items of the step.
+        classes: number of classes of every target.
+    """
+    stage = resolve(system, name)
+    seconds = system.stage_data(stage).items.seconds or _SECONDS
+    try:
+        with torch.device("meta"):
+            model, _ = assemble(system, name, classes)
+        if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
+            return None  # without content, torch computes it frame by frame, which takes minutes
+        views = {}
+        for view in stage.inputs:
+            table = system.views[view]
+            if table.feature is None:
+                return None
+            feature = features.build(table.feature.name, **table.feature.options)
+            shape = feature(np.zeros(int(seconds * feature.rate), np.float32)).shape
+            views[view] = torch.empty(items, *shape, device="meta")
+        with _Peak() as counted:
+            output = model.train()(Batch(views))
+            torch.stack([found.float().sum() for found in output.predictions.values()]).sum().backward()
+    except Exception:  # whatever a layer does that needs numbers, e.g. the lengths of a packed sequence
+        return None
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    return int(counted.peak + _COPIES * weights)
+
+
+def misfit(system: System, processes: int = 1) -> str | None:
+    """Return in one line why the steps of a system do not fit into the memory that is free; None: nothing is known.
+
+    Args:
+        system: the system.
+        processes: folds that are trained at the same time.
+    """
+    free = available()
+    for stage in system.stages:
+        items = stage.trainer.batch_size
+        found = None if free is None else step(system, stage.name, items)
+        if found is None or free is None or processes * _ALLOCATED * found <= free:
+            continue
+        single = step(system, stage.name, 1) or found
+        folds = f" in each of {processes} folds at a time" if processes > 1 else ""
+        return (
+            f"a step of stage '{stage.name}' ({items} items) takes about {_ALLOCATED * found / 1e9:.1f} GB{folds}, and "
+            f"{free / 1e9:.1f} GB are free; one item takes about {_ALLOCATED * single / 1e9:.1f} GB "
+            f"(--jobs 1 --set stages.{stage.name}.trainer.batch_size=1)"
+        )
+    return None
+
+
+def available() -> int | None:
+    """Return the bytes that this process can still take, of the GPU if there is one; None: unknown (not Linux)."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        [free] = re.findall(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    except (OSError, ValueError):
+        return None
+    found = 1024 * int(free)
+    group = Path("/sys/fs/cgroup")
+    try:
+        most, taken = (int((group / f"memory.{what}").read_text()) for what in ("max", "current"))
+    except (OSError, ValueError):  # no limit is the word "max"
+        return found
+    return min(found, most - taken)
