@@ -139,5 +139,5 @@ def _want_unseen(asked: Request, search: Search) -> None:
     _, parts = runner.plan(asked, asked.systems(), lambda line: None)
     folds = search.definition.folds
     seen = {name for fold in folds for name in (*fold.train, *fold.validation)}
-    if known := sorted(seen.intersection(*(part.test for part in parts))):
+    if known := sorted(seen.intersection(name for part in parts for name in part.test)):
         raise UserError(f"--test: the search has seen {len(known)} of the held-out recordings, e.g. '{known[0]}'")
