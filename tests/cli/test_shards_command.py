@@ -56,6 +56,28 @@ def test_parts_of_two_requests_are_not_joined(clips, tmp_path, capsys):
     assert run(["gather", str(tmp_path / "none")]) == 2
 
 
+def test_each_line_of_a_list_is_a_recording(clips, tmp_path, capsys):
+    """Whatever it holds: in one run as in shards, for answers as for features."""
+    names = ["b.wav", "a.wav", "none.wav", "b.wav", "c.wav", ".", "*.wav", "e.wav"]
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"{clips}/{name}\n" for name in names))
+    for command, ending in (
+        (["predict", "--model", "toy"], "csv"),
+        (["predict", "--model", "toy"], "jsonl"),
+        (["features", "f0_egg"], "csv"),
+    ):
+        parts, one = tmp_path / f"{command[0]}-{ending}", tmp_path / f"{command[0]}.{ending}"
+        command = [*command, "--list", str(listed)]
+        assert [run([*command, "--shard", f"{i}/3", "--out", str(parts)]) for i in (1, 2, 3)] == [0, 1, 1]
+        assert run([*command, "--out", str(one)]) == 1
+        assert run(["gather", str(parts), "--out", str(tmp_path / f"all.{ending}")]) == 1
+        assert (tmp_path / f"all.{ending}").read_bytes() == one.read_bytes(), command
+        (tmp_path / f"all.{ending}").unlink()
+    listed.write_text("\n")
+    assert predict("--list", listed) == 2
+    assert capsys.readouterr().err.endswith(f"{listed}: lists no recording\n")
+
+
 def test_each_channel_of_a_list(toy, tree, tmp_path, capsys):
     tree("two.wav", "three.wav", channels=2)
     (tmp_path / "list.txt").write_text(f"{tmp_path}/two.wav\n{tmp_path}/three.wav\n")

@@ -107,7 +107,7 @@ def features(
             for utterance in one.utterances
         ]
     else:
-        utterances, channel = _find(list(lines(list_)) if list_ else paths or [], channel), None
+        utterances, channel = _find(list(lines(list_)) if list_ else paths or [], list_, channel), None
     if in_parts:
         make = Extracting(front_end, channel, 1 if engine else threads)
         spread.work(KIND, make, Listing(lambda: utterances, lambda one: one.id), spread.Request.of(out_, shard, engine))
@@ -131,18 +131,19 @@ def features(
         raise typer.Exit(1)
 
 
-def _find(paths: list[str], channel: str | None) -> list[Utterance]:
+def _find(paths: list[str], listed: Path | None, channel: str | None) -> list[Utterance]:
     """Make an utterance of each recording, read from one channel (N, `egg` for the second, None for all)."""
 
     from serkit import audio
-    from serkit.cli.predict import find_recordings
+    from serkit.cli.predict import recordings_of
     from serkit.remote import is_url
 
     index = index_of(channel)
-    found, missing = find_recordings(paths)
+    found, missing = recordings_of(paths, listed)
     for failure in missing:
         note(f"serkit: skipped: {failure.error}")
-    if index is not None:
+    # Of a list, as of its shards, a recording without the channel is one that fails among others.
+    if index is not None and listed is None:
         for path in (one for one in found if not is_url(one)):
             count = audio.info(path).channels
             if index >= count:

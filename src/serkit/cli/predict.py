@@ -222,6 +222,7 @@ def predict(
         )
     out = None if out_ is None else Path(out_)
     paths = list(lines(list_)) if list_ else paths or []
+    recordings = partial(recordings_of, paths, list_)
     named = None if format is None else parse_format(format)
     given = timeline_options.given(
         window=window, hop=hop, detector=detector, pause=pause, lookahead=lookahead, change=change
@@ -244,14 +245,12 @@ def predict(
         unit = unit_of(times)
         wanted = given_segments.Request(segments, adapt_speakers, tier or (), unit, named, out, csv_safe, jobs)
         read_one = parse_channel(channel)
-        given_segments.predict(
-            find_recordings(paths), partial(load_adapted, model, adapt or (), read_one), read_one, wanted
-        )
+        given_segments.predict(recordings(), partial(load_adapted, model, adapt or (), read_one), read_one, wanted)
     elif timeline:
         request = timelines.Request(TimelineOptions(**given), named, out, plot, resume, csv_safe)
         read = parse_channels(channel)
         open_recognizer = partial(load_adapted, model, adapt or (), read)
-        timelines.predict(find_recordings(paths), open_recognizer, read, jobs, request)
+        timelines.predict(recordings(), open_recognizer, read, jobs, request)
     else:
         timeline_options.refuse(given | timeline_options.given(plot=plot))
         chosen = _whole(output.choose(named, out, endings(named), TimelineFormat.table))
@@ -266,7 +265,8 @@ def predict(
             if speaker is not None:
                 _predict_speakers(paths, speaker, model, parse_channel(channel), chosen, out, csv_safe)
             else:
-                _predict(paths, model, adapt or (), parse_channels(channel), chosen, out, resume, csv_safe, jobs)
+                read = parse_channels(channel)
+                _predict(recordings(), model, adapt or (), read, chosen, out, resume, csv_safe, jobs)
 
 
 def load_adapted(model: str, adapt: Sequence[str], channel: Channels) -> Recognizer:
@@ -343,7 +343,7 @@ def table_of_speakers(path: Path, column: str) -> list[list[str]]:
 
 
 def _predict(
-    paths: list[str],
+    recordings: tuple[list[str], list[Failure]],
     model: str,
     adapt: Sequence[str],
     channel: Channels,
@@ -357,7 +357,7 @@ def _predict(
     from serkit.cli import output
     from serkit.recognition import formats
 
-    files, failures = find_recordings(paths)
+    files, failures = recordings
     recognizer = load_adapted(model, adapt, channel)
     names, numbers = recognizer.bundle.outputs, bool(recognizer.bundle.numbers)
     each = channel == "each"
@@ -415,6 +415,19 @@ def names_of(paths: Sequence[str] | None, listed: Path | None) -> Callable[[], I
     if failures:
         raise UserError(failures[0].error)
     return lambda: files
+
+
+def recordings_of(paths: Sequence[str], listed: Path | None) -> tuple[list[str], list[Failure]]:
+    """Return the recordings of PATH or of the lines of --list, each of which is one, and the failures of the search.
+
+    Raises:
+        UserError: there is no recording.
+    """
+    if listed is None:
+        return find_recordings(paths)
+    if not paths:
+        raise UserError(f"{listed}: lists no recording")
+    return list(paths), []
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:
