@@ -285,17 +285,18 @@ def test_what_is_shipped_decides_as_the_machine_does(finished, synthetic):
     final = json.loads((folder / "final.json").read_text())
     system = systems.parse(json.loads((folder / "run.json").read_text())["system"][0], "run.json")
     machine = rebuild(folder / final["stage"], system).model
-    makers = bundle.features()
+    makers, calibration = bundle.features(), bundle.calibration
     utterances = synthetic.utterances[::3]
     expected = []
     for utterance in utterances:
         assert utterance.index == 0  # the other channel is no speech
         signal, rate = audio.read(utterance.path, channel=0)
-        joint = []
+        joint, frames = [], {}
         for view, feature in (("alf", "mfcc"), ("elf", "is09")):
             maker = makers[feature]
             channel = machine.upstream[view]
             x = torch.from_numpy(maker(audio.resample(signal, rate, maker.rate)))[None]
+            frames[feature] = x.shape[-1]
             with torch.inference_mode():
                 normalised = channel.normalisations[feature](x)
                 deep = channel.network(Batch({feature: normalised})).features
@@ -303,7 +304,9 @@ def test_what_is_shipped_decides_as_the_machine_does(finished, synthetic):
             joint.append((deep - scale.mean) / scale.deviation)
         head = machine.network.head["emotion"]
         logits = (torch.cat(joint, 1) @ head.weight.T + head.bias)[0].detach().double()
-        expected.append((logits / final["temperature"]).softmax(0).numpy())
+        short = calibration.by_duration
+        temperature = calibration.temperature * (short.frames / frames[short.input]) ** short.exponent
+        expected.append((logits / temperature).softmax(0).numpy())
     paths = [str(utterance.path) for utterance in utterances]
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(bundle.folder), *paths], capture_output=True, text=True, check=False

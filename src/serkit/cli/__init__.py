@@ -86,7 +86,9 @@ LAB = frozenset(
 TUNE = frozenset({"optuna", "sqlalchemy"})
 
 #: Modules of the app extra.
-APP = frozenset({"fastapi", "multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"})
+APP = frozenset(
+    {"fastapi", "h11", "multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"}
+)
 
 _EXTRAS = {"lab": LAB, "tune": TUNE, "app": APP}
 
