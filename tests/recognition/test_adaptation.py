@@ -99,6 +99,16 @@ def test_calibration_does_not_change_the_share():
     assert shares[2] < shares[0] / 2
 
 
+def test_calibration_of_short_windows_does_not_change_the_share():
+    logits = np.random.default_rng(0).normal(0, 2, (6, 4))
+    whole, short = (Voice(Adaptation(means={"x": [0.0, 1.0]}, narrow=1.0, wide=2.0)) for _ in range(2))
+    for row in logits:
+        for heard, factor in ((whole, 1.0), (short, 1.8)):
+            answer = np.exp(row / factor) / np.exp(row / factor).sum()
+            heard.add({"x": np.ones(2, dtype=np.float32)}, answer, 5.0, factor)
+    assert short.share == pytest.approx(whole.share) and whole.share > 0.1
+
+
 def test_nothing_is_removed_for_one_sided_material():
     assert voice(np.tile([0.7, 0.3], (4, 1)), ENOUGH / 4).share == 0
     # Other answers of the same emotion, less certain.

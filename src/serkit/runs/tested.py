@@ -133,7 +133,7 @@ class Tested:
     def recognize(self, windows: ItemData) -> np.ndarray:
         """Recognize the windows of a recording: probabilities (classes,), their mean."""
         with torch.inference_mode():
-            logits = self.finished.model(windows.batch(range(len(windows.items)))).predictions[self.target]
+            logits = self.finished.model(windows.batch(range(len(windows)))).predictions[self.target]
         values: np.ndarray = logits.double().softmax(1).mean(0).numpy()
         return values
 
