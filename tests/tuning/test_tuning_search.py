@@ -147,13 +147,15 @@ def test_the_best_trial_is_tested_once_on_speakers_that_no_trial_has_seen(synthe
     tested = found.held_out
     assert (tested.trial, tested.metric, tested.utterances) == (found.best.slot, "uar", 8)
     assert [flag.text for flag in tested.flags] == ["sentences shared: all"]  # but no speaker, and no recording
-    assert tested.low <= tested.value <= tested.high and tested.baseline is not None
+    scores = json.loads((folder / "held-out" / "scores.json").read_text())
+    assert tested.baseline == scores["baseline"]["uar"]["estimate"]
     assert json.loads((folder / "held-out.json").read_text()) == tested.to_dict()
     # The same as `serkit train best.toml --protocol held-out`.
     alone = runner.run(
         run_request.Request(folder / "best.toml", [synthetic], "held-out", final=False), tmp_path / "run"
     )
-    assert alone.metrics["uar"].estimate == tested.value
+    score = alone.metrics["uar"]
+    assert (score.estimate, score.low, score.high) == (tested.value, tested.low, tested.high)
     # No speaker of the test has been in any fold of the search, or is in the training of the test.
     speakers = {utterance.id: utterance.speaker for utterance in synthetic.utterances}
     [split] = json.loads((folder / "held-out" / "splits.json").read_text())
