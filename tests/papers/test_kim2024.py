@@ -40,7 +40,7 @@ def test_every_row_is_a_system_of_the_paper(artefact, row):
 def test_which_teacher_a_student_had():
     teachers = {}
     for name in ("table2", "table3"):
-        [row] = [row for row in KIM.artefact(name).rows if row.label.startswith("student")]
+        [row] = [row for row in KIM.artefact(name).rows if row.label.startswith("student of")]
         system = systems.load(row.system)
         teachers[name] = tuple(system.stages[0].network.options[key] for key in ("depth", "heads"))
         assert system.stages[1].network.options == {"depth": 3, "heads": 5}

@@ -35,7 +35,7 @@ SMALL = [
 ]
 
 
-@pytest.mark.parametrize("name", [*TEACHERS, *TRANSFERS])
+@pytest.mark.parametrize("name", [*TEACHERS, *TRANSFERS, "vit-student-alone"])
 def test_what_all_share(name):
     system = systems.load(name)
     assert system.system.name == name and system.system.paper == "kim2024"
@@ -63,6 +63,19 @@ def test_three_stages(name):
     assert {"stem", "coordinates"}.isdisjoint(match.network.options)
 
 
+def test_the_student_alone_differs_from_the_student_only_in_what_it_learns_from():
+    alone, taught = systems.load("vit-student-alone"), systems.load("vit-transfer")
+    assert (alone.data, alone.views, alone.protocols) == (taught.data, taught.views, taught.protocols)
+    # As many stages and epochs; each starts from the one before.
+    assert len(alone.stages) == len(taught.stages)
+    assert [stage.start_from for stage in alone.stages] == [None, "first", "second"]
+    assert {stage.method.name for stage in alone.stages} == {"supervised"}
+    match, student = taught.stages[1:]
+    assert alone.stages[0].network == match.network
+    assert all(stage.trainer == student.trainer for stage in alone.stages)
+    assert alone.deployed is alone.stages[-1]
+
+
 @needs_image
 @pytest.mark.parametrize(
     ("name", "stage", "parameters", "published"),
@@ -71,6 +84,7 @@ def test_three_stages(name):
         ("vit-teacher-d12", "teacher", 14_332_360, 2.920),
         ("vit-square", "teacher", 4_587_208, 1.082),
         ("vit-transfer", "student", 2_205_959, 0.3165),
+        ("vit-student-alone", "third", 2_205_959, 0.3165),
         ("vit-transfer-flop-matched", "teacher", 4_685_128, 1.4326),
         ("vit-transfer-flop-matched", "student", 2_304_455, 0.3292),
     ],
