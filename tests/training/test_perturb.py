@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 from serkit.errors import UserError  # noqa: E402
 from serkit.networks.network import Batch  # noqa: E402
 from serkit.training import perturb  # noqa: E402
-from serkit.training.perturb import Crop, Mask, Tilt, Warp  # noqa: E402
+from serkit.training.perturb import Crop, Mask, MixStyle, Tilt, Warp  # noqa: E402
 
 BANDS, FRAMES = 8, 40
 LENGTHS = torch.tensor([40, 25, 10])
@@ -14,6 +14,7 @@ ALL = [
     Tilt("mel", 3.0),
     Warp("mel", 0.1, 1.5),
     Mask("mel", bands=3, frames=6, count=2),
+    MixStyle("mel", share=1.0),
 ]
 
 
@@ -72,7 +73,8 @@ def test_chance_comes_from_torch(change):
     assert not torch.equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("change", ALL, ids=lambda change: type(change).__name__)
+# MixStyle leaves items alone that do not differ.
+@pytest.mark.parametrize("change", ALL[:-1], ids=lambda change: type(change).__name__)
 def test_every_item_is_changed_in_its_own_way(change):
     torch.manual_seed(0)
     same = torch.randn(1, BANDS, FRAMES).expand(12, -1, -1).clone()
@@ -164,6 +166,55 @@ def test_mask_hides_no_more_than_it_says():
         torch.testing.assert_close(after[changed], mean[changed], msg="not the level of what is there")
     assert seen >= {("bands", width) for width in range(4)} | {("frames", width) for width in range(7)}
     assert torch.equal(Mask("mel")(before).views["mel"], x)
+
+
+def test_mix_style_exchanges_level_and_spread_but_not_the_course():
+    before = batch(lengths=torch.tensor([40, 25, 10]))
+    before.views["mel"][:2] *= torch.tensor([2.0, 0.5])[:, None, None]
+    lengths = before.lengths["mel"]
+
+    def described(x):
+        """Mean, deviation and standardized course of each item's first band."""
+        items = [item[0, :count] for item, count in zip(x, lengths, strict=True)]
+        return [(float(one.mean()), float(one.std(correction=0)), (one - one.mean()) / one.std()) for one in items]
+
+    old = described(before.views["mel"])
+    mixed = 0
+    for seed in range(20):
+        torch.manual_seed(seed)
+        new = described(MixStyle("mel", share=1.0)(before).views["mel"])
+        for row, (mean, spread, course) in enumerate(new):
+            torch.testing.assert_close(course, old[row][2])
+            # Both lie at the same place between the item's own and those of one item of the batch.
+            shares = [
+                ((mean - old[row][0]) / (other[0] - old[row][0]), (spread - old[row][1]) / (other[1] - old[row][1]))
+                for other in old
+                if other is not old[row]
+            ]
+            changed = abs(mean - old[row][0]) > 1e-5
+            mixed += changed
+            assert not changed or any(0 <= a <= 1.001 and a == pytest.approx(b, abs=1e-3) for a, b in shares)
+    assert mixed > 20
+
+
+def test_mix_style_changes_a_share_of_the_items():
+    torch.manual_seed(0)
+    before = batch(torch.randn(1000, BANDS, FRAMES), lengths=None)
+    after = MixStyle("mel", share=0.25)(before).views["mel"]
+    changed = ((after - before.views["mel"]).abs() > 1e-4).flatten(1).any(1)
+    assert changed.float().mean() == pytest.approx(0.25, abs=0.04)
+
+
+def test_mix_style_of_a_constant_band():
+    same = torch.zeros(4, BANDS, FRAMES)
+    torch.manual_seed(0)
+    assert torch.equal(MixStyle("mel", share=1.0)(batch(same, lengths=None)).views["mel"], same)
+
+
+@pytest.mark.parametrize(("option", "value"), [("share", 0.0), ("share", 1.5), ("alpha", 0.0)])
+def test_mix_style_refuses(option, value):
+    with pytest.raises(UserError, match=f"{option} must be above 0.*got {value}"):
+        perturb.build("mix_style", view="mel", **{option: value})
 
 
 @pytest.mark.parametrize("name", perturb.PERTURBATIONS)

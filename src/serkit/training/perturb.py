@@ -145,6 +145,49 @@ class Mask:
         return _changed(batch, self.view, torch.where(hidden, mean, x), lengths)
 
 
+@dataclass(frozen=True)
+class MixStyle:
+    """Level and spread of an item's bands, mixed with those of another item of the batch: another voice and channel.
+
+    Source: MixStyle, Zhou et al. 2021; over bands of the input, Kim et al. 2022 ("Freq-MixStyle").
+
+    Args:
+        view: a view of shape (bands, time).
+        share: share of the items that are changed.
+        alpha: both parameters of the beta distribution of the own share; below 1, one of the two items mostly prevails.
+    """
+
+    view: str
+    share: float = 0.5
+    alpha: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must be above 0 and at most 1, got {self.share}")
+        if not self.alpha > 0:
+            raise ValueError(f"alpha must be above 0, got {self.alpha}")
+
+    def __call__(self, batch: Batch) -> Batch:
+        x, lengths = _view(batch, self.view)
+        mean, spread = _statistics(x, lengths)
+        own = torch.distributions.Beta(self.alpha, self.alpha).sample((len(x),))
+        own = torch.where(torch.rand(len(x)) < self.share, own, 1.0)[:, None, None]
+        other = torch.randperm(len(x))
+        level = own * mean + (1 - own) * mean[other]
+        width = own * spread + (1 - own) * spread[other]
+        return _changed(batch, self.view, (x - mean) / spread * width + level, lengths)
+
+
+def _statistics(x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of each item's bands over its valid frames, (items, bands, 1)."""
+    valid = (torch.arange(x.shape[2]) < lengths[:, None])[:, None]
+    count = lengths[:, None, None]
+    mean = torch.where(valid, x, 0.0).sum(2, keepdim=True) / count
+    squares = torch.where(valid, x - mean, 0.0).square().sum(2, keepdim=True)
+    # A band that never changes has no spread to divide by.
+    return mean, (squares / count).sqrt().clamp_min(1e-3)
+
+
 def _strip(items: int, size: int, widest: int) -> Tensor:
     """Draw a segment of random width and position on an axis for each item: (items, size) bool."""
     width = torch.rand(items, 1) * widest
@@ -153,13 +196,14 @@ def _strip(items: int, size: int, widest: int) -> Tensor:
     return (place >= start) & (place < start + width)
 
 
-Perturbation = Crop | Tilt | Warp | Mask
+Perturbation = Crop | Mask | MixStyle | Tilt | Warp
 
 PERTURBATIONS = Registry(
     "perturbation",
     {
         "crop": Crop,
         "mask": Mask,
+        "mix_style": MixStyle,
         "tilt": Tilt,
         "warp": Warp,
     },
