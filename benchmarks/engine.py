@@ -1,13 +1,13 @@
 """One command on two machines against one process: files per second, processor time, memory, faults, and folds.
 
-    python benchmarks/engine.py CORPORA [--recordings 5000] [--epochs 5] [--json docs/results/engine.json]
+    python benchmarks/engine.py CORPORA [--work predict] [--recordings 5000] [--epochs 5] [--json docs/results/engine.json]
 
 CORPORA is the folder of the corpora; `emodb` in it gives the ten folds. The machines are two nodes of Ray, of one
 processor each, on the loopback interface, below a head without processors. In each pass the answers must be those of
 one process, to the last byte:
 
-one       `serkit predict --jobs 1`
-engine    `serkit predict --engine ray`
+one       `serkit predict --jobs 1`, or another command by --work
+engine    the same with `--engine ray`
 faults    the same, while a process is killed and, later, a node is removed
 folds     `serkit train compact-cnn`, ten folds: one after the other in one process, and with --engine ray
 
@@ -40,6 +40,8 @@ from server_process import children
 from serkit import finding
 
 SERKIT = [sys.executable, "-m", "serkit"]
+#: Commands by the name of the work; egemaps takes several times as long per recording as recognition.
+WORK = {"predict": ["predict"], "egemaps": ["features", "egemaps"]}
 #: Share of the parts that exist when a process is killed, and when a node is removed.
 KILL_AT, REMOVE_AT = 0.2, 0.4
 FOLDS = ["--protocol", "leave-one-speaker-out", "--jobs", "1", "--threads", "1", "--no-final"]
@@ -155,27 +157,27 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) ->
         time.sleep(0.1)
 
 
-def predict(machines: Machines, recordings: list[str], folder: Path) -> dict[str, Any]:
-    """Recognize the recordings in one process, on two nodes, and on two nodes that fail."""
+def process(machines: Machines, work: str, recordings: list[str], folder: Path) -> dict[str, Any]:
+    """Process the recordings in one process, on two nodes, and on two nodes that fail."""
     found: dict[str, Any] = {name: {} for name in ("one", "engine", "faults")}
     (folder / "list.txt").write_text("".join(f"{path}\n" for path in recordings), encoding="utf-8")
-    command = ["predict", "--list", folder / "list.txt"]
+    command = [*WORK[work], "--list", folder / "list.txt"]
     either = (0, 1)
     with watched(found["engine"]):
         serkit(*command, "--engine", "ray", "--out", folder / "engine", codes=either)
 
     with watched(found["faults"]):
-        process = begin(*command, "--engine", "ray", "--out", folder / "faults")
+        running = begin(*command, "--engine", "ray", "--out", folder / "faults")
         shards = len(list((folder / "engine").glob("*.parquet")))
 
         def reached(share: float) -> bool:
             return len(list((folder / "faults").glob("*.parquet"))) >= int(share * shards) and bool(workers())
 
-        wait_for(lambda: reached(KILL_AT), process)
+        wait_for(lambda: reached(KILL_AT), running)
         os.kill(workers()[0], signal.SIGKILL)
-        wait_for(lambda: reached(REMOVE_AT), process)
+        wait_for(lambda: reached(REMOVE_AT), running)
         machines.remove()
-        finish(process, either)
+        finish(running, either)
     answers = {}
     for name in ("engine", "faults"):
         serkit("gather", folder / name, "--out", folder / f"{name}.csv", codes=either)
@@ -205,6 +207,7 @@ def train(emodb: Path, epochs: int, folder: Path, report: dict[str, Any], engine
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", type=Path)
+    parser.add_argument("--work", choices=list(WORK), default="predict")
     parser.add_argument("--recordings", type=int, default=5000)
     parser.add_argument("--epochs", type=int, default=5, help="0: no folds")
     parser.add_argument("--json", type=Path)
@@ -223,7 +226,7 @@ def main() -> None:
         emodb = options.corpora / "emodb"
         if options.epochs:
             train(emodb, options.epochs, folder / "folds-engine", folds["engine"], engine=True)
-        found["predict"] = predict(machines, recordings, folder)
+        found[options.work] = process(machines, options.work, recordings, folder)
         if options.epochs:
             os.environ["SERKIT_CACHE"] = str(folder / "cache-one")
             train(emodb, options.epochs, folder / "folds-one", folds["one"], engine=False)
@@ -238,7 +241,7 @@ def main() -> None:
     print(text)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")
-    passes = [found["predict"]["engine"], found["predict"]["faults"], *([folds] if options.epochs else [])]
+    passes = [found[options.work]["engine"], found[options.work]["faults"], *([folds] if options.epochs else [])]
     if not all(one["equal"] for one in passes):
         raise SystemExit(1)
 
