@@ -1,6 +1,6 @@
 """One command on two machines against one process: files per second, processor time, memory, faults, and folds.
 
-    python benchmarks/engine.py CORPORA [--work predict] [--recordings 5000] [--epochs 5] [--json docs/results/engine.json]
+    python benchmarks/engine.py CORPORA [--work predict] [--recordings 5000] [--epochs 5] [--json FILE]
 
 CORPORA is the folder of the corpora; `emodb` in it gives the ten folds. The machines are two nodes of Ray, of one
 processor each, on the loopback interface, below a head without processors. In each pass the answers must be those of
