@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from serkit import corpora
 from serkit.errors import UserError
@@ -11,7 +12,7 @@ from serkit.evaluation import unsure
 from serkit.recognition.bundle import Adaptation
 from serkit.recognition.recognizer import Recognizer
 from serkit.runs.durations import Calibrated
-from serkit.runs.export import export
+from serkit.runs.export import allowed, export
 from serkit.runs.folder import RunFolder
 from serkit.runs.request import Request
 from serkit.runs.runner import run
@@ -80,6 +81,14 @@ def test_speech_without_an_emotion_raises_the_threshold(finished, synthetic, tmp
     wrong = np.mean([answer.sure and answer.label != "neutral" for answer in answers])
     assert bundle.everyday.n == len(everyday) and bundle.everyday.wrong == pytest.approx(wrong) and wrong <= 0.05
     assert "speech without an emotion" in (tmp_path / "mine" / "CARD.md").read_text()
+
+
+@pytest.mark.parametrize(("answers", "most"), [(1, 0), (58, 0), (92, 0), (93, 1), (680, 24), (10_000, 463)])
+def test_how_many_may_be_sure_and_wrong(answers, most):
+    assert allowed(answers) == most
+    # 5 % would show as few as that, or fewer, in at most one of twenty samples; one more would not do.
+    if most:
+        assert stats.binom.cdf(most, answers, 0.05) <= 0.05 < stats.binom.cdf(most + 1, answers, 0.05)
 
 
 def test_a_folder_without_recordings_is_refused(finished, tmp_path):

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor, nn
 
 from serkit import audio, corpora, features
@@ -71,8 +72,10 @@ TOLERANCE = 1e-4
 UNSURE_RULE = "below it answers on held-out speakers are wrong more often than right"
 UNSEEN_RULE = f"above it {WANTED:.0%} of the answers on corpora that the model had not met are right"
 
-#: Largest share of answers to speech without an emotion that are sure and not neutral.
+#: Largest share of answers to speech without an emotion that are sure and not neutral, and how certain that is to be. The
+#: share among the recordings that set the threshold is lower: on others it is as often above as below that.
 EVERYDAY = 0.05
+CONFIDENCE = 0.95
 
 #: Label of speech without an emotion.
 NEUTRAL = "neutral"
@@ -178,7 +181,7 @@ def export(
             reads the output of frozen stages.
         encoder: whether the bundle holds the ONNX file of its feature `onnx`; otherwise it names only the hash.
         everyday: recordings of speech without an emotion. The threshold of unsure answers rises until at most
-            `EVERYDAY` of the answers to them are sure and not neutral.
+            `EVERYDAY` of the answers to such speech are sure and not neutral (see `allowed`).
 
     Raises:
         UserError: the run is unfinished or has no final model, `out` exists, or the exported network and torch differ.
@@ -406,13 +409,16 @@ def _with_everyday(bundle: Bundle, recognizer: Recognizer, recordings: Sequence[
     neutral = np.array([answer.label == NEUTRAL for answer in answers])
     confidence = np.array([max(answer.probabilities.values()) for answer in answers])
     others = np.sort(confidence[~neutral])[::-1]
-    allowed = int(EVERYDAY * len(answers))
+    most = allowed(len(answers))
     # Just above the most confident answer too many.
-    least = float(np.nextafter(others[allowed], 2)) if len(others) > allowed else 0.0
+    least = float(np.nextafter(others[most], 2)) if len(others) > most else 0.0
     limit = max(bundle.unsure.threshold, min(least, 1.0 + 1e-6))
     rule = bundle.unsure.rule
     if limit > bundle.unsure.threshold:
-        rule = f"above it at most {EVERYDAY:.0%} of the answers to speech without an emotion name one"
+        rule = (
+            f"above it, with {CONFIDENCE:.0%} confidence, at most {EVERYDAY:.0%} of the answers to speech without an "
+            "emotion name one"
+        )
     return bundle.model_copy(
         update={
             "unsure": bundle.unsure.model_copy(update={"threshold": limit, "rule": rule}),
@@ -423,6 +429,19 @@ def _with_everyday(bundle: Bundle, recognizer: Recognizer, recordings: Sequence[
             ),
         }
     )
+
+
+def allowed(answers: int) -> int:
+    """Return how many answers to speech without an emotion may be sure and name one.
+
+    It is the largest number whose one-sided confidence limit stays at or below `EVERYDAY`, and 0 if there are too few
+    recordings to show that.
+
+    Source: Clopper & Pearson, The use of confidence or fiducial limits illustrated in the case of the binomial, 1934.
+    """
+    counts = np.arange(answers)
+    limits = special.betaincinv(counts + 1, answers - counts, CONFIDENCE)
+    return max(0, int(np.count_nonzero(limits <= EVERYDAY)) - 1)
 
 
 def _with_unseen(bundle: Bundle, run: RunFolder, answers: Calibrated) -> Bundle:
