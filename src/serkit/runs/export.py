@@ -72,8 +72,8 @@ TOLERANCE = 1e-4
 UNSURE_RULE = "below it answers on held-out speakers are wrong more often than right"
 UNSEEN_RULE = f"above it {WANTED:.0%} of the answers on corpora that the model had not met are right"
 
-#: Largest share of answers to speech without an emotion that are sure and not neutral, and how certain that is to be. The
-#: share among the recordings that set the threshold is lower: on others it is as often above as below that.
+#: Largest share of answers to speech without an emotion that are sure and not neutral, and how certain that is to be.
+#: Among the recordings that set the threshold the share is lower: on others it is as often above as below that.
 EVERYDAY = 0.05
 CONFIDENCE = 0.95
 
