@@ -179,17 +179,21 @@ class Calls:
 
     Args:
         refused: error of a cluster that does not answer.
+        processors: number of processors of the only machine.
     """
 
-    WorkerCrashedError = NodeDiedError = OutOfMemoryError = type("WorkerCrashedError", (Exception,), {})
+    WorkerCrashedError = NodeDiedError = type("WorkerCrashedError", (Exception,), {})
+    OutOfMemoryError = type("OutOfMemoryError", (WorkerCrashedError,), {})
     RaySystemError = type("RaySystemError", (Exception,), {})
 
     class RayTaskError(Exception):
         def __init__(self, cause):
             self.cause = cause
 
-    def __init__(self, refused=None):
-        self.exceptions, self.refused, self.order = self, refused, []
+    def __init__(self, refused=None, processors=1):
+        self.exceptions, self.refused, self.order, self.processors = self, refused, [], processors
+        #: Number of processors of the call in progress.
+        self.taken = 0
 
     def is_initialized(self):
         return False
@@ -199,21 +203,29 @@ class Calls:
             raise self.refused
 
     def cluster_resources(self):
-        return {"CPU": 1.0}
+        return {"CPU": float(self.processors)}
 
     def nodes(self):
-        return [{"Alive": True, "Resources": {"CPU": 1.0}}]
+        return [{"Alive": True, "Resources": self.cluster_resources()}]
 
     def put(self, thing):
         return pickle.dumps(thing)
 
     def remote(self, function):
-        return SimpleNamespace(options=lambda **options: SimpleNamespace(remote=partial(self.call, function)))
+        def options(num_cpus, **others):
+            return SimpleNamespace(remote=partial(self.call, function, num_cpus))
 
-    def call(self, function, sent, shard, *more):
+        return SimpleNamespace(options=options)
+
+    def call(self, function, cpus, sent, shard, *more):
         self.order.append(shard)
         shard = pickle.dumps(shard)
-        return lambda: pickle.dumps(function(pickle.loads(sent), pickle.loads(shard), *more))
+
+        def result():
+            self.taken = cpus
+            return pickle.dumps(function(pickle.loads(sent), pickle.loads(shard), *more))
+
+        return result
 
     def wait(self, references, num_returns, timeout):
         return references[:1], references[1:]

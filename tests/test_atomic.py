@@ -46,6 +46,18 @@ def test_errors_name_the_place_not_the_temporary_file(tmp_path):
     assert caught.value.filename == str(tmp_path / "other.txt")
 
 
+@posix
+def test_a_disk_that_is_read_only(tmp_path, monkeypatch):
+    def refuse(path, *rest, **more):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError) as caught:
+        patch.setattr(os, "open", refuse)
+        patch.setattr(Path, "unlink", refuse)
+        atomic.write_text(tmp_path / "a.txt", "text")
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """The flushes and renames in their order, by what they are of."""

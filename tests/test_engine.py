@@ -50,6 +50,39 @@ def test_a_shard_that_is_lost_is_tried_again_behind_the_others(calls, tmp_path, 
     assert calls.order == [0, 1, 2, 3, 4, 1, 2, 1, 1]
 
 
+@dataclass(frozen=True)
+class Hungry(Predicting):
+    """Recognition that runs out of memory: over `poison` always, over `beside` unless it has the machine for itself."""
+
+    def write(self, recordings, ended, path, about):
+        for recording in recordings:
+            _run_out("poison" in recording and recording not in ended)
+        return super().write(recordings, ended, path, about)
+
+    def attempt(self, recording):
+        _run_out("poison" in recording or ("beside" in recording and sys.modules["ray"].taken == 1))
+        super().attempt(recording)
+
+
+def _run_out(now):
+    if now:
+        raise sys.modules["ray"].OutOfMemoryError
+
+
+def test_only_what_runs_out_of_memory_alone_fails(calls, toy, tree, tmp_path, capsys):
+    calls.processors = 4
+    folder = tree(*(f"clips/{name}.wav" for name in ("a", "poison", "beside", "d"))) / "clips"
+    files = sorted(map(str, folder.iterdir()))
+    request = spread.Request(str(tmp_path / "parts"), None, Engine("ray"))
+    with pytest.raises(typer.Exit):
+        spread.work(KIND, Hungry(load("toy")), Listing(lambda: files, str), request)
+    assert run(["gather", str(tmp_path / "parts"), "--out", str(tmp_path / "all.jsonl")]) == 1
+    rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert [row["file"] for row in rows] == files
+    [failed] = [row for row in rows if "error" in row]
+    assert failed["error"] == f"{folder}/poison.wav: the process that read it ended (out of memory)"
+
+
 def fail(shard):
     raise shard
 

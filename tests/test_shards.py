@@ -48,15 +48,37 @@ def test_an_array_with_gaps_would_be_other_shards():
 
 def test_a_listing_is_read_as_it_is_needed(tmp_path):
     path = tmp_path / "list.txt"
-    path.write_bytes(b"a.wav\r\n\ns3://b/c.wav?sig=1\nno\xffutf8.wav\n")
-    listing = Listing(lambda: lines(path), str)
+    path.write_bytes(b"\xef\xbb\xbfa.wav\r\n\n \t\ns3://b/c.wav?sig=1\nno\xffutf8.wav\n")
+    listing = Listing(lambda: lines(str(path)), str)
     assert listing.total == 3
     assert list(listing.of(Shard(2, 2))) == ["s3://b/c.wav?sig=1", "no\udcffutf8.wav"]
     assert [found for _, found in listing.divided(2)] == [["a.wav"], list(listing.of(Shard(2, 2)))]
     # A signature is not part of a name.
     path.write_bytes(path.read_bytes().replace(b"sig=1", b"sig=2"))
-    assert Listing(lambda: lines(path), str).digest == listing.digest
+    assert Listing(lambda: lines(str(path)), str).digest == listing.digest
     with pytest.raises(UserError, match="no recording"):
         Listing(list, str)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "lists no recording; write a path or URL per line"),
+        (b"\r\n \n", "lists no recording"),
+        (b"a.wav\nb.wav\0c.wav\0", "line 2 is no path or URL; --list takes UTF-8 text with one per line"),
+        ("a.wav\n".encode("utf-16"), "line 1 is no path or URL"),
+        (b"a" * 70_000, "line 1 is no path or URL"),
+    ],
+)
+def test_what_is_no_list(tmp_path, content, told):
+    path = tmp_path / "list.txt"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"list\.txt: {told}"):
+        list(lines(str(path)))
+
+
+def test_a_list_that_is_no_file_here(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
-        list(lines(tmp_path / "none.txt"))
+        list(lines(str(tmp_path / "none.txt")))
+    with pytest.raises(UserError, match=r"^https://host/list\.txt: --list takes a file of this machine"):
+        list(lines("https://me:secret@host/list.txt?signature=1"))

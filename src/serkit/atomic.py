@@ -64,7 +64,9 @@ def writing(path: Path, flush: bool = True) -> Iterator[Path]:
             error.filename = str(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        # A disk that is read-only refuses this, too, and would name the temporary file.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -84,14 +84,20 @@ class Engine:
         return float(self._ray.cluster_resources().get(kind, 0))
 
     def map(
-        self, function: Callable[[Task], Any], shards: Iterable[Task], cpus: int = 1, gpus: int = 0, retries: int = 3
+        self,
+        function: Callable[[Task], Any],
+        shards: Iterable[Task],
+        cpus: int | None = 1,
+        gpus: int = 0,
+        retries: int = 3,
     ) -> Iterator[tuple[Task, Any]]:
         """Call a function with each shard, somewhere in the cluster.
 
         Args:
             function: can be pickled; runs in the current folder of this process, which must exist on each machine.
             shards: arguments, taken only as they are needed.
-            cpus: processors for each call; no more than the largest machine has.
+            cpus: processors for each call; no more than the largest machine has. None: all of those, so that nothing
+                else runs there.
             gpus: GPUs for each call, which sees no others.
             retries: how often a shard is tried again after its process or machine has ended.
 
@@ -102,11 +108,10 @@ class Engine:
             Exception: whatever the function raised; the calls in progress are canceled.
         """
         ray = self._ray
-        largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=1)
+        largest = int(max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=1))
+        cpus = max(1, largest if cpus is None else min(cpus, largest))
         # Ray would try a call that takes too much memory again without end, whatever its limit for other calls.
-        remote = ray.remote(_call).options(
-            num_cpus=max(1, min(cpus, int(largest))), num_gpus=gpus, max_retries=0, name=_name(function)
-        )
+        remote = ray.remote(_call).options(num_cpus=cpus, num_gpus=gpus, max_retries=0, name=_name(function))
         here, sent, release = os.getcwd(), ray.put(function), version("serkit")
         upcoming = (_Try(shard, retries) for shard in shards)
         # Behind all others: what exceeds the memory of a machine together with them may fit later.
@@ -115,7 +120,7 @@ class Engine:
         try:
             while True:
                 # Machines may have come or gone.
-                room = max(2, int(_AHEAD * self.resources("CPU") / max(1, cpus))) - len(running)
+                room = max(2, int(_AHEAD * self.resources("CPU") / cpus)) - len(running)
                 for one in islice(chain(upcoming, _emptied(again)), max(0, room)):
                     running[remote.remote(sent, one.shard, here, release)] = one
                 if not running:
@@ -136,7 +141,7 @@ class Engine:
         try:
             return self._ray.get(reference)
         except (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.OutOfMemoryError) as error:
-            return Lost(type(error).__name__)
+            return Lost("out of memory" if isinstance(error, exceptions.OutOfMemoryError) else type(error).__name__)
         except exceptions.RayTaskError as error:
             cause = error.cause
             if isinstance(cause, (ImportError, exceptions.RaySystemError)) or _NOT_IMPORTED in str(cause):

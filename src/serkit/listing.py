@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
+from functools import partial
+from itertools import count, islice
 from typing import Generic, TypeVar
 
 from serkit import remote
@@ -14,6 +15,9 @@ from serkit.errors import UserError
 from serkit.shards import Shard
 
 Thing = TypeVar("Thing")
+
+# Characters of the longest line of a list; systems allow paths of 4096 bytes, and signatures make URLs longer.
+_LONGEST = 2**16
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Listing(Generic[Thing]):
         name: returns the name of one, a path or URL.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or the list cannot be read.
     """
 
     each: Callable[[], Iterable[Thing]]
@@ -57,17 +61,42 @@ class Listing(Generic[Thing]):
             yield shard, list(islice(things, len(shard.block(self.total))))
 
 
-def lines(path: Path) -> Iterator[str]:
+def lines(path: str) -> Iterator[str]:
     """Yield the paths and URLs that a file lists, one per line; relative paths start at the current folder.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, is no text, or lists nothing.
     """
+    if remote.is_url(path):
+        raise UserError(
+            f"{remote.name(path)}: --list takes a file of this machine; download the list, and give its path"
+        )
+    found = False
     try:
-        # Names of files need not be UTF-8.
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                if line := line.strip("\r\n"):
-                    yield line
+        # Names of files need not be UTF-8. Windows begins UTF-8 with a byte order mark.
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+            for number in count(1):
+                if not (line := file.readline(_LONGEST + 1)):
+                    break
+                if "\0" in line or len(line) > _LONGEST:
+                    raise UserError(
+                        f"{path}: line {number} is no path or URL; --list takes UTF-8 text with one per line"
+                    )
+                if not line.isspace():
+                    found = True
+                    yield line.rstrip("\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not found:
+        raise UserError(f"{path}: lists no recording; write a path or URL per line")
+
+
+def repeatable(path: str) -> Callable[[], Iterator[str]]:
+    """Return what yields the lines of a file, as often as it is called.
+
+    Raises:
+        UserError: it is a pipe, which can be read once.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise UserError(f"{path}: is a pipe or device, but parts require a list that can be read again; write a file")
+    return partial(lines, path)

@@ -88,13 +88,7 @@ class Parts:
 
     def check(self, found: About, wanted: About) -> None:
         """Raise UserError if a part is of another request."""
-        differing = [
-            name
-            for name in {"command": None, **wanted.request, **found.request}
-            if (found.kind if name == "command" else found.request.get(name))
-            != (wanted.kind if name == "command" else wanted.request.get(name))
-        ]
-        if differing:
+        if differing := _differing(found, wanted):
             raise UserError(
                 f"{self.folder}: holds parts of a request that differs in: {', '.join(differing)}; choose another --out"
             )
@@ -105,15 +99,11 @@ class Parts:
         Raises:
             UserError: it is not a part that serkit wrote.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-
-        file = name(shard)
-        try:
-            with self.folder.opened(file) as stream:
-                return About(**json.loads(parquet.read_metadata(stream).metadata[_KEY]))
-        except (pa.ArrowInvalid, KeyError, TypeError, ValueError):
-            raise UserError(f"{self.folder}/{file}: is not a part; remove it and run shard {shard} again") from None
+        with self.opened(shard) as part:
+            try:
+                return About(**json.loads(part.metadata.metadata[_KEY]))
+            except (KeyError, TypeError, ValueError):
+                raise self._broken(shard) from None
 
     def all(self) -> list[Shard]:
         """Return the shards, whose parts all exist and are of one request.
@@ -134,6 +124,22 @@ class Parts:
             )
         return shards
 
+    def agreed(self) -> About:
+        """Return what the parts say of themselves, which all exist and are of one request.
+
+        Raises:
+            UserError: there is no part, shards are missing, one is not a part, or parts are of two requests.
+        """
+        first, *others = self.all()
+        about = self.about(first)
+        for shard in others:
+            if differing := _differing(self.about(shard), about):
+                raise UserError(
+                    f"{self.folder}: {name(shard)} is of another request than {name(first)}; they differ in: "
+                    f"{', '.join(differing)}; remove the one that does not belong here, and run its shard again"
+                )
+        return about
+
     @contextmanager
     def writing(self, shard: Shard) -> Iterator[Path]:
         """Yield a path to write a part to; it appears in the folder if the block succeeds."""
@@ -142,11 +148,35 @@ class Parts:
 
     @contextmanager
     def opened(self, shard: Shard) -> Iterator[Any]:
-        """Open a part: yields pyarrow's `ParquetFile`."""
+        """Open a part: yields pyarrow's `ParquetFile`.
+
+        Raises:
+            UserError: it is damaged, or no Parquet file. The block may find this out as it reads.
+        """
+        import pyarrow as pa
         import pyarrow.parquet as parquet
 
         with self.folder.opened(name(shard)) as stream:
-            yield parquet.ParquetFile(stream)
+            try:
+                yield parquet.ParquetFile(stream)
+            except (pa.ArrowException, UnicodeDecodeError):
+                raise self._broken(shard) from None
+            except OSError as error:
+                if error.errno is not None:
+                    raise
+                # Arrow's own, about the content.
+                raise self._broken(shard) from None
+
+    def _broken(self, shard: Shard) -> UserError:
+        return UserError(
+            f"{self.folder}/{name(shard)}: is damaged, or is not a part; remove it and run shard {shard} again"
+        )
+
+
+def _differing(found: About, wanted: About) -> list[str]:
+    """Return the names of what differs between two requests."""
+    one, other = ({"command": about.kind, **about.request} for about in (found, wanted))
+    return [key for key in {**other, **one} if one.get(key) != other.get(key)]
 
 
 def name(shard: Shard) -> str:

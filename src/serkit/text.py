@@ -5,6 +5,7 @@ Labels, names and table cells are cleaned once, when they are read. File names s
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Invisible: soft hyphen, direction marks, joiners, byte order mark, variation selectors of emoji.
@@ -29,6 +30,20 @@ _NOT_A_LABEL = frozenset(
 )
 # In lower case, with the words that people write as well.
 _MISSING = frozenset({*map(str.lower, _NOT_A_LABEL), "none", "n.a.", "-", "--", "–", "—", "?", "."})
+
+
+# What `encodable` writes for a byte of a file's name that is not UTF-8.
+_ESCAPE = re.compile(r"\\udc([89a-f][0-9a-f])")
+
+
+def encodable(text: str) -> str:
+    """Return a text with escapes for what UTF-8 cannot encode: bytes of a file's name that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def unescaped(text: str) -> str:
+    """Return a text as it was before `encodable`."""
+    return _ESCAPE.sub(lambda found: chr(0xDC00 + int(found[1], 16)), text)
 
 
 def composed(text: str) -> str:

@@ -1,6 +1,7 @@
 """`--shard`, `--list`, URLs and `serkit gather`."""
 
 import json
+import os
 import uuid
 
 import pytest
@@ -75,7 +76,78 @@ def test_each_line_of_a_list_is_a_recording(clips, tmp_path, capsys):
         (tmp_path / f"all.{ending}").unlink()
     listed.write_text("\n")
     assert predict("--list", listed) == 2
-    assert capsys.readouterr().err.endswith(f"{listed}: lists no recording\n")
+    empty = f"serkit: error: {listed}: lists no recording; write a path or URL per line\n"
+    assert capsys.readouterr().err.endswith(empty)
+    assert predict("--list", listed, "--shard", "1/2", "--out", tmp_path / "none") == 2
+    assert capsys.readouterr().err == empty
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_pipe_gives_no_parts(clips, tmp_path, capsys):
+    """Parts read the list twice; the second time, a pipe is empty."""
+    for command in (["predict", "--model", "toy"], ["features", "f0_egg"]):
+        reader, writer = os.pipe()
+        os.write(writer, f"{clips}/a.wav\n".encode())
+        os.close(writer)
+        options = ["--list", f"/dev/fd/{reader}", "--shard", "1/1", "--out", str(tmp_path / "parts")]
+        assert run([*command, *options]) == 2
+        os.close(reader)
+        assert "is a pipe or device" in capsys.readouterr().err
+    assert not (tmp_path / "parts").exists()
+
+
+def test_a_name_that_is_not_utf_8(clips, tmp_path, capsys):
+    """Its row is that of one run, in each format."""
+    name = os.fsencode(clips) + b"/h\xfc.wav"
+    os.rename(clips / "a.wav", name)
+    (tmp_path / "list.txt").write_bytes(name + b"\n" + os.fsencode(clips) + b"/no\xff.wav\n")
+    options = ["--list", str(tmp_path / "list.txt")]
+    for command, endings in (
+        (["predict", "--model", "toy"], ("csv", "jsonl")),
+        (["features", "log_mel_functionals", "--set", "bands=4"], ("csv",)),
+    ):
+        parts = tmp_path / command[0]
+        assert run([*command, *options, "--shard", "1/1", "--out", str(parts)]) == 1
+        for ending in endings:
+            one, all_ = (tmp_path / f"{command[0]}-{which}.{ending}" for which in ("one", "all"))
+            assert run([*command, *options, "--out", str(one)]) == 1
+            assert run(["gather", str(parts), "--out", str(all_)]) == 1
+            assert all_.read_bytes() == one.read_bytes()
+            assert rb"/h\udcfc.wav" in one.read_bytes()
+
+
+def test_parts_that_are_not_joined(clips, tmp_path, capsys):
+    """The last part is wrong: nothing is written, not even the rows of the first."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    out, last = tmp_path / "parts", "part-000002-of-000002.parquet"
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"{clips}/{name}.wav\n" for name in "abde"))
+    for index in (1, 2):
+        assert predict("--list", listed, "--shard", f"{index}/2", "--out", out) == 0
+    options = ["--set", "bands=4", "--list", str(listed), "--shard", "2/2", "--out", str(tmp_path / "other")]
+    assert run(["features", "log_mel_functionals", *options]) == 0
+    content = (out / last).read_bytes()
+    parquet.write_table(pa.table({"a": [1]}), tmp_path / "foreign")
+    # Only the end of a Parquet file says what it holds; the rows are found to be damaged as they are read.
+    damaged = bytes(byte ^ 0x5A for byte in content[4:600])
+    for wrong, told in {
+        content[:1000]: "is damaged, or is not a part; remove it and run shard 2/2 again",
+        (tmp_path / "foreign").read_bytes(): "is damaged, or is not a part; remove it and run shard 2/2 again",
+        content[:4] + damaged + content[600:]: "is damaged, or is not a part; remove it and run shard 2/2 again",
+        (
+            tmp_path / "other" / last
+        ).read_bytes(): "part-000002-of-000002.parquet is of another request than part-000001",
+    }.items():
+        (out / last).write_bytes(wrong)
+        for ending in ("csv", "jsonl", "json", "parquet"):
+            capsys.readouterr()
+            assert run(["gather", str(out), "--out", str(tmp_path / f"all.{ending}")]) == 2
+            err = capsys.readouterr().err
+            assert told in err and err.count("\n") == 1
+            assert not (tmp_path / f"all.{ending}").exists()
+    assert not list(tmp_path.glob(".serkit-*"))
 
 
 def test_each_channel_of_a_list(toy, tree, tmp_path, capsys):
@@ -111,6 +183,8 @@ def test_from_url_to_url(clips, tmp_path, capsys):
     )
     assert predict(f"{bucket}/in/a.wav", "--out", f"{bucket}/a.csv") == 2
     assert "--out is a URL" in capsys.readouterr().err
+    assert run(["gather", f"{bucket}/out", "--out", f"{bucket}/all.csv"]) == 2
+    assert "all.csv: already exists" in capsys.readouterr().err
     for out in (bucket, f"{bucket}/all/"):
         assert run(["gather", f"{bucket}/out", "--format", "csv", "--out", out]) == 2
         assert "--out names no file; try" in capsys.readouterr().err

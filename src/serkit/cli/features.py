@@ -131,7 +131,7 @@ def features(
         raise typer.Exit(1)
 
 
-def _find(paths: list[str], listed: Path | None, channel: str | None) -> list[Utterance]:
+def _find(paths: list[str], listed: str | None, channel: str | None) -> list[Utterance]:
     """Make an utterance of each recording, read from one channel (N, `egg` for the second, None for all)."""
 
     from serkit import audio

@@ -41,7 +41,7 @@ def gather(
 ) -> None:
     """Join the parts that `serkit predict` or `features` wrote with --shard or --engine, in the order of recordings.
 
-    If shards are missing, names them and writes nothing.
+    If shards are missing, damaged or of another request, names them and writes nothing.
 
     Example: serkit gather answers/ --out answers.csv
     """
@@ -49,7 +49,7 @@ def gather(
     from serkit.recognition import formats, predicted_parts
 
     parts = Parts(folder)
-    about = parts.about(parts.all()[0])
+    about = parts.agreed()
     known = [*formats.Format, PARQUET] if about.kind == predicted_parts.KIND else ["csv", PARQUET, "arff"]
     chosen = output.choose(format, None if out is None else Path(out), {str(one): f".{one}" for one in known}, "csv")
     if chosen not in known:
@@ -77,7 +77,10 @@ def _target(out: str | None) -> Iterator[Path | None]:
         place, _, file = out.rpartition("/")
         if not is_url(place) or not file:
             raise UserError(f"{name(out)}: --out names no file; try {name(out).rstrip('/')}/answers.csv")
-        with Folder(place).writing(file) as path:
+        folder = Folder(place)
+        if file in folder:
+            raise UserError(f"{name(out)}: already exists; remove it, or choose another --out")
+        with folder.writing(file) as path:
             yield path
     else:
         with output.reserved(Path(out), False, False):
@@ -98,7 +101,7 @@ def _predictions(parts: Parts, about: About, format: str, path: Path | None, csv
                 output.write(results, predicted_parts.Parquet(temporary, about), total, quiet=False)
         else:
             kind = formats.Format(format)
-            with output.destination(path, kind.by_line, csv_safe) as stream:
+            with output.destination(path, False, csv_safe) as stream:
                 each = request["channel"] == "each"
                 writer = formats.writer(kind, stream, request["names"], False, request["numbers"], each)
                 output.write(results, writer, total, quiet=stream.isatty())

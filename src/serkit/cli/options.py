@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -152,11 +151,11 @@ EngineText = Annotated[
     ),
 ]
 ListFile = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--list",
         metavar="FILE",
-        help="Text file with a path or URL per line, instead of PATH.",
+        help="Text file (UTF-8) with a path or URL per line, instead of PATH.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),

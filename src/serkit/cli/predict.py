@@ -14,7 +14,7 @@ from serkit import remote
 from serkit.cli import spread, timeline_options, warn
 from serkit.cli.options import CsvSafe, EngineText, ListFile, ShardText, Unit, unit_of
 from serkit.errors import UserError, unknown
-from serkit.listing import Listing, lines
+from serkit.listing import Listing, lines, repeatable
 from serkit.recognition.timeline_format_names import FormatName, TimelineFormat
 from serkit.recognition.timeline_options import TimelineOptions
 
@@ -385,7 +385,7 @@ def _whole(format: FormatName) -> Format:
 
 def _predict_parts(
     paths: Sequence[str] | None,
-    listed: Path | None,
+    listed: str | None,
     model: str,
     adapt: Sequence[str],
     channel: Channels,
@@ -403,31 +403,27 @@ def _predict_parts(
     spread.work(KIND, make, Listing(names_of(paths, listed), str), request)
 
 
-def names_of(paths: Sequence[str] | None, listed: Path | None) -> Callable[[], Iterable[str]]:
+def names_of(paths: Sequence[str] | None, listed: str | None) -> Callable[[], Iterable[str]]:
     """Return what gives the recordings of PATH or --list, in order, as often as it is called.
 
     Raises:
-        UserError: a path gives no recording; a request in parts takes all or nothing.
+        UserError: a path gives no recording, as a request in parts takes all or nothing; or the list is a pipe.
     """
     if listed is not None:
-        return partial(lines, listed)
+        return repeatable(listed)
     files, failures = find_recordings(paths or ())
     if failures:
         raise UserError(failures[0].error)
     return lambda: files
 
 
-def recordings_of(paths: Sequence[str], listed: Path | None) -> tuple[list[str], list[Failure]]:
+def recordings_of(paths: Sequence[str], listed: str | None) -> tuple[list[str], list[Failure]]:
     """Return the recordings of PATH or of the lines of --list, each of which is one, and the failures of the search.
 
     Raises:
         UserError: there is no recording.
     """
-    if listed is None:
-        return find_recordings(paths)
-    if not paths:
-        raise UserError(f"{listed}: lists no recording")
-    return list(paths), []
+    return find_recordings(paths) if listed is None else (list(paths), [])
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:

@@ -132,13 +132,9 @@ def _all(make: Work, listing: Listing[Any], parts: Parts, about: About, engine: 
     with bar(about.kind, count - len(done)) as advance:
         for task, made in engine.map(function, tasks):
             if isinstance(made, Lost):
-                # One of its recordings ends every process. The others are tried alone, too.
-                ended = {
-                    listing.name(one): f"the process that read it ended ({found.reason})"
-                    for one, found in engine.map(make.attempt, task.recordings, retries=1)
-                    if isinstance(found, Lost)
-                }
-                [(_, made)] = engine.map(function, [_Task(task.shard, task.recordings, ended)])
+                # One of its recordings ends every process.
+                found = _ended(make, task.recordings, listing, engine)
+                [(_, made)] = engine.map(function, [_Task(task.shard, task.recordings, found)], cpus=None)
                 if isinstance(made, Lost):
                     raise UserError(f"{parts.folder}: shard {task.shard} ends every process ({made.reason}); run again")
             counted.append(made)
@@ -146,6 +142,17 @@ def _all(make: Work, listing: Listing[Any], parts: Parts, about: About, engine: 
     recordings, failed = (sum(column) for column in zip(*counted, strict=True))
     show(f"{parts.folder}: {count} shards, {recordings} recordings")
     return About(about.kind, about.request, recordings, failed)
+
+
+def _ended(make: Work, recordings: Sequence[Any], listing: Listing[Any], engine: Engine) -> dict[str, str]:
+    """Return the reason for each recording that ends its process, even if it has a machine of its own."""
+    # Where memory runs out, Ray may end the process of a recording that does no harm but runs beside one that does.
+    suspects = [one for one, found in engine.map(make.attempt, recordings, retries=0) if isinstance(found, Lost)]
+    return {
+        listing.name(one): f"the process that read it ended ({found.reason})"
+        for one, found in engine.map(make.attempt, suspects, cpus=None, retries=1)
+        if isinstance(found, Lost)
+    }
 
 
 def _shards(done: Iterable[int], count: int) -> Iterator[Shard]:

@@ -83,15 +83,14 @@ def read(parts: Parts, about: About, failed: list[str]) -> Iterator[tuple[str, n
 
     Args:
         parts: a folder whose parts all exist.
-        about: what the first part says of itself; the others must agree.
+        about: what they say of themselves, as `Parts.agreed` returns it.
         failed: receives the reasons of recordings that failed.
 
     Raises:
-        UserError: shards are missing, or parts are of two requests.
+        UserError: a part is damaged.
     """
     over_time = about.request["columns"][1:2] == ["time"]
     for shard in parts.all():
-        parts.check(parts.about(shard), about)
         with parts.opened(shard) as part:
             failed += part.metadata.metadata.get(b"failed", b"").decode().splitlines()
             for batch in part.iter_batches(_ROWS):

@@ -27,6 +27,7 @@ from serkit.errors import UserError
 from serkit.features import Feature, interval
 from serkit.progress import bar
 from serkit.spreadsheet import Harmless
+from serkit.text import encodable
 from serkit.windowing import Windowing
 
 #: Number of recordings whose features are in memory at once.
@@ -106,10 +107,10 @@ def write_blocks(
         if ending == ".parquet":
             write_parquet(temporary, names, found)
         elif ending == ".arff":
-            with open(temporary, "w", newline="", encoding="utf-8") as file:
+            with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
                 _write_arff(file, relation, names, found)
         else:
-            with open(temporary, "w", newline="", encoding="utf-8") as file:
+            with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
                 write_csv(csv.writer(Harmless(file) if csv_safe else file), names, found)
 
 
@@ -245,7 +246,7 @@ def write_parquet(
     schema = pa.schema(list(zip(names, types, strict=True)))
     with parquet.ParquetWriter(path, schema) as writer:
         for chunk in _batched(blocks):
-            files = [name for name, _, values in chunk for _ in values]
+            files = [encodable(name) for name, _, values in chunk for _ in values]
             times = [] if chunk[0][1] is None else [np.concatenate([block[1] for block in chunk]).astype(np.float32)]
             values = np.concatenate([block[2] for block in chunk])
             writer.write_table(pa.table([files, *times, *np.ascontiguousarray(values.T)], schema=schema))

@@ -16,6 +16,7 @@ from serkit.recognition.jobs import Failure
 from serkit.recognition.model import Channels
 from serkit.recognition.prediction import Prediction, csv_columns
 from serkit.recognition.recognizer import Recognizer
+from serkit.text import encodable, unescaped
 
 #: Name of what these parts hold.
 KIND = "predict"
@@ -134,14 +135,14 @@ class Parquet:
 
 def _row(result: Prediction, numbers: bool) -> dict[str, Any]:
     answer = result.values if numbers else {f"p_{name}": value for name, value in result.probabilities.items()}
-    row = {"file": result.file, "channel": result.channel, "duration": result.duration, **answer}
+    row = {"file": encodable(result.file), "channel": result.channel, "duration": result.duration, **answer}
     if not numbers:
         row |= {"label": result.label, "sure": result.sure, "doubt": result.doubt, "confidence": result.confidence}
-    return {**row, "error": "", "warnings": list(result.warnings)}
+    return {**row, "error": "", "warnings": list(map(encodable, result.warnings))}
 
 
 def _failed(result: Failure) -> dict[str, Any]:
-    return {"file": result.file, "error": result.error, "warnings": []}
+    return {"file": encodable(result.file), "error": encodable(result.error), "warnings": []}
 
 
 def read(parts: Parts, about: About) -> Iterator[Result]:
@@ -149,14 +150,13 @@ def read(parts: Parts, about: About) -> Iterator[Result]:
 
     Args:
         parts: a folder whose parts all exist.
-        about: what the first part says of itself; the others must agree.
+        about: what they say of themselves, as `Parts.agreed` returns it.
 
     Raises:
-        UserError: shards are missing, or parts are of two requests.
+        UserError: a part is damaged.
     """
     names, numbers = about.request["names"], bool(about.request["numbers"])
     for shard in parts.all():
-        parts.check(parts.about(shard), about)
         with parts.opened(shard) as part:
             for batch in part.iter_batches(_ROWS):
                 for row in batch.to_pylist():
@@ -164,12 +164,13 @@ def read(parts: Parts, about: About) -> Iterator[Result]:
 
 
 def _result(row: Mapping[str, Any], names: Sequence[str], numbers: bool) -> Result:
+    file = unescaped(row["file"])
     if row["error"]:
-        return Failure(row["file"], row["error"])
+        return Failure(file, unescaped(row["error"]))
     if numbers:
-        answer = Prediction(row["file"], "", 0.0, {}, row["duration"], values={name: row[name] for name in names})
+        answer = Prediction(file, "", 0.0, {}, row["duration"], values={name: row[name] for name in names})
     else:
         probabilities = {name: row[f"p_{name}"] for name in names}
-        answer = Prediction(row["file"], row["label"], row["confidence"], probabilities, row["duration"])
+        answer = Prediction(file, row["label"], row["confidence"], probabilities, row["duration"])
         answer = replace(answer, sure=row["sure"], doubt=row["doubt"])
-    return replace(answer, warnings=tuple(row["warnings"]), channel=row.get("channel"))
+    return replace(answer, warnings=tuple(map(unescaped, row["warnings"])), channel=row.get("channel"))
