@@ -104,7 +104,7 @@ Painted = tuple[tuple[float, float], Callable[[Any], None]]
 
 def _history(history: History, metric: str, title: str) -> Painted:
     """Return size and painter of the values over time; the rounds come latest first."""
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     values = [value for trials in history.values() for _, value, _, _ in trials]
     span = max(values) - min(values)
@@ -123,7 +123,7 @@ def _history(history: History, metric: str, title: str) -> Painted:
                 axes.step(*zip(*known, strict=True), where="post", color=INK, linewidth=1.5, label="best")
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals))
             axes.set_xlim(0.5, len(trials) + 0.5)
-            axes.locator_params(axis="x", integer=True, nbins=6)
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
             axes.set_xlabel("trial, in the order of their ends")
             if len(history) > 1:
                 axes.set_title(name)

@@ -133,8 +133,8 @@ def parse_space(table: Any, where: str, above: Iterable[str] = ()) -> Space:
             if other not in before:
                 raise UserError(f"{where}: {key}: when names '{other}', which is not a key above it")
             possible = space[other].values if other in space else None
-            for value in parameter.when[other] if possible is not None else ():
-                if value not in possible:
+            for value in parameter.when[other]:
+                if possible is not None and value not in possible:
                     raise UserError(f"{where}: {key}: when: '{other}' never has the value {value!r}")
         before.append(key)
     return space
