@@ -198,7 +198,7 @@ def load(folder: Path, storage: RDBStorage) -> Search:
         raise UserError(f"{folder}: no search in it (search.json is missing)")
     definition = Definition.load(path)
     known = set(optuna.get_all_study_names(storage))
-    if definition.study not in known:
+    if not any(name == definition.study or name.startswith(f"{definition.study}/") for name in known):
         raise UserError(f"{folder}: no study '{definition.study}' in its database; name the right one with --storage")
     studies, total, found = {}, {}, []
     for entry in reversed(definition.rounds):
