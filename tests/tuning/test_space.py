@@ -35,6 +35,13 @@ def test_keys_may_be_quoted_or_not():
         ({"values": [1], "low": 1, "high": 2}, "give either values, or low and high"),
         ({"values": [1, 2], "log": True}, "log and step apply to low and high"),
         ({"values": [1, 2], "each": 0}, "each must be 1 or more, got 0"),
+        ({"low": float("nan"), "high": 2}, "low must be a finite number, got nan"),
+        ({"low": 1, "high": float("inf")}, "high must be a finite number, got inf"),
+        ({"low": True, "high": 2}, "low must be a finite number, got True"),
+        ({"low": 1, "high": "2"}, "high must be a finite number, got '2'"),
+        ({"choices": [1, 2]}, "unknown key 'choices'. Available: "),
+        ({"low": 1, "high": 2, "when": 3}, "when must be a table of keys and lists of their values, got 3"),
+        ({"low": 1, "high": 2, "when": {"a": "b"}}, "when must be a list of values for 'a', got 'b'"),
         ([], "values is empty"),
         (5, "write a list of values, or { low, high } (received 5)"),
         (
@@ -47,6 +54,11 @@ def test_parameters_that_cannot_be(parameter, message):
     with pytest.raises(UserError) as caught:
         parse_space({RATE: parameter}, "space.toml")
     assert str(caught.value).startswith(f"space.toml: {RATE}: ") and message in str(caught.value)
+
+
+def test_a_condition_that_never_holds():
+    with pytest.raises(UserError, match="s: b: when: 'a' never has the value 'z'"):
+        parse_space({"a": ["x", "y"], "b": {"values": [1], "when": {"a": ["y", "z"]}}}, "s")
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,34 @@ def test_signs_of_life(tmp_path):
 def test_a_database_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="cannot be opened"):
         open_storage(f"sqlite:///{tmp_path / 'no' / 'study.db'}", 1)
-    with pytest.raises(UserError, match="cannot be opened"):
-        open_storage("nonsense", 1)
+    with pytest.raises(UserError, match=r"study.db: no such file; if the search is in another database, name it with"):
+        open_storage(f"sqlite:///{tmp_path / 'study.db'}", 1, new=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["nonsense", "", "postgresql://me:secret@host:x/searches", "redis://me:secret@host"])
+def test_urls_that_cannot_be(url):
+    with pytest.raises(UserError, match=r"--storage: .* database; give one such as sqlite:///study.db") as told:
+        open_storage(url, 1)
+    assert "secret" not in str(told.value)
+
+
+def test_a_moment_without_the_database_does_not_end_the_heartbeats(tmp_path, monkeypatch):
+    own = queue(tmp_path, settle(1))
+    trial, _ = own.next()
+    beats = []
+
+    def record(number):
+        beats.append(number)
+        if len(beats) == 1:
+            raise optuna.exceptions.StorageInternalError
+
+    monkeypatch.setattr(own.storage, "record_heartbeat", record)
+    with own.alive(trial):
+        end = time.monotonic() + 30
+        while len(beats) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+    assert len(beats) > 1
 
 
 def test_the_study_is_maximised(tmp_path):

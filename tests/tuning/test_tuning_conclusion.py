@@ -1,11 +1,13 @@
 """The sentence that ends a search."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("optuna", reason="needs the tune extra")
 
 from serkit.tuning.conclusion import of_search
-from serkit.tuning.results import Definition, Row, Search
+from serkit.tuning.results import Definition, HeldOut, Row, Search
 from serkit.tuning.rounds import Round
 
 
@@ -27,6 +29,19 @@ def test_the_lead_is_measured_on_the_same_folds():
         "over 60.0\u201370.0; chosen as the highest, it is too optimistic: only its score on --protocol held-out "
         "says how well it works."
     )
+
+
+def test_the_test_of_another_trial_is_not_taken_for_that_of_the_best():
+    tested = HeldOut(
+        round="r", trial=1, metric="uar", value=0.5, low=0.4, high=0.6, method="m", utterances=9, speakers=2
+    )
+    found = replace(search((0.9, 0.9), (0.6, 0.6)), held_out=tested)
+    assert not found.best_is_tested
+    assert "it was not tested, unlike the one that was the best before: on 9 held-out" in of_search(
+        found, held_out=True
+    )
+    found = replace(found, held_out=tested.model_copy(update={"trial": 0}))
+    assert found.best_is_tested and "it is too optimistic: on 9 held-out" in of_search(found, held_out=True)
 
 
 def test_a_clear_lead_and_no_held_out_part():

@@ -13,7 +13,9 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
+import optuna
 import pytest
+from optuna.trial import TrialState
 
 from serkit import systems
 from serkit.audio import AudioError
@@ -27,9 +29,9 @@ from serkit.runs import runner
 from serkit.runs.predict import predict
 from serkit.runs.stages import Stages
 from serkit.training import stopping
-from serkit.tuning import conclusion, results, search, space
+from serkit.tuning import conclusion, held_out, results, search, space
 from serkit.tuning.conclusion import of_search
-from serkit.tuning.rounds import Recipe, Round, plan
+from serkit.tuning.rounds import Plan, Recipe, Round, plan
 from serkit.tuning.search import Request
 from serkit.tuning.study import Queue, draw, open_storage
 from serkit.tuning.trial import Task
@@ -97,6 +99,19 @@ def test_a_missing_driver_is_named(tmp_path, monkeypatch):
         open_storage("postgresql://user@nowhere/searches", 10)
 
 
+def test_a_database_that_fails_ends_the_search_with_one_line(synthetic, tmp_path):
+    def report(line):
+        if line.startswith("search 0"):
+            with sqlite3.connect(tmp_path / "search" / "study.db") as database:
+                database.execute("DROP TABLE trial_values")
+
+    with pytest.raises(
+        UserError, match=r"study.db: the database fails \(no such table: trial_values\); the same"
+    ) as told:
+        search.run(request(synthetic), tmp_path / "search", report)
+    assert "\n" not in str(told.value)
+
+
 def test_the_same_values_as_a_run_would_give(synthetic, tmp_path):
     """The objective of a point is the UAR of runs on the inner folds."""
     asked = request(synthetic, {RATE: [0.05]}, sampler="grid", trials=1)
@@ -117,9 +132,16 @@ def test_stopped_and_gone_on_with_it_draws_what_it_would_have_drawn(synthetic, t
     assert later.total == {"search": 4}
 
 
-def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path):
+def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path, monkeypatch):
     space = {"stages.*.trainer.batch_size": [8, 16], "stages.main.method": [{"name": "supervised"}], RATE: [0.05, 1e-6]}
     asked = request(synthetic, space, sampler="grid", trials=4)
+    write, written = results.write_text, []
+
+    def noting(path, text):
+        write(path, text)
+        written.extend([text] if path.name == "best.toml" else [])
+
+    monkeypatch.setattr(results, "write_text", noting)
     best = search.run(asked, tmp_path / "search").best
     assert best.point[RATE] == 0.05
     file = tmp_path / "search" / "best.toml"
@@ -127,7 +149,9 @@ def test_best_toml_is_the_best_point_and_trains(synthetic, tmp_path):
     stage = system.stages[0]
     assert (stage.trainer.learning_rate, stage.trainer.epochs) == (0.05, 2)
     assert stage.trainer.batch_size == best.point["stages.*.trainer.batch_size"]
-    # A table set as a whole takes the base's options away, which changes of a table cannot say.
+    # A table set as a whole takes the base's options away, which changes of a table cannot say. Even for a moment, the
+    # file never holds another system, which a second command would read.
+    assert all(systems.read(text, file).stages[0].method.options == {} for text in written)
     assert stage.method.options == {}
     assert system.system.name == "linear-baseline-tuned"
     assert "Best of 4 trials" in system.system.chosen and "protocol 'clean'" in system.system.chosen
@@ -193,6 +217,64 @@ def test_a_final_test_that_was_stopped_goes_on(synthetic, tmp_path, monkeypatch)
     monkeypatch.setattr(runner, "run", real)
     assert search.run(asked, folder).held_out is not None and trained
     assert trained == {path: path.stat().st_mtime_ns for path in (folder / "held-out" / "stages").rglob("stage.json")}
+
+
+def test_a_command_takes_over_from_one_that_was_killed_in_the_final_test(synthetic, tmp_path):
+    asked = replace(request(synthetic, {RATE: [0.05]}, sampler="grid", trials=1, heartbeat=1), test=True)
+    undisturbed = search.run(asked, tmp_path / "undisturbed").held_out
+    asked = replace(asked, storage=search.url_of(tmp_path, None))
+    before = search.run(replace(asked, test=False), tmp_path / "search")
+    # As SIGKILL leaves it: the trial of the test runs, and sends no heartbeat.
+    only = Plan(Round(name="held-out", trials=1), {}, [{}], [], 1, 0)
+    killed = Queue(open_storage(asked.storage, 1), results.test_study("search"), only, 1)
+    assert killed.next() is not None
+    told = []
+    found = search.run(asked, tmp_path / "other", told.append)
+    assert found.held_out == undisturbed and found.best == before.best
+    assert (
+        "held-out: another command has begun the test; this one waits, and takes over if that one is silent for 3 s"
+    ) in told
+    assert [trial.state.name for trial in killed.study().get_trials()] == ["FAIL", "COMPLETE"]
+
+
+def test_a_command_that_is_too_late_with_the_final_test_leaves_it_to_the_other(synthetic, tmp_path, monkeypatch):
+    """It has slept for so long that another command believes it dead, and has taken over."""
+    asked = replace(request(synthetic, {RATE: [0.05]}, sampler="grid", trials=1), test=True)
+    asked = replace(asked, storage=search.url_of(tmp_path, None))
+    scored, storage, told = held_out._score, open_storage(asked.storage, 10), []
+
+    def sleeping(*arguments):
+        found = scored(*arguments)
+        monkeypatch.setattr(held_out, "_score", scored)
+        [running] = optuna.load_study(study_name="search (held-out)", storage=storage).get_trials()
+        storage.set_trial_state_values(running._trial_id, TrialState.FAIL)
+        search.run(asked, tmp_path / "other")
+        return found
+
+    monkeypatch.setattr(held_out, "_score", sleeping)
+    found = search.run(asked, tmp_path / "search", told.append)
+    assert "held-out: interrupted for too long; another command may have begun the test" in told
+    assert found.held_out == search.run(asked, tmp_path / "other").held_out
+    tests = optuna.load_study(study_name="search (held-out)", storage=storage).get_trials()
+    assert [trial.state for trial in tests] == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_two_commands_that_choose_different_trials_test_one(synthetic, tmp_path, monkeypatch):
+    """Both looked before either had chosen: the one that takes the test decides."""
+    asked = replace(request(synthetic, {RATE: [0.05, 1e-6]}, sampler="grid", trials=2), test=True)
+    found = search.run(replace(asked, test=False), tmp_path / "search")
+    taken = Queue.next
+
+    def meanwhile(queue, *waits):
+        got = taken(queue, *waits)
+        if got is not None and queue.name == "search (held-out)":
+            queue.study().set_user_attr("chosen", ["search", 1 - found.best.slot])
+        return got
+
+    monkeypatch.setattr(Queue, "next", meanwhile)
+    with pytest.raises(UserError, match="is the best by now; a choice among tested trials is not a test"):
+        search.run(asked, tmp_path / "search")
+    assert not (tmp_path / "search" / "held-out").exists()
 
 
 def test_the_final_test_waits_for_all_trials_and_for_time(synthetic, tmp_path):
@@ -541,6 +623,42 @@ def test_the_command_shows_a_search(table, capsys):
     (table / "search" / "trials.csv").unlink()
     assert command(["tune", "--out", str(table / "search")]) == 0
     assert "search: 2 of 2 trials (2 done)" in capsys.readouterr().out and (table / "search" / "trials.csv").exists()
+
+
+def test_a_search_on_another_database_is_not_shown_as_empty(synthetic, tmp_path, capsys):
+    storage = search.url_of(tmp_path, None)
+    asked = replace(request(synthetic, {RATE: [0.05]}, sampler="grid", trials=1), storage=storage)
+    search.run(asked, tmp_path / "search")
+    kept = (tmp_path / "search" / "trials.csv").read_text()
+    assert command(["tune", "--out", str(tmp_path / "search")]) == 2
+    assert "study.db: no such file; if the search is in another database, name it with" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"study.db is missing; name the search's database with --storage"):
+        search.run(replace(asked, storage=None), tmp_path / "search")
+    open_storage(search.url_of(tmp_path / "search", None), 10)
+    assert command(["tune", "--out", str(tmp_path / "search")]) == 2
+    assert "no study 'search' in its database" in capsys.readouterr().err
+    assert (tmp_path / "search" / "trials.csv").read_text() == kept
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"minutes": 0}, "--minutes must be above 0, got 0"),
+        ({"study": ""}, "--study is empty"),
+        ({"storage": "sqlite:///no/study.db"}, "sqlite:///no/study.db: cannot be opened"),
+    ],
+)
+def test_requests_that_cannot_be_leave_nothing(synthetic, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        search.run(replace(request(synthetic), **options), tmp_path / "search")
+    assert not (tmp_path / "search").exists()
+
+
+def test_an_accelerator_that_is_not_there_makes_no_point_infeasible(synthetic, tmp_path):
+    with pytest.raises(UserError, match="--accelerator abacus: does not work here"):
+        search.run(request(synthetic, accelerator="abacus"), tmp_path / "search")
+    assert not (tmp_path / "search").exists()
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def tune(
         int | None, typer.Option(min=1, help="Total number of finished trials. Default: 50, or all of a grid.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="Begin no trial after this time; the same command continues.")
+        float | None, typer.Option(help="Begin no trial after this time; the same command continues.")
     ] = None,
     sampler: Annotated[str | None, typer.Option(help="random (default), tpe, grid, qmc or gp.")] = None,
     pruner: Annotated[
@@ -74,7 +74,7 @@ def tune(
     from serkit.tuning.conclusion import of_search
     from serkit.tuning.rounds import read
     from serkit.tuning.search import Request, run, url_of, write
-    from serkit.tuning.study import open_storage
+    from serkit.tuning.study import open_storage, reachable
     from serkit.tuning.trial import Task
 
     if system is None:
@@ -84,7 +84,9 @@ def tune(
             raise UserError("give a system to search, or the folder of a search to show: serkit tune --out FOLDER")
         if not (out / "search.json").exists():
             raise UserError(f"{out}: holds no search (search.json is missing)")
-        found = write(out, open_storage(url_of(out, storage), heartbeat))
+        url = url_of(out, storage)
+        with reachable(url):
+            found = write(out, open_storage(url, heartbeat, new=False))
     else:
         folder = out or Path("runs") / f"{Path(system).stem}-search"
         material = corpora.load_all(corpus or [], options.reading(columns, times, on_error))
@@ -173,7 +175,9 @@ def _print(found: Search, folder: Path) -> None:
         return
     show(f"\ntable: {folder / 'trials.csv'}   page: {folder / 'search.html'}")
     if found.held_out is not None:
-        show(f"held-out test: {folder / HELD_OUT / 'report.html'}")
+        page = folder / HELD_OUT / "report.html"
+        # On another machine, its run is in the folder of the command that has trained it.
+        show(f"held-out test: {page if page.exists() else folder / 'held-out.json'}")
         return
     held_out = f" --protocol {HELD_OUT}" if (folder / "held-out.csv").exists() else ""
     show(f"next: serkit train {folder / 'best.toml'} --corpus NAME=FOLDER{held_out}")

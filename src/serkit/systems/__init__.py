@@ -53,7 +53,12 @@ def load(system: str | Path, sets: Iterable[str] = ()) -> System:
         if key.strip().partition(".")[0] in ("extends", *SEARCH_TABLES):
             raise UserError(f"--set {override}: extends, search and rounds belong in a system's file")
         _set(table, key.strip(), key.strip().split("."), parse_value(value))
-    return parse({key: value for key, value in table.items() if key not in SEARCH_TABLES}, str(system))
+    return _parsed(table, str(system))
+
+
+def read(text: str, path: Path) -> System:
+    """Read a system from a text that may become the file `path`; files that it extends are relative to that path."""
+    return _parsed(_extended(documents.parse_toml(text, str(path)), path, ()), str(path))
 
 
 def search_tables(system: str | Path) -> RawTable:
@@ -77,6 +82,10 @@ def parse(table: RawTable, where: str) -> System:
         raise UserError(f"{where}: {_first(error, table)}") from None
 
 
+def _parsed(table: RawTable, where: str) -> System:
+    return parse({key: value for key, value in table.items() if key not in SEARCH_TABLES}, where)
+
+
 def parse_value(text: str) -> Any:
     """Read a value as TOML does; a bare word is a string.
 
@@ -97,7 +106,11 @@ def _resolve(system: str | Path, below: Sequence[str]) -> RawTable:
         raise UserError(f"{path}: no such file")
     if str(path.resolve()) in below:
         raise UserError(f"{path}: extends itself")
-    table = documents.read_toml(path)
+    return _extended(documents.read_toml(path), path, below)
+
+
+def _extended(table: RawTable, path: Path, below: Sequence[str]) -> RawTable:
+    """Return a file's table together with all that it extends."""
     merged: RawTable = {}
     for base in _bases(path, table.pop("extends", [])):
         merged = _merge(merged, _resolve(base, (*below, str(path.resolve()))))

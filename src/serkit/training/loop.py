@@ -362,7 +362,7 @@ def _fabric(accelerator: str, precision: str, group: together.Group | None = Non
         if group is None or group.alone:
             return make_fabric(accelerator, precision)
         return make_fabric(accelerator, precision, group.devices, group.size // group.devices)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, ImportError) as error:
         raise UserError(f"accelerator '{accelerator}' with trainer.precision = '{precision}': {error}") from None
 
 

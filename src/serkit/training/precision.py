@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from serkit.errors import UserError
+from serkit.options import first_line
 
 #: Precision of a training where bfloat16 brings no gain.
 FLOAT32 = "32-true"
@@ -85,6 +86,14 @@ def check(precision: str, accelerator: str = "auto", recurrent: bool = False) ->
         raise UserError(
             f"trainer.precision = '{precision}' does not work here ({reason}); use 'auto', '{FLOAT32}' or '{BFLOAT16}'"
         ) from None
+
+
+def check_device(accelerator: str) -> None:
+    """Raise UserError if this machine has no such accelerator, or serkit does not know it."""
+    try:
+        make_fabric(accelerator, FLOAT32)
+    except (ValueError, RuntimeError, ImportError) as error:  # anything Fabric raises
+        raise UserError(f"--accelerator {accelerator}: does not work here ({first_line(error)})") from None
 
 
 def make_fabric(accelerator: str, precision: str, devices: int = 1, nodes: int = 1) -> Any:

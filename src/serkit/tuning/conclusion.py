@@ -27,6 +27,8 @@ def of_search(search: Search, held_out: bool) -> str:
     verdict = f"only its score on {remedy} says how well it works"
     if search.held_out is not None:
         verdict = of_test(search.held_out)
+        if not search.best_is_tested:
+            verdict = f"it was not tested, unlike the one that was the best before: {verdict}"
     done = [row for row in search.rows if row.state == "done" and row.round == best.round]
     if len(done) == 1:
         return f"One trial is done ({value}): nothing was compared; {verdict}."

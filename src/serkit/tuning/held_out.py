@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
@@ -73,30 +74,48 @@ def test(
     Raises:
         UserError: another trial has been tested before, or the training fails.
     """
-    best = search.best
-    assert best is not None
     plan = Plan(Round(name=HELD_OUT, trials=1), {}, [{}], [], 1, task.seed)
     queue = Queue(storage, results.test_study(search.definition.study), plan, heartbeat)
-    study, chosen = queue.study(), [best.round, best.slot]
-    before = study.user_attrs.setdefault("chosen", chosen)
+    study = queue.study()
+
+    def waits() -> None:
+        over = f"takes over if that one is silent for {queue.silence} s"
+        report(f"{HELD_OUT}: another command has begun the test; this one waits, and {over}")
+
+    _want_chosen(study, search)
+    while (taken := queue.next(waits)) is not None:
+        trial, _ = taken
+        try:
+            with queue.alive(trial):
+                # Only the command that has taken the test chooses, so that two cannot choose different trials.
+                _want_chosen(study, search)
+                study.set_user_attr("chosen", _choice(search))
+                found = _score(task, search, folder, threads, report)
+                trial.set_user_attr("score", found.to_dict())
+                study.tell(trial, found.value)
+        except BaseException as error:
+            if not queue.lost(trial, error):
+                study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+                raise
+            report(f"{HELD_OUT}: interrupted for too long; another command may have begun the test")
+    _want_chosen(study, search)
+
+
+def _choice(search: Search) -> list[str | int]:
+    assert search.best is not None
+    return [search.best.round, search.best.slot]
+
+
+def _want_chosen(study: optuna.Study, search: Search) -> None:
+    """Raise UserError if another trial than the best one was chosen for the test before."""
+    chosen = _choice(search)
+    before = study.user_attrs.get("chosen", chosen)
     if before != chosen:
         raise UserError(
             f"--test: trial {before[1]} of round '{before[0]}' was chosen for the held-out recordings, but trial "
-            f"{best.slot} of '{best.round}' is the best by now; a choice among tested trials is not a test. Leave out "
+            f"{chosen[1]} of '{chosen[0]}' is the best by now; a choice among tested trials is not a test. Leave out "
             "--test, or search again with another --seed"
         )
-    study.set_user_attr("chosen", chosen)
-    if (taken := queue.next()) is None:
-        return
-    trial, _ = taken
-    with queue.alive(trial):
-        try:
-            found = _score(task, search, folder, threads, report)
-            trial.set_user_attr("score", found.to_dict())
-            study.tell(trial, found.value)
-        except BaseException:
-            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-            raise
 
 
 def _score(task: Task, search: Search, folder: Path, threads: int, report: Callable[[str], None]) -> HeldOut:

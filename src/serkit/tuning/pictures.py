@@ -43,6 +43,9 @@ def write(folder: Path, search: Search) -> None:
         caution = f"The score that counts is that of best.toml under its protocol {HELD_OUT}."
     if search.held_out is not None:
         caution = f"The score that counts: {of_test(search.held_out)}."
+        if not search.best_is_tested:
+            caution = f"It was not tested, unlike the one that was the best before: {of_test(search.held_out)}."
+    report = f"{HELD_OUT}/report.html"
     metric = named(definition.metric, CLASSES)
     size, paint = _history(history, definition.metric, metric.name)
     save(folder / "history.png", *size, paint)
@@ -74,7 +77,10 @@ def write(folder: Path, search: Search) -> None:
         finished=sum(row.finished for row in search.rows),
         best=f"{metric.name} {best.value:.1%}",
         folds=len(best.folds),
+        where="of all recordings" if definition.whole else "inside the training part",
         caution=caution,
+        # On another machine, the run is in the folder of the command that has trained it.
+        tested=report if search.best_is_tested and (folder / report).exists() else "",
         charts=charts,
         metric=metric.name,
         several=len(search.studies) > 1,
@@ -98,6 +104,12 @@ Painted = tuple[tuple[float, float], Callable[[Any], None]]
 
 def _history(history: History, metric: str, title: str) -> Painted:
     """Return size and painter of the values over time; the rounds come latest first."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    values = [value for trials in history.values() for _, value, _, _ in trials]
+    span = max(values) - min(values)
+    # As many as tell the ticks apart: few trials often lie within one percent. Around a single value, steps are of 0.5.
+    decimals = 0 if span > 0.06 else 1 if span > 0.006 or span == 0 else 2
 
     def paint(figure: Any) -> None:
         several = figure.subplots(1, len(history), sharey=True, squeeze=False)[0]
@@ -109,8 +121,9 @@ def _history(history: History, metric: str, title: str) -> Painted:
             known = [(number, best) for number, _, best, _ in trials if np.isfinite(best)]
             if known:
                 axes.step(*zip(*known, strict=True), where="post", color=INK, linewidth=1.5, label="best")
-            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
-            axes.locator_params(axis="x", integer=True, nbins=6)
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals))
+            axes.set_xlim(0.5, len(trials) + 0.5)
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
             axes.set_xlabel("trial, in the order of their ends")
             if len(history) > 1:
                 axes.set_title(name)

@@ -163,6 +163,12 @@ class Search:
         """The best row of the latest round that has one: rounds may train for different times."""
         return next((row for row in self.rows if row.state == "done"), None)
 
+    @property
+    def best_is_tested(self) -> bool:
+        """Whether the final test was of the best row, and not of one that was the best before."""
+        tested, best = self.held_out, self.best
+        return tested is not None and best is not None and (tested.round, tested.trial) == (best.round, best.slot)
+
 
 def rows(study: optuna.Study, name: str, total: int) -> list[Row]:
     """Return a round's slots, the best first and unfinished ones last."""
@@ -192,6 +198,8 @@ def load(folder: Path, storage: RDBStorage) -> Search:
         raise UserError(f"{folder}: no search in it (search.json is missing)")
     definition = Definition.load(path)
     known = set(optuna.get_all_study_names(storage))
+    if not any(name == definition.study or name.startswith(f"{definition.study}/") for name in known):
+        raise UserError(f"{folder}: no study '{definition.study}' in its database; name the right one with --storage")
     studies, total, found = {}, {}, []
     for entry in reversed(definition.rounds):
         name = f"{definition.study}/{entry.name}"
@@ -289,14 +297,16 @@ def _write_best(folder: Path, search: Search, best: Row) -> None:
     if (folder / "held-out.csv").exists() and protocol.definition().unit == "utterance":
         held_out = {HELD_OUT: {"kind": "fixed", "lists": str((folder / "held-out.csv").absolute())}}
     path = folder / "best.toml"
-    write_text(path, _document({"extends": base}, about, changes, held_out))
-    if not _same(systems.load(path), wanted):
+    text = _document({"extends": base}, about, changes, held_out)
+    # Another command may read the file at any moment, e.g. for the final test: it never holds another system.
+    if not _same(systems.read(text, path), wanted):
         # A change cannot express, e.g., that options of the base are gone: then the system is written in full.
         table = wanted.model_dump(mode="json", exclude_unset=True, exclude_none=True, exclude={"system"})
         own = table.pop("protocols", {})
         about = {**wanted.system.model_dump(exclude_unset=True, exclude_none=True), **about}
         table["stages"] = {stage.pop("name"): stage for stage in table["stages"]}
-        write_text(path, _document({}, about, table, {**own, **held_out}))
+        text = _document({}, about, table, {**own, **held_out})
+    write_text(path, text)
 
 
 def _sentence(text: str) -> str:

@@ -6,6 +6,7 @@ A search without rounds is one round. A recipe lists several, each a separate st
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,18 @@ class Round(Table):
     around: dict[str, Around] = Field(default_factory=dict)
     set: list[str] = Field(default_factory=list)
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"\w([\w .-]*[\w-])?", name):  # its stages are in a folder of this name
+            raise ValueError(f"must be letters, digits and ' _.-', the first a letter or digit, got {name!r}")
+        return name
+
     @field_validator("primary", mode="before")
     @classmethod
     def _lists(cls, tables: Any) -> Any:
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise ValueError(f"must be tables of keys and lists of their values, got {tables!r}")
         flat = [dict(flatten(table)) for table in tables]
         for key, values in (pair for table in flat for pair in table.items()):
             if not isinstance(values, list) or not values:
@@ -168,8 +178,10 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
     for key in table:
         if key not in systems.SEARCH_TABLES:
             raise UserError(f"{where}: {unknown('table', key, systems.SEARCH_TABLES)}")
-    rounds = []
-    for number, entry in enumerate(table.get("rounds", []), start=1):
+    entries, rounds = table.get("rounds", []), []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UserError(f"{where}: rounds must be tables, each below a line [[rounds]]")
+    for number, entry in enumerate(entries, start=1):
         try:
             rounds.append(Round.model_validate({"name": f"round-{number}", **entry}))
         except ValidationError as error:
@@ -184,8 +196,8 @@ def read(file: str | Path | None, system: str | Path) -> Recipe:
         raise UserError(f"{where}: names of rounds must be unique, got: {', '.join(names)}")
     recipe = Recipe(table.get("search", {}), rounds)
     for entry in rounds:
-        if not entry.from_best:
-            space_of(recipe, entry, where)
+        if not entry.from_best and not space_of(recipe, entry, where):
+            raise UserError(f"{where}, round '{entry.name}': has nothing to search; add a table [search] or primary")
     if not rounds and not parse_space(recipe.search, where):
         raise UserError(f"{where}: the table [search] is empty")
     return recipe

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,17 @@ from serkit.processes import blocked, end_with_parent, unblock
 from serkit.records import whole
 from serkit.runs.files import NamedProtocol, SystemRow
 from serkit.systems.grid import overrides
+from serkit.training import precision
 from serkit.tuning import held_out, pictures, results, trial
 from serkit.tuning.results import Definition
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan
-from serkit.tuning.study import Queue, current, draw, encoded, open_storage, sampler
+from serkit.tuning.study import Queue, current, draw, encoded, open_storage, reachable, sampler
 from serkit.tuning.trial import Pruned, Task
 
 Report = Callable[[str], None]
 
+#: Words for what must not change, where its key is not one.
+_MARKS = {"resolved": "system", "sets": "--set", "material": "recordings"}
 #: Number of points to try for one that the networks accept, before any is trained.
 _PROBES = 20
 
@@ -106,6 +110,11 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         UserError: an invalid request, another search in the folder or the study, or no feasible point.
     """
     task = request.task
+    if request.minutes is not None and not request.minutes > 0:
+        raise UserError(f"--minutes must be above 0, got {request.minutes:g}")
+    if not request.study:
+        raise UserError("--study is empty; give the search a name")
+    precision.check_device(task.accelerator)
     deadline = math.inf if request.minutes is None else time.time() + 60 * request.minutes
     named(task.metric, CLASSES)
     if task.base.numbers:
@@ -117,10 +126,39 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
     definition = _definition(request)
     _check_file(folder / "search.json", definition)
     _probe(request)
-    folder.mkdir(parents=True, exist_ok=True)
     url = url_of(folder, request.storage)
+    made = not folder.exists()
+    with reachable(url):
+        try:
+            storage = _open(request, folder, definition, url)
+        except BaseException:
+            if made:
+                with suppress(OSError):
+                    folder.rmdir()  # nothing has begun
+            raise
+        return _run(request, folder, definition, storage, url, deadline, report)
+
+
+def _open(request: Request, folder: Path, definition: Definition, url: str) -> RDBStorage:
+    """Make the folder, and open the database after a look at whose search it holds."""
+    if request.storage is None and (folder / "search.json").exists() and not (folder / "study.db").exists():
+        raise UserError(f"{folder}: study.db is missing; name the search's database with --storage, or another --out")
+    folder.mkdir(parents=True, exist_ok=True)
     storage = open_storage(url, request.heartbeat)
     _check_study(Queue(storage, request.study, _empty(request), request.heartbeat).study(), definition)
+    return storage
+
+
+def _run(
+    request: Request,
+    folder: Path,
+    definition: Definition,
+    storage: RDBStorage,
+    url: str,
+    deadline: float,
+    report: Report,
+) -> results.Search:
+    task = request.task
     definition.save(folder / "search.json")
     results.write_held_out(folder, task)
     found: list[Scored] = []
@@ -139,6 +177,7 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         if done < settled.total:
             raise UserError(f"round '{entry.name}': workers ended before all trials were finished; run again to resume")
         if all(row.state == "infeasible" for row in rows):
+            results.write(folder, storage)
             raise UserError(f"round '{entry.name}': no point is feasible; the first: {rows[0].reason}")
         found += [Scored(row.point, row.value) for row in rows if row.state == "done" and row.value is not None]
     else:
@@ -167,7 +206,7 @@ def write(folder: Path, storage: RDBStorage) -> results.Search:
 
 def url_of(folder: Path, storage: str | None) -> str:
     """Return the URL of a search's database."""
-    return storage or f"sqlite:///{(folder / 'study.db').absolute().as_posix()}"
+    return storage if storage is not None else f"sqlite:///{(folder / 'study.db').absolute().as_posix()}"
 
 
 def study_name(study: str, entry: str) -> str:
@@ -213,7 +252,8 @@ def _compare(old: Mapping[str, str], definition: Definition, what: str) -> None:
     new = definition.marks()
     differing = [key for key in new if new[key] != old.get(key)]
     if differing:
-        raise UserError(f"{what} a search that differs in: {', '.join(differing)}; choose another --out or --study")
+        named = ", ".join(_MARKS.get(key, key) for key in differing)
+        raise UserError(f"{what} a search that differs in: {named}; choose another --out or --study")
 
 
 def _probe(request: Request) -> None:
@@ -241,7 +281,7 @@ def _work_together(work: _Work, workers: int) -> None:
     # Spawned, not forked: torch's threads do not survive a fork, Windows has no fork, and macOS's is unsafe.
     context = multiprocessing.get_context("spawn")
     errors = context.SimpleQueue()
-    processes = [context.Process(target=_guarded, args=(work, errors)) for _ in range(workers)]
+    processes = [context.Process(target=_guarded, args=(work, errors, number == 0)) for number in range(workers)]
     with blocked(signal.SIGINT):  # inherited by the workers
         for process in processes:
             process.start()
@@ -256,25 +296,32 @@ def _work_together(work: _Work, workers: int) -> None:
         raise UserError(errors.get())
 
 
-def _guarded(work: _Work, errors: Any) -> None:
+def _guarded(work: _Work, errors: Any, first: bool) -> None:
     """Work in a separate process; the parent process reports user errors."""
     end_with_parent()
     try:
         unblock(signal.SIGINT)
-        _worker(work)
+        _worker(work, first)
     except UserError as error:
         errors.put(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _worker(work: _Work) -> None:
-    """Run trials until all are finished."""
+def _worker(work: _Work, first: bool = True) -> None:
+    """Run trials until all are finished; of several workers, only the first says that it waits."""
     torch.set_num_threads(work.threads)
-    queue = Queue(open_storage(work.url, work.heartbeat), work.study, work.plan, work.heartbeat)
-    while time.time() < work.deadline and (taken := queue.next()) is not None:
-        with queue.alive(taken[0]):
-            _try(work, queue, *taken)
+
+    def waits() -> None:
+        if first:
+            again = f"one that is silent for {queue.silence} s is repeated"
+            work.report(f"{work.plan.round.name}: waiting for trials that other workers have begun; {again}")
+
+    with reachable(work.url):
+        queue = Queue(open_storage(work.url, work.heartbeat), work.study, work.plan, work.heartbeat)
+        while time.time() < work.deadline and (taken := queue.next(waits)) is not None:
+            with queue.alive(taken[0]):
+                _try(work, queue, *taken)
 
 
 def _try(work: _Work, queue: Queue, running: optuna.trial.Trial, slot: int) -> None:
@@ -296,11 +343,9 @@ def _try(work: _Work, queue: Queue, running: optuna.trial.Trial, slot: int) -> N
             study.tell(running, value)
             work.report(f"{work.plan.round.name} {slot}: {work.task.metric} {value:.1%}")
     except BaseException as error:
-        lost = isinstance(error, (optuna.exceptions.UpdateFinishedTrialError, ValueError))
-        if not lost or study.get_trials(deepcopy=False)[running.number].state != TrialState.FAIL:
+        if not queue.lost(running, error):
             study.tell(running, state=TrialState.FAIL, skip_if_finished=True)
             raise
-        # Considered dead: no heartbeat for too long. Its slot now belongs to another worker.
         work.report(f"{work.plan.round.name} {slot}: interrupted for too long; started again")
         return
     found = current(study.get_trials(deepcopy=False), work.plan.total)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, StrictInt, ValidationError, field_validator, model_validator
 
 from serkit.errors import UserError, unknown
 from serkit.systems.grid import Point
 from serkit.systems.schema import Table
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+#: Words that make a table a parameter; Optuna's `choices` is reported as unknown.
+_MARKS = frozenset({"values", "low", "high", "choices"})
 #: Keys of a data table that a search must not change, since scores would no longer be comparable.
 _FIXED = frozenset({"target", "classes", "map", "where", "sample", "sample_seed"})
+
+
+#: A finite number; a text or a truth value is none, although Python could make one of it.
+Number = StrictInt | Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class Parameter(Table):
@@ -33,9 +42,9 @@ class Parameter(Table):
     """
 
     values: list[Any] | None = None
-    low: int | float | None = None
-    high: int | float | None = None
-    step: int | float | None = None
+    low: Number | None = None
+    high: Number | None = None
+    step: Number | None = None
     log: bool = False
     each: int | None = None
     when: dict[str, list[Any]] = Field(default_factory=dict)
@@ -117,23 +126,39 @@ def parse_space(table: Any, where: str, above: Iterable[str] = ()) -> Space:
             if problem["type"] == "extra_forbidden":
                 wrong = unknown("key", str(problem["loc"][-1]), Parameter.model_fields)
                 raise UserError(f"{where}: {key}: {wrong}") from None
-            if not isinstance(value, (dict, list)):
-                problem["msg"] = f"write a list of values, or {{ low, high }} (received {value!r})"
-            raise UserError(f"{where}: {key}: {problem['msg'].removeprefix('Value error, ')}") from None
+            raise UserError(f"{where}: {key}: {_problem(problem, value)}") from None
     before = list(above)
     for key, parameter in space.items():
         for other in parameter.when:
             if other not in before:
                 raise UserError(f"{where}: {key}: when names '{other}', which is not a key above it")
+            possible = space[other].values if other in space else None
+            for value in parameter.when[other]:
+                if possible is not None and value not in possible:
+                    raise UserError(f"{where}: {key}: when: '{other}' never has the value {value!r}")
         before.append(key)
     return space
 
 
+def _problem(problem: ErrorDetails, value: Any) -> str:
+    """Return what is wrong with the value of a key, in words."""
+    if not isinstance(value, (dict, list)):
+        return f"write a list of values, or {{ low, high }} (received {value!r})"
+    name, *below = map(str, problem["loc"] or ("",))
+    if name in ("low", "high", "step"):
+        return f"{name} must be a finite number, got {problem['input']!r}"
+    if name == "when":
+        what = f"a list of values for '{below[0]}'" if below else "a table of keys and lists of their values"
+        return f"when must be {what}, got {problem['input']!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
+
+
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Yield dotted keys and their values; a table without values, low or high leads to further keys."""
+    """Yield dotted keys and their values; a table without the words of a parameter leads to further keys."""
     for part, value in table.items():
         key = f"{prefix}{part}"
-        if isinstance(value, dict) and not {"values", "low", "high"} & set(value):
+        if isinstance(value, dict) and not _MARKS & set(value):
             yield from flatten(value, f"{key}.")
         else:
             yield key, value

@@ -8,13 +8,15 @@ that no step depends on two writes that must succeed together.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -26,6 +28,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from serkit.errors import UserError
+from serkit.options import first_line
 from serkit.systems.grid import Point
 from serkit.toml import write_value
 from serkit.tuning.rounds import Plan
@@ -38,7 +41,7 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 #: A trial is considered dead after this number of missed heartbeats.
 _MISSED = 3
 #: How long a process waits for another's transaction on an SQLite file, in s.
-_PATIENCE = 120
+_PATIENCE = 60
 #: Packages of drivers whose name is another one.
 _PACKAGES = {"psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}
 
@@ -88,44 +91,70 @@ def sampler(plan: Plan, slot: int) -> BaseSampler:
     return Drawn(plan, slot)
 
 
-def _check_driver(url: str) -> None:
-    """Raise UserError if the driver of a database is not installed; Optuna's own error does not name it."""
+def _check_url(url: str) -> None:
+    """Raise UserError if a URL is none, or its database's driver is not installed; Optuna's error does not name it."""
     try:
         sqlalchemy.engine.make_url(url).get_dialect().import_dbapi()
+    except (ValueError, sqlalchemy.exc.ArgumentError) as error:
+        example = "sqlite:///study.db or postgresql://me@host/searches"
+        kind = f"{_shown(url)!r} is not the URL of a database"
+        if isinstance(error, sqlalchemy.exc.NoSuchModuleError):
+            kind = f"{_shown(url)!r} is of an unknown kind of database"
+        raise UserError(f"--storage: {kind}; give one such as {example}") from None
     except ModuleNotFoundError as error:
         driver = error.name or "its driver"
         package = _PACKAGES.get(driver, driver)
         raise UserError(f"the database needs the driver '{driver}': pip install '{package}'") from None
-    except sqlalchemy.exc.SQLAlchemyError:
-        pass  # a wrong URL, which opening reports
 
 
-def open_storage(url: str, heartbeat: int) -> RDBStorage:
+def open_storage(url: str, heartbeat: int, new: bool = True) -> RDBStorage:
     """Open a database and create its tables if they are missing.
 
     Args:
         url: as SQLAlchemy accepts it: `sqlite:///study.db`, `postgresql://...`.
         heartbeat: seconds between two heartbeats.
+        new: whether a file of SQLite is made if it is missing.
 
     Raises:
         UserError: no such database, or no driver for it.
     """
-    _check_driver(url)
+    end = time.monotonic() + _PATIENCE
+    _check_url(url)
     lite = url.startswith("sqlite")
+    if lite and not new and not Path(sqlalchemy.engine.make_url(url).database or "").exists():
+        raise UserError(f"{_shown(url)}: no such file; if the search is in another database, name it with --storage")
     options = {"connect_args": {"timeout": _PATIENCE}} if lite else {"pool_pre_ping": True}
-    for attempt in range(5):
+    while True:
         try:
             storage = RDBStorage(url, options, heartbeat_interval=heartbeat, grace_period=_MISSED * heartbeat)
             break
         except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
             # Two processes that open a new database at once may both try to create its tables.
-            if attempt == 4 or not any(word in str(error) for word in ("exists", "locked", "UNIQUE")):
-                shown = sqlalchemy.engine.make_url(url).render_as_string() if "://" in url else url
-                raise UserError(f"{shown}: cannot be opened ({str(error).splitlines()[0]})") from None
-            time.sleep(0.2 * (attempt + 1))
+            if time.monotonic() > end or not any(word in str(error) for word in ("exists", "locked", "UNIQUE")):
+                raise UserError(f"{_shown(url)}: cannot be opened ({_reason(error)})") from None
+            time.sleep(0.5)
     if lite:
         _make_transactions_exclusive(storage.engine)
     return storage
+
+
+@contextmanager
+def reachable(url: str) -> Iterator[None]:
+    """Raise UserError if the database fails while the block runs: it is gone, full, locked or may not be written."""
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+        again = "the same command continues the search"
+        raise UserError(f"{_shown(url)}: the database fails ({_reason(error.__cause__ or error)}); {again}") from None
+
+
+def _shown(url: str) -> str:
+    """Return a URL without its password."""
+    return re.sub(r"(://[^/@:]*:).*@", r"\1***@", url)
+
+
+def _reason(error: BaseException) -> str:
+    return first_line(getattr(error, "orig", None) or error)
 
 
 def _make_transactions_exclusive(engine: sqlalchemy.Engine) -> None:
@@ -175,6 +204,11 @@ class Queue:
     plan: Plan
     heartbeat: int
 
+    @property
+    def silence(self) -> int:
+        """Seconds without a heartbeat after which a trial is considered dead."""
+        return _MISSED * self.heartbeat
+
     @cached_property
     def _shared(self) -> BaseStorage:
         """The database for all study objects of this worker, which share its memory of finished trials."""
@@ -191,13 +225,16 @@ class Queue:
             load_if_exists=True,
         )
 
-    def next(self) -> tuple[Trial, int] | None:
+    def next(self, waits: Callable[[], None] = lambda: None) -> tuple[Trial, int] | None:
         """Take the next slot; wait while other workers process the last ones, since they may die.
+
+        Args:
+            waits: called once if it waits for longer than a moment.
 
         Returns:
             A running trial and its slot, or None when all are finished.
         """
-        study = self.study()
+        study, pauses = self.study(), 0
         while True:
             optuna.storages.fail_stale_trials(study)
             trials = study.get_trials(deepcopy=False)
@@ -213,6 +250,8 @@ class Queue:
                         known |= trial.params  # its worker died: the same point again
                 study.enqueue_trial(known, user_attrs={"slot": missing})
             elif any(trial.state == TrialState.RUNNING for trial in found.values()):
+                if (pauses := pauses + 1) == 2:
+                    waits()
                 time.sleep(self.heartbeat / 2)
             elif len(found) == self.plan.total and all(trial.state.is_finished() for trial in found.values()):
                 return None
@@ -225,6 +264,12 @@ class Queue:
         except optuna.exceptions.UpdateFinishedTrialError:
             return False
 
+    def lost(self, trial: Trial, error: BaseException) -> bool:
+        """Return whether an error means that the trial was considered dead; its slot then belongs to another worker."""
+        if not isinstance(error, (optuna.exceptions.UpdateFinishedTrialError, ValueError)):
+            return False
+        return trial.study.get_trials(deepcopy=False)[trial.number].state == TrialState.FAIL
+
     @contextmanager
     def alive(self, trial: Trial) -> Iterator[None]:
         """Send heartbeats while the block runs."""
@@ -232,7 +277,9 @@ class Queue:
 
         def beat() -> None:
             while not done.wait(self.heartbeat):
-                self.storage.record_heartbeat(trial._trial_id)
+                # A moment without the database must not end the heartbeats; if it stays away, the worker sees it.
+                with suppress(optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError):
+                    self.storage.record_heartbeat(trial._trial_id)
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
