@@ -188,7 +188,7 @@ def process(machines: Machines, work: str, recordings: list[str], folder: Path) 
     machines.close()
 
     with watched(found["one"]):
-        serkit(*command, "--jobs", "1", "--format", "csv", "--out", folder / "one.csv", codes=either)
+        serkit(*command, "--jobs", "1", "--out", folder / "one.csv", codes=either)
     for name, answer in answers.items():
         found[name]["equal"] = answer == (folder / "one.csv").read_bytes()
     for one in found.values():
