@@ -1,4 +1,5 @@
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -139,6 +140,18 @@ def test_every_command_explains_itself(run, capsys, name):
     out = capsys.readouterr().out
     assert f"serkit {name}" in out
     assert "…" not in out and "[]" not in out  # neither cut at 80 columns nor taken for markup
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "1"), ("4", "4")])
+def test_numpy_has_one_thread_unless_the_user_says_more(given, found):
+    code = (
+        "import sys\nfrom serkit import cli\nassert 'numpy' not in sys.modules\n"
+        "import os\ncli.run = lambda arguments: print(os.environ['OPENBLAS_NUM_THREADS'])\ncli.main()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    environment |= {} if given is None else {"OPENBLAS_NUM_THREADS": given}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr, done.returncode) == (f"{found}\n", "", 0)
 
 
 def test_help_imports_no_command():

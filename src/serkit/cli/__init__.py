@@ -155,6 +155,9 @@ for _group, _commands in GROUPS.items():
 
 def main() -> None:
     """Run the command line and exit. A user's mistake gives one line on stderr, never a traceback."""
+    # Work is divided among --jobs and --threads. NumPy's own threads, one per processor in each job, gain nothing with
+    # matrices as small as those of features, and wait in busy loops. This must be set before NumPy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run(sys.argv[1:]))
 
 
