@@ -30,7 +30,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,17 @@ class Machines:
         self._cluster.shutdown()
 
 
+@contextmanager
+def machines(cache: Path) -> Iterator[Machines]:
+    """Start the nodes with a cache of their own, and end them."""
+    os.environ["SERKIT_CACHE"] = str(cache)
+    started = Machines()
+    try:
+        yield started
+    finally:
+        started.close()
+
+
 def workers() -> list[int]:
     """Return the numbers of the processes that work on a shard."""
     found = []
@@ -157,26 +168,26 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) ->
         time.sleep(0.1)
 
 
-def process(machines: Machines, work: str, recordings: list[str], folder: Path) -> dict[str, Any]:
-    """Process the recordings in one process, on two nodes, and on two nodes that fail."""
+def process(work: str, recordings: list[str], folder: Path) -> dict[str, Any]:
+    """Process the recordings in one process, on two nodes, and on two nodes that fail, each time without a cache."""
     found: dict[str, Any] = {name: {} for name in ("one", "engine", "faults")}
     (folder / "list.txt").write_text("".join(f"{path}\n" for path in recordings), encoding="utf-8")
     command = [*WORK[work], "--list", folder / "list.txt"]
     either = (0, 1)
-    with watched(found["engine"]):
+    with machines(folder / "cache-engine"), watched(found["engine"]):
         serkit(*command, "--engine", "ray", "--out", folder / "engine", codes=either)
 
-    with watched(found["faults"]):
+    shards = len(list((folder / "engine").glob("*.parquet")))
+
+    def reached(share: float) -> bool:
+        return len(list((folder / "faults").glob("*.parquet"))) >= int(share * shards) and bool(workers())
+
+    with machines(folder / "cache-faults") as nodes, watched(found["faults"]):
         running = begin(*command, "--engine", "ray", "--out", folder / "faults")
-        shards = len(list((folder / "engine").glob("*.parquet")))
-
-        def reached(share: float) -> bool:
-            return len(list((folder / "faults").glob("*.parquet"))) >= int(share * shards) and bool(workers())
-
         wait_for(lambda: reached(KILL_AT), running)
         os.kill(workers()[0], signal.SIGKILL)
         wait_for(lambda: reached(REMOVE_AT), running)
-        machines.remove()
+        nodes.remove()
         finish(running, either)
     answers = {}
     for name in ("engine", "faults"):
@@ -185,8 +196,8 @@ def process(machines: Machines, work: str, recordings: list[str], folder: Path) 
         found[name]["left_behind"] = sorted(
             path.name for path in (folder / name).iterdir() if path.suffix != ".parquet"
         )
-    machines.close()
 
+    os.environ["SERKIT_CACHE"] = str(folder / "cache-one")
     with watched(found["one"]):
         serkit(*command, "--jobs", "1", "--out", folder / "one.csv", codes=either)
     for name, answer in answers.items():
@@ -219,16 +230,15 @@ def main() -> None:
     found: dict[str, Any] = {"recordings": len(recordings), "start": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ["SERKIT_CACHE"] = str(folder / "cache-engine")
-        with watched(found["start"]):
-            machines = Machines()
         folds: dict[str, Any] = {"epochs": options.epochs, "one": {}, "engine": {}}
         emodb = options.corpora / "emodb"
+        with ExitStack() as stack:
+            with watched(found["start"]):
+                stack.enter_context(machines(folder / "cache-folds"))
+            if options.epochs:
+                train(emodb, options.epochs, folder / "folds-engine", folds["engine"], engine=True)
+        found[options.work] = process(options.work, recordings, folder)
         if options.epochs:
-            train(emodb, options.epochs, folder / "folds-engine", folds["engine"], engine=True)
-        found[options.work] = process(machines, options.work, recordings, folder)
-        if options.epochs:
-            os.environ["SERKIT_CACHE"] = str(folder / "cache-one")
             train(emodb, options.epochs, folder / "folds-one", folds["one"], engine=False)
             folds["equal"] = all(
                 (folder / "folds-engine" / file).read_bytes() == (folder / "folds-one" / file).read_bytes()
