@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field, StrictInt, ValidationError, field_validator, model_validator
 
 from serkit.errors import UserError, unknown
 from serkit.systems.grid import Point
 from serkit.systems.schema import Table
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 #: Words that make a table a parameter; Optuna's `choices` is reported as unknown.
 _MARKS = frozenset({"values", "low", "high", "choices"})
@@ -140,7 +137,7 @@ def parse_space(table: Any, where: str, above: Iterable[str] = ()) -> Space:
     return space
 
 
-def _problem(problem: ErrorDetails, value: Any) -> str:
+def _problem(problem: Mapping[str, Any], value: Any) -> str:
     """Return what is wrong with the value of a key, in words."""
     if not isinstance(value, (dict, list)):
         return f"write a list of values, or {{ low, high }} (received {value!r})"
