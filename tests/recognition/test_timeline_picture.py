@@ -70,6 +70,16 @@ def test_short_and_silent(tmp_path, samples):
     assert Image.open(tmp_path / "short.png").size == (1600, 748)
 
 
+@pytest.mark.parametrize("seconds", [0.3, 1.57, 2.0, 3.1, 61.3])
+def test_no_moment_of_steady_noise_is_blank(tmp_path, seconds):
+    noise = np.random.default_rng(0).normal(0, 0.1, round(seconds * 16000)).astype(np.float32)
+    soundfile.write(tmp_path / "noise.wav", noise, 16000)
+    timeline = Timeline(str(tmp_path / "noise.wav"), len(noise) / 16000, ["anger"], [], [])
+    _, _, mel = picture._overview(timeline, None, 1456)
+    level = mel.mean(axis=0)
+    assert np.abs(level - np.median(level)).max() < 10
+
+
 def test_a_file_that_has_gone(timeline, tmp_path):
     (tmp_path / "call.wav").unlink()
     with pytest.raises(audio.AudioError, match="no such file"):

@@ -109,7 +109,10 @@ def _overview(
             np.add.at(energy, places, 10 ** (levels.T / 10))
             np.add.at(counts, places, 1)
             position += len(block)
-    return lows, highs, 10 * np.log10(energy / np.maximum(counts, 1)[:, None] + 1e-12).T
+    # Rounding leaves single columns without a frame; they show the one before.
+    filled = np.maximum.accumulate(np.where(counts > 0, np.arange(frames), 0))
+    mean = (energy / np.maximum(counts, 1)[:, None])[filled]
+    return lows, highs, 10 * np.log10(mean + 1e-12).T
 
 
 def _heat(mel: np.ndarray, panel: _Panel) -> Image.Image:
