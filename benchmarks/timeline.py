@@ -310,8 +310,8 @@ def compare_labels(model: str, count: int) -> None:
 def write_half(path: str) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["path", "emotion", "speaker"])
-        rows.writerows([one.path, one.emotion, one.speaker] for one in halves()[0])
+        rows.writerow(["path", "emotion", "corpus", "speaker"])
+        rows.writerows([one.path, one.emotion, *one.speaker.split("/", 1)] for one in halves()[0])
 
 
 def write_hour(path: str) -> None:

@@ -128,6 +128,11 @@ class Corpus:
     def name(self) -> str:
         return self.facts.name
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the corpora that the utterances belong to, sorted: several if a table has a column `corpus`."""
+        return tuple(sorted({utterance.corpus for utterance in self.utterances}))
+
     def __len__(self) -> int:
         return len(self.utterances)
 

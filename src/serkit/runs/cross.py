@@ -8,6 +8,7 @@ cross.png     the matrix as a heat map
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -177,7 +178,7 @@ def _request(request: Request, train: Corpus, test: Corpus) -> Request:
     """Return the request for the run of one cell."""
     if train == test:
         return replace(request, corpora=[train], protocol=WITHIN, final=False)
-    tested = f'protocols.{ACROSS}.tested=["{test.name}"]'
+    tested = f"protocols.{ACROSS}.tested={json.dumps(test.names)}"
     return replace(request, corpora=[train, test], protocol=ACROSS, sets=[*request.sets, tested], final=False)
 
 

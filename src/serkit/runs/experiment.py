@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serkit.corpora.corpus import Utterance
+from serkit.corpora.corpus import Corpus, Utterance
 from serkit.data import items
 from serkit.data.items import Item
 from serkit.data.store import Store, digest
@@ -77,8 +77,9 @@ class Experiment:
         """Return the content hash of an utterance's file."""
         return self.hashes[utterance.path]
 
-    def content(self, corpus: str) -> str:
+    def content(self, corpus: Corpus) -> str:
         """Hash the scored recordings, intervals and labels of a corpus; paths have no effect."""
+        names = set(corpus.names)
         rows = [
             [
                 utterance.id,
@@ -88,7 +89,7 @@ class Experiment:
                 [utterance.targets.get(target) for target in self.numbers] or utterance.targets[self.target],
             ]
             for utterance in self.scored
-            if utterance.corpus == corpus
+            if utterance.corpus in names
         ]
         return digest(sorted(rows, key=lambda row: str(row[0])))
 

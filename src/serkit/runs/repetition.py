@@ -90,7 +90,7 @@ def repeat(
         also=also,
     )
     experiment = request.prepare(systems[0])
-    _check_content(path, card, experiment)
+    _check_content(path, card, experiment, corpora)
     parts = splits(protocol, experiment.scored, experiment.target, request.seed, run.protocol.name)
     if folds_hash(parts) != run.splits:
         raise UserError(f"{path}: its protocol yields other folds here; compare the versions in the card")
@@ -102,9 +102,9 @@ def repeat(
     return Repetition(scores, len(pairs), [pair for pair in pairs if pair[1] != pair[2]])
 
 
-def _check_content(path: Path, card: Card, experiment: Experiment) -> None:
+def _check_content(path: Path, card: Card, experiment: Experiment, corpora: Sequence[Corpus]) -> None:
     """Raise UserError if recordings differ from the card's, with their names."""
-    content = {corpus: experiment.content(corpus) for corpus in card.run.content}
+    content = {corpus.name: experiment.content(corpus) for corpus in corpora}
     if content == card.run.content and experiment.material == card.run.material:
         return
     if not card.recordings:

@@ -92,7 +92,7 @@ class Request:
         shared: set[str] | None = None
         flags: list[Flag] = []
         if protocol.classes != "all":
-            names = [corpus.name for corpus in self.corpora]
+            names = [name for corpus in self.corpora for name in corpus.names]
             fewest = len(names) if protocol.classes == "shared" else 2
             shared, flags = labels.shared_classes(system, recordings.utterances, names, fewest)
         utterances: dict[str, Sequence[Utterance]] = {}
@@ -142,15 +142,15 @@ class Request:
     def _read(self, system: System, sources: Mapping[str, Sequence[Corpus]]) -> selection.Recordings:
         """Read the corpora that stages learn from."""
         given = [*self.corpora, *self.also]
-        names = [corpus.name for corpus in given]
-        if len(set(names)) < len(names):
-            raise UserError(f"a corpus is given twice: {', '.join(names)}")
+        for names in ([corpus.name for corpus in given], [name for corpus in given for name in corpus.names]):
+            if len(set(names)) < len(names):
+                raise UserError(f"a corpus is given twice: {', '.join(names)}")
         needed = [corpus for corpus in given if any(corpus in chosen for chosen in sources.values())]
         channels = {view.channel for view in system.views.values() if view.channel}
         return selection.read(needed, channels, self.store)
 
     def _scored(self, system: System, utterances: Sequence[Utterance]) -> list[Utterance]:
         """Return the scored utterances: those of the deployed stage in `corpora` with the target."""
-        names = {corpus.name for corpus in self.corpora}
+        names = {name for corpus in self.corpora for name in corpus.names}
         target = system.stage_data(system.deployed).target[0]
         return [u for u in utterances if u.corpus in names and items.label(u, target) is not None]

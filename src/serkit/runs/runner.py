@@ -323,7 +323,7 @@ def _score(
     about = {
         "system": experiment.system.system.name,
         "protocol": request.protocol,
-        "content": {corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        "content": {corpus.name: experiment.content(corpus) for corpus in request.corpora},
         "folds": len(parts),
         "configurations": configurations,
         "chosen_on": _chosen_on(experiment.system, configurations),
@@ -414,7 +414,7 @@ def _begin(
     description = Description(
         system=[SystemRow.of(row.system) for row in experiments],
         protocol=NamedProtocol.of(request.protocol, experiment.protocol),
-        content={corpus.name: experiment.content(corpus.name) for corpus in request.corpora},
+        content={corpus.name: experiment.content(corpus) for corpus in request.corpora},
         material=experiment.material,
         splits=folds_hash(parts),
         classes=list(experiment.labels),

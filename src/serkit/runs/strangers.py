@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from serkit import corpora
 from serkit.evaluation import unsure
 from serkit.evaluation.calibration import sharpened
 from serkit.evaluation.metrics import uar
@@ -38,12 +37,13 @@ def unseen(run: RunFolder, answers: Calibrated, adaptation: Adaptation | None, l
     plain, truth, folds, names = answers.of_folds()
     if not unsure.by_corpus(folds, names):
         return []
-    changed, sexes = plain.copy(), np.full(len(truth), "", dtype=object)
+    changed, (sexes, languages) = plain.copy(), np.full((2, len(truth)), "", dtype=object)
     place = {name: row for row, name in enumerate(predictions.ids)}
     for tested in Tested.folds(run):
         by_id = {utterance.id: utterance for utterance in tested.experiment.scored}
         for name in tested.split.test:
             sexes[place[name]] = by_id[name].sex or ""
+            languages[place[name]] = by_id[name].language or ""
         if adaptation is not None:
             for stranger in Stranger.all(tested, answers.temperature, adaptation):
                 everything = range(len(stranger.ids))
@@ -56,7 +56,6 @@ def unseen(run: RunFolder, answers: Calibrated, adaptation: Adaptation | None, l
             sharpened(given[test], scale).max(axis=1) >= limit for given in (plain, changed)
         )
     right, right_adapted = (given.argmax(axis=1) == truth for given in (plain, changed))
-    languages = np.array([corpora.facts(name).language or "" for name in names])
     kinds: dict[Any, np.ndarray] = {
         "all": np.full(len(truth), "all"),
         "corpus": names,

@@ -215,7 +215,7 @@ def _prepare(run: RunFolder, row: int, places: Mapping[str, str]) -> Experiment:
     request = Request([system], found, name, protocols={name: protocol}, also=also)
     experiment = request.prepare(system)
     for corpus in found:
-        if experiment.content(corpus.name) != described.content[corpus.name]:
+        if experiment.content(corpus) != described.content[corpus.name]:
             raise UserError(
                 f"{corpus.folder}: differs from corpus '{corpus.name}' of run '{run.path.name}' "
                 "(other recordings, intervals or labels)"
