@@ -82,10 +82,17 @@ def test_a_table_is_one_side_of_a_matrix(table, synthetic, tmp_path):
     assert {cell["n"] for cell in found["cells"]} == {len(synthetic.utterances)}
 
 
+def test_a_table_alone_is_no_matrix(table, tmp_path, capsys):
+    assert run(["cross", "linear-baseline", "--corpus", f"table={table}", *SETS, "--out", str(tmp_path / "cross")]) == 2
+    told = capsys.readouterr().err
+    assert "got 1" in told and "Those of 'table' are left out one by one by --protocol cross-corpus" in told
+
+
 def test_a_corpus_may_not_be_in_the_column_and_beside_it(table, synthetic, tmp_path, capsys):
     path = tmp_path / "twice.csv"
     path.write_text(table.read_text(encoding="utf-8").replace(",north,", ",synthetic,"), encoding="utf-8")
     both = ["--corpus", f"synthetic={synthetic.folder}", "--corpus", f"table={path}"]
     assert run(["train", "linear-baseline", *both, *SETS, "--out", str(tmp_path / "run")]) == 2
-    assert "a corpus is given twice: synthetic, south, synthetic" in capsys.readouterr().err
+    told = "a corpus is given twice: synthetic, south, synthetic. A table may hold several, by its column 'corpus'"
+    assert told in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

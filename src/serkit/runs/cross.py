@@ -154,7 +154,11 @@ def _check(request: Request) -> System:
     """Return the system of a matrix; raise UserError if it cannot be one."""
     if len(request.corpora) < 2:
         count = len(request.corpora)
-        raise UserError(f"a matrix requires at least two corpora, got {count}; repeat --corpus NAME=FOLDER")
+        held = [corpus for corpus in request.corpora if len(corpus.names) > 1]
+        instead = "".join(
+            f". Those of '{corpus.name}' are left out one by one by --protocol {ACROSS}" for corpus in held
+        )
+        raise UserError(f"a matrix requires at least two corpora, got {count}; repeat --corpus NAME=FOLDER{instead}")
     [system, *_] = request.systems()
     if methods.method_class(system.deployed.method.name).numbers:
         raise UserError(f"a matrix requires classes, but '{system.system.name}' learns numbers; train it pair by pair")

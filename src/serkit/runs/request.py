@@ -144,7 +144,9 @@ class Request:
         given = [*self.corpora, *self.also]
         for names in ([corpus.name for corpus in given], [name for corpus in given for name in corpus.names]):
             if len(set(names)) < len(names):
-                raise UserError(f"a corpus is given twice: {', '.join(names)}")
+                raise UserError(
+                    f"a corpus is given twice: {', '.join(names)}. A table may hold several, by its column 'corpus'"
+                )
         needed = [corpus for corpus in given if any(corpus in chosen for chosen in sources.values())]
         channels = {view.channel for view in system.views.values() if view.channel}
         return selection.read(needed, channels, self.store)
