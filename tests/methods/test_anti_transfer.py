@@ -1,10 +1,13 @@
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from serkit import methods, networks
+from serkit.corpora.corpus import Utterance
+from serkit.data.items import Item
 from serkit.errors import UserError
 from serkit.methods import anti_transfer
 from serkit.methods.anti_transfer import gram, item_of, reference_likeness, squared_cosine
@@ -268,6 +271,22 @@ def test_the_validation_loss_leaves_it_out_unless_asked():
         assert "anti_transfer" in method.loss(method.forward(model, batch), batch)
         assert ("anti_transfer" in method.loss(model(batch), batch)) == wanted
         assert method.finish(model, []) is model and model(batch).maps == {}
+
+
+def test_cross_entropy_is_that_of_supervised_with_its_options():
+    options = {"label_smoothing": 0.1, "class_weights": "balanced"}
+    model, batch = vgg(0), batch_of(images())
+    labels = ["a", "a", "a", "b"]
+    training = [
+        Item(Utterance(f"table/{row}", Path("x.wav"), targets={"emotion": name})) for row, name in enumerate(labels)
+    ]
+    stages = SimpleNamespace(**vars(around(vgg(1))), classes={"emotion": ["a", "b", "c"]}, training=training)
+    method, plain = prepared(model, vgg(1), stages, **options), methods.build("supervised", **options)
+    plain.prepare(model, stages)
+    output = method.forward(model, batch)
+    [wanted] = plain.loss(output, batch).values()
+    assert method.loss(output, batch)["cross_entropy"].item() == pytest.approx(wanted.item())
+    assert wanted.item() != pytest.approx(methods.build("supervised").loss(output, batch)["cross_entropy"].item())
 
 
 def test_nothing_of_the_extractor_is_saved():

@@ -46,6 +46,7 @@ class AntiTransfer(Method):
         validation: whether the term is part of the validation loss, by which epochs are chosen and training stops.
         cache: GB of memory that the extractor's Gram matrices may take, 4 bytes * channels^2 an item and layer; if a
             stage requires more, they are computed in every epoch. 0: always.
+        label_smoothing, class_weights: of the cross-entropy, see `Supervised`.
     """
 
     stage_options = ("extractor",)
@@ -59,6 +60,8 @@ class AntiTransfer(Method):
         activation: str = "post",
         validation: bool = False,
         cache: float = 1.0,
+        label_smoothing: float = 0.0,
+        class_weights: str | None = None,
     ) -> None:
         if form not in _FORMS:
             raise unknown("form", str(form), _FORMS)
@@ -77,7 +80,7 @@ class AntiTransfer(Method):
         self.form = form
         self.validation = validation
         self.cache = cache
-        self.supervised = Supervised()
+        self.supervised = Supervised(label_smoothing, class_weights)
         self._source: Model | None = None
         self._grams: _Grams | None = None
         self._views: dict[str, str] = {}
@@ -85,6 +88,7 @@ class AntiTransfer(Method):
     def prepare(self, model: Model, context: Context) -> None:
         if self.extractor not in context.finished:
             raise unknown("earlier stage", self.extractor, context.finished)
+        self.supervised.prepare(model, context)
         self.maps = {layer: layer + self.suffix for layer in self.layers or _layers_before(context)}
         source = context.finished[self.extractor].model
         for network in (model.network, source.network):
