@@ -1,5 +1,7 @@
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,13 @@ def test_a_stream_to_a_terminal():
     shown.write(f"{ODD}\n")
     assert stream.getvalue() == f"{PLAIN}\n"
     assert shown.isatty()
+
+
+def test_libraries_that_log_without_a_handler_are_silent():
+    code = (
+        "import logging; from serkit.terminal import show_own_warnings\n"
+        "show_own_warnings()\n"
+        "logging.getLogger('some.library').critical('not for the user')"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == found.stderr == ""

@@ -88,7 +88,8 @@ def show_own_warnings() -> None:
     """
     if sys.warnoptions:
         return
-    logging.lastResort = None  # libraries that log without a handler
+    # Libraries that log without a handler. With None, Python itself would report the first of them.
+    logging.lastResort = logging.NullHandler()
     home = os.path.dirname(__file__)
 
     def is_own(category: type[Warning], filename: str) -> bool:
