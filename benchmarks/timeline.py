@@ -31,6 +31,7 @@ import soundfile
 import serkit
 from serkit import audio, corpora, emotions
 from serkit.recognition import Recognizer, Segment, TimelineOptions, activity
+from serkit.recognition.bundle import Bundle
 from serkit.recognition.segments import Segmenter
 from serkit.recognition.stream import Stream
 
@@ -173,9 +174,9 @@ def listen(recognizer: Recognizer, scene: Scene, options: TimelineOptions) -> li
     return recorder.calls
 
 
-def segments(labels: Sequence[str], calls: list[tuple], options: TimelineOptions) -> list[Segment]:
+def segments(bundle: Bundle, calls: list[tuple], options: TimelineOptions) -> list[Segment]:
     """Segment with other settings what was recognised before."""
-    segmenter = Segmenter(labels, round(options.lookahead / options.hop), options.change)
+    segmenter = Segmenter(bundle.labels, round(options.lookahead / options.hop), options.change_for(bundle))
     return [one for call in calls for one in (segmenter.finish if len(call) == 1 else segmenter.add)(*call)]
 
 
@@ -236,7 +237,6 @@ def known(recognizer: Recognizer, drawn: Sequence[Scene]) -> float:
 
 def choose(model: str, count: int) -> None:
     recognizer = serkit.load(model)
-    labels = recognizer.bundle.labels
     for kind in ("turns", "breaths"):
         drawn = list(scenes(halves()[1], kind, count, seed=0))
         print(f"{kind}: UAR with known utterances {known(recognizer, drawn):.1f}")
@@ -249,7 +249,7 @@ def choose(model: str, count: int) -> None:
                 options = replace(base, lookahead=lookahead, change=change)
                 tally = Tally()
                 for scene, calls in zip(drawn, told, strict=True):
-                    tally.add(scene, segments(labels, calls, options))
+                    tally.add(scene, segments(recognizer.bundle, calls, options))
                 named = f"window {window:g} hop {hop:g} lookahead {lookahead:g} change {change:g}"
                 print(f"{kind} {named}: {tally}", flush=True)
 

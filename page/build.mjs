@@ -114,6 +114,7 @@ async function models(folder) {
         threshold: described.familiar.threshold,
         window_threshold: described.familiar.window_threshold,
       },
+      temperature: described.calibration?.temperature ?? null,
       window: Math.min(WINDOW, described.windowing.seconds ?? WINDOW),
       card: await readFile(join(bundle, "CARD.md"), "utf8"),
     });

@@ -107,7 +107,8 @@ async function recognizer(name: string): Promise<Recognizer> {
   const library = await readFile(join(dirname(resolved("@echogarden/fvad-wasm")), "fvad.wasm"));
   const { buffer, byteOffset, byteLength } = library;
   const detectors = await loadDetectors(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
-  const facts = { name, labels: described.labels, window: 1.5, unsure: described.unsure, familiar: described.familiar };
+  const { labels, unsure, familiar, calibration } = described;
+  const facts = { name, labels, window: 1.5, temperature: calibration.temperature, unsure, familiar };
   return new Recognizer(facts, session, ort.Tensor, detectors);
 }
 

@@ -12,6 +12,7 @@ from serkit import audio
 from serkit.errors import UserError
 from serkit.recognition import Recognizer, Segment, Stream, TimelineOptions, Window, load
 from serkit.recognition.bundle import Bundle
+from serkit.recognition.segments import Segmenter
 from serkit.recognition.stream import Chunk
 from voices import scene, voice
 
@@ -246,6 +247,22 @@ def test_wrong_streams(recognizer):
 def test_the_window_is_the_bundles_where_that_is_less(recognizer):
     assert recognizer.stream(16000).window == 1.0
     assert TimelineOptions().window_for(load("default").bundle) == 1.5
+
+
+def test_a_change_costs_less_if_the_probabilities_were_flattened():
+    """The path through flattened probabilities is that through the network's own."""
+    bundle = load("default").bundle
+    temperature, options = bundle.calibration.temperature, TimelineOptions(change=0.8)
+    assert options.change_for(bundle) == 0.8 / temperature < 0.8
+    assert options.change_for(load("emodb").bundle) == 0.8  # its probabilities were sharpened
+    evidence = np.random.default_rng(0).normal(size=(40, 3))
+    paths = []
+    for scale, change in ((1.0, options.change), (1 / temperature, options.change_for(bundle))):
+        probabilities = np.exp(scale * evidence) / np.exp(scale * evidence).sum(axis=1, keepdims=True)
+        segmenter = Segmenter(["a", "b", "c"], 0, change)
+        found = [one for number, row in enumerate(probabilities) for one in segmenter.add(number, number + 1, row)]
+        paths.append([(one.start, one.end, one.label) for one in [*found, *segmenter.finish(40)]])
+    assert paths[0] == paths[1] and len(paths[0]) > 3
 
 
 @pytest.mark.parametrize("rate", [8000, 48000])

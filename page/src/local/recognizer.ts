@@ -22,6 +22,8 @@ export interface Facts {
   labels: string[];
   /** Maximum window of a timeline, in s. */
   window: number;
+  /** Temperature of its calibration; null: none. */
+  temperature: number | null;
   /** Confidence below which an answer is unsure; null: none. */
   unsure: { threshold: number } | null;
   /** Distances from the training recordings from which an answer is unlike them: of a recording, of a window. */
@@ -40,6 +42,7 @@ export const DOUBT = "low confidence";
 export class Recognizer implements Model {
   readonly labels: readonly string[];
   readonly window: number;
+  readonly flattening: number;
 
   constructor(
     private readonly facts: Facts,
@@ -49,6 +52,7 @@ export class Recognizer implements Model {
   ) {
     this.labels = facts.labels;
     this.window = facts.window;
+    this.flattening = Math.max(1, facts.temperature ?? 1);
   }
 
   doubt(

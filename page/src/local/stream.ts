@@ -29,6 +29,8 @@ export interface Model {
   readonly labels: readonly string[];
   /** Length of a window in s. */
   readonly window: number;
+  /** Temperature that brings its log probabilities closer together; 1: none. The cost of a change is divided by it. */
+  readonly flattening: number;
   /** Why an answer of windows is not sure; empty if it is. */
   doubt(confidence: number, speech: number, distance: number): string;
   recognize(samples: Float32Array): Promise<Recognized>;
@@ -65,7 +67,8 @@ export class Stream {
   ) {
     this.resampler = new Resampler(rate, RATE);
     this.activity = new Activity(detector, PAUSE, model.window);
-    this.segmenter = new Segmenter(model.labels, round(LOOKAHEAD / HOP), CHANGE, (...known) => model.doubt(...known));
+    const change = CHANGE / model.flattening;
+    this.segmenter = new Segmenter(model.labels, round(LOOKAHEAD / HOP), change, (...known) => model.doubt(...known));
   }
 
   /** Processes the next samples; returns new windows, final segments, and open segments that replace earlier ones. */

@@ -157,7 +157,8 @@ class Stream:
         detector = activity.build(self.options.detector)
         self._activity = activity.Activity(detector, self.options.pause, self.window)
         lookahead = round(self.options.lookahead / self.options.hop)
-        self._segmenter = Segmenter(self.labels, lookahead, self.options.change, partial(model.doubt, window=True))
+        change = self.options.change_for(model.bundle)
+        self._segmenter = Segmenter(self.labels, lookahead, change, partial(model.doubt, window=True))
         self._examined = -math.inf  # end of the last window that was examined for speech
         self._speech = 1.0  # its probability of speech
         self._segmented: activity.Region | None = None

@@ -26,7 +26,8 @@ class TimelineOptions:
         detector: voice activity detector: `webrtc`, `silero` (an extra) or `none` (everything is speech).
         pause: time without speech that ends a segment, in s; not less than `hop`.
         lookahead: time after a moment that is read before its label is decided, in s.
-        change: cost of a change of emotion, in nats times seconds; a higher cost yields fewer segments.
+        change: cost of a change of emotion, in nats times seconds; a higher cost yields fewer segments. See
+            `change_for` for recognizers whose probabilities were flattened.
         adapt: whether each window is adapted to all speech so far (see `recognition.adaptation`): for one voice, or one
             channel of a call.
 
@@ -79,3 +80,11 @@ class TimelineOptions:
         if self.window > longest:
             raise UserError(f"window {self.window:g} s exceeds the maximum of {longest:g} s of bundle '{bundle.name}'")
         return self.window
+
+    def change_for(self, bundle: Bundle) -> float:
+        """Return the cost of a change in terms of a bundle's probabilities, in nats times seconds.
+
+        A temperature above 1 brings all log probabilities closer together, because answers on corpora never met are
+        often wrong. It says nothing about when an emotion changes, so the cost becomes smaller with them.
+        """
+        return self.change / max(1.0, bundle.calibration.temperature if bundle.calibration else 1.0)
