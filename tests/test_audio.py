@@ -232,6 +232,15 @@ def test_a_wav_without_samples(write):
         audio.info(write(signal=np.zeros(0)))
 
 
+@pytest.mark.parametrize("rate", [1, 999])
+def test_a_rate_without_speech_is_refused_at_once(write, rate):
+    path = write(signal=np.full(50_000, 0.5), rate=rate)  # at 1 Hz 14 hours, which resampling would make 800 million
+    for read in (audio.info, audio.read):
+        with pytest.raises(AudioError, match=rf"call\.wav: its sampling rate must be at least 1000 Hz, got {rate} Hz$"):
+            read(path)
+    assert audio.info(write(rate=1000)).rate == 1000
+
+
 @pytest.mark.parametrize(("samples", "rate", "left"), [(1, 96000, 0), (5, 192000, 0), (3, 96000, 1), (1, 22050, 1)])
 def test_a_recording_of_which_resampling_leaves_nothing(write, samples, rate, left):
     path = write(signal=np.full(samples, 0.5), rate=rate)

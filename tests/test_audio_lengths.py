@@ -189,6 +189,22 @@ def test_a_size_of_all_ones_is_none(tmp_path, format):
     check(tmp_path, sized(content, place, -1, "<q"), len(SOUND))
 
 
+@pytest.mark.parametrize("format", ["WAV", "AIFF", "AU"])
+def test_a_size_that_is_too_small(tmp_path, format):
+    content = encode(format, "PCM_16")
+    places = {"WAV": (40, "<I", 0), "AU": (8, ">I", 0), "AIFF": (content.find(b"SSND") + 4, ">I", 8)}
+    place, order, more = places[format]
+    text = f"its header declares 1000 bytes of sound; {2 * len(SOUND) - 1000} more bytes, perhaps of sound, are skipped"
+    check(tmp_path, sized(content, place, 1000 + more, order), 500, text)
+
+
+@pytest.mark.parametrize(
+    "rest", [bytes(5000), b"LIST" + struct.pack("<I", 5000) + bytes(5000), ID3V2 * 20, b"\xff" * 4095]
+)
+def test_what_is_no_sound_after_the_end_is_not_reported(tmp_path, rest):
+    check(tmp_path, WAV + rest, len(SOUND))
+
+
 EMPTY = "its header declares 0 bytes of sound; the bytes after it are read as sound"
 
 

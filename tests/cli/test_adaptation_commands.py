@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from serkit import cli
+from serkit.cli.predict import table_of_speakers
 from serkit.recognition import load
 
 HEADER = "path,agent\n"
@@ -89,10 +90,20 @@ def test_a_bad_recording_of_a_table_is_reported_and_skipped(model, take, capsys,
     assert "1 of 2 recordings failed" in err
 
 
+def test_a_url_in_a_table_of_speakers_stays_one(tmp_path):
+    table = tmp_path / "calls.csv"
+    table.write_text(HEADER + "https://example.org/calls/1.wav,a\n2.wav,a\n")
+    assert table_of_speakers(table, "agent") == [["https://example.org/calls/1.wav", str(tmp_path / "2.wav")]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["calls.csv", "--speaker", "agnet"], "unknown column 'agnet'. Did you mean 'agent'?"),
+        (["calls.csv", "--speaker", ""], "--speaker: calls.csv: unknown column ''. Available: agent, path\n"),
+        (["calls.csv", "--speaker", "path"], "must name the column of the speakers; 'path' holds the recordings"),
+        (["lines.csv", "--speaker", "agent"], "lines.csv: unknown column 'path'. Available: agent, line\n"),
+        (["nothing.csv", "--speaker", "agent"], "nothing.csv: has no rows"),
         (["calls.csv", "--speaker", "agent", "--timeline"], "--speaker cannot be combined with --timeline"),
         (["calls.csv", "--speaker", "agent", "--adapt", "1.wav"], "--speaker cannot be combined with --adapt"),
         (["calls.csv", "--speaker", "agent", "--jobs", "2"], "--speaker cannot be combined with --jobs"),
@@ -112,6 +123,8 @@ def test_what_cannot_be_is_said_in_a_line(arguments, message, model, toy, take, 
     (tmp_path / "calls.csv").write_text(HEADER + "1.wav,x\n")
     (tmp_path / "pieces.csv").write_text("path,agent,start\n1.wav,x,0\n")
     (tmp_path / "empty.csv").write_text(HEADER)
+    (tmp_path / "nothing.csv").write_text("")
+    (tmp_path / "lines.csv").write_text("line,agent\nx,y\n")
     (tmp_path / "holes.csv").write_text(HEADER + ",x\n")
     assert run(["predict", "--model", str(model), *arguments, "--out", "out.csv"]) == 2
     assert message in capsys.readouterr().err

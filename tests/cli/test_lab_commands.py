@@ -198,11 +198,40 @@ def test_reproduce_prints_the_table(synthetic, tmp_path, capsys):
     assert "L on synthetic under random" in found
     assert max(map(len, found.splitlines())) <= 80
     assert not (tmp_path / "out").exists()
+    assert run([*arguments, "--dry-run", "--format", "json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["runs"]) == ["L on synthetic under random"]
     assert run([*arguments, "--rows", "M"]) == 2
     assert "unknown row of t1 'M'. Available: L" in capsys.readouterr().err
     assert run([*arguments, "--rows", "L"]) == 0
     assert "All rows at chance" in capsys.readouterr().out
     assert "| majority class | synthetic |" in (tmp_path / "out" / "t1.md").read_text()
+
+
+def test_a_dry_run_prints_each_row_as_soon_as_it_is_tried(synthetic, tmp_path, capsys, monkeypatch):
+    from serkit.errors import UserError
+    from serkit.runs.forecast import Forecaster, RunForecast, StageForecast
+
+    rows = [f'[[tables.rows]]\nlabel = "{label}"\nsystem = "linear-baseline"\n' for label in ("first", "second")]
+    paper = tmp_path / "p.toml"
+    paper.write_text(
+        '[paper]\nname = "p"\ntitle = "t"\ncitation = "c"\n\n[[tables]]\nname = "t1"\ntitle = "Two rows"\n'
+        'metrics = { uar = "UAR" }\nprotocols = ["random"]\n\n' + "\n".join(rows)
+    )
+    printed = []
+
+    def forecast(self, request):
+        printed.append(capsys.readouterr().out)
+        if len(printed) == 2:
+            raise UserError("the second row fails")
+        return RunForecast("s", "random", 1, 1, 1, 0.0, [StageForecast("main", 8, 0, 4, 2, 2, 0.5, 1.0, 0.0)])
+
+    monkeypatch.setattr(Forecaster, "forecast", forecast)
+    command = ["reproduce", str(paper), "t1", "--corpus", f"synthetic={synthetic.folder}", "--dry-run"]
+    assert run(command) == 2
+    assert printed[0] == "" and "first on synthetic under random" in printed[1] and "one fold 3 s" in printed[1]
+    printed.clear()
+    assert run([*command, "--format", "json"]) == 2
+    assert printed == ["", ""] and capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,18 @@ def test_each_channel_has_the_answer_that_it_has_alone(recognizer, call):
     assert listed[:2] == found and isinstance(listed[2], Failure) and len(listed) == 3
 
 
+def test_a_warning_names_its_channel(recognizer, call, tmp_path):
+    samples, rate = soundfile.read(call)
+    samples[:, 1] = 0
+    soundfile.write(tmp_path / "half.wav", samples, rate)
+    soundfile.write(tmp_path / "none.wav", samples[:, 1], rate)
+    half, none = tmp_path / "half.wav", tmp_path / "none.wav"
+    silent = "silent (no sample above -96 dB of full scale)"
+    assert [one.warnings for one in recognizer.predict_channels(half)] == [(), (f"{half}: channel 1: {silent}",)]
+    assert [one.warnings for one in recognizer.predict_channels(none)] == [(f"{none}: {silent}",)]
+    assert recognizer.timeline(half, "each", OPTIONS).warnings == (f"{half}: channel 1: {silent}",)
+
+
 def test_each_channel_has_the_timeline_that_it_has_alone(recognizer, call):
     both = recognizer.timeline(call, "each", OPTIONS)
     assert both.channels == (0, 1)

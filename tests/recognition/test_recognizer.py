@@ -176,12 +176,12 @@ def test_signals_that_are_none(recognizer, signal, message):
         recognizer.predict_signal(signal, 16000)
 
 
-@pytest.mark.parametrize("rate", [0, -1])
-def test_a_rate_below_one(recognizer, rate):
+@pytest.mark.parametrize("rate", [0, -1, 999])
+def test_a_rate_that_is_none(recognizer, rate):
     for recognize in (recognizer.predict_signal, recognizer.timeline_signal):
-        with pytest.raises(UserError, match=f"rate must be at least 1, got {rate}$"):
+        with pytest.raises(UserError, match=f"rate must be at least 1000, got {rate}$"):
             recognize(np.ones(100), rate)
-    with pytest.raises(UserError, match=f"rate must be at least 1, got {rate}$"):
+    with pytest.raises(UserError, match=f"rate must be at least 1000, got {rate}$"):
         recognizer.stream(rate)
 
 

@@ -229,7 +229,7 @@ def test_wrong_options(options, text):
 def test_wrong_streams(recognizer):
     with pytest.raises(UserError, match="window 5 s exceeds the maximum of 1 s of bundle 'toy'"):
         recognizer.stream(16000, options=TimelineOptions(window=5))
-    with pytest.raises(UserError, match="rate must be at least 1, got 0"):
+    with pytest.raises(UserError, match="rate must be at least 1000, got 0"):
         recognizer.stream(0)
     with pytest.raises(audio.AudioError, match="has no channel 1; it has 1"):
         recognizer.stream(16000, channel=1)

@@ -5,8 +5,10 @@ import torch
 
 from serkit import papers, systems
 from serkit.errors import UserError
+from serkit.networks.layers.recurrent import Lstm
 from serkit.papers import reproduce
 from serkit.runs import memory
+from serkit.runs.recurrent import Recurrent
 
 
 def test_the_tensors_of_a_step_by_hand():
@@ -28,8 +30,39 @@ def test_a_step_grows_with_its_items_and_takes_nothing():
     assert 11e9 < four < 15e9 and 3.5 < four / one < 4.0
 
 
-def test_a_recurrent_network_is_not_foretold():
-    assert memory.step(systems.load("egg-distillation"), "student", 4) is None
+def test_a_recurrent_layer_by_hand():
+    counted = memory._Peak()
+    with torch.device("meta"):
+        layer, x = Lstm(3, 5), torch.empty(2, 7, 3, requires_grad=True)  # 2 items of 7 frames: 14 frames
+    with counted, Recurrent(memory._kept):
+        states = layer(x)
+        # 4 bytes a number: input 3, the same frame by frame 3, states 5, what the kernel keeps 9 * 5 + 6 * 5.
+        assert states.shape == (2, 7, 5) and counted.alive == 4 * 14 * (3 + 3 + 5 + 75)
+        states.sum().backward()
+    # On top: sum and its gradient, and the input's gradient.
+    assert counted.peak == 4 * 14 * (3 + 3 + 5 + 75) + 2 * 4 + 4 * 14 * 3
+
+
+@pytest.mark.parametrize(("kind", "kept"), [(torch.nn.LSTM, 75), (torch.nn.GRU, 40), (torch.nn.RNN, 10)])
+def test_every_kind_of_recurrent_layer(kind, kept):
+    counted = memory._Peak()
+    with torch.device("meta"):
+        layer, x = kind(3, 5, 2, bidirectional=True, bias=False), torch.empty(7, 2, 3)
+        with counted, Recurrent(memory._kept):
+            states = layer(x)[0]
+    assert states.shape == (7, 2, 10)
+    # The second layer reads both directions of the first: 10 numbers instead of 3.
+    wider = 6 * (10 - 5) if kind is torch.nn.LSTM else 0
+    # Each layer: states of each direction, the two side by side, and what is kept.
+    assert counted.alive == 4 * 14 * (2 * (5 + 5 + kept) + 2 * (5 + 5 + kept + wider))
+
+
+def test_a_recurrent_network_grows_with_its_items():
+    system = systems.load("egg-distillation")
+    one, four = memory.step(system, "student", 1), memory.step(system, "student", 4)
+    # An item of 4 s has 397 frames: 2 * (9 + 6) * 256 numbers each in the first layer, 2 * (9 + 12) * 256 in three.
+    kept = 4 * 397 * 2 * 256 * (15 + 3 * 21)
+    assert 3 * kept < four - one < 3 * 1.3 * kept
 
 
 def test_a_row_that_does_not_fit(monkeypatch):

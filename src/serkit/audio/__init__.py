@@ -41,6 +41,9 @@ SILENCE_PEAK = 0.5 / 32768
 #: A recording shorter than this, in s, holds no syllable.
 SHORTEST = 0.1
 
+#: Lowest sampling rate in Hz. Below it there is no speech, and a wrong header of 1 Hz would make hours of seconds.
+LOWEST_RATE = 1000
+
 #: Largest absolute sample value. Integers of 32 bits stored as floats reach it; far beyond it, features overflow.
 LOUDEST = 2.0**31
 
@@ -179,6 +182,8 @@ def _open(path: Recording) -> Iterator[Sound]:
     """Open a recording, decide its length, and warn if its header is wrong."""
     sound = _decoder(Source(path))
     try:
+        if sound.rate < LOWEST_RATE:
+            raise AudioError(f"{path}: its sampling rate must be at least {LOWEST_RATE} Hz, got {sound.rate} Hz")
         found = sound.frames / sound.rate
         if sound.lacking is not None and not found < found * sound.lacking < found + _LEAST:
             there = f" of {found * sound.lacking:.2f} s" if sound.lacking else ""

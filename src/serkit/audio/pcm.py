@@ -20,6 +20,8 @@ Order = Literal["big", "little"]
 _NO_LENGTH = 0x7FFFF000
 # Surplus in bytes if a program also counts its header, or the byte that makes a size even.
 _MISCOUNTED = 64
+# Programs fill the last block of a file with less than this many bytes.
+_PADDED = 4096
 # Maximum number of chunks before the sound; more are garbage.
 _CHUNKS = 10_000
 # Codings of WAV: MP2 and MP3, and others that libsndfile decodes.
@@ -138,6 +140,10 @@ def _lay(
         end = data + declared
         if source.at(end + declared % 2, 4) in _BEGINNINGS:
             return Layout((Part(((begin, end),)),), None, ("another recording after its end is skipped",))
+        rest = source.size - end
+        if width == 4 and rest >= _PADDED and _may_be_sound(source.at(end + declared % 2, _PADDED)):
+            note = f"its header declares {declared} bytes of sound; {rest} more bytes, perhaps of sound, are skipped"
+            return Layout(_as_it_is(source, begin).parts, None, (note,))
         return _as_it_is(source, begin)
     if declared <= 0 and (available == 0 or _are_chunks(source, data, order)):
         return _as_it_is(source, begin)
@@ -178,6 +184,14 @@ def _are_chunks(source: Source, position: int, order: Order) -> bool:
             return False
         end = offset + size
     return source.size - end < 8 and end <= source.size + 1
+
+
+def _may_be_sound(rest: bytes) -> bool:
+    """Return whether bytes after the declared end of the sound are neither a chunk or a tag nor zeros.
+
+    A size of 4 bytes is too small after 4 GiB of sound, and that of a program that crashed is too old.
+    """
+    return any(rest) and not all(32 <= letter < 127 for letter in rest[:3])
 
 
 def _as_it_is(source: Source, begin: int) -> Layout:

@@ -322,11 +322,19 @@ def table_of_speakers(path: Path, column: str) -> list[list[str]]:
     """
     from serkit import sheets
     from serkit.corpora.columns import named
+    from serkit.remote import is_url
     from serkit.text import is_missing
 
-    sheet = named(sheets.read(path).sound(), {"speaker": column}).sheet
+    read = sheets.read(path).sound()
+    if not read.rows:
+        raise UserError(f"{path}: has no rows")
+    if column.lower() not in [header.lower() for header in read.columns]:
+        raise UserError(f"--speaker: {path}: {unknown('column', column, filter(None, read.columns))}")
+    sheet = named(read, {"speaker": column}).sheet
     if "path" not in sheet.columns:
-        raise unknown("column", "path", sheet.columns)
+        if named(read).headers.get("path", "").lower() == column.lower():
+            raise UserError(f"--speaker must name the column of the speakers; '{column}' holds the recordings")
+        raise UserError(f"{path}: {unknown('column', 'path', filter(None, read.columns))}")
     for name in ("start", "end", "duration", "channel"):
         if name in sheet.columns:
             raise UserError(f"{path}: --speaker recognizes whole recordings, but the table has a column '{name}'")
@@ -336,9 +344,8 @@ def table_of_speakers(path: Path, column: str) -> list[list[str]]:
             raise UserError(f"{path}, row {number}: has no path")
         speaker = row["speaker"]
         key = f"row {number}" if is_missing(speaker) else f"speaker {speaker}"
-        found.setdefault(key, []).append(str(path.parent / row["path"]))
-    if not found:
-        raise UserError(f"{path}: has no rows")
+        place = row["path"] if is_url(row["path"]) else str(path.parent / row["path"])
+        found.setdefault(key, []).append(place)
     return list(found.values())
 
 

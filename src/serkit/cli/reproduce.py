@@ -94,7 +94,7 @@ def reproduce(
     read = corpora.load_all(corpus or [], reading)
     also_read = corpora.load_all(also, reading) if also else ()
     if dry_run:
-        from serkit.cli.forecasts import forecast_json, print_forecast
+        from serkit.cli.forecasts import forecast_json, print_run, print_total
         from serkit.papers.reproduce import forecast
 
         expected = forecast(
@@ -109,8 +109,9 @@ def reproduce(
             rows or (),
             also_read,
             quick,
+            (lambda name, run: None) if format is Format.json else print_run,
         )
-        print_json(forecast_json(expected)) if format is Format.json else print_forecast(expected)
+        print_json(forecast_json(expected)) if format is Format.json else print_total(expected)
         return
     folder = out or Path("runs") / f"{loaded.paper.name}{'-quick' if quick else ''}"
     who = options.machines(shard, engine)

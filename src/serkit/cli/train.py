@@ -58,7 +58,7 @@ def train(
         # Read by torch when it is imported: each process would warn that it looks for unused weights and finds none.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from serkit import corpora, lab
-    from serkit.cli.forecasts import forecast_json, print_forecast
+    from serkit.cli.forecasts import forecast_json, print_run, print_total
     from serkit.cli.tables import print_conclusion, print_json, print_scores
     from serkit.shards import Shard
     from serkit.training.trackers import TRACKERS, VARIABLE, chosen
@@ -87,7 +87,12 @@ def train(
     }
     if dry_run:
         found = {f"{system} under {protocol}": lab.forecast(system, read, **options_of_both)}
-        print_json(forecast_json(found)) if format is options.Format.json else print_forecast(found)
+        if format is options.Format.json:
+            print_json(forecast_json(found))
+            return
+        for name, run in found.items():
+            print_run(name, run)
+        print_total(found)
         return
     who = options.machines(shard, engine)
     command = options.command()

@@ -184,10 +184,14 @@ def forecast(
     rows: Sequence[str] = (),
     also: Sequence[Corpus] = (),
     quick: bool = False,
+    finished: Callable[[str, RunForecast], None] = lambda name, run: None,
 ) -> dict[str, RunForecast]:
-    """Forecast the runs of a table or figure, without the baselines of a table; arguments are those of `reproduce`.
+    """Forecast the runs of a table or figure, without the baselines of a table.
 
-    Rows that do not fit into memory are reported and left out.
+    Rows that do not fit into memory are reported and left out. Arguments are those of `reproduce`, and:
+
+    Args:
+        finished: receives each run's description and forecast as soon as it is known.
 
     Returns:
         The forecast of each run, by what `reproduce` reports of it.
@@ -203,10 +207,10 @@ def forecast(
         for row in chosen:
             for corpus, group in groups.items():
                 for protocol in asked:
-                    report(f"trying {row.label} on {corpus} under {protocol}")
-                    found[f"{row.label} on {corpus} under {protocol}"] = trials.forecast(
-                        frame.request(row, group, protocol)
-                    )
+                    name = f"{row.label} on {corpus} under {protocol}"
+                    report(f"trying {name}")
+                    found[name] = trials.forecast(frame.request(row, group, protocol))
+                    finished(name, found[name])
     return found
 
 

@@ -130,7 +130,7 @@ class Model:
 
     def hear_signal(self, signal: np.ndarray, rate: int, voice: Voice, channel: Channel = None) -> None:
         """Add samples to a voice; arguments and errors as in `predict_signal`."""
-        rate, samples = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE), as_samples(signal)
+        rate, samples = whole_number("rate", rate, lowest=audio.LOWEST_RATE, highest=HIGHEST_RATE), as_samples(signal)
         self._hear("signal", self.sources("signal", samples.shape[1], channel), self._cutter(samples, rate), voice)
 
     def hear(self, path: audio.Recording, voice: Voice, channel: Channel = None) -> None:
@@ -177,7 +177,7 @@ class Model:
         Raises:
             UserError: the samples are empty, non-finite, beyond `audio.LOUDEST`, or have a wrong shape or type.
         """
-        rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
+        rate = whole_number("rate", rate, lowest=audio.LOWEST_RATE, highest=HIGHEST_RATE)
         samples = as_samples(signal)
         with audio.collecting_warnings() as texts:
             sources = self.sources("signal", samples.shape[1], channel)

@@ -29,6 +29,15 @@ class Doubt(StrEnum):
     confidence = "low confidence"
 
 
+def of_channel(warning: str, file: str, number: int) -> str:
+    """Name the channel in a warning about a file of several channels.
+
+    >>> of_channel("call.wav: silent", "call.wav", 1)
+    'call.wav: channel 1: silent'
+    """
+    return warning.replace(f"{file}: ", f"{file}: channel {number}: ", 1)
+
+
 @dataclass(frozen=True)
 class Prediction:
     """The answer for one recording.

@@ -20,6 +20,7 @@ from serkit.recognition.adaptation import Voice
 from serkit.recognition.bundle import Bundle, available, find
 from serkit.recognition.jobs import Failure, each
 from serkit.recognition.model import Channel, Channels, Model, Prediction
+from serkit.recognition.prediction import of_channel
 from serkit.recognition.samples import check_recording
 from serkit.recognition.sounds import Samples, resolve
 from serkit.recognition.spans import Span, Spans, of_values
@@ -180,7 +181,13 @@ class Recognizer(Model):
         """Recognize each channel of a recording, e.g. the two voices of a call; errors as in `predict_file`."""
         check_recording(path)
         count = audio.info(path).channels
-        return [replace(self.predict_file(path, number), channel=number) for number in range(count)]
+        found = [replace(self.predict_file(path, number), channel=number) for number in range(count)]
+        if count == 1:
+            return found
+        return [
+            replace(one, warnings=tuple(of_channel(text, one.file, number) for text in one.warnings))
+            for number, one in enumerate(found)
+        ]
 
     def predict_speakers(
         self, speakers: Iterable[Sequence[str | Path]], channel: Channel = None

@@ -131,7 +131,7 @@ class Stream:
         channels: int = 1,
         name: str = "stream",
     ) -> None:
-        rate = whole_number("rate", rate, lowest=1, highest=HIGHEST_RATE)
+        rate = whole_number("rate", rate, lowest=audio.LOWEST_RATE, highest=HIGHEST_RATE)
         channels = whole_number("channels", channels, lowest=1)
         model.bundle.want_classes()
         self.options = options or TimelineOptions()

@@ -14,7 +14,7 @@ from serkit.atomic import write_text
 from serkit.errors import UserError
 from serkit.recognition import presentation, timing
 from serkit.recognition.model import Channels, Model
-from serkit.recognition.prediction import Prediction
+from serkit.recognition.prediction import Prediction, of_channel
 from serkit.recognition.samples import as_samples, check_recording
 from serkit.recognition.segments import Segment, TimelineContent, Window
 from serkit.recognition.stream import Stream
@@ -113,7 +113,7 @@ def of_channels(parts: Mapping[int, Timeline]) -> Timeline:
     segments = [replace(one, channel=number) for number, part in parts.items() for one in part.segments]
     several = len(parts) > 1
     texts = [
-        text.replace(f"{part.file}: ", f"{part.file}: channel {number}: ", 1) if several else text
+        of_channel(text, part.file, number) if several else text
         for number, part in parts.items()
         for text in part.warnings
     ]

@@ -59,6 +59,7 @@ from serkit.runs.folder import RunFolder
 from serkit.runs.model_card import card
 from serkit.runs.models import leaves, rebuild
 from serkit.runs.models import means as model_means
+from serkit.runs.recurrent import Recurrent
 from serkit.runs.strangers import unseen
 from serkit.systems.schema import Adapt
 from serkit.windowing import Windowing
@@ -321,16 +322,23 @@ def count_macs(deployed: Shipped, shapes: Sequence[Shape]) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
-    # On "meta", tensors have shapes but no values, so nothing is computed. The CPU's fused recurrent layers would hide
-    # their products from the counter. The counter fails on a weight that is passed between layers and requires a
-    # gradient.
+    # On "meta", tensors have shapes but no values, so nothing is computed. The counter fails on a weight that is passed
+    # between layers and requires a gradient.
     shadow = copy.deepcopy(deployed).to("meta").requires_grad_(False)
     arrays = [array.to("meta") for array in _example(shapes, items=1)]
     # The counter does not know every fused attention, but it counts attention as two products.
-    with counter, sdpa_kernel(SDPBackend.MATH), torch.inference_mode():
+    with counter, sdpa_kernel(SDPBackend.MATH), torch.inference_mode(), Recurrent(_products):
         # Not `shadow` itself, so that a stage without a classifier is counted too.
         shadow.run(arrays)
     return counter.get_total_flops() // 2
+
+
+def _products(kind: str, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Compute the products of one direction of a recurrent layer, over all frames at once instead of one by one."""
+    for weight in weights:
+        if weight.ndim == 2:  # not a bias
+            torch.matmul(x.new_empty(*x.shape[:-1], weight.shape[1]), weight.T)
+    return x.new_empty(*x.shape[:-1], weights[1].shape[1])
 
 
 def licence_of(facts: Sequence[corpora.Facts]) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from serkit import features
 from serkit.networks.network import Batch
 from serkit.runs.models import assemble, resolve
+from serkit.runs.recurrent import Recurrent
 from serkit.systems.schema import System
 
 #: Length in s of an item of a system that takes whole recordings.
@@ -23,6 +26,11 @@ _SECONDS = 4.0
 #: What a process takes for each byte that its tensors hold, because the allocator keeps what is freed in pieces:
 #: 18 GB were seen where a step of `septr` (4 images, CPU) holds 12.9 GB.
 _ALLOCATED = 1.4
+
+#: Numbers that a recurrent layer keeps for the backward pass, per frame and direction, besides its input and its
+#: states: times the size of its state, and times the larger of that and the size of its input. An LSTM keeps the
+#: workspace of oneDNN's kernel, which holds its gates, its states and their gradients; the others have no kernel.
+_KEPT = {"lstm": (9, 6), "gru": (8, 0), "rnn_tanh": (2, 0), "rnn_relu": (2, 0)}
 
 #: Copies of the weights besides themselves: gradients, and two averages of Adam.
 _COPIES = 3
@@ -57,6 +65,29 @@ class _Peak(TorchDispatchMode):
         self.alive -= size
 
 
+class _Pass(torch.autograd.Function):
+    """One direction of one recurrent layer: tensors of the right size at the right time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, size: int, kept: int) -> Tensor:
+        states = x.new_empty(*x.shape[:-1], size)
+        ctx.save_for_backward(x, states, x.new_empty(*x.shape[:-1], kept))
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        return torch.empty_like(ctx.saved_tensors[0]), None, None, None
+
+
+def _kept(kind: str, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Take the memory of one direction of one recurrent layer."""
+    size = weights[1].shape[1]
+    of_state, of_widest = _KEPT[kind]
+    kept = of_state * size + of_widest * max(size, x.shape[-1])
+    states: Tensor = _Pass.apply(x, weights[0], size, kept)  # type: ignore[no-untyped-call]
+    return states
+
+
 def step(system: System, name: str, items: int, classes: int = 7) -> int | None:
     """Return the bytes that the tensors of a training step take, forward and backward; None: they cannot be foretold.
 
@@ -74,8 +105,6 @@ def step(system: System, name: str, items: int, classes: int = 7) -> int | None:
     try:
         with torch.device("meta"):
             model, _ = assemble(system, name, classes)
-        if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
-            return None  # without content, torch computes it frame by frame, which takes minutes
         views = {}
         for view in stage.inputs:
             table = system.views[view]
@@ -84,7 +113,7 @@ def step(system: System, name: str, items: int, classes: int = 7) -> int | None:
             feature = features.build(table.feature.name, **table.feature.options)
             shape = feature(np.zeros(int(seconds * feature.rate), np.float32)).shape
             views[view] = torch.empty(items, *shape, device="meta")
-        with _Peak() as counted:
+        with _Peak() as counted, Recurrent(_kept):
             output = model.train()(Batch(views))
             torch.stack([found.float().sum() for found in output.predictions.values()]).sum().backward()
     except Exception:  # whatever a layer does that needs numbers, e.g. the lengths of a packed sequence
