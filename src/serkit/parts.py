@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serkit.errors import UserError
+from serkit.errors import Damaged, UserError
 from serkit.remote import Folder
 from serkit.shards import Shard
 
@@ -140,6 +140,29 @@ class Parts:
                 )
         return about
 
+    def verify(self) -> None:
+        """Read all parts, which all exist.
+
+        Raises:
+            UserError: some are damaged.
+        """
+        damaged: list[Shard] = []
+        for shard in self.all():
+            try:
+                with self.opened(shard) as part:
+                    for _ in part.iter_batches():
+                        pass
+            except Damaged:
+                damaged.append(shard)
+        if len(damaged) == 1:
+            raise self._broken(damaged[0])
+        if damaged:
+            named = ", ".join(map(name, damaged[:20])) + (", ..." if len(damaged) > 20 else "")
+            raise UserError(
+                f"{self.folder}: {len(damaged)} parts are damaged: {named}; remove them and run their shards again, "
+                f"e.g. with --shard {damaged[0]}"
+            )
+
     @contextmanager
     def writing(self, shard: Shard) -> Iterator[Path]:
         """Yield a path to write a part to; it appears in the folder if the block succeeds."""
@@ -158,7 +181,7 @@ class Parts:
 
         with self.folder.opened(name(shard)) as stream:
             try:
-                yield parquet.ParquetFile(stream)
+                yield parquet.ParquetFile(stream, page_checksum_verification=True)
             except (pa.ArrowException, UnicodeDecodeError):
                 raise self._broken(shard) from None
             except OSError as error:
@@ -167,8 +190,8 @@ class Parts:
                 # Arrow's own, about the content.
                 raise self._broken(shard) from None
 
-    def _broken(self, shard: Shard) -> UserError:
-        return UserError(
+    def _broken(self, shard: Shard) -> Damaged:
+        return Damaged(
             f"{self.folder}/{name(shard)}: is damaged, or is not a part; remove it and run shard {shard} again"
         )
 

@@ -150,6 +150,33 @@ def test_parts_that_are_not_joined(clips, tmp_path, capsys):
     assert not list(tmp_path.glob(".serkit-*"))
 
 
+def test_nothing_of_damaged_parts_is_on_stdout(clips, tmp_path, capsys):
+    out = tmp_path / "parts"
+    for index in (1, 2, 3):
+        predict(clips, "--shard", f"{index}/3", "--out", out)
+    for index in (2, 3):
+        part = out / f"part-00000{index}-of-000003.parquet"
+        content = bytearray(part.read_bytes())
+        # One bit of a name: without a checksum, it would be another name.
+        place = content.index(b"wav")
+        content[place] ^= 1
+        part.write_bytes(content)
+    capsys.readouterr()
+    assert run(["gather", str(out)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "2 parts are damaged: part-000002-of-000003.parquet, part-000003-of-000003.parquet; remove them" in told.err
+    (out / "part-000003-of-000003.parquet").unlink()
+    predict(clips, "--shard", "3/3", "--out", out)
+    capsys.readouterr()
+    assert run(["gather", str(out)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "part-000002-of-000003.parquet: is damaged, or is not a part" in told.err
+    assert run(["gather", str(out), "--out", str(tmp_path / "all.csv")]) == 2
+    assert not (tmp_path / "all.csv").exists()
+
+
 def test_each_channel_of_a_list(toy, tree, tmp_path, capsys):
     tree("two.wav", "three.wav", channels=2)
     (tmp_path / "list.txt").write_text(f"{tmp_path}/two.wav\n{tmp_path}/three.wav\n")

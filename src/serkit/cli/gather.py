@@ -58,6 +58,8 @@ def gather(
         raise UserError("--csv-safe requires --format csv")
     if out is None and chosen in (PARQUET, "arff"):
         raise UserError(f"--format {chosen} requires --out FILE")
+    if out is None:  # a file appears only if all parts can be read, but what is on stdout cannot be taken back
+        parts.verify()
     with _target(out) as path:
         failed = (_predictions if about.kind == predicted_parts.KIND else _features)(
             parts, about, chosen, path, csv_safe

@@ -98,7 +98,7 @@ class Parquet:
         columns = csv_columns(self._names, self._numbers, self._each)
         fields = [(name, types.get(name, pa.float64())) for name in columns]
         self._schema = pa.schema([*fields, ("warnings", pa.list_(pa.string()))])
-        self._writer = parquet.ParquetWriter(path, self._schema)
+        self._writer = parquet.ParquetWriter(path, self._schema, write_page_checksum=True)
         self._rows: list[dict[str, Any]] = []
         self._seen: tuple[int, int] = (0, 0)
         self._last: str | None = None
