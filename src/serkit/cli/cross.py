@@ -46,6 +46,7 @@ def cross(
     from serkit.reports.conclusion import of_matrix
     from serkit.reports.cross import draw
     from serkit.runs.cross import check, matrix, share, spread
+    from serkit.runs.folder import want_folder
     from serkit.runs.request import Request
     from serkit.shards import Shard
     from serkit.training.precision import check_device
@@ -63,6 +64,7 @@ def cross(
     )
     # Before the corpora are read, which can take long.
     check(request, len(corpus))
+    want_folder(folder)
     if not engine:  # whose machines have devices of their own
         check_device(accelerator)
     who = options.machines(shard, engine)

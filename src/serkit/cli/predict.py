@@ -242,11 +242,13 @@ def predict(
         others = {"--timeline": timeline, "--resume": resume, "--speaker": speaker}
         others |= {"--channel each": channel == "each", "--adapt with --adapt-speakers": adapt and adapt_speakers}
         refuse_with("--segments", others)
+        timelines.check(named, out, None, False, csv_safe)
         unit = unit_of(times)
         wanted = given_segments.Request(segments, adapt_speakers, tier or (), unit, named, out, csv_safe, jobs)
         read_one = parse_channel(channel)
         given_segments.predict(recordings(), partial(load_adapted, model, adapt or (), read_one), read_one, wanted)
     elif timeline:
+        timelines.check(named, out, plot, resume, csv_safe)
         request = timelines.Request(TimelineOptions(**given), named, out, plot, resume, csv_safe)
         read = parse_channels(channel)
         open_recognizer = partial(load_adapted, model, adapt or (), read)
@@ -395,12 +397,13 @@ def _predict_parts(
     """Recognize each recording as a whole, in parts."""
     from serkit.recognition.predicted_parts import KIND, Predicting
 
+    each = names_of(paths, listed)
     recognizer = load_adapted(model, adapt, channel)
     if channel != "each":
         recognizer.check_channel(channel)
     # A machine of an engine has a process for each processor anyway.
     make = Predicting(recognizer, channel, 1 if request.engine else jobs)
-    spread.work(KIND, make, Listing(names_of(paths, listed), str), request)
+    spread.work(KIND, make, Listing(each, str), request)
 
 
 def names_of(paths: Sequence[str] | None, listed: str | None) -> Callable[[], Iterable[str]]:

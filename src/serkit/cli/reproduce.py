@@ -88,11 +88,14 @@ def reproduce(
     from serkit.papers.pages import page
     from serkit.papers.reproduce import check, share
     from serkit.papers.reproduce import reproduce as run
+    from serkit.runs.folder import want_folder
     from serkit.shards import Shard
 
     # Before the corpora are read, which can take long.
     asked = loaded.artefact(artefact)
     check(asked, set_ or (), protocol or (), rows or ())
+    folder = out or Path("runs") / f"{loaded.paper.name}{'-quick' if quick else ''}"
+    want_folder(folder)
     who = None if dry_run else options.machines(shard, engine)
     reading = options.reading(columns, times, on_error)
     read = corpora.load_all(corpus or [], reading)
@@ -116,7 +119,6 @@ def reproduce(
         )
         print_json(forecast_json(expected)) if format is Format.json else print_forecast(expected)
         return
-    folder = out or Path("runs") / f"{loaded.paper.name}{'-quick' if quick else ''}"
     if who is not None:
         share(
             asked,

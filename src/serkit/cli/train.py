@@ -60,7 +60,8 @@ def train(
     from serkit import corpora, lab
     from serkit.cli.forecasts import forecast_json, print_forecast
     from serkit.cli.tables import print_conclusion, print_json, print_scores
-    from serkit.lab.run import request_of
+    from serkit.lab.run import default_folder, request_of
+    from serkit.runs.folder import want_folder
     from serkit.shards import Shard
     from serkit.training.precision import check_device
     from serkit.training.trackers import TRACKERS, VARIABLE, chosen
@@ -72,6 +73,7 @@ def train(
     what: dict[str, Any] = {"protocol": protocol, "sets": set_ or (), "sweep": sweep or (), "test_on": test_on or ()}
     # Before the corpora are read, which can take long.
     request_of(system, (), quick=quick, **what).check()
+    want_folder(out or default_folder(system, quick))
     if not engine:  # whose machines have devices of their own
         check_device(accelerator, devices)
     who = None if dry_run else options.machines(shard, engine)

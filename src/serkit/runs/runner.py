@@ -46,7 +46,7 @@ from serkit.runs.card import compose
 from serkit.runs.check import check
 from serkit.runs.experiment import Experiment
 from serkit.runs.files import Description, Final, FoldNote, Machine, NamedProtocol, StageNote, SystemRow
-from serkit.runs.folder import RunFolder
+from serkit.runs.folder import RunFolder, want_folder
 from serkit.runs.folds import ON_GPU, Folds, most_epochs
 from serkit.runs.models import learned_from
 from serkit.runs.predict import task_of
@@ -89,6 +89,7 @@ def run(
     """
     if engine is not None and request.devices * request.nodes > 1:
         raise UserError("folds go to an engine, or each is trained on several devices; choose one of the two")
+    want_folder(folder)
     _check_device(request, engine)
     # Before anything is read or written: on several devices, only the first process goes on.
     with together.joined(request.devices, request.nodes, request.accelerator, request.threads):
@@ -125,6 +126,7 @@ def share(
     Raises:
         UserError: as `run`.
     """
+    want_folder(folder)
     _check_device(request, None)
     with withdrawing(folder, stages or folder / "stages"):
         ready = _open(request, folder, stages, report, None)

@@ -15,7 +15,7 @@ _FIRST = ("run.json", "splits.json")
 
 @contextmanager
 def withdrawing(folder: Path, stages: Path) -> Iterator[None]:
-    """Remove what the block has made of a run if it raises a user's mistake before anything is trained.
+    """Remove what the block has made of a run if it fails by a user's mistake before anything is trained.
 
     Some mistakes show only in the first step of a training, such as a network that cannot compute a batch. A run that
     was there before stays, and so does one in which another process trains.
@@ -30,7 +30,7 @@ def withdrawing(folder: Path, stages: Path) -> Iterator[None]:
     before = {*_inside(folder), *_inside(stages)}
     try:
         yield
-    except UserError:
+    except (UserError, OSError):
         if not begun and _is_untrained(folder, stages, before):
             for name in _FIRST:
                 (folder / name).unlink(missing_ok=True)
