@@ -248,8 +248,7 @@ def write_parquet(
         import pyarrow.parquet as parquet
     except ImportError:
         raise UserError("Parquet requires the lab extra: pip install 'serkit[lab]', or write .csv") from None
-    types = [pa.string(), *[pa.float32()] * (len(names) - 1)]
-    schema = pa.schema(list(zip(names, types, strict=True)))
+    schema = parquet_schema(names)
     with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for chunk in _batched(blocks):
             files = [encodable(name) for name, _, values in chunk for _ in values]
@@ -257,6 +256,14 @@ def write_parquet(
             values = np.concatenate([block[2] for block in chunk])
             writer.write_table(pa.table([files, *times, *np.ascontiguousarray(values.T)], schema=schema))
         writer.add_key_value_metadata(dict(about()))
+
+
+def parquet_schema(names: Sequence[str]) -> Any:
+    """Return the columns of a table in Parquet, as pyarrow's `Schema`."""
+    import pyarrow as pa
+
+    types = [pa.string(), *[pa.float32()] * (len(names) - 1)]
+    return pa.schema(list(zip(names, types, strict=True)))
 
 
 def _write_arff(file: TextIO, relation: str, names: Sequence[str], blocks: Iterator[Any]) -> None:
