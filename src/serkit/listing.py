@@ -10,7 +10,7 @@ from functools import partial
 from itertools import count, islice
 from typing import Generic, TypeVar
 
-from serkit import remote
+from serkit import finding, remote
 from serkit.errors import UserError
 from serkit.shards import Shard
 
@@ -27,6 +27,7 @@ class Listing(Generic[Thing]):
     Args:
         each: returns them anew on each call.
         name: returns the name of one, a path or URL.
+        there: returns one with its name as it is on disk; applied to those of a shard only.
 
     Raises:
         UserError: there is none, or the list cannot be read.
@@ -34,6 +35,7 @@ class Listing(Generic[Thing]):
 
     each: Callable[[], Iterable[Thing]]
     name: Callable[[Thing], str]
+    there: Callable[[Thing], Thing] = lambda thing: thing
     #: Number of recordings.
     total: int = field(init=False)
     #: Hash of the names. URLs count without their signatures, which change.
@@ -51,14 +53,14 @@ class Listing(Generic[Thing]):
     def of(self, shard: Shard) -> Iterator[Thing]:
         """Yield the recordings of a shard."""
         block = shard.block(self.total)
-        return islice(self.each(), block.start, block.stop)
+        return map(self.there, islice(self.each(), block.start, block.stop))
 
     def divided(self, count: int) -> Iterator[tuple[Shard, list[Thing]]]:
         """Yield each of `count` shards with its recordings."""
         things = iter(self.each())
         for index in range(1, count + 1):
             shard = Shard(index, count)
-            yield shard, list(islice(things, len(shard.block(self.total))))
+            yield shard, [self.there(thing) for thing in islice(things, len(shard.block(self.total)))]
 
 
 def lines(path: str) -> Iterator[str]:
@@ -89,6 +91,13 @@ def lines(path: str) -> Iterator[str]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not found:
         raise UserError(f"{path}: lists no recording; write a path or URL per line")
+
+
+def on_disk(line: str) -> str:
+    """Return a line of a list with its names as they are on disk, where they may have another Unicode form."""
+    if line.isascii() or remote.is_url(line):
+        return line
+    return finding.on_disk(line) or line
 
 
 def repeatable(path: str) -> Callable[[], Iterator[str]]:

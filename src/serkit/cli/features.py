@@ -73,7 +73,7 @@ def features(
     from serkit.data.feature_table import ending_of, print_table, write
     from serkit.errors import UserError
     from serkit.features import build
-    from serkit.listing import Listing, lines
+    from serkit.listing import Listing, lines, on_disk
     from serkit.locks import alone
     from serkit.remote import is_url, name
     from serkit.spreadsheet import Harmless
@@ -106,7 +106,11 @@ def features(
     if in_parts and not corpus:
         each, index = names_of(paths, list_), index_of(channel)
         make = Extracting(front_end, None, 1 if engine else threads)
-        listing = Listing(lambda: (_utterance(path, index) for path in each()), lambda utterance: utterance.id)
+        listing = Listing(
+            lambda: (_utterance(path, index) for path in each()),
+            lambda utterance: utterance.id,
+            lambda utterance: _utterance(on_disk(utterance.id), index),
+        )
         spread.work(KIND, make, listing, spread.Request.of(out_, shard, engine))
         return
     if corpus:

@@ -14,7 +14,7 @@ from serkit import remote
 from serkit.cli import spread, timeline_options, warn
 from serkit.cli.options import CsvSafe, EngineText, ListFile, ShardText, Unit, unit_of
 from serkit.errors import UserError, unknown
-from serkit.listing import Listing, lines, repeatable
+from serkit.listing import Listing, lines, on_disk, repeatable
 from serkit.recognition.timeline_format_names import FormatName, TimelineFormat
 from serkit.recognition.timeline_options import TimelineOptions
 
@@ -403,7 +403,7 @@ def _predict_parts(
         recognizer.check_channel(channel)
     # A machine of an engine has a process for each processor anyway.
     make = Predicting(recognizer, channel, 1 if request.engine else jobs)
-    spread.work(KIND, make, Listing(each, str), request)
+    spread.work(KIND, make, Listing(each, str, on_disk), request)
 
 
 def names_of(paths: Sequence[str] | None, listed: str | None) -> Callable[[], Iterable[str]]:
@@ -426,7 +426,7 @@ def recordings_of(paths: Sequence[str], listed: str | None) -> tuple[list[str], 
     Raises:
         UserError: there is no recording.
     """
-    return find_recordings(paths) if listed is None else (list(paths), [])
+    return find_recordings(paths) if listed is None else (list(map(on_disk, paths)), [])
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:

@@ -16,7 +16,6 @@ from serkit.recognition.model import Channels
 from serkit.recognition.segments import Layout
 from serkit.recognition.timeline_format_names import FormatName, TimelineFormat
 
-
 #: Endings of pictures, which are no folders.
 _ENDINGS = frozenset({".gif", ".jpeg", ".jpg", ".pdf", ".png", ".svg"})
 

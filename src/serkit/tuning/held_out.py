@@ -26,7 +26,6 @@ from serkit.tuning.rounds import Plan, Round
 from serkit.tuning.study import Queue
 from serkit.tuning.trial import Task
 
-
 #: Why a search of all recordings has no test.
 WHOLE = "--test: --whole holds no recordings out; leave one of the two out"
 
