@@ -10,7 +10,7 @@ from functools import partial
 from itertools import count, islice
 from typing import Generic, TypeVar
 
-from serkit import finding, remote
+from serkit import remote
 from serkit.errors import UserError
 from serkit.shards import Shard
 
@@ -91,13 +91,6 @@ def lines(path: str) -> Iterator[str]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not found:
         raise UserError(f"{path}: lists no recording; write a path or URL per line")
-
-
-def on_disk(line: str) -> str:
-    """Return a line of a list with its names as they are on disk, where they may have another Unicode form."""
-    if line.isascii() or remote.is_url(line):
-        return line
-    return finding.on_disk(line) or line
 
 
 def repeatable(path: str) -> Callable[[], Iterator[str]]:

@@ -67,13 +67,13 @@ def features(
     import sys
 
     from serkit import corpora
-    from serkit.cli.predict import names_of
+    from serkit.cli.predict import names_of, on_disk
     from serkit.data.feature_parts import KIND, Extracting
     from serkit.data.feature_table import columns as columns_of
     from serkit.data.feature_table import ending_of, print_table, write
     from serkit.errors import UserError
     from serkit.features import build
-    from serkit.listing import Listing, lines, on_disk
+    from serkit.listing import Listing, lines
     from serkit.locks import alone
     from serkit.remote import is_url, name
     from serkit.spreadsheet import Harmless

@@ -14,7 +14,7 @@ from serkit import remote
 from serkit.cli import spread, timeline_options, warn
 from serkit.cli.options import CsvSafe, EngineText, ListFile, ShardText, Unit, unit_of
 from serkit.errors import UserError, unknown
-from serkit.listing import Listing, lines, on_disk, repeatable
+from serkit.listing import Listing, lines, repeatable
 from serkit.recognition.timeline_format_names import FormatName, TimelineFormat
 from serkit.recognition.timeline_options import TimelineOptions
 
@@ -427,6 +427,15 @@ def recordings_of(paths: Sequence[str], listed: str | None) -> tuple[list[str], 
         UserError: there is no recording.
     """
     return find_recordings(paths) if listed is None else (list(map(on_disk, paths)), [])
+
+
+def on_disk(line: str) -> str:
+    """Return a line of a list with its names as they are on disk, where they may have another Unicode form."""
+    if line.isascii() or remote.is_url(line):
+        return line
+    from serkit import finding
+
+    return finding.on_disk(line) or line
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:

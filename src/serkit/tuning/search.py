@@ -45,7 +45,7 @@ from serkit.tuning.trial import Pruned, Task
 Report = Callable[[str], None]
 
 #: Words for what must not change, where its key is not one.
-_MARKS = {"resolved": "system", "sets": "--set", "material": "recordings"}
+_MARKS = {"resolved": "system", "sets": "--set", "material": "recordings", "rounds": "rounds (or sampler, pruner)"}
 #: Number of points to try for one that the networks accept, before any is trained.
 _PROBES = 20
 #: Number of classes of a network that is built before the recordings are read.
