@@ -34,7 +34,10 @@ def unread(monkeypatch, tmp_path):
         ("tune linear-baseline --space space.toml --protocol none", "unknown protocol 'none'"),
         ("tune linear-baseline --space space.toml --study=", "--study is empty"),
         ("tune linear-baseline --space space.toml --storage paper", "'paper' is not the URL of a database"),
-        ("tune linear-baseline --space space.toml --storage sqlite:///no/x.db", "no/x.db: its folder does not exist"),
+        (
+            "tune linear-baseline --space space.toml --storage sqlite:///no/x.db",
+            "no/x.db: cannot be opened (its folder does",
+        ),
         ("tune linear-baseline --space space.toml --storage sqlite://", "is a database in memory"),
         ("tune linear-baseline --space space.toml --out space.toml", "space.toml: is a file"),
         ("tune linear-baseline --space space.toml --test --whole", "--whole holds no recordings out"),

@@ -91,6 +91,7 @@ def tune(
             found = write(out, open_storage(url, heartbeat, new=False))
     else:
         folder = out or Path("runs") / f"{Path(system).stem}-search"
+        corpora.want(corpus or ())
         recipe = _with_options(read(space, system), sampler, pruner, trials)
         task = Task(system, (), tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator)
         request = Request(task, recipe, workers, threads, storage, study, heartbeat, minutes, test)

@@ -116,7 +116,7 @@ def check_url(url: str) -> None:
         raise UserError(f"{url}: is a database in memory, which ends with the command; name a file: sqlite:///study.db")
     # A path that SQLite reads as a URI of its own is SQLite's matter.
     if not str(known.database).startswith("file:") and not Path(str(known.database)).absolute().parent.is_dir():
-        raise UserError(f"{known.database}: its folder does not exist; create it, or name another file with --storage")
+        raise UserError(f"{url}: cannot be opened (its folder does not exist)")
 
 
 def open_storage(url: str, heartbeat: int, new: bool = True) -> RDBStorage:
