@@ -49,6 +49,15 @@ def test_recordings_below_a_folder_and_by_a_pattern(bucket):
     assert remote.find(f"{bucket}/none.wav", frozenset({".wav"})) == [f"{bucket}/none.wav"]
 
 
+def test_names_in_urls_of_this_machine_may_be_quoted(tmp_path):
+    for name in ("100%.wav", "a b#1.wav"):
+        (tmp_path / name).write_bytes(name.encode())
+        assert remote.fetch(f"file://{tmp_path}/{name}") == name.encode()
+        assert remote.fetch((tmp_path / name).as_uri()) == name.encode()
+    with pytest.raises(remote.RemoteError, match="no such file"):
+        remote.fetch(f"file://{tmp_path}/a%20b.wav")
+
+
 def test_a_folder_receives_complete_files(bucket):
     folder = Folder(f"{bucket}/out")
     assert folder.names() == []

@@ -27,6 +27,7 @@ class Listing(Generic[Thing]):
     Args:
         each: returns them anew on each call.
         name: returns the name of one, a path or URL.
+        there: returns one with its name as it is on disk; applied to those of a shard only.
 
     Raises:
         UserError: there is none, or the list cannot be read.
@@ -34,6 +35,7 @@ class Listing(Generic[Thing]):
 
     each: Callable[[], Iterable[Thing]]
     name: Callable[[Thing], str]
+    there: Callable[[Thing], Thing] = lambda thing: thing
     #: Number of recordings.
     total: int = field(init=False)
     #: Hash of the names. URLs count without their signatures, which change.
@@ -51,14 +53,14 @@ class Listing(Generic[Thing]):
     def of(self, shard: Shard) -> Iterator[Thing]:
         """Yield the recordings of a shard."""
         block = shard.block(self.total)
-        return islice(self.each(), block.start, block.stop)
+        return map(self.there, islice(self.each(), block.start, block.stop))
 
     def divided(self, count: int) -> Iterator[tuple[Shard, list[Thing]]]:
         """Yield each of `count` shards with its recordings."""
         things = iter(self.each())
         for index in range(1, count + 1):
             shard = Shard(index, count)
-            yield shard, list(islice(things, len(shard.block(self.total))))
+            yield shard, [self.there(thing) for thing in islice(things, len(shard.block(self.total)))]
 
 
 def lines(path: str) -> Iterator[str]:

@@ -50,13 +50,28 @@ def alone(place: Path, wait: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        # Windows cannot remove an open file; on other systems no second process can get in between.
-        if sys.platform == "win32":
-            os.close(descriptor)
-        with suppress(OSError):
-            lock.unlink()
-        if sys.platform != "win32":
-            os.close(descriptor)
+        _release(lock, descriptor)
+
+
+def swept(folder: Path) -> bool:
+    """Remove the lock files of ended processes from a folder; return whether no process holds another."""
+    for lock in folder.glob(".serkit-*.lock"):
+        try:
+            descriptor = _hold(lock)
+        except OSError:
+            return False
+        _release(lock, descriptor)
+    return True
+
+
+def _release(lock: Path, descriptor: int) -> None:
+    # Windows cannot remove an open file; on other systems no second process can get in between.
+    if sys.platform == "win32":
+        os.close(descriptor)
+    with suppress(OSError):
+        lock.unlink()
+    if sys.platform != "win32":
+        os.close(descriptor)
 
 
 def _hold(lock: Path) -> int:

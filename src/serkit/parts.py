@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serkit.errors import UserError
+from serkit.errors import Damaged, UserError
 from serkit.remote import Folder
 from serkit.shards import Shard
 
@@ -41,6 +41,10 @@ class About:
     def metadata(self) -> dict[bytes, bytes]:
         """Return this as the metadata of a Parquet file."""
         return {_KEY: json.dumps(vars(self)).encode()}
+
+
+#: Returns the columns of a part, as pyarrow's `Schema`.
+Columns = Callable[[About], Any]
 
 
 @dataclass(frozen=True)
@@ -93,17 +97,34 @@ class Parts:
                 f"{self.folder}: holds parts of a request that differs in: {', '.join(differing)}; choose another --out"
             )
 
-    def about(self, shard: Shard) -> About:
+    def about(self, shard: Shard, columns: Columns | None = None) -> About:
         """Return what a part says of itself.
 
+        Args:
+            shard: the shard of the part.
+            columns: returns the columns that a part must have; raises KeyError or TypeError if this serkit does not
+                know such a part. None: they are not looked at.
+
         Raises:
-            UserError: it is not a part that serkit wrote.
+            UserError: it is not a part that serkit wrote, or another serkit wrote it.
         """
         with self.opened(shard) as part:
             try:
-                return About(**json.loads(part.metadata.metadata[_KEY]))
+                told = json.loads(part.metadata.metadata[_KEY])
             except (KeyError, TypeError, ValueError):
                 raise self._broken(shard) from None
+            try:
+                about = About(**told)
+                fits = isinstance(about.request, dict)
+                fits = fits and (columns is None or part.schema_arrow.equals(columns(about)))
+            except (KeyError, TypeError):
+                fits = False
+            if not fits:
+                raise UserError(
+                    f"{self.folder}/{name(shard)}: was written by another version of serkit, which this one cannot "
+                    "read; use that version, or make all parts again in another folder"
+                )
+            return about
 
     def all(self) -> list[Shard]:
         """Return the shards, whose parts all exist and are of one request.
@@ -124,21 +145,47 @@ class Parts:
             )
         return shards
 
-    def agreed(self) -> About:
+    def agreed(self, columns: Columns | None = None) -> About:
         """Return what the parts say of themselves, which all exist and are of one request.
+
+        Args:
+            columns: as in `about`.
 
         Raises:
             UserError: there is no part, shards are missing, one is not a part, or parts are of two requests.
         """
         first, *others = self.all()
-        about = self.about(first)
+        about = self.about(first, columns)
         for shard in others:
-            if differing := _differing(self.about(shard), about):
+            if differing := _differing(self.about(shard, columns), about):
                 raise UserError(
                     f"{self.folder}: {name(shard)} is of another request than {name(first)}; they differ in: "
                     f"{', '.join(differing)}; remove the one that does not belong here, and run its shard again"
                 )
         return about
+
+    def verify(self) -> None:
+        """Read all parts, which all exist.
+
+        Raises:
+            UserError: some are damaged.
+        """
+        damaged: list[Shard] = []
+        for shard in self.all():
+            try:
+                with self.opened(shard) as part:
+                    for _ in part.iter_batches():
+                        pass
+            except Damaged:
+                damaged.append(shard)
+        if len(damaged) == 1:
+            raise self._broken(damaged[0])
+        if damaged:
+            named = ", ".join(map(name, damaged[:20])) + (", ..." if len(damaged) > 20 else "")
+            raise UserError(
+                f"{self.folder}: {len(damaged)} parts are damaged: {named}; remove them and run their shards again, "
+                f"e.g. with --shard {damaged[0]}"
+            )
 
     @contextmanager
     def writing(self, shard: Shard) -> Iterator[Path]:
@@ -158,7 +205,7 @@ class Parts:
 
         with self.folder.opened(name(shard)) as stream:
             try:
-                yield parquet.ParquetFile(stream)
+                yield parquet.ParquetFile(stream, page_checksum_verification=True)
             except (pa.ArrowException, UnicodeDecodeError):
                 raise self._broken(shard) from None
             except OSError as error:
@@ -167,8 +214,8 @@ class Parts:
                 # Arrow's own, about the content.
                 raise self._broken(shard) from None
 
-    def _broken(self, shard: Shard) -> UserError:
-        return UserError(
+    def _broken(self, shard: Shard) -> Damaged:
+        return Damaged(
             f"{self.folder}/{name(shard)}: is damaged, or is not a part; remove it and run shard {shard} again"
         )
 

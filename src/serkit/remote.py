@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from serkit.atomic import writing
@@ -253,7 +254,17 @@ def _open(url: str) -> tuple[Any, str]:
     if _split(url)[1]:
         raise RemoteError(f"{redacted(url)}: a URL must hold no user or password; set them in the environment")
     system, path = fsspec.core.url_to_fs(url)
-    return system, str(path)
+    return system, _unquoted(str(path)) if _scheme(url) == "file" else str(path)
+
+
+def _unquoted(path: str) -> str:
+    """Return the path of a URL of this machine: fsspec takes names as they are, browsers and `Path.as_uri` quote them.
+
+    >>> _unquoted("/no/100%.wav")
+    '/no/100%.wav'
+    """
+    plain = unquote(path)
+    return plain if not os.path.lexists(path) and os.path.lexists(plain) else path
 
 
 @contextmanager

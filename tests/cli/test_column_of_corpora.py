@@ -85,7 +85,7 @@ def test_a_table_is_one_side_of_a_matrix(table, synthetic, tmp_path):
 def test_a_table_alone_is_no_matrix(table, tmp_path, capsys):
     assert run(["cross", "linear-baseline", "--corpus", f"table={table}", *SETS, "--out", str(tmp_path / "cross")]) == 2
     told = capsys.readouterr().err
-    assert "got 1" in told and "Those of 'table' are left out one by one by --protocol cross-corpus" in told
+    assert "got 1" in told and "Those of one table are left out one by one by `serkit train --protocol" in told
 
 
 def test_a_corpus_may_not_be_in_the_column_and_beside_it(table, synthetic, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 import uuid
 
 import pytest
@@ -148,6 +149,87 @@ def test_parts_that_are_not_joined(clips, tmp_path, capsys):
             assert told in err and err.count("\n") == 1
             assert not (tmp_path / f"all.{ending}").exists()
     assert not list(tmp_path.glob(".serkit-*"))
+
+
+def test_nothing_of_damaged_parts_is_on_stdout(clips, tmp_path, capsys):
+    out = tmp_path / "parts"
+    for index in (1, 2, 3):
+        predict(clips, "--shard", f"{index}/3", "--out", out)
+    for index in (2, 3):
+        part = out / f"part-00000{index}-of-000003.parquet"
+        content = bytearray(part.read_bytes())
+        # One bit of a name: without a checksum, it would be another name.
+        place = content.index(b"wav")
+        content[place] ^= 1
+        part.write_bytes(content)
+    capsys.readouterr()
+    assert run(["gather", str(out)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "2 parts are damaged: part-000002-of-000003.parquet, part-000003-of-000003.parquet; remove them" in told.err
+    (out / "part-000003-of-000003.parquet").unlink()
+    predict(clips, "--shard", "3/3", "--out", out)
+    capsys.readouterr()
+    assert run(["gather", str(out)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "part-000002-of-000003.parquet: is damaged, or is not a part" in told.err
+    assert run(["gather", str(out), "--out", str(tmp_path / "all.csv")]) == 2
+    assert not (tmp_path / "all.csv").exists()
+
+
+def test_parts_of_another_serkit_are_refused_in_one_line(clips, tmp_path, capsys):
+    import pyarrow.parquet as parquet
+
+    out = tmp_path / "parts"
+    predict(clips, "--shard", "1/1", "--out", out)
+    part = out / "part-000001-of-000001.parquet"
+    table, content = parquet.read_table(part), parquet.ParquetFile(part)
+    told = json.loads(content.metadata.metadata[b"serkit"])
+
+    def write(about, rows=table):
+        with parquet.ParquetWriter(part, rows.schema) as writer:
+            writer.write_table(rows)
+            writer.add_key_value_metadata({b"serkit": json.dumps(about).encode()})
+
+    request = told["request"]
+    for about, rows in (
+        ({**told, "version": "9.9"}, table),
+        ({**told, "kind": "another"}, table),
+        ({**told, "request": None}, table),
+        ({**told, "request": {key: request[key] for key in request if key != "names"}}, table),
+        ({**told, "request": {**request, "names": ["other"]}}, table),
+        (told, table.drop_columns(["warnings"])),
+    ):
+        write(about, rows)
+        capsys.readouterr()
+        assert run(["gather", str(out)]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == "" and printed.err.count("\n") == 1
+        assert "part-000001-of-000001.parquet: was written by another version of serkit" in printed.err
+    write({"kind": "predict"}, table)
+    assert run(["gather", str(out)]) == 2
+    write([1], table)
+    assert run(["gather", str(out)]) == 2
+
+
+def test_a_list_may_have_another_unicode_form_than_the_disk(toy, tree, tmp_path, capsys):
+    composed, decomposed = "gr\u00fcn.wav", "scho\u0308n.wav"
+    folder = tree(f"calls/{composed}", f"calls/{decomposed}") / "calls"
+    names = [str(folder / composed), str(folder / decomposed)]
+    listed = tmp_path / "list.txt"
+    listed.write_text(
+        "\n".join(unicodedata.normalize(form, name) for form, name in zip(("NFD", "NFC"), names, strict=True))
+    )
+    assert run(["predict", "--list", str(listed), "--model", "toy", "--format", "csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == names
+    assert predict("--list", listed, "--shard", "1/1", "--out", tmp_path / "parts") == 0
+    features = ["features", "log_mel_functionals", "--list", str(listed)]
+    assert run([*features, "--out", str(tmp_path / "one.csv")]) == 0
+    assert run([*features, "--shard", "1/1", "--out", str(tmp_path / "some")]) == 0
+    assert run(["gather", str(tmp_path / "some"), "--out", str(tmp_path / "all.csv")]) == 0
+    assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
 
 
 def test_each_channel_of_a_list(toy, tree, tmp_path, capsys):

@@ -316,6 +316,7 @@ def test_an_option_of_a_part_that_is_given_by_its_name_alone():
         ("protocols.clean.fold=3", "Did you mean 'folds'?"),
         ("stages=[]", "a system must have at least one stage"),
         ("stages=3", "stages: Input should be a valid list (received 3)"),
+        ("data.classes=[anger]", "data.classes: Input should be a valid list (received '[anger]')"),
         ("stages.second.network={}", "stages.second.network.name: Field required"),
     ],
 )

@@ -38,19 +38,23 @@ def cross(
 
     Example: serkit cross linear-baseline --corpus emodb=data/emodb --corpus savee=data/savee --out runs/cross
     """
+    from dataclasses import replace
+
     from serkit import corpora
     from serkit.cli.tables import print_conclusion, print_json
     from serkit.errors import UserError
     from serkit.reports.conclusion import of_matrix
     from serkit.reports.cross import draw
-    from serkit.runs.cross import matrix, share, spread
+    from serkit.runs.cross import check, matrix, share, spread
+    from serkit.runs.folder import want_folder
     from serkit.runs.request import Request
     from serkit.shards import Shard
+    from serkit.training.precision import check_device
 
     folder = out or Path("runs") / f"cross-{Path(system).stem}"
     request = Request(
         system,
-        corpora.load_all(corpus, options.reading(columns, times, on_error)),
+        (),
         sets=tuple(set_ or ()),
         seed=seed,
         jobs=jobs,
@@ -58,7 +62,13 @@ def cross(
         accelerator=accelerator,
         command=options.command(),
     )
+    # Before the corpora are read, which can take long.
+    check(request, len(corpus))
+    want_folder(folder)
+    if not engine:  # whose machines have devices of their own
+        check_device(accelerator)
     who = options.machines(shard, engine)
+    request = replace(request, corpora=corpora.load_all(corpus, options.reading(columns, times, on_error)))
     if isinstance(who, Shard):
         share(request, folder, who, report=note)
         show(f"shard {who} is done; without --shard and with --resume, the command finishes the matrix")

@@ -67,9 +67,10 @@ def features(
     import sys
 
     from serkit import corpora
-    from serkit.cli.predict import names_of
+    from serkit.cli.predict import names_of, on_disk
     from serkit.data.feature_parts import KIND, Extracting
-    from serkit.data.feature_table import print_table, write
+    from serkit.data.feature_table import columns as columns_of
+    from serkit.data.feature_table import ending_of, print_table, write
     from serkit.errors import UserError
     from serkit.features import build
     from serkit.listing import Listing, lines
@@ -87,6 +88,14 @@ def features(
     if is_url(out_) and not in_parts:
         raise UserError(f"{name(str(out_))}: --out is a URL; give --shard 1/1, and write a file by `serkit gather`")
     out = None if out_ is None or in_parts else Path(out_)
+    if out is not None:
+        ending_of(out)
+        if out.is_dir():
+            raise UserError(f"{out}: is a folder; --out must be a file")
+    if plot is not None and plot.suffix != ".png":
+        raise UserError(f"{plot}: --plot requires a file that ends in .png")
+    if plot is not None and "f0" not in columns_of(front_end):
+        raise UserError(f"--plot draws F0, but '{feature}' has no F0; use f0_egg or f0_robust")
     if csv_safe and out is not None and out.suffix.lower() != ".csv":
         raise UserError(f"--csv-safe requires CSV, but {out} is not a CSV file")
     if [bool(paths), bool(corpus), bool(list_)].count(True) != 1:
@@ -97,7 +106,11 @@ def features(
     if in_parts and not corpus:
         each, index = names_of(paths, list_), index_of(channel)
         make = Extracting(front_end, None, 1 if engine else threads)
-        listing = Listing(lambda: (_utterance(path, index) for path in each()), lambda utterance: utterance.id)
+        listing = Listing(
+            lambda: (_utterance(path, index) for path in each()),
+            lambda utterance: utterance.id,
+            lambda utterance: _utterance(on_disk(utterance.id), index),
+        )
         spread.work(KIND, make, listing, spread.Request.of(out_, shard, engine))
         return
     if corpus:
@@ -177,10 +190,6 @@ def _draw(feature: Feature, utterances: list[Utterance], picture: Path, channel:
 
     if len(utterances) != 1:
         raise UserError(f"--plot draws one recording, not {len(utterances)}")
-    if picture.suffix != ".png":
-        raise UserError(f"{picture}: --plot requires a file that ends in .png")
-    if "f0" not in columns(feature):
-        raise UserError(f"--plot draws F0, but '{feature.name}' has no F0; use f0_egg or f0_robust")
     signal = Item(utterances[0]).signal(feature.rate, Windowing(), channel)
     f0 = feature(signal)[columns(feature).index("f0")]
     picture.parent.mkdir(parents=True, exist_ok=True)

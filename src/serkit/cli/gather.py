@@ -46,10 +46,12 @@ def gather(
     Example: serkit gather answers/ --out answers.csv
     """
     from serkit.cli import output
+    from serkit.data import feature_parts
     from serkit.recognition import formats, predicted_parts
 
+    kinds = {predicted_parts.KIND: predicted_parts.schema, feature_parts.KIND: feature_parts.schema}
     parts = Parts(folder)
-    about = parts.agreed()
+    about = parts.agreed(lambda about: kinds[about.kind](about))
     known = [*formats.Format, PARQUET] if about.kind == predicted_parts.KIND else ["csv", PARQUET, "arff"]
     chosen = output.choose(format, None if out is None else Path(out), {str(one): f".{one}" for one in known}, "csv")
     if chosen not in known:
@@ -58,6 +60,8 @@ def gather(
         raise UserError("--csv-safe requires --format csv")
     if out is None and chosen in (PARQUET, "arff"):
         raise UserError(f"--format {chosen} requires --out FILE")
+    if out is None:  # a file appears only if all parts can be read, but what is on stdout cannot be taken back
+        parts.verify()
     with _target(out) as path:
         failed = (_predictions if about.kind == predicted_parts.KIND else _features)(
             parts, about, chosen, path, csv_safe

@@ -68,8 +68,6 @@ def predict(
     assert format is not None
     if several and timeline_writers.by_recording(format) and folder is None:
         raise UserError(f"--format {format} holds one recording; give --out FOLDER for {len(files)} recordings")
-    if request.csv_safe and format not in (TimelineFormat.csv, TimelineFormat.audformat):
-        raise UserError("--csv-safe requires --format csv or audformat")
     given, more = _segments(files, request)
     failures = [*failures, *more]
     with alone(folder) if folder else output.reserved(out, False, False):

@@ -75,14 +75,16 @@ def reserved(out: Path | None, resume: bool, resumable: bool) -> Iterator[None]:
     if out is None:
         yield
         return
-    if not out.absolute().parent.is_dir():
-        raise UserError(f"{out}: its folder does not exist")
+    check(out, resume, resumable)
     with alone(out):
-        _check(out, resume, resumable)
+        check(out, resume, resumable)
         yield
 
 
-def _check(out: Path, resume: bool, resumable: bool) -> None:
+def check(out: Path, resume: bool, resumable: bool) -> None:
+    """Raise UserError if an output file cannot be written; arguments as in `reserved`."""
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"{out}: its folder does not exist")
     if out.is_dir():
         raise UserError(f"{out}: is a folder; --out must be a file")
     if out.exists() and not resume:

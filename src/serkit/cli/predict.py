@@ -242,11 +242,13 @@ def predict(
         others = {"--timeline": timeline, "--resume": resume, "--speaker": speaker}
         others |= {"--channel each": channel == "each", "--adapt with --adapt-speakers": adapt and adapt_speakers}
         refuse_with("--segments", others)
+        timelines.check(named, out, None, False, csv_safe)
         unit = unit_of(times)
         wanted = given_segments.Request(segments, adapt_speakers, tier or (), unit, named, out, csv_safe, jobs)
         read_one = parse_channel(channel)
         given_segments.predict(recordings(), partial(load_adapted, model, adapt or (), read_one), read_one, wanted)
     elif timeline:
+        timelines.check(named, out, plot, resume, csv_safe)
         request = timelines.Request(TimelineOptions(**given), named, out, plot, resume, csv_safe)
         read = parse_channels(channel)
         open_recognizer = partial(load_adapted, model, adapt or (), read)
@@ -402,12 +404,13 @@ def _predict_parts(
     """Recognize each recording as a whole, in parts."""
     from serkit.recognition.predicted_parts import KIND, Predicting
 
+    each = names_of(paths, listed)
     recognizer = load_adapted(model, adapt, channel)
     if channel != "each":
         recognizer.check_channel(channel)
     # A machine of an engine has a process for each processor anyway.
     make = Predicting(recognizer, channel, 1 if request.engine else jobs)
-    spread.work(KIND, make, Listing(names_of(paths, listed), str), request)
+    spread.work(KIND, make, Listing(each, str, on_disk), request)
 
 
 def names_of(paths: Sequence[str] | None, listed: str | None) -> Callable[[], Iterable[str]]:
@@ -430,7 +433,16 @@ def recordings_of(paths: Sequence[str], listed: str | None) -> tuple[list[str], 
     Raises:
         UserError: there is no recording.
     """
-    return find_recordings(paths) if listed is None else (list(paths), [])
+    return find_recordings(paths) if listed is None else (list(map(on_disk, paths)), [])
+
+
+def on_disk(line: str) -> str:
+    """Return a line of a list with its names as they are on disk, where they may have another Unicode form."""
+    if line.isascii() or remote.is_url(line):
+        return line
+    from serkit import finding
+
+    return finding.on_disk(line) or line
 
 
 def find_recordings(paths: Sequence[str]) -> tuple[list[str], list[Failure]]:

@@ -86,10 +86,17 @@ def reproduce(
         return
     from serkit import corpora
     from serkit.papers.pages import page
+    from serkit.papers.reproduce import check, share
     from serkit.papers.reproduce import reproduce as run
-    from serkit.papers.reproduce import share
+    from serkit.runs.folder import want_folder
     from serkit.shards import Shard
 
+    # Before the corpora are read, which can take long.
+    asked = loaded.artefact(artefact)
+    check(asked, set_ or (), protocol or (), rows or ())
+    folder = out or Path("runs") / f"{loaded.paper.name}{'-quick' if quick else ''}"
+    want_folder(folder)
+    who = None if dry_run else options.machines(shard, engine)
     reading = options.reading(columns, times, on_error)
     read = corpora.load_all(corpus or [], reading)
     also_read = corpora.load_all(also, reading) if also else ()
@@ -98,7 +105,7 @@ def reproduce(
         from serkit.papers.reproduce import forecast
 
         expected = forecast(
-            loaded.artefact(artefact),
+            asked,
             read,
             set_ or (),
             protocol or (),
@@ -113,11 +120,9 @@ def reproduce(
         )
         print_json(forecast_json(expected)) if format is Format.json else print_total(expected)
         return
-    folder = out or Path("runs") / f"{loaded.paper.name}{'-quick' if quick else ''}"
-    who = options.machines(shard, engine)
     if who is not None:
         share(
-            loaded.artefact(artefact),
+            asked,
             read,
             folder,
             who,
@@ -136,7 +141,7 @@ def reproduce(
             return
     result = run(
         loaded,
-        loaded.artefact(artefact),
+        asked,
         read,
         folder,
         set_ or (),

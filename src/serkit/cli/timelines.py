@@ -16,6 +16,9 @@ from serkit.recognition.model import Channels
 from serkit.recognition.segments import Layout
 from serkit.recognition.timeline_format_names import FormatName, TimelineFormat
 
+#: Endings of pictures, which are no folders.
+_ENDINGS = frozenset({".gif", ".jpeg", ".jpg", ".pdf", ".png", ".svg"})
+
 
 @dataclass(frozen=True)
 class Request:
@@ -64,10 +67,6 @@ def predict(
     assert format is not None
     if several and timeline_writers.by_recording(format) and folder is None:
         raise UserError(f"--format {format} holds one recording; give --out FOLDER for {len(found[0])} recordings")
-    if request.resume and not (out and format is TimelineFormat.jsonl):
-        raise UserError("--resume requires --out FILE and --format jsonl with --timeline")
-    if request.csv_safe and format not in (TimelineFormat.csv, TimelineFormat.audformat):
-        raise UserError("--csv-safe requires --format csv or audformat")
     with alone(folder) if folder else output.reserved(out, request.resume, format is TimelineFormat.jsonl):
         _predict(found, load, channel, jobs, replace(request, format=format), folder)
 
@@ -122,6 +121,29 @@ def _predict(
         output.write(results, writer, total, quiet, list(answers.values()).count(False), draw if pictures else None)
 
 
+def check(format: FormatName | None, out: Path | None, plot: Path | None, resume: bool, csv_safe: bool) -> None:
+    """Look at the output before recordings are searched; what depends on their number is left to `predict`.
+
+    Args:
+        format: as in `Request`, like the others.
+
+    Raises:
+        UserError: options contradict each other, or the output cannot be written.
+    """
+    if format is TimelineFormat.audformat_db:
+        database(out)
+    elif format is None or not timeline_writers.by_recording(format):
+        format = output.choose(format, out, timeline_writers.endings(format), TimelineFormat.table)
+        if out is not None:
+            output.check(out, resume, format is TimelineFormat.jsonl)
+    if resume and not (out and format is TimelineFormat.jsonl):
+        raise UserError("--resume requires --out FILE and --format jsonl with --timeline")
+    if csv_safe and format not in (TimelineFormat.csv, TimelineFormat.audformat):
+        raise UserError("--csv-safe requires --format csv or audformat")
+    if plot is not None and plot.suffix.lower() == ".png" and not plot.absolute().parent.is_dir():
+        raise UserError(f"{plot}: its folder does not exist")
+
+
 def database(out: Path | None) -> Path:
     """Return the folder of a database.
 
@@ -138,6 +160,8 @@ def _pictures(plot: Path | None, files: list[str], several: bool) -> dict[str, P
     if plot is None or not files:
         return {}
     if several:
+        if plot.suffix.lower() in _ENDINGS and not plot.is_dir():
+            raise UserError(f"{plot}: is the name of one picture; for {len(files)} recordings, --plot is a folder")
         return timeline_writers.places(plot, files, ".png")
     if plot.suffix.lower() != ".png":
         raise UserError(f"--plot must end in .png, got '{plot}'")

@@ -60,20 +60,27 @@ def train(
     from serkit import corpora, lab
     from serkit.cli.forecasts import forecast_json, print_run, print_total
     from serkit.cli.tables import print_conclusion, print_json, print_scores
+    from serkit.lab.run import default_folder, request_of
+    from serkit.runs.folder import want_folder
     from serkit.shards import Shard
+    from serkit.training.precision import check_device
     from serkit.training.trackers import TRACKERS, VARIABLE, chosen
 
     if track:
         os.environ[VARIABLE] = ",".join(track)
     for name in chosen():
         TRACKERS.find(name)
+    what: dict[str, Any] = {"protocol": protocol, "sets": set_ or (), "sweep": sweep or (), "test_on": test_on or ()}
+    # Before the corpora are read, which can take long.
+    request_of(system, (), quick=quick, **what).check()
+    want_folder(out or default_folder(system, quick))
+    if not engine:  # whose machines have devices of their own
+        check_device(accelerator, devices)
+    who = None if dry_run else options.machines(shard, engine)
     reading = options.reading(columns, times, on_error)
     read = corpora.load_all(corpus, reading)
     options_of_both: dict[str, Any] = {
-        "protocol": protocol,
-        "sets": set_ or (),
-        "sweep": sweep or (),
-        "test_on": test_on or (),
+        **what,
         "also": corpora.load_all(also, reading) if also else (),
         "seed": seed,
         "final": final,
@@ -94,7 +101,6 @@ def train(
             print_run(name, run)
         print_total(found)
         return
-    who = options.machines(shard, engine)
     command = options.command()
     if isinstance(who, Shard):
         done, count = lab.train_share(system, read, who, out, command=command, **options_of_both)

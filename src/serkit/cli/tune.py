@@ -68,12 +68,14 @@ def tune(
 
     Example: serkit tune linear-baseline --corpus table=calls.csv --space space.toml --trials 40 --workers 2
     """
+    from dataclasses import replace
+
     from serkit import corpora
     from serkit.cli.tables import print_conclusion, print_json
     from serkit.errors import UserError
     from serkit.tuning.conclusion import of_search
     from serkit.tuning.rounds import read
-    from serkit.tuning.search import Request, run, url_of, write
+    from serkit.tuning.search import Request, check, run, url_of, write
     from serkit.tuning.study import open_storage, reachable
     from serkit.tuning.trial import Task
 
@@ -89,11 +91,14 @@ def tune(
             found = write(out, open_storage(url, heartbeat, new=False))
     else:
         folder = out or Path("runs") / f"{Path(system).stem}-search"
-        material = corpora.load_all(corpus or [], options.reading(columns, times, on_error))
-        task = Task(system, material, tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator)
+        corpora.want(corpus or ())
         recipe = _with_options(read(space, system), sampler, pruner, trials)
+        task = Task(system, (), tuple(set_ or ()), protocol, whole, folds, metric, seed, accelerator)
         request = Request(task, recipe, workers, threads, storage, study, heartbeat, minutes, test)
-        found = run(request, folder, report=note)
+        # Before the corpora are read, which can take long.
+        check(request, folder)
+        material = corpora.load_all(corpus or [], options.reading(columns, times, on_error))
+        found = run(replace(request, task=replace(task, corpora=material)), folder, report=note)
         out = folder
     conclusion = of_search(found, (out / "held-out.csv").exists())
     if format is options.Format.json:

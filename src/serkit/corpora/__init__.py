@@ -116,9 +116,16 @@ def load_all(specifications: Sequence[str], reading: Reading | None = None) -> l
     Raises:
         UserError: no corpus is given, or one cannot be read.
     """
+    want(specifications)
+    return [load(*split(specification), reading) for specification in specifications]
+
+
+def want(specifications: Sequence[str]) -> None:
+    """Raise UserError if no corpus is given, or one is not given as `name=folder`."""
     if not specifications:
         raise UserError("no corpus given; add --corpus NAME=FOLDER, e.g. --corpus emodb=data/emodb")
-    return [load(*split(specification), reading) for specification in specifications]
+    for specification in specifications:
+        split(specification)
 
 
 def split(specification: str) -> tuple[str, str]:

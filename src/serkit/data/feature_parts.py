@@ -78,6 +78,11 @@ class Extracting:
             pass
 
 
+def schema(about: About) -> Any:
+    """Return the columns of a part, as pyarrow's `Schema`."""
+    return feature_table.parquet_schema(about.request["columns"])
+
+
 def read(parts: Parts, about: About, failed: list[str]) -> Iterator[tuple[str, np.ndarray | None, np.ndarray]]:
     """Yield file, times in s (None for a vector) and values (rows, columns) of all parts, in constant memory.
 

@@ -99,9 +99,7 @@ def write_blocks(
     Raises:
         UserError: another ending.
     """
-    ending = out.suffix.lower()
-    if ending not in (".csv", ".parquet", ".arff"):
-        raise UserError(f"{out}: must end in .csv, .parquet or .arff")
+    ending = ending_of(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with writing(out) as temporary:
         if ending == ".parquet":
@@ -112,6 +110,14 @@ def write_blocks(
         else:
             with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
                 write_csv(csv.writer(Harmless(file) if csv_safe else file), names, found)
+
+
+def ending_of(out: Path) -> str:
+    """Return the ending of a table's file, in lower case; raise UserError if no table has it."""
+    ending = out.suffix.lower()
+    if ending not in (".csv", ".parquet", ".arff"):
+        raise UserError(f"{out}: must end in .csv, .parquet or .arff")
+    return ending
 
 
 def print_table(
@@ -242,15 +248,22 @@ def write_parquet(
         import pyarrow.parquet as parquet
     except ImportError:
         raise UserError("Parquet requires the lab extra: pip install 'serkit[lab]', or write .csv") from None
-    types = [pa.string(), *[pa.float32()] * (len(names) - 1)]
-    schema = pa.schema(list(zip(names, types, strict=True)))
-    with parquet.ParquetWriter(path, schema) as writer:
+    schema = parquet_schema(names)
+    with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for chunk in _batched(blocks):
             files = [encodable(name) for name, _, values in chunk for _ in values]
             times = [] if chunk[0][1] is None else [np.concatenate([block[1] for block in chunk]).astype(np.float32)]
             values = np.concatenate([block[2] for block in chunk])
             writer.write_table(pa.table([files, *times, *np.ascontiguousarray(values.T)], schema=schema))
         writer.add_key_value_metadata(dict(about()))
+
+
+def parquet_schema(names: Sequence[str]) -> Any:
+    """Return the columns of a table in Parquet, as pyarrow's `Schema`."""
+    import pyarrow as pa
+
+    types = [pa.string(), *[pa.float32()] * (len(names) - 1)]
+    return pa.schema(list(zip(names, types, strict=True)))
 
 
 def _write_arff(file: TextIO, relation: str, names: Sequence[str], blocks: Iterator[Any]) -> None:

@@ -214,6 +214,17 @@ def forecast(
     return found
 
 
+def check(artefact: Artefact, sets: Sequence[str], protocols: Sequence[str], rows: Sequence[str]) -> None:
+    """Raise UserError for what is wrong with arguments of `reproduce` and shows without a recording."""
+    chosen, _, frame = _prepare(artefact, (), Path(), sets, 0, 0, 0, lambda line: None, rows, (), False)
+    if isinstance(artefact, Figure) and len(protocols) > 1:
+        raise UserError(f"a figure requires exactly one protocol, got {', '.join(protocols)}")
+    for row in chosen:
+        for protocol in protocols:
+            if row.system:
+                frame.request(row, (), protocol)
+
+
 def _prepare(
     artefact: Artefact,
     corpora: Sequence[Corpus],

@@ -78,6 +78,18 @@ class Predicting:
             list(self.recognizer.predict_files([recording], self.channel))
 
 
+def schema(about: About) -> Any:
+    """Return the columns of a part, as pyarrow's `Schema`."""
+    import pyarrow as pa
+
+    request = about.request
+    types = {"file": pa.string(), "channel": pa.int32(), "label": pa.string(), "sure": pa.bool_()}
+    types |= {"doubt": pa.string(), "error": pa.string()}
+    columns = csv_columns(request["names"], bool(request["numbers"]), request["channel"] == "each")
+    fields = [(name, types.get(name, pa.float64())) for name in columns]
+    return pa.schema([*fields, ("warnings", pa.list_(pa.string()))])
+
+
 class Parquet:
     """Writes predictions with the columns of CSV, the unrounded numbers, and a list of warnings.
 
@@ -87,18 +99,11 @@ class Parquet:
     """
 
     def __init__(self, path: Path, about: About) -> None:
-        import pyarrow as pa
         import pyarrow.parquet as parquet
 
-        request = about.request
-        self._about, self._each, self._numbers = about, request["channel"] == "each", bool(request["numbers"])
-        self._names: Sequence[str] = request["names"]
-        types = {"file": pa.string(), "channel": pa.int32(), "label": pa.string(), "sure": pa.bool_()}
-        types |= {"doubt": pa.string(), "error": pa.string()}
-        columns = csv_columns(self._names, self._numbers, self._each)
-        fields = [(name, types.get(name, pa.float64())) for name in columns]
-        self._schema = pa.schema([*fields, ("warnings", pa.list_(pa.string()))])
-        self._writer = parquet.ParquetWriter(path, self._schema)
+        self._about, self._schema = about, schema(about)
+        self._each, self._numbers = about.request["channel"] == "each", bool(about.request["numbers"])
+        self._writer = parquet.ParquetWriter(path, self._schema, write_page_checksum=True)
         self._rows: list[dict[str, Any]] = []
         self._seen: tuple[int, int] = (0, 0)
         self._last: str | None = None

@@ -103,7 +103,7 @@ def matrix(
         UserError: there are fewer than two corpora, the system learns numbers, or a cell cannot be run or its folder
             holds another run.
     """
-    names, system = [corpus.name for corpus in request.corpora], _check(request)
+    names, system = [corpus.name for corpus in request.corpora], check(request, len(request.corpora))
     cells = []
     for train, test in product(request.corpora, request.corpora):
         scores = _run(request, folder, resume, report, (train, test))
@@ -124,7 +124,7 @@ def share(request: Request, folder: Path, shard: Shard, report: Callable[[str], 
 
     Arguments and errors are those of `matrix`; machines may share the folder.
     """
-    _check(request)
+    check(request, len(request.corpora))
     for pair in shard.share(list(product(request.corpora, request.corpora))):
         _run(request, folder, True, report, pair)
 
@@ -134,7 +134,7 @@ def spread(request: Request, folder: Path, engine: Engine, report: Callable[[str
 
     A cell trains fold after fold, with one thread unless the request says more.
     """
-    _check(request)
+    check(request, len(request.corpora))
     threads = request.threads or 1
     one = replace(request, jobs=1, threads=threads)
     pairs = list(product(request.corpora, request.corpora))
@@ -150,15 +150,21 @@ def _there(request: Request, folder: Path, pair: tuple[Corpus, Corpus]) -> None:
     _run(replace(request, store=Store()), folder, True, lambda line: None, pair)
 
 
-def _check(request: Request) -> System:
-    """Return the system of a matrix; raise UserError if it cannot be one."""
-    if len(request.corpora) < 2:
-        count = len(request.corpora)
-        held = [corpus for corpus in request.corpora if len(corpus.names) > 1]
-        instead = "".join(
-            f". Those of '{corpus.name}' are left out one by one by --protocol {ACROSS}" for corpus in held
+def check(request: Request, count: int) -> System:
+    """Return the system of a matrix.
+
+    Args:
+        request: as for `matrix`; its corpora are not looked at.
+        count: number of corpora.
+
+    Raises:
+        UserError: the request cannot be one of a matrix.
+    """
+    if count < 2:
+        raise UserError(
+            f"a matrix requires at least two corpora, got {count}; repeat --corpus NAME=FOLDER. "
+            f"Those of one table are left out one by one by `serkit train --protocol {ACROSS}`"
         )
-        raise UserError(f"a matrix requires at least two corpora, got {count}; repeat --corpus NAME=FOLDER{instead}")
     [system, *_] = request.systems()
     if methods.method_class(system.deployed.method.name).numbers:
         raise UserError(f"a matrix requires classes, but '{system.system.name}' learns numbers; train it pair by pair")

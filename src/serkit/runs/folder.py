@@ -153,6 +153,12 @@ class RunFolder:
         return found
 
 
+def want_folder(path: Path) -> None:
+    """Raise UserError if the path that is to be a folder is a file."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file; --out must be a folder")
+
+
 def read_description(path: Path) -> Description:
     """Return the content of `run.json`.
 

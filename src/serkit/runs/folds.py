@@ -34,6 +34,9 @@ from serkit.terminal import show_own_warnings
 #: Values of --accelerator with which folds may be trained on GPUs.
 ON_GPU = frozenset({"auto", "cuda", "gpu"})
 
+# Time in s for a worker to end once it is told to.
+_GOODBYE = 10.0
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -180,8 +183,11 @@ def _together(tasks: Sequence[_Task], jobs: int, news: Path) -> Generator[tuple[
             return [task for future, task in left.items() if future not in done]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - others:
+            workers = set(multiprocessing.active_children()) - others
+            for worker in workers:
                 worker.terminate()
+            for worker in workers:  # which hold locks until they have ended
+                worker.join(_GOODBYE)
             raise
     return []
 

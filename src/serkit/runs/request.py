@@ -76,6 +76,17 @@ class Request:
                 raise UserError(f"--sweep {key}: a sweep cannot change a protocol, because its rows share the folds")
         return [systems.load(self.system, [*self.sets, *overrides(point)]) for point in grid(choices)]
 
+    def check(self) -> list[System]:
+        """Return the systems of the sweep's grid, after a look at all that is known without a recording.
+
+        Raises:
+            UserError: as `systems`; or the protocol is unknown.
+        """
+        found = self.systems()
+        for system in found:
+            self._protocol(system)
+        return found
+
     def prepare(self, system: System) -> Experiment:
         """Select the utterances of every stage of a system, and read every recording once.
 

@@ -46,17 +46,18 @@ from serkit.runs.card import compose
 from serkit.runs.check import check
 from serkit.runs.experiment import Experiment
 from serkit.runs.files import Description, Final, FoldNote, Machine, NamedProtocol, StageNote, SystemRow
-from serkit.runs.folder import RunFolder
-from serkit.runs.folds import Folds, most_epochs
+from serkit.runs.folder import RunFolder, want_folder
+from serkit.runs.folds import ON_GPU, Folds, most_epochs
 from serkit.runs.models import learned_from
 from serkit.runs.predict import task_of
 from serkit.runs.request import Request
 from serkit.runs.stages import Stages
 from serkit.runs.watch import Watch
+from serkit.runs.withdrawn import withdrawing
 from serkit.shards import Shard
 from serkit.systems.schema import Data, System
 from serkit.training import together
-from serkit.training.precision import FLOAT32, automatic
+from serkit.training.precision import FLOAT32, automatic, check_device
 
 #: Libraries whose versions may change the numbers.
 _LIBRARIES = ("serkit", "torch", "numpy", "scipy", "scikit-learn", "lightning-fabric")
@@ -88,13 +89,16 @@ def run(
     """
     if engine is not None and request.devices * request.nodes > 1:
         raise UserError("folds go to an engine, or each is trained on several devices; choose one of the two")
+    want_folder(folder)
+    _check_device(request, engine)
     # Before anything is read or written: on several devices, only the first process goes on.
     with together.joined(request.devices, request.nodes, request.accelerator, request.threads):
         if (folder / "run.json").exists() and not resume:
             raise UserError(f"{folder}: already holds a run; continue it with --resume, or choose another --out")
-        ready = _open(request, folder, stages, report, engine)
-        with _keeping(folder, ready.folds.parts, resume):
-            return _run(request, folder, ready, report)
+        with withdrawing(folder, stages or folder / "stages"):
+            ready = _open(request, folder, stages, report, engine)
+            with _keeping(folder, ready.folds.parts, resume):
+                return _run(request, folder, ready, report)
 
 
 def share(
@@ -122,15 +126,26 @@ def share(
     Raises:
         UserError: as `run`.
     """
-    ready = _open(request, folder, stages, report, None)
-    folds, first = ready.folds, ready.experiments[0]
-    mine = shard.share(folds.parts)
-    with _keeping(folder, folds.parts, True):
-        folds.train(mine, ready.experiments, folder, report)
-        if _has_baseline(request, first):
-            folds.train(mine, [_prepare_baseline(request, first)], folder / "baseline", lambda line: None)
+    want_folder(folder)
+    _check_device(request, None)
+    with withdrawing(folder, stages or folder / "stages"):
+        ready = _open(request, folder, stages, report, None)
+        folds, first = ready.folds, ready.experiments[0]
+        mine = shard.share(folds.parts)
+        with _keeping(folder, folds.parts, True):
+            folds.train(mine, ready.experiments, folder, report)
+            if _has_baseline(request, first):
+                folds.train(mine, [_prepare_baseline(request, first)], folder / "baseline", lambda line: None)
     done = sum((folder / "folds" / f"{part.name}.json").exists() for part in folds.parts)
     return done, len(folds.parts)
+
+
+def _check_device(request: Request, engine: Engine | None) -> None:
+    """Raise UserError if what trains the folds lacks the requested devices."""
+    if engine is None:
+        check_device(request.accelerator, request.devices)
+    elif request.accelerator in ON_GPU - {"auto"} and not engine.resources("GPU"):
+        raise UserError(f"--accelerator {request.accelerator}: no machine of the cluster has a GPU")
 
 
 @dataclass(frozen=True)

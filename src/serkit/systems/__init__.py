@@ -201,6 +201,8 @@ def _written(location: Sequence[int | str], table: Any) -> list[str]:
     """Return the parts of a key; a stage's index in the list becomes its name."""
     parts = []
     for part in location:
+        if isinstance(part, str) and "[" in part:  # pydantic's name of one of several types
+            continue
         try:
             table = table[part]
         except (KeyError, IndexError, TypeError):

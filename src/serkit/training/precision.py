@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ FLOAT32 = "32-true"
 
 #: bfloat16 for products, float32 for weights and sums.
 BFLOAT16 = "bf16-mixed"
+
+#: Processes that may train together on the processors of any machine, however few it has.
+_PROCESSES = 8
 
 #: Runs of the probe for each precision; the fastest counts, so that other load on the machine does not matter.
 _RUNS = 5
@@ -88,12 +92,20 @@ def check(precision: str, accelerator: str = "auto", recurrent: bool = False) ->
         ) from None
 
 
-def check_device(accelerator: str) -> None:
-    """Raise UserError if this machine has no such accelerator, or serkit does not know it."""
+def check_device(accelerator: str, devices: int = 1) -> None:
+    """Raise UserError if this machine has no such accelerator, or fewer devices; or serkit does not know it."""
     try:
-        make_fabric(accelerator, FLOAT32)
+        kind = make_fabric(accelerator, FLOAT32).device.type
     except (ValueError, RuntimeError, ImportError) as error:  # anything Fabric raises
         raise UserError(f"--accelerator {accelerator}: does not work here ({first_line(error)})") from None
+    # Processors are no devices: any number of processes can share them, but each takes memory before it does anything.
+    most = max(os.cpu_count() or 1, _PROCESSES) if kind == "cpu" else _count(kind)
+    if devices > most:
+        raise UserError(f"--devices {devices}: at most {most} work here, with accelerator '{kind}'")
+
+
+def _count(kind: str) -> int:
+    return torch.cuda.device_count() if kind == "cuda" else 1
 
 
 def make_fabric(accelerator: str, precision: str, devices: int = 1, nodes: int = 1) -> Any:

@@ -26,6 +26,9 @@ from serkit.tuning.rounds import Plan, Round
 from serkit.tuning.study import Queue
 from serkit.tuning.trial import Task
 
+#: Why a search of all recordings has no test.
+WHOLE = "--test: --whole holds no recordings out; leave one of the two out"
+
 
 def want(task: Task) -> None:
     """Raise UserError, before anything is trained, if a search has no held-out part that a training could be tested on.
@@ -35,7 +38,7 @@ def want(task: Task) -> None:
     """
     experiment = task.base
     if task.whole:
-        raise UserError("--test: --whole holds no recordings out; leave one of the two out")
+        raise UserError(WHOLE)
     if experiment.protocol.unit == "item":
         raise UserError(
             f"--test: protocol '{task.protocol}' cuts recordings into items, which a list of held-out recordings "

@@ -26,25 +26,30 @@ import torch
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from serkit import methods
 from serkit.errors import UserError
 from serkit.evaluation.metrics import CLASSES, named
 from serkit.processes import blocked, end_with_parent, unblock
 from serkit.records import whole
 from serkit.runs.files import NamedProtocol, SystemRow
+from serkit.runs.folder import want_folder
+from serkit.runs.request import Request as RunRequest
 from serkit.systems.grid import overrides
 from serkit.training import precision
 from serkit.tuning import held_out, pictures, results, trial
 from serkit.tuning.results import Definition
 from serkit.tuning.rounds import Plan, Recipe, Scored, plan
-from serkit.tuning.study import Queue, current, draw, encoded, open_storage, reachable, sampler
+from serkit.tuning.study import Queue, check_url, current, draw, encoded, open_storage, reachable, sampler
 from serkit.tuning.trial import Pruned, Task
 
 Report = Callable[[str], None]
 
 #: Words for what must not change, where its key is not one.
-_MARKS = {"resolved": "system", "sets": "--set", "material": "recordings"}
+_MARKS = {"resolved": "system", "sets": "--set", "material": "recordings", "rounds": "rounds (or sampler, pruner)"}
 #: Number of points to try for one that the networks accept, before any is trained.
 _PROBES = 20
+#: Number of classes of a network that is built before the recordings are read.
+_CLASSES = 7
 
 
 @dataclass(frozen=True)
@@ -110,15 +115,8 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
         UserError: an invalid request, another search in the folder or the study, or no feasible point.
     """
     task = request.task
-    if request.minutes is not None and not request.minutes > 0:
-        raise UserError(f"--minutes must be above 0, got {request.minutes:g}")
-    if not request.study:
-        raise UserError("--study is empty; give the search a name")
-    precision.check_device(task.accelerator)
+    check(request, folder)
     deadline = math.inf if request.minutes is None else time.time() + 60 * request.minutes
-    named(task.metric, CLASSES)
-    if task.base.numbers:
-        raise UserError("a search maximizes a metric of classes, but the target is a number; use serkit train --sweep")
     if request.test:
         held_out.want(task)
     inner = task.inner
@@ -137,6 +135,30 @@ def run(request: Request, folder: Path, report: Report = silent) -> results.Sear
                     folder.rmdir()  # nothing has begun
             raise
         return _run(request, folder, definition, storage, url, deadline, report)
+
+
+def check(request: Request, folder: Path) -> None:
+    """Look at everything that is known without a recording; the corpora of the task are not looked at.
+
+    Raises:
+        UserError: an invalid request, or no feasible point.
+    """
+    task = request.task
+    if request.minutes is not None and not request.minutes > 0:
+        raise UserError(f"--minutes must be above 0, got {request.minutes:g}")
+    if not request.study:
+        raise UserError("--study is empty; give the search a name")
+    want_folder(folder)
+    if request.storage is not None:
+        check_url(request.storage)
+    precision.check_device(task.accelerator)
+    named(task.metric, CLASSES)
+    [system] = RunRequest([task.load(())], (), task.protocol, protocols=task.protocols).check()
+    if methods.method_class(system.deployed.method.name).numbers:
+        raise UserError("a search maximizes a metric of classes, but the target is a number; use serkit train --sweep")
+    if request.test and task.whole:
+        raise UserError(held_out.WHOLE)
+    _probe(request, _CLASSES)
 
 
 def _open(request: Request, folder: Path, definition: Definition, url: str) -> RDBStorage:
@@ -256,8 +278,13 @@ def _compare(old: Mapping[str, str], definition: Definition, what: str) -> None:
         raise UserError(f"{what} a search that differs in: {named}; choose another --out or --study")
 
 
-def _probe(request: Request) -> None:
-    """Find a point that system and networks accept before any is trained: an unknown key fails for all points."""
+def _probe(request: Request, classes: int | None = None) -> None:
+    """Find a point that system and networks accept before any is trained: an unknown key fails for all points.
+
+    Args:
+        request: the search.
+        classes: number of classes of every target; None: as in the recordings.
+    """
     first: Pruned | None = None
     sampled = request.recipe.rounds[0]
     settled = plan(request.recipe, sampled, [], request.task.seed)
@@ -266,7 +293,7 @@ def _probe(request: Request) -> None:
         probe.enqueue_trial(encoded(settled, slot))
         point = draw(probe.ask(), settled, slot)
         try:
-            trial.check(request.task, [*sampled.set, *overrides(point)])
+            trial.check(request.task, [*sampled.set, *overrides(point)], classes)
             return
         except Pruned as error:
             first = first or error

@@ -91,10 +91,15 @@ def sampler(plan: Plan, slot: int) -> BaseSampler:
     return Drawn(plan, slot)
 
 
-def _check_url(url: str) -> None:
-    """Raise UserError if a URL is none, or its database's driver is not installed; Optuna's error does not name it."""
+def check_url(url: str) -> None:
+    """Look at a URL without connecting; Optuna's errors do not name it.
+
+    Raises:
+        UserError: it is none, its database's driver is not installed, or it names no file that can be.
+    """
     try:
-        sqlalchemy.engine.make_url(url).get_dialect().import_dbapi()
+        known = sqlalchemy.engine.make_url(url)
+        known.get_dialect().import_dbapi()
     except (ValueError, sqlalchemy.exc.ArgumentError) as error:
         example = "sqlite:///study.db or postgresql://me@host/searches"
         kind = f"{_shown(url)!r} is not the URL of a database"
@@ -105,6 +110,13 @@ def _check_url(url: str) -> None:
         driver = error.name or "its driver"
         package = _PACKAGES.get(driver, driver)
         raise UserError(f"the database needs the driver '{driver}': pip install '{package}'") from None
+    if known.get_backend_name() != "sqlite":
+        return
+    if known.database in (None, "", ":memory:"):
+        raise UserError(f"{url}: is a database in memory, which ends with the command; name a file: sqlite:///study.db")
+    # A path that SQLite reads as a URI of its own is SQLite's matter.
+    if not str(known.database).startswith("file:") and not Path(str(known.database)).absolute().parent.is_dir():
+        raise UserError(f"{url}: cannot be opened (its folder does not exist)")
 
 
 def open_storage(url: str, heartbeat: int, new: bool = True) -> RDBStorage:
@@ -119,7 +131,7 @@ def open_storage(url: str, heartbeat: int, new: bool = True) -> RDBStorage:
         UserError: no such database, or no driver for it.
     """
     end = time.monotonic() + _PATIENCE
-    _check_url(url)
+    check_url(url)
     lite = url.startswith("sqlite")
     if lite and not new and not Path(sqlalchemy.engine.make_url(url).database or "").exists():
         raise UserError(f"{_shown(url)}: no such file; if the search is in another database, name it with --storage")

@@ -121,18 +121,23 @@ class Task:
         return [replace(split, validation=split.test, test=outer.test) for split in cut]
 
 
-def check(task: Task, sets: Sequence[str]) -> None:
+def check(task: Task, sets: Sequence[str], classes: int | None = None) -> None:
     """Build the networks of a point, without training them.
+
+    Args:
+        task: the task of the search.
+        sets: the point as `key=value` overrides.
+        classes: number of classes of every target; None: as in the recordings.
 
     Raises:
         Pruned: the system or one of its networks rejects a key or a value.
     """
-    classes = task.base.classes
+    found = task.base.classes if classes is None else {}
     with _feasible():
         system = task.load(sets)
         for stage in system.stages:
             target = system.stage_data(stage).target[0]
-            assemble(system, stage.name, len(classes[stage.name][target]))
+            assemble(system, stage.name, classes or len(found[stage.name][target]))
 
 
 @contextmanager
