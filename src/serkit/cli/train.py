@@ -93,13 +93,13 @@ def train(
         "nodes": nodes,
     }
     if dry_run:
-        found = {f"{system} under {protocol}": lab.forecast(system, read, **options_of_both)}
+        runs = {f"{system} under {protocol}": lab.forecast(system, read, **options_of_both)}
         if format is options.Format.json:
-            print_json(forecast_json(found))
+            print_json(forecast_json(runs))
             return
-        for name, run in found.items():
-            print_run(name, run)
-        print_total(found)
+        for name, forecast in runs.items():
+            print_run(name, forecast)
+        print_total(runs)
         return
     command = options.command()
     if isinstance(who, Shard):
