@@ -99,7 +99,7 @@ def test_a_bundle_of_numbers_works_without_the_lab(trained, table, tmp_path, cap
 def test_the_bundle_is_listed_with_its_numbers(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SERKIT_BUNDLES", str(tmp_path))
     assert run(["export", str(trained / "fast"), "--out", str(tmp_path / "levels")]) == 0
-    capsys.readouterr()
+    assert "parameters, numbers: arousal, dominance\n" in capsys.readouterr().out
     assert run(["models", "--format", "json"]) == 0
     listed = next(entry for entry in json.loads(capsys.readouterr().out) if entry["name"] == "levels")
     assert [number["name"] for number in listed["numbers"]] == ["arousal", "dominance"] and listed["labels"] == []

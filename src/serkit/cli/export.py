@@ -73,7 +73,8 @@ def export(
         return
     bundle = _write(source, out, licence, recordings, weights, encoder, hub, everyday)
     size = sum(path.stat().st_size for path in out.iterdir())
-    show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, labels: {', '.join(bundle.labels)}")
+    kind = "numbers" if bundle.numbers else "labels"
+    show(f"{out}: {size / 1e6:.2f} MB, {bundle.size.parameters} parameters, {kind}: {', '.join(bundle.outputs)}")
     if bundle.parity:
         show(f"parity: {bundle.parity.max_difference:.1e} at most, over {bundle.parity.recordings} recordings")
     if waveform is not None:
