@@ -505,7 +505,7 @@ def only(corpus, **wanted):
             "trainer.select = 'uar' requires a validation part",
         ),
         (lambda c: c, {"sets": ("stages.main.trainer.learning_rate=1e38",)}, "the loss 'cross_entropy' is"),
-        (lambda c: c, {"accelerator": "qpu"}, "accelerator 'qpu'"),
+        (lambda c: c, {"accelerator": "qpu"}, "--accelerator qpu: does not work here"),
     ],
 )
 def test_requests_that_cannot_be(synthetic, tmp_path, make, options, message):

@@ -75,16 +75,14 @@ def reserved(out: Path | None, resume: bool, resumable: bool) -> Iterator[None]:
     if out is None:
         yield
         return
-    check(out, resume, resumable)
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"{out}: its folder does not exist")
     with alone(out):
-        check(out, resume, resumable)
+        _check(out, resume, resumable)
         yield
 
 
-def check(out: Path, resume: bool, resumable: bool) -> None:
-    """Raise UserError if an output file cannot be written; arguments as in `reserved`."""
-    if not out.absolute().parent.is_dir():
-        raise UserError(f"{out}: its folder does not exist")
+def _check(out: Path, resume: bool, resumable: bool) -> None:
     if out.is_dir():
         raise UserError(f"{out}: is a folder; --out must be a file")
     if out.exists() and not resume:

@@ -134,8 +134,8 @@ def check(format: FormatName | None, out: Path | None, plot: Path | None, resume
         database(out)
     elif format is None or not timeline_writers.by_recording(format):
         format = output.choose(format, out, timeline_writers.endings(format), TimelineFormat.table)
-        if out is not None:
-            output.check(out, resume, format is TimelineFormat.jsonl)
+        with output.reserved(out, resume, format is TimelineFormat.jsonl):
+            pass  # It is locked again to be written.
     if resume and not (out and format is TimelineFormat.jsonl):
         raise UserError("--resume requires --out FILE and --format jsonl with --timeline")
     if csv_safe and format not in (TimelineFormat.csv, TimelineFormat.audformat):
