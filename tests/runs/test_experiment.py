@@ -191,13 +191,13 @@ def test_content_is_what_is_scored_and_not_where_it_lies(synthetic, tmp_path):
         assert experiment.content(synthetic) != original.content(synthetic)
         assert experiment.material != original.material
     # The speaker is not what is scored, but decides who learns from whom.
-    assert unlike.content(synthetic) == original.content("synthetic")
+    assert unlike.content(synthetic) == original.content(synthetic)
     assert unlike.material != original.material
     # What only an earlier stage learns from.
     first, second = (
         make([synthetic], stage("first", classes=names), stage("main")) for names in ("all", ["anger", "fear"])
     )
-    assert first.content(synthetic) == second.content("synthetic")
+    assert first.content(synthetic) == second.content(synthetic)
     assert first.material != second.material
 
 
