@@ -66,11 +66,18 @@ def test_a_stream_to_a_terminal():
     assert shown.isatty()
 
 
-def test_libraries_that_log_without_a_handler_are_silent():
-    code = (
-        "import logging; from serkit.terminal import show_own_warnings\n"
-        "show_own_warnings()\n"
-        "logging.getLogger('some.library').critical('not for the user')"
-    )
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("import warnings; warnings.warn('of a library')", ""),
+        (
+            "import warnings; from serkit.corpora import CorpusWarning; warnings.warn('of serkit', CorpusWarning)",
+            "serkit: warning: of serkit\n",
+        ),
+        ("import logging; logging.getLogger('some.package').critical('without a handler')", ""),
+    ],
+)
+def test_warnings_of_libraries_are_not_shown(told, shown):
+    code = f"from serkit.terminal import show_own_warnings; show_own_warnings()\n{told}"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == found.stderr == ""
+    assert (found.stdout, found.stderr) == ("", shown)

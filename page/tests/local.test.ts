@@ -11,6 +11,7 @@ import { loadDetectors } from "../src/local/detector";
 import { Recognizer } from "../src/local/recognizer";
 import { Resampler } from "../src/local/resampler";
 import { Segmenter } from "../src/local/segmenter";
+import { Stream } from "../src/local/stream";
 import { readWav } from "../src/local/wav";
 import { wav } from "../src/sound/wav";
 
@@ -85,6 +86,28 @@ test("segments change where they do in Python", () => {
     });
     same(segmenter.finish(probabilities.length * 0.5 - 0.1), last);
   }
+});
+
+test("a change costs less where the probabilities are flattened", async () => {
+  const stretches = async (flattening: number) => {
+    let windows = 0;
+    const model = {
+      labels: ["anger", "neutral"],
+      window: 1.5,
+      flattening,
+      doubt: () => "",
+      recognize: async () => {
+        const high = windows++ < 10 ? 0.6 : 0.4;
+        return { probabilities: Float32Array.of(high, 1 - high), speech: 1, distance: 0 };
+      },
+    };
+    const stream = new Stream(model, new Told(Array<number>(5000).fill(1)), 16000);
+    const events = [...(await stream.push(new Float32Array(160_000).fill(0.1))), ...(await stream.finish())];
+    return events.filter((event) => event.type === "segment" && event.final).length;
+  };
+  // Four seconds of the other label are worth 4 ln 1.5 = 1.6; smoothing takes some of it.
+  assert.equal(await stretches(1), 2);
+  assert.equal(await stretches(0.25), 1);
 });
 
 /** The voice of page_vectors.py. */

@@ -265,6 +265,15 @@ def test_a_change_costs_less_if_the_probabilities_were_flattened():
     assert paths[0] == paths[1] and len(paths[0]) > 3
 
 
+@pytest.mark.parametrize("name", ["default", "emodb"])
+def test_a_stream_asks_for_the_bundles_price_of_a_change(name, monkeypatch):
+    prices = []
+    monkeypatch.setattr("serkit.recognition.stream.Segmenter", lambda *given: prices.append(given[2]))
+    recognizer, options = load(name), TimelineOptions(change=0.8)
+    recognizer.stream(16000, options=options)
+    assert prices == [options.change_for(recognizer.bundle)]
+
+
 @pytest.mark.parametrize("rate", [8000, 48000])
 def test_the_last_window_hears_the_sound_to_its_end(recognizer, rate):
     # Louder and louder: what the resampler holds back until the end is what weighs most.

@@ -1,7 +1,6 @@
 """What people see of a training in progress."""
 
 import io
-import subprocess
 import sys
 import time
 
@@ -74,13 +73,3 @@ def test_other_processes_are_heard():
         while not found and time.monotonic() < deadline:
             time.sleep(0.02)
     assert found == ["a, main: epoch 1 of 3, loss 0.5; about 2 s left"]
-
-
-def test_warnings_of_libraries_are_not_shown():
-    code = (
-        "import warnings; from serkit.terminal import show_own_warnings; from serkit.corpora import CorpusWarning\n"
-        "show_own_warnings()\n"
-        "warnings.warn('of a library'); warnings.warn('of serkit', CorpusWarning)"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stderr == "serkit: warning: of serkit\n"

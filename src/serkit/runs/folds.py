@@ -34,7 +34,7 @@ from serkit.terminal import show_own_warnings
 #: Values of --accelerator with which folds may be trained on GPUs.
 ON_GPU = frozenset({"auto", "cuda", "gpu"})
 
-# Time in s for a worker to end once it is told to.
+# How long to wait for a terminated worker, in s.
 _GOODBYE = 10.0
 
 

@@ -1,4 +1,4 @@
-"""Recurrent layers of which only shapes are wanted: a stand-in, because torch goes through their frames one by one."""
+"""A stand-in for recurrent layers where only shapes matter, because torch would run them frame by frame."""
 
 from __future__ import annotations
 
