@@ -19,7 +19,7 @@ import torch
 from serkit import features, systems
 from serkit.networks.network import Batch
 from serkit.runs import memory
-from serkit.runs.models import assemble
+from serkit.runs.models import assemble, resolve
 from serkit.training.memory import keep_freed
 
 STEPS = 3
@@ -40,7 +40,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed()
     system = systems.load(arguments.system)
-    stage = system.stages[-1]
+    stage = resolve(system, system.stages[-1].name)
     model, _ = assemble(system, stage.name, CLASSES)
     views = {}
     for name in stage.inputs:
