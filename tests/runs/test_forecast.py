@@ -85,6 +85,15 @@ def test_validation_and_copies_count(request_for):
     assert more.validation > 0
 
 
+def test_stages_without_predictions_are_validated_too(request_for):
+    sets = ("views.image.feature.size=[16, 8]", "stages.*.trainer.batch_size=8", "stages.*.trainer.epochs=3")
+    with forecaster() as trials:
+        reconstruction, classified = trials.forecast(request_for("rh-emo", sets)).stages
+    assert (reconstruction.stage, classified.stage) == ("reconstruction", "rh-emo")
+    assert min(reconstruction.held, classified.held) > 0
+    assert min(reconstruction.validation, classified.validation) > 0
+
+
 def test_runs_share_their_common_stages(request_for):
     with forecaster() as trials:
         first = trials.forecast(request_for())

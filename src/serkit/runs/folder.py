@@ -148,7 +148,8 @@ class RunFolder:
             if (self.stages / name / "stage.json").exists():
                 stage, history = self._read(name)
                 # An interrupted stage counts the time since it was resumed, but its history has every epoch.
-                seconds = max(stage.seconds, sum(epoch.get("seconds", 0.0) for epoch in history))
+                epochs = sum(epoch.get("seconds", 0.0) + epoch.get("validation_seconds", 0.0) for epoch in history)
+                seconds = max(stage.seconds, epochs)
                 found[stage.name] = round(found.get(stage.name, 0.0) + seconds, 2)
         return found
 

@@ -25,7 +25,6 @@ from serkit.runs.request import Request
 from serkit.runs.runner import plan, shares
 from serkit.runs.stages import Stages
 from serkit.systems.schema import Named
-from serkit.training import loop
 from serkit.training.history import read_history
 
 #: Batches of a stage that are trained on, twice; the second time counts.
@@ -179,7 +178,7 @@ class _Trial(Stages):
             forecast = replace(forecast, once=took * scale)
         else:
             step = history[-1]["seconds"] / math.ceil(len(few) / size)
-            validation = self._validation(finished, few_held) * len(held)
+            validation = history[-1]["validation_seconds"] / len(few_held) * len(held) if held else 0.0
             epochs, steps = stage.trainer.epochs, math.ceil(count / size)
             held_by = memory.step(self.experiment.system, name, stage.trainer.batch_size)
             forecast = replace(forecast, epochs=epochs, steps=steps, step=step, validation=validation, memory=held_by)
@@ -202,15 +201,6 @@ class _Trial(Stages):
         finished.folder.mkdir()
         self._fit(finished, method, context)
         return finished
-
-    def _validation(self, finished: Finished, items: Sequence[Item]) -> float:
-        """Return the time in s that the evaluation of one item takes."""
-        if not items:
-            return 0.0
-        data = self.item_data(finished, items)
-        began = time.monotonic()
-        loop.outputs(finished.model, data, "predictions", len(items), self.accelerator)
-        return (time.monotonic() - began) / len(items)
 
 
 def _draw(items: Sequence[Item], count: int) -> list[Item]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from serkit.atomic import write_text
 from serkit.documents import read_json_lines
 
-#: Number of the `epoch`, losses and metrics (`training_loss`, `validation_uar`, ...), `learning_rate` and `seconds`.
+#: Number of the `epoch`, losses and metrics (`training_loss`, `validation_uar`, ...), `learning_rate`, `seconds` of its
+#: steps and `validation_seconds`.
 Epoch = dict[str, float]
 
 _NAME = "history.jsonl"

@@ -269,13 +269,14 @@ class _Loop:
         record = progress.close_epoch(self._rate((len(batches) - 1) / len(batches)), time.monotonic() - began)
         with _averaged(self.average, self.model):
             if self.validation:
-                size = self.trainer.batch_size
+                size, began = self.trainer.batch_size, time.monotonic()
                 with _computing(size):
                     if self.step is not None:
                         self.group.share_buffers(self.model)
                     compute = self.wrapped if self.step is None else self.step.compute
                     self.wrapped.eval()
                     record |= evaluate(compute, self.method, self.data, self.validation, size, self.fabric)
+                record["validation_seconds"] = round(time.monotonic() - began, 3)
             if self.group.first:
                 keep_best(self.folder, self.model, progress, self.trainer.select)
         progress.stopped = self.rule is not None and self.rule.after_epoch(progress.history) != "go"
