@@ -55,6 +55,19 @@ def test_frame_count_is_what_comes(samples, fft, hop, center):
         assert len(expected) == librosa.util.frame(np.zeros(padded), frame_length=fft, hop_length=hop).shape[1]
 
 
+def test_the_mean_of_each_frame_is_removed():
+    rng = np.random.default_rng(0)
+    signal = rng.standard_normal(3000).astype(np.float32) + np.linspace(0, 9, 3000, dtype=np.float32)
+    taper = spectrum.window("hann", 400, 512)
+    found = np.concatenate([part for _, part in spectrum.spectra(signal, taper, 160, True, remove_offset=True)])
+    repeated = np.pad(signal, 256, "edge")
+    inside = slice(57, 456)  # where the window is above 0
+    expected = np.zeros((len(found), 512))
+    for row, frame in enumerate(librosa.util.frame(repeated, frame_length=512, hop_length=160).T):
+        expected[row, inside] = scipy.signal.detrend(frame[inside], type="constant")
+    np.testing.assert_allclose(found, np.fft.rfft(expected * taper), atol=1e-3)
+
+
 def test_spectra_by_hand():
     signal = np.array([1, 2, 3, 4, 5, 6, 7], dtype=np.float32)
     taper = np.ones(4, dtype=np.float32)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import UserError
+from serkit.features.speech_functionals import SpeechFunctionals
 from serkit.features.speech_log_mel import SpeechLogMel
 
 FEATURE = SpeechLogMel()
@@ -37,6 +38,15 @@ def test_it_is_librosas_levels_below_the_loud_frames(speech):
     np.testing.assert_allclose(found, expected, atol=2e-3)
     # 62 hops of sound are centred on by 62 frames and touched by one more, which the window may let pass.
     assert found.shape[1] in (62 + 6, 63 + 6)
+
+
+@pytest.mark.parametrize("kind", [SpeechLogMel, SpeechFunctionals])
+@pytest.mark.parametrize("offset", [-0.3, 0.01, 0.1, 1.0])
+def test_a_constant_offset_does_not_matter(speech, kind, offset):
+    feature = kind(remove_offset=True)
+    signal = np.concatenate([pause(10), speech, pause(20)])
+    np.testing.assert_allclose(feature(signal + np.float32(offset)), feature(signal), atol=5e-3)
+    assert np.abs(kind()(signal + np.float32(offset)) - feature(signal)[..., :1]).max() > 1
 
 
 @pytest.mark.parametrize("gain", [0.003, 0.1, 3.0])

@@ -40,6 +40,7 @@ class LogMel:
         floor: smallest value before the logarithm. 1e-10 is -100 dB: below the noise floor of 16-bit
             audio (-96 dB).
         center: whether frame t is centered on sample t * hop (zeros beyond the ends).
+        remove_offset: whether to remove a constant offset (DC), as `spectrum.spectra` does.
     """
 
     rate: Rate = 16000
@@ -56,6 +57,7 @@ class LogMel:
     level: str = "db"
     floor: Annotated[float, Between(1e-37, 1)] = 1e-10
     center: bool = True
+    remove_offset: bool = False
 
     name: ClassVar[str] = "log_mel"
     version: ClassVar[int] = 1
@@ -89,7 +91,7 @@ class LogMel:
         )
         frames = spectrum.frame_count(len(signal), self.fft, self.hop, self.center)
         mel = np.empty((frames, self.bands), dtype=np.float32)
-        for place, chunk in spectrum.spectra(signal, taper, self.hop, self.center):
+        for place, chunk in spectrum.spectra(signal, taper, self.hop, self.center, self.remove_offset):
             # Real and imaginary part squared: half the time of abs() and **2.
             energy = chunk.real**2 + chunk.imag**2
             if self.power != 2:

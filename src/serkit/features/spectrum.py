@@ -53,7 +53,9 @@ def window(name: str, length: int, fft: int) -> np.ndarray:
     return np.pad(shape, (left, fft - length - left)).astype(np.float32)
 
 
-def spectra(signal: np.ndarray, taper: np.ndarray, hop: int, center: bool) -> Iterator[tuple[slice, np.ndarray]]:
+def spectra(
+    signal: np.ndarray, taper: np.ndarray, hop: int, center: bool, remove_offset: bool = False
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Transform a signal chunk by chunk.
 
     Args:
@@ -62,19 +64,27 @@ def spectra(signal: np.ndarray, taper: np.ndarray, hop: int, center: bool) -> It
         hop: samples between frames.
         center: whether frame t is centered on sample t * hop, with zeros beyond the ends; otherwise it
             begins there, and only whole frames count (a signal shorter than one is zero-padded to one).
+        remove_offset: whether to remove the mean of each frame, as Kaldi does. The first and the last sample then
+            repeat beyond the ends, where zeros would be a step.
 
     Yields:
         The slice of the frames, and their complex64 spectra (frames, fft // 2 + 1).
     """
     fft = len(taper)
+    beyond = "edge" if remove_offset else "constant"
+    inside = (taper != 0) / np.float32(np.count_nonzero(taper))
     if center:
-        signal = np.pad(signal, fft // 2)
+        signal = np.pad(signal, fft // 2, beyond)
     if len(signal) < fft:
-        signal = np.pad(signal, (0, fft - len(signal)))
+        signal = np.pad(signal, (0, fft - len(signal)), beyond)
     frames = np.lib.stride_tricks.sliding_window_view(signal, fft)[::hop]
     for begin in range(0, len(frames), CHUNK):
-        chunk = frames[begin : begin + CHUNK] * taper
-        yield slice(begin, begin + len(chunk)), np.fft.rfft(chunk)
+        chunk = frames[begin : begin + CHUNK]
+        if remove_offset:
+            # First the middle sample, so that nothing is left of a constant, not even its rounding.
+            chunk = chunk - chunk[:, fft // 2, None]
+            chunk -= (chunk @ inside)[:, None]
+        yield slice(begin, begin + len(chunk)), np.fft.rfft(chunk * taper)
 
 
 def frame_count(samples: int, fft: int, hop: int, center: bool) -> int:

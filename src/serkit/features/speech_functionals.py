@@ -56,7 +56,7 @@ class SpeechFunctionals(SpeechLogMel):
     `MODULATION_EDGES`.
 
     Args:
-        rate, fft, length, hop, bands, low, high, trim, margin, range: as in `SpeechLogMel`.
+        rate, fft, length, hop, bands, low, high, trim, margin, range, remove_offset: as in `SpeechLogMel`.
         coefficients: number of coefficients of the cosine transform, including the mean level.
         groups: number of groups of bands for the modulation spectrum; must divide `bands`.
     """
@@ -111,7 +111,7 @@ class SpeechFunctionals(SpeechLogMel):
         taper = spectrum.window("hann", self.length, self.fft)
         frames = spectrum.frame_count(len(signal), self.fft, self.hop, center=True)
         power = np.empty((frames, self.fft // 2 + 1), dtype=np.float32)
-        for place, chunk in spectrum.spectra(signal, taper, self.hop, center=True):
+        for place, chunk in spectrum.spectra(signal, taper, self.hop, True, self.remove_offset):
             power[place] = chunk.real**2 + chunk.imag**2
         return power
 

@@ -33,6 +33,8 @@ class SpeechLogMel:
             except for `margin` frames.
         margin: number of frames to keep around the speech.
         range: levels more than this many dB below the loud frames are raised to it.
+        remove_offset: whether to remove a constant offset (DC), as `spectrum.spectra` does. With an offset, pauses are
+            as loud as speech in the lowest bands, and every frame looks voiced.
     """
 
     rate: Rate = 16000
@@ -45,6 +47,7 @@ class SpeechLogMel:
     trim: Decibels = 40.0
     margin: Annotated[int, Between(0, 100_000)] = 3
     range: Decibels = 60.0
+    remove_offset: bool = False
 
     name: ClassVar[str] = "speech_log_mel"
     version: ClassVar[int] = 1
@@ -75,7 +78,7 @@ class SpeechLogMel:
 
     def log_mel(self) -> LogMel:
         """Return the spectrogram of the whole signal."""
-        shared = ("rate", "fft", "length", "hop", "bands", "low", "high")
+        shared = ("rate", "fft", "length", "hop", "bands", "low", "high", "remove_offset")
         return LogMel(**{field: getattr(self, field) for field in shared})
 
 

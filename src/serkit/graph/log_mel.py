@@ -18,7 +18,7 @@ def log_mel(op: Op, feature: LogMel, signal: Value) -> Value:
 def power(op: Op, feature: LogMel, signal: Value) -> Value:
     """Return the power spectra: (frames, bins)."""
     taper = shared.window(feature.window, feature.length, feature.fft)
-    return spectrum.power(op, signal, taper, feature.hop, feature.center)
+    return spectrum.power(op, signal, taper, feature.hop, feature.center, feature.remove_offset)
 
 
 def mel(op: Op, feature: LogMel, power: Value) -> Value:
