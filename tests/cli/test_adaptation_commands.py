@@ -4,13 +4,13 @@ import csv
 import io
 import json
 
-import numpy as np
 import pytest
 import soundfile
 
 from serkit import cli
 from serkit.cli.predict import table_of_speakers
 from serkit.recognition import load
+from syllables import syllables
 
 HEADER = "path,agent\n"
 
@@ -30,8 +30,7 @@ def model(tmp_path, network, description):
 def take(tmp_path):
     def write(name, level, seconds=10.0, seed=0):
         path = tmp_path / name
-        samples = np.random.default_rng(seed).normal(0, level, round(16000 * seconds))
-        soundfile.write(path, np.clip(samples, -1, 1), 16000)
+        soundfile.write(path, syllables(seconds, level, seed), 16000)
         return path
 
     return write

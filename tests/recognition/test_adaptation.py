@@ -8,9 +8,10 @@ import soundfile
 
 from serkit import audio, features
 from serkit.errors import UserError
-from serkit.recognition import Recognizer, TimelineOptions, adaptation, load
+from serkit.recognition import Recognizer, TimelineOptions, adaptation, load, speechlike
 from serkit.recognition.adaptation import ENOUGH, PLENTY, Voice, _variety, shifted, spread, variety
 from serkit.recognition.bundle import Adaptation, BundleError
+from syllables import syllables
 
 MEL = features.build("log_mel")
 POPULATION = np.linspace(-60, -40, 64)
@@ -28,12 +29,11 @@ def adaptable(tmp_path, network, description):
 
 @pytest.fixture
 def take(tmp_path):
-    """Write seconds of noise with a level and a tilt of its spectrum."""
+    """Write seconds of something like speech with a level."""
 
     def write(name, seconds=1.0, level=0.1, seed=0, rate=16000):
-        samples = np.random.default_rng(seed).normal(0, level, round(seconds * rate)).astype(np.float32)
         path = tmp_path / name
-        soundfile.write(path, np.clip(samples, -1, 1), rate)
+        soundfile.write(path, syllables(seconds, level, seed, rate), rate)
         return path
 
     return write
@@ -197,12 +197,27 @@ def test_an_adapted_recognizer_can_be_carried_to_processes(adaptable, take):
 def test_silence_is_not_heard(adaptable, take):
     recognizer, *_ = adaptable
     silent = take("silent.wav", 3.0, 0.0)
-    with pytest.raises(UserError, match="nothing to adapt to: no recording was given, or all are silent"):
+    with (
+        pytest.raises(UserError, match="no recording was given, or none holds speech"),
+        pytest.warns(audio.AudioWarning),
+    ):
         recognizer.adapt([silent])
     with pytest.raises(UserError, match="nothing to adapt to"):
         recognizer.adapt([])
     loud, test = take("loud.wav", 4.0, 0.3), take("test.wav")
-    assert recognizer.adapt([silent, loud])(test) == recognizer.adapt(loud)(test)
+    with pytest.warns(audio.AudioWarning, match="silent.wav: no speech to adapt to"):
+        assert recognizer.adapt([silent, loud])(test) == recognizer.adapt(loud)(test)
+
+
+def test_only_windows_with_speech_are_heard(adaptable, take, monkeypatch):
+    recognizer, *_ = adaptable
+    music, voice, test = take("music.wav", 3.0, 0.5), take("voice.wav", 4.0, 0.1), take("test.wav")
+    monkeypatch.setattr(speechlike, "probability", lambda samples, rate: 0.05 if np.std(samples) > 0.3 else 0.07)
+    with pytest.warns(audio.AudioWarning, match="music.wav: no speech to adapt to"):
+        found = recognizer.adapt([music, voice])
+    assert found(test) == recognizer.adapt(voice)(test) != recognizer(test)
+    with pytest.raises(UserError, match="none holds speech"), pytest.warns(audio.AudioWarning):
+        recognizer.adapt(music)
 
 
 def test_a_recording_in_memory_is_material_like_its_file(adaptable, take):

@@ -134,7 +134,7 @@ class Model:
         self._hear("signal", self.sources("signal", samples.shape[1], channel), self._cutter(samples, rate), voice)
 
     def hear(self, path: audio.Recording, voice: Voice, channel: Channel = None) -> None:
-        """Add a recording to a voice, window by window; silent windows do not count.
+        """Add a recording to a voice, window by window; windows without speech do not count.
 
         Raises:
             AudioError, UserError, BundleError: as in `predict_file`.
@@ -144,10 +144,13 @@ class Model:
         self._hear(str(path), sources, self._reader(path), voice)
 
     def _hear(self, name: str, sources: dict[str, Source], read: Reader, voice: Voice) -> None:
-        """Add the windows that are not silent to a voice."""
+        """Add the windows that hold speech to a voice; warn if there are none."""
+        before = voice.seconds
         for heard in self._windows(sources, read):
-            if _peak(heard) >= audio.SILENCE_PEAK:
+            if _peak(heard) >= audio.SILENCE_PEAK and self.speech(sources, heard) >= speechlike.THRESHOLD:
                 self._hear_window(name, self._compute_features(sources, heard), voice, _seconds(heard))
+        if voice.seconds == before:
+            audio.warn(f"{name}: no speech to adapt to")
 
     def predict_file(self, path: audio.Recording, channel: Channel = None) -> Prediction:
         """Recognize a recording (a file or its content), window by window.

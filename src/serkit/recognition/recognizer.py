@@ -129,7 +129,7 @@ class Recognizer(Model):
 
         Raises:
             AudioError: a recording cannot be used.
-            UserError: the bundle cannot adapt, or there is no recording or only silence.
+            UserError: the bundle cannot adapt, or there is no recording, or none with speech.
         """
         if isinstance(recordings, (str, os.PathLike, audio.InMemory)):
             recordings = [recordings]
@@ -152,7 +152,7 @@ class Recognizer(Model):
         before = voice.seconds
         hear(voice)
         if voice.seconds == before:
-            raise UserError("nothing to adapt to: no recording was given, or all are silent")
+            raise UserError("nothing to adapt to: no recording was given, or none holds speech")
         return self.adapted(voice)
 
     def predict_files(
