@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.degrade import Babble, Band, Gain, Reverberation, codec, impulse_response
+from serkit.degrade import Babble, Band, Gain, Offset, Reverberation, codec, impulse_response
 from serkit.errors import UserError
 
 RATE = 16000
@@ -112,7 +112,15 @@ def test_gain_clips_at_full_scale():
     np.testing.assert_allclose(Gain((-20,))(signal, RATE, 3, chance()), signal / 10, rtol=1e-6)
 
 
-@pytest.mark.parametrize("change", [Babble(), Band(), Reverberation(), Gain(), codec("opus", 16), codec("mp3", 16)])
+def test_offset_is_relative_to_the_speech():
+    signal = np.array([0.3, -0.4, 0.0, 0.0], dtype=np.float32)
+    # RMS of the first two samples: sqrt((0.09 + 0.16) / 2)
+    np.testing.assert_allclose(Offset(2.0)(signal, RATE, 2, chance()), signal + 0.70710678, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change", [Babble(), Band(), Reverberation(), Gain(), Offset(1.0), codec("opus", 16), codec("mp3", 16)]
+)
 def test_silence_stays_silence_and_chance_has_a_seed(change):
     silence = np.zeros(8000, dtype=np.float32)
     assert np.abs(change(silence, RATE, 8000, chance())).max() < 1e-3

@@ -109,6 +109,21 @@ class Gain:
         return np.clip(factor * signal, -1, 1).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Offset:
+    """A constant offset (DC), as cheap converters add; nothing is clipped.
+
+    Args:
+        ratio: offset in units of the speech's RMS.
+    """
+
+    ratio: float
+
+    def __call__(self, signal: np.ndarray, rate: int, speech: int, generator: np.random.Generator) -> np.ndarray:
+        values: np.ndarray = signal + np.float32(self.ratio * np.sqrt(_power(signal[:speech])))
+        return values
+
+
 def codec(name: str, kilobits: float) -> Codec:
     """Return a lossy coding of wideband speech (16 kHz) at a nominal bit rate.
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from serkit.augment import Noise, Pitch, Stretch, Telephone
 from serkit.data.store import digest
-from serkit.degrade import Babble, Band, Gain, Reverberation, codec
+from serkit.degrade import Babble, Band, Gain, Offset, Reverberation, codec
 from serkit.errors import unknown
 from serkit.evaluation.comparison import compare
 from serkit.evaluation.intervals import interval
@@ -75,6 +75,7 @@ CURVES = {
     "pitch": Curve("Pitch", "semitones", {steps: Pitch((steps,)) for steps in (-4, -2, -1, 1, 2, 4)}, neutral=0),
     "tempo": Curve("Tempo", "times as fast", {rate: Stretch((rate,)) for rate in (0.7, 0.8, 0.9, 1.1, 1.2, 1.3)}, 1),
     "gain": Curve("Level", "gain (dB), clipped", {level: Gain((level,)) for level in (-40, -30, -20, -10, 10, 20)}, 0),
+    "offset": Curve("Constant offset", "times the RMS", {ratio: Offset(ratio) for ratio in (0.1, 0.3, 1, 3)}, 0),
 }
 
 
