@@ -44,6 +44,14 @@ def test_a_refused_run_leaves_nothing(synthetic, tmp_path, options, message):
     assert everything(tmp_path) == []
 
 
+def test_its_tracker_leaves_nothing_either(synthetic, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    monkeypatch.setenv("SERKIT_TRACK", "tensorboard")
+    with pytest.raises(UserError, match="cannot compute a batch"):
+        run(request(synthetic, "compact-cnn", WRONG), tmp_path / "mine")
+    assert everything(tmp_path) == []
+
+
 def test_a_refused_shard_leaves_nothing(synthetic, tmp_path):
     for options in ({"accelerator": "abacus"}, {"system": "compact-cnn", "sets": WRONG}):
         with pytest.raises(UserError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from serkit.training.history import Epoch
 from serkit.training.trackers import missing
@@ -23,13 +25,17 @@ class Tensorboard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise missing("tensorboard", "tensorboard") from None
-        self._writer = SummaryWriter(log_dir=str(folder / "tensorboard"))
+        self._open = partial(SummaryWriter, log_dir=str(folder / "tensorboard"))
+        self._writer: Any = None
 
     def log(self, epoch: Epoch) -> None:
+        if self._writer is None:  # not before: a training that is refused leaves no folder
+            self._writer = self._open()
         for name, value in epoch.items():
             if name != "epoch":
                 self._writer.add_scalar(name, value, int(epoch["epoch"]))
         self._writer.flush()
 
     def close(self) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
