@@ -33,7 +33,8 @@ def robustness(
     curve: Annotated[
         list[str] | None,
         typer.Option(
-            help="noise, babble, telephone, opus, mp3, reverberation, pitch, tempo or gain. Repeatable. Default: all."
+            help="noise, babble, telephone, opus, mp3, reverberation, pitch, tempo, gain or offset. Repeatable. "
+            "Default: all."
         ),
     ] = None,
     out: Annotated[
