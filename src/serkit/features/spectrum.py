@@ -74,7 +74,7 @@ def spectra(
     # Nothing repeats beyond a signal without samples.
     beyond: Literal["edge", "constant"] = "edge" if remove_offset and len(signal) else "constant"
     # A Hann window of one sample is 0 everywhere.
-    inside = (taper != 0) / np.float32(max(1, np.count_nonzero(taper)))
+    inside = (taper != 0) / np.float32(max(1, int(np.count_nonzero(taper))))
     if center:
         signal = np.pad(signal, fft // 2, beyond)
     if len(signal) < fft:
