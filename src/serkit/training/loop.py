@@ -292,7 +292,7 @@ class _Loop:
             epochs=self.trainer.epochs,
             loss=record["training_loss"],
             score=scores[0] if scores else "",
-            seconds=record["seconds"],
+            seconds=record["seconds"] + record.get("validation_seconds", 0.0),
             stopped=progress.stopped or progress.epoch >= self.trainer.epochs,
         )
 
