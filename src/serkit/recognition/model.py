@@ -113,12 +113,14 @@ class Model:
         """Return a voice of which nothing was heard.
 
         Raises:
-            UserError: the bundle holds no statistics for an adaptation.
+            UserError: the bundle holds no statistics for an adaptation, or predicts numbers.
         """
+        if self.bundle.numbers:
+            raise UserError(f"bundle '{self.bundle.name}' cannot adapt to a voice: it predicts numbers, not classes")
         if self.bundle.adaptation is None:
             raise UserError(
                 f"bundle '{self.bundle.name}' cannot adapt to a voice: it holds no 'adaptation'; export it again from "
-                "its run with this serkit"
+                "its run with this serkit, which writes it if a view is normalized by band"
             )
         return Voice(self.bundle.adaptation)
 
