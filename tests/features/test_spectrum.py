@@ -68,6 +68,18 @@ def test_the_mean_of_each_frame_is_removed():
     np.testing.assert_allclose(found, np.fft.rfft(expected * taper), atol=1e-3)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("remove_offset", [False, True])
+@pytest.mark.parametrize(("name", "length"), [("hann", 512), ("hann", 1), ("rectangular", 512)])
+@pytest.mark.parametrize("center", [False, True])
+def test_nothing_and_a_constant_have_no_spectrum(name, length, center, remove_offset):
+    taper = spectrum.window(name, length, 512)
+    signals = [np.zeros(0, np.float32), *(np.full(n, 0.9 * remove_offset, np.float32) for n in (1, 56, 512, 3000))]
+    for signal in signals:
+        for _, found in spectrum.spectra(signal, taper, 160, center, remove_offset):
+            assert not found.any()
+
+
 def test_spectra_by_hand():
     signal = np.array([1, 2, 3, 4, 5, 6, 7], dtype=np.float32)
     taper = np.ones(4, dtype=np.float32)

@@ -1,6 +1,7 @@
 """Adaptation to a voice: its values by hand, and what it does not do."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import soundfile
 
 from serkit import audio, features
 from serkit.errors import UserError
-from serkit.recognition import Recognizer, TimelineOptions, adaptation, load, speechlike
+from serkit.recognition import Recognizer, TimelineOptions, Window, adaptation, load, speechlike
 from serkit.recognition.adaptation import ENOUGH, PLENTY, Voice, _variety, shifted, spread, variety
 from serkit.recognition.bundle import Adaptation, BundleError
 from syllables import syllables
@@ -273,7 +274,7 @@ def test_each_speaker_is_adapted_to_its_own_recordings(adaptable, take, tmp_path
 
 def test_a_running_timeline_adapts_to_what_it_has_heard_only(adaptable):
     recognizer, *_ = adaptable
-    samples = np.random.default_rng(0).normal(0, 0.1, 16000 * 40).astype(np.float32)
+    samples = syllables(40, 0.1).astype(np.float32)
     samples[16000 * 20 :] *= 0.1
     options = {"detector": "none", "window": 1.0}
     plain = recognizer.timeline_signal(samples, 16000, options=TimelineOptions(**options))
@@ -288,7 +289,7 @@ def test_a_running_timeline_adapts_to_what_it_has_heard_only(adaptable):
 
 def test_a_running_timeline_does_not_depend_on_the_chunks(adaptable):
     recognizer, *_ = adaptable
-    samples = np.random.default_rng(0).normal(0, 0.1, 16000 * 6).astype(np.float32)
+    samples = syllables(6, 0.1).astype(np.float32)
     options = TimelineOptions(detector="none", adapt=True)
 
     def windows(size):
@@ -303,14 +304,31 @@ def test_a_running_timeline_counts_each_second_once(adaptable):
     stream = recognizer.stream(
         16000, options=TimelineOptions(detector="none", window=1.0, hop=0.25, pause=0.5, adapt=True)
     )
-    list(stream.events([np.random.default_rng(0).normal(0, 0.1, 16000 * 8).astype(np.float32)]))
+    list(stream.events([syllables(8, 0.1).astype(np.float32)]))
     assert stream._voice.seconds == pytest.approx(8.0)
+
+
+def test_a_running_timeline_does_not_adapt_to_noise(adaptable):
+    recognizer, *_ = adaptable
+    noise = np.random.default_rng(0).normal(0, 0.3, 16000 * 20).astype(np.float32)
+    options = TimelineOptions(detector="none", adapt=True, window=1.0)
+
+    def heard(*sounds):
+        stream = recognizer.stream(16000, options=options)
+        found = list(stream.events(sounds))
+        return stream._voice.seconds, [one.probabilities for one in found if isinstance(one, Window)]
+
+    seconds, answers = heard(noise)
+    assert seconds == 0
+    plain = recognizer.timeline_signal(noise, 16000, options=replace(options, adapt=False))
+    assert answers == [one.probabilities for one in plain.windows]
+    assert heard(noise, syllables(10, 0.1).astype(np.float32))[0] == pytest.approx(10.0, abs=1.0)
 
 
 def test_a_stream_of_an_adapted_recognizer_begins_with_its_voice(adaptable, take):
     recognizer, *_ = adaptable
     adapted = recognizer.adapt(take("a.wav", 30.0, 0.3))
-    samples = np.random.default_rng(0).normal(0, 0.1, 16000 * 2).astype(np.float32)
+    samples = syllables(2, 0.1).astype(np.float32)
     stream = adapted.stream(16000, options=TimelineOptions(detector="none", adapt=True))
     list(stream.events([samples]))
     assert stream._voice.seconds == pytest.approx(32.0) and adapted.voice.seconds == pytest.approx(30.0)

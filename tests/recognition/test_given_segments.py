@@ -291,6 +291,18 @@ def test_adaptation_to_each_speaker(call, shelf, tmp_path, network, description,
         load(shelf / "toy").predict_segments(call, TURNS, adapt_speakers=True)
 
 
+def test_a_speaker_without_speech_is_told_once(call, tmp_path, network, description, monkeypatch):
+    monkeypatch.setattr(speechlike, "probability", lambda samples, rate: 0.0)
+    adaptation = {"means": {"mel": [-60.0] * 64}, "narrow": 0.0, "wide": 0.001}
+    description(adaptation=adaptation).save(tmp_path / "able", network({"mel": 64})[0], "# Able\n")
+    able = load(tmp_path / "able")
+    timeline = able.predict_segments(call, TURNS, adapt_speakers=True)
+    told = [text.removeprefix(f"{call}: ") for text in timeline.warnings]
+    assert sorted(text for text in told if "adapt" in text) == [f"{who}: no speech to adapt to" for who in "AB"]
+    plain = able.predict_segments(call, TURNS)
+    assert [one.probabilities for one in timeline.segments] == [one.probabilities for one in plain.segments]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
 @pytest.mark.parametrize(("write", "ending"), [(write_csv, ".csv"), (write_srt, ".srt"), (write_textgrid, ".TextGrid")])
 def test_encodings(tmp_path, write, ending, encoding):

@@ -49,6 +49,15 @@ def test_the_description_says_what_the_outputs_are(folder):
     assert [(number.low, number.high) for number in bundle.numbers] == [(-1, 1), (0, 9)]
 
 
+def test_numbers_do_not_adapt(tmp_path, linear, description, noise):
+    statistics = {"means": {"mel": [0.0] * 64}, "narrow": 1.0, "wide": 2.0}
+    for name, adaptation in (("plain", None), ("able", statistics)):
+        described = description(numbers=NUMBERS, labels=[], target="valence", adaptation=adaptation)
+        levels = load(described.save(tmp_path / name, linear[0], "# Levels\n").folder)
+        with pytest.raises(UserError, match="cannot adapt to a voice: it predicts numbers, not classes"):
+            levels.adapt(noise(tmp_path / "call.wav"))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -1,6 +1,7 @@
 """Forecasts of runs; front ends and networks are small ones."""
 
 import math
+import os
 import tempfile
 from dataclasses import replace
 
@@ -9,11 +10,13 @@ import pytest
 from serkit import systems
 from serkit.cli import run as command
 from serkit.data.store import Store
+from serkit.errors import UserError
 from serkit.protocols import Protocol
 from serkit.runs.card import Card
 from serkit.runs.forecast import RunForecast, StageForecast, forecaster
 from serkit.runs.request import Request
 from serkit.runs.runner import run
+from serkit.training import loop, trackers
 
 CNN = '{ name = "cnn", channels = [4], strides = [[4, 2]], residual = [1], attention = 3, dropout = 0.2 }'
 SETS = (
@@ -41,8 +44,8 @@ def places(tmp_path, monkeypatch):
 def request_for(synthetic):
     def make(name="independent-training", sets=SETS, **options):
         system = systems.load(name, sets)
-        given = {"final": False, "baseline": False, "jobs": 1, "threads": 1, **options}
-        return Request([system], [synthetic], "two", protocols=DEFINITIONS, **given)
+        given = {"protocols": DEFINITIONS, "final": False, "baseline": False, "jobs": 1, "threads": 1, **options}
+        return Request([system], [synthetic], "two", **given)
 
     return make
 
@@ -102,6 +105,72 @@ def test_runs_share_their_common_stages(request_for):
     shared = {stage.stage: stage.shared for stage in second.stages}
     assert shared == {"acln": True, "fcn": False, "acln-hard": True, "fcn-hard": False, "svm": False}
     assert second.fold == pytest.approx(sum(stage.seconds for stage in second.stages if not stage.shared))
+
+
+def test_a_stage_without_utterances_is_refused_as_by_the_training(request_for):
+    sexes = {"two": Protocol(kind="leave_one_group_out", group="sex")}
+    request = request_for(sets=(*SETS, 'stages.fcn-hard.data.where={sex="female"}'), protocols=sexes)
+    with (
+        forecaster() as trials,
+        pytest.raises(UserError, match="'fcn-hard': no utterance is left to train on"),
+    ):
+        trials.forecast(request)
+
+
+def test_methods_that_require_two_classes_receive_them(request_for):
+    sets = (*SETS, "stages.svm.trainer.batch_size=1")
+    with forecaster() as trials:
+        svm = trials.forecast(request_for(sets=sets)).stages[-1]
+    assert svm.seconds > 0
+
+
+def test_steps_are_those_of_the_training(request_for):
+    # One item that is left over makes no step.
+    sets = ("stages.*.trainer.epochs=1", "stages.*.trainer.batch_size=5")
+    with forecaster() as trials:
+        [main] = trials.forecast(request_for("linear-baseline", sets)).stages
+    assert main.steps == len(loop.order(range(main.items), 5, 0, 0))
+    assert [loop.steps_of(items, 5) for items in (1, 5, 6, 7, 10, 11)] == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_batch_has_no_more_items_than_there_are(request_for):
+    sets = ("stages.*.trainer.batch_size={}", "stages.*.trainer.epochs=2")
+    with forecaster() as trials:
+        whole, [some] = (
+            trials.forecast(request_for("linear-baseline", [one.format(size) for one in sets])).stages
+            for size in (10**9, 8)
+        )
+    assert (whole[0].items, whole[0].steps) == (some.items, 1)
+    assert 0 < whole[0].memory < 10 * some.memory
+
+
+def test_the_final_model_trains_stages_that_a_sweep_shares(request_for):
+    definitions = {"two": Protocol(kind="group_kfold", folds=2, validation=0.34)}
+    grid = [systems.load("independent-training", [*SETS, f"stages.svm.method.c={c}"]) for c in (0.1, 1, 10)]
+    request = replace(request_for(protocols=definitions, final=True), system=grid)
+    with forecaster() as trials:
+        found = trials.forecast(request)
+    rows = [found.stages[begin : begin + 5] for begin in (0, 5, 10)]
+    assert [[stage.shared for stage in row] for row in rows] == [[False] * 5, *2 * [[True] * 4 + [False]]]
+    common = sum(stage.seconds for stage in rows[0][:4])
+    machine = sum(row[4].seconds for row in rows) / 3
+    share = len(request.corpora[0].utterances) / rows[0][0].items
+    assert found.final * found.fold == pytest.approx((common + machine) * share)
+
+
+def test_trackers_do_not_hear_of_a_forecast(request_for, monkeypatch):
+    heard = []
+
+    class Tracker:
+        def __init__(self, folder):
+            heard.append(folder)
+
+    monkeypatch.setattr(trackers.TRACKERS, "find", lambda name: Tracker)
+    monkeypatch.setenv("SERKIT_TRACK", "mine")
+    with forecaster() as trials:
+        trials.forecast(request_for("linear-baseline", ()))
+    assert not heard
+    assert os.environ["SERKIT_TRACK"] == "mine"
 
 
 def test_folds_run_side_by_side():

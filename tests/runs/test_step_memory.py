@@ -1,5 +1,7 @@
 """The memory of a training step, from shapes alone."""
 
+import re
+
 import pytest
 import torch
 
@@ -80,3 +82,12 @@ def test_a_row_that_does_not_fit(monkeypatch):
     assert "batch_size=1" in told[0] and "--rows" in told[0] and "\n" not in told[0]
     monkeypatch.setattr(memory, "available", lambda: None)  # unknown: nothing is refused
     assert len(reproduce._fitting(chosen, frame, leave_out=False)) == 2
+
+
+def test_the_hint_of_a_misfit_is_a_step_that_the_network_can_compute(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: int(1e9))
+    why = memory.misfit(
+        systems.load("compact-cnn", ["stages.main.trainer.batch_size=100000"])
+    )  # with batch normalization
+    assert re.search(r"stage 'main' \(100000 items\) takes about \d{3}\.\d GB, and 1\.0 GB are free; two items", why)
+    assert why.endswith("two items take about 0.0 GB (--jobs 1 --set stages.main.trainer.batch_size=2)")

@@ -24,6 +24,7 @@ from serkit.networks.fcn import Fcn
 from serkit.networks.layers.normalization import Normalisation
 from serkit.networks.linear import Linear
 from serkit.networks.network import Model, Network, Output
+from serkit.progress import listening
 from serkit.systems.schema import Trainer
 from serkit.training import checkpoint, loop, normalization, optimizer_state, perturb
 from serkit.training.batches import ItemData
@@ -375,7 +376,9 @@ def test_the_history_counts_what_the_training_pass_got_right(tmp_path):
     with torch.no_grad():
         model.network.head["emotion"].weight.copy_(torch.tensor([[4.0, 0.0], [0.0, 4.0]]))
         model.network.head["emotion"].bias.zero_()
-    _, progress = train(tmp_path, model, data, 10, batch_size=4, epochs=3, learning_rate=1e-30, optimizer="sgd")
+    told = []
+    with listening(told.append):
+        _, progress = train(tmp_path, model, data, 10, batch_size=4, epochs=3, learning_rate=1e-30, optimizer="sgd")
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert history == progress.history
     assert [record["epoch"] for record in history] == [0, 1, 2]
@@ -387,6 +390,8 @@ def test_the_history_counts_what_the_training_pass_got_right(tmp_path):
         assert record["validation_loss"] == pytest.approx(right, rel=1e-5)
         assert record["validation_uar"] == record["validation_accuracy"] == 1
         assert record["seconds"] >= 0 and record["validation_seconds"] >= 0
+    # What is told is the whole time, from which the time left is guessed.
+    assert [news.seconds for news in told] == [one["seconds"] + one["validation_seconds"] for one in history]
 
 
 def test_several_terms_are_listed_and_summed(tmp_path):

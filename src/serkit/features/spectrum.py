@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -71,8 +71,10 @@ def spectra(
         The slice of the frames, and their complex64 spectra (frames, fft // 2 + 1).
     """
     fft = len(taper)
-    beyond = "edge" if remove_offset else "constant"
-    inside = (taper != 0) / np.float32(np.count_nonzero(taper))
+    # Nothing repeats beyond a signal without samples.
+    beyond: Literal["edge", "constant"] = "edge" if remove_offset and len(signal) else "constant"
+    # A Hann window of one sample is 0 everywhere.
+    inside = (taper != 0) / np.float32(max(1, int(np.count_nonzero(taper))))
     if center:
         signal = np.pad(signal, fft // 2, beyond)
     if len(signal) < fft:

@@ -119,6 +119,10 @@ def _adapted(model: Model, recording: _Recording, channel: Channel) -> dict[str,
                 continue  # reported when it is recognized
     if not voices and recording.spans:
         raise UserError(f"{recording.path}: its segments name no speakers to adapt to")
+    for speaker, voice in voices.items():
+        # Not of each segment: many hold a breath, or a cough.
+        if not voice.seconds:
+            audio.warn(f"{recording.path}: {speaker}: no speech to adapt to")
     return {speaker: model.adapted(voice) for speaker, voice in voices.items()}
 
 

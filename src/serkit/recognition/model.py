@@ -113,12 +113,14 @@ class Model:
         """Return a voice of which nothing was heard.
 
         Raises:
-            UserError: the bundle holds no statistics for an adaptation.
+            UserError: the bundle holds no statistics for an adaptation, or predicts numbers.
         """
+        if self.bundle.numbers:
+            raise UserError(f"bundle '{self.bundle.name}' cannot adapt to a voice: it predicts numbers, not classes")
         if self.bundle.adaptation is None:
             raise UserError(
                 f"bundle '{self.bundle.name}' cannot adapt to a voice: it holds no 'adaptation'; export it again from "
-                "its run with this serkit"
+                "its run with this serkit, which writes it if a view is normalized by band"
             )
         return Voice(self.bundle.adaptation)
 
@@ -131,7 +133,9 @@ class Model:
     def hear_signal(self, signal: np.ndarray, rate: int, voice: Voice, channel: Channel = None) -> None:
         """Add samples to a voice; arguments and errors as in `predict_signal`."""
         rate, samples = whole_number("rate", rate, lowest=audio.LOWEST_RATE, highest=HIGHEST_RATE), as_samples(signal)
-        self._hear("signal", self.sources("signal", samples.shape[1], channel), self._cutter(samples, rate), voice)
+        sources = self.sources("signal", samples.shape[1], channel)
+        if not self._hear("signal", sources, self._cutter(samples, rate), voice):
+            _warn_of_no_speech("signal")
 
     def hear(self, path: audio.Recording, voice: Voice, channel: Channel = None) -> None:
         """Add a recording to a voice, window by window; windows without speech do not count.
@@ -141,16 +145,16 @@ class Model:
         """
         check_recording(path)
         sources = self.sources(str(path), audio.info(path).channels, channel)
-        self._hear(str(path), sources, self._reader(path), voice)
+        if not self._hear(str(path), sources, self._reader(path), voice):
+            _warn_of_no_speech(str(path))
 
-    def _hear(self, name: str, sources: dict[str, Source], read: Reader, voice: Voice) -> None:
-        """Add the windows that hold speech to a voice; warn if there are none."""
+    def _hear(self, name: str, sources: dict[str, Source], read: Reader, voice: Voice) -> bool:
+        """Add the windows that hold speech to a voice; return whether there are any."""
         before = voice.seconds
         for heard in self._windows(sources, read):
             if _peak(heard) >= audio.SILENCE_PEAK and self.speech(sources, heard) >= speechlike.THRESHOLD:
                 self._hear_window(name, self._compute_features(sources, heard), voice, _seconds(heard))
-        if voice.seconds == before:
-            audio.warn(f"{name}: no speech to adapt to")
+        return voice.seconds > before
 
     def predict_file(self, path: audio.Recording, channel: Channel = None) -> Prediction:
         """Recognize a recording (a file or its content), window by window.
@@ -205,9 +209,9 @@ class Model:
         sources = self.sources(part.name, part.channels, channel)
         return self._predict(part.name, part.duration, sources, part.read)
 
-    def hear_part(self, part: Part, voice: Voice, channel: Channel = None) -> None:
-        """Add a part of a recording to a voice; errors as in `predict_file`."""
-        self._hear(part.name, self.sources(part.name, part.channels, channel), part.read, voice)
+    def hear_part(self, part: Part, voice: Voice, channel: Channel = None) -> bool:
+        """Add a part of a recording to a voice; return whether it holds speech. Errors are those of `predict_file`."""
+        return self._hear(part.name, self.sources(part.name, part.channels, channel), part.read, voice)
 
     def check_channel(self, channel: Channels) -> None:
         """Raise UserError if this channel is wrong for every recording."""
@@ -298,7 +302,8 @@ class Model:
             sources: the source of each input.
             heard: float32 (samples,) of each source.
             voice: the voice that the window is added to and then adapted to; None: that of `adapted`.
-            seconds: duration of what the window adds to the voice; None: all of it.
+            seconds: duration of what the window adds to the voice; 0: the window is not added, e.g. because it holds no
+                speech; None: all of it.
 
         Returns:
             Probabilities (labels,), in the bundle's order, and the distance from the training recordings.
@@ -309,7 +314,8 @@ class Model:
         """
         features, shift = self._compute_features(sources, heard), self._shift
         if voice is not None:
-            self._hear_window(name, features, voice, _seconds(heard) if seconds is None else seconds)
+            if seconds != 0:
+                self._hear_window(name, features, voice, _seconds(heard) if seconds is None else seconds)
             shift = voice.shift()
         [probabilities] = self._run(name, [array[None] for array in shifted(features, list(self._features), shift)])
         return probabilities, self._distance(self._row_means(features))
@@ -440,6 +446,10 @@ class Model:
             )
         values: np.ndarray = np.clip(result, 0, 1)
         return values
+
+
+def _warn_of_no_speech(name: str) -> None:
+    audio.warn(f"{name}: no speech to adapt to")
 
 
 def _peak(heard: Mapping[Source, np.ndarray]) -> float:

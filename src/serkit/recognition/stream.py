@@ -14,7 +14,7 @@ import soxr
 
 from serkit import audio
 from serkit.errors import UserError, whole_number
-from serkit.recognition import activity
+from serkit.recognition import activity, speechlike
 from serkit.recognition.model import Channel, Model
 from serkit.recognition.samples import HIGHEST_RATE, INTEGERS, as_array, full_scale, warn_of_integers
 from serkit.recognition.segments import Segment, Segmenter, Window
@@ -273,11 +273,11 @@ class Stream:
             source: windowing.fit(self._heard[source].between(start, end), source[0])
             for source in self._sources.values()
         }
-        # Only what earlier windows have not heard is new.
-        new = end - max(begin, start)
         # Each moment is examined once, not by all windows that contain it.
         if region is not self._segmented or end - self._examined >= self.window - 1e-9:
             self._examined, self._speech = end, self._model.speech(self._sources, heard)
+        # Only what earlier windows have not heard is new to the voice; music and noise are not of it.
+        new = end - max(begin, start) if self._speech >= speechlike.THRESHOLD else 0.0
         probabilities, far = self._model.recognize_window(self._name, self._sources, heard, self._voice, new)
         return start, probabilities, far
 

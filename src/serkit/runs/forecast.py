@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from serkit import methods
-from serkit.data.items import Item
+from serkit.data.items import Item, label
 from serkit.data.store import Store
 from serkit.errors import UserError
 from serkit.methods.method import Context, Method
@@ -26,6 +26,8 @@ from serkit.runs.runner import plan, shares
 from serkit.runs.stages import Stages
 from serkit.systems.schema import Named
 from serkit.training.history import read_history
+from serkit.training.loop import steps_of
+from serkit.training.trackers import untracked
 
 #: Batches of a stage that are trained on, twice; the second time counts.
 BATCHES = 2
@@ -63,9 +65,14 @@ class StageForecast:
     memory: int | None = None
 
     @property
+    def alone(self) -> float:
+        """Time of the stage in s if no other run trains it."""
+        return self.once + self.epochs * (self.steps * self.step + self.validation)
+
+    @property
     def seconds(self) -> float:
         """Time of the stage in s, 0 if another run trains it."""
-        return 0.0 if self.shared else self.once + self.epochs * (self.steps * self.step + self.validation)
+        return 0.0 if self.shared else self.alone
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class RunForecast:
         folds: number of folds.
         jobs: number of folds trained at the same time.
         threads: number of threads of each.
-        final: time of the final model relative to a fold: its share of items; 0 without one.
+        final: time of the final model relative to a fold; 0 without one.
         stages: stages of the first fold, of each configuration in turn.
     """
 
@@ -130,15 +137,17 @@ class Forecaster:
         experiments, parts = plan(request, request.systems(), self.report)
         jobs, threads = shares(request, len(parts))
         split, found = parts[0], []
-        with _threads(threads):
+        with _threads(threads), untracked():
             for experiment in experiments:
-                if why := memory.misfit(experiment.system):  # a trial takes as much as a training
-                    raise UserError(why)
                 trial = _Trial(experiment, split, self.folder, split.seed, threads, request.accelerator)
                 found += [trial.stage(stage.name, self.tried) for stage in experiment.system.stages]
         first = experiments[0]
-        final = len(first.scored) / max(1, len(split.train)) / len(experiments) if request.final else 0.0
-        return RunForecast(first.system.system.name, request.protocol, len(parts), jobs, threads, final, found)
+        run = RunForecast(first.system.system.name, request.protocol, len(parts), jobs, threads, 0.0, found)
+        if not request.final or not run.fold:
+            return run
+        # One configuration, with the stages that it shares with others, on all items.
+        configuration = sum(stage.alone for stage in found) / len(experiments)
+        return replace(run, final=configuration / run.fold * len(first.scored) / max(1, len(split.train)))
 
 
 @contextmanager
@@ -154,7 +163,7 @@ class _Trial(Stages):
     def stage(self, name: str, tried: dict[str, tuple[StageForecast, Finished]]) -> StageForecast:
         """Try a stage whose earlier stages were tried; a stage in `tried` is not tried again."""
         stage = resolve(self.experiment.system, name)
-        items, held = self._cut(stage, *self.experiment.parts(stage, self.split))
+        items, held = self._cut(stage)
         method = methods.build(stage.method.name, **stage.method.options)
         context = Context(stage, [*items, *held], items, self.experiment.classes[name], self.seed, {}, self._outputs)
         model, shapes = self._new_model(context)
@@ -164,7 +173,10 @@ class _Trial(Stages):
             return replace(found, stage=name, shared=True)
         count = method.kept(len(items))
         size = min(stage.trainer.batch_size, count)
-        few, few_held = _draw(items, BATCHES * size), _draw(held, size)
+        if why := memory.misfit_of(self.experiment.system, name, size):  # a trial takes as much as a training
+            raise UserError(why)
+        targets = self.experiment.system.stage_data(stage).target
+        few, few_held = _draw(items, BATCHES * size, targets), _draw(held, size, targets)
         began = time.monotonic()
         self.finished[name] = finished = self._try(
             Finished(stage, key, self.folder / key, model, context.classes, shapes), few, few_held
@@ -177,10 +189,10 @@ class _Trial(Stages):
         if not history:
             forecast = replace(forecast, once=took * scale)
         else:
-            step = history[-1]["seconds"] / math.ceil(len(few) / size)
+            step = history[-1]["seconds"] / steps_of(len(few), size)
             validation = history[-1]["validation_seconds"] / len(few_held) * len(held) if held else 0.0
-            epochs, steps = stage.trainer.epochs, math.ceil(count / size)
-            held_by = memory.step(self.experiment.system, name, stage.trainer.batch_size)
+            epochs, steps = stage.trainer.epochs, steps_of(count, size)
+            held_by = memory.step(self.experiment.system, name, size)
             forecast = replace(forecast, epochs=epochs, steps=steps, step=step, validation=validation, memory=held_by)
         tried[key] = forecast, finished
         return forecast
@@ -203,10 +215,15 @@ class _Trial(Stages):
         return finished
 
 
-def _draw(items: Sequence[Item], count: int) -> list[Item]:
-    """Draw some items, in their order; all if there are no more."""
-    chosen = np.random.default_rng(0).permutation(len(items))[:count]
-    return [items[row] for row in sorted(chosen.tolist())]
+def _draw(items: Sequence[Item], count: int, targets: Sequence[str]) -> list[Item]:
+    """Draw some items, in their order; all if there are no more.
+
+    One of each class comes first: some methods require two classes.
+    """
+    order = np.random.default_rng(0).permutation(len(items)).tolist()
+    first = {tuple(label(items[row].utterance, target) for target in targets): row for row in reversed(order)}
+    chosen = list(dict.fromkeys([*reversed(first.values()), *order]))[:count]
+    return [items[row] for row in sorted(chosen)]
 
 
 @contextmanager

@@ -129,20 +129,26 @@ def misfit(system: System, processes: int = 1) -> str | None:
         system: the system.
         processes: folds that are trained at the same time.
     """
+    found = (misfit_of(system, stage.name, stage.trainer.batch_size, processes) for stage in system.stages)
+    return next(filter(None, found), None)
+
+
+def misfit_of(system: System, name: str, items: int, processes: int = 1) -> str | None:
+    """Return the same of one stage whose steps have a number of items."""
     free = available()
-    for stage in system.stages:
-        items = stage.trainer.batch_size
-        found = None if free is None else step(system, stage.name, items)
-        if found is None or free is None or processes * _ALLOCATED * found <= free:
-            continue
-        single = step(system, stage.name, 1) or found
-        folds = f" in each of {processes} folds at a time" if processes > 1 else ""
-        return (
-            f"a step of stage '{stage.name}' ({items} items) takes about {_ALLOCATED * found / 1e9:.1f} GB{folds}, and "
-            f"{free / 1e9:.1f} GB are free; one item takes about {_ALLOCATED * single / 1e9:.1f} GB "
-            f"(--jobs 1 --set stages.{stage.name}.trainer.batch_size=1)"
-        )
-    return None
+    found = None if free is None else step(system, name, items)
+    if found is None or free is None or processes * _ALLOCATED * found <= free:
+        return None
+    folds = f" in each of {processes} folds at a time" if processes > 1 else ""
+    hint = ""
+    for fewest, takes in ((2, "two items take"), (1, "one item takes")):  # batch normalization requires two
+        if held := step(system, name, fewest):
+            setting = f"--jobs 1 --set stages.{name}.trainer.batch_size={fewest}"
+            hint = f"; {takes} about {_ALLOCATED * held / 1e9:.1f} GB ({setting})"
+    return (
+        f"a step of stage '{name}' ({items} items) takes about {_ALLOCATED * found / 1e9:.1f} GB{folds}, and "
+        f"{free / 1e9:.1f} GB are free{hint}"
+    )
 
 
 def available() -> int | None:

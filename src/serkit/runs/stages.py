@@ -73,11 +73,8 @@ class Stages:
             UserError: no utterance or item is left to train on.
         """
         stage = resolve(self.experiment.system, name)
-        learned, validated = self.experiment.parts(stage, self.split)
-        if not learned:
-            raise UserError(f"stage '{stage.name}': no utterance is left to train on in {self.split.name}")
         method = methods.build(stage.method.name, **stage.method.options)
-        candidates, held = self._cut(stage, learned, validated)
+        candidates, held = self._cut(stage)
         classes = self.experiment.classes[stage.name]
         finished = MappingProxyType(dict(self.finished))
         context = Context(stage, candidates, candidates, classes, self.seed, finished, self._outputs)
@@ -128,10 +125,15 @@ class Stages:
                 self._fit(finished, method, context)
         return finished
 
-    def _cut(
-        self, stage: Stage, learned: Sequence[Utterance], validated: Sequence[Utterance]
-    ) -> tuple[list[Item], list[Item]]:
-        """Return the training items of a stage, with copies, and its validation items."""
+    def _cut(self, stage: Stage) -> tuple[list[Item], list[Item]]:
+        """Return the training items of a stage, with copies, and its validation items.
+
+        Raises:
+            UserError: no utterance is left to train on.
+        """
+        learned, validated = self.experiment.parts(stage, self.split)
+        if not learned:
+            raise UserError(f"stage '{stage.name}': no utterance is left to train on in {self.split.name}")
         table = self._data(stage)
         pieces, held = (
             [item for utterance in part for item in self.experiment.cut(utterance, table.items.windowing)]

@@ -8,6 +8,7 @@ the same weights, bit for bit, as an uninterrupted one.
 from __future__ import annotations
 
 import io
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -291,7 +292,7 @@ class _Loop:
             epochs=self.trainer.epochs,
             loss=record["training_loss"],
             score=scores[0] if scores else "",
-            seconds=record["seconds"],
+            seconds=record["seconds"] + record.get("validation_seconds", 0.0),
             stopped=progress.stopped or progress.epoch >= self.trainer.epochs,
         )
 
@@ -512,8 +513,13 @@ def order(training: Sequence[int], size: int, seed: int, epoch: int) -> list[lis
     """
     generator = torch.Generator().manual_seed(_mix(seed, epoch, -1))
     shuffled = [training[row] for row in torch.randperm(len(training), generator=generator).tolist()]
-    batches = [shuffled[begin : begin + size] for begin in range(0, len(shuffled), size)]
-    return batches[:-1] if len(batches[-1]) == 1 < min(size, len(batches)) else batches
+    return [shuffled[begin : begin + size] for begin in range(0, steps_of(len(training), size) * size, size)]
+
+
+def steps_of(items: int, size: int) -> int:
+    """Return the number of steps of an epoch, the batches of `order`: items, items of a batch -> steps."""
+    steps = math.ceil(items / size)
+    return steps - 1 if items % size == 1 < min(size, steps) else steps
 
 
 def _mix(seed: int, epoch: int, step: int) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -92,6 +93,17 @@ class Tracking:
 def chosen() -> Sequence[str]:
     """Return the names of the trackers that the user wants."""
     return [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+
+
+@contextmanager
+def untracked() -> Iterator[None]:
+    """Let no tracker hear of the trainings of this process while the block runs."""
+    before = os.environ.pop(VARIABLE, None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[VARIABLE] = before
 
 
 def _warn(name: str, error: Exception) -> None:
